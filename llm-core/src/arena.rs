@@ -1,0 +1,432 @@
+//! One block of memory, handed out from the bottom and never returned piece by piece.
+//!
+//! An [`Arena`] gives *spans*, not references: plain handles of offset and length. So the owner of
+//! the arena can drop one model and load another without lifetimes in its way, and nothing here is
+//! `unsafe`. The forward pass splits the arena at a [`Mark`]: what lies below (weights, vocabulary)
+//! is read shared, what lies above (KV cache, activations) is borrowed mutably, piece by piece.
+
+use core::marker::PhantomData;
+use core::ops::Range;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Alignment of every span in bytes: one cache line, and the widest vector register.
+pub const ALIGNMENT: usize = 64;
+
+/// What a span is for, so that a status report can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Matrices and norms.
+    Weights,
+    /// Keys and values of the sessions.
+    KvCache,
+    /// Buffers of the forward pass, logits, scratch of tokenizer and sampler.
+    Activations,
+    /// Tokens, scores and their index.
+    Vocabulary,
+    /// The rest.
+    Other,
+}
+
+impl Purpose {
+    /// How many there are.
+    pub const COUNT: usize = 5;
+}
+
+/// Types that can lie in the arena: plain data, valid for any bytes.
+pub trait Plain: FromBytes + IntoBytes + Immutable + KnownLayout + Copy {}
+impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Copy> Plain for T {}
+
+/// A handle on `len` values of type `T` in an arena.
+#[derive(Debug)]
+pub struct Span<T> {
+    offset: usize,
+    len: usize,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Span<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Span<T> {}
+impl<T> Default for Span<T> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<T> Span<T> {
+    /// No values.
+    pub const EMPTY: Self = Self { offset: 0, len: 0, of: PhantomData };
+
+    /// Number of values.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes that it occupies, as offsets in the arena.
+    #[must_use]
+    pub const fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len * size_of::<T>()
+    }
+
+    /// `len` of its values from `start` on.
+    ///
+    /// # Panics
+    /// They are not all inside.
+    #[must_use]
+    pub const fn part(&self, start: usize, len: usize) -> Self {
+        assert!(start <= self.len && len <= self.len - start, "part of a span outside it");
+        Self { offset: self.offset + start * size_of::<T>(), len, of: PhantomData }
+    }
+}
+
+/// Why there is no span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArenaError {
+    /// The memory does not begin on a boundary of [`ALIGNMENT`] bytes.
+    #[error("the arena's memory is not {ALIGNMENT}-byte aligned")]
+    Misaligned,
+    /// More was asked for than is left.
+    #[error("{needed} bytes asked for {purpose:?}, {left} left in the arena")]
+    Exhausted {
+        /// What it was for.
+        purpose: Purpose,
+        /// Bytes asked for, rounded up to the alignment; `usize::MAX` if that overflows.
+        needed: usize,
+        /// Bytes left.
+        left: usize,
+    },
+}
+
+/// How much of the arena is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    by_purpose: [usize; Purpose::COUNT],
+    /// Bytes in use.
+    pub current: usize,
+    /// Most bytes that were in use since the arena was made.
+    pub peak: usize,
+    /// Bytes that there are.
+    pub capacity: usize,
+}
+
+impl Usage {
+    /// Bytes in use for `purpose`, alignment included.
+    #[must_use]
+    pub const fn of(&self, purpose: Purpose) -> usize {
+        self.by_purpose[purpose as usize]
+    }
+}
+
+/// A level to roll back to, or to split at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    used: usize,
+    by_purpose: [usize; Purpose::COUNT],
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Arena<'m> {
+    memory: &'m mut [u8],
+    level: Mark,
+    peak: usize,
+}
+
+/// Bytes that `len` values of `T` take in an arena, or `None` if that overflows.
+#[must_use]
+pub const fn bytes_of<T>(len: usize) -> Option<usize> {
+    match len.checked_mul(size_of::<T>()) {
+        Some(bytes) => bytes.checked_next_multiple_of(ALIGNMENT),
+        None => None,
+    }
+}
+
+impl<'m> Arena<'m> {
+    /// An arena over `memory`.
+    ///
+    /// # Errors
+    /// `memory` is misaligned.
+    pub fn new(memory: &'m mut [u8]) -> Result<Self, ArenaError> {
+        if memory.as_ptr().addr() % ALIGNMENT != 0 {
+            return Err(ArenaError::Misaligned);
+        }
+        Ok(Self { memory, level: Mark::default(), peak: 0 })
+    }
+
+    /// Hands out `len` zeros.
+    ///
+    /// # Errors
+    /// There is no room; nothing has changed.
+    pub fn alloc<T: Plain>(&mut self, len: usize, purpose: Purpose) -> Result<Span<T>, ArenaError> {
+        const { assert!(align_of::<T>() <= ALIGNMENT && size_of::<T>() > 0) };
+        let left = self.memory.len() - self.level.used;
+        let needed = bytes_of::<T>(len).unwrap_or(usize::MAX);
+        if needed > left {
+            return Err(ArenaError::Exhausted { purpose, needed, left });
+        }
+        let offset = self.level.used;
+        self.memory[offset..offset + needed].fill(0);
+        self.level.used += needed;
+        self.level.by_purpose[purpose as usize] += needed;
+        self.peak = self.peak.max(self.level.used);
+        Ok(Span { offset, len, of: PhantomData })
+    }
+
+    /// The present level.
+    #[must_use]
+    pub const fn mark(&self) -> Mark {
+        self.level
+    }
+
+    /// Gives back all that was handed out after `mark`. Spans above it must not be used any more:
+    /// they would show whatever is put there next.
+    ///
+    /// # Panics
+    /// `mark` lies above the present level: it belongs to another arena or another time.
+    pub fn rollback(&mut self, mark: Mark) {
+        assert!(mark.used <= self.level.used, "rolling back to a level that is not below");
+        self.level = mark;
+    }
+
+    /// Gives everything back. The peak stays.
+    pub fn reset(&mut self) {
+        self.rollback(Mark::default());
+    }
+
+    /// How much is in use.
+    #[must_use]
+    pub const fn usage(&self) -> Usage {
+        Usage {
+            by_purpose: self.level.by_purpose,
+            current: self.level.used,
+            peak: self.peak,
+            capacity: self.memory.len(),
+        }
+    }
+
+    /// Bytes that there are.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// The values of `span`.
+    ///
+    /// # Panics
+    /// `span` is not of this arena.
+    #[must_use]
+    pub fn get<T: Plain>(&self, span: Span<T>) -> &[T] {
+        cast(&self.memory[span.range()])
+    }
+
+    /// The values of `span`.
+    ///
+    /// # Panics
+    /// `span` is not of this arena.
+    #[must_use]
+    pub fn get_mut<T: Plain>(&mut self, span: Span<T>) -> &mut [T] {
+        cast_mut(&mut self.memory[span.range()])
+    }
+
+    /// The arena in two: what lies below `mark`, to read, and what lies above, to write.
+    ///
+    /// # Panics
+    /// `mark` lies above the present level.
+    #[must_use]
+    pub fn split(&mut self, mark: Mark) -> (Frozen<'_>, Working<'_>) {
+        assert!(mark.used <= self.level.used, "splitting at a level that is not below");
+        let (below, above) = self.memory.split_at_mut(mark.used);
+        (Frozen { memory: below }, Working { memory: above, base: mark.used })
+    }
+
+    /// The whole arena, to read.
+    #[must_use]
+    pub fn frozen(&self) -> Frozen<'_> {
+        Frozen { memory: self.memory }
+    }
+}
+
+/// The lower part of an arena, shared.
+#[derive(Clone, Copy, Debug)]
+pub struct Frozen<'a> {
+    memory: &'a [u8],
+}
+
+impl<'a> Frozen<'a> {
+    /// The values of `span`.
+    ///
+    /// # Panics
+    /// `span` is not below the mark.
+    #[must_use]
+    pub fn get<T: Plain>(&self, span: Span<T>) -> &'a [T] {
+        cast(&self.memory[span.range()])
+    }
+}
+
+/// The upper part of an arena, exclusive.
+#[derive(Debug)]
+pub struct Working<'a> {
+    memory: &'a mut [u8],
+    base: usize,
+}
+
+impl<'a> Working<'a> {
+    /// As [`Self::disjoint`], for as long as the arena is lent.
+    ///
+    /// # Panics
+    /// A span is not above the mark, or two overlap.
+    #[must_use]
+    pub fn into_disjoint<const N: usize>(self, spans: [Range<usize>; N]) -> [&'a mut [u8]; N] {
+        let base = self.base;
+        self.memory
+            .get_disjoint_mut(spans.map(|span| span.start - base..span.end - base))
+            .expect("spans of one arena, above the mark, that do not overlap")
+    }
+
+    /// The values of `span`.
+    ///
+    /// # Panics
+    /// `span` is not above the mark.
+    #[must_use]
+    pub fn get_mut<T: Plain>(&mut self, span: Span<T>) -> &mut [T] {
+        let range = span.range();
+        cast_mut(&mut self.memory[range.start - self.base..range.end - self.base])
+    }
+
+    /// The bytes of several spans at once; [`as_mut`] gives them their type back.
+    ///
+    /// # Panics
+    /// A span is not above the mark, or two overlap.
+    #[must_use]
+    pub fn disjoint<const N: usize>(&mut self, spans: [Range<usize>; N]) -> [&mut [u8]; N] {
+        Working { memory: self.memory, base: self.base }.into_disjoint(spans)
+    }
+}
+
+/// The values in the bytes of a span of `T`.
+///
+/// # Panics
+/// The bytes are not those of a span of `T`.
+#[must_use]
+pub fn as_mut<T: Plain>(bytes: &mut [u8]) -> &mut [T] {
+    cast_mut(bytes)
+}
+
+fn cast<T: Plain>(bytes: &[u8]) -> &[T] {
+    <[T]>::ref_from_bytes(bytes).expect("a span has the size and the alignment of its type")
+}
+
+fn cast_mut<T: Plain>(bytes: &mut [u8]) -> &mut [T] {
+    <[T]>::mut_from_bytes(bytes).expect("a span has the size and the alignment of its type")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Memory;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn spans_are_aligned_zeroed_and_disjoint() {
+        let mut memory = Memory::new(4096);
+        memory.bytes().fill(0xAA);
+        let mut arena = Arena::new(memory.bytes()).unwrap();
+        let a = arena.alloc::<f32>(3, Purpose::Weights).unwrap();
+        let b = arena.alloc::<u8>(65, Purpose::KvCache).unwrap();
+        assert_eq!(arena.get(a), [0.0; 3]);
+        arena.get_mut(b).fill(1);
+        assert_eq!(arena.get(a), [0.0; 3]);
+        for start in [a.range().start, b.range().start] {
+            assert_eq!(start % ALIGNMENT, 0);
+        }
+        let usage = arena.usage();
+        assert_eq!((usage.of(Purpose::Weights), usage.of(Purpose::KvCache)), (64, 128));
+        assert_eq!((usage.current, usage.peak, usage.capacity), (192, 192, 4096));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_changes_nothing() {
+        let mut memory = Memory::new(128);
+        let mut arena = Arena::new(memory.bytes()).unwrap();
+        arena.alloc::<u8>(1, Purpose::Other).unwrap();
+        let before = arena.usage();
+        assert_eq!(
+            arena.alloc::<u8>(65, Purpose::Weights).unwrap_err(),
+            ArenaError::Exhausted { purpose: Purpose::Weights, needed: 128, left: 64 }
+        );
+        assert!(arena.alloc::<u64>(usize::MAX / 2, Purpose::Weights).is_err());
+        assert_eq!(arena.usage(), before);
+        arena.alloc::<u8>(64, Purpose::Weights).unwrap();
+    }
+
+    #[test]
+    fn rolling_back_gives_the_room_again_and_keeps_the_peak() {
+        let mut memory = Memory::new(1024);
+        let mut arena = Arena::new(memory.bytes()).unwrap();
+        arena.alloc::<u8>(64, Purpose::Weights).unwrap();
+        let mark = arena.mark();
+        let first = arena.alloc::<u32>(16, Purpose::Activations).unwrap();
+        arena.get_mut(first).fill(7);
+        arena.rollback(mark);
+        let usage = arena.usage();
+        assert_eq!((usage.current, usage.peak, usage.of(Purpose::Activations)), (64, 128, 0));
+        let again = arena.alloc::<u32>(16, Purpose::Activations).unwrap();
+        assert_eq!(arena.get(again), [0; 16], "zeroed again");
+    }
+
+    #[test]
+    fn the_two_halves_of_a_split_are_used_at_once() {
+        let mut memory = Memory::new(1024);
+        let mut arena = Arena::new(memory.bytes()).unwrap();
+        let weights = arena.alloc::<f32>(4, Purpose::Weights).unwrap();
+        arena.get_mut(weights).fill(2.0);
+        let mark = arena.mark();
+        let x = arena.alloc::<f32>(4, Purpose::Activations).unwrap();
+        let y = arena.alloc::<u16>(4, Purpose::Activations).unwrap();
+        let (frozen, mut working) = arena.split(mark);
+        let [xs, ys] = working.disjoint([x.range(), y.range()]);
+        as_mut::<f32>(xs).copy_from_slice(frozen.get(weights));
+        as_mut::<u16>(ys).fill(9);
+        assert_eq!(arena.get(x), [2.0; 4]);
+        assert_eq!(arena.get(y), [9; 4]);
+    }
+
+    #[test]
+    fn misaligned_memory_is_refused() {
+        let mut memory = Memory::new(128);
+        assert_eq!(Arena::new(&mut memory.bytes()[1..]).unwrap_err(), ArenaError::Misaligned);
+    }
+
+    proptest! {
+        #[test]
+        fn any_sequence_of_allocations_stays_inside_and_apart(
+            sizes in prop::collection::vec(0usize..2000, 0..40)
+        ) {
+            let mut memory = Memory::new(1 << 14);
+            let mut arena = Arena::new(memory.bytes()).unwrap();
+            let mut spans = Vec::new();
+            for size in sizes {
+                if let Ok(span) = arena.alloc::<u8>(size, Purpose::Other) {
+                    spans.push(span.range());
+                }
+            }
+            for (i, a) in spans.iter().enumerate() {
+                prop_assert!(a.end <= 1 << 14 && a.start % ALIGNMENT == 0);
+                for b in &spans[..i] {
+                    prop_assert!(b.end <= a.start || a.is_empty() || b.is_empty());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! What the inference domain drives: a model that can be loaded, and one generation at a time.
+
+use crate::NUMERICS_VERSION;
+use crate::arena::{Arena, Usage};
+use crate::generate::{FinishReason, GenerateError, GenerateParams, Generation, Step, Text};
+use crate::transformer::{Checked, LoadError, LoadOptions, Model};
+use crate::verify::sha256;
+
+/// A model that has been loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Number of weights; a tied embedding counts once.
+    pub parameters: u64,
+    /// Size of the file in bytes.
+    pub file_bytes: u64,
+    /// Context of a session in tokens.
+    pub context: u32,
+    /// Width of the residual stream.
+    pub width: u32,
+    /// Transformer blocks.
+    pub layers: u32,
+    /// Tokens in the vocabulary.
+    pub vocabulary: u32,
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// The arithmetic that it runs in.
+    pub numerics_version: u32,
+}
+
+/// A language model behind a ring. Every call does a bounded amount of work.
+pub trait LlmBackend {
+    /// Loads a model from the bytes of its file. An error leaves the model that was loaded in
+    /// service.
+    ///
+    /// # Errors
+    /// Why it is not loaded.
+    fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError>;
+
+    /// The loaded model.
+    fn model(&self) -> Option<&ModelInfo>;
+
+    /// Use of the arena.
+    fn usage(&self) -> Usage;
+
+    /// Begins a generation.
+    ///
+    /// # Errors
+    /// The request is refused.
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<(), GenerateError>;
+
+    /// Goes on with it; `None` if there is none.
+    ///
+    /// # Errors
+    /// The generation is lost; the backend takes the next one.
+    fn step(&mut self, text: &mut Text) -> Result<Option<Step>, GenerateError>;
+
+    /// Ends the generation under way, if there is one: its next step is [`Step::Finished`].
+    fn cancel(&mut self);
+}
+
+/// The real one: a transformer in an arena.
+#[derive(Debug)]
+pub struct TransformerBackend<'m> {
+    arena: Arena<'m>,
+    options: LoadOptions,
+    loaded: Option<(Model, ModelInfo)>,
+    generation: Option<Generation>,
+}
+
+impl<'m> TransformerBackend<'m> {
+    /// A backend without a model.
+    #[must_use]
+    pub const fn new(arena: Arena<'m>, options: LoadOptions) -> Self {
+        Self { arena, options, loaded: None, generation: None }
+    }
+
+    /// The model and its arena, for tools that look at logits.
+    #[must_use]
+    pub fn parts(&mut self) -> Option<(&Model, &mut Arena<'m>)> {
+        let (model, _) = self.loaded.as_ref()?;
+        Some((model, &mut self.arena))
+    }
+
+    /// Begins a generation from token ids, as they are.
+    ///
+    /// # Errors
+    /// The request is refused.
+    pub fn start_tokens(
+        &mut self,
+        prompt: &[u32],
+        params: &GenerateParams,
+    ) -> Result<(), GenerateError> {
+        self.begin(|model, arena| Generation::start_tokens(model, arena, prompt, params))
+    }
+
+    fn begin(
+        &mut self,
+        start: impl FnOnce(&Model, &mut Arena<'m>) -> Result<Generation, GenerateError>,
+    ) -> Result<(), GenerateError> {
+        if self.generation.is_some() {
+            return Err(GenerateError::Busy);
+        }
+        let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
+        self.generation = Some(start(model, &mut self.arena)?);
+        Ok(())
+    }
+}
+
+impl LlmBackend for TransformerBackend<'_> {
+    fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
+        let checked = Checked::new(file)?;
+        checked.plan(&self.options, self.arena.capacity())?;
+        // From here on it fits and is sound: the old model may go.
+        self.generation = None;
+        self.loaded = None;
+        let model = Model::load(&checked, &self.options, &mut self.arena)?;
+        let config = model.config();
+        let info = ModelInfo {
+            parameters: model.parameters(),
+            file_bytes: file.len() as u64,
+            context: model.context() as u32,
+            width: config.width as u32,
+            layers: config.layers as u32,
+            vocabulary: config.vocabulary as u32,
+            sha256: sha256(file),
+            numerics_version: NUMERICS_VERSION,
+        };
+        self.loaded = Some((model, info));
+        Ok(info)
+    }
+
+    fn model(&self) -> Option<&ModelInfo> {
+        self.loaded.as_ref().map(|(_, info)| info)
+    }
+
+    fn usage(&self) -> Usage {
+        self.arena.usage()
+    }
+
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<(), GenerateError> {
+        self.begin(|model, arena| Generation::start(model, arena, prompt, params))
+    }
+
+    fn step(&mut self, text: &mut Text) -> Result<Option<Step>, GenerateError> {
+        text.clear();
+        let (Some(generation), Some((model, _))) = (&mut self.generation, &self.loaded) else {
+            return Ok(None);
+        };
+        let result = generation.step(model, &mut self.arena, text);
+        if matches!(result, Err(_) | Ok(Step::Finished { .. })) {
+            self.generation = None;
+        }
+        result.map(Some)
+    }
+
+    fn cancel(&mut self) {
+        if let Some(generation) = &mut self.generation {
+            generation.cancel();
+        }
+    }
+}
+
+/// A backend without a model: it gives the bytes of the prompt back, one a token. It measures what
+/// the boundaries cost, and tests what surrounds a model.
+#[derive(Debug, Default)]
+pub struct StubBackend {
+    info: Option<ModelInfo>,
+    echo: heapless::Vec<u8, 256>,
+    prompt_tokens: u32,
+    generated: u32,
+    max_tokens: u32,
+    active: bool,
+    cancelled: bool,
+}
+
+impl LlmBackend for StubBackend {
+    fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
+        let info = ModelInfo {
+            parameters: 0,
+            file_bytes: file.len() as u64,
+            context: 256,
+            width: 0,
+            layers: 0,
+            vocabulary: 256,
+            sha256: sha256(file),
+            numerics_version: NUMERICS_VERSION,
+        };
+        self.info = Some(info);
+        Ok(info)
+    }
+
+    fn model(&self) -> Option<&ModelInfo> {
+        self.info.as_ref()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<(), GenerateError> {
+        if self.active {
+            return Err(GenerateError::Busy);
+        }
+        if self.info.is_none() {
+            return Err(GenerateError::NoModel);
+        }
+        if prompt.is_empty() {
+            return Err(GenerateError::EmptyPrompt);
+        }
+        let (bytes, limit) = (prompt.len(), self.echo.capacity());
+        self.echo.clear();
+        if self.echo.extend_from_slice(prompt).is_err() {
+            return Err(GenerateError::PromptBytes { bytes, limit });
+        }
+        self.prompt_tokens = bytes as u32;
+        self.generated = 0;
+        self.max_tokens = params.max_tokens;
+        self.active = true;
+        self.cancelled = false;
+        Ok(())
+    }
+
+    fn step(&mut self, text: &mut Text) -> Result<Option<Step>, GenerateError> {
+        text.clear();
+        if !self.active {
+            return Ok(None);
+        }
+        let reason = if self.cancelled {
+            Some(FinishReason::Cancelled)
+        } else if self.generated >= self.max_tokens {
+            Some(FinishReason::MaxTokens)
+        } else if self.generated >= self.prompt_tokens {
+            Some(FinishReason::EndOfText)
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            self.active = false;
+            let (prompt_tokens, generated) = (self.prompt_tokens, self.generated);
+            return Ok(Some(Step::Finished { reason, prompt_tokens, generated }));
+        }
+        let byte = self.echo[self.generated as usize];
+        // `Text` is longer than one character.
+        drop(text.push(if byte.is_ascii() { char::from(byte) } else { '?' }));
+        self.generated += 1;
+        Ok(Some(Step::Token { id: u32::from(byte) }))
+    }
+
+    fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::Purpose;
+    use crate::kv_cache::KvType;
+    use crate::quantize::TensorType;
+    use crate::sampling::SamplerParams;
+    use crate::testing::{GgufWriter, Memory, Shape, model};
+    use proptest::prelude::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    const OPTIONS: LoadOptions =
+        LoadOptions { context: 64, kv: KvType::F32, max_prompt_bytes: 256 };
+    const ARENA: usize = 1 << 20;
+
+    fn with_backend<T>(options: LoadOptions, run: impl FnOnce(&mut TransformerBackend) -> T) -> T {
+        let mut memory = Memory::new(ARENA);
+        let arena = Arena::new(memory.bytes()).unwrap();
+        run(&mut TransformerBackend::new(arena, options))
+    }
+
+    fn greedy(max_tokens: u32) -> GenerateParams {
+        GenerateParams { sampler: SamplerParams::greedy(), max_tokens }
+    }
+
+    /// Runs a generation to its end: ids, text, reason.
+    fn run(backend: &mut impl LlmBackend) -> (Vec<u32>, String, FinishReason) {
+        let (mut ids, mut shown, mut text) = (Vec::new(), String::new(), Text::new());
+        loop {
+            match backend.step(&mut text).unwrap().expect("a generation") {
+                Step::Prefill { done, total } => assert!(done <= total),
+                Step::Token { id } => {
+                    ids.push(id);
+                    shown.push_str(&text);
+                }
+                Step::Finished { reason, generated, .. } => {
+                    assert_eq!(generated as usize, ids.len());
+                    return (ids, shown, reason);
+                }
+            }
+        }
+    }
+
+    fn generate(backend: &mut impl LlmBackend, prompt: &str, params: &GenerateParams) -> Vec<u32> {
+        backend.start(prompt.as_bytes(), params).unwrap();
+        run(backend).0
+    }
+
+    /// Logits after each of `tokens`, fed in order.
+    fn logits(backend: &mut TransformerBackend, tokens: &[u32]) -> Vec<Vec<f32>> {
+        let (model, arena) = backend.parts().unwrap();
+        let mut all = Vec::new();
+        for (position, &token) in tokens.iter().enumerate() {
+            model.forward(arena, token, position, true).unwrap();
+            all.push(model.logits(arena).to_vec());
+        }
+        all
+    }
+
+    #[test]
+    fn the_plan_is_exact_and_below_it_nothing_is_touched() {
+        let file = model(Shape::default()).finish();
+        let checked = Checked::new(&file).unwrap();
+        let plan = checked.plan(&OPTIONS, ARENA).unwrap();
+        let needed = plan.total() as usize;
+        let mut memory = Memory::new(needed);
+        let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), OPTIONS);
+        backend.load(&file).unwrap();
+        let usage = backend.usage();
+        assert_eq!(usage.current, needed);
+        for (purpose, bytes) in [
+            (Purpose::Weights, plan.weights),
+            (Purpose::KvCache, plan.kv_cache),
+            (Purpose::Activations, plan.activations),
+            (Purpose::Vocabulary, plan.vocabulary),
+        ] {
+            assert_eq!(usage.of(purpose) as u64, bytes, "{purpose:?}");
+        }
+
+        let mut memory = Memory::new(needed - 64);
+        let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), OPTIONS);
+        let Err(LoadError::TooLarge(plan)) = backend.load(&file) else { panic!("it cannot fit") };
+        assert_eq!((plan.total() as usize, plan.capacity as usize), (needed, needed - 64));
+        assert!(plan.largest_context == 63, "one position less fits: {plan:?}");
+        assert_eq!(backend.usage().peak, 0);
+    }
+
+    #[test]
+    fn a_failed_load_leaves_the_model_in_service() {
+        let file = model(Shape::default()).finish();
+        with_backend(OPTIONS, |backend| {
+            let info = backend.load(&file).unwrap();
+            let before = generate(backend, "hello", &greedy(8));
+            for cut in [0, 3, 24, 500, file.len() / 2, file.len() - 40] {
+                assert!(backend.load(&file[..cut]).is_err(), "{cut} bytes");
+            }
+            let large = Shape { layers: 40, ..Shape::default() };
+            assert!(matches!(backend.load(&model(large).finish()), Err(LoadError::TooLarge(_))));
+            assert_eq!(backend.model(), Some(&info));
+            assert_eq!(generate(backend, "hello", &greedy(8)), before);
+        });
+    }
+
+    #[test]
+    fn loading_again_gives_the_same_bits_whatever_was_there_before() {
+        let file = model(Shape::default()).finish();
+        let other = model(Shape { width: 32, kv_heads: 4, ty: TensorType::F32, ..Shape::default() });
+        let tokens = [1, 270, 261, 44, 260, 259];
+        with_backend(OPTIONS, |backend| {
+            backend.load(&file).unwrap();
+            let first = logits(backend, &tokens);
+            backend.load(&other.finish()).unwrap();
+            logits(backend, &tokens);
+            backend.load(&file).unwrap();
+            assert_eq!(logits(backend, &tokens), first);
+        });
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_model_is_named() {
+        let load = |writer: &GgufWriter| {
+            with_backend(OPTIONS, |backend| backend.load(&writer.finish()).unwrap_err())
+        };
+        let base = || model(Shape::default());
+
+        let unknown = load(base().tensor("blk.0.attn_q.bias", TensorType::F32, &[64], &[0.0; 64]));
+        assert!(matches!(unknown, LoadError::UnknownTensor(name) if name == "blk.0.attn_q.bias"));
+
+        let shape = load(base().tensor("output.weight", TensorType::F32, &[32, 64], &[0.0; 2048]));
+        assert!(matches!(shape, LoadError::Shape { tensor, columns: 32, expected_columns: 64, .. }
+            if tensor == "output.weight"));
+
+        let mut nan = base();
+        nan.last_tensor()[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
+        assert!(matches!(load(&nan), LoadError::NonFinite(name) if name == "output_norm.weight"));
+
+        let mut writer = GgufWriter::default();
+        writer.str("general.architecture", "mamba");
+        assert!(matches!(load(&writer), LoadError::Architecture(name) if name == "mamba"));
+    }
+
+    #[test]
+    fn every_weight_type_and_shape_runs_and_stays_close_to_f32() {
+        let tokens = [1, 270, 261, 44, 260, 259, 280];
+        for shape in [
+            Shape::default(),
+            Shape { heads: 2, kv_heads: 1, tied: false, ..Shape::default() },
+            Shape { heads: 8, kv_heads: 8, layers: 1, ..Shape::default() },
+        ] {
+            let run = |ty, kv| {
+                with_backend(LoadOptions { kv, ..OPTIONS }, |backend| {
+                    backend.load(&model(Shape { ty, ..shape }).finish()).unwrap();
+                    logits(backend, &tokens).pop().unwrap()
+                })
+            };
+            let exact = run(TensorType::F32, KvType::F32);
+            let cosine = |a: &[f32]| {
+                let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+                dot(a, &exact) / (dot(a, a) * dot(&exact, &exact)).sqrt()
+            };
+            for (ty, kv, least) in [
+                (TensorType::F32, KvType::F16, 0.99999),
+                (TensorType::F16, KvType::F32, 0.99999),
+                (TensorType::Q8_0, KvType::F32, 0.999),
+                (TensorType::Q4_0, KvType::F16, 0.95),
+            ] {
+                let cosine = cosine(&run(ty, kv));
+                assert!(cosine > least, "{shape:?} {ty:?} {kv:?}: {cosine}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prompt_of_any_length_gives_what_its_tokens_give_one_by_one() {
+        let file = model(Shape::default()).finish();
+        with_backend(OPTIONS, |backend| {
+            backend.load(&file).unwrap();
+            let tokens: Vec<u32> = (0..20).map(|i| 259 + i * 7 % 31).collect();
+            for n in 1..=tokens.len() {
+                let after = logits(backend, &tokens[..n]).pop().unwrap();
+                let best = (0..).zip(&after).max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+                backend.start_tokens(&tokens[..n], &greedy(1)).unwrap();
+                assert_eq!(run(backend).0, [best.unwrap().0], "{n} tokens");
+                let (model, arena) = backend.parts().unwrap();
+                assert_eq!(model.logits(arena), after, "{n} tokens");
+            }
+        });
+    }
+
+    #[test]
+    fn a_generation_ends_at_its_limits() {
+        let file = model(Shape::default()).finish();
+        with_backend(LoadOptions { context: 16, ..OPTIONS }, |backend| {
+            backend.load(&file).unwrap();
+            backend.start(b"hello", &greedy(3)).unwrap();
+            let (ids, _, reason) = run(backend);
+            assert_eq!((ids.len(), reason), (3, FinishReason::MaxTokens));
+
+            backend.start(b"hello", &greedy(500)).unwrap();
+            let (ids, _, reason) = run(backend);
+            // Begin, the space in front and five letters are seven of sixteen.
+            assert_eq!((ids.len(), reason), (9, FinishReason::ContextFull));
+
+            let refused = backend.start(b"abcdefghijklmno", &greedy(1));
+            assert_eq!(refused, Err(GenerateError::PromptTokens { tokens: 17, limit: 15 }));
+            assert_eq!(backend.start(&[b'a'; 257], &greedy(1)),
+                Err(GenerateError::PromptBytes { bytes: 257, limit: 256 }));
+            assert_eq!(backend.start(b"a\xFF", &greedy(1)), Err(GenerateError::NotUtf8 { offset: 1 }));
+            assert_eq!(backend.start(b"a", &greedy(0)), Err(GenerateError::NoTokens));
+            assert_eq!(backend.step(&mut Text::new()), Ok(None));
+        });
+    }
+
+    #[test]
+    fn without_a_model_and_during_a_generation_a_request_is_refused() {
+        with_backend(OPTIONS, |backend| {
+            assert_eq!(backend.start(b"a", &greedy(1)), Err(GenerateError::NoModel));
+            backend.load(&model(Shape::default()).finish()).unwrap();
+            backend.start(b"a", &greedy(1)).unwrap();
+            assert_eq!(backend.start(b"a", &greedy(1)), Err(GenerateError::Busy));
+        });
+    }
+
+    #[test]
+    fn a_cancel_takes_effect_at_the_next_step() {
+        with_backend(OPTIONS, |backend| {
+            backend.load(&model(Shape::default()).finish()).unwrap();
+            backend.start(b"some longer prompt", &greedy(40)).unwrap();
+            let mut text = Text::new();
+            assert!(matches!(backend.step(&mut text), Ok(Some(Step::Prefill { .. }))));
+            backend.cancel();
+            let step = backend.step(&mut text).unwrap().unwrap();
+            assert!(matches!(step, Step::Finished { reason: FinishReason::Cancelled, .. }));
+            assert_eq!(backend.step(&mut text), Ok(None));
+        });
+    }
+
+    #[test]
+    fn overflow_in_the_model_ends_the_request_and_not_the_backend() {
+        let mut writer = model(Shape { ty: TensorType::F32, ..Shape::default() });
+        writer.last_tensor().chunks_mut(4).for_each(|w| w.copy_from_slice(&3e38f32.to_le_bytes()));
+        with_backend(OPTIONS, |backend| {
+            backend.load(&writer.finish()).unwrap();
+            backend.start(b"a", &greedy(1)).unwrap();
+            let mut text = Text::new();
+            assert_eq!(backend.step(&mut text), Err(GenerateError::NonFinite));
+            assert_eq!(backend.step(&mut text), Ok(None));
+            backend.load(&model(Shape::default()).finish()).unwrap();
+            assert_eq!(generate(backend, "a", &greedy(2)).len(), 2);
+        });
+    }
+
+    #[test]
+    fn the_stub_gives_the_prompt_back() {
+        let mut stub = StubBackend::default();
+        assert_eq!(stub.start(b"abc", &greedy(2)), Err(GenerateError::NoModel));
+        stub.load(b"anything").unwrap();
+        stub.start(b"abc", &greedy(2)).unwrap();
+        let (_, text, reason) = run(&mut stub);
+        assert_eq!((text.as_str(), reason), ("ab", FinishReason::MaxTokens));
+        stub.start(b"abc", &greedy(9)).unwrap();
+        let (_, text, reason) = run(&mut stub);
+        assert_eq!((text.as_str(), reason), ("abc", FinishReason::EndOfText));
+    }
+
+    /// The bits that this arithmetic gives. A change of them is a new [`NUMERICS_VERSION`].
+    #[test]
+    fn the_arithmetic_has_not_changed() {
+        let hash = |kv, ty| {
+            with_backend(LoadOptions { kv, ..OPTIONS }, |backend| {
+                backend.load(&model(Shape { ty, ..Shape::default() }).finish()).unwrap();
+                let bits: Vec<u8> = logits(backend, &[1, 270, 261, 44, 260, 259, 280])
+                    .iter()
+                    .flatten()
+                    .flat_map(|logit| logit.to_bits().to_le_bytes())
+                    .collect();
+                u64::from_be_bytes(*sha256(&bits).first_chunk().unwrap())
+            })
+        };
+        let found = [
+            hash(KvType::F32, TensorType::F32),
+            hash(KvType::F16, TensorType::F16),
+            hash(KvType::F32, TensorType::Q8_0),
+            hash(KvType::F16, TensorType::Q4_0),
+        ];
+        assert_eq!(NUMERICS_VERSION, 1);
+        assert_eq!(found.map(|hash| std::format!("{hash:016x}")), [
+            "632cdd8776215bc6",
+            "cbabf4c88849739d",
+            "5c39e1db7ca1a283",
+            "3593de8de21668fb",
+        ]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_change_of_a_file_is_loaded_or_refused(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            head_only in any::<bool>(),
+        ) {
+            let mut file = model(Shape { layers: 1, ..Shape::default() }).finish();
+            let range = if head_only { 600 } else { file.len() };
+            for (index, byte) in changes {
+                file[index.index(range)] = byte;
+            }
+            with_backend(OPTIONS, |backend| {
+                if backend.load(&file).is_ok() && backend.start(b"ab", &greedy(3)).is_ok() {
+                    let mut text = Text::new();
+                    while let Ok(Some(_)) = backend.step(&mut text) {}
+                }
+            });
+        }
+    }
+}

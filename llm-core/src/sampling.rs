@@ -1,0 +1,263 @@
+//! From logits to a token.
+//!
+//! In this order, which is llama.cpp's default: repetition penalty (Keskar et al., *CTRL*, 2019),
+//! top-k, top-p (Holtzman et al., 2020), min-p (Nguyen et al., 2024), temperature, and a draw from
+//! the distribution that is left. Temperature 0 takes the largest logit after the penalty.
+//!
+//! Candidates are in the order of falling logits, equals in the order of rising ids, and sums run
+//! in that order, so that the same logits and the same generator give the same token everywhere.
+
+use crate::simd::scalar;
+use core::cmp::Ordering;
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What fractions are counted in.
+const MILLION: f64 = 1e6;
+
+/// How tokens are chosen. Fractions are in millionths, since requests come from domains that have
+/// no floating point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SamplerParams {
+    /// Seed of the generator.
+    pub seed: u64,
+    /// 0 is greedy.
+    pub temperature: u32,
+    /// How many candidates are kept; 0 keeps all.
+    pub top_k: u32,
+    /// The likeliest candidates are kept whose probabilities reach this; 1 keeps all.
+    pub top_p: u32,
+    /// Candidates below this times the likeliest go; 0 keeps all.
+    pub min_p: u32,
+    /// Logits of recent tokens are divided by this if positive, else multiplied; 1 does nothing.
+    pub repeat_penalty: u32,
+    /// How many recent tokens, prompt included.
+    pub repeat_last_n: u32,
+}
+
+impl SamplerParams {
+    /// The largest logit, always.
+    #[must_use]
+    pub const fn greedy() -> Self {
+        Self {
+            seed: 0,
+            temperature: 0,
+            top_k: 0,
+            top_p: 1_000_000,
+            min_p: 0,
+            repeat_penalty: 1_000_000,
+            repeat_last_n: 0,
+        }
+    }
+}
+
+/// The nearest f32 of a number of millionths.
+fn fraction(millionths: u32) -> f32 {
+    (f64::from(millionths) / MILLION) as f32
+}
+
+/// A token and its logit.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Candidate {
+    logit: f32,
+    id: u32,
+}
+
+/// Falling logits, then rising ids. A total order on finite logits, −0 below +0.
+fn by_rank(a: &Candidate, b: &Candidate) -> Ordering {
+    b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
+}
+
+/// Parameters and the state of the generator: Xoshiro256++ (Blackman and Vigna, 2019), seeded
+/// through SplitMix64.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    params: SamplerParams,
+    generator: Xoshiro256PlusPlus,
+}
+
+impl Sampler {
+    /// A sampler at its start.
+    #[must_use]
+    pub fn new(params: SamplerParams) -> Self {
+        Self { params, generator: Xoshiro256PlusPlus::seed_from_u64(params.seed) }
+    }
+
+    /// Chooses a token. `logits` are finite and at least one; `candidates` is scratch of the same
+    /// length; `history` is what the session has seen, prompt included.
+    pub fn sample(
+        &mut self,
+        logits: &[f32],
+        history: &[u32],
+        candidates: &mut [Candidate],
+    ) -> u32 {
+        for ((id, &logit), candidate) in (0..).zip(logits).zip(candidates.iter_mut()) {
+            *candidate = Candidate { logit, id };
+        }
+        self.penalise(history, logits, candidates);
+        if self.params.temperature == 0 {
+            return candidates.iter().copied().min_by(by_rank).map_or(0, |best| best.id);
+        }
+        let kept = self.filter(candidates);
+        self.draw(kept)
+    }
+
+    /// Each token is penalised once, however often it occurs.
+    fn penalise(&self, history: &[u32], logits: &[f32], candidates: &mut [Candidate]) {
+        let penalty = fraction(self.params.repeat_penalty);
+        if penalty == 1.0 {
+            return;
+        }
+        let last = history.len().saturating_sub(self.params.repeat_last_n as usize);
+        for &id in &history[last..] {
+            let index = id as usize;
+            if let (Some(candidate), Some(&logit)) = (candidates.get_mut(index), logits.get(index)) {
+                candidate.logit = if logit > 0.0 { logit / penalty } else { logit * penalty };
+            }
+        }
+    }
+
+    /// Top-k, top-p and min-p; the candidates that are left, sorted.
+    fn filter<'c>(&self, mut candidates: &'c mut [Candidate]) -> &'c mut [Candidate] {
+        let top_k = self.params.top_k as usize;
+        if top_k > 0 && top_k < candidates.len() {
+            candidates.select_nth_unstable_by(top_k - 1, by_rank);
+            candidates = &mut candidates[..top_k];
+        }
+        candidates.sort_unstable_by(by_rank);
+        let best = candidates.first().map_or(0.0, |candidate| candidate.logit);
+        let likelihood = |candidate: &Candidate| scalar::exp(candidate.logit - best);
+        let top_p = fraction(self.params.top_p);
+        let mut kept = candidates.len();
+        if top_p < 1.0 {
+            let total = candidates.iter().fold(0.0, |sum, c| sum + likelihood(c));
+            let mut sum = 0.0;
+            kept = 0;
+            for candidate in &*candidates {
+                kept += 1;
+                sum += likelihood(candidate);
+                if sum >= top_p * total {
+                    break;
+                }
+            }
+        }
+        let min_p = fraction(self.params.min_p);
+        // The likeliest has likelihood 1 and min_p is at most 1: one is always left.
+        let likely = candidates.iter().take(kept).take_while(|c| likelihood(c) >= min_p).count();
+        &mut candidates[..likely.max(1)]
+    }
+
+    /// Draws one of the sorted candidates at the temperature.
+    fn draw(&mut self, candidates: &[Candidate]) -> u32 {
+        let temperature = fraction(self.params.temperature);
+        let best = candidates[0].logit;
+        let weight = |c: &Candidate| scalar::exp((c.logit - best) / temperature);
+        let total = candidates.iter().fold(0.0, |sum, c| sum + weight(c));
+        // 24 bits: every value is exact in f32 and below 1.
+        let uniform = (self.generator.next_u64() >> 40) as f32 / (1 << 24) as f32;
+        let target = uniform * total;
+        let mut sum = 0.0;
+        for candidate in candidates {
+            sum += weight(candidate);
+            if sum > target {
+                return candidate.id;
+            }
+        }
+        // Only if the product above was rounded up to the total.
+        candidates[candidates.len() - 1].id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const ONE: u32 = 1_000_000;
+
+    fn sample_with(params: SamplerParams, logits: &[f32], history: &[u32], n: usize) -> Vec<u32> {
+        let mut sampler = Sampler::new(params);
+        let mut scratch = vec![Candidate { logit: 0.0, id: 0 }; logits.len()];
+        (0..n).map(|_| sampler.sample(logits, history, &mut scratch)).collect()
+    }
+
+    fn sampling() -> SamplerParams {
+        SamplerParams { temperature: ONE, ..SamplerParams::greedy() }
+    }
+
+    #[test]
+    fn greedy_takes_the_largest_and_of_equals_the_lowest_id() {
+        assert_eq!(sample_with(SamplerParams::greedy(), &[1.0, 3.0, 3.0, 2.0], &[], 1), [1]);
+    }
+
+    #[test]
+    fn the_penalty_counts_a_token_once_and_lowers_both_signs() {
+        let params = SamplerParams {
+            repeat_penalty: 2 * ONE,
+            repeat_last_n: 4,
+            ..SamplerParams::greedy()
+        };
+        assert_eq!(sample_with(params, &[3.0, 2.0], &[0, 0, 0], 1), [1]);
+        assert_eq!(sample_with(params, &[3.0, 1.0], &[0, 0, 0], 1), [0], "3 / 2 > 1");
+        assert_eq!(sample_with(params, &[-1.0, -1.5], &[0], 1), [1]);
+        assert_eq!(sample_with(params, &[3.0, 2.0], &[0, 1, 1, 1, 1], 1), [0], "out of the window");
+    }
+
+    #[test]
+    fn frequencies_follow_the_softmax() {
+        let n = 20_000;
+        let drawn = sample_with(sampling(), &[0.0, 1.0, 2.0], &[], n);
+        let total: f64 = (0..3).map(|i| f64::from(i).exp()).sum();
+        for id in 0..3 {
+            let share = drawn.iter().filter(|&&d| d == id).count() as f64 / n as f64;
+            assert!((share - f64::from(id).exp() / total).abs() < 0.015, "{id}: {share}");
+        }
+    }
+
+    #[test]
+    fn top_k_top_p_and_min_p_cut_the_tail() {
+        let logits = [0.0, 1.0, 2.0, 3.0];
+        let drawn = |params| {
+            let mut ids = sample_with(params, &logits, &[], 3000);
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        assert_eq!(drawn(sampling()), [0, 1, 2, 3]);
+        assert_eq!(drawn(SamplerParams { top_k: 2, ..sampling() }), [2, 3]);
+        // Probabilities 0.644, 0.237, 0.087, 0.032.
+        assert_eq!(drawn(SamplerParams { top_p: 650_000, ..sampling() }), [2, 3]);
+        assert_eq!(drawn(SamplerParams { top_p: 0, ..sampling() }), [3]);
+        // Relative to the likeliest 1, 0.368, 0.135, 0.050.
+        assert_eq!(drawn(SamplerParams { min_p: 100_000, ..sampling() }), [1, 2, 3]);
+        assert_eq!(drawn(SamplerParams { min_p: ONE, ..sampling() }), [3]);
+    }
+
+    #[test]
+    fn a_seed_repeats_its_tokens_and_another_does_not() {
+        let logits: Vec<f32> = (0..100).map(|i| (i % 7) as f32).collect();
+        let with = |seed| sample_with(SamplerParams { seed, ..sampling() }, &logits, &[], 50);
+        assert_eq!(with(1), with(1));
+        assert_ne!(with(1), with(2));
+    }
+
+    proptest! {
+        #[test]
+        fn any_parameters_and_finite_logits_give_a_token(
+            logits in prop::collection::vec(-1e38f32..1e38, 1..50),
+            history in prop::collection::vec(0u32..60, 0..20),
+            (temperature, top_k, top_p, min_p) in (0..=10 * ONE, 0u32..60, 0..=ONE, 0..=ONE),
+            (repeat_penalty, repeat_last_n, seed) in (ONE..=10 * ONE, 0u32..30, any::<u64>()),
+        ) {
+            let params = SamplerParams {
+                seed, temperature, top_k, top_p, min_p, repeat_penalty, repeat_last_n,
+            };
+            let id = sample_with(params, &logits, &history, 1)[0];
+            prop_assert!((id as usize) < logits.len());
+        }
+    }
+}

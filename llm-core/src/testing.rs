@@ -1,0 +1,253 @@
+//! Small models and aligned memory for tests, also those of other crates (feature `testing`).
+
+use crate::quantize::{TensorType, quantize_row};
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// Zeroed memory on a 64-byte boundary, as an arena wants it.
+pub struct Memory {
+    lines: Vec<Line>,
+    bytes: usize,
+}
+
+impl Memory {
+    /// `bytes` zeros.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self { lines: vec![Line([0; 64]); bytes.div_ceil(64)], bytes }
+    }
+
+    /// The memory.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.lines.as_mut_bytes()[..self.bytes]
+    }
+}
+
+/// Writes GGUF files, version 3.
+#[derive(Clone, Default)]
+pub struct GgufWriter {
+    keys: Vec<Vec<u8>>,
+    tensors: Vec<(String, TensorType, Vec<usize>, Vec<u8>)>,
+}
+
+impl GgufWriter {
+    fn key(&mut self, key: &str, ty: u32, value: &[u8]) -> &mut Self {
+        let mut bytes = string(key.as_bytes());
+        bytes.extend(ty.to_le_bytes());
+        bytes.extend(value);
+        self.keys.push(bytes);
+        self
+    }
+
+    /// A u32.
+    pub fn u32(&mut self, key: &str, value: u32) -> &mut Self {
+        self.key(key, 4, &value.to_le_bytes())
+    }
+
+    /// An f32.
+    pub fn f32(&mut self, key: &str, value: f32) -> &mut Self {
+        self.key(key, 6, &value.to_le_bytes())
+    }
+
+    /// A bool.
+    pub fn bool(&mut self, key: &str, value: bool) -> &mut Self {
+        self.key(key, 7, &[u8::from(value)])
+    }
+
+    /// A string.
+    pub fn str(&mut self, key: &str, value: &str) -> &mut Self {
+        self.key(key, 8, &string(value.as_bytes()))
+    }
+
+    fn array(&mut self, key: &str, ty: u32, count: usize, items: &[u8]) -> &mut Self {
+        let mut value = ty.to_le_bytes().to_vec();
+        value.extend((count as u64).to_le_bytes());
+        value.extend(items);
+        self.key(key, 9, &value)
+    }
+
+    /// An array of strings.
+    pub fn strings(&mut self, key: &str, values: &[Vec<u8>]) -> &mut Self {
+        let items: Vec<u8> = values.iter().flat_map(|value| string(value)).collect();
+        self.array(key, 8, values.len(), &items)
+    }
+
+    /// An array of f32.
+    pub fn f32s(&mut self, key: &str, values: &[f32]) -> &mut Self {
+        self.array(key, 6, values.len(), values.as_bytes())
+    }
+
+    /// An array of i32.
+    pub fn i32s(&mut self, key: &str, values: &[i32]) -> &mut Self {
+        self.array(key, 5, values.len(), values.as_bytes())
+    }
+
+    /// A tensor; `dims[0]` is the length of its rows.
+    ///
+    /// # Panics
+    /// The type cannot hold the values.
+    pub fn tensor(&mut self, name: &str, ty: TensorType, dims: &[usize], values: &[f32]) -> &mut Self {
+        let columns = dims[0];
+        let stride = ty.row_bytes(columns).expect("whole blocks");
+        let mut data = vec![0; stride * values.len() / columns];
+        for (row, out) in values.chunks(columns).zip(data.chunks_mut(stride)) {
+            quantize_row(ty, row, out).expect("values that the type can hold");
+        }
+        self.tensors.push((name.to_string(), ty, dims.to_vec(), data));
+        self
+    }
+
+    /// Bytes of the last tensor, to spoil them.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn last_tensor(&mut self) -> &mut Vec<u8> {
+        &mut self.tensors.last_mut().expect("a tensor").3
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn finish(&self) -> Vec<u8> {
+        let mut file = b"GGUF".to_vec();
+        file.extend(3u32.to_le_bytes());
+        file.extend((self.tensors.len() as u64).to_le_bytes());
+        file.extend((self.keys.len() as u64).to_le_bytes());
+        self.keys.iter().for_each(|key| file.extend(key));
+        let mut offset = 0;
+        for (name, ty, dims, data) in &self.tensors {
+            file.extend(string(name.as_bytes()));
+            file.extend((dims.len() as u32).to_le_bytes());
+            dims.iter().for_each(|&dim| file.extend((dim as u64).to_le_bytes()));
+            file.extend(ty.to_ggml().to_le_bytes());
+            file.extend((offset as u64).to_le_bytes());
+            offset += data.len().next_multiple_of(32);
+        }
+        for (.., data) in &self.tensors {
+            file.resize(file.len().next_multiple_of(32), 0);
+            file.extend(data);
+        }
+        file.resize(file.len().next_multiple_of(32), 0);
+        file
+    }
+}
+
+fn string(text: &[u8]) -> Vec<u8> {
+    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(text);
+    bytes
+}
+
+/// Shape of a synthetic model.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of the feed-forward layer.
+    pub feed_forward: usize,
+    /// Context.
+    pub context: usize,
+    /// Whether the output matrix is the embedding.
+    pub tied: bool,
+    /// Type of the matrices.
+    pub ty: TensorType,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            width: 64,
+            layers: 2,
+            heads: 4,
+            kv_heads: 2,
+            feed_forward: 96,
+            context: 64,
+            tied: true,
+            ty: TensorType::Q8_0,
+        }
+    }
+}
+
+/// Letters that the synthetic vocabulary has besides the 256 bytes and the three specials.
+const LETTERS: &str = "▁abcdefghijklmnopqrstuvwxyz.,!?";
+
+/// A llama model with pseudo-random weights and a vocabulary of bytes and letters. Equal shapes give
+/// equal files.
+#[must_use]
+pub fn model(shape: Shape) -> GgufWriter {
+    let mut writer = GgufWriter::default();
+    let Shape { width, layers, heads, kv_heads, feed_forward, .. } = shape;
+    writer
+        .str("general.architecture", "llama")
+        .str("general.name", "synthetic")
+        .u32("llama.context_length", shape.context as u32)
+        .u32("llama.embedding_length", width as u32)
+        .u32("llama.block_count", layers as u32)
+        .u32("llama.feed_forward_length", feed_forward as u32)
+        .u32("llama.attention.head_count", heads as u32)
+        .u32("llama.attention.head_count_kv", kv_heads as u32)
+        .f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
+    let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"].map(<[u8]>::to_vec).to_vec();
+    tokens.extend((0..=255u8).map(|byte| std::format!("<0x{byte:02X}>").into_bytes()));
+    tokens.extend(LETTERS.chars().map(|letter| letter.to_string().into_bytes()));
+    let vocabulary = tokens.len();
+    let kinds: Vec<i32> =
+        (0..vocabulary).map(|id| if id == 0 { 2 } else if id < 3 { 3 } else if id < 259 { 6 } else { 1 }).collect();
+    writer
+        .str("tokenizer.ggml.model", "llama")
+        .strings("tokenizer.ggml.tokens", &tokens)
+        .f32s("tokenizer.ggml.scores", &vec![0.0; vocabulary])
+        .i32s("tokenizer.ggml.token_type", &kinds)
+        .u32("tokenizer.ggml.bos_token_id", 1)
+        .u32("tokenizer.ggml.eos_token_id", 2)
+        .u32("tokenizer.ggml.unknown_token_id", 0)
+        .bool("tokenizer.ggml.add_bos_token", true)
+        .bool("tokenizer.ggml.add_eos_token", false)
+        .bool("tokenizer.ggml.add_space_prefix", true);
+    let mut state = 1u32;
+    let mut random = |n: usize, scale: f32| -> Vec<f32> {
+        (0..n)
+            .map(|_| {
+                // Numerical Recipes' linear congruential generator: enough for weights.
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * scale
+            })
+            .collect()
+    };
+    let head = width / heads;
+    let ones = vec![1.0; width];
+    let deviation = 1.5 / (width as f32).sqrt();
+    writer.tensor("token_embd.weight", shape.ty, &[width, vocabulary], &random(width * vocabulary, 1.0));
+    for layer in 0..layers {
+        let name = |tensor| std::format!("blk.{layer}.{tensor}.weight");
+        writer.tensor(&name("attn_norm"), TensorType::F32, &[width], &ones);
+        writer.tensor(&name("ffn_norm"), TensorType::F32, &[width], &ones);
+        for (tensor, columns, rows) in [
+            ("attn_q", width, heads * head),
+            ("attn_k", width, kv_heads * head),
+            ("attn_v", width, kv_heads * head),
+            ("attn_output", heads * head, width),
+            ("ffn_gate", width, feed_forward),
+            ("ffn_up", width, feed_forward),
+            ("ffn_down", feed_forward, width),
+        ] {
+            writer.tensor(&name(tensor), shape.ty, &[columns, rows], &random(columns * rows, deviation));
+        }
+    }
+    writer.tensor("output_norm.weight", TensorType::F32, &[width], &ones);
+    if !shape.tied {
+        writer.tensor("output.weight", shape.ty, &[width, vocabulary], &random(width * vocabulary, 1.0));
+    }
+    writer
+}

@@ -1,0 +1,1 @@
+//! The shell component of sel4-llm: console, commands, safe output

@@ -1,0 +1,126 @@
+//! Decimal fractions as whole millionths.
+//!
+//! Shell and audit have no floating point, and a request must mean the same on every machine. So
+//! `--temperature 0.8` is parsed here to 800 000, travels as an integer, and is converted to `f32`
+//! once, by the engine.
+
+/// One, in millionths.
+pub const ONE: u32 = 1_000_000;
+
+/// Digits after the point that are kept.
+const DIGITS: u32 = 6;
+
+/// Why a text is no decimal fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecimalError {
+    /// Not of the form `12`, `0.8` or `.5`.
+    #[error("not a decimal number such as 0.8")]
+    Malformed,
+    /// More than six digits after the point: it would be rounded silently.
+    #[error("more than six digits after the point")]
+    TooPrecise,
+    /// Over `u32::MAX` millionths, about 4294.
+    #[error("too large")]
+    TooLarge,
+}
+
+/// Parses `text` (digits, at most one point, no sign, no exponent) to millionths.
+///
+/// # Errors
+/// See [`DecimalError`].
+pub fn parse(text: &str) -> Result<u32, DecimalError> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(DecimalError::Malformed);
+    }
+    let mut value: u64 = 0;
+    for digit in whole.bytes() {
+        value = push_digit(value, digit)?;
+    }
+    let mut missing = DIGITS;
+    for digit in fraction.bytes() {
+        missing = match missing.checked_sub(1) {
+            Some(left) => left,
+            None if digit.is_ascii_digit() => return Err(DecimalError::TooPrecise),
+            None => return Err(DecimalError::Malformed),
+        };
+        value = push_digit(value, digit)?;
+    }
+    for _ in 0..missing {
+        value = push_digit(value, b'0')?;
+    }
+    u32::try_from(value).map_err(|_| DecimalError::TooLarge)
+}
+
+fn push_digit(value: u64, digit: u8) -> Result<u64, DecimalError> {
+    if !digit.is_ascii_digit() {
+        return Err(DecimalError::Malformed);
+    }
+    value
+        .checked_mul(10)
+        .and_then(|tens| tens.checked_add(u64::from(digit.wrapping_sub(b'0'))))
+        .ok_or(DecimalError::TooLarge)
+}
+
+/// Writes millionths as a decimal fraction without trailing zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Millionths(pub u64);
+
+impl core::fmt::Display for Millionths {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let one = u64::from(ONE);
+        write!(f, "{}", self.0.wrapping_div(one))?;
+        let mut rest = self.0.wrapping_rem(one);
+        if rest == 0 {
+            return Ok(());
+        }
+        let mut width = DIGITS as usize;
+        while rest.wrapping_rem(10) == 0 {
+            rest = rest.wrapping_div(10);
+            width = width.saturating_sub(1);
+        }
+        write!(f, ".{rest:0width$}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn usual_forms_are_exact() {
+        assert_eq!(parse("0.8"), Ok(800_000));
+        assert_eq!(parse(".5"), Ok(500_000));
+        assert_eq!(parse("1."), Ok(1_000_000));
+        assert_eq!(parse("0"), Ok(0));
+        assert_eq!(parse("0.000001"), Ok(1));
+        assert_eq!(parse("4294.967295"), Ok(u32::MAX));
+    }
+
+    #[test]
+    fn what_would_change_silently_is_refused() {
+        assert_eq!(parse(""), Err(DecimalError::Malformed));
+        assert_eq!(parse("."), Err(DecimalError::Malformed));
+        assert_eq!(parse("-1"), Err(DecimalError::Malformed));
+        assert_eq!(parse("1e3"), Err(DecimalError::Malformed));
+        assert_eq!(parse("0.1.2"), Err(DecimalError::Malformed));
+        assert_eq!(parse("0.0000001"), Err(DecimalError::TooPrecise));
+        assert_eq!(parse("4294.967296"), Err(DecimalError::TooLarge));
+        assert_eq!(parse("99999999999999999999999"), Err(DecimalError::TooLarge));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_parses_to_the_same(value: u32) {
+            let text = Millionths(u64::from(value)).to_string();
+            proptest::prop_assert_eq!(parse(&text), Ok(value));
+        }
+
+        #[test]
+        fn any_text_is_parsed_or_refused(text: std::string::String) {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a request was refused or failed: a stable numeric code, the value that was wrong and the
+//! limit that it broke. Text for people is made in the shell, once.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// Stable numbers of the reasons. A number is never given a new meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl ErrorCode {
+            /// Every code, in the order of its numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code with this number.
+            #[must_use]
+            pub const fn from_u16(code: u16) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The prompt has no byte.
+    EmptyPrompt = 1,
+    /// `value` bytes of prompt, `limit` allowed.
+    PromptBytes = 2,
+    /// `value` tokens of prompt, `limit` allowed.
+    PromptTokens = 3,
+    /// The prompt is not UTF-8; `value` is the offset of the first wrong byte.
+    PromptNotUtf8 = 4,
+    /// `value` tokens to generate asked for, 1 to `limit` allowed.
+    MaxTokens = 5,
+    /// A temperature of `value` millionths, at most `limit` allowed.
+    Temperature = 6,
+    /// A top-k of `value`, at most `limit` allowed.
+    TopK = 7,
+    /// A top-p of `value` millionths, at most `limit` allowed.
+    TopP = 8,
+    /// A min-p of `value` millionths, at most `limit` allowed.
+    MinP = 9,
+    /// A repetition penalty of `value` millionths; at least 1, at most `limit` allowed.
+    RepeatPenalty = 10,
+    /// `value` requests are active, `limit` allowed.
+    TooManyRequests = 11,
+    /// Audit's ring to inference is full: `value` of `limit` slots are in use.
+    Busy = 12,
+    /// No request of this number is active.
+    NoSuchRequest = 13,
+
+    /// No model is loaded.
+    NoModel = 20,
+    /// The store holds no model of this name.
+    NoSuchModel = 21,
+    /// The name has `value` bytes, 1 to `limit` allowed.
+    NameLength = 22,
+    /// The file is not the GGUF file that it should be; the detail says where. `value` is the
+    /// offset or the number that was wrong, where there is one.
+    BadModel = 23,
+    /// The file uses something that the engine has no support for; the detail names it.
+    UnsupportedModel = 24,
+    /// The model needs `value` bytes, the arena has `limit`.
+    ModelTooLarge = 25,
+    /// The store is not a tar archive.
+    BadStore = 26,
+    /// A model is being loaded, or a request is active that needs the loaded one.
+    ModelInUse = 27,
+
+    /// The session's context of `limit` tokens has no room for `value`.
+    ContextFull = 30,
+    /// A value in the computation was not finite.
+    NonFinite = 31,
+
+    /// It took longer than `limit` microseconds and was stopped.
+    Deadline = 40,
+    /// Inference died with a fault while it had the request.
+    InferenceFault = 41,
+    /// Inference broke the protocol and was restarted.
+    ProtocolViolation = 42,
+    /// Inference did not stop when it was asked to and was restarted.
+    Unresponsive = 43,
+    /// The receiver does not know this request.
+    Unsupported = 44,
+}
+
+/// A reason as it crosses a boundary: code, value, limit. Fixed size, no floats, no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong.
+    pub code: ErrorCode,
+    /// The value that was wrong; its meaning belongs to the code.
+    pub value: u64,
+    /// The limit that it broke; 0 where there is none.
+    pub limit: u64,
+}
+
+impl Failure {
+    /// A failure that has neither value nor limit.
+    #[must_use]
+    pub const fn of(code: ErrorCode) -> Self {
+        Self { code, value: 0, limit: 0 }
+    }
+
+    /// A value and the limit that it broke.
+    #[must_use]
+    pub const fn over(code: ErrorCode, value: u64, limit: u64) -> Self {
+        Self { code, value, limit }
+    }
+}
+
+/// [`Failure`] on the wire.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub(crate) struct RawFailure {
+    pub(crate) value: u64,
+    pub(crate) limit: u64,
+    pub(crate) code: u16,
+    pub(crate) reserved: [u16; 3],
+}
+
+impl From<Failure> for RawFailure {
+    fn from(failure: Failure) -> Self {
+        Self {
+            value: failure.value,
+            limit: failure.limit,
+            code: failure.code as u16,
+            reserved: [0; 3],
+        }
+    }
+}
+
+impl RawFailure {
+    pub(crate) fn check(&self) -> Option<Failure> {
+        Some(Failure {
+            code: ErrorCode::from_u16(self.code)?,
+            value: self.value,
+            limit: self.limit,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_come_back_from_their_numbers() {
+        for (i, &code) in ErrorCode::ALL.iter().enumerate() {
+            assert_eq!(ErrorCode::from_u16(code as u16), Some(code));
+            assert!(ErrorCode::ALL[..i].iter().all(|&before| (before as u16) < code as u16));
+        }
+        assert_eq!(ErrorCode::from_u16(0), None);
+    }
+}

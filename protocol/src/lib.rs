@@ -1,0 +1,44 @@
+//! What crosses the boundaries between the protection domains of sel4-llm, and nothing else.
+//!
+//! - [`limits`]: the one table of limits that every crate uses;
+//! - [`error`]: stable numeric error codes (text for people is made in the shell);
+//! - [`wire`]: message types, checked when they are parsed;
+//! - [`region`]: word access to memory that another domain can read or write;
+//! - [`ring`]: single-writer rings over two such regions, with epochs;
+//! - [`decimal`]: exact decimal fractions for domains that have no floating point.
+//!
+//! The rule that keeps a reader safe: a value in a shared region is copied to private memory
+//! exactly once, then validated, then used. Whatever bytes and indices a peer writes, a reader gets
+//! a message, an error, or nothing; it never panics, never reads out of bounds, never loops
+//! without bound.
+
+#![cfg_attr(not(loom), no_std)]
+#![deny(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod decimal;
+pub mod error;
+pub mod limits;
+pub mod region;
+pub mod ring;
+pub mod wire;
+
+/// Version of everything in this crate that another domain can see. A peer of another version is
+/// not understood, and its messages are counted and dropped.
+pub const VERSION: u16 = 1;

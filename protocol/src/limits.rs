@@ -1,0 +1,88 @@
+//! The limits of the system, in one table. What exceeds one gets an error that names the limit and
+//! the value it got.
+
+/// Longest prompt in bytes. Bounds the size of a ring slot and of the shell's line; 2048 tokens of
+/// English are about this long.
+pub const MAX_PROMPT_BYTES: usize = 8192;
+
+/// Longest prompt in tokens; the model's context less one applies where it is smaller.
+pub const MAX_PROMPT_TOKENS: usize = 2048;
+
+/// Most tokens that one request may generate.
+pub const MAX_GENERATED_TOKENS: u32 = 512;
+
+/// Most requests that are admitted and not yet finished.
+pub const MAX_SESSIONS: usize = 32;
+
+/// How long an inference may take from admission to its last token, in microseconds (30 s). Then
+/// audit asks inference to stop.
+pub const INFERENCE_DEADLINE_US: u64 = 30_000_000;
+
+/// How long loading a model may take, in microseconds (30 s). Emulated boards copy and check
+/// 8 MiB in well under a tenth of this.
+pub const LOAD_DEADLINE_US: u64 = 30_000_000;
+
+/// How long inference may take to answer a question about its state, in microseconds (10 s): it
+/// polls its ring between tokens, so this is many tokens even on an emulated board.
+pub const CONTROL_DEADLINE_US: u64 = 10_000_000;
+
+/// How long inference has to obey a stop at a deadline before it is restarted, in microseconds
+/// (250 ms). Smaller restarts a slow but honest inference in the middle of a token.
+pub const STOP_GRACE_US: u64 = 250_000;
+
+/// Period of the trusted watchdog, in microseconds (1 s, the RTC's resolution). A domain that
+/// disarms the generic timer delays the check of a deadline by at most this.
+pub const WATCHDOG_PERIOD_US: u64 = 1_000_000;
+
+/// Context in tokens that a session gets unless the model has less.
+pub const DEFAULT_CONTEXT_TOKENS: usize = 512;
+
+/// Largest context in tokens that can be asked for.
+pub const MAX_CONTEXT_TOKENS: usize = 1024;
+
+/// Longest name of a model in the store, in bytes, without its `.gguf`.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Longest piece of text that one token event carries, in bytes. Longer pieces are refused when
+/// the model is loaded.
+pub const MAX_PIECE_BYTES: usize = 256;
+
+/// Name of the model that audit asks for at boot.
+pub const DEFAULT_MODEL: &str = "default";
+
+/// Values that apply where a request does not say otherwise. Fractions are in millionths
+/// ([`crate::decimal`]).
+pub mod defaults {
+    /// Tokens to generate.
+    pub const MAX_TOKENS: u32 = 128;
+    /// Sampling temperature, 0.8.
+    pub const TEMPERATURE: u32 = 800_000;
+    /// Keep the 40 most likely tokens.
+    pub const TOP_K: u32 = 40;
+    /// Keep the most likely tokens that sum to 0.95.
+    pub const TOP_P: u32 = 950_000;
+    /// Drop tokens below 0.05 times the likeliest.
+    pub const MIN_P: u32 = 50_000;
+    /// Divide the logits of recent tokens by 1.1.
+    pub const REPEAT_PENALTY: u32 = 1_100_000;
+    /// Tokens that the repetition penalty looks back on.
+    pub const REPEAT_LAST_N: u32 = 64;
+    /// Seed of the random generator.
+    pub const SEED: u64 = 42;
+}
+
+/// Largest value of each sampling parameter, in millionths where it is a fraction.
+pub mod maxima {
+    use crate::decimal::ONE;
+
+    /// Temperature 10: above it the distribution is flat for every practical model.
+    pub const TEMPERATURE: u32 = 10 * ONE;
+    /// Candidates; 0 keeps all.
+    pub const TOP_K: u32 = 1_000_000;
+    /// A probability.
+    pub const TOP_P: u32 = ONE;
+    /// A probability.
+    pub const MIN_P: u32 = ONE;
+    /// Repetition penalty 10.
+    pub const REPEAT_PENALTY: u32 = 10 * ONE;
+}

@@ -1,0 +1,157 @@
+//! Word access to memory that another protection domain can read or write.
+//!
+//! Responsible for: the only loads and stores that touch shared memory. Everything above works on
+//! private copies.
+//!
+//! The rule: shared memory is read with relaxed loads of 8 bytes and an acquire fence, and
+//! published with a release store (an acquire *load* from a read-only mapping is undefined in
+//! Rust); there is no read-modify-write, and no reference to shared data outlives one access.
+
+/// Memory of `words()` 8-byte words that this domain may read.
+///
+/// An index out of range reads 0: callers check sizes once, when a ring is made.
+pub trait ReadWords {
+    /// Size in 8-byte words.
+    fn words(&self) -> usize;
+    /// Relaxed load.
+    fn load(&self, index: usize) -> u64;
+    /// Orders the loads before it against all that comes after.
+    fn acquire_fence(&self);
+}
+
+/// Memory that this domain alone may write.
+pub trait WriteWords: ReadWords {
+    /// Relaxed store; out of range does nothing.
+    fn store(&self, index: usize, value: u64);
+    /// Release store: whoever sees `value` after an acquire fence sees all that was stored before.
+    fn publish(&self, index: usize, value: u64);
+    /// Orders all that was stored before it against the stores that come after.
+    fn release_fence(&self);
+}
+
+#[cfg(not(loom))]
+pub use mapped::{ReadOnlyRegion, ReadWriteRegion};
+
+#[cfg(not(loom))]
+#[allow(unsafe_code)]
+mod mapped {
+    use super::{ReadWords, WriteWords};
+    use core::ptr::NonNull;
+    use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+    /// A mapping that this domain may read and a peer may write at any time.
+    #[derive(Debug)]
+    pub struct ReadOnlyRegion {
+        start: NonNull<u64>,
+        words: usize,
+    }
+
+    // SAFETY: the region is plain memory that is accessed with atomic loads alone.
+    unsafe impl Send for ReadOnlyRegion {}
+
+    impl ReadOnlyRegion {
+        /// The region of `bytes` bytes at `start`.
+        ///
+        /// # Safety
+        /// `start` is 8-byte aligned and `bytes` bytes from it stay mapped readable for the life of
+        /// the program; nothing in this domain makes a reference to them.
+        #[must_use]
+        pub const unsafe fn new(start: NonNull<u64>, bytes: usize) -> Self {
+            Self { start, words: bytes / size_of::<u64>() }
+        }
+
+        fn word(&self, index: usize) -> Option<&AtomicU64> {
+            if index >= self.words {
+                return None;
+            }
+            // SAFETY: index < words, so the address lies in the mapping (`new`).
+            let address = unsafe { self.start.as_ptr().add(index) };
+            // SAFETY: aligned and mapped (`new`); every access of this domain to the region goes
+            // through an atomic made here, and only `load` is called on a read-only one. The
+            // reference ends with the access: callers are private and use it in one expression.
+            Some(unsafe { AtomicU64::from_ptr(address) })
+        }
+    }
+
+    impl ReadWords for ReadOnlyRegion {
+        fn words(&self) -> usize {
+            self.words
+        }
+
+        fn load(&self, index: usize) -> u64 {
+            self.word(index).map_or(0, |word| word.load(Ordering::Relaxed))
+        }
+
+        fn acquire_fence(&self) {
+            fence(Ordering::Acquire);
+        }
+    }
+
+    /// A mapping that this domain alone may write.
+    #[derive(Debug)]
+    pub struct ReadWriteRegion(ReadOnlyRegion);
+
+    impl ReadWriteRegion {
+        /// The region of `bytes` bytes at `start`.
+        ///
+        /// # Safety
+        /// As for [`ReadOnlyRegion::new`], and the mapping is writable.
+        #[must_use]
+        pub const unsafe fn new(start: NonNull<u64>, bytes: usize) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { ReadOnlyRegion::new(start, bytes) })
+        }
+    }
+
+    impl ReadWords for ReadWriteRegion {
+        fn words(&self) -> usize {
+            self.0.words
+        }
+
+        fn load(&self, index: usize) -> u64 {
+            self.0.load(index)
+        }
+
+        fn acquire_fence(&self) {
+            self.0.acquire_fence();
+        }
+    }
+
+    impl WriteWords for ReadWriteRegion {
+        fn store(&self, index: usize, value: u64) {
+            if let Some(word) = self.0.word(index) {
+                word.store(value, Ordering::Relaxed);
+            }
+        }
+
+        fn publish(&self, index: usize, value: u64) {
+            if let Some(word) = self.0.word(index) {
+                word.store(value, Ordering::Release);
+            }
+        }
+
+        fn release_fence(&self) {
+            fence(Ordering::Release);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(unsafe_code)]
+mod tests {
+    use super::*;
+    use core::ptr::NonNull;
+
+    #[test]
+    fn words_out_of_range_read_zero_and_are_not_written() {
+        let mut memory = [7u64; 4];
+        let start = NonNull::from(&mut memory[0]);
+        // SAFETY: two of the four words, borrowed for the whole test.
+        let region = unsafe { ReadWriteRegion::new(start, 16) };
+        region.store(1, 9);
+        region.store(2, 9);
+        region.publish(3, 9);
+        assert_eq!((region.load(1), region.load(2), region.words()), (9, 0, 2));
+        assert_eq!(memory, [7, 9, 7, 7]);
+    }
+}

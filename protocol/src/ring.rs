@@ -1,0 +1,558 @@
+//! Single-writer rings: two regions, one per direction, each written by one domain alone.
+//!
+//! ```text
+//!   region of A (A writes, B reads)          region of B (B writes, A reads)
+//!   ┌──────────────────────────────┐         ┌──────────────────────────────┐
+//!   │ 0  version                   │         │ 0  version                   │
+//!   │ 1  epoch (audit chooses it,  │         │ 1  epoch                     │
+//!   │    the peer echoes it)       │         │                              │
+//!   │ 2  head of A's ring  ────────┼─ reads ─┤ 3  tail of A's ring          │
+//!   │ 3  tail of B's ring          │         │ 2  head of B's ring          │
+//!   │ 8… slots of A's ring         │         │ 8… slots of B's ring         │
+//!   └──────────────────────────────┘         └──────────────────────────────┘
+//! ```
+//!
+//! Head and tail are published as `epoch << 32 | index`; indices run freely over 32 bits. What is
+//! of another epoch is ignored: shared regions keep their contents when a peer is restarted, and
+//! audit cannot clear a region that its peer writes.
+//!
+//! A producer never believes a tail that would give it more room than there is, a consumer never a
+//! head that would give it more messages than fit; both are counted as [`Violation`]s. A signal
+//! says only "look": whoever sends, signals afterwards, and whoever is woken reads until the ring
+//! is empty.
+
+use crate::VERSION;
+use crate::region::{ReadWords, WriteWords};
+
+const VERSION_WORD: usize = 0;
+const EPOCH_WORD: usize = 1;
+const HEAD_WORD: usize = 2;
+const TAIL_WORD: usize = 3;
+/// One cache line of header, so that slots start on a line of their own.
+const FIRST_SLOT_WORD: usize = 8;
+const HEADER_WORDS: usize = 2;
+
+/// Largest payload of one message: the longest prompt and the parameters before it.
+pub const PAYLOAD_BYTES: usize = crate::limits::MAX_PROMPT_BYTES + 128;
+/// [`PAYLOAD_BYTES`] in words.
+pub const PAYLOAD_WORDS: usize = PAYLOAD_BYTES / 8;
+/// Messages that a ring holds. Sixteen tokens in flight hide the slowest consumer, the UART.
+pub const SLOTS: usize = 16;
+/// Bytes that a region must have; `system.xml` gives it this size.
+pub const REGION_BYTES: usize = 0x22000;
+
+const _: () = assert!(
+    region_words(SLOTS, PAYLOAD_WORDS) * 8 <= REGION_BYTES
+        && REGION_BYTES % 4096 == 0
+        && SLOTS.is_power_of_two()
+        && PAYLOAD_BYTES % 8 == 0
+);
+
+#[allow(clippy::arithmetic_side_effects)] // Evaluated at build time, where overflow is an error.
+const fn region_words(slots: usize, payload_words: usize) -> usize {
+    FIRST_SLOT_WORD + slots * (HEADER_WORDS + payload_words)
+}
+
+/// What a peer did that no honest peer does. The message or the index is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// The head or tail gives more messages than the ring has slots.
+    #[error("an index that the ring cannot have")]
+    Index,
+    /// A message of another protocol version.
+    #[error("a message of another protocol version")]
+    Version,
+    /// A message of another epoch inside the current one.
+    #[error("a message of another epoch")]
+    Epoch,
+    /// A payload longer than a slot.
+    #[error("a payload longer than a slot")]
+    Length,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The peer has not read enough yet.
+    #[error("the ring is full")]
+    Full,
+    /// The peer's tail is impossible; it is taken as "nothing was read".
+    #[error("the peer's tail is impossible")]
+    Violation,
+    /// The payload does not fit a slot.
+    #[error("the payload does not fit a slot")]
+    TooLong,
+    /// There is no epoch yet, or audit has begun another: [`Endpoint::follow`] it first.
+    #[error("the epoch is over")]
+    Stale,
+}
+
+/// What precedes every payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Which message this is; its meaning belongs to [`crate::wire`].
+    pub kind: u16,
+    /// Number of the request that it belongs to, 0 for none.
+    pub request: u32,
+    /// Length of the payload in bytes.
+    pub len: usize,
+}
+
+/// A private copy of one message.
+#[derive(Clone, Debug)]
+pub struct Frame<const PAYLOAD: usize = PAYLOAD_WORDS> {
+    header: Header,
+    words: [u64; PAYLOAD],
+}
+
+impl<const PAYLOAD: usize> Default for Frame<PAYLOAD> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const PAYLOAD: usize> Frame<PAYLOAD> {
+    /// An empty frame.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { header: Header { kind: 0, request: 0, len: 0 }, words: [0; PAYLOAD] }
+    }
+
+    /// Header of the message that was received last.
+    #[must_use]
+    pub const fn header(&self) -> Header {
+        self.header
+    }
+
+    /// Payload of the message that was received last.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        zerocopy::IntoBytes::as_bytes(&self.words).get(..self.header.len).unwrap_or(&[])
+    }
+
+    /// Starts a message and returns the room for its payload.
+    pub fn begin(&mut self, kind: u16, request: u32) -> &mut [u8] {
+        self.header = Header { kind, request, len: 0 };
+        zerocopy::IntoBytes::as_mut_bytes(&mut self.words)
+    }
+
+    /// Sets the length of the payload; more than there is room for is refused when it is sent.
+    pub fn finish(&mut self, len: usize) {
+        self.header.len = len;
+    }
+}
+
+/// One end of a pair of rings: it sends into its own region and receives from its peer's.
+#[derive(Debug)]
+pub struct Endpoint<R, W, const RING: usize = SLOTS, const PAYLOAD: usize = PAYLOAD_WORDS> {
+    theirs: R,
+    ours: W,
+    epoch: u32,
+    /// Messages that we have sent in this epoch, modulo 2³².
+    head: u32,
+    /// Messages that we have received in this epoch, modulo 2³².
+    tail: u32,
+    /// We have made room in a ring that was full since the owner last asked.
+    owes_signal: bool,
+}
+
+/// Why a pair of regions makes no endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a region of {words} words, the ring needs {needed}")]
+pub struct RegionTooSmall {
+    /// What the region has.
+    pub words: usize,
+    /// What the ring needs.
+    pub needed: usize,
+}
+
+impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
+    Endpoint<R, W, RING, PAYLOAD>
+{
+    /// An endpoint without an epoch: nothing is sent or received until [`Self::lead`] (audit) or
+    /// [`Self::follow`] (its peers).
+    ///
+    /// # Errors
+    /// A region is too small.
+    pub fn new(theirs: R, ours: W) -> Result<Self, RegionTooSmall> {
+        const { assert!(RING.is_power_of_two() && RING <= 1 << 16) };
+        let needed = region_words(RING, PAYLOAD);
+        let words = theirs.words().min(ours.words());
+        if words < needed {
+            return Err(RegionTooSmall { words, needed });
+        }
+        Ok(Self { theirs, ours, epoch: 0, head: 0, tail: 0, owes_signal: false })
+    }
+
+    /// The current epoch; 0 before the first.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Audit's side: begins an epoch (not 0, and not used before). Whatever was in flight is gone.
+    pub fn lead(&mut self, epoch: u32) {
+        self.begin(epoch);
+    }
+
+    /// The peer's side: joins the epoch that audit has chosen. True if it is a new one.
+    pub fn follow(&mut self) -> bool {
+        let offered = self.theirs.load(EPOCH_WORD);
+        self.theirs.acquire_fence();
+        match u32::try_from(offered) {
+            Ok(epoch) if epoch != 0 && epoch != self.epoch => {
+                self.begin(epoch);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Audit's side: whether the peer has joined the current epoch.
+    #[must_use]
+    pub fn peer_has_joined(&self) -> bool {
+        let echoed = self.theirs.load(EPOCH_WORD);
+        self.theirs.acquire_fence();
+        self.epoch != 0 && echoed == u64::from(self.epoch)
+    }
+
+    fn begin(&mut self, epoch: u32) {
+        self.epoch = epoch;
+        self.head = 0;
+        self.tail = 0;
+        self.owes_signal = false;
+        self.ours.store(VERSION_WORD, u64::from(VERSION));
+        self.ours.store(HEAD_WORD, tagged(epoch, 0));
+        self.ours.store(TAIL_WORD, tagged(epoch, 0));
+        self.ours.publish(EPOCH_WORD, u64::from(epoch));
+        // No slot of this epoch is stored before the peer can see that the last one is over.
+        self.ours.release_fence();
+    }
+
+    /// Messages that can be sent now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.sent_and_unread().map_or(0, |unread| RING.saturating_sub(unread))
+    }
+
+    /// Messages sent that the peer has not read. A tail of another epoch says that the peer has
+    /// read nothing of this one.
+    fn sent_and_unread(&self) -> Result<usize, SendError> {
+        if self.epoch == 0 {
+            return Err(SendError::Stale);
+        }
+        let (epoch, tail) = untagged(self.theirs.load(TAIL_WORD));
+        self.theirs.acquire_fence();
+        let read = if epoch == self.epoch { tail } else { 0 };
+        let unread = self.head.wrapping_sub(read) as usize;
+        if unread > RING { Err(SendError::Violation) } else { Ok(unread) }
+    }
+
+    /// Sends the message in `frame`. The caller signals its peer afterwards.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing was sent.
+    pub fn send(&mut self, frame: &Frame<PAYLOAD>) -> Result<(), SendError> {
+        let header = frame.header;
+        let words = header.len.div_ceil(8);
+        let Some(payload) = frame.words.get(..words) else {
+            return Err(SendError::TooLong);
+        };
+        if self.sent_and_unread()? >= RING {
+            return Err(SendError::Full);
+        }
+        let [first, second] = pack(header, self.epoch);
+        let slot = slot_word::<RING, PAYLOAD>(self.head);
+        self.ours.store(slot, first);
+        self.ours.store(slot.wrapping_add(1), second);
+        for (i, &word) in payload.iter().enumerate() {
+            self.ours.store(slot.wrapping_add(HEADER_WORDS).wrapping_add(i), word);
+        }
+        self.head = self.head.wrapping_add(1);
+        self.ours.publish(HEAD_WORD, tagged(self.epoch, self.head));
+        Ok(())
+    }
+
+    /// Receives one message into `frame`; false if there is none.
+    ///
+    /// # Errors
+    /// What the peer did wrong. The message is dropped (with an impossible index: all messages
+    /// are), and the endpoint goes on.
+    pub fn receive(&mut self, frame: &mut Frame<PAYLOAD>) -> Result<bool, Violation> {
+        let (epoch, head) = untagged(self.theirs.load(HEAD_WORD));
+        self.theirs.acquire_fence();
+        if self.epoch == 0 || epoch != self.epoch {
+            return Ok(false);
+        }
+        let waiting = head.wrapping_sub(self.tail) as usize;
+        if waiting == 0 {
+            return Ok(false);
+        }
+        if waiting > RING {
+            self.consume_up_to(head);
+            return Err(Violation::Index);
+        }
+        if waiting == RING {
+            self.owes_signal = true;
+        }
+        let slot = slot_word::<RING, PAYLOAD>(self.tail);
+        let raw = [self.theirs.load(slot), self.theirs.load(slot.wrapping_add(1))];
+        let result = unpack(raw, self.epoch).and_then(|header| {
+            let words = header.len.div_ceil(8);
+            let room = frame.words.get_mut(..words).ok_or(Violation::Length)?;
+            for (i, word) in room.iter_mut().enumerate() {
+                *word = self.theirs.load(slot.wrapping_add(HEADER_WORDS).wrapping_add(i));
+            }
+            frame.header = header;
+            Ok(true)
+        });
+        // Audit may begin an epoch while its peer copies: the slot is then half old, half new, and
+        // the fences order the word that tells (see `begin`).
+        self.theirs.acquire_fence();
+        if untagged(self.theirs.load(HEAD_WORD)).0 != self.epoch {
+            return Ok(false);
+        }
+        self.consume_up_to(self.tail.wrapping_add(1));
+        result
+    }
+
+    /// Gives slots back. The release orders our loads of them before the peer's next stores.
+    fn consume_up_to(&mut self, index: u32) {
+        self.tail = index;
+        self.ours.publish(TAIL_WORD, tagged(self.epoch, index));
+    }
+
+    /// Whether the peer may be waiting for room that we have made: signal it then.
+    pub fn take_owed_signal(&mut self) -> bool {
+        core::mem::take(&mut self.owes_signal)
+    }
+}
+
+const fn tagged(epoch: u32, index: u32) -> u64 {
+    (epoch as u64) << 32 | index as u64
+}
+
+#[allow(clippy::cast_possible_truncation)] // Both halves of the word are wanted.
+const fn untagged(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+/// Word of the slot with the free-running index `index`.
+#[allow(clippy::arithmetic_side_effects)] // Bounded by `region_words`, which `new` has checked.
+const fn slot_word<const RING: usize, const PAYLOAD: usize>(index: u32) -> usize {
+    FIRST_SLOT_WORD + (index as usize & (RING - 1)) * (HEADER_WORDS + PAYLOAD)
+}
+
+/// Word 0: version, kind, length; word 1: epoch, request.
+fn pack(header: Header, epoch: u32) -> [u64; HEADER_WORDS] {
+    [
+        u64::from(VERSION) << 48 | u64::from(header.kind) << 32 | header.len as u64,
+        tagged(epoch, header.request),
+    ]
+}
+
+#[allow(clippy::cast_possible_truncation)] // The halves and quarters of a word are wanted.
+fn unpack([first, second]: [u64; HEADER_WORDS], epoch: u32) -> Result<Header, Violation> {
+    if (first >> 48) as u16 != VERSION {
+        return Err(Violation::Version);
+    }
+    let (of_epoch, request) = untagged(second);
+    if of_epoch != epoch {
+        return Err(Violation::Epoch);
+    }
+    Ok(Header { kind: (first >> 32) as u16, request, len: first as u32 as usize })
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(unsafe_code)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::region::{ReadOnlyRegion, ReadWriteRegion};
+    use core::ptr::NonNull;
+    use proptest::prelude::*;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    const RING: usize = 4;
+    const PAYLOAD: usize = 4;
+    type End = Endpoint<ReadOnlyRegion, ReadWriteRegion, RING, PAYLOAD>;
+    const WORDS: usize = region_words(RING, PAYLOAD);
+
+    /// Two regions and the two ends over them; `leaked` on purpose: mappings live for ever.
+    fn pair() -> (End, End, ReadWriteRegion) {
+        let a = NonNull::from(Box::leak(Box::new([0u64; WORDS]))).cast();
+        let b = NonNull::from(Box::leak(Box::new([0u64; WORDS]))).cast();
+        let bytes = WORDS * 8;
+        // SAFETY: leaked, aligned, and reached through these accessors alone.
+        let (ar, br) = unsafe { (ReadOnlyRegion::new(a, bytes), ReadOnlyRegion::new(b, bytes)) };
+        // SAFETY: as above.
+        let (aw, bw) = unsafe { (ReadWriteRegion::new(a, bytes), ReadWriteRegion::new(b, bytes)) };
+        // SAFETY: as above; this one plays the hostile owner of region b.
+        let hostile = unsafe { ReadWriteRegion::new(b, bytes) };
+        (End::new(br, aw).unwrap(), End::new(ar, bw).unwrap(), hostile)
+    }
+
+    fn frame(kind: u16, payload: &[u8]) -> Frame<PAYLOAD> {
+        let mut frame = Frame::new();
+        frame.begin(kind, 5)[..payload.len()].copy_from_slice(payload);
+        frame.finish(payload.len());
+        frame
+    }
+
+    #[test]
+    fn messages_arrive_in_order_and_whole() {
+        let (mut audit, mut peer, _) = pair();
+        audit.lead(1);
+        assert!(peer.follow() && !peer.follow() && audit.peer_has_joined());
+        let mut received = Frame::new();
+        for round in 0..100u16 {
+            let bytes = [round as u8; 32];
+            let len = usize::from(round % 33);
+            peer.send(&frame(round, &bytes[..len])).unwrap();
+            assert_eq!(audit.receive(&mut received), Ok(true));
+            assert_eq!(received.header(), Header { kind: round, request: 5, len });
+            assert_eq!(received.payload(), &bytes[..len]);
+        }
+        assert_eq!(audit.receive(&mut received), Ok(false));
+    }
+
+    #[test]
+    fn a_full_ring_refuses_and_owes_a_signal_once_it_is_read() {
+        let (mut audit, mut peer, _) = pair();
+        audit.lead(1);
+        peer.follow();
+        for i in 0..RING {
+            assert_eq!(audit.free(), RING - i);
+            audit.send(&frame(1, b"")).unwrap();
+        }
+        assert_eq!(audit.send(&frame(1, b"")), Err(SendError::Full));
+        assert_eq!(peer.receive(&mut Frame::new()), Ok(true));
+        assert!(peer.take_owed_signal() && !peer.take_owed_signal());
+        assert_eq!(peer.receive(&mut Frame::new()), Ok(true));
+        assert!(!peer.take_owed_signal());
+        assert_eq!(audit.free(), 2);
+    }
+
+    #[test]
+    fn nothing_of_an_older_epoch_is_seen() {
+        let (mut audit, mut peer, _) = pair();
+        audit.lead(1);
+        peer.follow();
+        peer.send(&frame(1, b"old")).unwrap();
+        audit.send(&frame(1, b"old")).unwrap();
+        audit.lead(2);
+        let mut received = Frame::new();
+        assert_eq!(audit.receive(&mut received), Ok(false));
+        assert!(!audit.peer_has_joined());
+        // Audit may already send: the restarted peer finds it when it joins.
+        audit.send(&frame(2, b"new")).unwrap();
+        assert!(peer.follow());
+        assert_eq!(peer.receive(&mut received), Ok(true));
+        assert_eq!(received.payload(), b"new");
+        assert_eq!(peer.receive(&mut received), Ok(false));
+    }
+
+    #[test]
+    fn an_endpoint_without_an_epoch_is_silent() {
+        let (mut audit, mut peer, _) = pair();
+        assert!(!peer.follow());
+        assert_eq!(peer.send(&frame(1, b"")), Err(SendError::Stale));
+        assert_eq!(peer.receive(&mut Frame::new()), Ok(false));
+        assert_eq!(audit.free(), 0);
+        assert_eq!(audit.receive(&mut Frame::new()), Ok(false));
+    }
+
+    #[test]
+    fn a_payload_over_the_slot_is_refused_by_both_sides() {
+        let (mut audit, mut peer, hostile) = pair();
+        audit.lead(1);
+        peer.follow();
+        let mut long = frame(1, b"");
+        long.finish(PAYLOAD * 8 + 1);
+        assert_eq!(peer.send(&long), Err(SendError::TooLong));
+        peer.send(&frame(1, b"")).unwrap();
+        hostile.store(FIRST_SLOT_WORD, u64::from(VERSION) << 48 | (PAYLOAD as u64 * 8 + 1));
+        assert_eq!(audit.receive(&mut Frame::new()), Err(Violation::Length));
+        peer.send(&frame(3, b"on")).unwrap();
+        assert_eq!(audit.receive(&mut Frame::new()), Ok(true));
+    }
+
+    #[test]
+    fn indices_wrap_over_32_bits() {
+        let (mut audit, mut peer, _) = pair();
+        audit.lead(1);
+        peer.follow();
+        for end in [&mut audit, &mut peer] {
+            end.head = u32::MAX - 1;
+            end.tail = u32::MAX - 1;
+            end.ours.publish(HEAD_WORD, tagged(1, end.head));
+            end.ours.publish(TAIL_WORD, tagged(1, end.tail));
+        }
+        let mut received = Frame::new();
+        for round in 0..8 {
+            peer.send(&frame(round, b"x")).unwrap();
+            assert_eq!(audit.receive(&mut received), Ok(true));
+            assert_eq!(received.header().kind, round);
+        }
+    }
+
+    /// What a hostile owner of the region does between two steps of its victim.
+    #[derive(Clone, Debug)]
+    enum Act {
+        Store(usize, u64),
+        Index(usize, u32),
+        Honest(u16, Vec<u8>),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            (0..WORDS, any::<u64>()).prop_map(|(i, v)| Act::Store(i, v)),
+            (HEAD_WORD..=TAIL_WORD, any::<u32>()).prop_map(|(i, v)| Act::Index(i, v)),
+            (HEAD_WORD..=TAIL_WORD, 0..20u32).prop_map(|(i, v)| Act::Index(i, v)),
+            (any::<u16>(), prop::collection::vec(any::<u8>(), 0..=PAYLOAD * 8))
+                .prop_map(|(k, p)| Act::Honest(k, p)),
+        ]
+    }
+
+    proptest! {
+        /// The victim never panics, receives at most a ring's worth per wake-up after which it
+        /// reports nothing or a violation, and a new epoch always puts things right again.
+        #[test]
+        fn a_hostile_peer_gets_errors_and_no_more(
+            acts in prop::collection::vec((act(), any::<bool>()), 0..200)
+        ) {
+            let (mut audit, mut peer, hostile) = pair();
+            audit.lead(1);
+            peer.follow();
+            let mut received = Frame::new();
+            for (act, send) in acts {
+                match act {
+                    Act::Store(index, value) => hostile.store(index, value),
+                    Act::Index(word, index) => hostile.publish(word, tagged(1, index)),
+                    Act::Honest(kind, payload) => drop(peer.send(&frame(kind, &payload))),
+                }
+                if send {
+                    let _ = audit.send(&frame(9, b"answer"));
+                }
+                prop_assert!(audit.free() <= RING);
+                let mut messages = 0;
+                while let Ok(true) = audit.receive(&mut received) {
+                    prop_assert!(received.payload().len() <= PAYLOAD * 8);
+                    messages += 1;
+                    prop_assert!(messages <= RING, "one look at the ring is bounded");
+                }
+            }
+            audit.lead(2);
+            hostile.store(VERSION_WORD, 0);
+            peer.epoch = 0;
+            prop_assert!(peer.follow());
+            peer.send(&frame(7, b"honest again")).unwrap();
+            prop_assert_eq!(audit.receive(&mut received), Ok(true));
+            prop_assert_eq!(received.payload(), b"honest again");
+            audit.send(&frame(8, b"and back")).unwrap();
+            prop_assert_eq!(peer.receive(&mut received), Ok(true));
+            prop_assert_eq!(received.payload(), b"and back");
+        }
+    }
+}

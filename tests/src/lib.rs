@@ -1,0 +1,1 @@
+//! End-to-end suite of sel4-llm, one suite for both runtimes

@@ -1,0 +1,1 @@
+//! Host tool of sel4-llm: inspect, tokenize, generate, quantize, pack

@@ -1,0 +1,1 @@
+//! Reads a Microkit system description
