@@ -58,7 +58,11 @@ impl<T> Default for Span<T> {
 
 impl<T> Span<T> {
     /// No values.
-    pub const EMPTY: Self = Self { offset: 0, len: 0, of: PhantomData };
+    pub const EMPTY: Self = Self {
+        offset: 0,
+        len: 0,
+        of: PhantomData,
+    };
 
     /// Number of values.
     #[must_use]
@@ -84,8 +88,15 @@ impl<T> Span<T> {
     /// They are not all inside.
     #[must_use]
     pub const fn part(&self, start: usize, len: usize) -> Self {
-        assert!(start <= self.len && len <= self.len - start, "part of a span outside it");
-        Self { offset: self.offset + start * size_of::<T>(), len, of: PhantomData }
+        assert!(
+            start <= self.len && len <= self.len - start,
+            "part of a span outside it"
+        );
+        Self {
+            offset: self.offset + start * size_of::<T>(),
+            len,
+            of: PhantomData,
+        }
     }
 }
 
@@ -157,10 +168,14 @@ impl<'m> Arena<'m> {
     /// # Errors
     /// `memory` is misaligned.
     pub fn new(memory: &'m mut [u8]) -> Result<Self, ArenaError> {
-        if memory.as_ptr().addr() % ALIGNMENT != 0 {
+        if !memory.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ArenaError::Misaligned);
         }
-        Ok(Self { memory, level: Mark::default(), peak: 0 })
+        Ok(Self {
+            memory,
+            level: Mark::default(),
+            peak: 0,
+        })
     }
 
     /// Hands out `len` zeros.
@@ -172,14 +187,22 @@ impl<'m> Arena<'m> {
         let left = self.memory.len() - self.level.used;
         let needed = bytes_of::<T>(len).unwrap_or(usize::MAX);
         if needed > left {
-            return Err(ArenaError::Exhausted { purpose, needed, left });
+            return Err(ArenaError::Exhausted {
+                purpose,
+                needed,
+                left,
+            });
         }
         let offset = self.level.used;
         self.memory[offset..offset + needed].fill(0);
         self.level.used += needed;
         self.level.by_purpose[purpose as usize] += needed;
         self.peak = self.peak.max(self.level.used);
-        Ok(Span { offset, len, of: PhantomData })
+        Ok(Span {
+            offset,
+            len,
+            of: PhantomData,
+        })
     }
 
     /// The present level.
@@ -194,7 +217,10 @@ impl<'m> Arena<'m> {
     /// # Panics
     /// `mark` lies above the present level: it belongs to another arena or another time.
     pub fn rollback(&mut self, mark: Mark) {
-        assert!(mark.used <= self.level.used, "rolling back to a level that is not below");
+        assert!(
+            mark.used <= self.level.used,
+            "rolling back to a level that is not below"
+        );
         self.level = mark;
     }
 
@@ -244,15 +270,26 @@ impl<'m> Arena<'m> {
     /// `mark` lies above the present level.
     #[must_use]
     pub fn split(&mut self, mark: Mark) -> (Frozen<'_>, Working<'_>) {
-        assert!(mark.used <= self.level.used, "splitting at a level that is not below");
+        assert!(
+            mark.used <= self.level.used,
+            "splitting at a level that is not below"
+        );
         let (below, above) = self.memory.split_at_mut(mark.used);
-        (Frozen { memory: below }, Working { memory: above, base: mark.used })
+        (
+            Frozen { memory: below },
+            Working {
+                memory: above,
+                base: mark.used,
+            },
+        )
     }
 
     /// The whole arena, to read.
     #[must_use]
     pub fn frozen(&self) -> Frozen<'_> {
-        Frozen { memory: self.memory }
+        Frozen {
+            memory: self.memory,
+        }
     }
 }
 
@@ -309,7 +346,11 @@ impl<'a> Working<'a> {
     /// A span is not above the mark, or two overlap.
     #[must_use]
     pub fn disjoint<const N: usize>(&mut self, spans: [Range<usize>; N]) -> [&mut [u8]; N] {
-        Working { memory: self.memory, base: self.base }.into_disjoint(spans)
+        Working {
+            memory: self.memory,
+            base: self.base,
+        }
+        .into_disjoint(spans)
     }
 }
 
@@ -351,8 +392,14 @@ mod tests {
             assert_eq!(start % ALIGNMENT, 0);
         }
         let usage = arena.usage();
-        assert_eq!((usage.of(Purpose::Weights), usage.of(Purpose::KvCache)), (64, 128));
-        assert_eq!((usage.current, usage.peak, usage.capacity), (192, 192, 4096));
+        assert_eq!(
+            (usage.of(Purpose::Weights), usage.of(Purpose::KvCache)),
+            (64, 128)
+        );
+        assert_eq!(
+            (usage.current, usage.peak, usage.capacity),
+            (192, 192, 4096)
+        );
     }
 
     #[test]
@@ -363,9 +410,17 @@ mod tests {
         let before = arena.usage();
         assert_eq!(
             arena.alloc::<u8>(65, Purpose::Weights).unwrap_err(),
-            ArenaError::Exhausted { purpose: Purpose::Weights, needed: 128, left: 64 }
+            ArenaError::Exhausted {
+                purpose: Purpose::Weights,
+                needed: 128,
+                left: 64
+            }
         );
-        assert!(arena.alloc::<u64>(usize::MAX / 2, Purpose::Weights).is_err());
+        assert!(
+            arena
+                .alloc::<u64>(usize::MAX / 2, Purpose::Weights)
+                .is_err()
+        );
         assert_eq!(arena.usage(), before);
         arena.alloc::<u8>(64, Purpose::Weights).unwrap();
     }
@@ -380,7 +435,10 @@ mod tests {
         arena.get_mut(first).fill(7);
         arena.rollback(mark);
         let usage = arena.usage();
-        assert_eq!((usage.current, usage.peak, usage.of(Purpose::Activations)), (64, 128, 0));
+        assert_eq!(
+            (usage.current, usage.peak, usage.of(Purpose::Activations)),
+            (64, 128, 0)
+        );
         let again = arena.alloc::<u32>(16, Purpose::Activations).unwrap();
         assert_eq!(arena.get(again), [0; 16], "zeroed again");
     }
@@ -405,7 +463,10 @@ mod tests {
     #[test]
     fn misaligned_memory_is_refused() {
         let mut memory = Memory::new(128);
-        assert_eq!(Arena::new(&mut memory.bytes()[1..]).unwrap_err(), ArenaError::Misaligned);
+        assert_eq!(
+            Arena::new(&mut memory.bytes()[1..]).unwrap_err(),
+            ArenaError::Misaligned
+        );
     }
 
     proptest! {

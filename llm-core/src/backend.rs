@@ -71,7 +71,12 @@ impl<'m> TransformerBackend<'m> {
     /// A backend without a model.
     #[must_use]
     pub const fn new(arena: Arena<'m>, options: LoadOptions) -> Self {
-        Self { arena, options, loaded: None, generation: None }
+        Self {
+            arena,
+            options,
+            loaded: None,
+            generation: None,
+        }
     }
 
     /// The model and its arena, for tools that look at logits.
@@ -237,13 +242,23 @@ impl LlmBackend for StubBackend {
         if let Some(reason) = reason {
             self.active = false;
             let (prompt_tokens, generated) = (self.prompt_tokens, self.generated);
-            return Ok(Some(Step::Finished { reason, prompt_tokens, generated }));
+            return Ok(Some(Step::Finished {
+                reason,
+                prompt_tokens,
+                generated,
+            }));
         }
         let byte = self.echo[self.generated as usize];
         // `Text` is longer than one character.
-        drop(text.push(if byte.is_ascii() { char::from(byte) } else { '?' }));
+        drop(text.push(if byte.is_ascii() {
+            char::from(byte)
+        } else {
+            '?'
+        }));
         self.generated += 1;
-        Ok(Some(Step::Token { id: u32::from(byte) }))
+        Ok(Some(Step::Token {
+            id: u32::from(byte),
+        }))
     }
 
     fn cancel(&mut self) {
@@ -263,8 +278,11 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    const OPTIONS: LoadOptions =
-        LoadOptions { context: 64, kv: KvType::F32, max_prompt_bytes: 256 };
+    const OPTIONS: LoadOptions = LoadOptions {
+        context: 64,
+        kv: KvType::F32,
+        max_prompt_bytes: 256,
+    };
     const ARENA: usize = 1 << 20;
 
     fn with_backend<T>(options: LoadOptions, run: impl FnOnce(&mut TransformerBackend) -> T) -> T {
@@ -274,7 +292,10 @@ mod tests {
     }
 
     fn greedy(max_tokens: u32) -> GenerateParams {
-        GenerateParams { sampler: SamplerParams::greedy(), max_tokens }
+        GenerateParams {
+            sampler: SamplerParams::greedy(),
+            max_tokens,
+        }
     }
 
     /// Runs a generation to its end: ids, text, reason.
@@ -287,7 +308,9 @@ mod tests {
                     ids.push(id);
                     shown.push_str(&text);
                 }
-                Step::Finished { reason, generated, .. } => {
+                Step::Finished {
+                    reason, generated, ..
+                } => {
                     assert_eq!(generated as usize, ids.len());
                     return (ids, shown, reason);
                 }
@@ -333,9 +356,17 @@ mod tests {
 
         let mut memory = Memory::new(needed - 64);
         let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), OPTIONS);
-        let Err(LoadError::TooLarge(plan)) = backend.load(&file) else { panic!("it cannot fit") };
-        assert_eq!((plan.total() as usize, plan.capacity as usize), (needed, needed - 64));
-        assert!(plan.largest_context == 63, "one position less fits: {plan:?}");
+        let Err(LoadError::TooLarge(plan)) = backend.load(&file) else {
+            panic!("it cannot fit")
+        };
+        assert_eq!(
+            (plan.total() as usize, plan.capacity as usize),
+            (needed, needed - 64)
+        );
+        assert!(
+            plan.largest_context == 63,
+            "one position less fits: {plan:?}"
+        );
         assert_eq!(backend.usage().peak, 0);
     }
 
@@ -348,8 +379,14 @@ mod tests {
             for cut in [0, 3, 24, 500, file.len() / 2, file.len() - 40] {
                 assert!(backend.load(&file[..cut]).is_err(), "{cut} bytes");
             }
-            let large = Shape { layers: 40, ..Shape::default() };
-            assert!(matches!(backend.load(&model(large).finish()), Err(LoadError::TooLarge(_))));
+            let large = Shape {
+                layers: 40,
+                ..Shape::default()
+            };
+            assert!(matches!(
+                backend.load(&model(large).finish()),
+                Err(LoadError::TooLarge(_))
+            ));
             assert_eq!(backend.model(), Some(&info));
             assert_eq!(generate(backend, "hello", &greedy(8)), before);
         });
@@ -358,7 +395,12 @@ mod tests {
     #[test]
     fn loading_again_gives_the_same_bits_whatever_was_there_before() {
         let file = model(Shape::default()).finish();
-        let other = model(Shape { width: 32, kv_heads: 4, ty: TensorType::F32, ..Shape::default() });
+        let other = model(Shape {
+            width: 32,
+            kv_heads: 4,
+            ty: TensorType::F32,
+            ..Shape::default()
+        });
         let tokens = [1, 270, 261, 44, 260, 259];
         with_backend(OPTIONS, |backend| {
             backend.load(&file).unwrap();
@@ -373,7 +415,9 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_model_is_named() {
         let load = |writer: &GgufWriter| {
-            with_backend(OPTIONS, |backend| backend.load(&writer.finish()).unwrap_err())
+            with_backend(OPTIONS, |backend| {
+                backend.load(&writer.finish()).unwrap_err()
+            })
         };
         let base = || model(Shape::default());
 
@@ -381,8 +425,10 @@ mod tests {
         assert!(matches!(unknown, LoadError::UnknownTensor(name) if name == "blk.0.attn_q.bias"));
 
         let shape = load(base().tensor("output.weight", TensorType::F32, &[32, 64], &[0.0; 2048]));
-        assert!(matches!(shape, LoadError::Shape { tensor, columns: 32, expected_columns: 64, .. }
-            if tensor == "output.weight"));
+        assert!(
+            matches!(shape, LoadError::Shape { tensor, columns: 32, expected_columns: 64, .. }
+            if tensor == "output.weight")
+        );
 
         let mut nan = base();
         nan.last_tensor()[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -398,12 +444,24 @@ mod tests {
         let tokens = [1, 270, 261, 44, 260, 259, 280];
         for shape in [
             Shape::default(),
-            Shape { heads: 2, kv_heads: 1, tied: false, ..Shape::default() },
-            Shape { heads: 8, kv_heads: 8, layers: 1, ..Shape::default() },
+            Shape {
+                heads: 2,
+                kv_heads: 1,
+                tied: false,
+                ..Shape::default()
+            },
+            Shape {
+                heads: 8,
+                kv_heads: 8,
+                layers: 1,
+                ..Shape::default()
+            },
         ] {
             let run = |ty, kv| {
                 with_backend(LoadOptions { kv, ..OPTIONS }, |backend| {
-                    backend.load(&model(Shape { ty, ..shape }).finish()).unwrap();
+                    backend
+                        .load(&model(Shape { ty, ..shape }).finish())
+                        .unwrap();
                     logits(backend, &tokens).pop().unwrap()
                 })
             };
@@ -432,7 +490,9 @@ mod tests {
             let tokens: Vec<u32> = (0..20).map(|i| 259 + i * 7 % 31).collect();
             for n in 1..=tokens.len() {
                 let after = logits(backend, &tokens[..n]).pop().unwrap();
-                let best = (0..).zip(&after).max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+                let best = (0..)
+                    .zip(&after)
+                    .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
                 backend.start_tokens(&tokens[..n], &greedy(1)).unwrap();
                 assert_eq!(run(backend).0, [best.unwrap().0], "{n} tokens");
                 let (model, arena) = backend.parts().unwrap();
@@ -444,25 +504,48 @@ mod tests {
     #[test]
     fn a_generation_ends_at_its_limits() {
         let file = model(Shape::default()).finish();
-        with_backend(LoadOptions { context: 16, ..OPTIONS }, |backend| {
-            backend.load(&file).unwrap();
-            backend.start(b"hello", &greedy(3)).unwrap();
-            let (ids, _, reason) = run(backend);
-            assert_eq!((ids.len(), reason), (3, FinishReason::MaxTokens));
+        with_backend(
+            LoadOptions {
+                context: 16,
+                ..OPTIONS
+            },
+            |backend| {
+                backend.load(&file).unwrap();
+                backend.start(b"hello", &greedy(3)).unwrap();
+                let (ids, _, reason) = run(backend);
+                assert_eq!((ids.len(), reason), (3, FinishReason::MaxTokens));
 
-            backend.start(b"hello", &greedy(500)).unwrap();
-            let (ids, _, reason) = run(backend);
-            // Begin, the space in front and five letters are seven of sixteen.
-            assert_eq!((ids.len(), reason), (9, FinishReason::ContextFull));
+                backend.start(b"hello", &greedy(500)).unwrap();
+                let (ids, _, reason) = run(backend);
+                // Begin, the space in front and five letters are seven of sixteen.
+                assert_eq!((ids.len(), reason), (9, FinishReason::ContextFull));
 
-            let refused = backend.start(b"abcdefghijklmno", &greedy(1));
-            assert_eq!(refused, Err(GenerateError::PromptTokens { tokens: 17, limit: 15 }));
-            assert_eq!(backend.start(&[b'a'; 257], &greedy(1)),
-                Err(GenerateError::PromptBytes { bytes: 257, limit: 256 }));
-            assert_eq!(backend.start(b"a\xFF", &greedy(1)), Err(GenerateError::NotUtf8 { offset: 1 }));
-            assert_eq!(backend.start(b"a", &greedy(0)), Err(GenerateError::NoTokens));
-            assert_eq!(backend.step(&mut Text::new()), Ok(None));
-        });
+                let refused = backend.start(b"abcdefghijklmno", &greedy(1));
+                assert_eq!(
+                    refused,
+                    Err(GenerateError::PromptTokens {
+                        tokens: 17,
+                        limit: 15
+                    })
+                );
+                assert_eq!(
+                    backend.start(&[b'a'; 257], &greedy(1)),
+                    Err(GenerateError::PromptBytes {
+                        bytes: 257,
+                        limit: 256
+                    })
+                );
+                assert_eq!(
+                    backend.start(b"a\xFF", &greedy(1)),
+                    Err(GenerateError::NotUtf8 { offset: 1 })
+                );
+                assert_eq!(
+                    backend.start(b"a", &greedy(0)),
+                    Err(GenerateError::NoTokens)
+                );
+                assert_eq!(backend.step(&mut Text::new()), Ok(None));
+            },
+        );
     }
 
     #[test]
@@ -481,18 +564,33 @@ mod tests {
             backend.load(&model(Shape::default()).finish()).unwrap();
             backend.start(b"some longer prompt", &greedy(40)).unwrap();
             let mut text = Text::new();
-            assert!(matches!(backend.step(&mut text), Ok(Some(Step::Prefill { .. }))));
+            assert!(matches!(
+                backend.step(&mut text),
+                Ok(Some(Step::Prefill { .. }))
+            ));
             backend.cancel();
             let step = backend.step(&mut text).unwrap().unwrap();
-            assert!(matches!(step, Step::Finished { reason: FinishReason::Cancelled, .. }));
+            assert!(matches!(
+                step,
+                Step::Finished {
+                    reason: FinishReason::Cancelled,
+                    ..
+                }
+            ));
             assert_eq!(backend.step(&mut text), Ok(None));
         });
     }
 
     #[test]
     fn overflow_in_the_model_ends_the_request_and_not_the_backend() {
-        let mut writer = model(Shape { ty: TensorType::F32, ..Shape::default() });
-        writer.last_tensor().chunks_mut(4).for_each(|w| w.copy_from_slice(&3e38f32.to_le_bytes()));
+        let mut writer = model(Shape {
+            ty: TensorType::F32,
+            ..Shape::default()
+        });
+        writer
+            .last_tensor()
+            .chunks_mut(4)
+            .for_each(|w| w.copy_from_slice(&3e38f32.to_le_bytes()));
         with_backend(OPTIONS, |backend| {
             backend.load(&writer.finish()).unwrap();
             backend.start(b"a", &greedy(1)).unwrap();
@@ -522,7 +620,15 @@ mod tests {
     fn the_arithmetic_has_not_changed() {
         let hash = |kv, ty| {
             with_backend(LoadOptions { kv, ..OPTIONS }, |backend| {
-                backend.load(&model(Shape { ty, ..Shape::default() }).finish()).unwrap();
+                backend
+                    .load(
+                        &model(Shape {
+                            ty,
+                            ..Shape::default()
+                        })
+                        .finish(),
+                    )
+                    .unwrap();
                 let bits: Vec<u8> = logits(backend, &[1, 270, 261, 44, 260, 259, 280])
                     .iter()
                     .flatten()
@@ -538,12 +644,15 @@ mod tests {
             hash(KvType::F16, TensorType::Q4_0),
         ];
         assert_eq!(NUMERICS_VERSION, 1);
-        assert_eq!(found.map(|hash| std::format!("{hash:016x}")), [
-            "632cdd8776215bc6",
-            "cbabf4c88849739d",
-            "5c39e1db7ca1a283",
-            "3593de8de21668fb",
-        ]);
+        assert_eq!(
+            found.map(|hash| std::format!("{hash:016x}")),
+            [
+                "632cdd8776215bc6",
+                "cbabf4c88849739d",
+                "5c39e1db7ca1a283",
+                "3593de8de21668fb",
+            ]
+        );
     }
 
     proptest! {

@@ -148,22 +148,34 @@ impl Generation {
         let workspace = model.workspace(arena);
         let limit = workspace.cells.len().saturating_sub(1);
         if prompt.len() > limit {
-            return Err(GenerateError::PromptBytes { bytes: prompt.len(), limit });
+            return Err(GenerateError::PromptBytes {
+                bytes: prompt.len(),
+                limit,
+            });
         }
         // One place is left for the first generated token.
         let limit = workspace.tokens.len().saturating_sub(1);
-        let options = EncodeOptions { add_special: true, parse_special: false };
+        let options = EncodeOptions {
+            add_special: true,
+            parse_special: false,
+        };
         let tokens = vocabulary
             .view(workspace.frozen.get(vocabulary.table()))
-            .encode(prompt, options, workspace.cells, &mut workspace.tokens[..limit])
+            .encode(
+                prompt,
+                options,
+                workspace.cells,
+                &mut workspace.tokens[..limit],
+            )
             .map_err(|error| match error {
                 TokenizeError::NotUtf8 { offset } => GenerateError::NotUtf8 { offset },
                 TokenizeError::TooManyTokens { tokens, limit } => {
                     GenerateError::PromptTokens { tokens, limit }
                 }
-                TokenizeError::ScratchTooSmall { cells, needed } => {
-                    GenerateError::PromptBytes { bytes: needed, limit: cells }
-                }
+                TokenizeError::ScratchTooSmall { cells, needed } => GenerateError::PromptBytes {
+                    bytes: needed,
+                    limit: cells,
+                },
                 TokenizeError::NoByteToken { byte } => GenerateError::NoToken { byte },
             })?;
         Self::start_from(tokens, params)
@@ -183,7 +195,10 @@ impl Generation {
         let limit = workspace.tokens.len().saturating_sub(1);
         let vocabulary = model.config().vocabulary;
         if prompt.len() > limit || prompt.iter().any(|&id| id as usize >= vocabulary) {
-            return Err(GenerateError::PromptTokens { tokens: prompt.len(), limit });
+            return Err(GenerateError::PromptTokens {
+                tokens: prompt.len(),
+                limit,
+            });
         }
         workspace.tokens[..prompt.len()].copy_from_slice(prompt);
         Self::start_from(prompt.len(), params)
@@ -250,7 +265,10 @@ impl Generation {
             // Logits for the last token alone.
             self.run_next(model, arena, self.position + 1 == self.prompt_tokens)?;
         }
-        Ok(Step::Prefill { done: self.position as u32, total: self.prompt_tokens as u32 })
+        Ok(Step::Prefill {
+            done: self.position as u32,
+            total: self.prompt_tokens as u32,
+        })
     }
 
     /// Runs the next token of the session through the model.
@@ -269,7 +287,9 @@ impl Generation {
     fn sample(&mut self, model: &Model, arena: &mut Arena<'_>) -> u32 {
         let workspace = model.workspace(arena);
         let history = &workspace.tokens[..self.tokens];
-        let id = self.sampler.sample(workspace.logits, history, workspace.candidates);
+        let id = self
+            .sampler
+            .sample(workspace.logits, history, workspace.candidates);
         workspace.tokens[self.tokens] = id;
         self.tokens += 1;
         id

@@ -56,8 +56,12 @@ impl KvCache {
     /// that overflows.
     #[must_use]
     pub const fn bytes(ty: KvType, layers: usize, context: usize, width: usize) -> Option<usize> {
-        let Some(positions) = layers.checked_mul(context) else { return None };
-        let Some(elements) = positions.checked_mul(width) else { return None };
+        let Some(positions) = layers.checked_mul(context) else {
+            return None;
+        };
+        let Some(elements) = positions.checked_mul(width) else {
+            return None;
+        };
         let bytes = match ty {
             KvType::F32 => bytes_of::<f32>(elements),
             KvType::F16 => bytes_of::<f16>(elements),
@@ -86,7 +90,12 @@ impl KvCache {
                 KvType::F16 => Store::F16(arena.alloc(elements, Purpose::KvCache)?),
             })
         };
-        Ok(Self { keys: store()?, values: store()?, context, width })
+        Ok(Self {
+            keys: store()?,
+            values: store()?,
+            context,
+            width,
+        })
     }
 
     /// Positions that it holds.

@@ -94,7 +94,7 @@ impl TensorType {
     /// Bytes of a row of `columns` elements; `None` if it is no whole number of blocks.
     #[must_use]
     pub const fn row_bytes(self, columns: usize) -> Option<usize> {
-        if columns % self.block_len() == 0 {
+        if columns.is_multiple_of(self.block_len()) {
             (columns / self.block_len()).checked_mul(self.block_bytes())
         } else {
             None
@@ -103,7 +103,9 @@ impl TensorType {
 }
 
 /// 32 values of 8 bits and their scale.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(C)]
 pub struct BlockQ8_0 {
     /// f16 scale, little endian.
@@ -113,7 +115,9 @@ pub struct BlockQ8_0 {
 }
 
 /// 32 values of 4 bits and their scale.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[repr(C)]
 pub struct BlockQ4_0 {
     /// f16 scale, little endian.
@@ -172,9 +176,15 @@ pub struct NonFinite;
 /// # Errors
 /// A value is not finite.
 pub fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> {
-    let bits = x.iter().fold(0, |max, v| (v.to_bits() & 0x7FFF_FFFF).max(max));
+    let bits = x
+        .iter()
+        .fold(0, |max, v| (v.to_bits() & 0x7FFF_FFFF).max(max));
     let max = f32::from_bits(bits);
-    if max.is_finite() { Ok(max) } else { Err(NonFinite) }
+    if max.is_finite() {
+        Ok(max)
+    } else {
+        Err(NonFinite)
+    }
 }
 
 /// Nearest integer, ties to even, of a value below 2²² in magnitude: adding 1.5 · 2²³ leaves no
@@ -193,7 +203,10 @@ pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), N
     for (x, block) in x.chunks_exact(BLOCK).zip(out) {
         let max = max_magnitude(x)?;
         if max < ZERO_BLOCK {
-            *block = ActivationQ8 { d: 0.0, qs: [0; BLOCK] };
+            *block = ActivationQ8 {
+                d: 0.0,
+                qs: [0; BLOCK],
+            };
             continue;
         }
         block.d = f16::from_f32(max / 127.0).to_f32();
@@ -234,8 +247,14 @@ pub enum QuantizeError {
 
 fn check_row(ty: TensorType, columns: usize, bytes: usize) -> Result<(), QuantizeError> {
     let block = ty.block_len();
-    let needed = ty.row_bytes(columns).ok_or(QuantizeError::RowLength { columns, block })?;
-    if bytes == needed { Ok(()) } else { Err(QuantizeError::OutputLength { got: bytes, needed }) }
+    let needed = ty
+        .row_bytes(columns)
+        .ok_or(QuantizeError::RowLength { columns, block })?;
+    if bytes == needed {
+        Ok(())
+    } else {
+        Err(QuantizeError::OutputLength { got: bytes, needed })
+    }
 }
 
 /// Quantises weights to `ty` as ggml's reference quantisers do (Q8_0: d = max/127, rounded half
@@ -263,7 +282,9 @@ pub fn quantize_row(ty: TensorType, x: &[f32], out: &mut [u8]) -> Result<(), Qua
             }
         }
         TensorType::Q8_0 => {
-            for (out, x) in out.chunks_exact_mut(size_of::<BlockQ8_0>()).zip(x.chunks_exact(BLOCK))
+            for (out, x) in out
+                .chunks_exact_mut(size_of::<BlockQ8_0>())
+                .zip(x.chunks_exact(BLOCK))
             {
                 let d = max_magnitude(x).map_err(|_| non_finite)? / 127.0;
                 let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
@@ -275,7 +296,9 @@ pub fn quantize_row(ty: TensorType, x: &[f32], out: &mut [u8]) -> Result<(), Qua
             }
         }
         TensorType::Q4_0 => {
-            for (out, x) in out.chunks_exact_mut(size_of::<BlockQ4_0>()).zip(x.chunks_exact(BLOCK))
+            for (out, x) in out
+                .chunks_exact_mut(size_of::<BlockQ4_0>())
+                .zip(x.chunks_exact(BLOCK))
             {
                 let mut extreme = 0.0f32;
                 for &v in x {
@@ -352,14 +375,22 @@ pub fn blocks<B: FromBytes + Immutable + KnownLayout + Unaligned>(row: &[u8]) ->
 #[must_use]
 pub fn is_finite(ty: TensorType, bytes: &[u8]) -> bool {
     match ty {
-        TensorType::F32 => {
-            bytes.as_chunks::<4>().0.iter().all(|bytes| f32::from_le_bytes(*bytes).is_finite())
-        }
-        TensorType::F16 => {
-            bytes.as_chunks::<2>().0.iter().all(|bytes| f16::from_le_bytes(*bytes).is_finite())
-        }
-        TensorType::Q8_0 => blocks::<BlockQ8_0>(bytes).iter().all(|b| b.scale().is_finite()),
-        TensorType::Q4_0 => blocks::<BlockQ4_0>(bytes).iter().all(|b| b.scale().is_finite()),
+        TensorType::F32 => bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .all(|bytes| f32::from_le_bytes(*bytes).is_finite()),
+        TensorType::F16 => bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .all(|bytes| f16::from_le_bytes(*bytes).is_finite()),
+        TensorType::Q8_0 => blocks::<BlockQ8_0>(bytes)
+            .iter()
+            .all(|b| b.scale().is_finite()),
+        TensorType::Q4_0 => blocks::<BlockQ4_0>(bytes)
+            .iter()
+            .all(|b| b.scale().is_finite()),
     }
 }
 
@@ -390,9 +421,15 @@ mod tests {
 
     #[test]
     fn nibbles_are_where_ggml_has_them() {
-        let block = BlockQ4_0 { d: f16::from_f32(0.5).to_le_bytes(), qs: core::array::from_fn(|i| i as u8 | 0xF0) };
+        let block = BlockQ4_0 {
+            d: f16::from_f32(0.5).to_le_bytes(),
+            qs: core::array::from_fn(|i| i as u8 | 0xF0),
+        };
         let values = block.values();
-        assert_eq!((values[0], values[15], values[16], values[31]), (-8, 7, 7, 7));
+        assert_eq!(
+            (values[0], values[15], values[16], values[31]),
+            (-8, 7, 7, 7)
+        );
     }
 
     #[test]
@@ -400,7 +437,10 @@ mod tests {
         let mut x = [0.0; BLOCK];
         x[0] = 127.0;
         (x[1], x[2], x[3], x[4]) = (0.5, 1.5, 2.5, -0.5);
-        let mut out = [ActivationQ8 { d: 0.0, qs: [0; BLOCK] }];
+        let mut out = [ActivationQ8 {
+            d: 0.0,
+            qs: [0; BLOCK],
+        }];
         quantize_activations(&x, &mut out).unwrap();
         assert_eq!(out[0].d, 1.0);
         assert_eq!(out[0].qs[..5], [127, 0, 2, 2, 0]);
@@ -408,9 +448,18 @@ mod tests {
 
     #[test]
     fn a_tiny_block_is_zero_and_a_non_finite_one_an_error() {
-        let mut out = [ActivationQ8 { d: 1.0, qs: [1; BLOCK] }];
+        let mut out = [ActivationQ8 {
+            d: 1.0,
+            qs: [1; BLOCK],
+        }];
         quantize_activations(&[9e-31; BLOCK], &mut out).unwrap();
-        assert_eq!(out[0], ActivationQ8 { d: 0.0, qs: [0; BLOCK] });
+        assert_eq!(
+            out[0],
+            ActivationQ8 {
+                d: 0.0,
+                qs: [0; BLOCK]
+            }
+        );
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN, 1e30] {
             let mut x = [1.0; BLOCK];
             x[31] = bad;
@@ -422,11 +471,17 @@ mod tests {
     fn wrong_lengths_are_refused() {
         assert!(matches!(
             quantize_row(TensorType::Q8_0, &[0.0; 33], &mut [0; 34]),
-            Err(QuantizeError::RowLength { columns: 33, block: 32 })
+            Err(QuantizeError::RowLength {
+                columns: 33,
+                block: 32
+            })
         ));
         assert!(matches!(
             dequantize_row(TensorType::Q4_0, &[0; 17], &mut [0.0; 32]),
-            Err(QuantizeError::OutputLength { got: 17, needed: 18 })
+            Err(QuantizeError::OutputLength {
+                got: 17,
+                needed: 18
+            })
         ));
     }
 

@@ -82,23 +82,25 @@ impl Sampler {
     /// A sampler at its start.
     #[must_use]
     pub fn new(params: SamplerParams) -> Self {
-        Self { params, generator: Xoshiro256PlusPlus::seed_from_u64(params.seed) }
+        Self {
+            params,
+            generator: Xoshiro256PlusPlus::seed_from_u64(params.seed),
+        }
     }
 
     /// Chooses a token. `logits` are finite and at least one; `candidates` is scratch of the same
     /// length; `history` is what the session has seen, prompt included.
-    pub fn sample(
-        &mut self,
-        logits: &[f32],
-        history: &[u32],
-        candidates: &mut [Candidate],
-    ) -> u32 {
+    pub fn sample(&mut self, logits: &[f32], history: &[u32], candidates: &mut [Candidate]) -> u32 {
         for ((id, &logit), candidate) in (0..).zip(logits).zip(candidates.iter_mut()) {
             *candidate = Candidate { logit, id };
         }
         self.penalise(history, logits, candidates);
         if self.params.temperature == 0 {
-            return candidates.iter().copied().min_by(by_rank).map_or(0, |best| best.id);
+            return candidates
+                .iter()
+                .copied()
+                .min_by(by_rank)
+                .map_or(0, |best| best.id);
         }
         let kept = self.filter(candidates);
         self.draw(kept)
@@ -110,11 +112,18 @@ impl Sampler {
         if penalty == 1.0 {
             return;
         }
-        let last = history.len().saturating_sub(self.params.repeat_last_n as usize);
+        let last = history
+            .len()
+            .saturating_sub(self.params.repeat_last_n as usize);
         for &id in &history[last..] {
             let index = id as usize;
-            if let (Some(candidate), Some(&logit)) = (candidates.get_mut(index), logits.get(index)) {
-                candidate.logit = if logit > 0.0 { logit / penalty } else { logit * penalty };
+            if let (Some(candidate), Some(&logit)) = (candidates.get_mut(index), logits.get(index))
+            {
+                candidate.logit = if logit > 0.0 {
+                    logit / penalty
+                } else {
+                    logit * penalty
+                };
             }
         }
     }
@@ -145,7 +154,11 @@ impl Sampler {
         }
         let min_p = fraction(self.params.min_p);
         // The likeliest has likelihood 1 and min_p is at most 1: one is always left.
-        let likely = candidates.iter().take(kept).take_while(|c| likelihood(c) >= min_p).count();
+        let likely = candidates
+            .iter()
+            .take(kept)
+            .take_while(|c| likelihood(c) >= min_p)
+            .count();
         &mut candidates[..likely.max(1)]
     }
 
@@ -182,16 +195,24 @@ mod tests {
     fn sample_with(params: SamplerParams, logits: &[f32], history: &[u32], n: usize) -> Vec<u32> {
         let mut sampler = Sampler::new(params);
         let mut scratch = vec![Candidate { logit: 0.0, id: 0 }; logits.len()];
-        (0..n).map(|_| sampler.sample(logits, history, &mut scratch)).collect()
+        (0..n)
+            .map(|_| sampler.sample(logits, history, &mut scratch))
+            .collect()
     }
 
     fn sampling() -> SamplerParams {
-        SamplerParams { temperature: ONE, ..SamplerParams::greedy() }
+        SamplerParams {
+            temperature: ONE,
+            ..SamplerParams::greedy()
+        }
     }
 
     #[test]
     fn greedy_takes_the_largest_and_of_equals_the_lowest_id() {
-        assert_eq!(sample_with(SamplerParams::greedy(), &[1.0, 3.0, 3.0, 2.0], &[], 1), [1]);
+        assert_eq!(
+            sample_with(SamplerParams::greedy(), &[1.0, 3.0, 3.0, 2.0], &[], 1),
+            [1]
+        );
     }
 
     #[test]
@@ -202,9 +223,17 @@ mod tests {
             ..SamplerParams::greedy()
         };
         assert_eq!(sample_with(params, &[3.0, 2.0], &[0, 0, 0], 1), [1]);
-        assert_eq!(sample_with(params, &[3.0, 1.0], &[0, 0, 0], 1), [0], "3 / 2 > 1");
+        assert_eq!(
+            sample_with(params, &[3.0, 1.0], &[0, 0, 0], 1),
+            [0],
+            "3 / 2 > 1"
+        );
         assert_eq!(sample_with(params, &[-1.0, -1.5], &[0], 1), [1]);
-        assert_eq!(sample_with(params, &[3.0, 2.0], &[0, 1, 1, 1, 1], 1), [0], "out of the window");
+        assert_eq!(
+            sample_with(params, &[3.0, 2.0], &[0, 1, 1, 1, 1], 1),
+            [0],
+            "out of the window"
+        );
     }
 
     #[test]
@@ -214,7 +243,10 @@ mod tests {
         let total: f64 = (0..3).map(|i| f64::from(i).exp()).sum();
         for id in 0..3 {
             let share = drawn.iter().filter(|&&d| d == id).count() as f64 / n as f64;
-            assert!((share - f64::from(id).exp() / total).abs() < 0.015, "{id}: {share}");
+            assert!(
+                (share - f64::from(id).exp() / total).abs() < 0.015,
+                "{id}: {share}"
+            );
         }
     }
 
@@ -228,13 +260,43 @@ mod tests {
             ids
         };
         assert_eq!(drawn(sampling()), [0, 1, 2, 3]);
-        assert_eq!(drawn(SamplerParams { top_k: 2, ..sampling() }), [2, 3]);
+        assert_eq!(
+            drawn(SamplerParams {
+                top_k: 2,
+                ..sampling()
+            }),
+            [2, 3]
+        );
         // Probabilities 0.644, 0.237, 0.087, 0.032.
-        assert_eq!(drawn(SamplerParams { top_p: 650_000, ..sampling() }), [2, 3]);
-        assert_eq!(drawn(SamplerParams { top_p: 0, ..sampling() }), [3]);
+        assert_eq!(
+            drawn(SamplerParams {
+                top_p: 650_000,
+                ..sampling()
+            }),
+            [2, 3]
+        );
+        assert_eq!(
+            drawn(SamplerParams {
+                top_p: 0,
+                ..sampling()
+            }),
+            [3]
+        );
         // Relative to the likeliest 1, 0.368, 0.135, 0.050.
-        assert_eq!(drawn(SamplerParams { min_p: 100_000, ..sampling() }), [1, 2, 3]);
-        assert_eq!(drawn(SamplerParams { min_p: ONE, ..sampling() }), [3]);
+        assert_eq!(
+            drawn(SamplerParams {
+                min_p: 100_000,
+                ..sampling()
+            }),
+            [1, 2, 3]
+        );
+        assert_eq!(
+            drawn(SamplerParams {
+                min_p: ONE,
+                ..sampling()
+            }),
+            [3]
+        );
     }
 
     #[test]

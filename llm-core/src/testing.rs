@@ -20,7 +20,10 @@ impl Memory {
     /// `bytes` zeros.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self { lines: vec![Line([0; 64]); bytes.div_ceil(64)], bytes }
+        Self {
+            lines: vec![Line([0; 64]); bytes.div_ceil(64)],
+            bytes,
+        }
     }
 
     /// The memory.
@@ -92,14 +95,21 @@ impl GgufWriter {
     ///
     /// # Panics
     /// The type cannot hold the values.
-    pub fn tensor(&mut self, name: &str, ty: TensorType, dims: &[usize], values: &[f32]) -> &mut Self {
+    pub fn tensor(
+        &mut self,
+        name: &str,
+        ty: TensorType,
+        dims: &[usize],
+        values: &[f32],
+    ) -> &mut Self {
         let columns = dims[0];
         let stride = ty.row_bytes(columns).expect("whole blocks");
         let mut data = vec![0; stride * values.len() / columns];
         for (row, out) in values.chunks(columns).zip(data.chunks_mut(stride)) {
             quantize_row(ty, row, out).expect("values that the type can hold");
         }
-        self.tensors.push((name.to_string(), ty, dims.to_vec(), data));
+        self.tensors
+            .push((name.to_string(), ty, dims.to_vec(), data));
         self
     }
 
@@ -123,7 +133,8 @@ impl GgufWriter {
         for (name, ty, dims, data) in &self.tensors {
             file.extend(string(name.as_bytes()));
             file.extend((dims.len() as u32).to_le_bytes());
-            dims.iter().for_each(|&dim| file.extend((dim as u64).to_le_bytes()));
+            dims.iter()
+                .for_each(|&dim| file.extend((dim as u64).to_le_bytes()));
             file.extend(ty.to_ggml().to_le_bytes());
             file.extend((offset as u64).to_le_bytes());
             offset += data.len().next_multiple_of(32);
@@ -187,7 +198,14 @@ const LETTERS: &str = "▁abcdefghijklmnopqrstuvwxyz.,!?";
 #[must_use]
 pub fn model(shape: Shape) -> GgufWriter {
     let mut writer = GgufWriter::default();
-    let Shape { width, layers, heads, kv_heads, feed_forward, .. } = shape;
+    let Shape {
+        width,
+        layers,
+        heads,
+        kv_heads,
+        feed_forward,
+        ..
+    } = shape;
     writer
         .str("general.architecture", "llama")
         .str("general.name", "synthetic")
@@ -198,12 +216,29 @@ pub fn model(shape: Shape) -> GgufWriter {
         .u32("llama.attention.head_count", heads as u32)
         .u32("llama.attention.head_count_kv", kv_heads as u32)
         .f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
-    let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"].map(<[u8]>::to_vec).to_vec();
+    let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"]
+        .map(<[u8]>::to_vec)
+        .to_vec();
     tokens.extend((0..=255u8).map(|byte| std::format!("<0x{byte:02X}>").into_bytes()));
-    tokens.extend(LETTERS.chars().map(|letter| letter.to_string().into_bytes()));
+    tokens.extend(
+        LETTERS
+            .chars()
+            .map(|letter| letter.to_string().into_bytes()),
+    );
     let vocabulary = tokens.len();
-    let kinds: Vec<i32> =
-        (0..vocabulary).map(|id| if id == 0 { 2 } else if id < 3 { 3 } else if id < 259 { 6 } else { 1 }).collect();
+    let kinds: Vec<i32> = (0..vocabulary)
+        .map(|id| {
+            if id == 0 {
+                2
+            } else if id < 3 {
+                3
+            } else if id < 259 {
+                6
+            } else {
+                1
+            }
+        })
+        .collect();
     writer
         .str("tokenizer.ggml.model", "llama")
         .strings("tokenizer.ggml.tokens", &tokens)
@@ -228,7 +263,12 @@ pub fn model(shape: Shape) -> GgufWriter {
     let head = width / heads;
     let ones = vec![1.0; width];
     let deviation = 1.5 / (width as f32).sqrt();
-    writer.tensor("token_embd.weight", shape.ty, &[width, vocabulary], &random(width * vocabulary, 1.0));
+    writer.tensor(
+        "token_embd.weight",
+        shape.ty,
+        &[width, vocabulary],
+        &random(width * vocabulary, 1.0),
+    );
     for layer in 0..layers {
         let name = |tensor| std::format!("blk.{layer}.{tensor}.weight");
         writer.tensor(&name("attn_norm"), TensorType::F32, &[width], &ones);
@@ -242,12 +282,22 @@ pub fn model(shape: Shape) -> GgufWriter {
             ("ffn_up", width, feed_forward),
             ("ffn_down", feed_forward, width),
         ] {
-            writer.tensor(&name(tensor), shape.ty, &[columns, rows], &random(columns * rows, deviation));
+            writer.tensor(
+                &name(tensor),
+                shape.ty,
+                &[columns, rows],
+                &random(columns * rows, deviation),
+            );
         }
     }
     writer.tensor("output_norm.weight", TensorType::F32, &[width], &ones);
     if !shape.tied {
-        writer.tensor("output.weight", shape.ty, &[width, vocabulary], &random(width * vocabulary, 1.0));
+        writer.tensor(
+            "output.weight",
+            shape.ty,
+            &[width, vocabulary],
+            &random(width * vocabulary, 1.0),
+        );
     }
     writer
 }

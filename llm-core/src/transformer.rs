@@ -152,7 +152,11 @@ impl Config {
                 (None, Some(default)) => default,
                 (None, None) => gguf.u32_of(key)?,
             };
-            if value == 0 || value > max { Err(bad_value(key, u64::from(value))) } else { Ok(value) }
+            if value == 0 || value > max {
+                Err(bad_value(key, u64::from(value)))
+            } else {
+                Ok(value)
+            }
         };
         let fraction = |key: &str, default: Option<f32>| {
             let value = match (gguf.f32_opt(key)?, default) {
@@ -161,27 +165,43 @@ impl Config {
                 (None, None) => gguf.f32_of(key)?,
             };
             // Also false for NaN.
-            if value > 0.0 && value.is_finite() { Ok(value) } else { Err(bad_value(key, value as u64)) }
+            if value > 0.0 && value.is_finite() {
+                Ok(value)
+            } else {
+                Err(bad_value(key, value as u64))
+            }
         };
         let width = positive("llama.embedding_length", None, MAX_WIDTH)?;
         let heads = positive("llama.attention.head_count", None, width)?;
         let kv_heads = positive("llama.attention.head_count_kv", Some(heads), heads)?;
         if heads % kv_heads != 0 {
-            return Err(bad_value("llama.attention.head_count_kv", u64::from(kv_heads)));
+            return Err(bad_value(
+                "llama.attention.head_count_kv",
+                u64::from(kv_heads),
+            ));
         }
         let key_length = "llama.attention.key_length";
         if gguf.u32_opt(key_length)?.is_none() && width % heads != 0 {
             return Err(bad_value("llama.attention.head_count", u64::from(heads)));
         }
         let head_size = positive(key_length, Some(width / heads), MAX_WIDTH / heads)?;
-        let value_length =
-            positive("llama.attention.value_length", Some(head_size), MAX_WIDTH / heads)?;
+        let value_length = positive(
+            "llama.attention.value_length",
+            Some(head_size),
+            MAX_WIDTH / heads,
+        )?;
         if value_length != head_size {
-            return Err(bad_value("llama.attention.value_length", u64::from(value_length)));
+            return Err(bad_value(
+                "llama.attention.value_length",
+                u64::from(value_length),
+            ));
         }
         let rope_size = positive("llama.rope.dimension_count", Some(head_size), head_size)?;
         if rope_size % 2 != 0 {
-            return Err(bad_value("llama.rope.dimension_count", u64::from(rope_size)));
+            return Err(bad_value(
+                "llama.rope.dimension_count",
+                u64::from(rope_size),
+            ));
         }
         let rope_scale = match gguf.str_opt("llama.rope.scaling.type")? {
             None | Some("none") => 1.0,
@@ -235,7 +255,10 @@ impl Config {
 }
 
 fn bad_value(key: &str, value: u64) -> LoadError {
-    LoadError::Value { key: gguf::name(key.as_bytes()), value }
+    LoadError::Value {
+        key: gguf::name(key.as_bytes()),
+        value,
+    }
 }
 
 /// Exact bytes that a model takes in the arena, by purpose, before anything is loaded.
@@ -267,7 +290,14 @@ impl Plan {
 
 /// The seven matrices of a block, as [`Model::check`] finds them in a file.
 const LAYER_TENSORS: [&str; 9] = [
-    "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up",
+    "attn_norm",
+    "attn_q",
+    "attn_k",
+    "attn_v",
+    "attn_output",
+    "ffn_norm",
+    "ffn_gate",
+    "ffn_up",
     "ffn_down",
 ];
 
@@ -441,7 +471,12 @@ impl<'a> Checked<'a> {
         let config = &self.config;
         let (width, queries, keys) = (config.width, config.query_width(), config.kv_width());
         let feed_forward = config.feed_forward;
-        visit(self.gguf.require("token_embd.weight")?, false, config.vocabulary, width)?;
+        visit(
+            self.gguf.require("token_embd.weight")?,
+            false,
+            config.vocabulary,
+            width,
+        )?;
         for layer in 0..config.layers {
             for tensor in LAYER_TENSORS {
                 let (rows, columns) = match tensor {
@@ -453,12 +488,22 @@ impl<'a> Checked<'a> {
                     _ => (1, width),
                 };
                 let tensor = self.gguf.require(&layer_tensor_name(layer, tensor))?;
-                visit(tensor, rows == 1 && columns == width && tensor.rank == 1, rows, columns)?;
+                visit(
+                    tensor,
+                    rows == 1 && columns == width && tensor.rank == 1,
+                    rows,
+                    columns,
+                )?;
             }
         }
         visit(self.gguf.require("output_norm.weight")?, true, 1, width)?;
         if !self.tied {
-            visit(self.gguf.require("output.weight")?, false, config.vocabulary, width)?;
+            visit(
+                self.gguf.require("output.weight")?,
+                false,
+                config.vocabulary,
+                width,
+            )?;
         }
         Ok(())
     }
@@ -511,7 +556,11 @@ impl<'a> Checked<'a> {
         while too_long - fits > 1 {
             let middle = fits + (too_long - fits) / 2;
             let there = self.plan_for(middle, options, capacity);
-            if there.total() <= there.capacity { fits = middle } else { too_long = middle }
+            if there.total() <= there.capacity {
+                fits = middle
+            } else {
+                too_long = middle
+            }
         }
         plan.largest_context = fits as u64;
         Err(LoadError::TooLarge(plan))
@@ -562,12 +611,19 @@ fn check_tensor(
     }
     let block = tensor.ty.block_len();
     if (is_norm && block != 1) || columns % block != 0 {
-        return Err(LoadError::Type { tensor: name(), ty: tensor.ty.name() });
+        return Err(LoadError::Type {
+            tensor: name(),
+            ty: tensor.ty.name(),
+        });
     }
     if !quantize::is_finite(tensor.ty, tensor.data) {
         return Err(LoadError::NonFinite(name()));
     }
-    Ok(if is_norm { columns * size_of::<f32>() } else { tensor.data.len() })
+    Ok(if is_norm {
+        columns * size_of::<f32>()
+    } else {
+        tensor.data.len()
+    })
 }
 
 impl Model {
@@ -613,7 +669,11 @@ impl Model {
         let kv_width = config.kv_width();
         let cache = KvCache::new(arena, options.kv, config.layers, context, kv_width)?;
         let buffers = Buffers::lay_out(&config, context, options.max_prompt_bytes, arena)?;
-        debug_assert_eq!(arena.usage().current as u64, plan.total(), "the plan is exact");
+        debug_assert_eq!(
+            arena.usage().current as u64,
+            plan.total(),
+            "the plan is exact"
+        );
         Ok(Self {
             config,
             vocabulary,
@@ -697,7 +757,12 @@ impl Model {
     ) -> Result<(), NonFinite> {
         assert!((token as usize) < self.config.vocabulary && position < self.context());
         let (frozen, mut working) = arena.split(self.frozen);
-        let mut pass = Pass { model: self, frozen, working: &mut working, position };
+        let mut pass = Pass {
+            model: self,
+            frozen,
+            working: &mut working,
+            position,
+        };
         pass.embed(token);
         pass.compute_rotation();
         for (index, layer) in self.layers.iter().enumerate() {
@@ -724,7 +789,12 @@ fn load_matrix(tensor: &TensorInfo<'_>, arena: &mut Arena<'_>) -> Result<Matrix,
     let data = arena.alloc::<u8>(tensor.data.len(), Purpose::Weights)?;
     arena.get_mut(data).copy_from_slice(tensor.data);
     let (rows, columns) = (tensor.rows() as usize, tensor.columns() as usize);
-    Ok(Matrix { ty: tensor.ty, rows, columns, data })
+    Ok(Matrix {
+        ty: tensor.ty,
+        rows,
+        columns,
+        data,
+    })
 }
 
 fn load_norm(tensor: &TensorInfo<'_>, arena: &mut Arena<'_>) -> Result<Span<f32>, LoadError> {
@@ -747,7 +817,9 @@ impl Pass<'_, '_> {
     fn embed(&mut self, token: u32) {
         let Matrix { ty, rows, data, .. } = self.model.embedding;
         let row_bytes = data.len() / rows;
-        let row = self.frozen.get(data.part(token as usize * row_bytes, row_bytes));
+        let row = self
+            .frozen
+            .get(data.part(token as usize * row_bytes, row_bytes));
         let x = self.working.get_mut(self.model.buffers.residual);
         // The row's length was checked when the model was loaded.
         let _ = quantize::dequantize_row(ty, row, x);
@@ -788,7 +860,9 @@ impl Pass<'_, '_> {
         self.norm(layer.feed_forward_norm)?;
         self.multiply(&layer.gate, buffers.normed, buffers.gate)?;
         self.multiply(&layer.up, buffers.normed, buffers.up)?;
-        let [gate, up] = self.working.disjoint([buffers.gate.range(), buffers.up.range()]);
+        let [gate, up] = self
+            .working
+            .disjoint([buffers.gate.range(), buffers.up.range()]);
         scalar::swiglu(as_mut(gate), as_mut(up));
         self.multiply(&layer.down, buffers.gate, buffers.normed)?;
         self.add_to_residual();
@@ -806,7 +880,9 @@ impl Pass<'_, '_> {
 
     /// normed = RMSNorm(residual).
     fn norm(&mut self, weight: Span<f32>) -> Result<(), NonFinite> {
-        let Buffers { residual, normed, .. } = self.model.buffers;
+        let Buffers {
+            residual, normed, ..
+        } = self.model.buffers;
         let [x, out] = self.working.disjoint([residual.range(), normed.range()]);
         let (x, out) = (as_mut::<f32>(x), as_mut::<f32>(out));
         max_magnitude(x)?;
@@ -893,7 +969,12 @@ impl Pass<'_, '_> {
 
     /// attended = softmax(q Kᵀ / √s) V, head by head, over the cache as stored.
     fn attend(&mut self, layer: usize) {
-        let Buffers { query, attended, scores, .. } = self.model.buffers;
+        let Buffers {
+            query,
+            attended,
+            scores,
+            ..
+        } = self.model.buffers;
         let (keys, values) = self.model.cache.rows(layer, self.position + 1);
         let [query, attended, scores, key_rows, value_rows] = self.working.disjoint([
             query.range(),
@@ -909,12 +990,9 @@ impl Pass<'_, '_> {
             scores: as_mut(scores),
         };
         match keys {
-            RowSpan::F32(_) => heads.attend::<f32>(
-                as_mut(key_rows),
-                as_mut(value_rows),
-                scalar::dot_f32,
-                |v| v,
-            ),
+            RowSpan::F32(_) => {
+                heads.attend::<f32>(as_mut(key_rows), as_mut(value_rows), scalar::dot_f32, |v| v)
+            }
             RowSpan::F16(_) => heads.attend::<f16>(
                 as_mut(key_rows),
                 as_mut(value_rows),
@@ -926,7 +1004,9 @@ impl Pass<'_, '_> {
 
     /// residual += normed, which holds a block's result.
     fn add_to_residual(&mut self) {
-        let Buffers { residual, normed, .. } = self.model.buffers;
+        let Buffers {
+            residual, normed, ..
+        } = self.model.buffers;
         let [x, y] = self.working.disjoint([residual.range(), normed.range()]);
         scalar::add(as_mut(x), as_mut(y));
     }
@@ -950,7 +1030,12 @@ impl Heads<'_> {
         dot: impl Fn(&[f32], &[T]) -> f32,
         to_f32: impl Fn(T) -> f32,
     ) {
-        let Config { heads, kv_heads, head_size, .. } = *self.config;
+        let Config {
+            heads,
+            kv_heads,
+            head_size,
+            ..
+        } = *self.config;
         let row = kv_heads * head_size;
         let scale = 1.0 / libm::sqrtf(head_size as f32);
         let outputs = self.attended.chunks_exact_mut(head_size);

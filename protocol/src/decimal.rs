@@ -68,15 +68,15 @@ pub struct Millionths(pub u64);
 
 impl core::fmt::Display for Millionths {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let one = u64::from(ONE);
-        write!(f, "{}", self.0.wrapping_div(one))?;
-        let mut rest = self.0.wrapping_rem(one);
+        const MILLION: u64 = ONE as u64;
+        write!(f, "{}", self.0 / MILLION)?;
+        let mut rest = self.0 % MILLION;
         if rest == 0 {
             return Ok(());
         }
         let mut width = DIGITS as usize;
-        while rest.wrapping_rem(10) == 0 {
-            rest = rest.wrapping_div(10);
+        while rest.is_multiple_of(10) {
+            rest /= 10;
             width = width.saturating_sub(1);
         }
         write!(f, ".{rest:0width$}")
@@ -108,7 +108,10 @@ mod tests {
         assert_eq!(parse("0.1.2"), Err(DecimalError::Malformed));
         assert_eq!(parse("0.0000001"), Err(DecimalError::TooPrecise));
         assert_eq!(parse("4294.967296"), Err(DecimalError::TooLarge));
-        assert_eq!(parse("99999999999999999999999"), Err(DecimalError::TooLarge));
+        assert_eq!(
+            parse("99999999999999999999999"),
+            Err(DecimalError::TooLarge)
+        );
     }
 
     proptest::proptest! {

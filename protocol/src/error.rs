@@ -106,7 +106,11 @@ impl Failure {
     /// A failure that has neither value nor limit.
     #[must_use]
     pub const fn of(code: ErrorCode) -> Self {
-        Self { code, value: 0, limit: 0 }
+        Self {
+            code,
+            value: 0,
+            limit: 0,
+        }
     }
 
     /// A value and the limit that it broke.
@@ -155,7 +159,11 @@ mod tests {
     fn codes_are_distinct_and_come_back_from_their_numbers() {
         for (i, &code) in ErrorCode::ALL.iter().enumerate() {
             assert_eq!(ErrorCode::from_u16(code as u16), Some(code));
-            assert!(ErrorCode::ALL[..i].iter().all(|&before| (before as u16) < code as u16));
+            assert!(
+                ErrorCode::ALL[..i]
+                    .iter()
+                    .all(|&before| (before as u16) < code as u16)
+            );
         }
         assert_eq!(ErrorCode::from_u16(0), None);
     }

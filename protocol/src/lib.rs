@@ -37,6 +37,8 @@ pub mod error;
 pub mod limits;
 pub mod region;
 pub mod ring;
+#[cfg(all(feature = "testing", not(loom)))]
+pub mod testing;
 pub mod wire;
 
 /// Version of everything in this crate that another domain can see. A peer of another version is

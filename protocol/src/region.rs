@@ -57,7 +57,10 @@ mod mapped {
         /// the program; nothing in this domain makes a reference to them.
         #[must_use]
         pub const unsafe fn new(start: NonNull<u64>, bytes: usize) -> Self {
-            Self { start, words: bytes / size_of::<u64>() }
+            Self {
+                start,
+                words: bytes / 8,
+            }
         }
 
         fn word(&self, index: usize) -> Option<&AtomicU64> {
@@ -79,7 +82,8 @@ mod mapped {
         }
 
         fn load(&self, index: usize) -> u64 {
-            self.word(index).map_or(0, |word| word.load(Ordering::Relaxed))
+            self.word(index)
+                .map_or(0, |word| word.load(Ordering::Relaxed))
         }
 
         fn acquire_fence(&self) {

@@ -43,9 +43,9 @@ pub const REGION_BYTES: usize = 0x22000;
 
 const _: () = assert!(
     region_words(SLOTS, PAYLOAD_WORDS) * 8 <= REGION_BYTES
-        && REGION_BYTES % 4096 == 0
+        && REGION_BYTES.is_multiple_of(4096)
         && SLOTS.is_power_of_two()
-        && PAYLOAD_BYTES % 8 == 0
+        && PAYLOAD_BYTES.is_multiple_of(8)
 );
 
 #[allow(clippy::arithmetic_side_effects)] // Evaluated at build time, where overflow is an error.
@@ -115,7 +115,14 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
     /// An empty frame.
     #[must_use]
     pub const fn new() -> Self {
-        Self { header: Header { kind: 0, request: 0, len: 0 }, words: [0; PAYLOAD] }
+        Self {
+            header: Header {
+                kind: 0,
+                request: 0,
+                len: 0,
+            },
+            words: [0; PAYLOAD],
+        }
     }
 
     /// Header of the message that was received last.
@@ -127,12 +134,18 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
     /// Payload of the message that was received last.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        zerocopy::IntoBytes::as_bytes(&self.words).get(..self.header.len).unwrap_or(&[])
+        zerocopy::IntoBytes::as_bytes(&self.words)
+            .get(..self.header.len)
+            .unwrap_or(&[])
     }
 
     /// Starts a message and returns the room for its payload.
     pub fn begin(&mut self, kind: u16, request: u32) -> &mut [u8] {
-        self.header = Header { kind, request, len: 0 };
+        self.header = Header {
+            kind,
+            request,
+            len: 0,
+        };
         zerocopy::IntoBytes::as_mut_bytes(&mut self.words)
     }
 
@@ -181,7 +194,14 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         if words < needed {
             return Err(RegionTooSmall { words, needed });
         }
-        Ok(Self { theirs, ours, epoch: 0, head: 0, tail: 0, owes_signal: false })
+        Ok(Self {
+            theirs,
+            ours,
+            epoch: 0,
+            head: 0,
+            tail: 0,
+            owes_signal: false,
+        })
     }
 
     /// The current epoch; 0 before the first.
@@ -232,7 +252,8 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
     /// Messages that can be sent now.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.sent_and_unread().map_or(0, |unread| RING.saturating_sub(unread))
+        self.sent_and_unread()
+            .map_or(0, |unread| RING.saturating_sub(unread))
     }
 
     /// Messages sent that the peer has not read. A tail of another epoch says that the peer has
@@ -245,7 +266,11 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.theirs.acquire_fence();
         let read = if epoch == self.epoch { tail } else { 0 };
         let unread = self.head.wrapping_sub(read) as usize;
-        if unread > RING { Err(SendError::Violation) } else { Ok(unread) }
+        if unread > RING {
+            Err(SendError::Violation)
+        } else {
+            Ok(unread)
+        }
     }
 
     /// Sends the message in `frame`. The caller signals its peer afterwards.
@@ -266,7 +291,8 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.ours.store(slot, first);
         self.ours.store(slot.wrapping_add(1), second);
         for (i, &word) in payload.iter().enumerate() {
-            self.ours.store(slot.wrapping_add(HEADER_WORDS).wrapping_add(i), word);
+            self.ours
+                .store(slot.wrapping_add(HEADER_WORDS).wrapping_add(i), word);
         }
         self.head = self.head.wrapping_add(1);
         self.ours.publish(HEAD_WORD, tagged(self.epoch, self.head));
@@ -296,12 +322,17 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
             self.owes_signal = true;
         }
         let slot = slot_word::<RING, PAYLOAD>(self.tail);
-        let raw = [self.theirs.load(slot), self.theirs.load(slot.wrapping_add(1))];
+        let raw = [
+            self.theirs.load(slot),
+            self.theirs.load(slot.wrapping_add(1)),
+        ];
         let result = unpack(raw, self.epoch).and_then(|header| {
             let words = header.len.div_ceil(8);
             let room = frame.words.get_mut(..words).ok_or(Violation::Length)?;
             for (i, word) in room.iter_mut().enumerate() {
-                *word = self.theirs.load(slot.wrapping_add(HEADER_WORDS).wrapping_add(i));
+                *word = self
+                    .theirs
+                    .load(slot.wrapping_add(HEADER_WORDS).wrapping_add(i));
             }
             frame.header = header;
             Ok(true)
@@ -360,7 +391,11 @@ fn unpack([first, second]: [u64; HEADER_WORDS], epoch: u32) -> Result<Header, Vi
     if of_epoch != epoch {
         return Err(Violation::Epoch);
     }
-    Ok(Header { kind: (first >> 32) as u16, request, len: first as u32 as usize })
+    Ok(Header {
+        kind: (first >> 32) as u16,
+        request,
+        len: first as u32 as usize,
+    })
 }
 
 #[cfg(all(test, not(loom)))]
@@ -387,10 +422,19 @@ mod tests {
         // SAFETY: leaked, aligned, and reached through these accessors alone.
         let (ar, br) = unsafe { (ReadOnlyRegion::new(a, bytes), ReadOnlyRegion::new(b, bytes)) };
         // SAFETY: as above.
-        let (aw, bw) = unsafe { (ReadWriteRegion::new(a, bytes), ReadWriteRegion::new(b, bytes)) };
+        let (aw, bw) = unsafe {
+            (
+                ReadWriteRegion::new(a, bytes),
+                ReadWriteRegion::new(b, bytes),
+            )
+        };
         // SAFETY: as above; this one plays the hostile owner of region b.
         let hostile = unsafe { ReadWriteRegion::new(b, bytes) };
-        (End::new(br, aw).unwrap(), End::new(ar, bw).unwrap(), hostile)
+        (
+            End::new(br, aw).unwrap(),
+            End::new(ar, bw).unwrap(),
+            hostile,
+        )
     }
 
     fn frame(kind: u16, payload: &[u8]) -> Frame<PAYLOAD> {
@@ -411,7 +455,14 @@ mod tests {
             let len = usize::from(round % 33);
             peer.send(&frame(round, &bytes[..len])).unwrap();
             assert_eq!(audit.receive(&mut received), Ok(true));
-            assert_eq!(received.header(), Header { kind: round, request: 5, len });
+            assert_eq!(
+                received.header(),
+                Header {
+                    kind: round,
+                    request: 5,
+                    len
+                }
+            );
             assert_eq!(received.payload(), &bytes[..len]);
         }
         assert_eq!(audit.receive(&mut received), Ok(false));
@@ -472,7 +523,10 @@ mod tests {
         long.finish(PAYLOAD * 8 + 1);
         assert_eq!(peer.send(&long), Err(SendError::TooLong));
         peer.send(&frame(1, b"")).unwrap();
-        hostile.store(FIRST_SLOT_WORD, u64::from(VERSION) << 48 | (PAYLOAD as u64 * 8 + 1));
+        hostile.store(
+            FIRST_SLOT_WORD,
+            u64::from(VERSION) << 48 | (PAYLOAD as u64 * 8 + 1),
+        );
         assert_eq!(audit.receive(&mut Frame::new()), Err(Violation::Length));
         peer.send(&frame(3, b"on")).unwrap();
         assert_eq!(audit.receive(&mut Frame::new()), Ok(true));
@@ -510,7 +564,10 @@ mod tests {
             (0..WORDS, any::<u64>()).prop_map(|(i, v)| Act::Store(i, v)),
             (HEAD_WORD..=TAIL_WORD, any::<u32>()).prop_map(|(i, v)| Act::Index(i, v)),
             (HEAD_WORD..=TAIL_WORD, 0..20u32).prop_map(|(i, v)| Act::Index(i, v)),
-            (any::<u16>(), prop::collection::vec(any::<u8>(), 0..=PAYLOAD * 8))
+            (
+                any::<u16>(),
+                prop::collection::vec(any::<u8>(), 0..=PAYLOAD * 8)
+            )
                 .prop_map(|(k, p)| Act::Honest(k, p)),
         ]
     }

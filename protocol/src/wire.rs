@@ -77,7 +77,11 @@ pub struct InferParams {
 
 impl Default for InferParams {
     fn default() -> Self {
-        Self { sampling: Sampling::default(), max_tokens: defaults::MAX_TOKENS, reserved: 0 }
+        Self {
+            sampling: Sampling::default(),
+            max_tokens: defaults::MAX_TOKENS,
+            reserved: 0,
+        }
     }
 }
 
@@ -100,7 +104,11 @@ impl InferParams {
         }
         at_most(ErrorCode::MaxTokens, self.max_tokens, limit)?;
         let sampling = &self.sampling;
-        at_most(ErrorCode::Temperature, sampling.temperature, maxima::TEMPERATURE)?;
+        at_most(
+            ErrorCode::Temperature,
+            sampling.temperature,
+            maxima::TEMPERATURE,
+        )?;
         at_most(ErrorCode::TopK, sampling.top_k, maxima::TOP_K)?;
         at_most(ErrorCode::TopP, sampling.top_p, maxima::TOP_P)?;
         at_most(ErrorCode::MinP, sampling.min_p, maxima::MIN_P)?;
@@ -112,7 +120,11 @@ impl InferParams {
                 u64::from(limit),
             ));
         }
-        at_most(ErrorCode::RepeatPenalty, sampling.repeat_penalty, maxima::REPEAT_PENALTY)
+        at_most(
+            ErrorCode::RepeatPenalty,
+            sampling.repeat_penalty,
+            maxima::REPEAT_PENALTY,
+        )
     }
 }
 
@@ -128,9 +140,8 @@ pub fn check_prompt(prompt: &[u8]) -> Result<&str, Failure> {
         let (value, limit) = (prompt.len() as u64, MAX_PROMPT_BYTES as u64);
         return Err(Failure::over(ErrorCode::PromptBytes, value, limit));
     }
-    core::str::from_utf8(prompt).map_err(|error| {
-        Failure::over(ErrorCode::PromptNotUtf8, error.valid_up_to() as u64, 0)
-    })
+    core::str::from_utf8(prompt)
+        .map_err(|error| Failure::over(ErrorCode::PromptNotUtf8, error.valid_up_to() as u64, 0))
 }
 
 /// Checks the length of a model's name.
@@ -224,7 +235,9 @@ pub struct ModelEntry {
 }
 
 /// A model that has been loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
 #[repr(C)]
 pub struct ModelInfo {
     /// Parameters.
@@ -244,7 +257,9 @@ pub struct ModelInfo {
 }
 
 /// Use of the arena in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
 #[repr(C)]
 pub struct ArenaUse {
     /// Matrices and norms.
@@ -267,14 +282,22 @@ impl ArenaUse {
     /// In use now.
     #[must_use]
     pub fn current(&self) -> u64 {
-        [self.weights, self.kv_cache, self.activations, self.vocabulary, self.other]
-            .iter()
-            .fold(0, |sum: u64, part| sum.saturating_add(*part))
+        [
+            self.weights,
+            self.kv_cache,
+            self.activations,
+            self.vocabulary,
+            self.other,
+        ]
+        .iter()
+        .fold(0, |sum: u64, part| sum.saturating_add(*part))
     }
 }
 
 /// State of the server. Inference fills [`Self::arena`] and [`Self::model`], audit the rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
 #[repr(C)]
 pub struct Status {
     /// Its arena.
@@ -288,7 +311,9 @@ pub struct Status {
 }
 
 /// What audit has counted since boot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
 #[repr(C)]
 pub struct Stats {
     /// Time since boot in microseconds.
@@ -492,18 +517,24 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn wrong_length(&self) -> WireError {
-        WireError::Length { kind: self.kind, len: self.rest.len() }
+        WireError::Length {
+            kind: self.kind,
+            len: self.rest.len(),
+        }
     }
 
     fn fixed<T: FromBytes>(&mut self) -> Result<T, WireError> {
-        let (value, rest) =
-            T::read_from_prefix(self.rest).map_err(|_| self.wrong_length())?;
+        let (value, rest) = T::read_from_prefix(self.rest).map_err(|_| self.wrong_length())?;
         self.rest = rest;
         Ok(value)
     }
 
     fn tail(self, max: usize) -> Result<&'a [u8], WireError> {
-        if self.rest.len() > max { Err(self.wrong_length()) } else { Ok(self.rest) }
+        if self.rest.len() > max {
+            Err(self.wrong_length())
+        } else {
+            Ok(self.rest)
+        }
     }
 
     fn name(self) -> Result<&'a str, WireError> {
@@ -512,19 +543,17 @@ impl<'a> Reader<'a> {
     }
 
     fn end(self) -> Result<(), WireError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.wrong_length()) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.wrong_length())
+        }
     }
 }
 
 /// Writes a message: `fixed`, then `tail`. What does not fit makes the frame unsendable
 /// ([`crate::ring::SendError::TooLong`]).
-fn write<const N: usize>(
-    frame: &mut Frame<N>,
-    kind: u16,
-    request: u32,
-    fixed: &[u8],
-    tail: &[u8],
-) {
+fn write<const N: usize>(frame: &mut Frame<N>, kind: u16, request: u32, fixed: &[u8], tail: &[u8]) {
     let room = frame.begin(kind, request);
     let parts = fixed.iter().chain(tail);
     for (to, from) in room.iter_mut().zip(parts) {
@@ -538,7 +567,13 @@ impl<'a> Request<'a> {
     pub fn write<const N: usize>(&self, request: u32, frame: &mut Frame<N>) {
         match self {
             Self::Infer { params, prompt } => {
-                write(frame, request_kind::INFER, request, params.as_bytes(), prompt);
+                write(
+                    frame,
+                    request_kind::INFER,
+                    request,
+                    params.as_bytes(),
+                    prompt,
+                );
             }
             Self::Cancel => write(frame, request_kind::CANCEL, request, &[], &[]),
             Self::Models => write(frame, request_kind::MODELS, request, &[], &[]),
@@ -556,16 +591,24 @@ impl<'a> Request<'a> {
     /// It is none.
     pub fn parse<const N: usize>(frame: &'a Frame<N>) -> Result<Self, WireError> {
         let kind = frame.header().kind;
-        let mut reader = Reader { kind, rest: frame.payload() };
+        let mut reader = Reader {
+            kind,
+            rest: frame.payload(),
+        };
         let bare = |reader: Reader<'_>, request| reader.end().map(|()| request);
         match kind {
             request_kind::INFER => {
                 let params = reader.fixed()?;
-                Ok(Self::Infer { params, prompt: reader.tail(MAX_PROMPT_BYTES)? })
+                Ok(Self::Infer {
+                    params,
+                    prompt: reader.tail(MAX_PROMPT_BYTES)?,
+                })
             }
             request_kind::CANCEL => bare(reader, Self::Cancel),
             request_kind::MODELS => bare(reader, Self::Models),
-            request_kind::LOAD => Ok(Self::Load { name: reader.name()? }),
+            request_kind::LOAD => Ok(Self::Load {
+                name: reader.name()?,
+            }),
             request_kind::STATUS => bare(reader, Self::Status),
             request_kind::STATS => bare(reader, Self::Stats),
             _ => Err(WireError::Kind(kind)),
@@ -598,16 +641,34 @@ impl<'a> Event<'a> {
                 write(frame, kind::FAILED, request, raw.as_bytes(), detail);
             }
             Self::Model { entry, name } => {
-                write(frame, kind::MODEL, request, entry.as_bytes(), name.as_bytes());
+                write(
+                    frame,
+                    kind::MODEL,
+                    request,
+                    entry.as_bytes(),
+                    name.as_bytes(),
+                );
             }
             Self::Listed { count } => {
                 write(frame, kind::LISTED, request, &count.to_le_bytes(), &[]);
             }
             Self::Loaded { info, name } => {
-                write(frame, kind::LOADED, request, info.as_bytes(), name.as_bytes());
+                write(
+                    frame,
+                    kind::LOADED,
+                    request,
+                    info.as_bytes(),
+                    name.as_bytes(),
+                );
             }
             Self::Status { status, model } => {
-                write(frame, kind::STATUS, request, status.as_bytes(), model.as_bytes());
+                write(
+                    frame,
+                    kind::STATUS,
+                    request,
+                    status.as_bytes(),
+                    model.as_bytes(),
+                );
             }
             Self::Stats(stats) => write(frame, kind::STATS, request, stats.as_bytes(), &[]),
             Self::Fault(fault) => {
@@ -620,7 +681,11 @@ impl<'a> Event<'a> {
                 write(frame, kind::FAULT, request, raw.as_bytes(), &[]);
             }
             Self::Recovered { after_us, restarts } => {
-                let raw = RawRecovered { after_us: *after_us, restarts: *restarts, reserved: 0 };
+                let raw = RawRecovered {
+                    after_us: *after_us,
+                    restarts: *restarts,
+                    reserved: 0,
+                };
                 write(frame, kind::RECOVERED, request, raw.as_bytes(), &[]);
             }
         }
@@ -633,12 +698,18 @@ impl<'a> Event<'a> {
     pub fn parse<const N: usize>(frame: &'a Frame<N>) -> Result<Self, WireError> {
         use event_kind as kind;
         let number = frame.header().kind;
-        let mut reader = Reader { kind: number, rest: frame.payload() };
+        let mut reader = Reader {
+            kind: number,
+            rest: frame.payload(),
+        };
         match number {
             kind::READY => reader.end().map(|()| Self::Ready),
             kind::TOKEN => {
                 let id = u32::from_le_bytes(reader.fixed()?);
-                Ok(Self::Token { id, text: reader.tail(MAX_PIECE_BYTES)? })
+                Ok(Self::Token {
+                    id,
+                    text: reader.tail(MAX_PIECE_BYTES)?,
+                })
             }
             kind::FINISHED => {
                 let raw: RawFinished = reader.fixed()?;
@@ -658,15 +729,22 @@ impl<'a> Event<'a> {
                     detail: reader.tail(MAX_PIECE_BYTES)?,
                 })
             }
-            kind::MODEL => {
-                Ok(Self::Model { entry: reader.fixed()?, name: reader.name()? })
-            }
+            kind::MODEL => Ok(Self::Model {
+                entry: reader.fixed()?,
+                name: reader.name()?,
+            }),
             kind::LISTED => {
                 let count = u32::from_le_bytes(reader.fixed()?);
                 reader.end().map(|()| Self::Listed { count })
             }
-            kind::LOADED => Ok(Self::Loaded { info: reader.fixed()?, name: reader.name()? }),
-            kind::STATUS => Ok(Self::Status { status: reader.fixed()?, model: reader.name()? }),
+            kind::LOADED => Ok(Self::Loaded {
+                info: reader.fixed()?,
+                name: reader.name()?,
+            }),
+            kind::STATUS => Ok(Self::Status {
+                status: reader.fixed()?,
+                model: reader.name()?,
+            }),
             kind::STATS => {
                 let stats = reader.fixed()?;
                 reader.end().map(|()| Self::Stats(stats))
@@ -683,7 +761,10 @@ impl<'a> Event<'a> {
             kind::RECOVERED => {
                 let raw: RawRecovered = reader.fixed()?;
                 reader.end()?;
-                Ok(Self::Recovered { after_us: raw.after_us, restarts: raw.restarts })
+                Ok(Self::Recovered {
+                    after_us: raw.after_us,
+                    restarts: raw.restarts,
+                })
             }
             _ => Err(WireError::Kind(number)),
         }
@@ -716,9 +797,17 @@ mod tests {
     fn every_message_is_parsed_as_it_was_written() {
         let longest = vec![b'x'; MAX_PROMPT_BYTES];
         for prompt in [&b""[..], b"Once", &longest] {
-            round_trip_request(Request::Infer { params: InferParams::default(), prompt });
+            round_trip_request(Request::Infer {
+                params: InferParams::default(),
+                prompt,
+            });
         }
-        for request in [Request::Cancel, Request::Models, Request::Status, Request::Stats] {
+        for request in [
+            Request::Cancel,
+            Request::Models,
+            Request::Status,
+            Request::Stats,
+        ] {
             round_trip_request(request);
         }
         round_trip_request(Request::Load { name: "default" });
@@ -731,22 +820,52 @@ mod tests {
             first_token_us: 3,
             total_us: 4,
         };
-        let info = ModelInfo { parameters: 1, sha256: [7; 32], ..Default::default() };
+        let info = ModelInfo {
+            parameters: 1,
+            sha256: [7; 32],
+            ..Default::default()
+        };
         for event in [
             Event::Ready,
-            Event::Token { id: 9, text: b" king" },
+            Event::Token {
+                id: 9,
+                text: b" king",
+            },
             Event::Finished(finished),
-            Event::Failed { failure, detail: b"blk.0.attn_q.weight" },
+            Event::Failed {
+                failure,
+                detail: b"blk.0.attn_q.weight",
+            },
             Event::Model {
-                entry: ModelEntry { file_bytes: 5, loaded: 1, reserved: 0 },
+                entry: ModelEntry {
+                    file_bytes: 5,
+                    loaded: 1,
+                    reserved: 0,
+                },
                 name: "tiny",
             },
             Event::Listed { count: 2 },
             Event::Loaded { info, name: "tiny" },
-            Event::Status { status: Status { restarts: 3, ..Default::default() }, model: "" },
-            Event::Stats(Stats { admitted: 4, ..Default::default() }),
-            Event::Fault(Fault { kind: FaultKind::Memory, ip: 1, address: 2 }),
-            Event::Recovered { after_us: 5, restarts: 1 },
+            Event::Status {
+                status: Status {
+                    restarts: 3,
+                    ..Default::default()
+                },
+                model: "",
+            },
+            Event::Stats(Stats {
+                admitted: 4,
+                ..Default::default()
+            }),
+            Event::Fault(Fault {
+                kind: FaultKind::Memory,
+                ip: 1,
+                address: 2,
+            }),
+            Event::Recovered {
+                after_us: 5,
+                restarts: 1,
+            },
         ] {
             round_trip_event(event);
         }
@@ -764,21 +883,39 @@ mod tests {
             params(|p| p.max_tokens = 513),
             Err(Failure::over(ErrorCode::MaxTokens, 513, 512))
         );
-        assert_eq!(params(|p| p.max_tokens = 0), Err(Failure::over(ErrorCode::MaxTokens, 0, 512)));
+        assert_eq!(
+            params(|p| p.max_tokens = 0),
+            Err(Failure::over(ErrorCode::MaxTokens, 0, 512))
+        );
         for (change, code) in [
-            ((|p| p.sampling.temperature = u32::MAX) as fn(&mut InferParams), ErrorCode::Temperature),
+            (
+                (|p| p.sampling.temperature = u32::MAX) as fn(&mut InferParams),
+                ErrorCode::Temperature,
+            ),
             (|p| p.sampling.top_k = u32::MAX, ErrorCode::TopK),
             (|p| p.sampling.top_p = ONE + 1, ErrorCode::TopP),
             (|p| p.sampling.min_p = ONE + 1, ErrorCode::MinP),
-            (|p| p.sampling.repeat_penalty = ONE - 1, ErrorCode::RepeatPenalty),
-            (|p| p.sampling.repeat_penalty = 10 * ONE + 1, ErrorCode::RepeatPenalty),
+            (
+                |p| p.sampling.repeat_penalty = ONE - 1,
+                ErrorCode::RepeatPenalty,
+            ),
+            (
+                |p| p.sampling.repeat_penalty = 10 * ONE + 1,
+                ErrorCode::RepeatPenalty,
+            ),
         ] {
             assert_eq!(params(change).unwrap_err().code, code);
         }
         let long = vec![b'x'; MAX_PROMPT_BYTES + 1];
-        assert_eq!(check_prompt(&long), Err(Failure::over(ErrorCode::PromptBytes, 8193, 8192)));
+        assert_eq!(
+            check_prompt(&long),
+            Err(Failure::over(ErrorCode::PromptBytes, 8193, 8192))
+        );
         assert_eq!(check_prompt(b""), Err(Failure::of(ErrorCode::EmptyPrompt)));
-        assert_eq!(check_prompt(b"ab\xff"), Err(Failure::over(ErrorCode::PromptNotUtf8, 2, 0)));
+        assert_eq!(
+            check_prompt(b"ab\xff"),
+            Err(Failure::over(ErrorCode::PromptNotUtf8, 2, 0))
+        );
         assert_eq!(check_prompt(b"ab"), Ok("ab"));
     }
 

@@ -70,7 +70,11 @@ fn receive_next(end: &mut End, next: u8) -> bool {
     let got = end.receive(&mut received).expect("an honest peer");
     if got {
         assert_eq!(received.header().kind, u16::from(next), "order");
-        assert_eq!(received.payload(), [next; PAYLOAD * 8], "a message is seen whole");
+        assert_eq!(
+            received.payload(),
+            [next; PAYLOAD * 8],
+            "a message is seen whole"
+        );
     }
     got
 }

@@ -101,7 +101,9 @@ pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
 
 /// Softmax without its division: x becomes exp(x − max x), and their sum is returned.
 pub fn softmax_numerators(x: &mut [f32]) -> f32 {
-    let max = x.iter().fold(f32::NEG_INFINITY, |max, &v| if v > max { v } else { max });
+    let max = x
+        .iter()
+        .fold(f32::NEG_INFINITY, |max, &v| if v > max { v } else { max });
     for v in x.iter_mut() {
         *v = exp(*v - max);
     }
@@ -129,7 +131,7 @@ pub fn add(x: &mut [f32], y: &[f32]) {
 pub fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = core::f32::consts::LOG2_E;
     // ln 2 in two parts, the first with so few bits that n times it is exact.
-    const LN2_HIGH: f32 = 0.693_359_375;
+    const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // 1.5 · 2²³: adding it rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
@@ -138,7 +140,13 @@ pub fn exp(x: f32) -> f32 {
     let n = (x * LOG2_E + ROUND) - ROUND;
     let r = (x - n * LN2_HIGH) - n * LN2_LOW;
     let mut p = 1.987_569_1e-4;
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.0e-1] {
+    for coefficient in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        5.0e-1,
+    ] {
         p = p * r + coefficient;
     }
     let y = (p * (r * r) + r) + 1.0;
@@ -156,22 +164,34 @@ mod tests {
     #[test]
     fn a_sum_goes_over_sixteen_lanes_and_folds_8_4_2_1() {
         // Values whose sum depends on the order of the additions.
-        let x: Vec<f32> = (0..37).map(|i| (i as f32 * 0.7).sin() * 10f32.powi(i % 9)).collect();
+        let x: Vec<f32> = (0..37)
+            .map(|i| (i as f32 * 0.7).sin() * 10f32.powi(i % 9))
+            .collect();
         let lane = |l: usize| (l..37).step_by(16).fold(0.0f32, |sum, i| sum + x[i]);
         let l: Vec<f32> = (0..16).map(lane).collect();
         let eight: Vec<f32> = (0..8).map(|i| l[i] + l[i + 8]).collect();
         let four: Vec<f32> = (0..4).map(|i| eight[i] + eight[i + 4]).collect();
         let expected = (four[0] + four[2]) + (four[1] + four[3]);
         assert_eq!(sum(x.iter().copied()).to_bits(), expected.to_bits());
-        assert_ne!(sum(x.iter().copied()), x.iter().sum::<f32>(), "the order matters here");
+        assert_ne!(
+            sum(x.iter().copied()),
+            x.iter().sum::<f32>(),
+            "the order matters here"
+        );
     }
 
     #[test]
     fn extreme_operands_do_not_overflow() {
-        let q = BlockQ8_0 { d: f16::ONE.to_le_bytes(), qs: [-128; BLOCK] };
+        let q = BlockQ8_0 {
+            d: f16::ONE.to_le_bytes(),
+            qs: [-128; BLOCK],
+        };
         let mut out = [0.0];
         for (activation, expected) in [(127, -32.0 * 128.0 * 127.0), (-127, 32.0 * 128.0 * 127.0)] {
-            let x = [ActivationQ8 { d: 1.0, qs: [activation; BLOCK] }];
+            let x = [ActivationQ8 {
+                d: 1.0,
+                qs: [activation; BLOCK],
+            }];
             matvec_q8_0(zerocopy::IntoBytes::as_bytes(&q), &x, &mut out);
             assert_eq!(out, [expected]);
         }
@@ -183,7 +203,10 @@ mod tests {
         let mut x = -87.3f32;
         while x < 88.0 {
             let (got, exact) = (exp(x), f64::from(x).exp());
-            assert!((f64::from(got) / exact - 1.0).abs() < 2.4e-7, "exp({x}) = {got}, not {exact}");
+            assert!(
+                (f64::from(got) / exact - 1.0).abs() < 2.4e-7,
+                "exp({x}) = {got}, not {exact}"
+            );
             x += 0.000_97;
         }
         for x in [f32::MIN, -1000.0, -88.0, 89.0, 1000.0, f32::MAX] {

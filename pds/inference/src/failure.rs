@@ -1,0 +1,77 @@
+//! The engine's errors as they cross the boundary: a code, a value, a limit, and for people the
+//! name of what was wrong.
+
+use core::fmt::Write as _;
+use llm_core::generate::GenerateError;
+use llm_core::transformer::LoadError;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES};
+
+/// Text about a failure, cut at what an event carries.
+pub(crate) type Detail = heapless::String<MAX_PIECE_BYTES>;
+
+/// A writer that cuts instead of failing: a long text is better cut than lost.
+struct Cut<'d>(&'d mut Detail);
+
+impl core::fmt::Write for Cut<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for character in text.chars() {
+            self.0.push(character).map_err(|_| core::fmt::Error)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a model was not loaded.
+pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail) {
+    let mut detail = Detail::new();
+    // Only ever cut.
+    let _ = write!(Cut(&mut detail), "{error}");
+    let failure = match error {
+        LoadError::TooLarge(plan) => {
+            detail.clear();
+            let _ = write!(
+                Cut(&mut detail),
+                "weights {}, KV cache {}, activations {}, vocabulary {}; largest context that \
+                 fits: {}",
+                plan.weights,
+                plan.kv_cache,
+                plan.activations,
+                plan.vocabulary,
+                plan.largest_context
+            );
+            Failure::over(ErrorCode::ModelTooLarge, plan.total(), plan.capacity)
+        }
+        LoadError::Architecture(_)
+        | LoadError::Method { .. }
+        | LoadError::Value { .. }
+        | LoadError::Type { .. }
+        | LoadError::UnknownTensor(_) => Failure::of(ErrorCode::UnsupportedModel),
+        LoadError::Gguf(_)
+        | LoadError::Vocabulary(_)
+        | LoadError::Shape { .. }
+        | LoadError::NonFinite(_)
+        | LoadError::Arena(_) => Failure::over(ErrorCode::BadModel, file_bytes as u64, 0),
+    };
+    (failure, detail)
+}
+
+/// Why a generation was refused or failed.
+pub(crate) fn of_generate(error: GenerateError) -> Failure {
+    let over = |code, value: usize, limit: usize| Failure::over(code, value as u64, limit as u64);
+    match error {
+        GenerateError::NoModel => Failure::of(ErrorCode::NoModel),
+        GenerateError::Busy => Failure::of(ErrorCode::Busy),
+        GenerateError::EmptyPrompt => Failure::of(ErrorCode::EmptyPrompt),
+        GenerateError::NoTokens => {
+            Failure::over(ErrorCode::MaxTokens, 0, u64::from(MAX_GENERATED_TOKENS))
+        }
+        GenerateError::PromptBytes { bytes, limit } => over(ErrorCode::PromptBytes, bytes, limit),
+        GenerateError::PromptTokens { tokens, limit } => {
+            over(ErrorCode::PromptTokens, tokens, limit)
+        }
+        GenerateError::NotUtf8 { offset } => over(ErrorCode::PromptNotUtf8, offset, 0),
+        GenerateError::NoToken { byte } => over(ErrorCode::UnsupportedModel, usize::from(byte), 0),
+        GenerateError::NonFinite => Failure::of(ErrorCode::NonFinite),
+    }
+}
