@@ -610,7 +610,7 @@ fn check_tensor(
         });
     }
     let block = tensor.ty.block_len();
-    if (is_norm && block != 1) || columns % block != 0 {
+    if (is_norm && block != 1) || !columns.is_multiple_of(block) {
         return Err(LoadError::Type {
             tensor: name(),
             ty: tensor.ty.name(),

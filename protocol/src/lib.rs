@@ -37,7 +37,7 @@ pub mod error;
 pub mod limits;
 pub mod region;
 pub mod ring;
-#[cfg(all(feature = "testing", not(loom)))]
+#[cfg(all(any(test, feature = "testing"), not(loom)))]
 pub mod testing;
 pub mod wire;
 

@@ -399,42 +399,23 @@ fn unpack([first, second]: [u64; HEADER_WORDS], epoch: u32) -> Result<Header, Vi
 }
 
 #[cfg(all(test, not(loom)))]
-#[allow(unsafe_code)]
 mod tests {
     extern crate std;
     use super::*;
-    use crate::region::{ReadOnlyRegion, ReadWriteRegion};
-    use core::ptr::NonNull;
+    use crate::testing::TestRegion;
     use proptest::prelude::*;
-    use std::boxed::Box;
     use std::vec::Vec;
 
     const RING: usize = 4;
     const PAYLOAD: usize = 4;
-    type End = Endpoint<ReadOnlyRegion, ReadWriteRegion, RING, PAYLOAD>;
+    type End = Endpoint<TestRegion, TestRegion, RING, PAYLOAD>;
     const WORDS: usize = region_words(RING, PAYLOAD);
 
-    /// Two regions and the two ends over them; `leaked` on purpose: mappings live for ever.
-    fn pair() -> (End, End, ReadWriteRegion) {
-        let a = NonNull::from(Box::leak(Box::new([0u64; WORDS]))).cast();
-        let b = NonNull::from(Box::leak(Box::new([0u64; WORDS]))).cast();
-        let bytes = WORDS * 8;
-        // SAFETY: leaked, aligned, and reached through these accessors alone.
-        let (ar, br) = unsafe { (ReadOnlyRegion::new(a, bytes), ReadOnlyRegion::new(b, bytes)) };
-        // SAFETY: as above.
-        let (aw, bw) = unsafe {
-            (
-                ReadWriteRegion::new(a, bytes),
-                ReadWriteRegion::new(b, bytes),
-            )
-        };
-        // SAFETY: as above; this one plays the hostile owner of region b.
-        let hostile = unsafe { ReadWriteRegion::new(b, bytes) };
-        (
-            End::new(br, aw).unwrap(),
-            End::new(ar, bw).unwrap(),
-            hostile,
-        )
+    /// The two ends, and the peer's region for a peer that is hostile.
+    fn pair() -> (End, End, TestRegion) {
+        let (a, b) = (TestRegion::with_words(WORDS), TestRegion::with_words(WORDS));
+        let audit = End::new(b.clone(), a.clone()).unwrap();
+        (audit, End::new(a, b.clone()).unwrap(), b)
     }
 
     fn frame(kind: u16, payload: &[u8]) -> Frame<PAYLOAD> {

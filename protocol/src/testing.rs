@@ -20,7 +20,13 @@ impl TestRegion {
     /// Zeros, as many as `system.xml` gives a ring's region.
     #[must_use]
     pub fn new() -> Self {
-        Self(vec![Cell::new(0); REGION_BYTES / 8].into())
+        Self::with_words(REGION_BYTES / 8)
+    }
+
+    /// `words` zeros.
+    #[must_use]
+    pub fn with_words(words: usize) -> Self {
+        Self(vec![Cell::new(0); words].into())
     }
 }
 
