@@ -109,7 +109,11 @@ fn messages_are_seen_whole_in_order_and_slots_are_not_reused_early() {
 /// A peer that joins an epoch while audit already sends in it loses nothing and sees nothing old.
 #[test]
 fn joining_an_epoch_races_with_the_first_message() {
-    loom::model(|| {
+    // Two preemptions at any place, besides every value that a load may return: unbounded, the
+    // search takes longer than a test may.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
         let (a, b) = (Region::new(), Region::new());
         let mut leader = End::new(b.clone(), a.clone()).unwrap();
         let mut follower = End::new(a, b).unwrap();
