@@ -1,1 +1,100 @@
-//! End-to-end suite of sel4-llm, one suite for both runtimes
+//! Drives a running sel4-llm through its console, for the end-to-end suite.
+//!
+//! The suite does not know the runtime. The environment says how to start it:
+//! `SEL4_LLM_RUN` (the system), `SEL4_LLM_RUN_INJECT` (one whose inference misbehaves when a prompt
+//! says so) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run from the
+//! repository's root.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// What a session printed, and how it ended.
+pub struct Session {
+    /// Its output, ends of lines as `\n`.
+    pub output: String,
+    /// Its exit status.
+    pub status: Option<i32>,
+}
+
+fn command(variable: &str) -> Command {
+    let run = std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set; run this through make"));
+    let mut command = Command::new("sh");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    command.args(["-c", &format!("exec {run} \"$@\""), "sh"]).current_dir(root);
+    command
+}
+
+fn finish(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("sh starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input).expect("the system reads its input");
+    drop(stdin);
+    child.wait_with_output().expect("the system ends")
+}
+
+/// Types `input` into a system and lets it end.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session(input: impl AsRef<[u8]>) -> Session {
+    run("SEL4_LLM_RUN", input.as_ref())
+}
+
+/// As [`session`], with an inference that misbehaves on demand.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_with_faults(input: impl AsRef<[u8]>) -> Session {
+    run("SEL4_LLM_RUN_INJECT", input.as_ref())
+}
+
+fn run(variable: &str, input: &[u8]) -> Session {
+    let output = finish(command(variable), input);
+    Session {
+        output: String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n"),
+        status: output.status.code(),
+    }
+}
+
+/// The text that the host tool generates, without its closing line.
+///
+/// # Panics
+/// The tool fails.
+#[must_use]
+pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
+    let mut command = command("SEL4_LLM_LLMTOOL");
+    command.args(["generate", "--model", "models/default-q8_0.gguf", prompt]).args(options);
+    let output = finish(command, b"");
+    assert!(output.status.success(), "llmtool fails");
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end_matches('\n').to_string()
+}
+
+impl Session {
+    /// The texts of its generations: what stands before each closing line.
+    #[must_use]
+    pub fn generations(&self) -> Vec<&str> {
+        let mut texts = Vec::new();
+        let mut rest = self.output.split_once(".\n").map_or("", |(_, rest)| rest);
+        while let Some(at) = rest.find("\n[").filter(|at| closing(&rest[at + 1..]).is_some()) {
+            texts.push(&rest[..at]);
+            let line = closing(&rest[at + 1..]).unwrap_or(0);
+            rest = &rest[at + 1 + line..];
+        }
+        texts
+    }
+}
+
+/// Length of the closing line that `text` begins with, its end included.
+fn closing(text: &str) -> Option<usize> {
+    let end = text.find('\n')?;
+    text[..end].contains(" tokens/s").then_some(end + 1)
+}

@@ -1,1 +1,49 @@
-//! The shell component of sel4-llm: console, commands, safe output
+//! The shell component: the console of the system.
+//!
+//! Responsible for: reading lines, turning them into requests to audit, and writing what audit
+//! answers, in words.
+//!
+//! The rule that keeps its user safe: model output and error details are untrusted text. They reach
+//! the terminal through [`sanitise`] alone, which lets no control character through, so nothing that
+//! a model says can move a cursor, forge a line of the system, or end the session.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+mod command;
+mod input;
+pub mod sanitise;
+mod shell;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use shell::{Mode, Port, Shell};
+
+/// The line that says that the system takes commands. What drives the console from outside waits
+/// for it.
+pub const READY_LINE: &str = "sel4-llm is ready. Type 'help'.";
+
+/// The line that says that the session is over, without its end of line. It begins with a control
+/// byte, which no text of a model can hold ([`sanitise`]).
+pub const HALT_LINE: &str = "\u{1}sel4-llm: halted";

@@ -1,1 +1,17 @@
-//! Host tool of sel4-llm: inspect, tokenize, generate, quantize, pack
+//! Host tool of sel4-llm: looks into, runs and prepares models with the engine that runs on seL4.
+//!
+//! - [`args`]: the command line; [`commands`]: what the commands do;
+//! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
+//! - [`store`]: the archive that the model store holds;
+//! - [`engine`], [`vocabulary`]: the engine with memory of the host.
+
+pub mod args;
+pub mod commands;
+pub mod convert;
+pub mod engine;
+pub mod error;
+pub mod files;
+pub mod gguf_writer;
+pub mod output;
+pub mod store;
+pub mod vocabulary;

@@ -1,0 +1,364 @@
+//! What a role finds when it builds its component: exactly the rights of its domain.
+
+use super::ports::{CONSOLE_GONE, Clock, Console, HALT, Notifier, Orders, Restarter, Timer};
+use super::{descriptors, mapping};
+use crate::description::Description;
+use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use rustix::event::PollFd;
+use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Why a process could not become its domain.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// It was not started by a supervisor.
+    #[error("'pd' is for the supervisor alone")]
+    Usage,
+    /// The description is none.
+    #[error("its description is broken: {0}")]
+    Description(#[from] serde_json::Error),
+    /// A system call failed.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// The supervisor is dead.
+    #[error("its supervisor is gone")]
+    Orphan,
+    /// No program has that name.
+    #[error("there is no program '{role}'")]
+    Role {
+        /// The stem of the image.
+        role: String,
+    },
+    /// A region could not be mapped.
+    #[error("region {region} cannot be mapped at {vaddr:#x}: {cause}")]
+    Map {
+        /// Its name.
+        region: String,
+        /// Where.
+        vaddr: u64,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The program needs a region that the domain does not have, or not in that way.
+    #[error("the program needs region variable '{symbol}' {access}, system.xml does not give it")]
+    Region {
+        /// Variable that holds its address.
+        symbol: String,
+        /// In which way.
+        access: &'static str,
+    },
+    /// The program needs a right that the domain does not have.
+    #[error("the program needs {right} {id}, system.xml does not give it")]
+    Right {
+        /// Which kind.
+        right: &'static str,
+        /// Its number.
+        id: u8,
+    },
+    /// The process holds a descriptor that is not in its description.
+    #[error("descriptor {descriptor} has leaked into it")]
+    Leak {
+        /// Its number.
+        descriptor: RawFd,
+    },
+    /// The filter for system calls could not be made or set.
+    #[error("it cannot be locked down: {0}")]
+    Lockdown(#[from] seccompiler::Error),
+    /// The filter for system calls could not be compiled.
+    #[error("it cannot be locked down: {0}")]
+    Filter(#[from] seccompiler::BackendError),
+    /// The component refuses what it was given.
+    #[error("{0}")]
+    Component(String),
+}
+
+impl From<rustix::io::Errno> for SetupError {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::System(error.into())
+    }
+}
+
+/// The rights of a domain, while its component is built.
+#[derive(Debug)]
+pub struct Environment {
+    regions: Vec<mapping::Mapped>,
+    notifiers: Vec<(u8, Notifier)>,
+    wakeups: Vec<(u8, BorrowedFd<'static>)>,
+    console: Option<(u8, BorrowedFd<'static>, BorrowedFd<'static>, bool)>,
+    timer: Option<(u8, BorrowedFd<'static>)>,
+    faults: Option<BorrowedFd<'static>>,
+    restarter: Restarter,
+    report: Option<BorrowedFd<'static>>,
+    clock: Clock,
+    debug: bool,
+}
+
+/// What wakes a domain, in the order of [`Sources::polls`]. The console comes last.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wakeup {
+    Channel { id: u8, from: BorrowedFd<'static> },
+    Faults { from: BorrowedFd<'static> },
+    Console { id: u8 },
+}
+
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) polls: Vec<PollFd<'static>>,
+    pub(super) wakeups: Vec<Wakeup>,
+    pub(super) restarter: Restarter,
+}
+
+impl Sources {
+    /// What to wait for. A console that is held back is left out altogether: a poll reports a
+    /// hang-up also to those who do not ask.
+    pub(super) fn polled(&mut self, console: bool) -> &mut [PollFd<'static>] {
+        let held_back = matches!(self.wakeups.last(), Some(Wakeup::Console { .. })) && !console;
+        let count = self.polls.len() - usize::from(held_back);
+        &mut self.polls[..count]
+    }
+}
+
+/// What a locked-down domain may do with which descriptor.
+#[derive(Debug, Default)]
+pub(super) struct Rights {
+    pub(super) read: Vec<RawFd>,
+    pub(super) write: Vec<RawFd>,
+    pub(super) arm: Option<RawFd>,
+    /// With which status it may end itself: who halts the system, and who reports its own faults.
+    pub(super) exit: Vec<u8>,
+}
+
+impl Environment {
+    pub(super) fn new(description: &Description) -> Result<Self, SetupError> {
+        let boot_us = description.boot_us;
+        let regions = mapping::map_all(&description.mappings)?;
+        let inherited = descriptors::inherited;
+        let notifiers = description.notifiers.iter();
+        let wakeups: Vec<_> = description
+            .wakeups
+            .iter()
+            .map(|w| (w.id, inherited(w.descriptor)))
+            .collect();
+        let timer = description.timer.as_ref();
+        let children = description.children.as_ref();
+        let orders = children.map(|children| {
+            let (order, done) = (inherited(children.restart), inherited(children.done));
+            let children = children
+                .ids
+                .iter()
+                .map(|&(id, restarts)| (id, Cell::new(restarts)));
+            let children = children.collect();
+            Rc::new(Orders {
+                order,
+                done,
+                children,
+            })
+        });
+        Ok(Self {
+            regions,
+            notifiers: notifiers
+                .map(|n| (n.id, Notifier(inherited(n.descriptor))))
+                .collect(),
+            // It arrives as a wake-up too: the same descriptor, inherited once.
+            timer: timer.and_then(|timer| {
+                wakeups
+                    .iter()
+                    .find(|(_, w)| w.as_raw_fd() == timer.descriptor)
+                    .copied()
+            }),
+            wakeups,
+            console: description
+                .console
+                .as_ref()
+                .map(|c| (c.id, inherited(c.input), inherited(c.output), c.terminal)),
+            faults: children.map(|children| inherited(children.faults)),
+            restarter: Restarter(orders),
+            report: description.report.map(inherited),
+            clock: Clock { boot_us },
+            debug: description.debug,
+        })
+    }
+
+    /// A region that this domain may read, by the variable that holds its address.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it.
+    pub fn read_only(&mut self, symbol: &str) -> Result<ReadOnlyRegion, SetupError> {
+        let region = self.regions.iter_mut().find(|region| region.is(symbol));
+        let region = region.and_then(mapping::Mapped::read_only);
+        region.ok_or_else(|| SetupError::Region {
+            symbol: symbol.into(),
+            access: "to read",
+        })
+    }
+
+    /// A region that this domain may write.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it.
+    pub fn read_write(&mut self, symbol: &str) -> Result<ReadWriteRegion, SetupError> {
+        let region = self.regions.iter_mut().find(|region| region.is(symbol));
+        let region = region.and_then(mapping::Mapped::read_write);
+        region.ok_or_else(|| SetupError::Region {
+            symbol: symbol.into(),
+            access: "to write",
+        })
+    }
+
+    /// Memory that this domain has for itself alone. It can be had once.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it, another domain has it too, or it was had before.
+    pub fn private(&mut self, symbol: &str) -> Result<&'static mut [u8], SetupError> {
+        let region = self.regions.iter_mut().find(|region| region.is(symbol));
+        let region = region.and_then(mapping::Mapped::private);
+        region.ok_or_else(|| SetupError::Region {
+            symbol: symbol.into(),
+            access: "for itself",
+        })
+    }
+
+    /// Memory that nobody writes.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it, or somebody may write it.
+    pub fn constant(&mut self, symbol: &str) -> Result<&'static [u8], SetupError> {
+        let region = self.regions.iter().find(|region| region.is(symbol));
+        let region = region.and_then(mapping::Mapped::constant);
+        region.ok_or_else(|| SetupError::Region {
+            symbol: symbol.into(),
+            access: "as constant",
+        })
+    }
+
+    /// The right to notify on a channel.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it.
+    pub fn notifier(&self, id: u8) -> Result<Notifier, SetupError> {
+        let found = self.notifiers.iter().find(|(of, _)| *of == id);
+        found
+            .map(|(_, notifier)| *notifier)
+            .ok_or(SetupError::Right {
+                right: "channel",
+                id,
+            })
+    }
+
+    /// The terminal, behind the interrupt `id`.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it.
+    pub fn console(&mut self, id: u8) -> Result<Console, SetupError> {
+        match self.console {
+            Some((of, input, output, terminal)) if of == id => {
+                Ok(Console::new(input, output, terminal))
+            }
+            _ => Err(SetupError::Right {
+                right: "the UART's interrupt",
+                id,
+            }),
+        }
+    }
+
+    /// The one-shot timer, behind the interrupt `id`.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it.
+    pub fn timer(&self, id: u8) -> Result<Timer, SetupError> {
+        let boot_us = self.clock.boot_us;
+        match self.timer {
+            Some((of, descriptor)) if of == id => Ok(Timer {
+                descriptor,
+                boot_us,
+            }),
+            _ => Err(SetupError::Right {
+                right: "the timer's interrupt",
+                id,
+            }),
+        }
+    }
+
+    /// The right to restart child `id`.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it.
+    pub fn restarter(&self, id: u8) -> Result<Restarter, SetupError> {
+        let children = self
+            .restarter
+            .0
+            .as_ref()
+            .map_or(&[][..], |orders| &orders.children);
+        if children.iter().any(|(of, _)| *of == id) {
+            return Ok(self.restarter.clone());
+        }
+        Err(SetupError::Right { right: "child", id })
+    }
+
+    /// The clock, which everybody has.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(super) fn report(&self, number: RawFd) -> Result<BorrowedFd<'static>, SetupError> {
+        self.report.ok_or(SetupError::Leak { descriptor: number })
+    }
+
+    pub(super) fn sources(&self) -> Sources {
+        let mut wakeups: Vec<_> = self
+            .wakeups
+            .iter()
+            .map(|&(id, from)| Wakeup::Channel { id, from })
+            .collect();
+        wakeups.extend(self.faults.map(|from| Wakeup::Faults { from }));
+        wakeups.extend(self.console.map(|(id, ..)| Wakeup::Console { id }));
+        let of = |wakeup: &Wakeup| match *wakeup {
+            Wakeup::Channel { from, .. } | Wakeup::Faults { from } => Some(from),
+            Wakeup::Console { .. } => self.console.map(|(_, input, ..)| input),
+        };
+        let polls = wakeups.iter().filter_map(of).map(super::interest).collect();
+        Sources {
+            polls,
+            wakeups,
+            restarter: self.restarter.clone(),
+        }
+    }
+
+    pub(super) fn rights(&self) -> Rights {
+        let raw = |descriptor: BorrowedFd<'static>| descriptor.as_raw_fd();
+        let mut rights = Rights::default();
+        rights
+            .read
+            .extend(self.wakeups.iter().map(|&(_, from)| raw(from)));
+        rights.read.extend(self.faults.map(raw));
+        rights
+            .write
+            .extend(self.notifiers.iter().map(|(_, notifier)| raw(notifier.0)));
+        if let Some(orders) = &self.restarter.0 {
+            rights.write.push(raw(orders.order));
+            rights.read.push(raw(orders.done));
+        }
+        if let Some((_, input, output, _)) = self.console {
+            rights.read.push(raw(input));
+            rights.write.push(raw(output));
+            rights.exit.extend([HALT, CONSOLE_GONE]);
+        }
+        rights.arm = self.timer.map(|(_, descriptor)| raw(descriptor));
+        if let Some(report) = self.report {
+            rights.write.push(raw(report));
+            rights.exit.push(super::handler::EXIT_STATUS);
+        }
+        if self.debug {
+            rights.write.push(rustix::stdio::raw_stderr());
+        }
+        rights
+    }
+
+    /// Every descriptor that the domain keeps.
+    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+        let Rights { read, write, .. } = self.rights();
+        read.into_iter().chain(write).collect()
+    }
+}

@@ -1,0 +1,241 @@
+//! What runs inside the process of a domain.
+//!
+//! Responsible for, in this order: tying its life to the supervisor's, mapping its regions,
+//! letting the role build its component, closing what is left, giving up the right to make system
+//! calls, and then the event loop for ever.
+//!
+//! The rule that keeps it exact: everything that needs authority happens before [`lockdown`], and
+//! before it the process checks that it holds no descriptor but those of its description. After
+//! it not even the allocator can get memory, so components bring all their state with them.
+
+mod descriptors;
+mod environment;
+mod handler;
+mod lockdown;
+mod mapping;
+mod ports;
+
+pub use environment::{Environment, SetupError};
+pub use ports::{Clock, Console, END_OF_INPUT, Notifier, Restarter, Timer};
+
+pub(crate) use handler::{EXIT_STATUS, REPORT_BYTES};
+pub(crate) use ports::{CONSOLE_GONE, HALT, monotonic_us};
+
+use crate::description::Description;
+use crate::fault::{RECORD_BYTES, Record};
+use environment::{Sources, Wakeup};
+use nix::sys::signal::{SigSet, Signal};
+use protocol::wire::Fault;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{
+    DumpableBehavior, Pid, getppid, set_dumpable_behavior, set_parent_process_death_signal,
+};
+use std::ffi::OsString;
+use std::io::Read;
+use std::process::ExitCode;
+
+/// First argument of a process that is a domain; with no other, one that only waits to be killed.
+pub const SUBCOMMAND: &str = "pd";
+/// Exit status of a process that could not become its domain.
+const SETUP_FAILED: u8 = 2;
+/// Fault records handled per wake-up, so that it stays bounded; the rest wakes the domain again.
+const FAULTS_PER_WAKEUP: usize = 16;
+
+/// What a domain does. All calls come after the lock-down, from one thread.
+pub trait Component {
+    /// Runs once, before any wake-up.
+    fn init(&mut self) {}
+
+    /// Something arrived on these channels or interrupts. Look, everywhere.
+    fn notified(&mut self, ids: Ids);
+
+    /// A child died, if what it says is true.
+    fn fault(&mut self, _child: u8, _fault: Fault) {}
+
+    /// Whether input on the console shall wake the domain. False holds it back, losslessly, until
+    /// another wake-up has made room.
+    fn accepts_input(&self) -> bool {
+        true
+    }
+}
+
+/// A program that a domain can run, chosen by the stem of its `program_image`.
+#[derive(Clone, Copy, Debug)]
+pub struct Role {
+    /// Stem of the image: `audit` for `audit.elf`.
+    pub image: &'static str,
+    /// Builds the component with all memory that it will ever need.
+    pub start: fn(&mut Environment) -> Result<Box<dyn Component>, SetupError>,
+}
+
+/// A set of channel and interrupt numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ids(u64);
+
+impl Ids {
+    /// Whether `id` is in the set.
+    #[must_use]
+    pub const fn contains(self, id: u8) -> bool {
+        id < 64 && self.0 >> id & 1 == 1
+    }
+
+    const fn insert(&mut self, id: u8) {
+        if id < 64 {
+            self.0 |= 1 << id;
+        }
+    }
+}
+
+/// Runs a domain: `pd NAME DESCRIPTOR`, where the description can be read from the descriptor.
+pub(crate) fn main(roles: &[Role], mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let Some(name) = arguments.next() else {
+        // Without the supervisor, its end of input ends this process.
+        let _ = std::io::stdin().read(&mut [0]);
+        return ExitCode::SUCCESS;
+    };
+    let name = name.to_string_lossy();
+    let number = arguments
+        .next()
+        .and_then(|text| text.to_str()?.parse().ok());
+    let error = match number {
+        Some(number) => match prepare(roles, number) {
+            Ok((component, sources)) => run(component, sources),
+            Err(error) => error,
+        },
+        None => SetupError::Usage,
+    };
+    eprintln!("sim: {name}: {error}");
+    ExitCode::from(SETUP_FAILED)
+}
+
+/// Everything that needs authority, and then its end.
+fn prepare(roles: &[Role], number: i32) -> Result<(Box<dyn Component>, Sources), SetupError> {
+    let description = receive(number)?;
+    stay_with_supervisor(&description)?;
+    block_terminal_signals()?;
+
+    let mut environment = Environment::new(&description)?;
+    let role = roles.iter().find(|role| role.image == description.role);
+    let role = role.ok_or_else(|| SetupError::Role {
+        role: description.role.clone(),
+    })?;
+    let component = (role.start)(&mut environment)?;
+    let sources = environment.sources();
+    // The first reading of the clock may look for its fast path.
+    let _ = environment.clock().now_us();
+
+    descriptors::close_standard_streams(&description);
+    descriptors::check(&environment.descriptors())?;
+    std::panic::set_hook(Box::new(panic_hook(description.debug)));
+    if let Some(report) = description.report {
+        handler::install(environment.report(report)?)?;
+    }
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    lockdown::apply(&environment.rights())?;
+    Ok((component, sources))
+}
+
+fn receive(number: i32) -> Result<Description, SetupError> {
+    let mut text = Vec::new();
+    descriptors::inherited_file(number)?.read_to_end(&mut text)?;
+    // The descriptor is closed here.
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn stay_with_supervisor(description: &Description) -> Result<(), SetupError> {
+    set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have died before.
+    if getppid() != Pid::from_raw(description.supervisor) {
+        return Err(SetupError::Orphan);
+    }
+    Ok(())
+}
+
+/// What a terminal sends to every process on it is for the supervisor.
+fn block_terminal_signals() -> Result<(), SetupError> {
+    let signals: SigSet = [
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGHUP,
+        Signal::SIGTERM,
+        Signal::SIGTSTP,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGWINCH,
+    ]
+    .into_iter()
+    .collect();
+    signals
+        .thread_block()
+        .map_err(|error| SetupError::System(error.into()))
+}
+
+/// A panic is a fault: nothing unwinds, and nothing is printed unless asked for.
+fn panic_hook(debug: bool) -> impl Fn(&std::panic::PanicHookInfo<'_>) {
+    move |info| {
+        if debug {
+            eprintln!("sim: {info}");
+        }
+        std::process::abort();
+    }
+}
+
+fn run(mut component: Box<dyn Component>, mut sources: Sources) -> ! {
+    component.init();
+    loop {
+        let accepts_input = component.accepts_input();
+        let polled = sources.polled(accepts_input);
+        // Without a timeout; an interrupted call has woken nobody.
+        if poll(polled, None).is_err() {
+            continue;
+        }
+        let mut ids = Ids::default();
+        for index in 0..sources.polls.len() {
+            if !ready(&mut sources.polls[index]) {
+                continue;
+            }
+            match sources.wakeups[index] {
+                Wakeup::Channel { id, from } => {
+                    ports::drain(from);
+                    ids.insert(id);
+                }
+                Wakeup::Console { id } => ids.insert(id),
+                Wakeup::Faults { from } => faults(&mut *component, &mut sources, from),
+            }
+        }
+        if ids != Ids::default() {
+            component.notified(ids);
+        }
+    }
+}
+
+/// Whether something arrived, and forgets it.
+fn ready(polled: &mut PollFd<'static>) -> bool {
+    let ready = !polled.revents().is_empty();
+    polled.clear_revents();
+    ready
+}
+
+fn faults(
+    component: &mut dyn Component,
+    sources: &mut Sources,
+    from: rustix::fd::BorrowedFd<'static>,
+) {
+    for _ in 0..FAULTS_PER_WAKEUP {
+        let mut bytes = [0; RECORD_BYTES];
+        match rustix::io::read(from, &mut bytes) {
+            Ok(RECORD_BYTES) => {
+                let record = Record::from_bytes(&bytes);
+                if sources.restarter.is_current(&record) {
+                    component.fault(record.child, record.fault);
+                }
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Readable, or at its end.
+fn interest(descriptor: rustix::fd::BorrowedFd<'static>) -> PollFd<'static> {
+    PollFd::from_borrowed_fd(descriptor, PollFlags::IN)
+}

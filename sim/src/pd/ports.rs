@@ -1,0 +1,236 @@
+//! What a component can do after the lock-down: each type is one right, given by `system.xml`.
+
+use crate::fault::Record;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::time::{ClockId, Itimerspec, TimerfdTimerFlags, clock_gettime, timerfd_settime};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// What [`Console::read`] gives once when the input ends, as Ctrl-D on a terminal.
+pub const END_OF_INPUT: u8 = 4;
+/// Exit status of the domain that halts the system.
+pub(crate) const HALT: u8 = 0;
+/// Exit status of a domain whose console is gone (a closed pipe, a hung-up terminal).
+pub(crate) const CONSOLE_GONE: u8 = 3;
+/// Bytes of input taken in one system call.
+const INPUT_BYTES: usize = 4096;
+const MICROS: u64 = 1_000_000;
+const NANOS_PER_MICRO: u64 = 1000;
+
+/// The right to notify on one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Notifier(pub(super) BorrowedFd<'static>);
+
+impl Notifier {
+    /// Wakes the peer, now or when it next waits. Signals coalesce: a pipe that is full holds one
+    /// already.
+    pub fn notify(self) {
+        let _ = rustix::io::write(self.0, &[1]);
+    }
+}
+
+/// Reads until nothing is left. A pipe is one page and a timer eight bytes, so that twice is
+/// enough; what arrives meanwhile wakes the domain again.
+pub(super) fn drain(from: BorrowedFd<'static>) {
+    let mut sink = [0u8; 4096];
+    let _ = rustix::io::read(from, &mut sink);
+}
+
+/// The clock: microseconds since the system started.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    pub(super) boot_us: u64,
+}
+
+impl Clock {
+    /// Now.
+    #[must_use]
+    pub fn now_us(self) -> u64 {
+        monotonic_us().saturating_sub(self.boot_us)
+    }
+}
+
+/// Microseconds of `CLOCK_MONOTONIC`.
+pub(crate) fn monotonic_us() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    // Neither part is negative on this clock.
+    now.tv_sec.unsigned_abs() * MICROS + now.tv_nsec.unsigned_abs() / NANOS_PER_MICRO
+}
+
+/// The one-shot timer.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    pub(super) descriptor: BorrowedFd<'static>,
+    pub(super) boot_us: u64,
+}
+
+impl Timer {
+    /// Fires at `at_us`, at once if that is over, and never with `None`. The last call counts.
+    pub fn arm(self, at_us: Option<u64>) {
+        let at = at_us.map_or(0, |at| at.saturating_add(self.boot_us).max(1));
+        let value = Timespec {
+            tv_sec: i64::try_from(at / MICROS).unwrap_or(i64::MAX),
+            tv_nsec: (at % MICROS * NANOS_PER_MICRO) as _, // Below 10⁹.
+        };
+        let once = Itimerspec {
+            it_interval: Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            it_value: value,
+        };
+        let _ = timerfd_settime(self.descriptor, TimerfdTimerFlags::ABSTIME, &once);
+    }
+}
+
+/// The terminal in place of a UART.
+#[derive(Debug)]
+pub struct Console {
+    input: BorrowedFd<'static>,
+    output: BorrowedFd<'static>,
+    terminal: bool,
+    buffer: Box<[u8; INPUT_BYTES]>,
+    /// What of the buffer was not given out.
+    waiting: core::ops::Range<usize>,
+    state: Input,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    /// The reader has taken all there was.
+    Drained,
+    /// The reader stopped before it had taken all: it has no room.
+    HeldBack,
+    /// There will be no more.
+    Ended,
+}
+
+impl Console {
+    pub(super) fn new(
+        input: BorrowedFd<'static>,
+        output: BorrowedFd<'static>,
+        terminal: bool,
+    ) -> Self {
+        let buffer = Box::new([0; INPUT_BYTES]);
+        Self {
+            input,
+            output,
+            terminal,
+            buffer,
+            waiting: 0..0,
+            state: Input::Drained,
+        }
+    }
+
+    /// Whether a person types at a terminal, which does not echo by itself.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The next byte of input, if there is one; [`END_OF_INPUT`] once at its end. Who stops
+    /// reading before `None` has no room for more.
+    pub fn read(&mut self) -> Option<u8> {
+        if self.waiting.is_empty() && self.state != Input::Ended {
+            match self.refill() {
+                Ok(0) | Err(Errno::IO) => {
+                    self.state = Input::Ended;
+                    return Some(END_OF_INPUT);
+                }
+                Ok(bytes) => {
+                    self.waiting = 0..bytes;
+                    self.state = Input::HeldBack;
+                }
+                Err(_) => self.state = Input::Drained,
+            }
+        }
+        let byte = self.buffer.get(self.waiting.next()?)?;
+        Some(*byte)
+    }
+
+    /// Whether more input shall wake the domain.
+    #[must_use]
+    pub fn accepts_input(&self) -> bool {
+        self.state == Input::Drained
+    }
+
+    /// Only reads what is there: the file is shared with other programs, so that it is not ours
+    /// to make it non-blocking.
+    fn refill(&mut self) -> Result<usize, Errno> {
+        let mut input = [PollFd::from_borrowed_fd(self.input, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        if poll(&mut input, Some(&now))? == 0 {
+            return Err(Errno::AGAIN);
+        }
+        rustix::io::read(self.input, &mut self.buffer[..])
+    }
+
+    /// Writes all of it. Does not return if the console is gone.
+    pub fn write(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match rustix::io::write(self.output, bytes) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    // Somebody has made the shared file non-blocking.
+                    let mut output = [PollFd::from_borrowed_fd(self.output, PollFlags::OUT)];
+                    let _ = poll(&mut output, None);
+                }
+                Err(_) => super::descriptors::exit(CONSOLE_GONE),
+            }
+        }
+    }
+
+    /// Ends the system, with success.
+    pub fn halt(&self) -> ! {
+        super::descriptors::exit(HALT)
+    }
+}
+
+/// The right to restart children.
+#[derive(Clone, Debug)]
+pub struct Restarter(pub(super) Option<Rc<Orders>>);
+
+#[derive(Debug)]
+pub(super) struct Orders {
+    pub(super) order: BorrowedFd<'static>,
+    pub(super) done: BorrowedFd<'static>,
+    /// Number of each child, and how often it was restarted.
+    pub(super) children: Vec<(u8, Cell<u32>)>,
+}
+
+impl Orders {
+    /// Until the supervisor, which waits for nobody, has carried out the order.
+    fn wait(&self) {
+        while rustix::io::read(self.done, &mut [0; 1]) != Ok(1) {
+            let _ = poll(&mut [super::interest(self.done)], None);
+        }
+    }
+}
+
+impl Restarter {
+    /// Kills the child if it is still alive, and starts it afresh. Its regions and channels stay.
+    /// When this returns, nothing of the old child runs any more. Ignored for what is no child.
+    pub fn restart(&self, child: u8) {
+        let Some(orders) = &self.0 else { return };
+        if let Some((_, restarts)) = orders.children.iter().find(|(id, _)| *id == child)
+            && rustix::io::write(orders.order, &[child]).is_ok()
+        {
+            restarts.set(restarts.get().wrapping_add(1));
+            orders.wait();
+        }
+    }
+
+    /// Whether the record is about the child as it now runs.
+    pub(super) fn is_current(&self, record: &Record) -> bool {
+        let children = self.0.as_ref().map_or(&[][..], |orders| &orders.children);
+        children
+            .iter()
+            .any(|(id, restarts)| *id == record.child && restarts.get() == record.restarts)
+    }
+}

@@ -1,0 +1,43 @@
+//! The components of sel4-llm on top of [`crate::pd`]: each file implements one port, and says by
+//! which numbers and variables of `system.xml` it finds its channels and regions, as the `main.rs`
+//! of the seL4 domain does.
+
+mod audit;
+mod inference;
+mod shell;
+
+use crate::pd::Role;
+
+/// Every program that `system.xml` can name.
+pub const ALL: [Role; 3] = [
+    Role {
+        image: "shell",
+        start: shell::start,
+    },
+    Role {
+        image: "audit",
+        start: audit::start,
+    },
+    Role {
+        image: "inference",
+        start: inference::start,
+    },
+];
+
+/// An end of a pair of rings in mapped regions.
+type Endpoint =
+    protocol::ring::Endpoint<protocol::region::ReadOnlyRegion, protocol::region::ReadWriteRegion>;
+
+/// The end of the rings that reads from region `theirs` and writes to region `ours`.
+fn endpoint(
+    env: &mut crate::pd::Environment,
+    theirs: &str,
+    ours: &str,
+) -> Result<Endpoint, crate::pd::SetupError> {
+    Endpoint::new(env.read_only(theirs)?, env.read_write(ours)?).map_err(component)
+}
+
+/// A component refuses what it was given.
+fn component(error: impl std::fmt::Display) -> crate::pd::SetupError {
+    crate::pd::SetupError::Component(error.to_string())
+}

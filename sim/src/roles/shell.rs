@@ -1,0 +1,69 @@
+//! Shell: the terminal's domain.
+
+use super::endpoint;
+use crate::pd::{Component, Console, Environment, Ids, Notifier, SetupError};
+use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use shell::{Mode, Shell};
+
+const AUDIT: u8 = 0;
+/// Interrupt of the UART.
+const UART: u8 = 1;
+
+struct Port {
+    audit: Notifier,
+    console: Console,
+}
+
+impl shell::Port for Port {
+    fn notify_audit(&mut self) {
+        self.audit.notify();
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.console.write(bytes);
+    }
+
+    fn read(&mut self) -> Option<u8> {
+        self.console.read()
+    }
+
+    /// Ends the whole simulation: its halt line is the end of the process.
+    fn halt(&mut self) {
+        self.console.halt()
+    }
+}
+
+struct Domain {
+    shell: Shell<ReadOnlyRegion, ReadWriteRegion>,
+    port: Port,
+}
+
+pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    let ring = endpoint(env, "audit_to_shell", "shell_to_audit")?;
+    let console = env.console(UART)?;
+    let mode = if console.is_terminal() {
+        Mode::Terminal
+    } else {
+        Mode::Plain
+    };
+    let port = Port {
+        audit: env.notifier(AUDIT)?,
+        console,
+    };
+    Ok(Box::new(Domain {
+        shell: Shell::new(ring, mode),
+        port,
+    }))
+}
+
+impl Component for Domain {
+    fn notified(&mut self, _: Ids) {
+        self.shell.on_signal(&mut self.port);
+        // Also input that was held back: a command that has ended has made room for it.
+        self.shell.on_input(&mut self.port);
+    }
+
+    fn accepts_input(&self) -> bool {
+        self.shell.wants_input() && self.port.console.accepts_input()
+    }
+}

@@ -1,0 +1,372 @@
+//! What stands above the domains: kernel, Microkit and board in one process.
+//!
+//! Responsible for: making the regions and channels of `system.xml`, starting each domain with
+//! what is its own, seeing it die, telling its parent, restarting it on the parent's order, the
+//! terminal's mode, and the end of it all.
+//!
+//! The rule that keeps it safe: it reads from domains only single bytes (restart orders) and, where
+//! it may not trace, fixed-size fault reports; it waits for none of them, and maps none of their
+//! memory.
+
+mod board;
+mod inheritance;
+mod log;
+mod process;
+mod resources;
+mod terminal;
+pub(crate) mod tracer;
+
+use crate::fault::{Record, Seen};
+use crate::pd::{self, Role};
+use clap::Parser;
+use log::Log;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use process::{Process, Stop};
+use resources::{ResourceError, Resources};
+use rustix::event::{PollFd, PollFlags, poll};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use sysdesc::System;
+use terminal::RawTerminal;
+
+/// Runs a sel4-llm system as Linux processes.
+///
+/// Reads the same SYSTEM.XML as the Microkit tool. Every protection domain becomes a process that
+/// can reach its own regions and channels and nothing else. The terminal is the UART of the domain
+/// that owns its interrupt. The exit status is 0 when that domain halts the system, 1 when a
+/// domain dies that nobody restarts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sel4-llm-sim",
+    version,
+    after_help = "\
+Example:
+  llmtool pack --output build/store.tar models/default.gguf
+  sel4-llm-sim system.xml --search-path build"
+)]
+struct Arguments {
+    /// System description.
+    #[arg(value_name = "SYSTEM.XML")]
+    system: PathBuf,
+    /// Where to look for files that fill regions (store.tar); may be repeated.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    search_path: Vec<PathBuf>,
+    /// Append faults, restarts and the end to this file.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Let domains report their own faults, as where ptrace is refused.
+    #[arg(long)]
+    no_ptrace: bool,
+    /// Let domains print their panics to standard error, as a debug kernel would.
+    #[arg(long)]
+    debug: bool,
+}
+
+/// Why a system does not run, or ended in an error.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{path}: {cause}")]
+    Read {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("{path}: {cause}")]
+    Description {
+        path: PathBuf,
+        cause: sysdesc::Error,
+    },
+    #[error("{0}")]
+    Resources(#[from] ResourceError),
+    #[error("{domain} cannot be started: {cause}")]
+    Start {
+        domain: String,
+        cause: std::io::Error,
+    },
+    #[error("{domain} did not start (status {status})")]
+    Setup { domain: String, status: i32 },
+    #[error("{domain} died and has no parent that could restart it")]
+    Died { domain: String },
+    #[error("the console is gone")]
+    ConsoleGone,
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+impl From<rustix::io::Errno> for Error {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::System(error.into())
+    }
+}
+
+impl From<nix::errno::Errno> for Error {
+    fn from(error: nix::errno::Errno) -> Self {
+        Self::System(error.into())
+    }
+}
+
+/// How a system ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The domain with the console has halted it.
+    Halted,
+    /// Somebody outside has stopped it.
+    Signal(i32),
+}
+
+/// Runs the supervisor with the arguments of this process.
+pub(crate) fn main(roles: &[Role]) -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments, roles) {
+        Ok(End::Halted) => ExitCode::SUCCESS,
+        Ok(End::Signal(number)) => ExitCode::from(128 + number.unsigned_abs() as u8),
+        Err(error) => {
+            eprintln!("sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
+    inheritance::keep_all_to_ourselves();
+    let path = &arguments.system;
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
+        path: path.clone(),
+        cause,
+    })?;
+    let system = System::parse(&text).map_err(|cause| Error::Description {
+        path: path.clone(),
+        cause,
+    })?;
+    let mut log = Log::open(arguments.log.as_deref())?;
+    let resources = Resources::make(&system, &arguments.search_path, roles)?;
+
+    let signals: SigSet = [
+        Signal::SIGCHLD,
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ]
+    .into_iter()
+    .collect();
+    signals.thread_block()?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+
+    let traced = !arguments.no_ptrace && tracer::works(&mut log);
+    // Restored when it is dropped: on every way out of here.
+    let has_console = (0..system.domains.len()).any(|d| resources.has_console(&system, d));
+    let terminal = if has_console {
+        RawTerminal::enter()?
+    } else {
+        None
+    };
+    log.set_raw(terminal.is_some());
+    let mut supervisor = Supervisor {
+        processes: system.domains.iter().map(|_| Process::default()).collect(),
+        start: process::Start {
+            traced,
+            debug: arguments.debug,
+            terminal: terminal.is_some(),
+            boot_us: pd::monotonic_us(),
+        },
+        system,
+        resources,
+        log,
+    };
+    let end = supervisor.run(&signals);
+    supervisor.kill_all();
+    match &end {
+        Ok(End::Halted) => supervisor.log.note("halted"),
+        Ok(End::Signal(number)) => supervisor.log.note(&format!("ended by signal {number}")),
+        Err(error) => supervisor.log.note(&error.to_string()),
+    }
+    end
+}
+
+/// All state of a running system.
+struct Supervisor {
+    system: System,
+    resources: Resources,
+    /// One per domain of the system, in its order.
+    processes: Vec<Process>,
+    start: process::Start,
+    log: Log,
+}
+
+impl Supervisor {
+    fn run(&mut self, signals: &SignalFd) -> Result<End, Error> {
+        for domain in 0..self.processes.len() {
+            self.start(domain)?;
+        }
+        loop {
+            self.wait(signals)?;
+            // Orders come before deaths: an order that a parent gave before it died counts.
+            self.obey_orders()?;
+            while let Some(signal) = signals.read_signal()? {
+                let number = signal.ssi_signo as i32;
+                if number != Signal::SIGCHLD as i32 {
+                    return Ok(End::Signal(number));
+                }
+            }
+            while let Some((pid, status)) = process::changed() {
+                if let Some(end) = self.changed(pid, status)? {
+                    return Ok(end);
+                }
+            }
+        }
+    }
+
+    /// Until a signal or an order comes.
+    fn wait(&self, signals: &SignalFd) -> Result<(), Error> {
+        let orders = self.resources.orders();
+        let mut polled: Vec<_> = std::iter::once(signals.as_fd())
+            .chain(orders)
+            .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
+            .collect();
+        match poll(&mut polled, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn start(&mut self, domain: usize) -> Result<(), Error> {
+        let name = &self.system.domains[domain].name;
+        let started = process::start(
+            process::World {
+                system: &self.system,
+                resources: &self.resources,
+                processes: &self.processes,
+                how: self.start,
+            },
+            domain,
+        );
+        let pid = started.map_err(|cause| Error::Start {
+            domain: name.clone(),
+            cause,
+        })?;
+        self.processes[domain].pid = Some(pid);
+        self.log.note(&format!("{name}: started as process {pid}"));
+        Ok(())
+    }
+
+    /// Restarts the children that their parents ordered to.
+    fn obey_orders(&mut self) -> Result<(), Error> {
+        for (parent, id) in self.resources.take_orders() {
+            let is_it = |domain: &sysdesc::Domain| {
+                domain
+                    .parent
+                    .as_ref()
+                    .is_some_and(|p| (p.domain, p.id) == (parent, id))
+            };
+            // A number that is no child is nobody's business.
+            let Some(child) = self.system.domains.iter().position(is_it) else {
+                continue;
+            };
+            self.processes[child].kill();
+            self.resources.forget(child);
+            self.processes[child].restarts = self.processes[child].restarts.wrapping_add(1);
+            let (child_name, parent_name) = (
+                &self.system.domains[child].name,
+                &self.system.domains[parent].name,
+            );
+            self.log
+                .note(&format!("{child_name}: restarted by {parent_name}"));
+            self.resources.acknowledge(parent);
+            self.start(child)?;
+        }
+        Ok(())
+    }
+
+    fn changed(
+        &mut self,
+        pid: process::Pid,
+        status: process::Status,
+    ) -> Result<Option<End>, Error> {
+        let is_it = |process: &Process| process.pid == Some(pid);
+        let Some(domain) = self.processes.iter().position(is_it) else {
+            return Ok(None);
+        };
+        match process::what_happened(pid, status) {
+            Stop::Goes => {}
+            Stop::Fault(seen) => self.died(domain, seen)?,
+            Stop::Exited(status) => {
+                self.processes[domain].pid = None;
+                return self.exited(domain, status);
+            }
+            Stop::Killed(signal) => {
+                self.processes[domain].pid = None;
+                self.died(domain, tracer::seen(signal, 0, 0))?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// After the lock-down a domain can end itself with these few statuses alone.
+    fn exited(&mut self, domain: usize, status: i32) -> Result<Option<End>, Error> {
+        let has_console = self.resources.has_console(&self.system, domain);
+        match u8::try_from(status) {
+            Ok(pd::HALT) if has_console => Ok(Some(End::Halted)),
+            Ok(pd::CONSOLE_GONE) if has_console => Err(Error::ConsoleGone),
+            Ok(pd::EXIT_STATUS) => {
+                let report = self.resources.take_report(domain);
+                self.died(domain, report.unwrap_or(Seen::unknown(0)))?;
+                Ok(None)
+            }
+            _ => {
+                let domain = self.system.domains[domain].name.clone();
+                Err(Error::Setup { domain, status })
+            }
+        }
+    }
+
+    /// A domain has faulted: it is killed, and its parent told.
+    fn died(&mut self, domain: usize, seen: Seen) -> Result<(), Error> {
+        let process = &mut self.processes[domain];
+        process.kill();
+        let restarts = process.restarts;
+        let Self {
+            system,
+            resources,
+            log,
+            ..
+        } = self;
+        let dead = &system.domains[domain];
+        log.say(&format!("{}: {seen}", dead.name));
+        let Some(parent) = &dead.parent else {
+            return Err(Error::Died {
+                domain: dead.name.clone(),
+            });
+        };
+        let record = Record {
+            child: parent.id,
+            restarts,
+            fault: seen.fault,
+        };
+        if !resources.send_fault(parent.domain, &record) {
+            log.say(&format!(
+                "{}: its parent does not take the fault",
+                dead.name
+            ));
+        }
+        Ok(())
+    }
+
+    fn kill_all(&mut self) {
+        for process in &mut self.processes {
+            process.kill();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,265 @@
+//! Processes of domains: starting one with exactly what is its own, and seeing what becomes of it.
+
+use super::board::Device;
+use super::inheritance::Inheritance;
+use super::resources::Resources;
+use super::tracer;
+use crate::description as desc;
+use crate::fault::Seen;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+pub(super) use rustix::process::{Pid, WaitStatus as Status};
+use rustix::process::{Signal, WaitOptions, getpid, kill_process, waitpid};
+use std::fs::File;
+use std::io::{Error, Result, Write};
+use std::process::{Command, Stdio};
+use sysdesc::System;
+
+/// Itself: a domain is this program again, with another first argument.
+pub(super) const PROGRAM: &str = "/proc/self/exe";
+
+/// The process of a domain.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    /// None while it is dead.
+    pub(super) pid: Option<Pid>,
+    /// Since the system started.
+    pub(super) restarts: u32,
+}
+
+impl Process {
+    /// Ends it, if it lives, and waits until it is gone.
+    pub(super) fn kill(&mut self) {
+        if let Some(pid) = self.pid.take() {
+            kill(pid);
+        }
+    }
+}
+
+/// Ends a child process and waits until it is gone.
+pub(super) fn kill(pid: Pid) {
+    let _ = kill_process(pid, Signal::KILL);
+    // A tracee may have stops to report before its end.
+    while let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::empty()) {
+        if status.exited() || status.signaled() {
+            break;
+        }
+    }
+}
+
+/// What all domains have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) traced: bool,
+    pub(super) debug: bool,
+    pub(super) terminal: bool,
+    pub(super) boot_us: u64,
+}
+
+/// What the description of a domain is made from.
+#[derive(Clone, Copy)]
+pub(super) struct World<'a> {
+    pub(super) system: &'a System,
+    pub(super) resources: &'a Resources,
+    /// One per domain of the system, in its order.
+    pub(super) processes: &'a [Process],
+    pub(super) how: Start,
+}
+
+/// Starts the process of a domain, traced before it does anything.
+pub(super) fn start(world: World<'_>, domain: usize) -> Result<Pid> {
+    let (description_read, description_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let mut inheritance = Inheritance::default();
+    let description = describe(world, domain, &mut inheritance)?;
+    let number = inheritance.share(description_read.as_fd())?;
+
+    let stream = || {
+        if description.console.is_some() {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        }
+    };
+    let mut command = Command::new(PROGRAM);
+    command
+        .args([
+            crate::pd::SUBCOMMAND,
+            &description.domain,
+            &number.to_string(),
+        ])
+        .env_clear()
+        .current_dir("/")
+        .stdin(stream())
+        .stdout(stream());
+    let pid = spawn(&mut command)?;
+    drop(inheritance);
+    // It waits for its description, so that nothing escapes the tracer.
+    let told = if world.how.traced {
+        tracer::seize(pid)
+    } else {
+        Ok(())
+    }
+    .and_then(|()| Ok(serde_json::to_vec(&description)?))
+    .and_then(|text| File::from(description_write).write_all(&text));
+    if let Err(error) = told {
+        kill(pid);
+        return Err(error);
+    }
+    Ok(pid)
+}
+
+/// Starts a process that [`changed`] or [`kill`] waits for.
+pub(super) fn spawn(command: &mut Command) -> Result<Pid> {
+    #[allow(clippy::zombie_processes)] // See above.
+    let child = command.spawn()?;
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    id.ok_or_else(|| Error::from(Errno::SRCH))
+}
+
+/// The authority of a domain, shared with its process.
+fn describe<'a>(
+    world: World<'a>,
+    domain: usize,
+    inheritance: &mut Inheritance<'a>,
+) -> Result<desc::Description> {
+    let World {
+        system,
+        resources,
+        processes,
+        how,
+    } = world;
+    let this = &system.domains[domain];
+    let mut description = desc::Description {
+        domain: this.name.clone(),
+        role: super::resources::program(this).to_owned(),
+        supervisor: getpid().as_raw_pid(),
+        boot_us: how.boot_us,
+        mappings: Vec::new(),
+        notifiers: Vec::new(),
+        wakeups: Vec::new(),
+        console: None,
+        timer: None,
+        children: None,
+        report: None,
+        debug: how.debug,
+    };
+    for map in &this.maps {
+        // Registers of devices are not mapped.
+        let Some(region) = resources.region(map.region) else {
+            continue;
+        };
+        let file = if map.perms.write {
+            &region.writable
+        } else {
+            &region.readable
+        };
+        description.mappings.push(desc::Mapping {
+            region: system.regions[map.region].name.clone(),
+            symbol: map.setvar_vaddr.clone(),
+            vaddr: map.vaddr,
+            size: system.regions[map.region].size,
+            read: map.perms.read,
+            write: map.perms.write,
+            execute: map.perms.execute,
+            sharing: region.sharing,
+            descriptor: inheritance.share(file.as_fd())?,
+        });
+    }
+    for (channel, pipes) in system.channels.iter().zip(resources.channels()) {
+        for (near, far) in [(0, 1), (1, 0)] {
+            let end = &channel.ends[near];
+            if end.domain != domain {
+                continue;
+            }
+            if let Some(pipe) = &pipes[near] {
+                let descriptor = inheritance.share(pipe.write.as_fd())?;
+                description.notifiers.push(desc::Notifier {
+                    id: end.id,
+                    descriptor,
+                });
+            }
+            if let Some(pipe) = &pipes[far] {
+                let descriptor = inheritance.share(pipe.read.as_fd())?;
+                description.wakeups.push(desc::Wakeup {
+                    id: end.id,
+                    descriptor,
+                });
+            }
+        }
+    }
+    for irq in &this.irqs {
+        let id = irq.id;
+        match Device::of_irq(irq.number) {
+            Some(Device::Uart) => {
+                let (input, output) = (rustix::stdio::raw_stdin(), rustix::stdio::raw_stdout());
+                let terminal = how.terminal;
+                description.console = Some(desc::Console {
+                    id,
+                    input,
+                    output,
+                    terminal,
+                });
+            }
+            Some(Device::Watchdog) => {
+                let descriptor = inheritance.share(resources.watchdog().as_fd())?;
+                description.wakeups.push(desc::Wakeup { id, descriptor });
+            }
+            Some(Device::Timer) => {
+                let descriptor = inheritance.share(resources.timer().as_fd())?;
+                description.wakeups.push(desc::Wakeup { id, descriptor });
+                description.timer = Some(desc::Timer { id, descriptor });
+            }
+            None => {} // Refused when the resources were made.
+        }
+    }
+    if let Some(pipes) = resources.children(domain) {
+        let others = system.domains.iter().zip(processes);
+        let children = others.filter_map(|(other, process)| {
+            let parent = other
+                .parent
+                .as_ref()
+                .filter(|parent| parent.domain == domain);
+            parent.map(|parent| (parent.id, process.restarts))
+        });
+        description.children = Some(desc::Children {
+            ids: children.collect(),
+            restart: inheritance.share(pipes.orders.write.as_fd())?,
+            done: inheritance.share(pipes.done.read.as_fd())?,
+            faults: inheritance.share(pipes.faults.read.as_fd())?,
+        });
+    }
+    if !how.traced {
+        description.report = Some(inheritance.share(resources.report(domain).write.as_fd())?);
+    }
+    Ok(description)
+}
+
+/// A child process that has stopped or ended since the last call.
+pub(super) fn changed() -> Option<(Pid, Status)> {
+    waitpid(None, WaitOptions::NOHANG).ok().flatten()
+}
+
+/// What became of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Nothing that matters; it runs on.
+    Goes,
+    /// It has faulted and stands still.
+    Fault(Seen),
+    /// It has ended by itself.
+    Exited(i32),
+    /// It was ended by a signal that nobody could catch.
+    Killed(i32),
+}
+
+/// Looks at a process that [`changed`], and lets it go on if nothing is wrong.
+pub(super) fn what_happened(pid: Pid, status: Status) -> Stop {
+    if let Some(status) = status.exit_status() {
+        return Stop::Exited(status);
+    }
+    if let Some(signal) = status.terminating_signal() {
+        return Stop::Killed(signal);
+    }
+    tracer::stopped(pid, status).map_or(Stop::Goes, Stop::Fault)
+}

@@ -1,0 +1,176 @@
+//! Faults of domains, seen from outside.
+//!
+//! The supervisor traces each domain: a signal that means a fault stops it before any code of its
+//! own can run, and its registers say where. A domain cannot lie about that.
+
+#![allow(unsafe_code)]
+
+use super::log::Log;
+use super::process::{self, Pid, Status};
+use crate::fault::Seen;
+use crate::pd::{REPORT_BYTES, SUBCOMMAND};
+use nix::sys::ptrace;
+use nix::sys::signal::Signal;
+use protocol::wire::{Fault, FaultKind};
+use std::io::Result;
+use std::process::{Command, Stdio};
+
+/// Signals that mean a fault of the domain itself.
+pub(crate) const FAULTS: [Signal; 7] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGTRAP,
+    Signal::SIGSYS,
+    Signal::SIGABRT,
+];
+
+/// Signals that would only stop a domain: nobody would ever continue it.
+const STOPS: [Signal; 4] = [
+    Signal::SIGSTOP,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
+
+/// What of the registers tells about a fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers {
+    /// Instruction pointer.
+    pub(crate) ip: u64,
+    /// Number of the system call, if it is one.
+    pub(crate) call: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Registers {
+    const fn of_tracee(registers: &libc::user_regs_struct) -> Self {
+        Self {
+            ip: registers.rip,
+            call: registers.rax,
+        }
+    }
+
+    /// The registers that a signal handler has interrupted.
+    pub(crate) const fn of_context(context: &libc::ucontext_t) -> Self {
+        let registers = &context.uc_mcontext.gregs;
+        let ip = registers[libc::REG_RIP as usize].cast_unsigned();
+        Self {
+            ip,
+            call: registers[libc::REG_RAX as usize].cast_unsigned(),
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+impl Registers {
+    const fn of_tracee(registers: &libc::user_regs_struct) -> Self {
+        Self {
+            ip: registers.pc,
+            call: registers.regs[8],
+        }
+    }
+
+    /// The registers that a signal handler has interrupted.
+    pub(crate) const fn of_context(context: &libc::ucontext_t) -> Self {
+        Self {
+            ip: context.uc_mcontext.pc,
+            call: context.uc_mcontext.regs[8],
+        }
+    }
+}
+
+/// The address that a fault is about: of memory, or the number of a system call; else 0.
+pub(crate) fn address(signal: i32, info: &libc::siginfo_t, registers: Registers) -> u64 {
+    match Signal::try_from(signal) {
+        // What another process sent has no address.
+        Ok(Signal::SIGSEGV | Signal::SIGBUS) if info.si_code > 0 => {
+            // SAFETY: the kernel fills the address of a memory fault that it raised itself.
+            unsafe { info.si_addr() as u64 }
+        }
+        Ok(Signal::SIGSYS) => registers.call & u64::from(u32::MAX),
+        _ => 0,
+    }
+}
+
+/// A fault by its signal.
+pub(super) fn seen(signal: i32, ip: u64, address: u64) -> Seen {
+    let kind = match Signal::try_from(signal) {
+        Ok(Signal::SIGSEGV | Signal::SIGBUS) => FaultKind::Memory,
+        Ok(Signal::SIGSYS) => FaultKind::Capability,
+        Ok(Signal::SIGILL | Signal::SIGFPE | Signal::SIGTRAP | Signal::SIGABRT) => {
+            FaultKind::Exception
+        }
+        _ => FaultKind::Unknown,
+    };
+    Seen {
+        fault: Fault { kind, ip, address },
+        signal,
+    }
+}
+
+/// What a domain that is not traced has reported: signal, instruction pointer, address.
+pub(super) fn reported(bytes: &[u8; REPORT_BYTES]) -> Seen {
+    let mut words = [0u64; REPORT_BYTES / 8];
+    for (word, place) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*place);
+    }
+    let [signal, ip, address] = words;
+    seen(i32::try_from(signal).unwrap_or(0), ip, address)
+}
+
+/// Whether this environment lets us trace our own children. Says so if not.
+pub(super) fn works(log: &mut Log) -> bool {
+    let mut probe = Command::new(process::PROGRAM);
+    probe.arg(SUBCOMMAND).stdin(Stdio::piped()).env_clear();
+    // Its input stays open until it is killed: the pipe belongs to the handle.
+    let tried = probe.spawn().and_then(|mut child| {
+        let seized = nix_pid(child.id()).and_then(seize_nix);
+        let _ = child.kill();
+        child.wait()?;
+        seized
+    });
+    if let Err(error) = &tried {
+        log.say(&format!(
+            "warning: ptrace is refused here ({error}): domains report their own faults"
+        ));
+    }
+    tried.is_ok()
+}
+
+fn nix_pid(id: u32) -> Result<nix::unistd::Pid> {
+    let id = i32::try_from(id).map_err(|_| std::io::ErrorKind::InvalidInput)?;
+    Ok(nix::unistd::Pid::from_raw(id))
+}
+
+fn seize_nix(pid: nix::unistd::Pid) -> Result<()> {
+    Ok(ptrace::seize(pid, ptrace::Options::PTRACE_O_EXITKILL)?)
+}
+
+/// Traces a process until it ends; it ends with us.
+pub(super) fn seize(pid: Pid) -> Result<()> {
+    seize_nix(nix::unistd::Pid::from_raw(pid.as_raw_pid()))
+}
+
+/// Looks at a process that has stopped. Without a fault it goes on.
+pub(super) fn stopped(pid: Pid, status: Status) -> Option<Seen> {
+    let number = status.stopping_signal()?;
+    let pid = nix::unistd::Pid::from_raw(pid.as_raw_pid());
+    let signal = Signal::try_from(number).ok();
+    let is_event = status.as_raw() >> 16 != 0;
+    if !is_event && signal.is_some_and(|signal| FAULTS.contains(&signal)) {
+        // Only a process that is gone has no registers; it reports its end next.
+        let info = ptrace::getsiginfo(pid).ok()?;
+        let registers = ptrace::getregset::<ptrace::regset::NT_PRSTATUS>(pid).ok()?;
+        let registers = Registers::of_tracee(&registers);
+        return Some(seen(
+            number,
+            registers.ip,
+            address(number, &info, registers),
+        ));
+    }
+    let passed_on = signal.filter(|signal| !is_event && !STOPS.contains(signal));
+    let _ = ptrace::cont(pid, passed_on);
+    None
+}

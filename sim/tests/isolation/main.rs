@@ -1,0 +1,701 @@
+//! Domains of a small system of our own: what the simulation enforces, and what it reports.
+//!
+//! This program is three things: the tests, the supervisor of the systems that they run, and the
+//! domains of those systems. A system is a parent `warden` (it has the UART, and writes what it
+//! sees to it), its child `probe`, which does what byte 0 of region `order` says, and a bystander.
+//! The order comes in as prefill, so each test runs the same programs on another file.
+
+mod attacks;
+mod domains;
+mod harness;
+
+use domains::{CHILD, Mode, ORDER_AT, ROLES, UNMAPPED};
+use harness::{Folder, SUPERVISE, SYSTEM, finish, run, run_with, supervisor};
+use libtest_mimic::{Arguments, Failed, Trial};
+use protocol::wire::FaultKind;
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// Set for a supervisor that runs where ptrace is refused.
+const REFUSE_PTRACE: &str = "SIM_TEST_REFUSE_PTRACE";
+
+/// As a container may do it.
+fn refuse_ptrace() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    let rules = [(libc::SYS_ptrace, Vec::new())].into();
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).unwrap();
+    seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+}
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    match arguments.get(1).and_then(|first| first.to_str()) {
+        Some("pd") => return sim::main(&ROLES),
+        Some(SUPERVISE) => {
+            // The supervisor takes its arguments from the process: again, without the first.
+            arguments.drain(..2);
+            let mut supervisor = Command::new("/proc/self/exe");
+            supervisor.args(arguments).env("SIM_TEST_SUPERVISOR", "1");
+            let error = std::os::unix::process::CommandExt::exec(&mut supervisor);
+            panic!("{error}");
+        }
+        _ if std::env::var_os("SIM_TEST_SUPERVISOR").is_some() => {
+            if std::env::var_os(REFUSE_PTRACE).is_some() {
+                refuse_ptrace();
+            }
+            return sim::main(&ROLES);
+        }
+        _ => {}
+    }
+    libtest_mimic::run(&Arguments::from_args(), tests()).exit_code()
+}
+
+type Test = Result<(), Failed>;
+
+macro_rules! check {
+    ($condition:expr, $run:expr) => {
+        if !$condition {
+            return Err(Failed::from(format!(
+                "{}: {:#?}",
+                stringify!($condition),
+                $run
+            )));
+        }
+    };
+}
+
+/// The probe dies of its order, the warden hears why, and both it and the bystander live on.
+fn dies(order: u8, kind: FaultKind, address: u64, words: &str) -> Test {
+    for options in [&[][..], &["--no-ptrace"]] {
+        let run = run_with(order, Mode::Once, options, b"");
+        let expected = vec![u64::from(CHILD), kind as u64, address, 1];
+        check!(run.numbers("fault ")? == vec![expected], run);
+        check!(run.status == Some(0), run);
+        check!(run.errors.lines().count() == 1, run);
+        check!(run.errors.starts_with(&format!("sim: probe: {words}")), run);
+        check!(run.errors.contains("(ip 0x"), run);
+    }
+    Ok(())
+}
+
+fn memory(order: u8, address: u64) -> Test {
+    dies(
+        order,
+        FaultKind::Memory,
+        address,
+        &format!("memory fault at address {address:#x} (ip"),
+    )
+}
+
+fn system_call(order: u8, number: libc::c_long) -> Test {
+    let words = format!("forbidden system call {number} (ip");
+    dies(order, FaultKind::Capability, number.unsigned_abs(), &words)
+}
+
+fn exception(order: u8, signal: i32) -> Test {
+    dies(
+        order,
+        FaultKind::Exception,
+        0,
+        &format!("exception (signal {signal}) (ip"),
+    )
+}
+
+fn tests() -> Vec<Trial> {
+    let test = |name: &str, test: fn() -> Test| Trial::test(name, test);
+    vec![
+        test(
+            "a_write_to_another_domains_region_is_a_memory_fault",
+            || memory(b'w', UNMAPPED),
+        ),
+        test("a_read_of_another_domains_region_is_a_memory_fault", || {
+            memory(b'r', UNMAPPED)
+        }),
+        test("a_write_to_a_constant_region_is_a_memory_fault", || {
+            memory(b'o', ORDER_AT + 0x10)
+        }),
+        test("a_write_to_the_peers_region_is_a_memory_fault", || {
+            memory(b't', 0x1100_0020)
+        }),
+        test("a_writable_region_is_not_executable", || {
+            memory(b'x', 0x1110_0000)
+        }),
+        test("registers_of_devices_are_not_mapped", || {
+            memory(b'd', 0x1000_0000)
+        }),
+        test("mmap_is_a_fault", || system_call(b'm', libc::SYS_mmap)),
+        test("mprotect_is_a_fault", || {
+            system_call(b'P', libc::SYS_mprotect)
+        }),
+        test("open_is_a_fault", || system_call(b'O', libc::SYS_openat)),
+        test("socket_is_a_fault", || system_call(b's', libc::SYS_socket)),
+        test("sendmsg_is_a_fault", || {
+            system_call(b'S', libc::SYS_sendmsg)
+        }),
+        test("a_signal_to_the_supervisor_is_a_fault", || {
+            system_call(b'k', libc::SYS_kill)
+        }),
+        test("a_signal_to_another_process_is_a_fault", || {
+            system_call(b'K', libc::SYS_kill)
+        }),
+        test("fork_is_a_fault", || system_call(b'F', libc::SYS_clone)),
+        test("exec_is_a_fault", || system_call(b'E', libc::SYS_execve)),
+        test("a_signal_to_a_thread_of_another_process_is_a_fault", || {
+            system_call(b'G', libc::SYS_tgkill)
+        }),
+        test("arming_a_foreign_timer_is_a_fault", || {
+            system_call(b'c', libc::SYS_timerfd_settime)
+        }),
+        test("becoming_dumpable_again_is_a_fault", || {
+            system_call(b'N', libc::SYS_prctl)
+        }),
+        test("ptrace_is_a_fault", || system_call(b'T', libc::SYS_ptrace)),
+        test("a_write_to_a_foreign_descriptor_is_a_fault", || {
+            system_call(b'W', libc::SYS_write)
+        }),
+        test("a_read_from_a_foreign_descriptor_is_a_fault", || {
+            system_call(b'R', libc::SYS_read)
+        }),
+        test("memory_from_the_kernel_is_a_fault", || {
+            system_call(b'A', libc::SYS_mmap)
+        }),
+        test("a_panic_is_an_exception", || exception(b'p', libc::SIGABRT)),
+        test("an_abort_is_an_exception", || {
+            exception(b'a', libc::SIGABRT)
+        }),
+        test("an_undefined_instruction_is_an_exception", || {
+            exception(b'u', libc::SIGILL)
+        }),
+        test("exit_is_a_fault_for_who_may_not_halt", || {
+            system_call(b'Z', libc::SYS_exit_group)
+        }),
+        test("an_overflow_of_the_stack_is_a_memory_fault", stack_overflow),
+        test("a_death_without_a_report_is_an_unknown_fault", silent_death),
+        test(
+            "a_system_call_of_another_architecture_is_a_fault",
+            other_architecture,
+        ),
+        test("a_well_behaved_domain_runs_without_fault", well_behaved),
+        test(
+            "a_fault_is_reported_and_the_restart_keeps_regions_and_channels",
+            restart,
+        ),
+        test(
+            "a_domain_that_spins_is_restarted_on_its_parents_order",
+            unresponsive,
+        ),
+        test("no_descriptor_leaks_into_a_domain", no_leak),
+        test(
+            "mappings_are_those_of_the_description_and_no_more",
+            exact_mappings,
+        ),
+        test("signals_coalesce_and_none_is_lost", coalesce),
+        test("input_and_its_end_arrive", echo),
+        test("input_is_held_back_without_loss_or_spinning", hold_back),
+        test(
+            "where_ptrace_is_refused_it_says_so_and_domains_report_their_own_faults",
+            no_ptrace,
+        ),
+        test(
+            "a_terminal_is_raw_while_the_system_runs_and_as_before_after_it",
+            terminal,
+        ),
+        test("the_timers_fire_at_their_time", timers),
+        test(
+            "a_domain_without_a_parent_ends_the_run_with_its_name",
+            parentless,
+        ),
+        test("the_end_of_the_supervisor_ends_the_domains", || {
+            supervisor_dies("-KILL", None)
+        }),
+        test("sigterm_ends_the_run", || {
+            supervisor_dies("-TERM", Some(143))
+        }),
+        test("a_closed_console_ends_the_run", closed_console),
+        test("the_log_file_has_start_fault_restart_and_end", log_file),
+        test("a_prefill_larger_than_its_region_is_refused", large_prefill),
+        test(
+            "a_missing_prefill_is_refused_with_what_to_do",
+            missing_prefill,
+        ),
+        test(
+            "a_description_that_cannot_be_run_is_refused",
+            refused_descriptions,
+        ),
+        test(
+            "a_program_that_needs_more_than_its_domain_has_does_not_start",
+            needs_more,
+        ),
+    ]
+}
+
+fn silent_death() -> Test {
+    // The one way out that a domain has where it reports its own faults.
+    let run = run_with(b'z', Mode::Once, &["--no-ptrace"], b"");
+    let expected = vec![u64::from(CHILD), FaultKind::Unknown as u64, 0, 0];
+    check!(run.numbers("fault ")? == vec![expected], run);
+    check!(run.status == Some(0), run);
+    Ok(())
+}
+
+/// The filter is for the calls of this architecture: any other way into the kernel kills, and where
+/// the kernel has none, the instruction faults.
+fn other_architecture() -> Test {
+    if !cfg!(target_arch = "x86_64") {
+        return Ok(());
+    }
+    let run = run(b'i', Mode::Once);
+    let faults = run.numbers("fault ")?;
+    let possible = [FaultKind::Capability as u64, FaultKind::Memory as u64];
+    check!(faults.len() == 1 && possible.contains(&faults[0][1]), run);
+    check!(run.status == Some(0), run);
+    Ok(())
+}
+
+fn stack_overflow() -> Test {
+    for options in [&[][..], &["--no-ptrace"]] {
+        let run = run_with(b'v', Mode::Once, options, b"");
+        let faults = run.numbers("fault ")?;
+        check!(
+            faults.len() == 1 && faults[0][1] == FaultKind::Memory as u64,
+            run
+        );
+    }
+    Ok(())
+}
+
+fn well_behaved() -> Test {
+    let run = run(b'n', Mode::Once);
+    check!(run.status == Some(0) && run.errors.is_empty(), run);
+    check!(run.numbers("done")? == [[1, 0]], run);
+    Ok(())
+}
+
+fn restart() -> Test {
+    for (order, address) in [(b'1', UNMAPPED + 8), (b'2', ORDER_AT)] {
+        for options in [&[][..], &["--no-ptrace"]] {
+            let run = run_with(order, Mode::Twice, options, b"");
+            let fault = vec![u64::from(CHILD), FaultKind::Memory as u64, address, 1];
+            check!(run.numbers("fault ")? == vec![fault], run);
+            // Started twice, by the count in its region; `done` came over the channel.
+            check!(run.numbers("done")? == [[2, 0]], run);
+            check!(run.status == Some(0), run);
+        }
+    }
+    Ok(())
+}
+
+fn unresponsive() -> Test {
+    let run = run(b'3', Mode::Unresponsive);
+    check!(run.numbers("restart")? == [[1]], run);
+    check!(run.numbers("done")? == [[2, 0]], run);
+    check!(run.status == Some(0) && run.errors.is_empty(), run);
+    Ok(())
+}
+
+fn no_leak() -> Test {
+    let folder = Folder::new();
+    folder.write("order.bin", [b'D', Mode::Once as u8]);
+    let system = folder.write("system.xml", SYSTEM);
+    // The supervisor itself is started with descriptors that are not its own.
+    let mut command = Command::new("bash");
+    let line = "exec 7</etc/hostname 9>>/dev/null; SECRET=1 exec \"$0\" \"$@\"";
+    command
+        .args(["-c", line])
+        .arg(std::env::current_exe()?)
+        .arg(SUPERVISE);
+    command.arg(&system).arg("--search-path").arg(&folder.0);
+    let run = finish(command, b"");
+    check!(run.status == Some(0), run);
+    let mut descriptors: Vec<_> = run
+        .errors
+        .lines()
+        .filter_map(|line| line.strip_prefix("descriptor "))
+        .map(|name| name.split([':', '[']).next().unwrap_or_default())
+        .collect();
+    descriptors.dedup();
+    // Before the lock-down: the folder that is being read, the null device as input and output,
+    // our own standard error, and two pipes of the one channel.
+    check!(run.errors.contains("environment 0"), run);
+    let own = run
+        .errors
+        .lines()
+        .filter(|line| line.contains("pipe:"))
+        .count();
+    check!(own == 3, run);
+    for name in descriptors {
+        check!(
+            name.starts_with("/proc/") || name == "/dev/null" || name == "pipe",
+            run
+        );
+    }
+    Ok(())
+}
+
+fn exact_mappings() -> Test {
+    let run = run(b'M', Mode::Once);
+    let mut found: Vec<_> = run
+        .errors
+        .lines()
+        .filter_map(|line| line.strip_prefix("mapping "))
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let (range, perms) = (words.next().unwrap(), words.next().unwrap());
+            let name = line
+                .split("memfd:")
+                .nth(1)
+                .unwrap()
+                .split(' ')
+                .next()
+                .unwrap();
+            format!("{name} {range} {perms}")
+        })
+        .collect();
+    found.sort();
+    let expected = [
+        "from_probe 11100000-11102000 rw-s",
+        "order 15000000-15001000 r--s",
+        "scratch 14000000-14200000 rw-s",
+        "to_probe 11000000-11002000 r--s",
+    ];
+    check!(found == expected, run);
+    check!(run.status == Some(0), run);
+    Ok(())
+}
+
+fn coalesce() -> Test {
+    let run = run(b'f', Mode::Flood);
+    let done = run.numbers("done")?;
+    // 100 000 signals; each wake-up takes 2 ms of the probe's time.
+    check!(run.status == Some(0) && done.len() == 1, run);
+    check!((1..10_000).contains(&done[0][1]), run);
+    Ok(())
+}
+
+fn echo() -> Test {
+    let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+    let run = run_with(b'n', Mode::Echo, &[], text.as_bytes());
+    check!(run.status == Some(0) && run.errors.is_empty(), run.errors);
+    check!(run.output == format!("{text}end\n"), run.output.len());
+    Ok(())
+}
+
+fn hold_back() -> Test {
+    let text = "abcdefgh\n".repeat(5000);
+    let run = run_with(b'n', Mode::HoldBack, &[], text.as_bytes());
+    check!(run.status == Some(0), run.errors);
+    let (first, rest) = run.output.split_once('\n').unwrap_or_default();
+    let woken = first
+        .strip_prefix("woken 0x")
+        .and_then(|n| u64::from_str_radix(n, 16).ok());
+    // The input, the probe's signal, the timer; not one for each look at the held-back input.
+    check!(woken.is_some_and(|woken| woken <= 4), first);
+    check!(rest == format!("{}end\n", &text[1..]), rest.len());
+    Ok(())
+}
+
+fn no_ptrace() -> Test {
+    let folder = Folder::new();
+    folder.write("order.bin", [b'1', Mode::Twice as u8]);
+    let system = folder.write("system.xml", SYSTEM);
+    let mut command = supervisor(&system, &folder);
+    command.env(REFUSE_PTRACE, "1");
+    let run = finish(command, b"");
+    let lines: Vec<_> = run.errors.lines().collect();
+    check!(lines.len() == 2, run);
+    check!(
+        lines[0].starts_with("sim: warning: ptrace is refused here"),
+        run
+    );
+    check!(
+        lines[1].starts_with("sim: probe: memory fault at address 0x12000008 (ip 0x"),
+        run
+    );
+    check!(
+        run.numbers("done")? == [[2, 0]] && run.status == Some(0),
+        run
+    );
+    Ok(())
+}
+
+/// On a pseudo-terminal: Ctrl-C is a byte for the shell, and whatever ends the run restores the
+/// mode.
+fn terminal() -> Test {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+    for signal in [None, Some("-TERM"), Some("-INT")] {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let mut keyboard = fs::File::from(openpt(flags)?);
+        grantpt(&keyboard)?;
+        unlockpt(&keyboard)?;
+        let path = ptsname(&keyboard, Vec::new())?.into_string()?;
+        let open = || fs::File::options().read(true).write(true).open(&path);
+        let screen = open()?;
+        let mode = || tcgetattr(&screen).map(|mode| mode.local_modes);
+        let before = mode()?;
+        check!(before.contains(LocalModes::ECHO | LocalModes::ISIG), before);
+
+        let folder = Folder::new();
+        folder.write("order.bin", [b'n', Mode::Echo as u8]);
+        let system = folder.write("system.xml", SYSTEM);
+        let mut child = supervisor(&system, &folder)
+            .stdin(open()?)
+            .stdout(open()?)
+            .stderr(open()?)
+            .spawn()?;
+        let patience = Instant::now();
+        while mode()? == before && patience.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        check!(
+            !mode()?.intersects(LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON),
+            ()
+        );
+        keyboard.write_all(b"a\x03b\x1a\x11")?;
+        let mut echoed = [0; 5];
+        keyboard.read_exact(&mut echoed)?;
+        check!(&echoed == b"a\x03b\x1a\x11", echoed);
+        match signal {
+            None => keyboard.write_all(b"\x04")?,
+            Some(signal) => {
+                Command::new("kill")
+                    .args([signal, &child.id().to_string()])
+                    .status()?;
+            }
+        }
+        let status = child.wait()?.code();
+        let expected = match signal {
+            None => 0,
+            Some("-INT") => 130,
+            Some(_) => 143,
+        };
+        check!(status == Some(expected), status);
+        check!(mode()? == before, mode()?);
+    }
+    Ok(())
+}
+
+fn timers() -> Test {
+    let run = run(b'n', Mode::Timers);
+    check!(run.status == Some(0), run);
+    let (timer, ticks) = (run.numbers("timer")?, run.numbers("tick")?);
+    check!(
+        timer.len() == 1 && (50_000..900_000).contains(&timer[0][0]),
+        run
+    );
+    check!(ticks.len() == 2, run);
+    let period = ticks[1][0] - ticks[0][0];
+    check!((900_000..1_500_000).contains(&period), run);
+    Ok(())
+}
+
+fn parentless() -> Test {
+    for options in [&[][..], &["--no-ptrace"]] {
+        let run = run_with(b'n', Mode::Panic, options, b"");
+        check!(run.status == Some(1), run);
+        check!(
+            run.errors
+                .starts_with("sim: warden: exception (signal 6) (ip 0x"),
+            run
+        );
+        check!(
+            run.errors.contains("sim: warden died and has no parent"),
+            run
+        );
+    }
+    let run = run_with(b'n', Mode::Panic, &["--debug"], b"");
+    check!(
+        run.status == Some(1) && run.errors.contains("as ordered"),
+        run
+    );
+    Ok(())
+}
+
+fn processes_with(needle: &str) -> usize {
+    let is_ours = |entry: &fs::DirEntry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(needle)
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(is_ours)
+        .count()
+}
+
+/// Whatever ends the supervisor, no domain survives it.
+fn supervisor_dies(signal: &str, status: Option<i32>) -> Test {
+    for options in [&[][..], &["--no-ptrace"]] {
+        let folder = Folder::new();
+        folder.write("order.bin", [b'n', Mode::Idle as u8]);
+        // A name that is only in this run's processes.
+        let name = format!("w{}{}", std::process::id(), signal.trim_start_matches('-'));
+        let text = SYSTEM.replace("\"bystander\"", &format!("\"{name}\""));
+        let system = folder.write("system.xml", text);
+        let mut command = supervisor(&system, &folder);
+        // Not `finish`: the input stays open.
+        command
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let patience = Instant::now();
+        while processes_with(&name) == 0 && patience.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        check!(processes_with(&name) == 1, name);
+        std::thread::sleep(Duration::from_millis(300));
+        Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status()?;
+        let ended = child.wait()?;
+        check!(ended.code() == status, ended);
+        let patience = Instant::now();
+        while processes_with(&name) != 0 && patience.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        check!(processes_with(&name) == 0, name);
+    }
+    Ok(())
+}
+
+fn closed_console() -> Test {
+    let folder = Folder::new();
+    folder.write("order.bin", [b'n', Mode::Echo as u8]);
+    let system = folder.write("system.xml", SYSTEM);
+    let mut child = supervisor(&system, &folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().ok_or("no input")?;
+    input.write_all(b"nobody reads this\n")?;
+    let output = child.wait_with_output()?;
+    check!(output.status.code() == Some(1), output);
+    check!(
+        String::from_utf8_lossy(&output.stderr).contains("the console is gone"),
+        output
+    );
+    Ok(())
+}
+
+fn log_file() -> Test {
+    let folder = Folder::new();
+    folder.write("order.bin", [b'1', Mode::Twice as u8]);
+    let system = folder.write("system.xml", SYSTEM);
+    let log = folder.0.join("run.log");
+    let mut command = supervisor(&system, &folder);
+    command.arg("--log").arg(&log);
+    let run = finish(command, b"");
+    check!(run.status == Some(0), run);
+    let text = fs::read_to_string(&log)?;
+    for line in [
+        "warden: started as process",
+        "probe: memory fault at address 0x12000008 (ip 0x",
+        "probe: restarted by warden",
+        "halted",
+    ] {
+        check!(text.contains(line), text);
+    }
+    check!(text.matches("probe: started as process").count() == 2, text);
+    Ok(())
+}
+
+fn large_prefill() -> Test {
+    let folder = Folder::new();
+    folder.write("order.bin", vec![b'n'; 0x1001]);
+    let system = folder.write("system.xml", SYSTEM);
+    let run = finish(supervisor(&system, &folder), b"");
+    check!(run.status == Some(1), run);
+    check!(
+        run.errors.contains("region order") && run.errors.contains("4097 bytes"),
+        run
+    );
+    folder.write("order.bin", b"");
+    let run = finish(supervisor(&system, &folder), b"");
+    check!(
+        run.status == Some(1) && run.errors.contains("is empty"),
+        run
+    );
+    Ok(())
+}
+
+fn missing_prefill() -> Test {
+    let folder = Folder::new();
+    let system = folder.write("system.xml", SYSTEM);
+    let run = finish(supervisor(&system, &folder), b"");
+    check!(run.status == Some(1), run);
+    check!(
+        run.errors.contains("no file 'order.bin'") && run.errors.contains("--search-path"),
+        run
+    );
+    Ok(())
+}
+
+fn refused_descriptions() -> Test {
+    let folder = Folder::new();
+    folder.write("order.bin", [b'n', Mode::Once as u8]);
+    for (from, to, message) in [
+        (
+            "perms=\"rw\" setvar_vaddr=\"to_probe\"",
+            "perms=\"rwx\"",
+            "writable and executable",
+        ),
+        ("irq=\"30\"", "irq=\"31\"", "interrupt 31"),
+        ("bystander.elf", "stranger.elf", "runs 'stranger'"),
+        (
+            "priority=\"1\"",
+            "priority=\"1\" smc=\"true\"",
+            "attribute 'smc' is forbidden",
+        ),
+        ("<channel>", "<chanel>", "not well-formed"),
+        (
+            "phys_addr=\"0x9000000\"",
+            "phys_addr=\"0x9000000\" prefill_path=\"order.bin\"",
+            "device",
+        ),
+    ] {
+        check!(SYSTEM.contains(from), from);
+        let system = folder.write("system.xml", SYSTEM.replacen(from, to, 1));
+        let run = finish(supervisor(&system, &folder), b"");
+        check!(
+            run.status == Some(1) && run.errors.contains(message),
+            (message, run)
+        );
+    }
+    Ok(())
+}
+
+fn needs_more() -> Test {
+    let folder = Folder::new();
+    folder.write("order.bin", [b'n', Mode::Once as u8]);
+    for (from, to, message) in [
+        (
+            "perms=\"rw\" setvar_vaddr=\"from_probe\"",
+            "perms=\"r\" setvar_vaddr=\"from_probe\"",
+            "'from_probe' to write",
+        ),
+        (
+            "<end pd=\"probe\" id=\"0\" />",
+            "<end pd=\"probe\" id=\"0\" notify=\"false\" />",
+            "needs channel 0",
+        ),
+        ("vaddr=\"0x14000000\"", "vaddr=\"0x0\"", "cannot be mapped"),
+    ] {
+        check!(SYSTEM.contains(from), from);
+        let system = folder.write("system.xml", SYSTEM.replacen(from, to, 1));
+        let run = finish(supervisor(&system, &folder), b"");
+        check!(
+            run.status == Some(1) && run.errors.contains(message),
+            (message, run)
+        );
+        check!(run.errors.contains("probe did not start (status 2)"), run);
+    }
+    Ok(())
+}

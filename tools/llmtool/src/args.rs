@@ -1,0 +1,379 @@
+//! The command line: what `--help` teaches, and how values are read.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use llm_core::kv_cache::KvType;
+use llm_core::quantize::TensorType;
+use protocol::decimal::{self, Millionths};
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS};
+use protocol::limits::{defaults, maxima};
+
+use crate::store::StoreFile;
+
+/// Looks into, runs and prepares models for sel4-llm, with the engine that runs on seL4.
+///
+/// The engine computes the same bits here and there: what `llmtool generate` prints for a model, a
+/// prompt and a seed is what the shell prints on seL4.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  llmtool inspect models/default-q8_0.gguf
+  llmtool generate --model models/default-q8_0.gguf \"Once upon a time\"
+  llmtool quantize big-f16.gguf small-q4_0.gguf --type q4_0
+  llmtool pack store.tar default=models/default-q8_0.gguf
+
+`llmtool COMMAND --help` explains a command with examples."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what is in a model file and what it needs to run
+    #[command(after_long_help = "\
+Examples:
+  What a person wants to know at a glance:
+    llmtool inspect models/default-q8_0.gguf
+  Does it fit an arena of 6 MiB with a context of 1024 tokens?
+    llmtool inspect models/default-q8_0.gguf --arena 6MiB --context 1024
+  All tensors and metadata:
+    llmtool inspect models/default-q8_0.gguf --tensors --metadata")]
+    Inspect(Inspect),
+    /// Split a text into tokens
+    #[command(after_long_help = "\
+Examples:
+  One token a line, with what it stands for:
+    llmtool tokenize --model models/default-q8_0.gguf \"Once upon a time\"
+  The ids alone, of standard input:
+    llmtool tokenize --model models/default-q8_0.gguf --ids - < story.txt")]
+    Tokenize(Tokenize),
+    /// Continue a prompt, as `llminfer` does in the shell
+    #[command(after_long_help = "\
+The defaults and the reading of fractions are the shell's: fractions are kept as whole millionths, so
+the same text gives the same bits here and on seL4.
+
+Examples:
+  The likeliest continuation, always the same:
+    llmtool generate --model models/default-q8_0.gguf \"Once upon a time\" --temperature 0
+  Another story for every seed:
+    llmtool generate --model models/default-q8_0.gguf \"Once upon a time\" --seed 7")]
+    Generate(Generate),
+    /// Print the logits that follow a prompt, as JSON
+    #[command(after_long_help = "\
+The output is one object: \"tokens\" (the ids that were fed), \"positions\" and, for each of these,
+a row of \"logits\" with one number per token of the vocabulary. Numbers are written so that they read
+back to the same bits.
+
+Examples:
+  After the last token of a text:
+    llmtool logits --model models/tiny-f32.gguf --kv f32 \"Once upon a time\"
+  After every one of some token ids:
+    llmtool logits --model models/tiny-f32.gguf --tokens 1,1165,336 --all")]
+    Logits(Logits),
+    /// Store a model's weights in another type
+    #[command(after_long_help = "\
+Matrices become the type that is asked for; vectors and norms become F32. The metadata is copied.
+To f32 and back to where they came from, values are exact. A row that is not made of whole blocks of 32
+is refused with the tensor's name.
+
+Examples:
+  Four times smaller:
+    llmtool quantize model-f32.gguf model-q8_0.gguf --type q8_0
+  The same weights for a program that reads only F32:
+    llmtool quantize model-q8_0.gguf model-f32.gguf --type f32")]
+    Quantize(Quantize),
+    /// Pack model files into the archive that the model store holds
+    #[command(after_long_help = "\
+The archive is a plain tar archive: `tar tf` lists it. The same files give the same bytes. The part
+of a file's name before .gguf is the model's name in the shell; `default` is loaded at boot.
+
+Examples:
+  llmtool pack store.tar default=models/default-q8_0.gguf models/tiny-q4_0.gguf
+  tar tf store.tar")]
+    Pack(Pack),
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Model file (GGUF)
+    pub file: PathBuf,
+    /// List all tensors
+    #[arg(long)]
+    pub tensors: bool,
+    /// List all metadata
+    #[arg(long)]
+    pub metadata: bool,
+    /// Arena to plan for
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    pub arena: ByteSize,
+    /// Context to plan for, in tokens
+    #[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CONTEXT_TOKENS as u64,
+          value_parser = context_parser())]
+    pub context: u64,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+}
+
+/// Arguments of `tokenize`.
+#[derive(Debug, Args)]
+pub struct Tokenize {
+    /// Model file (GGUF)
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Text; - reads standard input
+    pub text: String,
+    /// Print only the ids, on one line
+    #[arg(long)]
+    pub ids: bool,
+    /// Do not add the tokens for the beginning and end of text
+    #[arg(long)]
+    pub no_special: bool,
+    /// Turn the spelling of control tokens, such as `</s>`, into those tokens
+    #[arg(long)]
+    pub parse_special: bool,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// Model file (GGUF)
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Text to continue; - reads standard input
+    pub prompt: String,
+    /// Most tokens to generate
+    #[arg(long, value_name = "N", default_value_t = defaults::MAX_TOKENS,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_GENERATED_TOKENS)))]
+    pub max_tokens: u32,
+    /// 0: always the likeliest token; more: more varied
+    #[arg(long, value_name = "T", default_value_t = Fraction(defaults::TEMPERATURE))]
+    pub temperature: Fraction<{ maxima::TEMPERATURE }>,
+    /// Choose among the K likeliest tokens; 0: all
+    #[arg(long, value_name = "K", default_value_t = defaults::TOP_K,
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(maxima::TOP_K)))]
+    pub top_k: u32,
+    /// Choose among the likeliest tokens that sum to P; 1: all
+    #[arg(long, value_name = "P", default_value_t = Fraction(defaults::TOP_P))]
+    pub top_p: Fraction<{ maxima::TOP_P }>,
+    /// Drop tokens less likely than P times the likeliest; 0: none
+    #[arg(long, value_name = "P", default_value_t = Fraction(defaults::MIN_P))]
+    pub min_p: Fraction<{ maxima::MIN_P }>,
+    /// Make recent tokens less likely; 1: do not
+    #[arg(long, value_name = "R", default_value_t = Fraction(defaults::REPEAT_PENALTY))]
+    pub repeat_penalty: Fraction<{ maxima::REPEAT_PENALTY }>,
+    /// Seed of the random choice
+    #[arg(long, default_value_t = defaults::SEED)]
+    pub seed: u64,
+    /// Context in tokens; the model's own applies where it is smaller
+    #[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CONTEXT_TOKENS as u64,
+          value_parser = context_parser())]
+    pub context: u64,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+}
+
+/// Arguments of `logits`.
+#[derive(Debug, Args)]
+pub struct Logits {
+    /// Model file (GGUF)
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Text; - reads standard input
+    #[arg(required_unless_present = "tokens", conflicts_with = "tokens")]
+    pub prompt: Option<String>,
+    /// Token ids instead of a text
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub tokens: Vec<u32>,
+    /// Logits after every token, not only after the last
+    #[arg(long)]
+    pub all: bool,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+}
+
+/// Arguments of `quantize`.
+#[derive(Debug, Args)]
+pub struct Quantize {
+    /// Model file to read (GGUF)
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Model file to write
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// Type that the matrices get
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    pub ty: Weights,
+}
+
+/// Arguments of `pack`.
+#[derive(Debug, Args)]
+pub struct Pack {
+    /// Archive to write
+    #[arg(value_name = "OUT.tar")]
+    pub output: PathBuf,
+    /// Model files; NAME=FILE gives one another name
+    #[arg(value_name = "[NAME=]FILE", required = true, value_parser = store_file)]
+    pub files: Vec<StoreFile>,
+    /// Size of the model store, as system.xml has it
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    pub store_size: ByteSize,
+}
+
+/// How keys and values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kv {
+    /// Half precision, as on seL4
+    F16,
+    /// Single precision, for comparisons
+    F32,
+}
+
+impl From<Kv> for KvType {
+    fn from(kv: Kv) -> Self {
+        match kv {
+            Kv::F16 => Self::F16,
+            Kv::F32 => Self::F32,
+        }
+    }
+}
+
+/// Types that `quantize` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Weights {
+    /// Single precision
+    F32,
+    /// Half precision
+    F16,
+    /// 8 bits and a scale for 32 values: 8.5 bits a weight
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// 4 bits and a scale for 32 values: 4.5 bits a weight
+    #[value(name = "q4_0")]
+    Q4_0,
+}
+
+impl From<Weights> for TensorType {
+    fn from(weights: Weights) -> Self {
+        match weights {
+            Weights::F32 => Self::F32,
+            Weights::F16 => Self::F16,
+            Weights::Q8_0 => Self::Q8_0,
+            Weights::Q4_0 => Self::Q4_0,
+        }
+    }
+}
+
+/// A decimal fraction in millionths, at most `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fraction<const MAX: u32>(pub u32);
+
+impl<const MAX: u32> fmt::Display for Fraction<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Millionths(u64::from(self.0)).fmt(f)
+    }
+}
+
+impl<const MAX: u32> FromStr for Fraction<MAX> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let value = decimal::parse(text).map_err(|error| error.to_string())?;
+        if value <= MAX {
+            Ok(Self(value))
+        } else {
+            Err(format!("more than {}", Self(MAX)))
+        }
+    }
+}
+
+/// A number of bytes: `8MiB`, `512KiB`, `4096`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteSize(pub u64);
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0 as f64;
+        match self.0 {
+            0..1_024 => write!(f, "{} B", self.0),
+            1_024..1_048_576 => write!(f, "{:.1} KiB", bytes / 1_024.0),
+            1_048_576..1_073_741_824 => write!(f, "{:.2} MiB", bytes / 1_048_576.0),
+            _ => write!(f, "{:.2} GiB", bytes / 1_073_741_824.0),
+        }
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|last: char| !last.is_ascii_digit());
+        let factor = match text[digits.len()..].trim() {
+            "" | "B" => 1,
+            "K" | "KiB" => 1 << 10,
+            "M" | "MiB" => 1 << 20,
+            "G" | "GiB" => 1 << 30,
+            _ => return Err("not a size such as 8MiB, 512KiB or 4096".to_owned()),
+        };
+        digits
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor))
+            .map(Self)
+            .ok_or_else(|| "not a size such as 8MiB, 512KiB or 4096".to_owned())
+    }
+}
+
+fn context_parser() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=MAX_CONTEXT_TOKENS as u64)
+}
+
+fn store_file(argument: &str) -> Result<StoreFile, String> {
+    StoreFile::parse(argument).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!("8MiB".parse(), Ok(ByteSize(8 << 20)));
+        assert_eq!("8M".parse(), Ok(ByteSize(8 << 20)));
+        assert_eq!("512 KiB".parse(), Ok(ByteSize(512 << 10)));
+        assert_eq!("4096".parse(), Ok(ByteSize(4096)));
+        for wrong in ["", "MiB", "8MB", "-1", "1.5M", "99999999999G"] {
+            assert!(wrong.parse::<ByteSize>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_whole_millionths_within_their_limit() {
+        type TopP = Fraction<{ maxima::TOP_P }>;
+        assert_eq!("0.95".parse::<TopP>(), Ok(Fraction(950_000)));
+        assert_eq!("1.01".parse::<TopP>(), Err("more than 1".to_owned()));
+        assert!("nan".parse::<TopP>().is_err());
+        assert_eq!(Fraction::<{ maxima::TOP_P }>(50_000).to_string(), "0.05");
+    }
+}

@@ -1,0 +1,466 @@
+//! The commands. Each writes its result to `out`; progress and summaries for people go to standard
+//! error.
+
+use std::io::Write;
+use std::time::Instant;
+
+use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::generate::{FinishReason, GenerateParams, Step, Text};
+use llm_core::gguf::{Gguf, Value};
+use llm_core::kv_cache::KvType;
+use llm_core::quantize::TensorType;
+use llm_core::sampling::SamplerParams;
+use llm_core::tokenizer::EncodeOptions;
+use llm_core::transformer::{Checked, LoadError, Plan};
+use protocol::limits::{MAX_CONTEXT_TOKENS, defaults};
+use serde::Serialize;
+
+use crate::args::{ByteSize, Cli, Command, Generate, Inspect, Logits, Pack, Quantize, Tokenize};
+use crate::convert::convert;
+use crate::engine::{Memory, Runner, load_error, load_options};
+use crate::error::ToolError;
+use crate::files;
+use crate::output::{progress_bar, text_or_stdin};
+use crate::store::pack;
+use crate::vocabulary::HostVocabulary;
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// Why it failed.
+pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
+    match &cli.command {
+        Command::Inspect(arguments) => inspect(arguments, out),
+        Command::Tokenize(arguments) => tokenize(arguments, out),
+        Command::Generate(arguments) => generate(arguments, out),
+        Command::Logits(arguments) => logits(arguments, out),
+        Command::Quantize(arguments) => quantize(arguments, out),
+        Command::Pack(arguments) => pack_store(arguments, out),
+    }
+}
+
+fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), ToolError> {
+    let file = files::read(&arguments.file)?;
+    let gguf = Gguf::parse(&file).map_err(ToolError::gguf(&arguments.file))?;
+    let text = |key: &str| gguf.str_opt(key).ok().flatten();
+    let number = |key: &str| gguf.u32_opt(key).ok().flatten();
+    let architecture = text("general.architecture").unwrap_or("(not named)");
+    let parameters: u64 = gguf.tensors().map(|tensor| tensor.elements()).sum();
+
+    writeln!(out, "{}", arguments.file.display())?;
+    let mut line = |label: &str, value: String| writeln!(out, "  {label:<14}{value}");
+    line(
+        "name",
+        printable(text("general.name").unwrap_or("(not named)").as_bytes()),
+    )?;
+    line("architecture", printable(architecture.as_bytes()))?;
+    line(
+        "file",
+        format!("{}, GGUF v{}", ByteSize(file.len() as u64), gguf.version()),
+    )?;
+    line(
+        "parameters",
+        format!(
+            "{:.2} M in {} tensors",
+            parameters as f64 / 1e6,
+            gguf.tensor_count()
+        ),
+    )?;
+    for ty in TensorType::ALL {
+        let of_type = || gguf.tensors().filter(move |tensor| tensor.ty == ty);
+        let bytes: u64 = of_type().map(|tensor| tensor.data.len() as u64).sum();
+        if bytes > 0 {
+            line(
+                "",
+                format!(
+                    "{:<5} {:>4} tensors {:>12}",
+                    ty.name(),
+                    of_type().count(),
+                    ByteSize(bytes).to_string()
+                ),
+            )?;
+        }
+    }
+    if let Some(tokens) = gguf.array_opt("tokenizer.ggml.tokens").ok().flatten() {
+        let model = text("tokenizer.ggml.model").unwrap_or("(not named)");
+        line(
+            "vocabulary",
+            format!(
+                "{} tokens, tokenizer {}",
+                tokens.len(),
+                printable(model.as_bytes())
+            ),
+        )?;
+    }
+    let key = |name: &str| number(&format!("{architecture}.{name}"));
+    if let (Some(layers), Some(width), Some(heads)) = (
+        key("block_count"),
+        key("embedding_length"),
+        key("attention.head_count"),
+    ) {
+        let kv_heads = key("attention.head_count_kv").unwrap_or(heads);
+        let feed_forward = key("feed_forward_length").unwrap_or(0);
+        line(
+            "shape",
+            format!(
+                "{layers} layers, {width} wide, {heads} heads ({kv_heads} for keys and values), \
+             feed-forward {feed_forward}"
+            ),
+        )?;
+    }
+    if let Some(context) = key("context_length") {
+        line("context", format!("{context} tokens"))?;
+    }
+
+    if gguf.tensor_count() > 0 {
+        inspect_plan(arguments, &file, out)?;
+    }
+    if arguments.metadata {
+        writeln!(out, "\n  metadata")?;
+        for (key, value) in gguf.keys() {
+            writeln!(
+                out,
+                "    {:<42} {}",
+                printable(key.as_bytes()),
+                show(&value)
+            )?;
+        }
+    }
+    if arguments.tensors {
+        writeln!(out, "\n  tensors")?;
+        for tensor in gguf.tensors() {
+            let dims: Vec<String> = tensor
+                .dims
+                .iter()
+                .take(tensor.rank)
+                .map(u64::to_string)
+                .collect();
+            writeln!(
+                out,
+                "    {:<32} {:<5} {:>16} {:>12}",
+                printable(tensor.name.as_bytes()),
+                tensor.ty.name(),
+                dims.join(" x "),
+                ByteSize(tensor.data.len() as u64).to_string(),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// What the model needs to run, or why it does not run.
+fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Result<(), ToolError> {
+    let options = load_options(arguments.context as usize, arguments.kv.into());
+    let capacity = usize::try_from(arguments.arena.0).unwrap_or(usize::MAX);
+    let refused = |error: LoadError| format!("  cannot run    {error}");
+    let checked = match Checked::new(file) {
+        Ok(checked) => checked,
+        Err(error) => return Ok(writeln!(out, "{}", refused(error))?),
+    };
+    let (plan, fits) = match checked.plan(&options, capacity) {
+        Ok(plan) => (plan, true),
+        Err(LoadError::TooLarge(plan)) => (plan, false),
+        Err(error) => return Ok(writeln!(out, "{}", refused(error))?),
+    };
+    let Plan {
+        weights,
+        kv_cache,
+        activations,
+        vocabulary,
+        ..
+    } = plan;
+    let kv = match options.kv {
+        KvType::F16 => "F16",
+        KvType::F32 => "F32",
+    };
+    writeln!(
+        out,
+        "  memory        for a context of {} tokens, keys and values {kv}",
+        plan.context
+    )?;
+    for (purpose, bytes) in [
+        ("weights", weights),
+        ("KV cache", kv_cache),
+        ("activations", activations),
+        ("vocabulary", vocabulary),
+        ("total", plan.total()),
+    ] {
+        writeln!(
+            out,
+            "                {purpose:<12}{:>12}",
+            ByteSize(bytes).to_string()
+        )?;
+    }
+    let arena = arguments.arena;
+    if fits {
+        writeln!(out, "  runs          in an arena of {arena}")?;
+    } else if plan.largest_context > 0 {
+        writeln!(
+            out,
+            "  too large     for an arena of {arena}; with a context of {} tokens it fits",
+            plan.largest_context
+        )?;
+    } else {
+        writeln!(
+            out,
+            "  too large     for an arena of {arena}: quantize it further, or enlarge the arena"
+        )?;
+    }
+    Ok(())
+}
+
+fn tokenize(arguments: &Tokenize, out: &mut impl Write) -> Result<(), ToolError> {
+    let text = text_or_stdin(&arguments.text)?;
+    let file = files::read(&arguments.model)?;
+    let gguf = Gguf::parse(&file).map_err(ToolError::gguf(&arguments.model))?;
+    let vocabulary = HostVocabulary::load(&arguments.model, &gguf)?;
+    let options = EncodeOptions {
+        add_special: !arguments.no_special,
+        parse_special: arguments.parse_special,
+    };
+    let ids = vocabulary.encode(&text, options)?;
+    if arguments.ids {
+        let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+        writeln!(out, "{}", ids.join(" "))?;
+        return Ok(());
+    }
+    let view = vocabulary.view();
+    for &id in &ids {
+        let piece = printable(view.piece(id));
+        writeln!(out, "{id:>7}  {piece:<16} {:?}", view.token_type(id))?;
+    }
+    writeln!(out, "{} tokens, {} bytes", ids.len(), text.len())?;
+    Ok(())
+}
+
+fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError> {
+    let prompt = text_or_stdin(&arguments.prompt)?;
+    let file = files::read(&arguments.model)?;
+    let error = load_error(&arguments.model);
+    let options = load_options(arguments.context as usize, arguments.kv.into());
+    let mut memory = {
+        let checked = Checked::new(&file).map_err(Box::new).map_err(&error)?;
+        Memory::for_model(&checked, &options).map_err(&error)?
+    };
+    let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
+    backend.load(&file).map_err(Box::new).map_err(&error)?;
+    let params = GenerateParams {
+        max_tokens: arguments.max_tokens,
+        sampler: SamplerParams {
+            seed: arguments.seed,
+            temperature: arguments.temperature.0,
+            top_k: arguments.top_k,
+            top_p: arguments.top_p.0,
+            min_p: arguments.min_p.0,
+            repeat_penalty: arguments.repeat_penalty.0,
+            repeat_last_n: defaults::REPEAT_LAST_N,
+        },
+    };
+    let refused = |error: llm_core::generate::GenerateError| ToolError::Generate(error.to_string());
+
+    let begun = Instant::now();
+    let mut first_token = None;
+    let mut prefill = Some(progress_bar("reading the prompt"));
+    let mut text = Text::new();
+    backend.start(&prompt, &params).map_err(refused)?;
+    while let Some(step) = backend.step(&mut text).map_err(refused)? {
+        match step {
+            Step::Prefill { done, total } => {
+                if let Some(bar) = &prefill {
+                    bar.set_length(total.into());
+                    bar.set_position(done.into());
+                }
+            }
+            Step::Token { .. } => {
+                if let Some(bar) = prefill.take() {
+                    bar.finish_and_clear();
+                }
+                first_token.get_or_insert_with(|| begun.elapsed());
+                out.write_all(plain(&text).as_bytes())?;
+                out.flush()?;
+            }
+            Step::Finished {
+                reason,
+                prompt_tokens,
+                generated,
+            } => {
+                writeln!(out)?;
+                let first = first_token.unwrap_or_default();
+                let after_first = begun.elapsed().saturating_sub(first).as_secs_f64();
+                let rate = f64::from(generated.saturating_sub(1)) / after_first.max(1e-9);
+                eprintln!(
+                    "[{prompt_tokens} prompt tokens, {generated} generated, {rate:.1} tokens/s, \
+                     first after {:.0} ms, {}]",
+                    first.as_secs_f64() * 1e3,
+                    match reason {
+                        FinishReason::EndOfText => "end of text",
+                        FinishReason::MaxTokens => "--max-tokens reached",
+                        FinishReason::ContextFull => "context full",
+                        FinishReason::Cancelled => "cancelled",
+                    }
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Result of `logits`.
+#[derive(Serialize)]
+struct LogitsOutput {
+    tokens: Vec<u32>,
+    positions: Vec<usize>,
+    logits: Vec<Vec<f32>>,
+}
+
+fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
+    let prompt = arguments.prompt.as_deref().map(text_or_stdin).transpose()?;
+    let file = files::read(&arguments.model)?;
+    let error = load_error(&arguments.model);
+    let checked = Checked::new(&file).map_err(Box::new).map_err(&error)?;
+    let options = load_options(MAX_CONTEXT_TOKENS, arguments.kv.into());
+    let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
+    let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    let tokens = match prompt {
+        Some(prompt) => {
+            let options = EncodeOptions {
+                add_special: true,
+                parse_special: false,
+            };
+            HostVocabulary::load(&arguments.model, checked.gguf())?.encode(&prompt, options)?
+        }
+        None => arguments.tokens.clone(),
+    };
+    runner.check(&tokens)?;
+
+    let mut positions = Vec::new();
+    let mut rows = Vec::new();
+    let bar = progress_bar("computing");
+    bar.set_length(tokens.len() as u64);
+    for (position, &token) in tokens.iter().enumerate() {
+        let row = runner.feed(token, position)?;
+        if arguments.all || position + 1 == tokens.len() {
+            positions.push(position);
+            rows.push(row.to_vec());
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let output = LogitsOutput {
+        tokens,
+        positions,
+        logits: rows,
+    };
+    serde_json::to_writer(&mut *out, &output).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn quantize(arguments: &Quantize, out: &mut impl Write) -> Result<(), ToolError> {
+    let file = files::read(&arguments.input)?;
+    let gguf = Gguf::parse(&file).map_err(ToolError::gguf(&arguments.input))?;
+    let ty = TensorType::from(arguments.ty);
+    let bar = progress_bar("quantizing");
+    let converted = convert(&gguf, ty, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    files::write(&arguments.output, &converted)?;
+    let parameters: u64 = gguf.tensors().map(|tensor| tensor.elements()).sum();
+    writeln!(
+        out,
+        "{}: {}, {} ({:.2} bits a weight)",
+        arguments.output.display(),
+        ty.name(),
+        ByteSize(converted.len() as u64),
+        8.0 * converted.len() as f64 / (parameters.max(1) as f64),
+    )?;
+    Ok(())
+}
+
+fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
+    let archive = pack(arguments.files.clone(), arguments.store_size.0)?;
+    files::write(&arguments.output, &archive.bytes)?;
+    for (file, bytes) in &archive.files {
+        writeln!(
+            out,
+            "  {:<24} {:>12}  {}",
+            file.name,
+            ByteSize(*bytes as u64).to_string(),
+            file.path.display()
+        )?;
+    }
+    let used = archive.bytes.len() as u64;
+    let store = arguments.store_size;
+    writeln!(
+        out,
+        "  {:<24} {:>12}  {:.0} % of a store of {store}",
+        arguments.output.display().to_string(),
+        ByteSize(used).to_string(),
+        100.0 * used as f64 / (store.0.max(1) as f64),
+    )?;
+    Ok(())
+}
+
+/// Model output without control characters other than line feed and tab: it is untrusted, and a
+/// terminal obeys them.
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|&character| !character.is_control() || matches!(character, '\n' | '\t'))
+        .collect()
+}
+
+/// Bytes from a file on one line, whatever they are.
+fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .flat_map(|character| {
+            let escaped = character.is_control();
+            let plain = (!escaped).then_some(character);
+            let escape = escaped.then(|| character.escape_default());
+            plain.into_iter().chain(escape.into_iter().flatten())
+        })
+        .collect()
+}
+
+/// A metadata value on one line.
+fn show(value: &Value<'_>) -> String {
+    const MOST: usize = 6;
+    match value {
+        Value::U8(number) => number.to_string(),
+        Value::I8(number) => number.to_string(),
+        Value::U16(number) => number.to_string(),
+        Value::I16(number) => number.to_string(),
+        Value::U32(number) => number.to_string(),
+        Value::I32(number) => number.to_string(),
+        Value::U64(number) => number.to_string(),
+        Value::I64(number) => number.to_string(),
+        Value::F32(number) => number.to_string(),
+        Value::F64(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::String(text) => {
+            let text = printable(text);
+            let cut: String = text.chars().take(72).collect();
+            if cut.len() < text.len() {
+                format!("\"{cut}…\"")
+            } else {
+                format!("\"{cut}\"")
+            }
+        }
+        Value::Array(array) => {
+            let first: Vec<String> = array
+                .values()
+                .take(MOST)
+                .map(|value| show(&value))
+                .collect();
+            let more = if array.len() > MOST { ", …" } else { "" };
+            format!(
+                "{} {}: [{}{more}]",
+                array.len(),
+                array.item_type().name(),
+                first.join(", ")
+            )
+        }
+    }
+}

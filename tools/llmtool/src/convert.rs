@@ -1,0 +1,104 @@
+//! Stores a model's weights in another type.
+
+use llm_core::gguf::{Gguf, TensorInfo, Value};
+use llm_core::quantize::{TensorType, dequantize_row, quantize_row};
+
+use crate::error::ToolError;
+use crate::gguf_writer::GgufWriter;
+
+/// `general.quantization_version` of ggml's formats as they are now.
+const QUANTIZATION_VERSION: u32 = 2;
+
+/// The file `gguf` with its matrices as `ty`. Vectors and norms become F32: they are small, and
+/// what is lost in them is lost for every token. To F32 every value is exact.
+///
+/// `progress` is told after each tensor how many of all values are done.
+///
+/// # Errors
+/// A row that is not made of whole blocks, or a value that `ty` cannot hold.
+pub fn convert(
+    gguf: &Gguf<'_>,
+    ty: TensorType,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<u8>, ToolError> {
+    // All names before any work: a refusal should not come after a minute.
+    for tensor in gguf.tensors() {
+        check_rows(&tensor, target(&tensor, ty))?;
+    }
+    let mut writer = GgufWriter::with_metadata_of(gguf);
+    writer.set("general.file_type", &Value::U32(file_type(ty)));
+    match ty {
+        TensorType::F32 | TensorType::F16 => writer.remove("general.quantization_version"),
+        TensorType::Q8_0 | TensorType::Q4_0 => writer.set(
+            "general.quantization_version",
+            &Value::U32(QUANTIZATION_VERSION),
+        ),
+    }
+    let total = gguf.tensors().map(|tensor| tensor.elements()).sum();
+    let mut done = 0;
+    for tensor in gguf.tensors() {
+        let ty = target(&tensor, ty);
+        let data = convert_tensor(&tensor, ty)?;
+        let dims = tensor.dims.get(..tensor.rank).unwrap_or(&tensor.dims);
+        writer.tensor(tensor.name, ty, dims, data);
+        done += tensor.elements();
+        progress(done, total);
+    }
+    Ok(writer.finish())
+}
+
+/// The type that a tensor gets.
+fn target(tensor: &TensorInfo<'_>, ty: TensorType) -> TensorType {
+    if tensor.rank < 2 || tensor.name.contains("norm") {
+        TensorType::F32
+    } else {
+        ty
+    }
+}
+
+/// llama.cpp's number for a file whose matrices have this type.
+const fn file_type(ty: TensorType) -> u32 {
+    match ty {
+        TensorType::F32 => 0,
+        TensorType::F16 => 1,
+        TensorType::Q4_0 => 2,
+        TensorType::Q8_0 => 7,
+    }
+}
+
+fn check_rows(tensor: &TensorInfo<'_>, ty: TensorType) -> Result<(), ToolError> {
+    let columns = tensor.columns();
+    if columns.is_multiple_of(ty.block_len() as u64) {
+        Ok(())
+    } else {
+        Err(ToolError::RowNotWholeBlocks {
+            tensor: tensor.name.to_owned(),
+            columns,
+            block: ty.block_len(),
+            ty: ty.name(),
+        })
+    }
+}
+
+fn convert_tensor(tensor: &TensorInfo<'_>, ty: TensorType) -> Result<Vec<u8>, ToolError> {
+    if tensor.ty == ty {
+        return Ok(tensor.data.to_vec());
+    }
+    // The file has that many bytes, so they fit memory.
+    let columns = tensor.columns() as usize;
+    let row_bytes = |ty: TensorType| columns / ty.block_len() * ty.block_bytes();
+    let mut values = vec![0.0; columns];
+    let mut stored = vec![0; row_bytes(ty)];
+    let mut data = Vec::with_capacity(stored.len() * tensor.rows() as usize);
+    for (row, bytes) in (0..).zip(tensor.data.chunks_exact(row_bytes(tensor.ty))) {
+        dequantize_row(tensor.ty, bytes, &mut values)
+            .and_then(|()| quantize_row(ty, &values, &mut stored))
+            .map_err(|source| ToolError::Quantize {
+                tensor: tensor.name.to_owned(),
+                row,
+                source,
+            })?;
+        data.extend_from_slice(&stored);
+    }
+    Ok(data)
+}

@@ -1,0 +1,130 @@
+//! The engine on the host: an arena of the size that a model needs.
+
+use std::path::Path;
+
+use llm_core::arena::{ALIGNMENT, Arena};
+use llm_core::kv_cache::KvType;
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Model};
+use protocol::limits::MAX_PROMPT_BYTES;
+
+use crate::error::ToolError;
+
+/// Largest arena that spans can name.
+const MAX_ARENA_BYTES: usize = (u32::MAX as usize) & !(ALIGNMENT - 1);
+
+/// Options of a model for a context and a type of keys and values, with the shell's longest prompt.
+#[must_use]
+pub const fn load_options(context: usize, kv: KvType) -> LoadOptions {
+    LoadOptions {
+        context,
+        kv,
+        max_prompt_bytes: MAX_PROMPT_BYTES,
+    }
+}
+
+/// For [`Result::map_err`] on a model that the engine refuses.
+pub fn load_error(path: &Path) -> impl Fn(Box<LoadError>) -> ToolError + '_ {
+    |source| ToolError::Load {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// Memory for an arena.
+#[derive(Debug)]
+pub struct Memory {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Memory {
+    /// As much as `checked` needs.
+    ///
+    /// # Errors
+    /// More than any arena can have.
+    pub fn for_model(checked: &Checked<'_>, options: &LoadOptions) -> Result<Self, Box<LoadError>> {
+        let plan = checked.plan(options, MAX_ARENA_BYTES)?;
+        // At most `MAX_ARENA_BYTES`.
+        let len = plan.total() as usize;
+        Ok(Self {
+            bytes: vec![0; len + ALIGNMENT],
+            len,
+        })
+    }
+
+    /// The arena.
+    ///
+    /// # Errors
+    /// As [`Arena::new`]; not for memory of [`Self::for_model`].
+    pub fn arena(&mut self) -> Result<Arena<'_>, Box<LoadError>> {
+        let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
+        let memory = self
+            .bytes
+            .get_mut(start..start + self.len)
+            .unwrap_or_default();
+        Arena::new(memory).map_err(|error| Box::new(error.into()))
+    }
+}
+
+/// A model with its arena, for tools that look at logits.
+#[derive(Debug)]
+pub struct Runner<'m> {
+    model: Model,
+    arena: Arena<'m>,
+}
+
+impl<'m> Runner<'m> {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// It does not fit the memory.
+    pub fn load(
+        checked: &Checked<'_>,
+        options: &LoadOptions,
+        memory: &'m mut Memory,
+    ) -> Result<Self, Box<LoadError>> {
+        let mut arena = memory.arena()?;
+        let model = Model::load(checked, options, &mut arena)?;
+        Ok(Self { model, arena })
+    }
+
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Checks a sequence of tokens before any is fed.
+    ///
+    /// # Errors
+    /// None, more than the context, or one that the model does not have.
+    pub fn check(&self, tokens: &[u32]) -> Result<(), ToolError> {
+        let limit = self.model.context();
+        if tokens.is_empty() || tokens.len() > limit {
+            return Err(ToolError::TokenCount {
+                tokens: tokens.len(),
+                limit,
+            });
+        }
+        let vocabulary = self.model.config().vocabulary;
+        match tokens.iter().find(|&&id| id as usize >= vocabulary) {
+            Some(&id) => Err(ToolError::TokenId {
+                id,
+                tokens: vocabulary,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The logits after `token` at `position`. Tokens and positions have been checked by
+    /// [`Self::check`] and come in ascending order.
+    ///
+    /// # Errors
+    /// A value in the computation was not finite.
+    pub fn feed(&mut self, token: u32, position: usize) -> Result<&[f32], ToolError> {
+        self.model
+            .forward(&mut self.arena, token, position, true)
+            .map_err(|error| ToolError::Generate(error.to_string()))?;
+        Ok(self.model.logits(&self.arena))
+    }
+}

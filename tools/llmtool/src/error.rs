@@ -1,0 +1,156 @@
+//! What can go wrong, in words that say what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use llm_core::gguf::GgufError;
+use llm_core::quantize::QuantizeError;
+use llm_core::tokenizer::{TokenizeError, VocabularyError};
+use llm_core::transformer::LoadError;
+
+/// Why a command failed. Boxes keep it small: it travels in every `Result`.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    /// A file is no model that can be read.
+    #[error("{}: {source}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<GgufError>,
+    },
+    /// A file's vocabulary cannot be used.
+    #[error("{}: {source}", path.display())]
+    Vocabulary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<VocabularyError>,
+    },
+    /// A text cannot be tokenized.
+    #[error(transparent)]
+    Tokenize(#[from] TokenizeError),
+    /// A row is no whole number of blocks of the type that was asked for.
+    #[error(
+        "the tensor {tensor} has rows of {columns} values: {ty} needs a multiple of {block} \
+         (nothing was written)"
+    )]
+    RowNotWholeBlocks {
+        /// The tensor.
+        tensor: String,
+        /// Values in a row.
+        columns: u64,
+        /// Values in a block.
+        block: usize,
+        /// The type that was asked for.
+        ty: &'static str,
+    },
+    /// A tensor's values do not go into the type that was asked for.
+    #[error("the tensor {tensor}, row {row}: {source}")]
+    Quantize {
+        /// The tensor.
+        tensor: String,
+        /// The row.
+        row: u64,
+        /// What is wrong.
+        source: QuantizeError,
+    },
+    /// A name that the model store cannot have.
+    #[error(
+        "{name} is no name for a model: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
+         (give one as NAME=FILE)"
+    )]
+    StoreName {
+        /// The name.
+        name: String,
+        /// Longest name in bytes.
+        limit: usize,
+    },
+    /// Two files would have one name in the store.
+    #[error("two files would be called {name} in the store (rename one as NAME=FILE)")]
+    StoreDuplicate {
+        /// The name.
+        name: String,
+    },
+    /// The archive is larger than the store.
+    #[error(
+        "the archive needs {needed} bytes, but the store has {limit}: leave a file out, quantize \
+         one further, or enlarge model_store in system.xml and give --store-size (nothing was written)"
+    )]
+    StoreTooSmall {
+        /// Bytes of the archive.
+        needed: u64,
+        /// Bytes of the store.
+        limit: u64,
+    },
+    /// The engine refuses the model.
+    #[error("{}: {source}", path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<LoadError>,
+    },
+    /// The engine refuses or ends a generation.
+    #[error("{0}")]
+    Generate(String),
+    /// A token id that the model does not have.
+    #[error("token {id} is not in the vocabulary of {tokens} tokens")]
+    TokenId {
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary.
+        tokens: usize,
+    },
+    /// No tokens, or more than the model's context.
+    #[error("{tokens} tokens given, but the model takes 1 to {limit}")]
+    TokenCount {
+        /// How many were given.
+        tokens: usize,
+        /// Longest sequence.
+        limit: usize,
+    },
+}
+
+impl ToolError {
+    /// Whether the reader of standard output went away, which is no failure: `llmtool … | head`.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// For [`Result::map_err`] on a file's structure.
+    pub fn gguf(path: &std::path::Path) -> impl Fn(GgufError) -> Self + '_ {
+        |source| Self::Gguf {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        }
+    }
+
+    /// For [`Result::map_err`] on a file's vocabulary.
+    pub fn vocabulary(path: &std::path::Path) -> impl Fn(VocabularyError) -> Self + '_ {
+        |source| Self::Vocabulary {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! `llmtool` as a person runs it.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command as Process, Stdio};
+
+use assert_cmd::Command;
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-f32.gguf");
+
+fn llmtool(arguments: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("llmtool");
+    command.args(arguments);
+    command
+}
+
+/// Runs what should work and returns what it prints.
+fn output(arguments: &[&str]) -> String {
+    let assert = llmtool(arguments).assert().success();
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+/// Runs what should fail with this status and returns its message.
+fn failure(arguments: &[&str], status: i32) -> String {
+    let assert = llmtool(arguments).assert().code(status);
+    assert!(assert.get_output().stdout.is_empty());
+    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+}
+
+/// A path for a file of this name, which is not there yet.
+fn fresh(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_file(&path);
+    path.into_os_string().into_string().unwrap()
+}
+
+/// A file with one F32 tensor of two rows.
+fn file_with_rows_of(columns: u64) -> Vec<u8> {
+    let mut file = b"GGUF\x03\0\0\0".to_vec();
+    file.extend(1_u64.to_le_bytes());
+    file.extend(0_u64.to_le_bytes());
+    let name = b"blk.0.odd.weight";
+    file.extend((name.len() as u64).to_le_bytes());
+    file.extend(name);
+    file.extend(2_u32.to_le_bytes());
+    file.extend(columns.to_le_bytes());
+    file.extend(2_u64.to_le_bytes());
+    file.extend(0_u32.to_le_bytes());
+    file.extend(0_u64.to_le_bytes());
+    file.resize(file.len().next_multiple_of(32), 0);
+    file.resize(file.len() + 8 * columns as usize, 0);
+    file
+}
+
+#[test]
+fn help_teaches_with_examples() {
+    for command in [
+        "inspect", "tokenize", "generate", "logits", "quantize", "pack",
+    ] {
+        let help = output(&[command, "--help"]);
+        assert!(help.contains("Examples:"), "{command}");
+        assert!(help.contains(&format!("llmtool {command}")), "{command}");
+    }
+    assert!(output(&["generate", "--help"]).contains("[default: 0.8]"));
+}
+
+#[test]
+fn inspect_says_what_the_model_is_and_what_it_needs() {
+    let text = output(&["inspect", TINY, "--tensors", "--metadata"]);
+    assert!(text.contains("architecture  llama"), "{text}");
+    assert!(text.contains("vocabulary    2048 tokens"));
+    assert!(text.contains("runs          in an arena of 8.00 MiB"));
+    assert!(text.contains("token_embd.weight"));
+    assert!(text.contains("tokenizer.ggml.bos_token_id"));
+    let text = output(&["inspect", TINY, "--arena", "64KiB"]);
+    assert!(text.contains("too large"), "{text}");
+}
+
+#[test]
+fn tokens_are_printed_as_ids_or_with_what_they_stand_for() {
+    let ids = output(&["tokenize", "--model", TINY, "--ids", "Once upon a time"]);
+    assert_eq!(ids.split_whitespace().next(), Some("1"));
+    let bare = output(&[
+        "tokenize",
+        "--model",
+        TINY,
+        "--ids",
+        "--no-special",
+        "Once upon a time",
+    ]);
+    assert_eq!(ids.trim(), format!("1 {}", bare.trim()));
+    let from_stdin = llmtool(&["tokenize", "--model", TINY, "--ids", "-"])
+        .write_stdin("Once upon a time")
+        .assert()
+        .success();
+    assert_eq!(from_stdin.get_output().stdout, ids.as_bytes());
+    assert!(output(&["tokenize", "--model", TINY, "Once"]).contains("Control"));
+}
+
+#[test]
+fn generation_is_repeatable_and_depends_on_the_seed() {
+    let generate = |options: &[&str]| {
+        let mut arguments = vec!["generate", "--model", TINY, "Once upon a time"];
+        arguments.extend(["--max-tokens", "24"]);
+        arguments.extend(options);
+        output(&arguments)
+    };
+    let greedy = generate(&["--temperature", "0"]);
+    assert!(greedy.len() > 10);
+    assert_eq!(greedy, generate(&["--temperature", "0", "--seed", "9"]));
+    let seven = generate(&["--seed", "7"]);
+    assert_eq!(seven, generate(&["--seed", "7", "--temperature", ".8"]));
+    assert_ne!(seven, generate(&["--seed", "8"]));
+}
+
+#[test]
+fn values_out_of_range_are_refused_with_the_limit() {
+    let generate =
+        |option: &str, value: &str| failure(&["generate", "--model", TINY, "x", option, value], 2);
+    assert!(generate("--max-tokens", "0").contains("1..=512"));
+    assert!(generate("--max-tokens", "513").contains("1..=512"));
+    assert!(generate("--temperature", "hot").contains("not a decimal number"));
+    assert!(generate("--temperature", "11").contains("more than 10"));
+    assert!(generate("--top-p", "1.5").contains("more than 1"));
+    assert!(generate("--kv", "f64").contains("f16, f32"));
+}
+
+#[test]
+fn bad_files_and_prompts_get_one_line_that_says_why() {
+    let one_line = |arguments: &[&str], part: &str| {
+        let message = failure(arguments, 1);
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.contains(part), "{message}");
+    };
+    one_line(&["inspect", "/no/such.gguf"], "cannot read /no/such.gguf");
+    one_line(&["inspect", env!("CARGO_MANIFEST_PATH")], "not a GGUF file");
+    let whole = fs::read(TINY).unwrap();
+    let cut = fresh("cut.gguf");
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    one_line(&["generate", "--model", &cut, "x"], "cut off");
+    let long = "word ".repeat(600);
+    one_line(&["generate", "--model", TINY, &long], "at most 511");
+    one_line(
+        &["logits", "--model", TINY, "--tokens", "1,99999"],
+        "token 99999",
+    );
+    let not_utf8 = llmtool(&["generate", "--model", TINY, "-"])
+        .write_stdin(b"\xFF\xFE".to_vec())
+        .assert()
+        .code(1);
+    let message = String::from_utf8_lossy(&not_utf8.get_output().stderr).into_owned();
+    assert!(message.contains("not UTF-8 at byte 0"), "{message}");
+}
+
+#[test]
+fn logits_are_json_with_a_row_for_each_position() {
+    let text = output(&[
+        "logits", "--model", TINY, "--kv", "f32", "--tokens", "1,5,9", "--all",
+    ]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["tokens"], serde_json::json!([1, 5, 9]));
+    assert_eq!(json["positions"], serde_json::json!([0, 1, 2]));
+    assert_eq!(json["logits"][2].as_array().unwrap().len(), 2048);
+    let last = output(&[
+        "logits", "--model", TINY, "--kv", "f32", "--tokens", "1,5,9",
+    ]);
+    let last: serde_json::Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(last["logits"][0], json["logits"][2]);
+    let help = failure(&["logits", "--model", TINY], 2);
+    assert!(help.contains("PROMPT"), "{help}");
+}
+
+#[test]
+fn quantized_files_run_and_turn_into_f32_without_loss() {
+    for ty in ["q8_0", "q4_0", "f16"] {
+        let (small, wide, again) = (
+            fresh(&format!("{ty}.gguf")),
+            fresh(&format!("{ty}-f32.gguf")),
+            fresh(&format!("{ty}-again.gguf")),
+        );
+        output(&["quantize", TINY, &small, "--type", ty]);
+        assert!(fs::metadata(&small).unwrap().len() < fs::metadata(TINY).unwrap().len());
+        output(&[
+            "generate",
+            "--model",
+            &small,
+            "The king",
+            "--max-tokens",
+            "4",
+        ]);
+        output(&["quantize", &small, &wide, "--type", "f32"]);
+        output(&["quantize", &wide, &again, "--type", ty]);
+        if ty != "q4_0" {
+            // Q4_0 takes its scale from a value that it may store as another.
+            assert!(
+                fs::read(&small).unwrap() == fs::read(&again).unwrap(),
+                "{ty}"
+            );
+        }
+        let inspected = output(&["inspect", &wide, "--metadata"]);
+        assert!(!inspected.contains("general.quantization_version"));
+    }
+    let same = fresh("same.gguf");
+    output(&["quantize", TINY, &same, "--type", "f32"]);
+    assert!(fs::read(TINY).unwrap() == fs::read(same).unwrap());
+}
+
+#[test]
+fn rows_that_are_no_whole_blocks_are_refused_with_the_tensors_name() {
+    let (odd, out) = (fresh("odd.gguf"), fresh("odd-q8_0.gguf"));
+    fs::write(&odd, file_with_rows_of(48)).unwrap();
+    let message = failure(&["quantize", &odd, &out, "--type", "q8_0"], 1);
+    assert!(message.contains("blk.0.odd.weight"), "{message}");
+    assert!(message.contains("48"));
+    assert!(fs::metadata(&out).is_err(), "nothing is written");
+    output(&["quantize", &odd, &out, "--type", "f16"]);
+}
+
+#[test]
+fn archives_are_plain_tar_and_the_same_for_the_same_files() {
+    let (first, second) = (fresh("first.tar"), fresh("second.tar"));
+    let renamed = format!("default={TINY}");
+    let table = output(&["pack", &first, &renamed, TINY]);
+    assert!(table.contains("% of a store of 8.00 MiB"), "{table}");
+    output(&["pack", &second, &renamed, TINY]);
+    assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap());
+
+    let mut archive = tar::Archive::new(fs::File::open(&first).unwrap());
+    let mut names = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        names.push(entry.path().unwrap().to_string_lossy().into_owned());
+        assert_eq!(entry.header().mtime().unwrap(), 0);
+        assert_eq!(entry.header().uid().unwrap(), 0);
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        assert!(content == fs::read(TINY).unwrap());
+    }
+    assert_eq!(names, ["default.gguf", "tiny-f32.gguf"]);
+    if let Ok(listed) = Process::new("tar").args(["tf", &first]).output() {
+        assert_eq!(listed.stdout, b"default.gguf\ntiny-f32.gguf\n");
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_store_is_not_packed() {
+    let out = fresh("refused.tar");
+    let refused = |arguments: &[&str], part: &str| {
+        let mut all = vec!["pack", &out];
+        all.extend(arguments);
+        let message = failure(&all, 1);
+        assert!(message.contains(part), "{message}");
+        assert!(fs::metadata(&out).is_err(), "nothing is written");
+    };
+    refused(&[TINY, "--store-size", "1MiB"], "the store has 1048576");
+    refused(&[TINY, TINY], "two files would be called tiny-f32");
+    refused(
+        &[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")],
+        "not a GGUF file",
+    );
+    let message = failure(&["pack", &out, "na me=x.gguf"], 2);
+    assert!(message.contains("no name for a model"), "{message}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = Process::new(cargo_bin!("llmtool"))
+        .args(["generate", "--model", TINY, "Once", "--max-tokens", "200"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
+    assert!(!message.contains("panicked"));
+}

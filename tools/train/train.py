@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Makes a small language model from text: vocabulary, token files, training, GGUF.
+
+    python train.py tokenizer                       # corpus           -> work/tokenizer.model
+    python train.py prepare                         # corpus           -> work/data/*.bin
+    python train.py train configs/default.toml      # token files      -> work/runs/default/checkpoint.pt
+    python train.py export configs/default.toml -o default-f32.gguf
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+# On a machine with other work, OpenMP threads that spin at a barrier keep the core that the thread they
+# wait for needs: a step was seen to take ten times as long. Must be set before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from trainlib import corpus  # noqa: E402  (light modules only: --help must not wait for torch)
+from trainlib.config import ConfigError  # noqa: E402
+
+
+def run_folder(args) -> Path:
+    return args.run or args.work / "runs" / args.config.stem
+
+
+def load_model(args):
+    from trainlib.loop import load_checkpoint
+
+    place = run_folder(args) / "checkpoint.pt"
+    if not place.exists():
+        raise SystemExit(f"no checkpoint at {place}: run `train {args.config}` first")
+    return load_checkpoint(place)
+
+
+def load_tokenizer(args):
+    from trainlib import tokenizer
+
+    place = args.work / "tokenizer.model"
+    if not place.exists():
+        raise SystemExit(f"no vocabulary at {place}: run `tokenizer` first")
+    return tokenizer.load(place)
+
+
+def command_tokenizer(args):
+    from trainlib import tokenizer
+
+    args.work.mkdir(parents=True, exist_ok=True)
+    (args.work / "tokenizer.model").write_bytes(tokenizer.train(args.text or corpus.train_files(), args.vocab))
+    print(f"{args.vocab} pieces in {args.work / 'tokenizer.model'}")
+
+
+def command_prepare(args):
+    from trainlib import data
+
+    meta = data.prepare(
+        load_tokenizer(args), args.text or corpus.train_files(), args.valid or corpus.valid_file(),
+        args.drop_titles, args.seed, args.work / "data",
+    )
+    print(json.dumps(meta, indent=1))
+
+
+def command_train(args):
+    import torch
+
+    from trainlib import config, export, loop, plot
+    from trainlib.schedule import Schedule
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    folder = run_folder(args)
+    trainer = loop.Trainer(config.load(args.config), args.work / "data", folder)
+    if args.fresh:
+        (folder / "log.jsonl").unlink(missing_ok=True)
+    elif (folder / "checkpoint.pt").exists():
+        trainer.resume()
+        print(f"going on from step {trainer.step}")
+    if args.knots:
+        trainer.schedule = Schedule([tuple(knot) for knot in json.loads(args.knots.read_text())])
+    print(f"{trainer.model.parameter_count():,} parameters, {trainer.schedule.steps} steps, "
+          f"{trainer.windows.per_epoch * trainer.config.model.context:,} tokens per epoch")
+    processor = load_tokenizer(args) if args.export_to else None
+
+    def write_gguf(trainer):
+        if args.export_to:
+            export.write(trainer.model, processor, args.export_to, f"step {trainer.step} of {trainer.schedule.steps}")
+
+    trainer.run(args.max_minutes, args.checkpoint_minutes, args.stop_at, write_gguf)
+    bpb = trainer.measure(None, trainer.config.model.context // 2)
+    trainer.log(kind="valid", step=trainer.step, bits_per_byte=bpb, whole=True)
+    print(f"step {trainer.step}, {trainer.step * trainer.config.train.batch * trainer.config.model.context:,} tokens, "
+          f"{trainer.seconds / 60:.1f} minutes: held-out {bpb:.4f} bits per byte (whole file, stride half)")
+    write_gguf(trainer)
+    plot.draw(folder / "log.jsonl", trainer.meta, folder / "loss.svg")
+
+
+def command_evaluate(args):
+    from trainlib import data, evaluate
+
+    model, config, step = load_model(args)
+    folder = args.work / "data"
+    tokens, meta = data.read(folder / "valid.bin"), json.loads((folder / "meta.json").read_text())
+    nats, count = evaluate.nll(model, tokens, config.model.context, config.model.context // 2, bf16=False)
+    print(f"step {step}: {evaluate.bits_per_byte(nats, meta['valid_bytes']):.4f} bits per byte, "
+          f"{nats / count:.4f} nats per token over {count} tokens and {meta['valid_bytes']} bytes")
+
+
+def command_export(args):
+    from trainlib import export
+
+    model, config, step = load_model(args)
+    export.write(model, load_tokenizer(args), args.output, args.description or f"step {step}")
+    print(f"{model.parameter_count():,} parameters (step {step}) in {args.output}")
+
+
+def command_sample(args):
+    from trainlib.sample import sample
+
+    model, _, _ = load_model(args)
+    processor = load_tokenizer(args)
+    for prompt in args.prompt:
+        print(sample(model, processor, prompt, args.max_tokens, args.temperature, args.top_k, args.seed), end="\n\n---\n")
+
+
+def command_plot(args):
+    from trainlib import plot
+
+    meta = json.loads((args.work / "data" / "meta.json").read_text())
+    plot.draw(run_folder(args) / "log.jsonl", meta, args.output or run_folder(args) / "loss.svg")
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=HERE / "work", help="folder for all that is made (default: work/ here)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, function, text):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(function=function)
+        return sub
+
+    def text_option(sub):
+        sub.add_argument("--text", type=Path, action="append", metavar="FILE",
+                         help="training text, may be repeated (default: corpus/train.txt and train-extra.txt of the "
+                         "folder SEL4_LLM_SHARED, or of ../shared beside the repository)")
+
+    def run_option(sub):
+        sub.add_argument("config", type=Path, help="TOML file of the model")
+        sub.add_argument("--run", type=Path, help="the run's folder (default: runs/NAME-OF-CONFIG in the work folder)")
+
+    sub = command("tokenizer", command_tokenizer, "train the vocabulary")
+    text_option(sub)
+    sub.add_argument("--vocab", type=int, default=2048, help="pieces, special ones and bytes included (default %(default)s)")
+
+    sub = command("prepare", command_prepare, "write the text as token files")
+    text_option(sub)
+    sub.add_argument("--valid", type=Path, metavar="FILE", help="held-out text (default: corpus/valid.txt there)")
+    sub.add_argument("--drop-titles", type=float, default=0.5, metavar="SHARE",
+                     help="share of the training documents that begin without their title (default %(default)s)")
+    sub.add_argument("--seed", type=int, default=1, help="chooses those documents (default %(default)s)")
+
+    sub = command("train", command_train, "train, or go on with a run that was stopped")
+    run_option(sub)
+    sub.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
+    sub.add_argument("--max-minutes", type=float, help="limit on the run's training time: what lies ahead in the schedule is "
+                     "shortened to fit, so that the run still ends with its rate at zero (default: none)")
+    sub.add_argument("--knots", type=Path, metavar="JSON", help="file with the schedule as [[step, multiplier], …], "
+                     "to repeat a run that was shortened (configs/*.knots.json are those of the shipped models)")
+    sub.add_argument("--stop-at", type=int, metavar="STEP", help="stop early and leave a checkpoint")
+    sub.add_argument("--checkpoint-minutes", type=float, default=5.0, help="time between checkpoints (default %(default)s)")
+    sub.add_argument("--export-to", type=Path, metavar="GGUF", help="also write each checkpoint as GGUF")
+    sub.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
+
+    sub = command("evaluate", command_evaluate, "held-out bits per byte of a checkpoint, in F32")
+    run_option(sub)
+
+    sub = command("export", command_export, "write a checkpoint as GGUF (F32)")
+    run_option(sub)
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="GGUF")
+    sub.add_argument("--description", help="general.description of the file (default: the step)")
+
+    sub = command("sample", command_sample, "print text from a checkpoint")
+    run_option(sub)
+    sub.add_argument("prompt", nargs="+")
+    sub.add_argument("--max-tokens", type=int, default=120)
+    sub.add_argument("--temperature", type=float, default=0.8)
+    sub.add_argument("--top-k", type=int, default=40)
+    sub.add_argument("--seed", type=int, default=1)
+
+    sub = command("plot", command_plot, "draw the loss curves of a run")
+    run_option(sub)
+    sub.add_argument("-o", "--output", type=Path, metavar="SVG")
+    return parser
+
+
+def main():
+    args = arguments().parse_args()
+    try:
+        args.function(args)
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error.filename} is not there: the order is `tokenizer`, `prepare`, `train`; "
+                         "see `--text` of the first two for where the corpus is looked for") from error
+    except ConfigError as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parts of the trainer; `train.py` beside this package is the way in."""

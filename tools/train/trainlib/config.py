@@ -1,0 +1,90 @@
+"""What a config file may say, and its checks. One TOML file describes one model and its training."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ConfigError(ValueError):
+    """A config file that cannot be used; the text names the key and the value."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the network, in GGUF's vocabulary."""
+
+    name: str
+    vocab: int
+    context: int
+    dim: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    norm_eps: float = 1e-5
+    rope_base: float = 10000.0
+
+    def __post_init__(self):
+        if self.heads % self.kv_heads:
+            raise ConfigError(f"heads = {self.heads} is not a multiple of kv_heads = {self.kv_heads}")
+        if self.head_dim % 2:
+            raise ConfigError(f"head_dim = {self.head_dim} is odd; rope rotates pairs")
+        for key in ("dim", "ffn"):
+            if getattr(self, key) % 32:
+                raise ConfigError(f"{key} = {getattr(self, key)} is not a multiple of 32, the block of Q8_0 and Q4_0")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the network is trained. `steps` fixes the schedule; nothing here depends on the machine."""
+
+    seed: int
+    steps: int
+    """Optimiser steps; the learning rate reaches zero at the last."""
+    batch: int
+    """Windows of `context` tokens per step."""
+    warmup: int
+    """Steps over which the learning rate rises from zero."""
+    decay: float
+    """Share of `steps`, at the end, over which the learning rate falls to zero."""
+    muon_lr: float
+    """Muon's learning rate, for the matrices inside the blocks."""
+    adam_lr: float
+    """AdamW's learning rate, for embeddings and norm gains."""
+    weight_decay: float = 0.1
+    grad_clip: float = 1.0
+    eval_every: int = 100
+    """Steps between measurements on a fixed part of the held-out text."""
+    eval_windows: int = 64
+    """Windows of that part."""
+    bf16: bool = True
+    """Matrix products in bf16 (autocast); weights and optimiser state stay F32."""
+
+    def __post_init__(self):
+        if not 0 <= self.warmup < self.steps:
+            raise ConfigError(f"warmup = {self.warmup} must lie below steps = {self.steps}")
+        if not 0.0 < self.decay <= 1.0:
+            raise ConfigError(f"decay = {self.decay} must be above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class Config:
+    model: ModelConfig
+    train: TrainConfig
+
+    def as_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+def parse(data: dict) -> Config:
+    try:
+        return Config(ModelConfig(**data["model"]), TrainConfig(**data["train"]))
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"config: {error}") from error
+
+
+def load(path: Path) -> Config:
+    with open(path, "rb") as file:
+        return parse(tomllib.load(file))

@@ -1,0 +1,165 @@
+"""The training loop: optimiser, schedule, checkpoints, log.
+
+A run lives in one folder: `checkpoint.pt` (all that is needed to go on), `log.jsonl` (one line per step or
+measurement) and `loss.svg`. State after n steps is a function of (config, data, knots) alone on one
+machine and number of threads; `--max-minutes` may move knots that lie ahead, and logs that it did.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from . import data, evaluate
+from .config import Config, parse
+from .model import Llama
+from .schedule import Schedule
+
+ADAM_BETAS = (0.9, 0.95)
+REFIT_EVERY = 50
+"""Steps between looks at the clock when there is a time limit: often enough to end on time, too rarely to chase noise."""
+PACE_SHARE = 0.25
+"""Weight of the latest look in the mean pace: other work on the machine comes and goes."""
+
+
+def optimizers(model: Llama, config: Config):
+    """Muon (Jordan et al. 2024) for the matrices in the blocks, AdamW for embeddings and norm gains."""
+    t = config.train
+    matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
+    gains = [p for p in model.parameters() if p.ndim == 1]
+    embedding = [model.token_embd.weight]
+    muon = torch.optim.Muon(matrices, lr=t.muon_lr, weight_decay=t.weight_decay, momentum=0.95, nesterov=True)
+    adam = torch.optim.AdamW(
+        [{"params": embedding, "weight_decay": t.weight_decay}, {"params": gains, "weight_decay": 0.0}],
+        lr=t.adam_lr,
+        betas=ADAM_BETAS,
+    )
+    return [(muon, t.muon_lr), (adam, t.adam_lr)]
+
+
+class Trainer:
+    def __init__(self, config: Config, data_folder: Path, run_folder: Path):
+        self.config, self.run_folder = config, run_folder
+        self.meta = json.loads((data_folder / "meta.json").read_text())
+        if self.meta["vocab"] != config.model.vocab:
+            raise SystemExit(
+                f"the token files have a vocabulary of {self.meta['vocab']}, the config one of {config.model.vocab}: "
+                "run `tokenizer` and `prepare` for this config"
+            )
+        t = config.train
+        self.windows = data.Windows(data.read(data_folder / "train.bin"), config.model.context, t.batch, t.seed)
+        self.valid = data.read(data_folder / "valid.bin")
+        torch.manual_seed(t.seed)
+        self.model = Llama(config.model)
+        self.optimizers = optimizers(self.model, config)
+        self.schedule = Schedule.planned(t.steps, t.warmup, t.decay)
+        self.step = 0
+        self.seconds = 0.0
+        run_folder.mkdir(parents=True, exist_ok=True)
+
+    # State
+
+    def save(self):
+        """Writes the checkpoint beside its place and renames it, so that a kill leaves the old or the new one."""
+        state = {
+            "config": self.config.as_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "knots": self.schedule.knots,
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
+            "rng": torch.get_rng_state(),
+        }
+        place = self.run_folder / "checkpoint.pt"
+        torch.save(state, place.with_suffix(".new"))
+        os.replace(place.with_suffix(".new"), place)
+
+    def resume(self):
+        state = torch.load(self.run_folder / "checkpoint.pt", weights_only=True)
+        if state["config"]["model"] != self.config.as_dict()["model"]:
+            raise SystemExit("the checkpoint was made with another [model] section: choose another --run, or --fresh")
+        self.model.load_state_dict(state["model"])
+        for (optimizer, _), saved in zip(self.optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
+        torch.set_rng_state(state["rng"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.schedule = Schedule([tuple(knot) for knot in state["knots"]])
+
+    def log(self, **record):
+        with open(self.run_folder / "log.jsonl", "a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    # Work
+
+    def train_step(self) -> float:
+        """One optimiser step; returns the loss before it, in nats per token."""
+        t = self.config.train
+        tokens, targets = self.windows.at(self.step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=t.bf16):
+            loss = self.model.loss(tokens, targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.grad_clip)
+        multiplier = self.schedule.multiplier(self.step)
+        for optimizer, rate in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * multiplier
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        return loss.item()
+
+    def measure(self, max_windows: int | None, stride: int) -> float:
+        """Held-out bits per byte; over part of the file, its bytes are counted in proportion to its tokens."""
+        nats, count = evaluate.nll(
+            self.model, self.valid, self.config.model.context, stride, self.config.train.bf16, max_windows
+        )
+        return evaluate.bits_per_byte(nats, self.meta["valid_bytes"] * count / (len(self.valid) - 1))
+
+    def run(self, max_minutes: float | None, checkpoint_minutes: float, stop_at: int | None, on_checkpoint=None):
+        """Trains to the end of the schedule (or `stop_at`), under a limit on the whole run's training time."""
+        t, tokens_per_step = self.config.train, self.config.train.batch * self.config.model.context
+        already, begun = self.seconds, time.monotonic()
+        saved, looked, pace = begun, (self.step, already), None
+        self.log(kind="start", step=self.step, knots=self.schedule.knots, threads=torch.get_num_threads())
+        bar = tqdm(total=self.schedule.steps, initial=self.step, unit="step", mininterval=5.0, dynamic_ncols=True)
+        while self.step < self.schedule.steps and self.step != stop_at:
+            loss = self.train_step()
+            self.seconds = already + time.monotonic() - begun
+            self.log(kind="train", step=self.step, loss=loss, rate=self.schedule.multiplier(self.step - 1),
+                     seconds=round(self.seconds, 1))
+            bar.update()
+            bar.set_postfix_str(f"loss {loss:.3f}, {self.step * tokens_per_step / self.seconds:.0f} tokens/s", refresh=False)
+            last = self.step == self.schedule.steps
+            if self.step % t.eval_every == 0 and not last:
+                bpb = self.measure(t.eval_windows, self.config.model.context)
+                self.log(kind="valid", step=self.step, bits_per_byte=bpb)
+                bar.write(f"step {self.step}: held-out {bpb:.4f} bits per byte (first {t.eval_windows} windows)")
+            if max_minutes is not None and self.step % REFIT_EVERY == 0 and not last:
+                latest = (self.seconds - looked[1]) / (self.step - looked[0])
+                pace = latest if pace is None else pace + PACE_SHARE * (latest - pace)
+                looked = (self.step, self.seconds)
+                before = self.schedule.steps
+                self.schedule.refit(self.step, max_minutes * 60 - self.seconds, pace, t.steps)
+                if self.schedule.steps != before:
+                    self.log(kind="refit", step=self.step, knots=self.schedule.knots)
+                    bar.total = self.schedule.steps
+            if time.monotonic() - saved > checkpoint_minutes * 60:
+                self.save()
+                if on_checkpoint:
+                    on_checkpoint(self)
+                saved = time.monotonic()
+        bar.close()
+        self.save()
+        self.log(kind="stop", step=self.step, knots=self.schedule.knots, seconds=round(self.seconds, 1))
+
+
+def load_checkpoint(path: Path) -> tuple[Llama, Config, int]:
+    """The model of a checkpoint, its config and its step."""
+    state = torch.load(path, weights_only=True)
+    config = parse(state["config"])
+    model = Llama(config.model)
+    model.load_state_dict(state["model"])
+    return model.eval(), config, state["step"]

@@ -1,0 +1,121 @@
+"""The `llama` transformer, in the one shape that both GGUF and `llm-core` call `llama`.
+
+For a batch of B token rows of length T, width D, H query heads and G key/value heads of size d:
+
+    x  = E[tokens]                                        (B, T, D)
+    x += Wo · attention(rope(Wq n(x)), rope(Wk n(x)), Wv n(x))      H heads share G keys and values
+    x += Wdown · (silu(Wgate n(x)) * Wup n(x))            F inner channels
+    logits = E · n(x)                                     tied embeddings: E again
+
+n is RMSNorm with a learned gain (Zhang and Sennrich 2019), rope rotates the *neighbouring* pairs
+(2i, 2i+1) by position · base^(-2i/d) (Su et al. 2021). GGUF's `llama` stores exactly this pairing, so
+that weights go to the file as they are; the half-split pairing of other code bases would need the rows
+of Wq and Wk permuted first.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .config import ModelConfig
+
+
+class Rope(nn.Module):
+    """Cosines and sines for every position of the context: (context, d/2) each."""
+
+    def __init__(self, context: int, head_dim: int, base: float):
+        super().__init__()
+        frequency = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+        angle = torch.outer(torch.arange(context, dtype=torch.float64), frequency)
+        self.register_buffer("cos", angle.cos().float(), persistent=False)
+        self.register_buffer("sin", angle.sin().float(), persistent=False)
+
+    def forward(self, x):
+        """Rotates x (B, heads, T, d), whose rows stand at positions 0..T."""
+        length = x.shape[-2]
+        cos, sin = self.cos[:length], self.sin[:length]
+        even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+        rotated = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
+        return rotated.flatten(-2).to(x.dtype)
+
+
+class Attention(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = c.heads, c.kv_heads, c.head_dim
+        self.q = nn.Linear(c.dim, c.heads * c.head_dim, bias=False)
+        self.k = nn.Linear(c.dim, c.kv_heads * c.head_dim, bias=False)
+        self.v = nn.Linear(c.dim, c.kv_heads * c.head_dim, bias=False)
+        self.output = nn.Linear(c.heads * c.head_dim, c.dim, bias=False)
+
+    def forward(self, x, rope):
+        q = rope(self.q(x).unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2))
+        k = rope(self.k(x).unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2))
+        v = self.v(x).unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2)
+        # Query heads g*H/G .. (g+1)*H/G use key/value head g, as in GGUF.
+        share = self.heads // self.kv_heads
+        k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.output(mixed.transpose(1, 2).flatten(-2))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.gate = nn.Linear(c.dim, c.ffn, bias=False)
+        self.up = nn.Linear(c.dim, c.ffn, bias=False)
+        self.down = nn.Linear(c.ffn, c.dim, bias=False)
+
+    def forward(self, x):
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+class Block(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.attn_norm = nn.RMSNorm(c.dim, eps=c.norm_eps)
+        self.attn = Attention(c)
+        self.ffn_norm = nn.RMSNorm(c.dim, eps=c.norm_eps)
+        self.ffn = FeedForward(c)
+
+    def forward(self, x, rope):
+        x = x + self.attn(self.attn_norm(x), rope)
+        return x + self.ffn(self.ffn_norm(x))
+
+
+class Llama(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.config = c
+        self.token_embd = nn.Embedding(c.vocab, c.dim)
+        self.rope = Rope(c.context, c.head_dim, c.rope_base)
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c.layers))
+        self.output_norm = nn.RMSNorm(c.dim, eps=c.norm_eps)
+        self.initialise()
+
+    def initialise(self):
+        """Gaussian weights; both ends of a residual branch start at zero, so that a block starts as the identity."""
+        nn.init.normal_(self.token_embd.weight, std=0.02)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2 and name != "token_embd.weight":
+                if name.endswith(("attn.output.weight", "ffn.down.weight")):
+                    nn.init.zeros_(parameter)
+                else:
+                    nn.init.normal_(parameter, std=0.5 / math.sqrt(parameter.shape[1]))
+
+    def forward(self, tokens):
+        """Logits (B, T, vocab) of the token that follows each position of tokens (B, T)."""
+        x = self.token_embd(tokens)
+        for block in self.blocks:
+            x = block(x, self.rope)
+        return F.linear(self.output_norm(x), self.token_embd.weight)
+
+    def loss(self, tokens, targets, reduction="mean"):
+        """Cross entropy in nats per token."""
+        logits = self(tokens).flatten(0, 1).float()
+        return F.cross_entropy(logits, targets.flatten(), reduction=reduction)
+
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())

@@ -1,0 +1,47 @@
+"""The loss curves of a run, as SVG."""
+
+import json
+import math
+from pathlib import Path
+
+
+def read_log(path: Path) -> tuple[dict, dict]:
+    """Training loss and held-out bits per byte by step. Steps that a resumed run repeated count once, as last logged."""
+    train, valid = {}, {}
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        if record["kind"] == "train":
+            train[record["step"]] = record["loss"]
+        elif record["kind"] == "valid" and not record.get("whole"):  # the final figure is measured in another way
+            valid[record["step"]] = record["bits_per_byte"]
+    return train, valid
+
+
+def smooth(values: list[float], share: float = 0.05) -> list[float]:
+    """Exponential mean, so that the curve shows the trend and not the batches."""
+    mean, out = values[0], []
+    for value in values:
+        mean += share * (value - mean)
+        out.append(mean)
+    return out
+
+
+def draw(log: Path, meta: dict, place: Path):
+    """Both curves in bits per byte; the training one by the average bytes per training token."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "sel4-llm"
+    import matplotlib.pyplot as plt
+
+    train, valid = read_log(log)
+    to_bits = meta["train_tokens"] / meta["train_bytes"] / math.log(2)
+    figure, axes = plt.subplots(figsize=(7, 4))
+    steps = sorted(train)
+    axes.plot(steps, smooth([train[s] * to_bits for s in steps]), label="training text (smoothed)", linewidth=1)
+    axes.plot(sorted(valid), [valid[s] for s in sorted(valid)], "o-", label="held-out text", markersize=3, linewidth=1)
+    axes.set(xlabel="step", ylabel="bits per byte", ylim=(1.0, 3.0))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(place, metadata={"Date": None})
