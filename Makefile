@@ -14,6 +14,15 @@ BUILD := build
 MODELS := default=models/default-q8_0.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
 
+# seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
+MICROKIT_SDK ?= $(firstword $(wildcard /opt/microkit-sdk*))
+SDK := $(MICROKIT_SDK)
+CONFIG ?= release
+INJECT ?=
+BOARD := qemu_virt_aarch64
+SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)
+IMAGE := $(SEL4_OUT)/loader.img
+
 SIM := $(BIN)/sel4-llm-sim system.xml --search-path $(BUILD)/store
 
 .PHONY: help
@@ -23,7 +32,15 @@ help: ## list the targets
 ## ---- Run ----------------------------------------------------------------------------------------
 
 .PHONY: run
-run: sim ## run the system: the Linux simulation
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+run: ## run the system: on seL4 in QEMU where a Microkit SDK is found, else the simulation
+	@echo 'running on seL4 in QEMU: Microkit SDK found in $(SDK)' >&2
+	@$(MAKE) --no-print-directory qemu
+else
+run:
+	@echo 'running the simulation: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk*' >&2
+	@$(MAKE) --no-print-directory sim
+endif
 
 .PHONY: sim
 sim: sim-build ## run the simulation: a process per protection domain of system.xml
@@ -36,9 +53,13 @@ sim-build: $(STORE)
 .PHONY: store
 store: $(STORE) ## pack the models into the store archive
 
+# The Microkit tool wants a prefill of the region's own size; tar ignores zeros at the end.
+STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"]*)".*/\1/p' system.xml))
+
 $(STORE): $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model)))) | llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool pack $@ $(MODELS) >&2
+	@$(BIN)/llmtool pack $@ $(MODELS) --store-size $(STORE_BYTES) >&2
+	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
 .PHONY: llmtool
 llmtool: ## build the host tool
@@ -48,12 +69,61 @@ llmtool: ## build the host tool
 docker-run: ## run in the Docker image
 	@$(MAKE) -C docker run
 
+## ---- seL4 ---------------------------------------------------------------------------------------
+
+# `core` for the domains' targets: installed ones where rustup has them, else built from source,
+# which a stable compiler does only when told to.
+INSTALLED := $(shell rustup target list --installed 2>/dev/null)
+BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
+SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 \
+	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
+	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_OUT)/target $(BUILD_STD)
+
+.PHONY: check-sdk
+check-sdk:
+	@test -x '$(SDK)/bin/microkit' || { echo 'no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk*: get release 2.3.0 of seL4/microkit, or use docker/' >&2; exit 1; }
+	@test -d '$(SDK)/board/$(BOARD)/$(CONFIG)' || { echo 'the SDK in $(SDK) has no configuration $(CONFIG) for $(BOARD)' >&2; exit 1; }
+	@test -z '$(BUILD_STD)' || test -d "$$(rustc --print sysroot)/lib/rustlib/src/rust/library/core" || { echo 'no core for the targets: rustup target add aarch64-unknown-none aarch64-unknown-none-softfloat, or rustup component add rust-src' >&2; exit 1; }
+	@command -v qemu-system-aarch64 >/dev/null || { echo 'no qemu-system-aarch64: install qemu-system-arm' >&2; exit 1; }
+
+.PHONY: image
+image: check-sdk $(STORE) ## build the seL4 image (CONFIG=release|debug|benchmark)
+	@$(SEL4_CARGO) -p shell -p audit --target aarch64-unknown-none-softfloat >&2
+	@$(SEL4_CARGO) -p inference $(if $(INJECT),--features inject) --target aarch64-unknown-none >&2
+	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_OUT)/host >&2
+	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/shell $(SEL4_OUT)/shell.elf
+	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
+	@$(SEL4_OUT)/host/release/reset-regions \
+		$(SEL4_OUT)/target/aarch64-unknown-none/release/inference $(SEL4_OUT)/inference.elf
+	@$(SDK)/bin/microkit system.xml --search-path $(SEL4_OUT) $(BUILD)/store \
+		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
+
+QEMU := tools/qemu-console/qemu-console qemu-system-aarch64 -machine virt,virtualization=on \
+	-cpu cortex-a53 -m size=2G -display none -monitor none \
+	-chardev stdio,id=console,signal=off -serial chardev:console
+
+.PHONY: qemu
+qemu: image ## run on seL4 in QEMU
+	@$(QEMU) -device loader,file=$(IMAGE),addr=0x70000000,cpu-num=0
+
+.PHONY: e2e-qemu
+e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
+	@$(MAKE) --no-print-directory image INJECT=1
+	SEL4_LLM_RUN='$(QEMU) -device loader,file=$(IMAGE),addr=0x70000000,cpu-num=0' \
+	SEL4_LLM_RUN_INJECT='$(QEMU) -device loader,file=$(SEL4_OUT)-inject/loader.img,addr=0x70000000,cpu-num=0' \
+	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e -- --test-threads 2
+
 ## ---- Test ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint doc unit loom e2e-sim ## everything that needs no SDK: lints, docs, units, ring model, end to end
+test: lint doc unit loom e2e-sim ## lints, docs, units, ring model, end to end on the simulation and, with an SDK, on seL4
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+	@$(MAKE) --no-print-directory e2e-qemu
+else
 	@echo
-	@echo '*** SKIPPED: the seL4 lane (no target boots the protection domains on seL4 yet)'
+	@echo '*** SKIPPED: the seL4 lane: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors

@@ -21,10 +21,13 @@ fn quoted(prompt: &str) -> String {
 
 #[test]
 fn a_prompt_becomes_a_story_and_exit_ends_with_status_0() {
-    let session =
-        session("llminfer \"Once upon a time\" --max-tokens 48 --temperature 0\nexit\n");
+    let session = session("llminfer \"Once upon a time\" --max-tokens 48 --temperature 0\nexit\n");
     assert_eq!(session.status, Some(0));
-    assert!(session.output.contains("\n[48 tokens, "), "{}", session.output);
+    assert!(
+        session.output.contains("\n[48 tokens, "),
+        "{}",
+        session.output
+    );
     assert!(session.generations()[0].len() > 100, "{}", session.output);
 }
 
@@ -48,7 +51,11 @@ fn ten_prompts_give_the_text_of_llmtool_greedy_and_seeded() {
         let texts = session.generations();
         assert_eq!(texts.len(), PROMPTS.len(), "{}", session.output);
         for (prompt, text) in PROMPTS.iter().zip(texts) {
-            assert_eq!(text.trim_end_matches('\n'), llmtool_generate(prompt, options), "{prompt}");
+            assert_eq!(
+                text.trim_end_matches('\n'),
+                llmtool_generate(prompt, options),
+                "{prompt}"
+            );
         }
     }
 }
@@ -57,35 +64,72 @@ fn ten_prompts_give_the_text_of_llmtool_greedy_and_seeded() {
 fn bad_input_gets_a_clear_line_and_the_system_goes_on() {
     let long = "x ".repeat(4000);
     for (line, expected) in [
-        ("llmifer x", "no command 'llmifer'; did you mean 'llminfer'?"),
+        (
+            "llmifer x",
+            "no command 'llmifer'; did you mean 'llminfer'?",
+        ),
         ("llminfer x --max-token 3", "did you mean '--max-tokens'?"),
         ("llminfer \"\"", "the prompt is empty"),
         ("llminfer \"Once", "the quote \" is not closed"),
-        ("llminfer x --max-tokens 0", "--max-tokens 0 is out of range, 1 to 512 are allowed"),
-        ("llminfer x --max-tokens 513", "--max-tokens 513 is out of range, 1 to 512 are allowed"),
-        ("llminfer x --temperature 10.5", "--temperature 10.5 is out of range, 0 to 10 are"),
+        (
+            "llminfer x --max-tokens 0",
+            "--max-tokens 0 is out of range, 1 to 512 are allowed",
+        ),
+        (
+            "llminfer x --max-tokens 513",
+            "--max-tokens 513 is out of range, 1 to 512 are allowed",
+        ),
+        (
+            "llminfer x --temperature 10.5",
+            "--temperature 10.5 is out of range, 0 to 10 are",
+        ),
         ("llmctl load nothing", "no model 'nothing' in the store"),
-        (&format!("llminfer \"{long}\""), "the model's context has room for 511"),
-        (&format!("llminfer \"{long}{long}\""), "the line has 16012 bytes, at most 8704"),
+        (
+            &format!("llminfer \"{long}\""),
+            "the model's context has room for 511",
+        ),
+        (
+            &format!("llminfer \"{long}{long}\""),
+            "the line has 16011 bytes, at most 8704",
+        ),
     ] {
         let script = format!("{line}\nllminfer \"One day\" --max-tokens 2 --temperature 0\nexit\n");
         let session = session(script);
-        let error = session.output.lines().find(|line| line.starts_with("error: "));
-        assert!(error.is_some_and(|e| e.contains(expected)), "{line}: {}", session.output);
-        assert_eq!((session.generations().len(), session.status), (1, Some(0)), "{line}");
+        let error = session
+            .output
+            .lines()
+            .find(|line| line.starts_with("error: "));
+        assert!(
+            error.is_some_and(|e| e.contains(expected)),
+            "{line:.60}: {}",
+            session.output
+        );
+        assert_eq!(
+            (session.generations().len(), session.status),
+            (1, Some(0)),
+            "{line:.60}"
+        );
     }
     let mut script = b"llminfer \"not \xff UTF-8\"\n".to_vec();
     script.extend(b"llminfer x --max-tokens 1\n");
     let session = session(script);
-    assert!(session.output.contains("error: the prompt is not UTF-8 at byte 4"));
+    assert!(
+        session
+            .output
+            .contains("error: the prompt is not UTF-8 at byte 4")
+    );
 }
 
 #[test]
 fn models_are_listed_loaded_and_told_apart() {
     let session = session("llmctl models\nllmctl load tiny\nllmctl load no\nllmctl status\n");
-    for part in
-        ["* default", "  tiny", "loaded tiny: 278976 parameters", "model        tiny", "peak"]
-    {
+    for part in [
+        "* default",
+        "  tiny",
+        "loaded tiny: 278976 parameters",
+        "model        tiny",
+        "peak",
+    ] {
         assert!(session.output.contains(part), "{part}: {}", session.output);
     }
 }
@@ -96,11 +140,20 @@ fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
     let script = format!("{infer}llminfer \"!fault-write\"\n{infer}llmstats\nexit\n");
     let session = session_with_faults(script);
     let output = &session.output;
-    assert!(output.contains("inference died of a memory fault at address 0x12000000"), "{output}");
+    assert!(
+        output.contains("inference died of a memory fault at address 0x12000000"),
+        "{output}"
+    );
     assert!(output.contains("inference serves again"), "{output}");
-    assert!(output.contains("error: inference died while it had the request"), "{output}");
+    assert!(
+        output.contains("error: inference died while it had the request"),
+        "{output}"
+    );
     assert!(output.contains("1 faults, 1 restarts"), "{output}");
-    let stories: Vec<&str> = output.split('\n').filter(|line| line.starts_with(" there")).collect();
+    let stories: Vec<&str> = output
+        .split('\n')
+        .filter(|line| line.starts_with(" there"))
+        .collect();
     assert_eq!(stories.len(), 2, "{output}");
     assert_eq!(stories[0], stories[1]);
     assert_eq!(session.status, Some(0));
@@ -110,7 +163,10 @@ fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
 fn an_inference_that_spins_is_restarted_after_its_deadline() {
     let session = session_with_faults("llminfer \"!spin\"\nllminfer x --max-tokens 1\nexit\n");
     let output = &session.output;
-    assert!(output.contains("inference did not stop at its deadline; restarting it"), "{output}");
+    assert!(
+        output.contains("inference did not stop at its deadline; restarting it"),
+        "{output}"
+    );
     assert!(output.contains("inference serves again"), "{output}");
     assert!(output.contains("[1 tokens, "), "{output}");
 }

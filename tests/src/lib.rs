@@ -22,7 +22,9 @@ fn command(variable: &str) -> Command {
         .unwrap_or_else(|_| panic!("{variable} is not set; run this through make"));
     let mut command = Command::new("sh");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    command.args(["-c", &format!("exec {run} \"$@\""), "sh"]).current_dir(root);
+    command
+        .args(["-c", &format!("exec {run} \"$@\""), "sh"])
+        .current_dir(root);
     command
 }
 
@@ -59,8 +61,13 @@ pub fn session_with_faults(input: impl AsRef<[u8]>) -> Session {
 
 fn run(variable: &str, input: &[u8]) -> Session {
     let output = finish(command(variable), input);
+    let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
     Session {
-        output: String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n"),
+        // A terminal shows what was typed, after the prompt of the shell.
+        output: text
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with("llm> "))
+            .collect(),
         status: output.status.code(),
     }
 }
@@ -72,10 +79,15 @@ fn run(variable: &str, input: &[u8]) -> Session {
 #[must_use]
 pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
     let mut command = command("SEL4_LLM_LLMTOOL");
-    command.args(["generate", "--model", "models/default-q8_0.gguf", prompt]).args(options);
+    command
+        .args(["generate", "--model", "models/default-q8_0.gguf", prompt])
+        .args(options);
     let output = finish(command, b"");
     assert!(output.status.success(), "llmtool fails");
-    String::from_utf8(output.stdout).expect("UTF-8").trim_end_matches('\n').to_string()
+    String::from_utf8(output.stdout)
+        .expect("UTF-8")
+        .trim_end_matches('\n')
+        .to_string()
 }
 
 impl Session {
@@ -84,7 +96,10 @@ impl Session {
     pub fn generations(&self) -> Vec<&str> {
         let mut texts = Vec::new();
         let mut rest = self.output.split_once(".\n").map_or("", |(_, rest)| rest);
-        while let Some(at) = rest.find("\n[").filter(|at| closing(&rest[at + 1..]).is_some()) {
+        while let Some(at) = rest
+            .find("\n[")
+            .filter(|at| closing(&rest[at + 1..]).is_some())
+        {
             texts.push(&rest[..at]);
             let line = closing(&rest[at + 1..]).unwrap_or(0);
             rest = &rest[at + 1 + line..];

@@ -1,7 +1,7 @@
 //! The inference component: the least trusted domain of the system.
 //!
 //! Responsible for: serving the requests that audit puts into its ring, one at a time, in the
-//! order of their arrival, with an [`LlmBackend`] over the models in the store.
+//! order of their arrival, with an [`llm_core::backend::LlmBackend`] over the models in the store.
 //!
 //! The rule that keeps the rest of the system responsive: [`Server::poll`] does a bounded amount of
 //! work, one step of the backend at the most, and looks at its ring between steps; so a cancel takes

@@ -4,7 +4,7 @@
 //! letting the role build its component, closing what is left, giving up the right to make system
 //! calls, and then the event loop for ever.
 //!
-//! The rule that keeps it exact: everything that needs authority happens before [`lockdown`], and
+//! The rule that keeps it exact: everything that needs authority happens before `lockdown`, and
 //! before it the process checks that it holds no descriptor but those of its description. After
 //! it not even the allocator can get memory, so components bring all their state with them.
 

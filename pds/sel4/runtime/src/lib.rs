@@ -1,0 +1,37 @@
+//! What the seL4 protection domains share: the symbols that the Microkit tool patches, regions of
+//! `system.xml` as typed memory, the clock, and the watchdog's registers.
+//!
+//! All `unsafe` of the domains is here or in the start-up code of `inference`.
+
+#![no_std]
+
+pub mod clock;
+pub mod region;
+mod symbols;
+pub mod watchdog;
+
+pub use sel4_rodata_static::rodata_static;
+
+/// Declares `fn name() -> usize` for each name: the value that the Microkit tool writes for it
+/// (`setvar_vaddr`, `setvar_size`). Once per name: it defines the symbol.
+#[macro_export]
+macro_rules! patched {
+    ($($name:ident)*) => {$(
+        fn $name() -> usize {
+            // SAFETY: a static of the binary; volatile, because it is patched after the compiler
+            // is done.
+            unsafe { core::ptr::read_volatile($crate::rodata_static!($name: usize)) }
+        }
+    )*};
+}
+
+/// Acknowledges those of `interrupts` that are in `channels`, after their causes are gone.
+#[cfg(target_os = "none")]
+pub fn acknowledge(channels: &ChannelSet, interrupts: &[Channel]) {
+    for interrupt in interrupts {
+        if channels.contains(*interrupt) {
+            // It can't fail with the capability that Microkit gives for an interrupt.
+            let _ = interrupt.irq_ack();
+        }
+    }
+}

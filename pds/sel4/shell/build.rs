@@ -1,0 +1,5 @@
+//! Wires the domain as system.xml says.
+
+fn main() {
+    wiring::domain("shell");
+}
