@@ -1,5 +1,8 @@
-//! Wires the domain as system.xml says.
+//! Links the domain with the script that it shares with the others.
 
 fn main() {
-    wiring::domain("audit");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../pd.ld");
+    println!("cargo::rerun-if-changed={script}");
+    println!("cargo::rustc-link-arg-bins=-T{script}");
+    println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
 }

@@ -1,32 +1,32 @@
-//! The audit domain: wires the reference monitor to its rings, its timers and its child.
+//! The audit monitor's domain: the watchdog, the timer, the log, rings with both peers, and the
+//! TCB of inference, which is its child.
 
 #![no_std]
 #![no_main]
-#![forbid(unsafe_code)]
 
-use audit::Audit;
+mod child;
+
+use component::Audit;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use protocol::ring::Endpoint;
-use runtime::clock::{Clock, Timer};
-use runtime::region::Device;
 use runtime::watchdog::Watchdog;
-use runtime::{Channel, ChannelSet, Handler, Infallible, MessageInfo, fault};
-use static_cell::StaticCell;
-use wiring::{INFERENCE, INFERENCE_CHILD, IRQ_30, IRQ_34, Regions, SHELL};
+use runtime::{clock, patched, region};
+use sel4_microkit::{Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain};
 
-const WATCHDOG: Channel = IRQ_34;
-const TIMER: Channel = IRQ_30;
-
-type Monitor = Audit<'static, ReadOnlyRegion, ReadWriteRegion>;
-
-struct Port {
-    clock: Clock,
-    timer: Timer,
+patched! {
+    rtc shell_to_audit audit_to_shell audit_to_inference inference_to_audit audit_log
+    audit_log_size model_store model_store_size
 }
 
-impl audit::Port for Port {
+const SHELL: Channel = Channel::new(0);
+const INFERENCE: Channel = Channel::new(1);
+const WATCHDOG: Channel = Channel::new(2);
+const TIMER: Channel = Channel::new(3);
+
+struct Port;
+
+impl component::Port for Port {
     fn now_us(&mut self) -> u64 {
-        self.clock.now_us()
+        clock::now_us()
     }
 
     fn notify_shell(&mut self) {
@@ -38,43 +38,35 @@ impl audit::Port for Port {
     }
 
     fn arm_timer(&mut self, at_us: Option<u64>) {
-        self.timer.arm(at_us);
+        clock::arm(at_us);
     }
 
     fn restart_inference(&mut self) {
-        INFERENCE_CHILD.restart();
+        child::restart();
     }
 }
 
 struct Domain {
-    audit: &'static mut Monitor,
-    port: Port,
-    watchdog: Watchdog<Device>,
+    audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion>,
+    watchdog: Watchdog,
 }
 
-runtime::domain!(start);
-
-fn start(regions: Regions) -> Domain {
-    static MONITOR: StaticCell<Monitor> = StaticCell::new();
-    let shell = Endpoint::new(regions.shell_to_audit, regions.audit_to_shell);
-    let inference = Endpoint::new(regions.inference_to_audit, regions.audit_to_inference);
-    let clock = Clock::new();
-    let mut domain = Domain {
-        audit: MONITOR.init_with(|| {
-            let (shell, inference) = (shell.expect(RINGS), inference.expect(RINGS));
-            Audit::new(shell, inference, regions.audit_log)
-        }),
-        port: Port {
-            clock,
-            timer: Timer::new(clock),
-        },
-        watchdog: Watchdog::start(regions.rtc),
-    };
-    domain.audit.start(&mut domain.port);
-    domain
+#[protection_domain]
+fn init() -> Domain {
+    // The store is mapped for the signatures that audit will check; keep its symbols.
+    core::hint::black_box((model_store(), model_store_size()));
+    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+    let shell = unsafe { region::endpoint(shell_to_audit(), audit_to_shell()) };
+    // SAFETY: as above.
+    let inference = unsafe { region::endpoint(inference_to_audit(), audit_to_inference()) };
+    // SAFETY: `system.xml` maps the log to this domain alone; this is its only use.
+    let log = unsafe { region::private(audit_log(), audit_log_size()) };
+    // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
+    let watchdog = unsafe { Watchdog::start(rtc()) };
+    let mut audit = Audit::new(shell, inference, log);
+    audit.start(&mut Port);
+    Domain { audit, watchdog }
 }
-
-const RINGS: &str = "the build script has seen that the regions are large enough";
 
 impl Handler for Domain {
     type Error = Infallible;
@@ -82,22 +74,22 @@ impl Handler for Domain {
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
         if channels.contains(WATCHDOG) {
             self.watchdog.tick();
-            self.audit.on_watchdog(&mut self.port);
+            let _ = WATCHDOG.irq_ack();
         }
+        // Whatever woke us, audit looks at everything, and arms the timer anew.
+        self.audit.on_signal(&mut Port);
         if channels.contains(TIMER) {
-            self.audit.on_timer(&mut self.port);
+            let _ = TIMER.irq_ack();
         }
-        if channels.contains(SHELL) || channels.contains(INFERENCE) {
-            self.audit.on_signal(&mut self.port);
-        }
-        runtime::acknowledge(&channels, &[WATCHDOG, TIMER]);
         Ok(())
     }
 
-    fn fault(&mut self, _: runtime::Faulter, message: MessageInfo) -> Result<Option<MessageInfo>, Infallible> {
-        // There is one child. It is not answered: it is restarted, or never runs again.
-        let fault = fault::of(INFERENCE_CHILD, &message);
-        self.audit.on_fault(fault, &mut self.port);
+    fn fault(
+        &mut self,
+        child: Child,
+        message: MessageInfo,
+    ) -> Result<Option<MessageInfo>, Infallible> {
+        self.audit.on_fault(child::fault(child, &message), &mut Port);
         Ok(None)
     }
 }

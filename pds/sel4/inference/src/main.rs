@@ -1,79 +1,79 @@
-//! The inference domain: wires the server to its ring, its arena and the model store.
+//! The inference server's domain: the arena, the store, a pair of rings with audit.
 
 #![no_std]
 #![no_main]
-#![forbid(unsafe_code)]
 
-use inference::{Activity, Server};
+#[cfg(feature = "inject")]
+mod misdeeds;
+
+use component::{Activity, Server};
+use core::arch::asm;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::kv_cache::KvType;
 use llm_core::transformer::LoadOptions;
-use protocol::limits;
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PROMPT_BYTES};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use protocol::ring::Endpoint;
-use runtime::{ChannelSet, Handler, Infallible};
-use static_cell::StaticCell;
-use wiring::{AUDIT, Regions};
+use runtime::{patched, region};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
+use sel4_reset as _;
+
+patched! {
+    audit_to_inference inference_to_audit arena arena_size model_store model_store_size
+}
+
+const AUDIT: Channel = Channel::new(0);
+
+// Microkit's own stack, with its guard page: `_reset` comes to `_start` on a small one.
+#[unsafe(no_mangle)]
+static __sel4_runtime_common__stack_bottom: usize = 0xff_ffff_e000;
+sel4_microkit::_private::declare_entrypoint_with_stack_init!();
+sel4_microkit::_private::declare_init!(init);
 
 #[cfg(not(feature = "inject"))]
 type Backend = TransformerBackend<'static>;
 #[cfg(feature = "inject")]
-type Backend = inference::inject::Injector<TransformerBackend<'static>>;
-
-type Transformer = Server<'static, ReadOnlyRegion, ReadWriteRegion, Backend>;
-
-const OPTIONS: LoadOptions = LoadOptions {
-    context: limits::DEFAULT_CONTEXT_TOKENS,
-    kv: KvType::F16,
-    max_prompt_bytes: limits::MAX_PROMPT_BYTES,
-};
+type Backend = component::inject::Injector<TransformerBackend<'static>>;
 
 struct Port;
 
-impl inference::Port for Port {
+impl component::Port for Port {
     fn notify_audit(&mut self) {
         AUDIT.notify();
     }
 }
 
 struct Domain {
-    server: &'static mut Transformer,
+    server: Server<'static, ReadOnlyRegion, ReadWriteRegion, Backend>,
 }
 
-runtime::restartable_domain!(start);
-
-fn start(regions: Regions) -> Domain {
-    static SERVER: StaticCell<Transformer> = StaticCell::new();
-    // Sessions of an earlier life.
-    regions.arena.fill(0);
-    let ring = Endpoint::new(regions.audit_to_inference, regions.inference_to_audit);
-    let server = SERVER.init_with(|| {
-        let ring = ring.expect("the build script has seen that the regions are large enough");
-        let arena = Arena::new(regions.arena).expect("an arena of whole pages");
-        let backend = TransformerBackend::new(arena, OPTIONS);
-        #[cfg(feature = "inject")]
-        let backend = inference::inject::Injector::new(backend, MISDEEDS);
-        Server::new(ring, backend, regions.model_store)
-    });
-    Domain { server }
+fn init() -> Domain {
+    // It survives a restart, and another rounding mode would change the numerics.
+    // SAFETY: concerns this thread's floating point alone, before any is done.
+    unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
+    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+    let ring = unsafe { region::endpoint(audit_to_inference(), inference_to_audit()) };
+    // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
+    let arena = unsafe { region::private(arena(), arena_size()) };
+    // SAFETY: `system.xml` maps the store writable nowhere.
+    let store = unsafe { region::immutable(model_store(), model_store_size()) };
+    let options = LoadOptions {
+        context: DEFAULT_CONTEXT_TOKENS,
+        kv: KvType::F16,
+        max_prompt_bytes: MAX_PROMPT_BYTES,
+    };
+    let arena = Arena::new(arena).expect("pages are aligned");
+    let backend = TransformerBackend::new(arena, options);
+    #[cfg(feature = "inject")]
+    let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
+    Domain { server: Server::new(ring, backend, store) }
 }
 
 impl Handler for Domain {
     type Error = Infallible;
 
-    /// Works until there is nothing to do: Microkit has no signal to oneself. The server looks at
-    /// its ring between steps, and finds for itself what is new: a wake-up may be stale.
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
         while self.server.poll(&mut Port) == Activity::Busy {}
         Ok(())
     }
 }
-
-/// What this test build does when a prompt asks for it: writes to the audit log, which inference
-/// does not have, and spins.
-#[cfg(feature = "inject")]
-const MISDEEDS: inference::inject::Misdeeds = inference::inject::Misdeeds {
-    write_outside: || runtime::misdeeds::write_to(0x1200_0000),
-    spin: runtime::misdeeds::disarm_timer_and_spin,
-};

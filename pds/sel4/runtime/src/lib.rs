@@ -24,14 +24,3 @@ macro_rules! patched {
         }
     )*};
 }
-
-/// Acknowledges those of `interrupts` that are in `channels`, after their causes are gone.
-#[cfg(target_os = "none")]
-pub fn acknowledge(channels: &ChannelSet, interrupts: &[Channel]) {
-    for interrupt in interrupts {
-        if channels.contains(*interrupt) {
-            // It can't fail with the capability that Microkit gives for an interrupt.
-            let _ = interrupt.irq_ack();
-        }
-    }
-}

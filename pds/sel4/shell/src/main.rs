@@ -1,71 +1,60 @@
-//! The shell domain: wires the console to its ring and the UART.
+//! The shell's domain: the UART and its interrupt, a pair of rings with audit.
 
 #![no_std]
 #![no_main]
-#![forbid(unsafe_code)]
 
+use component::{HALT_LINE, Mode, Shell};
+use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use protocol::ring::Endpoint;
-use runtime::clock::Clock;
-use runtime::uart::Uart;
-use runtime::{Channel, ChannelSet, Handler, Infallible};
-use shell::{HALT_LINE, Mode, Shell};
-use static_cell::StaticCell;
-use wiring::{AUDIT, IRQ_33, Regions};
+use runtime::{patched, region};
+use sel4_driver_interfaces::HandleInterrupt as _;
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
+use sel4_pl011_driver::Driver;
 
-const UART: Channel = IRQ_33;
+patched! { uart shell_to_audit audit_to_shell }
 
-type Console = Shell<ReadOnlyRegion, ReadWriteRegion>;
+const AUDIT: Channel = Channel::new(0);
+const UART: Channel = Channel::new(1);
 
-struct Port {
-    clock: Clock,
-    uart: Uart,
-}
+struct Console(Driver);
 
-impl shell::Port for Port {
+impl component::Port for Console {
     fn notify_audit(&mut self) {
         AUDIT.notify();
     }
 
-    fn now_us(&mut self) -> u64 {
-        self.clock.now_us()
-    }
-
     fn write(&mut self, bytes: &[u8]) {
-        self.uart.write(bytes);
+        for byte in bytes {
+            // The driver waits for the FIFO and cannot fail.
+            let _ = self.0.write(*byte);
+        }
     }
 
     fn read(&mut self) -> Option<u8> {
-        self.uart.read()
+        self.0.read().ok()
     }
 
-    /// No domain has the authority to stop the machine. Whoever runs it ends it at this line.
     fn halt(&mut self) {
-        self.uart.write(HALT_LINE.as_bytes());
-        self.uart.write(b"\r\n");
+        self.write(HALT_LINE.as_bytes());
+        self.write(b"\r\n");
     }
 }
 
 struct Domain {
-    shell: &'static mut Console,
-    port: Port,
+    shell: Shell<ReadOnlyRegion, ReadWriteRegion>,
+    console: Console,
+    /// The interrupt waits for room in the type-ahead: acknowledged before, it would come again at
+    /// once.
+    unacknowledged: bool,
 }
 
-runtime::domain!(start);
-
-fn start(regions: Regions) -> Domain {
-    static CONSOLE: StaticCell<Console> = StaticCell::new();
-    let ring = Endpoint::new(regions.audit_to_shell, regions.shell_to_audit);
-    Domain {
-        shell: CONSOLE.init_with(|| {
-            let ring = ring.expect("the build script has seen that the regions are large enough");
-            Shell::new(ring, Mode::Terminal)
-        }),
-        port: Port {
-            clock: Clock::new(),
-            uart: Uart::new(regions.uart),
-        },
-    }
+#[protection_domain]
+fn init() -> Domain {
+    // SAFETY: `system.xml` maps both to this domain, for the rings alone.
+    let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
+    // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
+    let console = Console(unsafe { Driver::new(uart() as *mut ()) });
+    Domain { shell: Shell::new(ring, Mode::Terminal), console, unacknowledged: false }
 }
 
 impl Handler for Domain {
@@ -73,12 +62,18 @@ impl Handler for Domain {
 
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
         if channels.contains(UART) {
-            self.port.uart.clear_interrupt();
+            self.unacknowledged = true;
+            // Before the reading: a byte that comes meanwhile raises it again.
+            self.console.0.handle_interrupt();
+            self.shell.on_input(&mut self.console);
         }
-        self.shell.on_signal(&mut self.port);
-        // Also without an interrupt: the shell leaves input in the UART while it has no room for it.
-        self.shell.on_input(&mut self.port);
-        runtime::acknowledge(&channels, &[UART]);
+        if channels.contains(AUDIT) {
+            self.shell.on_signal(&mut self.console);
+        }
+        if self.unacknowledged && self.shell.wants_input() {
+            self.unacknowledged = false;
+            let _ = UART.irq_ack();
+        }
         Ok(())
     }
 }
