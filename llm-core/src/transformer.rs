@@ -12,7 +12,7 @@
 //! et al., *LLaMA* (2023); Su et al., *RoFormer* (2021), with the interleaved pairs that GGUF's
 //! `llama` files use; Ainslie et al., *GQA* (2023). Tensor and key names are GGUF's.
 //!
-//! [`Model::check`] reads a whole file without changing anything, so that a bad one never costs the
+//! [`Checked::new`] reads a whole file without changing anything, so that a bad one never costs the
 //! model that is loaded; [`Model::load`] then copies it into the arena.
 
 use crate::arena::{Arena, ArenaError, Frozen, Mark, Purpose, Span, Working, as_mut, bytes_of};
@@ -288,7 +288,7 @@ impl Plan {
     }
 }
 
-/// The seven matrices of a block, as [`Model::check`] finds them in a file.
+/// The seven matrices of a block, as [`Checked::new`] finds them in a file.
 const LAYER_TENSORS: [&str; 9] = [
     "attn_norm",
     "attn_q",

@@ -15,7 +15,11 @@ const STACK_TOP: u64 = 0xff_ffff_e000;
 /// instruction pointer comes from the thread itself, since some kinds do not carry it.
 pub(crate) fn fault(child: Child, message: &MessageInfo) -> Fault {
     let word = |index: usize| {
-        if index < message.count() { sel4_microkit::get_mr(index) } else { 0 }
+        if index < message.count() {
+            sel4_microkit::get_mr(index)
+        } else {
+            0
+        }
     };
     let (kind, address) = match message.label() {
         1 => (FaultKind::Capability, word(1)),

@@ -10,7 +10,9 @@ use component::Audit;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::watchdog::Watchdog;
 use runtime::{clock, patched, region};
-use sel4_microkit::{Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain};
+use sel4_microkit::{
+    Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain,
+};
 
 patched! {
     rtc shell_to_audit audit_to_shell audit_to_inference inference_to_audit audit_log
@@ -89,7 +91,8 @@ impl Handler for Domain {
         child: Child,
         message: MessageInfo,
     ) -> Result<Option<MessageInfo>, Infallible> {
-        self.audit.on_fault(child::fault(child, &message), &mut Port);
+        self.audit
+            .on_fault(child::fault(child, &message), &mut Port);
         Ok(None)
     }
 }

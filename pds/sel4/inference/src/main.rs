@@ -66,7 +66,9 @@ fn init() -> Domain {
     let backend = TransformerBackend::new(arena, options);
     #[cfg(feature = "inject")]
     let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
-    Domain { server: Server::new(ring, backend, store) }
+    Domain {
+        server: Server::new(ring, backend, store),
+    }
 }
 
 impl Handler for Domain {

@@ -7,7 +7,10 @@ use core::arch::asm;
 const FOREIGN: usize = 0x1200_0000;
 
 /// See [`component::inject`].
-pub(crate) const MISDEEDS: Misdeeds = Misdeeds { write_outside, spin };
+pub(crate) const MISDEEDS: Misdeeds = Misdeeds {
+    write_outside,
+    spin,
+};
 
 fn write_outside() -> ! {
     // SAFETY: none; this is the attack. It faults, and audit restarts the domain.

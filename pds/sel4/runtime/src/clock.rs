@@ -24,7 +24,10 @@ pub fn arm(at_us: Option<u64>) {
     // SAFETY: as above.
     unsafe { asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack)) }
     let (compare, control) = match at_us {
-        Some(us) => ((u128::from(us) * u128::from(frequency)).div_ceil(1_000_000) as u64, 1u64),
+        Some(us) => (
+            (u128::from(us) * u128::from(frequency)).div_ceil(1_000_000) as u64,
+            1u64,
+        ),
         None => (u64::MAX, 0),
     };
     // SAFETY: the comparator of the physical timer concerns this timer's interrupt alone.

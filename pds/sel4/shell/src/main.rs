@@ -54,7 +54,11 @@ fn init() -> Domain {
     let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
     let console = Console(unsafe { Driver::new(uart() as *mut ()) });
-    Domain { shell: Shell::new(ring, Mode::Terminal), console, unacknowledged: false }
+    Domain {
+        shell: Shell::new(ring, Mode::Terminal),
+        console,
+        unacknowledged: false,
+    }
 }
 
 impl Handler for Domain {
