@@ -14,6 +14,11 @@ BUILD := build
 MODELS := default=models/default-q8_0.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
 
+# The test builds' store: a model that is sound, and files that must be refused. `llmtool pack` would
+# refuse them too, so this one is made by tar.
+TEST_MODELS := default.gguf truncated.gguf corrupt.gguf large.gguf
+TEST_STORE := $(BUILD)/store-test/store.tar
+
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
 MICROKIT_SDK ?= $(firstword $(wildcard /opt/microkit-sdk*))
 SDK := $(MICROKIT_SDK)
@@ -22,6 +27,7 @@ INJECT ?=
 BOARD := qemu_virt_aarch64
 SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)
 IMAGE := $(SEL4_OUT)/loader.img
+IMAGE_STORE = $(if $(INJECT),$(TEST_STORE),$(STORE))
 
 SIM := $(BIN)/sel4-llm-sim system.xml --search-path $(BUILD)/store
 
@@ -51,14 +57,21 @@ sim-build: $(STORE)
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim >&2
 
 .PHONY: store
-store: $(STORE) ## pack the models into the store archive
+store: $(STORE) $(if $(INJECT),$(TEST_STORE)) ## pack the models into the store archive
 
 # The Microkit tool wants a prefill of the region's own size; tar ignores zeros at the end.
 STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"]*)".*/\1/p' system.xml))
 
-$(STORE): $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model)))) | llmtool
+$(STORE): Makefile $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model)))) | llmtool
 	@mkdir -p $(@D)
 	@$(BIN)/llmtool pack $@ $(MODELS) --store-size $(STORE_BYTES) >&2
+	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
+
+$(TEST_STORE): Makefile models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs
+	@mkdir -p $(@D)
+	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
+	@cp models/tiny-f32.gguf $(@D)/default.gguf
+	@tar --format=ustar -cf $@ -C $(@D) $(TEST_MODELS)
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
 .PHONY: llmtool
@@ -87,7 +100,7 @@ check-sdk:
 	@command -v qemu-system-aarch64 >/dev/null || { echo 'no qemu-system-aarch64: install qemu-system-arm' >&2; exit 1; }
 
 .PHONY: image
-image: check-sdk $(STORE) ## build the seL4 image (CONFIG=release|debug|benchmark)
+image: check-sdk store ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@$(SEL4_CARGO) -p shell -p audit --target aarch64-unknown-none-softfloat >&2
 	@$(SEL4_CARGO) -p inference $(if $(INJECT),--features inject) --target aarch64-unknown-none >&2
 	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_OUT)/host >&2
@@ -95,7 +108,7 @@ image: check-sdk $(STORE) ## build the seL4 image (CONFIG=release|debug|benchmar
 	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
 	@$(SEL4_OUT)/host/release/reset-regions \
 		$(SEL4_OUT)/target/aarch64-unknown-none/release/inference $(SEL4_OUT)/inference.elf
-	@$(SDK)/bin/microkit system.xml --search-path $(SEL4_OUT) $(BUILD)/store \
+	@$(SDK)/bin/microkit system.xml --search-path $(SEL4_OUT) $(dir $(IMAGE_STORE)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
 QEMU := tools/qemu-console/qemu-console qemu-system-aarch64 -machine virt,virtualization=on \
@@ -105,6 +118,12 @@ QEMU := tools/qemu-console/qemu-console qemu-system-aarch64 -machine virt,virtua
 .PHONY: qemu
 qemu: image ## run on seL4 in QEMU
 	@$(QEMU) -device loader,file=$(IMAGE),addr=0x70000000,cpu-num=0
+
+.PHONY: lint-sel4
+lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
+	@cd pds/sel4 && $(CARGO) fmt --all --check
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
@@ -119,6 +138,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 .PHONY: test
 test: lint doc unit loom e2e-sim ## lints, docs, units, ring model, end to end on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
+	@$(MAKE) --no-print-directory lint-sel4
 	@$(MAKE) --no-print-directory e2e-qemu
 else
 	@echo
@@ -138,6 +158,7 @@ doc: ## the documentation, warnings are errors
 .PHONY: unit
 unit: ## unit and integration tests
 	$(CARGO) test $(QUIET) --workspace
+	python3 -m unittest --quiet discover tools/qemu-console
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -148,10 +169,10 @@ loom: ## the memory ordering of the ring, model-checked
 INJECT_DIR := $(TARGET_DIR)/inject
 
 .PHONY: e2e-sim
-e2e-sim: sim-build llmtool ## the end-to-end suite on the simulation
+e2e-sim: sim-build llmtool $(TEST_STORE) ## the end-to-end suite on the simulation
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
 	SEL4_LLM_RUN='$(SIM)' \
-	SEL4_LLM_RUN_INJECT='$(INJECT_DIR)/release/sel4-llm-sim system.xml --search-path $(BUILD)/store' \
+	SEL4_LLM_RUN_INJECT='$(INJECT_DIR)/release/sel4-llm-sim system.xml --search-path $(BUILD)/store-test' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e
 

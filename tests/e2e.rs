@@ -1,6 +1,6 @@
 //! The system end to end, on the runtime that the environment names.
 
-use sel4_llm_tests::{llmtool_generate, session, session_with_faults};
+use sel4_llm_tests::{Terminal, llmtool_generate, session, session_with_faults};
 
 const PROMPTS: [&str; 10] = [
     "Once upon a time",
@@ -135,6 +135,68 @@ fn models_are_listed_loaded_and_told_apart() {
 }
 
 #[test]
+fn a_model_that_is_refused_leaves_the_loaded_one_in_service() {
+    let infer = "llminfer \"One day\" --max-tokens 12 --temperature 0\n";
+    for (name, expected) in [
+        ("truncated", "bytes) is damaged: "),
+        ("corrupt", "blk.1.ffn_down.weight at offset 79520 overlaps"),
+        ("large", "; largest context that fits: "),
+    ] {
+        let session = session_with_faults(format!(
+            "{infer}llmctl load {name}\n{infer}llmctl status\nexit\n"
+        ));
+        let output = &session.output;
+        let error = output.lines().find(|line| line.starts_with("error: "));
+        assert!(
+            error.is_some_and(|error| error.contains(expected)),
+            "{name}: {output}"
+        );
+        let [before, after] = session.generations()[..] else {
+            panic!("{name}: {output}");
+        };
+        assert!(before.len() > 10 && after.ends_with(before), "{output}");
+        assert!(output.contains("model        default"), "{output}");
+        assert_eq!(session.status, Some(0));
+    }
+}
+
+#[test]
+fn a_person_edits_a_line_and_cancels_a_generation_but_not_the_system() {
+    let mut terminal = Terminal::start();
+    // Backspace, a word that is deleted whole, an arrow key that does nothing.
+    terminal.type_in("llmctl modelt\x7fs now\x17\x1b[A\r");
+    assert!(terminal.expect("llm> ").contains("* default"));
+
+    // Ctrl-C at the prompt drops the line.
+    terminal.type_in("llminfer \"forgotten");
+    terminal.type_in([0x03]);
+    terminal.expect("llm> ");
+
+    // One more Ctrl-C than a shell's terminal would survive, and the emulator's own escape.
+    terminal.type_in("llminfer \"Once upon a time\" --max-tokens 500 --temperature 0\r");
+    terminal.expect(" there");
+    terminal.type_in([0x03]);
+    let closing = terminal.expect("llm> ");
+    assert!(closing.contains("cancelled]"), "{closing}");
+    terminal.type_in([0x01]);
+    terminal.type_in("llminfer \"Once upon a time\" --max-tokens 4 --temperature 0\r");
+    let answer = terminal.expect("--max-tokens reached]");
+    assert!(answer.contains(" there"), "{answer}");
+    terminal.expect("llm> ");
+
+    // Ctrl-D on an empty line is the end of input.
+    terminal.type_in([0x04]);
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn exit_on_a_terminal_ends_with_status_0() {
+    let mut terminal = Terminal::start();
+    terminal.type_in("exit\r");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
 fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
     let infer = "llminfer \"Once upon a time\" --max-tokens 20 --temperature 0\n";
     let script = format!("{infer}llminfer \"!fault-write\"\n{infer}llmstats\nexit\n");
@@ -150,12 +212,12 @@ fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
         "{output}"
     );
     assert!(output.contains("1 faults, 1 restarts"), "{output}");
-    let stories: Vec<&str> = output
-        .split('\n')
-        .filter(|line| line.starts_with(" there"))
-        .collect();
-    assert_eq!(stories.len(), 2, "{output}");
-    assert_eq!(stories[0], stories[1]);
+    let stories: Vec<&str> = session.generations();
+    let [before, after] = stories[..] else {
+        panic!("{output}");
+    };
+    // What shell says about the fault stands before the second text.
+    assert!(before.len() > 20 && after.ends_with(before), "{output}");
     assert_eq!(session.status, Some(0));
 }
 

@@ -2,12 +2,24 @@
 //!
 //! The suite does not know the runtime. The environment says how to start it:
 //! `SEL4_LLM_RUN` (the system), `SEL4_LLM_RUN_INJECT` (one whose inference misbehaves when a prompt
-//! says so) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run from the
-//! repository's root.
+//! says so, with the test store) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run
+//! from the repository's root.
+//!
+//! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
+//! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use expectrl::process::unix::WaitStatus;
+use expectrl::session::{OsSession, Session as Console};
+use expectrl::{Eof, Expect as _, Needle};
+
+/// Longest wait for anything on the console. Emulation on a busy machine is slow; a test that hangs
+/// says so in the end.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a session printed, and how it ended.
 pub struct Session {
@@ -50,7 +62,7 @@ pub fn session(input: impl AsRef<[u8]>) -> Session {
     run("SEL4_LLM_RUN", input.as_ref())
 }
 
-/// As [`session`], with an inference that misbehaves on demand.
+/// As [`session`], with an inference that misbehaves on demand, and the test store.
 ///
 /// # Panics
 /// The system cannot be started.
@@ -112,4 +124,57 @@ impl Session {
 fn closing(text: &str) -> Option<usize> {
     let end = text.find('\n')?;
     text[..end].contains(" tokens/s").then_some(end + 1)
+}
+
+/// A person at the console of a running system.
+pub struct Terminal(OsSession);
+
+impl Terminal {
+    /// Starts the system on a pseudo-terminal and waits for the shell's prompt.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let mut session = Console::spawn(command("SEL4_LLM_RUN")).expect("the system starts");
+        session.set_expect_timeout(Some(PATIENCE));
+        let mut terminal = Self(session);
+        terminal.expect("sel4-llm is ready.");
+        terminal.expect("llm> ");
+        terminal
+    }
+
+    /// Types.
+    ///
+    /// # Panics
+    /// The terminal is gone.
+    pub fn type_in(&mut self, keys: impl AsRef<[u8]>) {
+        self.0.send(keys).expect("the terminal takes input");
+    }
+
+    /// Waits until `what` has appeared; the text up to its end.
+    ///
+    /// # Panics
+    /// It does not appear.
+    pub fn expect(&mut self, what: impl Needle + Clone + std::fmt::Debug) -> String {
+        let found = self
+            .0
+            .expect(what.clone())
+            .unwrap_or_else(|error| panic!("{what:?}: {error}"));
+        let shown = String::from_utf8_lossy(found.before()).into_owned();
+        shown + &String::from_utf8_lossy(found.get(0).unwrap_or_default())
+    }
+
+    /// Waits for the end of the system; its exit status.
+    ///
+    /// # Panics
+    /// It does not end, or not by itself.
+    #[must_use]
+    pub fn end(mut self) -> i32 {
+        self.0.expect(Eof).expect("the end of the output");
+        match self.0.get_process().wait() {
+            Ok(WaitStatus::Exited(_, status)) => status,
+            other => panic!("ended as {other:?}"),
+        }
+    }
 }

@@ -145,6 +145,7 @@ impl Line {
                 self.clear();
                 Edit::Erased(columns)
             }
+            0x17 => self.erase_word(),
             b'\t' | 0x20..=0x7e | 0x80..=0xff => {
                 if self.bytes.push(byte).is_err() {
                     self.lost = self.lost.saturating_add(1);
@@ -153,6 +154,24 @@ impl Line {
                 Edit::Added(byte)
             }
             _ => Edit::None,
+        }
+    }
+
+    /// The spaces at the end, and the word before them.
+    fn erase_word(&mut self) -> Edit {
+        let kept = |bytes: &[u8], space: bool| {
+            let other = |byte: &u8| (*byte == b' ') != space;
+            bytes.iter().rposition(other).map_or(0, |last| last + 1)
+        };
+        let before_spaces = kept(&self.bytes, true);
+        let word = kept(self.bytes.get(..before_spaces).unwrap_or(&[]), false);
+        let columns = characters(self.bytes.get(word..).unwrap_or(&[]));
+        self.bytes.truncate(word);
+        self.lost = 0;
+        if columns > 0 {
+            Edit::Erased(columns)
+        } else {
+            Edit::None
         }
     }
 

@@ -14,6 +14,7 @@ use llm_core::tokenizer::EncodeOptions;
 use llm_core::transformer::{Checked, LoadError, Plan};
 use protocol::limits::{MAX_CONTEXT_TOKENS, defaults};
 use serde::Serialize;
+use shell::sanitise::{Sanitiser, is_safe};
 
 use crate::args::{ByteSize, Cli, Command, Generate, Inspect, Logits, Pack, Quantize, Tokenize};
 use crate::convert::convert;
@@ -262,6 +263,7 @@ fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError>
     let mut first_token = None;
     let mut prefill = Some(progress_bar("reading the prompt"));
     let mut text = Text::new();
+    let mut shown = Sanitiser::new();
     backend.start(&prompt, &params).map_err(refused)?;
     while let Some(step) = backend.step(&mut text).map_err(refused)? {
         match step {
@@ -276,7 +278,10 @@ fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError>
                     bar.finish_and_clear();
                 }
                 first_token.get_or_insert_with(|| begun.elapsed());
-                out.write_all(plain(&text).as_bytes())?;
+                // It is as untrusted here as in the shell, which shows it the same.
+                let mut safe = String::new();
+                shown.push(text.as_bytes(), &mut |character| safe.push(character));
+                out.write_all(safe.as_bytes())?;
                 out.flush()?;
             }
             Step::Finished {
@@ -403,20 +408,12 @@ fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// Model output without control characters other than line feed and tab: it is untrusted, and a
-/// terminal obeys them.
-fn plain(text: &str) -> String {
-    text.chars()
-        .filter(|&character| !character.is_control() || matches!(character, '\n' | '\t'))
-        .collect()
-}
-
 /// Bytes from a file on one line, whatever they are.
 fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
         .flat_map(|character| {
-            let escaped = character.is_control();
+            let escaped = !is_safe(character) || matches!(character, '\n' | '\t');
             let plain = (!escaped).then_some(character);
             let escape = escaped.then(|| character.escape_default());
             plain.into_iter().chain(escape.into_iter().flatten())

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "inject")]
 mod misdeeds;
+mod start;
 
 use component::{Activity, Server};
 use core::arch::asm;
@@ -24,10 +25,6 @@ patched! {
 
 const AUDIT: Channel = Channel::new(0);
 
-// Microkit's own stack, with its guard page: `_reset` comes to `_start` on a small one.
-#[unsafe(no_mangle)]
-static __sel4_runtime_common__stack_bottom: usize = 0xff_ffff_e000;
-sel4_microkit::_private::declare_entrypoint_with_stack_init!();
 sel4_microkit::_private::declare_init!(init);
 
 #[cfg(not(feature = "inject"))]
@@ -48,6 +45,8 @@ struct Domain {
 }
 
 fn init() -> Domain {
+    #[cfg(feature = "inject")]
+    misdeeds::check_stack();
     // It survives a restart, and another rounding mode would change the numerics.
     // SAFETY: concerns this thread's floating point alone, before any is done.
     unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }

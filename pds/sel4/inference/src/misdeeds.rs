@@ -12,7 +12,19 @@ pub(crate) const MISDEEDS: Misdeeds = Misdeeds {
     spin,
 };
 
+/// Near the far end of the stack, where no call of a later life will overwrite it by chance.
+const MARK: *mut u64 = (crate::start::STACK_BOTTOM + 64) as *mut u64;
+
+/// Panics if the life before this one left its mark on the stack.
+pub(crate) fn check_stack() {
+    // SAFETY: in the stack, far below the frames in use.
+    let mark = unsafe { core::ptr::read_volatile(MARK) };
+    assert!(mark == 0, "the stack was not cleared");
+}
+
 fn write_outside() -> ! {
+    // SAFETY: as above.
+    unsafe { core::ptr::write_volatile(MARK, 0xbad) }
     // SAFETY: none; this is the attack. It faults, and audit restarts the domain.
     unsafe { core::ptr::write_volatile(FOREIGN as *mut u64, 0xbad) }
     spin()

@@ -1,0 +1,42 @@
+//! Start-up, also after a restart: a clean stack, then rust-sel4's entry.
+//!
+//! `_reset` restores `.data` and `.bss` and comes here on a small stack of its own. What the domain
+//! that died left on Microkit's stack (prompts, activations) must not reach the next one.
+
+use core::arch::global_asm;
+
+/// Where Microkit's stack ends; below it lie `STACK_BYTES` of `system.xml`, then a guard page.
+const STACK_TOP: usize = 0xff_ffff_e000;
+
+/// As `build.rs` read it.
+const STACK_BYTES: usize = {
+    let text = env!("STACK_BYTES").as_bytes();
+    let (mut bytes, mut at) = (0, 0);
+    while at < text.len() {
+        bytes = bytes * 10 + (text[at] - b'0') as usize;
+        at += 1;
+    }
+    bytes
+};
+
+pub(crate) const STACK_BOTTOM: usize = STACK_TOP - STACK_BYTES;
+
+// The name that rust-sel4 gives to the address where a stack begins.
+#[unsafe(no_mangle)]
+static __sel4_runtime_common__stack_bottom: usize = STACK_TOP;
+
+global_asm!(
+    r#"
+    .section .text._start, "ax", %progbits
+    .global _start
+    _start:
+        ldr x9, ={bottom}
+        ldr x10, ={top}
+    1:  stp xzr, xzr, [x9], #16
+        cmp x9, x10
+        b.lo 1b
+        b __sel4_runtime_common__stack_init
+    "#,
+    bottom = const STACK_BOTTOM,
+    top = const STACK_TOP,
+);
