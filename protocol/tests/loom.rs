@@ -15,12 +15,21 @@ const PAYLOAD: usize = 1;
 /// Eight words of header, and per slot two words of header and one of payload.
 const WORDS: usize = 8 + RING * (2 + PAYLOAD);
 
+/// What a region leaves out, to see that the model notices.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Without {
+    Nothing,
+    Acquire,
+    Release,
+}
+
 #[derive(Clone)]
-struct Region(Arc<Vec<AtomicU64>>);
+struct Region(Arc<Vec<AtomicU64>>, Without);
 
 impl Region {
-    fn new() -> Self {
-        Self(Arc::new((0..WORDS).map(|_| AtomicU64::new(0)).collect()))
+    fn new(without: Without) -> Self {
+        let words = (0..WORDS).map(|_| AtomicU64::new(0)).collect();
+        Self(Arc::new(words), without)
     }
 }
 
@@ -32,7 +41,9 @@ impl ReadWords for Region {
         self.0[index].load(Ordering::Relaxed)
     }
     fn acquire_fence(&self) {
-        fence(Ordering::Acquire);
+        if self.1 != Without::Acquire {
+            fence(Ordering::Acquire);
+        }
     }
 }
 
@@ -41,10 +52,18 @@ impl WriteWords for Region {
         self.0[index].store(value, Ordering::Relaxed);
     }
     fn publish(&self, index: usize, value: u64) {
-        self.0[index].store(value, Ordering::Release);
+        let release = self.1 != Without::Release;
+        let ordering = if release {
+            Ordering::Release
+        } else {
+            Ordering::Relaxed
+        };
+        self.0[index].store(value, ordering);
     }
     fn release_fence(&self) {
-        fence(Ordering::Release);
+        if self.1 != Without::Release {
+            fence(Ordering::Release);
+        }
     }
 }
 
@@ -57,8 +76,8 @@ fn frame(value: u8) -> Frame<PAYLOAD> {
     frame
 }
 
-fn ends() -> (End, End) {
-    let (a, b) = (Region::new(), Region::new());
+fn ends(without: Without) -> (End, End) {
+    let (a, b) = (Region::new(without), Region::new(without));
     let mut leader = End::new(b.clone(), a.clone()).unwrap();
     leader.lead(1);
     (leader, End::new(a, b).unwrap())
@@ -81,10 +100,9 @@ fn receive_next(end: &mut End, next: u8) -> bool {
 
 /// Three messages through two slots: the third overwrites the first, so this also checks that a
 /// slot is not reused before its reader is done with it.
-#[test]
-fn messages_are_seen_whole_in_order_and_slots_are_not_reused_early() {
-    loom::model(|| {
-        let (mut producer, mut consumer) = ends();
+fn three_messages(without: Without) {
+    loom::model(move || {
+        let (mut producer, mut consumer) = ends(without);
         assert!(consumer.follow());
         let sender = thread::spawn(move || {
             for value in 1..=3 {
@@ -106,6 +124,23 @@ fn messages_are_seen_whole_in_order_and_slots_are_not_reused_early() {
     });
 }
 
+#[test]
+fn messages_are_seen_whole_in_order_and_slots_are_not_reused_early() {
+    three_messages(Without::Nothing);
+}
+
+#[test]
+#[should_panic]
+fn the_model_notices_when_acquire_fences_are_missing() {
+    three_messages(Without::Acquire);
+}
+
+#[test]
+#[should_panic]
+fn the_model_notices_when_release_stores_are_missing() {
+    three_messages(Without::Release);
+}
+
 /// A peer that joins an epoch while audit already sends in it loses nothing and sees nothing old.
 #[test]
 fn joining_an_epoch_races_with_the_first_message() {
@@ -114,7 +149,7 @@ fn joining_an_epoch_races_with_the_first_message() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);
     model.check(|| {
-        let (a, b) = (Region::new(), Region::new());
+        let (a, b) = (Region::new(Without::Nothing), Region::new(Without::Nothing));
         let mut leader = End::new(b.clone(), a.clone()).unwrap();
         let mut follower = End::new(a, b).unwrap();
         let audit = thread::spawn(move || {

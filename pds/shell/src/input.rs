@@ -161,7 +161,7 @@ impl Line {
     fn erase_word(&mut self) -> Edit {
         let kept = |bytes: &[u8], space: bool| {
             let other = |byte: &u8| (*byte == b' ') != space;
-            bytes.iter().rposition(other).map_or(0, |last| last + 1)
+            bytes.iter().rposition(other).map_or(0, |last| last.saturating_add(1))
         };
         let before_spaces = kept(&self.bytes, true);
         let word = kept(self.bytes.get(..before_spaces).unwrap_or(&[]), false);
@@ -237,6 +237,16 @@ mod tests {
             (&b""[..], Some(&Edit::Erased(2)))
         );
         assert_eq!(type_in(b"\x7f").1, [Edit::None]);
+        for (typed, left, columns) in [
+            ("a é  \u{17}", "a ", 3),
+            ("aé\u{17}", "", 2),
+            ("a b\u{17}\u{17}", "", 2),
+        ] {
+            let (line, edits) = type_in(typed.as_bytes());
+            assert_eq!(line.bytes(), left.as_bytes());
+            assert_eq!(edits.last(), Some(&Edit::Erased(columns)));
+        }
+        assert_eq!(type_in(b"\x17").1, [Edit::None]);
     }
 
     #[test]
