@@ -161,7 +161,10 @@ impl Line {
     fn erase_word(&mut self) -> Edit {
         let kept = |bytes: &[u8], space: bool| {
             let other = |byte: &u8| (*byte == b' ') != space;
-            bytes.iter().rposition(other).map_or(0, |last| last.saturating_add(1))
+            bytes
+                .iter()
+                .rposition(other)
+                .map_or(0, |last| last.saturating_add(1))
         };
         let before_spaces = kept(&self.bytes, true);
         let word = kept(self.bytes.get(..before_spaces).unwrap_or(&[]), false);
