@@ -2,6 +2,11 @@
 //!
 //! x86 and one emulated core cannot show a missing barrier; this explores every interleaving and
 //! every value that the C11 memory model lets a load return.
+//!
+//! What it cannot show: loom executes stores in program order, so no load sees a store that comes
+//! later, and the fence after the load of the tail (a slot must not be overwritten before its reader
+//! is done) could be removed unnoticed. Nor could it notice weaker barriers at the epoch word:
+//! whoever reads head or tail checks the epoch that they carry themselves.
 #![cfg(loom)]
 
 use loom::sync::Arc;
