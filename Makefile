@@ -158,7 +158,7 @@ doc: ## the documentation, warnings are errors
 .PHONY: unit
 unit: ## unit and integration tests
 	$(CARGO) test $(QUIET) --workspace
-	python3 -m unittest --quiet discover tools/qemu-console
+	python3 -m unittest discover --quiet tools/qemu-console
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
