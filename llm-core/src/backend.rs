@@ -328,7 +328,7 @@ mod tests {
         let (model, arena) = backend.parts().unwrap();
         let mut all = Vec::new();
         for (position, &token) in tokens.iter().enumerate() {
-            model.forward(arena, token, position, true).unwrap();
+            model.forward(arena, &[token], position, true).unwrap();
             all.push(model.logits(arena).to_vec());
         }
         all
@@ -354,14 +354,29 @@ mod tests {
             assert_eq!(usage.of(purpose) as u64, bytes, "{purpose:?}");
         }
 
-        let mut memory = Memory::new(needed - 64);
+        // A batch of 64 is for speed alone: with less room it shrinks to 8, and no further.
+        assert_eq!(plan.batch, 64);
+        let Err(LoadError::TooLarge(least)) = checked.plan(&OPTIONS, 0) else {
+            panic!("it cannot fit")
+        };
+        assert_eq!((least.batch, least.largest_context), (8, 0));
+        let least = least.total() as usize;
+        for (capacity, batch) in [(needed - 64, 32), (least + 64, 8), (least, 8)] {
+            assert_eq!(checked.plan(&OPTIONS, capacity).unwrap().batch, batch);
+            let mut memory = Memory::new(capacity);
+            let arena = Arena::new(memory.bytes()).unwrap();
+            let mut backend = TransformerBackend::new(arena, OPTIONS);
+            backend.load(&file).unwrap();
+        }
+
+        let mut memory = Memory::new(least - 64);
         let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), OPTIONS);
         let Err(LoadError::TooLarge(plan)) = backend.load(&file) else {
             panic!("it cannot fit")
         };
         assert_eq!(
             (plan.total() as usize, plan.capacity as usize),
-            (needed, needed - 64)
+            (least, least - 64)
         );
         assert!(
             plan.largest_context == 63,
@@ -421,8 +436,15 @@ mod tests {
         };
         let base = || model(Shape::default());
 
-        let unknown = load(base().tensor("blk.0.attn_q.bias", TensorType::F32, &[64], &[0.0; 64]));
-        assert!(matches!(unknown, LoadError::UnknownTensor(name) if name == "blk.0.attn_q.bias"));
+        let unknown = load(base().tensor(
+            "blk.0.attn_q_norm.weight",
+            TensorType::F32,
+            &[64],
+            &[0.0; 64],
+        ));
+        assert!(
+            matches!(unknown, LoadError::UnknownTensor(name) if name == "blk.0.attn_q_norm.weight")
+        );
 
         let shape = load(base().tensor("output.weight", TensorType::F32, &[32, 64], &[0.0; 2048]));
         assert!(
@@ -595,8 +617,10 @@ mod tests {
             backend.load(&writer.finish()).unwrap();
             backend.start(b"a", &greedy(1)).unwrap();
             let mut text = Text::new();
-            assert_eq!(backend.step(&mut text), Err(GenerateError::NonFinite));
-            assert_eq!(backend.step(&mut text), Ok(None));
+            let mut step = || backend.step(&mut text);
+            let error = core::iter::from_fn(|| Some(step())).find(Result::is_err);
+            assert_eq!(error, Some(Err(GenerateError::NonFinite)));
+            assert_eq!(step(), Ok(None));
             backend.load(&model(Shape::default()).finish()).unwrap();
             assert_eq!(generate(backend, "a", &greedy(2)).len(), 2);
         });
@@ -613,6 +637,37 @@ mod tests {
         stub.start(b"abc", &greedy(9)).unwrap();
         let (_, text, reason) = run(&mut stub);
         assert_eq!((text.as_str(), reason), ("abc", FinishReason::EndOfText));
+    }
+
+    /// How a prompt is divided into batches does not show in any bit of what follows.
+    #[test]
+    fn logits_do_not_depend_on_batches() {
+        let tokens: Vec<u32> = (0..40).map(|i| 259 + i * 7 % 31).collect();
+        for (kv, ty) in [
+            (KvType::F32, TensorType::F32),
+            (KvType::F16, TensorType::Q8_0),
+            (KvType::F16, TensorType::Q4_0),
+        ] {
+            let file = model(Shape {
+                ty,
+                ..Shape::default()
+            })
+            .finish();
+            with_backend(LoadOptions { kv, ..OPTIONS }, |backend| {
+                backend.load(&file).unwrap();
+                let alone = logits(backend, &tokens);
+                for size in [2, 7, 16, 40] {
+                    let (model, arena) = backend.parts().unwrap();
+                    let mut start = 0;
+                    for batch in tokens.chunks(size) {
+                        model.forward(arena, batch, start, true).unwrap();
+                        start += batch.len();
+                        let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                        assert_eq!(bits(model.logits(arena)), bits(&alone[start - 1]), "{size}");
+                    }
+                }
+            });
+        }
     }
 
     /// The bits that this arithmetic gives. A change of them is a new [`NUMERICS_VERSION`].

@@ -4,11 +4,7 @@ use crate::arena::Arena;
 use crate::quantize::NonFinite;
 use crate::sampling::{Sampler, SamplerParams};
 use crate::tokenizer::{EncodeOptions, MAX_TOKEN_BYTES, TokenizeError, Utf8Stream};
-use crate::transformer::Model;
-
-/// Prompt tokens that one step runs through the model. More is no faster while prefill goes token
-/// by token, and a cancel waits for a step.
-pub const PREFILL_CHUNK: usize = 4;
+use crate::transformer::{Batch, MAX_BATCH, Model};
 
 /// Text of one step. A token has at most [`MAX_TOKEN_BYTES`] bytes; up to three more were held back
 /// for it, and bytes that are no UTF-8 grow threefold.
@@ -126,6 +122,8 @@ pub struct Generation {
     tokens: usize,
     /// Tokens that have been through the model.
     position: usize,
+    /// Part of the prompt, on its way through the model.
+    prefill: Option<Batch>,
     stream: Utf8Stream,
     finished: Option<FinishReason>,
 }
@@ -214,6 +212,7 @@ impl Generation {
             prompt_tokens: tokens,
             tokens,
             position: 0,
+            prefill: None,
             stream: Utf8Stream::new(),
             finished: None,
         })
@@ -224,8 +223,8 @@ impl Generation {
         self.finished.get_or_insert(FinishReason::Cancelled);
     }
 
-    /// Does a bounded amount of work: [`PREFILL_CHUNK`] tokens of the prompt, or one token. `text`
-    /// receives what can be shown, whole characters alone; the last token of a generation brings
+    /// Does a bounded amount of work: one block of the model for a batch of the prompt, or one token.
+    /// `text` receives what can be shown, whole characters alone; the last token of a generation brings
     /// what was held back.
     ///
     /// # Errors
@@ -240,11 +239,13 @@ impl Generation {
         if let Some(reason) = self.finished {
             return Ok(self.finish(reason));
         }
-        if self.position + 1 < self.prompt_tokens || self.position == 0 {
+        if self.position < self.prompt_tokens {
             return self.prefill(model, arena);
         }
         if self.position < self.tokens {
-            self.run_next(model, arena, true)?;
+            let token = model.workspace(arena).tokens[self.position];
+            model.forward(arena, &[token], self.position, true)?;
+            self.position += 1;
         }
         let id = self.sample(model, arena);
         self.emit(id, model, arena, text);
@@ -259,29 +260,29 @@ impl Generation {
         }
     }
 
+    /// Takes the prompt's next batch one block further: a step is no longer than a cancel may wait.
     fn prefill(&mut self, model: &Model, arena: &mut Arena<'_>) -> Result<Step, GenerateError> {
-        let end = (self.position + PREFILL_CHUNK).min(self.prompt_tokens);
-        while self.position < end {
-            // Logits for the last token alone.
-            self.run_next(model, arena, self.position + 1 == self.prompt_tokens)?;
+        let len = (self.prompt_tokens - self.position).min(model.batch());
+        let end = self.position + len;
+        let mut batch = match self.prefill.take() {
+            Some(batch) => batch,
+            None => {
+                let mut tokens = [0; MAX_BATCH];
+                let tokens = &mut tokens[..len];
+                tokens.copy_from_slice(&model.workspace(arena).tokens[self.position..end]);
+                model.begin(arena, tokens, self.position)
+            }
+        };
+        // Logits for the last token alone.
+        if model.advance(arena, &mut batch, end == self.prompt_tokens)? {
+            self.position = end;
+        } else {
+            self.prefill = Some(batch);
         }
         Ok(Step::Prefill {
             done: self.position as u32,
             total: self.prompt_tokens as u32,
         })
-    }
-
-    /// Runs the next token of the session through the model.
-    fn run_next(
-        &mut self,
-        model: &Model,
-        arena: &mut Arena<'_>,
-        want_logits: bool,
-    ) -> Result<(), NonFinite> {
-        let token = model.workspace(arena).tokens[self.position];
-        model.forward(arena, token, self.position, want_logits)?;
-        self.position += 1;
-        Ok(())
     }
 
     fn sample(&mut self, model: &Model, arena: &mut Arena<'_>) -> u32 {

@@ -6,11 +6,15 @@
 //!   lanes fold 8, 4, 2, 1.
 //! - Multiply and add stay separate; `sqrt` and division are IEEE; [`exp`] is one polynomial.
 
-use crate::quantize::{ActivationQ8, BLOCK, BlockQ4_0, BlockQ8_0, blocks};
+use crate::quantize::blocks::{SmallBlock, SuperBlock};
+use crate::quantize::{ActivationQ8, ActivationQ8K, GROUP};
 use half::f16;
 
 /// Virtual lanes of a reduction.
 pub const LANES: usize = 16;
+
+/// Most tokens that go through a matrix together.
+pub const MAX_BATCH: usize = 64;
 
 /// Rows that are computed together, so that their sums do not wait for one another.
 const ROWS: usize = 8;
@@ -41,53 +45,120 @@ pub fn dot_f16(a: &[f32], b: &[f16]) -> f32 {
     sum(a.iter().zip(b).map(|(a, b)| a * b.to_f32()))
 }
 
-/// out\[r\] = Σ_c w\[r\]\[c\] · x\[c\] for F32 weights, `w` row by row, little endian.
-pub fn matvec_f32(w: &[[u8; 4]], x: &[f32], out: &mut [f32]) {
-    matvec_float(w, x, out, f32::from_le_bytes);
+/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for weights that are floats of `N` bytes, `w` row by row.
+/// `columns` elements a row; `out` holds the rows of one token after those of another.
+pub fn matmul_float<const N: usize>(
+    w: &[[u8; N]],
+    columns: usize,
+    x: &[f32],
+    out: &mut [f32],
+    value: impl Fn([u8; N]) -> f32,
+) {
+    let rows = w.len() / columns;
+    for (x, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(rows)) {
+        for (w, out) in w.chunks(columns * ROWS).zip(out.chunks_mut(ROWS)) {
+            let mut sums = [0.0f32; ROWS];
+            for (c, &x) in x.iter().enumerate() {
+                for (r, sum) in sums.iter_mut().enumerate().take(out.len()) {
+                    *sum += value(w[r * columns + c]) * x;
+                }
+            }
+            out.copy_from_slice(&sums[..out.len()]);
+        }
+    }
 }
 
-/// out\[r\] = Σ_c w\[r\]\[c\] · x\[c\] for F16 weights, `w` row by row, little endian.
-pub fn matvec_f16(w: &[[u8; 2]], x: &[f32], out: &mut [f32]) {
-    matvec_float(w, x, out, |w| f16::from_le_bytes(w).to_f32());
+/// out\[t\]\[r\] = Σ_b ((Σ_i q_w · q_x) · (d_w · d_x) + m_w · s_x) for weights in blocks of 32, `w` row by
+/// row, `blocks` blocks a row. Formats without an offset leave out its term.
+pub fn matmul_small<B: SmallBlock>(
+    w: &[B],
+    blocks: usize,
+    x: &[ActivationQ8],
+    out: &mut [f32],
+    offset: bool,
+) {
+    matmul_blocks(w, blocks, x, out, |w: &B| {
+        let w = w.unpack();
+        move |x: &ActivationQ8| {
+            let product = dot_i8(&w.q, &x.q) as f32 * (w.d * x.d);
+            if offset { product + w.m * x.s } else { product }
+        }
+    });
 }
 
-fn matvec_float<W: Copy>(w: &[W], x: &[f32], out: &mut [f32], value: impl Fn(W) -> f32) {
-    let columns = x.len();
-    for (w, out) in w.chunks(columns * ROWS).zip(out.chunks_mut(ROWS)) {
-        let mut sums = [0.0f32; ROWS];
-        for (c, &x) in x.iter().enumerate() {
-            for (r, sum) in sums.iter_mut().enumerate().take(out.len()) {
-                *sum += value(w[r * columns + c]) * x;
+/// out\[t\]\[r\] = Σ_b ((d_w · d_x) · Σ_g s_g Σ_i q_w · q_x − (d_min · d_x) · Σ_g m_g Σ_i q_x) for k-quants;
+/// otherwise as [`matmul_small`].
+pub fn matmul_super<B: SuperBlock>(
+    w: &[B],
+    blocks: usize,
+    x: &[ActivationQ8K],
+    out: &mut [f32],
+    minima: bool,
+) {
+    matmul_blocks(w, blocks, x, out, |w: &B| {
+        let w = w.unpack();
+        move |x: &ActivationQ8K| {
+            let (mut sum, mut minimum) = (0i32, 0i32);
+            let groups = w.q.chunks_exact(GROUP).zip(x.q.chunks_exact(GROUP));
+            for (g, (w_q, x_q)) in groups.enumerate() {
+                let scale = i32::from(w.scales[g]);
+                sum = sum.wrapping_add(scale.wrapping_mul(dot_i8(w_q, x_q)));
+                let product = i32::from(w.minima[g]).wrapping_mul(i32::from(x.sums[g]));
+                minimum = minimum.wrapping_add(product);
+            }
+            let product = sum as f32 * (w.d * x.d);
+            if minima {
+                product - minimum as f32 * (w.d_min * x.d)
+            } else {
+                product
             }
         }
-        out.copy_from_slice(&sums[..out.len()]);
+    });
+}
+
+/// Each row adds its blocks in ascending order. A block is unpacked once for all tokens of a batch,
+/// of which there are at most [`MAX_BATCH`].
+fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
+    w: &[W],
+    blocks: usize,
+    x: &[X],
+    out: &mut [f32],
+    unpack: impl Fn(&W) -> P,
+) {
+    let rows = w.len() / blocks;
+    let tokens = x.len() / blocks;
+    debug_assert!(tokens <= MAX_BATCH && out.len() == rows * tokens);
+    for (r, row) in w.chunks_exact(blocks).enumerate() {
+        let mut sums = [0.0f32; MAX_BATCH];
+        for (b, w) in row.iter().enumerate() {
+            let product = unpack(w);
+            for (sum, x) in sums.iter_mut().zip(x.iter().skip(b).step_by(blocks)) {
+                *sum += product(x);
+            }
+        }
+        for (out, sum) in out.iter_mut().skip(r).step_by(rows).zip(sums) {
+            *out = sum;
+        }
     }
 }
 
-/// out\[r\] = Σ_b (Σ_i q_w · q_x) · (d_w · d_x) for Q8_0 weights, `w` row by row.
-pub fn matvec_q8_0(w: &[u8], x: &[ActivationQ8], out: &mut [f32]) {
-    for (row, out) in blocks::<BlockQ8_0>(w).chunks_exact(x.len()).zip(out) {
-        *out = row.iter().zip(x).fold(0.0, |sum, (w, x)| {
-            sum + dot_i8(&w.qs, &x.qs) as f32 * (w.scale() * x.d)
-        });
-    }
-}
-
-/// out\[r\] = Σ_b (Σ_i q_w · q_x) · (d_w · d_x) for Q4_0 weights, `w` row by row.
-pub fn matvec_q4_0(w: &[u8], x: &[ActivationQ8], out: &mut [f32]) {
-    for (row, out) in blocks::<BlockQ4_0>(w).chunks_exact(x.len()).zip(out) {
-        *out = row.iter().zip(x).fold(0.0, |sum, (w, x)| {
-            sum + dot_i8(&w.values(), &x.qs) as f32 * (w.scale() * x.d)
-        });
-    }
-}
-
-/// Exact Σ a\[i\] · b\[i\]: at most 32 · 128 · 128, far inside an i32 and inside f32's integers.
+/// Exact Σ a\[i\] · b\[i\] of at most 256 elements: at most 256 · 128 · 128, far inside an i32.
 #[must_use]
-pub fn dot_i8(a: &[i8; BLOCK], b: &[i8; BLOCK]) -> i32 {
+pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).fold(0, |sum: i32, (&a, &b)| {
         sum.wrapping_add(i32::from(i16::from(a).wrapping_mul(i16::from(b))))
     })
+}
+
+/// LayerNorm: out\[i\] = ((x\[i\] − mean x) / √(variance(x) + ε)) · w\[i\], without its bias.
+pub fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    let n = x.len() as f32;
+    let mean = sum(x.iter().copied()) / n;
+    let variance = sum(x.iter().map(|v| (v - mean) * (v - mean))) / n;
+    let scale = 1.0 / libm::sqrtf(variance + epsilon);
+    for ((out, v), w) in out.iter_mut().zip(x).zip(weight) {
+        *out = ((v - mean) * scale) * w;
+    }
 }
 
 /// RMSNorm: out\[i\] = (x\[i\] / √(mean(x²) + ε)) · w\[i\].
@@ -114,6 +185,16 @@ pub fn softmax_numerators(x: &mut [f32]) -> f32 {
 pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     for (gate, up) in gate.iter_mut().zip(up) {
         *gate = (*gate / (1.0 + exp(-*gate))) * up;
+    }
+}
+
+/// GELU in the tanh form: x/2 · (1 + tanh(√(2/π) · x · (1 + 0.044715 x²))), which is x / (1 + exp(−2u)) with
+/// u the argument of tanh.
+pub fn gelu(x: &mut [f32]) {
+    const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+    for x in x {
+        let u = SQRT_2_OVER_PI * *x * (1.0 + 0.044_715 * *x * *x);
+        *x /= 1.0 + exp(-2.0 * u);
     }
 }
 
@@ -156,7 +237,11 @@ pub fn exp(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantize::{TensorType, quantize_activations, quantize_row};
+    use crate::quantize::blocks::{BlockQ6K, BlockQ8_0};
+    use crate::quantize::{
+        BLOCK, SUPER_BLOCK, TensorType, dequantize_row, quantize_activations,
+        quantize_activations_k,
+    };
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
@@ -182,20 +267,36 @@ mod tests {
 
     #[test]
     fn extreme_operands_do_not_overflow() {
-        let q = BlockQ8_0 {
+        let w = [BlockQ8_0 {
             d: f16::ONE.to_le_bytes(),
             qs: [-128; BLOCK],
-        };
+        }];
         let mut out = [0.0];
         for (activation, expected) in [(127, -32.0 * 128.0 * 127.0), (-127, 32.0 * 128.0 * 127.0)] {
             let x = [ActivationQ8 {
                 d: 1.0,
-                qs: [activation; BLOCK],
+                s: 0.0,
+                q: [activation; BLOCK],
             }];
-            matvec_q8_0(zerocopy::IntoBytes::as_bytes(&q), &x, &mut out);
+            matmul_small(&w, 1, &x, &mut out, false);
             assert_eq!(out, [expected]);
         }
-        assert_eq!(dot_i8(&[-128; BLOCK], &[-128; BLOCK]), 32 * 128 * 128);
+        assert_eq!(dot_i8(&[-128; 256], &[-128; 256]), 256 * 128 * 128);
+
+        // The largest sums that a k-quant can have: Q6_K's scales go from −128, its values from −32.
+        let w = [BlockQ6K {
+            ql: [0; 128],
+            qh: [0; 64],
+            scales: [-128; 16],
+            d: f16::ONE.to_le_bytes(),
+        }];
+        let x = [ActivationQ8K {
+            d: 1.0,
+            sums: [127 * 16; 16],
+            q: [127; 256],
+        }];
+        matmul_super(&w, 1, &x, &mut out, false);
+        assert_eq!(out, [256.0 * 128.0 * 32.0 * 127.0]);
     }
 
     #[test]
@@ -224,29 +325,76 @@ mod tests {
         assert_eq!(x[2], 1.0);
     }
 
+    /// Bytes of `rows` rows of random weights in `ty`, and the weights that they stand for.
+    fn weights(ty: TensorType, rows: usize, columns: usize, bits: &[u8]) -> (Vec<u8>, Vec<f32>) {
+        let stride = ty.row_bytes(columns).unwrap();
+        let block = ty.block_bytes();
+        let mut bytes: Vec<u8> = bits.iter().copied().cycle().take(stride * rows).collect();
+        // Scales that are near one, wherever the format has them.
+        let half = f16::from_f32(0.011).to_le_bytes();
+        let places: &[usize] = match ty {
+            TensorType::Q4_0 | TensorType::Q5_0 | TensorType::Q8_0 => &[0],
+            TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q8_1 => &[0, 2],
+            TensorType::Q4K | TensorType::Q5K => &[0, 2],
+            TensorType::Q2K => &[80, 82],
+            TensorType::Q3K => &[108],
+            TensorType::Q6K => &[208],
+            _ => panic!("no blocks"),
+        };
+        for block in bytes.chunks_mut(block) {
+            for &place in places {
+                block[place..place + 2].copy_from_slice(&half);
+            }
+        }
+        let mut values = vec![0.0; rows * columns];
+        for (bytes, values) in bytes.chunks(stride).zip(values.chunks_mut(columns)) {
+            dequantize_row(ty, bytes, values).unwrap();
+        }
+        (bytes, values)
+    }
+
+    fn product(ty: TensorType, w: &[u8], columns: usize, x: &[f32], rows: usize) -> Vec<f32> {
+        let tokens = x.len() / columns;
+        let mut out = vec![0.0; tokens * rows];
+        if ty.block_len() == BLOCK {
+            let mut q = vec![ActivationQ8::ZERO; x.len() / BLOCK];
+            quantize_activations(x, &mut q).unwrap();
+            crate::transformer::multiply_small(ty, w, columns / BLOCK, &q, &mut out);
+        } else {
+            let mut q = vec![ActivationQ8K::ZERO; x.len() / SUPER_BLOCK];
+            quantize_activations_k(x, &mut q).unwrap();
+            crate::transformer::multiply_super(ty, w, columns / SUPER_BLOCK, &q, &mut out);
+        }
+        out
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Every format, any bits: the product is that of the dequantised weights, up to the rounding of
+        /// the activations; and a token's result does not depend on what else is in its batch.
         #[test]
-        fn quantised_products_are_near_the_float_ones_and_row_by_row(
-            w in prop::collection::vec(-1.0f32..1.0, 3 * 64),
-            x in prop::collection::vec(-4.0f32..4.0, 64),
+        fn quantised_products_are_near_the_float_ones_and_independent_of_the_batch(
+            bits in prop::collection::vec(any::<u8>(), 700..800),
+            x in prop::collection::vec(-4.0f32..4.0, 3 * 512),
         ) {
-            let mut q = [ActivationQ8 { d: 0.0, qs: [0; BLOCK] }; 2];
-            quantize_activations(&x, &mut q).unwrap();
-            for (ty, tolerance) in [(TensorType::Q8_0, 2.0), (TensorType::Q4_0, 20.0)] {
-                let stride = ty.row_bytes(64).unwrap();
-                let mut bytes = vec![0; stride * 3];
-                for (w, bytes) in w.chunks(64).zip(bytes.chunks_mut(stride)) {
-                    quantize_row(ty, w, bytes).unwrap();
-                }
-                let mut out = [0.0; 3];
-                let product = if ty == TensorType::Q8_0 { matvec_q8_0 } else { matvec_q4_0 };
-                product(&bytes, &q, &mut out);
-                for (r, w) in w.chunks(64).enumerate() {
-                    let exact: f32 = w.iter().zip(&x).map(|(w, x)| w * x).sum();
-                    prop_assert!((out[r] - exact).abs() < tolerance, "{} {}", out[r], exact);
-                    let mut alone = [0.0];
-                    product(&bytes[r * stride..(r + 1) * stride], &q, &mut alone);
-                    prop_assert_eq!(alone[0].to_bits(), out[r].to_bits());
+            let (rows, columns) = (3, 512);
+            for ty in TensorType::ALL.into_iter().filter(|ty| ty.block_len() > 1) {
+                let (bytes, values) = weights(ty, rows, columns, &bits);
+                let out = product(ty, &bytes, columns, &x, rows);
+                for (t, x) in x.chunks(columns).enumerate() {
+                    for (r, w) in values.chunks(columns).enumerate() {
+                        let terms = || w.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x));
+                        let exact: f64 = terms().sum();
+                        // Half a step of an activation, 4/127, for each weight; the f16 of a scale.
+                        let slack: f64 = w.iter().map(|w| f64::from(w.abs()) * 2.1 / 127.0).sum();
+                        let got = f64::from(out[t * rows + r]);
+                        let rounding = terms().map(f64::abs).sum::<f64>() / 1000.0 + 1e-3;
+                        prop_assert!((got - exact).abs() < slack + rounding, "{ty:?} {got} {exact}");
+                    }
+                    let alone = product(ty, &bytes, columns, x, rows);
+                    let batched = &out[t * rows..(t + 1) * rows];
+                    prop_assert!(alone.iter().zip(batched).all(|(a, b)| a.to_bits() == b.to_bits()));
                 }
             }
         }
@@ -254,14 +402,34 @@ mod tests {
         #[test]
         fn float_rows_add_their_columns_in_ascending_order(
             w in prop::collection::vec(-1e3f32..1e3, 11 * 7),
-            x in prop::collection::vec(-1e3f32..1e3, 7),
+            x in prop::collection::vec(-1e3f32..1e3, 2 * 7),
         ) {
             let bytes: Vec<[u8; 4]> = w.iter().map(|w| w.to_le_bytes()).collect();
-            let mut out = [0.0; 11];
-            matvec_f32(&bytes, &x, &mut out);
-            for (w, out) in w.chunks(7).zip(out) {
-                let naive = w.iter().zip(&x).fold(0.0f32, |sum, (w, x)| sum + w * x);
-                prop_assert_eq!(naive.to_bits(), out.to_bits());
+            let mut out = [0.0; 22];
+            matmul_float(&bytes, 7, &x, &mut out, f32::from_le_bytes);
+            for (x, out) in x.chunks(7).zip(out.chunks(11)) {
+                for (w, out) in w.chunks(7).zip(out) {
+                    let naive = w.iter().zip(x).fold(0.0f32, |sum, (w, x)| sum + w * x);
+                    prop_assert_eq!(naive.to_bits(), out.to_bits());
+                }
+            }
+        }
+
+        #[test]
+        fn gelu_and_layer_norm_are_what_they_say(x in prop::collection::vec(-9.0f32..9.0, 40)) {
+            let mut got = x.clone();
+            gelu(&mut got);
+            for (got, x) in got.iter().zip(&x) {
+                let x = f64::from(*x);
+                let u = (2.0 / core::f64::consts::PI).sqrt() * x * (1.0 + 0.044715 * x * x);
+                prop_assert!((f64::from(*got) - 0.5 * x * (1.0 + u.tanh())).abs() < 2e-6);
+            }
+            let mean = x.iter().sum::<f32>() / 40.0;
+            let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / 40.0;
+            let mut out = vec![0.0; 40];
+            layer_norm(&x, &[2.0; 40], 1e-5, &mut out);
+            for (out, x) in out.iter().zip(&x) {
+                prop_assert!((out - 2.0 * (x - mean) / (variance + 1e-5).sqrt()).abs() < 1e-3);
             }
         }
     }

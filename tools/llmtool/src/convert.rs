@@ -28,8 +28,10 @@ pub fn convert(
     let mut writer = GgufWriter::with_metadata_of(gguf);
     writer.set("general.file_type", &Value::U32(file_type(ty)));
     match ty {
-        TensorType::F32 | TensorType::F16 => writer.remove("general.quantization_version"),
-        TensorType::Q8_0 | TensorType::Q4_0 => writer.set(
+        TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
+            writer.remove("general.quantization_version")
+        }
+        _ => writer.set(
             "general.quantization_version",
             &Value::U32(QUANTIZATION_VERSION),
         ),
@@ -62,7 +64,18 @@ const fn file_type(ty: TensorType) -> u32 {
         TensorType::F32 => 0,
         TensorType::F16 => 1,
         TensorType::Q4_0 => 2,
+        TensorType::Q4_1 => 3,
         TensorType::Q8_0 => 7,
+        TensorType::Q5_0 => 8,
+        TensorType::Q5_1 => 9,
+        TensorType::Q2K => 10,
+        TensorType::Q3K => 11,
+        TensorType::Q4K => 14,
+        TensorType::Q5K => 16,
+        TensorType::Q6K => 18,
+        TensorType::BF16 => 32,
+        // llama.cpp has no such files: LLAMA_FTYPE_GUESSED.
+        TensorType::Q8_1 => 1024,
     }
 }
 

@@ -123,7 +123,7 @@ impl<'m> Runner<'m> {
     /// A value in the computation was not finite.
     pub fn feed(&mut self, token: u32, position: usize) -> Result<&[f32], ToolError> {
         self.model
-            .forward(&mut self.arena, token, position, true)
+            .forward(&mut self.arena, &[token], position, true)
             .map_err(|error| ToolError::Generate(error.to_string()))?;
         Ok(self.model.logits(&self.arena))
     }

@@ -1,0 +1,616 @@
+//! Block formats of GGUF: how weights and activations are turned into them, and back.
+//!
+//! | format | values | bytes | value of element i |
+//! |---|---|---|---|
+//! | F32, F16, BF16 | 1 | 4, 2, 2 | itself |
+//! | Q4_0, Q5_0, Q8_0 | 32 | 18, 22, 34 | d · q\[i\] |
+//! | Q4_1, Q5_1 | 32 | 20, 24 | d · q\[i\] + m |
+//! | Q8_1 | 32 | 36 | d · q\[i\] |
+//! | Q2_K, Q4_K, Q5_K | 256 | 84, 144, 176 | d · s\[g\] · q\[i\] − d_min · m\[g\], g the group of i |
+//! | Q3_K, Q6_K | 256 | 110, 210 | d · s\[g\] · q\[i\] |
+//!
+//! d, d_min and the m of small blocks are f16. [`blocks`] has the layouts. Source: ggml's
+//! `ggml-common.h` and `ggml-quants.c`. *Activations* are quantised by [`quantize_activations`] and
+//! [`quantize_activations_k`]: like ggml's Q8_1 and Q8_K, but rounded to nearest even, and a block
+//! below 1e-30 is zero (`docs/numerics.md`).
+
+pub mod blocks;
+#[cfg(any(test, feature = "encode", feature = "testing"))]
+pub mod encode;
+
+pub use blocks::{BLOCK, GROUP, GROUPS, SUPER_BLOCK};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
+pub use encode::quantize_row;
+
+use blocks::{
+    BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
+    BlockQ8_0, BlockQ8_1, SmallBlock, SuperBlock,
+};
+use half::{bf16, f16};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// A block whose largest magnitude is below this is zero.
+const ZERO_BLOCK: f32 = 1e-30;
+
+/// How a tensor's elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TensorType {
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary16.
+    F16,
+    /// The upper half of an IEEE binary32.
+    BF16,
+    /// 4 bits in blocks of 32 with a scale.
+    Q4_0,
+    /// 4 bits in blocks of 32 with a scale and an offset.
+    Q4_1,
+    /// 5 bits in blocks of 32 with a scale.
+    Q5_0,
+    /// 5 bits in blocks of 32 with a scale and an offset.
+    Q5_1,
+    /// 8 bits in blocks of 32 with a scale.
+    Q8_0,
+    /// 8 bits in blocks of 32 with a scale and a sum.
+    Q8_1,
+    /// 2 bits in blocks of 256, groups of 16.
+    Q2K,
+    /// 3 bits in blocks of 256, groups of 16.
+    Q3K,
+    /// 4 bits in blocks of 256, groups of 32.
+    Q4K,
+    /// 5 bits in blocks of 256, groups of 32.
+    Q5K,
+    /// 6 bits in blocks of 256, groups of 16.
+    Q6K,
+}
+
+/// What activations become before they meet a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivationType {
+    /// f32 as they are.
+    Float,
+    /// [`ActivationQ8`].
+    Q8,
+    /// [`ActivationQ8K`].
+    Q8K,
+}
+
+impl TensorType {
+    /// Every type that the engine knows.
+    pub const ALL: [Self; 14] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q8_1,
+        Self::Q2K,
+        Self::Q3K,
+        Self::Q4K,
+        Self::Q5K,
+        Self::Q6K,
+    ];
+
+    /// The type with this number in a GGUF file.
+    #[must_use]
+    pub fn from_ggml(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|ty| ty.to_ggml() == number)
+    }
+
+    /// Its number in a GGUF file.
+    #[must_use]
+    pub const fn to_ggml(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
+            Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
+            Self::Q8_0 => 8,
+            Self::Q8_1 => 9,
+            Self::Q2K => 10,
+            Self::Q3K => 11,
+            Self::Q4K => 12,
+            Self::Q5K => 13,
+            Self::Q6K => 14,
+            Self::BF16 => 30,
+        }
+    }
+
+    /// Its name in ggml.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::BF16 => "BF16",
+            Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
+            Self::Q8_0 => "Q8_0",
+            Self::Q8_1 => "Q8_1",
+            Self::Q2K => "Q2_K",
+            Self::Q3K => "Q3_K",
+            Self::Q4K => "Q4_K",
+            Self::Q5K => "Q5_K",
+            Self::Q6K => "Q6_K",
+        }
+    }
+
+    /// Elements of one block; a row is a whole number of blocks.
+    #[must_use]
+    pub const fn block_len(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::BF16 => 1,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::Q8_1 => BLOCK,
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K => SUPER_BLOCK,
+        }
+    }
+
+    /// Bytes of one block.
+    #[must_use]
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Q4_0 => size_of::<BlockQ4_0>(),
+            Self::Q4_1 => size_of::<BlockQ4_1>(),
+            Self::Q5_0 => size_of::<BlockQ5_0>(),
+            Self::Q5_1 => size_of::<BlockQ5_1>(),
+            Self::Q8_0 => size_of::<BlockQ8_0>(),
+            Self::Q8_1 => size_of::<BlockQ8_1>(),
+            Self::Q2K => size_of::<BlockQ2K>(),
+            Self::Q3K => size_of::<BlockQ3K>(),
+            Self::Q4K => size_of::<BlockQ4K>(),
+            Self::Q5K => size_of::<BlockQ5K>(),
+            Self::Q6K => size_of::<BlockQ6K>(),
+        }
+    }
+
+    /// Bytes of a row of `columns` elements; `None` if it is no whole number of blocks.
+    #[must_use]
+    pub const fn row_bytes(self, columns: usize) -> Option<usize> {
+        if columns.is_multiple_of(self.block_len()) {
+            (columns / self.block_len()).checked_mul(self.block_bytes())
+        } else {
+            None
+        }
+    }
+
+    /// What activations become before they meet a matrix of this type.
+    #[must_use]
+    pub const fn activations(self) -> ActivationType {
+        match self.block_len() {
+            1 => ActivationType::Float,
+            BLOCK => ActivationType::Q8,
+            _ => ActivationType::Q8K,
+        }
+    }
+
+    /// The type that rows get which are no whole number of this type's blocks, as llama.cpp chooses
+    /// it; `None` if there is no smaller one.
+    #[must_use]
+    pub const fn fallback(self) -> Option<Self> {
+        match self {
+            Self::Q2K | Self::Q3K => Some(Self::Q4_0),
+            Self::Q4K => Some(Self::Q5_0),
+            Self::Q5K => Some(Self::Q5_1),
+            Self::Q6K => Some(Self::Q8_0),
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::Q8_1 => {
+                Some(Self::F16)
+            }
+            Self::F32 | Self::F16 | Self::BF16 => None,
+        }
+    }
+}
+
+/// 32 quantised activations.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ActivationQ8 {
+    /// Scale, already rounded to f16.
+    pub d: f32,
+    /// The unrounded scale times Σ q, rounded to f16: what an offset of the weights is multiplied
+    /// with.
+    pub s: f32,
+    /// Values, −127…127.
+    pub q: [i8; BLOCK],
+}
+
+impl ActivationQ8 {
+    /// Zeros.
+    pub const ZERO: Self = Self {
+        d: 0.0,
+        s: 0.0,
+        q: [0; BLOCK],
+    };
+}
+
+/// 256 quantised activations.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ActivationQ8K {
+    /// Scale.
+    pub d: f32,
+    /// Sum of each group's values.
+    pub sums: [i16; GROUPS],
+    /// Values, −127…127.
+    pub q: [i8; SUPER_BLOCK],
+}
+
+impl ActivationQ8K {
+    /// Zeros.
+    pub const ZERO: Self = Self {
+        d: 0.0,
+        sums: [0; GROUPS],
+        q: [0; SUPER_BLOCK],
+    };
+}
+
+/// A value is infinite or no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a value is not finite")]
+pub struct NonFinite;
+
+/// Largest magnitude of `x`, found in the integer order of the bits, which is that of the numbers
+/// and puts infinity and NaN on top.
+///
+/// # Errors
+/// A value is not finite.
+pub fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> {
+    let bits = x
+        .iter()
+        .fold(0, |max, v| (v.to_bits() & 0x7FFF_FFFF).max(max));
+    let max = f32::from_bits(bits);
+    if max.is_finite() {
+        Ok(max)
+    } else {
+        Err(NonFinite)
+    }
+}
+
+/// Nearest integer, ties to even, of a value below 2²² in magnitude: adding 1.5 · 2²³ leaves no
+/// bits for a fraction, and IEEE addition rounds to nearest even.
+fn round_even(x: f32) -> f32 {
+    const MAGIC: f32 = 12_582_912.0;
+    (x + MAGIC) - MAGIC
+}
+
+/// Quantises activations as they meet weights in blocks of 32; `x.len()` = 32 · `out.len()`.
+///
+/// # Errors
+/// A value or a scale is not finite.
+pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), NonFinite> {
+    debug_assert_eq!(x.len(), out.len() * BLOCK);
+    for (x, block) in x.chunks_exact(BLOCK).zip(out) {
+        let max = max_magnitude(x)?;
+        if max < ZERO_BLOCK {
+            *block = ActivationQ8::ZERO;
+            continue;
+        }
+        let d = max / 127.0;
+        let inverse = 127.0 / max;
+        let mut sum = 0i32;
+        for (q, &v) in block.q.iter_mut().zip(x) {
+            *q = round_even(v * inverse) as i8;
+            sum = sum.wrapping_add(i32::from(*q));
+        }
+        block.d = f16::from_f32(d).to_f32();
+        // It may overflow where formats without an offset do not mind; where they do, what comes
+        // of it is found to be infinite.
+        block.s = f16::from_f32(sum as f32 * d).to_f32();
+        if !block.d.is_finite() {
+            return Err(NonFinite);
+        }
+    }
+    Ok(())
+}
+
+/// Quantises activations as they meet k-quants; `x.len()` = 256 · `out.len()`.
+///
+/// # Errors
+/// A value is not finite.
+pub fn quantize_activations_k(x: &[f32], out: &mut [ActivationQ8K]) -> Result<(), NonFinite> {
+    debug_assert_eq!(x.len(), out.len() * SUPER_BLOCK);
+    for (x, block) in x.chunks_exact(SUPER_BLOCK).zip(out) {
+        let max = max_magnitude(x)?;
+        if max < ZERO_BLOCK {
+            *block = ActivationQ8K::ZERO;
+            continue;
+        }
+        let inverse = 127.0 / max;
+        block.d = 1.0 / inverse;
+        for (q, &v) in block.q.iter_mut().zip(x) {
+            *q = round_even(v * inverse) as i8;
+        }
+        for (sum, group) in block.sums.iter_mut().zip(block.q.chunks_exact(GROUP)) {
+            *sum = group
+                .iter()
+                .fold(0, |sum: i16, &q| sum.wrapping_add(i16::from(q)));
+        }
+    }
+    Ok(())
+}
+
+/// Why a row was not converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuantizeError {
+    /// The row is no whole number of blocks.
+    #[error("a row of {columns} values is no whole number of blocks of {block}")]
+    RowLength {
+        /// Values in the row.
+        columns: usize,
+        /// Values in a block.
+        block: usize,
+    },
+    /// The output has the wrong size.
+    #[error("{got} bytes of room for {needed}")]
+    OutputLength {
+        /// Bytes given.
+        got: usize,
+        /// Bytes needed.
+        needed: usize,
+    },
+    /// A value is not finite, or too large for the format.
+    #[error("a value is not finite in {0}")]
+    NonFinite(&'static str),
+}
+
+fn check_row(ty: TensorType, columns: usize, bytes: usize) -> Result<(), QuantizeError> {
+    let block = ty.block_len();
+    let needed = ty
+        .row_bytes(columns)
+        .ok_or(QuantizeError::RowLength { columns, block })?;
+    if bytes == needed {
+        Ok(())
+    } else {
+        Err(QuantizeError::OutputLength { got: bytes, needed })
+    }
+}
+
+/// Writes the values of a stored row; `row` holds `out.len()` elements of type `ty`. The same
+/// operations in the same order as ggml's, so the same bits.
+///
+/// # Errors
+/// The lengths do not go together.
+pub fn dequantize_row(ty: TensorType, row: &[u8], out: &mut [f32]) -> Result<(), QuantizeError> {
+    check_row(ty, out.len(), row.len())?;
+    match ty {
+        TensorType::F32 => {
+            for (out, bytes) in out.iter_mut().zip(row.as_chunks::<4>().0) {
+                *out = f32::from_le_bytes(*bytes);
+            }
+        }
+        TensorType::F16 => {
+            for (out, bytes) in out.iter_mut().zip(row.as_chunks::<2>().0) {
+                *out = f16::from_le_bytes(*bytes).to_f32();
+            }
+        }
+        TensorType::BF16 => {
+            for (out, bytes) in out.iter_mut().zip(row.as_chunks::<2>().0) {
+                *out = bf16::from_le_bytes(*bytes).to_f32();
+            }
+        }
+        TensorType::Q4_0 => dequantize_small::<BlockQ4_0>(row, out),
+        TensorType::Q4_1 => dequantize_small::<BlockQ4_1>(row, out),
+        TensorType::Q5_0 => dequantize_small::<BlockQ5_0>(row, out),
+        TensorType::Q5_1 => dequantize_small::<BlockQ5_1>(row, out),
+        TensorType::Q8_0 => dequantize_small::<BlockQ8_0>(row, out),
+        TensorType::Q8_1 => dequantize_small::<BlockQ8_1>(row, out),
+        TensorType::Q2K => dequantize_super::<BlockQ2K>(row, out),
+        TensorType::Q3K => dequantize_super::<BlockQ3K>(row, out),
+        TensorType::Q4K => dequantize_super::<BlockQ4K>(row, out),
+        TensorType::Q5K => dequantize_super::<BlockQ5K>(row, out),
+        TensorType::Q6K => dequantize_super::<BlockQ6K>(row, out),
+    }
+    Ok(())
+}
+
+fn dequantize_small<B: SmallBlock>(row: &[u8], out: &mut [f32]) {
+    for (out, block) in out.chunks_exact_mut(BLOCK).zip(blocks_of::<B>(row)) {
+        let block = block.unpack();
+        for (out, q) in out.iter_mut().zip(block.q) {
+            *out = block.d * f32::from(q) + block.m;
+        }
+    }
+}
+
+fn dequantize_super<B: SuperBlock>(row: &[u8], out: &mut [f32]) {
+    for (out, block) in out.chunks_exact_mut(SUPER_BLOCK).zip(blocks_of::<B>(row)) {
+        let block = block.unpack();
+        let groups = out.chunks_exact_mut(GROUP).zip(block.q.chunks_exact(GROUP));
+        for ((out, q), (scale, minimum)) in groups.zip(block.scales.iter().zip(block.minima)) {
+            let d = block.d * f32::from(*scale);
+            let m = block.d_min * f32::from(minimum);
+            for (out, &q) in out.iter_mut().zip(q) {
+                *out = d * f32::from(q) - m;
+            }
+        }
+    }
+}
+
+/// The blocks of a stored row; bytes after the last whole block are left out.
+#[must_use]
+pub fn blocks_of<B: FromBytes + Immutable + KnownLayout + Unaligned>(row: &[u8]) -> &[B] {
+    let whole = row.len() - row.len() % size_of::<B>();
+    // Whole blocks of an unaligned type: the cast cannot fail.
+    <[B]>::ref_from_bytes(&row[..whole]).unwrap_or(&[])
+}
+
+/// Whether every value (for blocks: every scale) of a stored tensor is finite.
+#[must_use]
+pub fn is_finite(ty: TensorType, bytes: &[u8]) -> bool {
+    fn small<B: SmallBlock>(bytes: &[u8]) -> bool {
+        let mut floats = blocks_of::<B>(bytes).iter().flat_map(B::floats);
+        floats.all(f32::is_finite)
+    }
+    fn large<B: SuperBlock>(bytes: &[u8]) -> bool {
+        let mut floats = blocks_of::<B>(bytes).iter().flat_map(B::floats);
+        floats.all(f32::is_finite)
+    }
+    let mut words = bytes.as_chunks::<4>().0.iter();
+    let mut halves = bytes.as_chunks::<2>().0.iter();
+    match ty {
+        TensorType::F32 => words.all(|bytes| f32::from_le_bytes(*bytes).is_finite()),
+        TensorType::F16 => halves.all(|bytes| f16::from_le_bytes(*bytes).is_finite()),
+        TensorType::BF16 => halves.all(|bytes| bf16::from_le_bytes(*bytes).is_finite()),
+        TensorType::Q4_0 => small::<BlockQ4_0>(bytes),
+        TensorType::Q4_1 => small::<BlockQ4_1>(bytes),
+        TensorType::Q5_0 => small::<BlockQ5_0>(bytes),
+        TensorType::Q5_1 => small::<BlockQ5_1>(bytes),
+        TensorType::Q8_0 => small::<BlockQ8_0>(bytes),
+        TensorType::Q8_1 => small::<BlockQ8_1>(bytes),
+        TensorType::Q2K => large::<BlockQ2K>(bytes),
+        TensorType::Q3K => large::<BlockQ3K>(bytes),
+        TensorType::Q4K => large::<BlockQ4K>(bytes),
+        TensorType::Q5K => large::<BlockQ5K>(bytes),
+        TensorType::Q6K => large::<BlockQ6K>(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn round_trip(ty: TensorType, x: &[f32]) -> Vec<f32> {
+        let mut bytes = vec![0; ty.row_bytes(x.len()).unwrap()];
+        quantize_row(ty, x, &mut bytes).unwrap();
+        let mut back = vec![0.0; x.len()];
+        dequantize_row(ty, &bytes, &mut back).unwrap();
+        back
+    }
+
+    #[test]
+    fn types_have_the_numbers_of_ggml() {
+        for ty in TensorType::ALL {
+            assert_eq!(TensorType::from_ggml(ty.to_ggml()), Some(ty));
+            assert_eq!(
+                ty.row_bytes(256),
+                Some(256 / ty.block_len() * ty.block_bytes())
+            );
+        }
+        assert_eq!(TensorType::from_ggml(4), None);
+        assert_eq!(TensorType::Q8_0.row_bytes(33), None);
+    }
+
+    #[test]
+    fn ties_round_to_even_in_activations() {
+        let mut x = [0.0; BLOCK];
+        x[0] = 127.0;
+        (x[1], x[2], x[3], x[4]) = (0.5, 1.5, 2.5, -0.5);
+        let mut out = [ActivationQ8::ZERO];
+        quantize_activations(&x, &mut out).unwrap();
+        assert_eq!((out[0].d, out[0].s), (1.0, 131.0));
+        assert_eq!(out[0].q[..5], [127, 0, 2, 2, 0]);
+    }
+
+    #[test]
+    fn a_tiny_block_is_zero_and_a_non_finite_one_an_error() {
+        let mut out = [ActivationQ8 {
+            d: 1.0,
+            s: 1.0,
+            q: [1; BLOCK],
+        }];
+        quantize_activations(&[9e-31; BLOCK], &mut out).unwrap();
+        assert_eq!(out[0], ActivationQ8::ZERO);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN, 1e30] {
+            let mut x = [1.0; BLOCK];
+            x[31] = bad;
+            assert_eq!(quantize_activations(&x, &mut out), Err(NonFinite), "{bad}");
+        }
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused() {
+        assert!(matches!(
+            quantize_row(TensorType::Q8_0, &[0.0; 33], &mut [0; 34]),
+            Err(QuantizeError::RowLength {
+                columns: 33,
+                block: 32
+            })
+        ));
+        assert!(matches!(
+            dequantize_row(TensorType::Q4_0, &[0; 17], &mut [0.0; 32]),
+            Err(QuantizeError::OutputLength {
+                got: 17,
+                needed: 18
+            })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn errors_stay_within_half_a_step(
+            x in prop::collection::vec(-100.0f32..100.0, BLOCK),
+        ) {
+            let max = max_magnitude(&x).unwrap();
+            for (ty, step) in [(TensorType::Q8_0, max / 127.0), (TensorType::Q4_0, max / 8.0)] {
+                for (back, v) in round_trip(ty, &x).iter().zip(&x) {
+                    // Q4_0 has no +8: values at the other end are clipped by one step. The f16
+                    // scale adds 2⁻¹¹ of the magnitude.
+                    let slack = if ty == TensorType::Q4_0 { 1.01 } else { 0.51 };
+                    prop_assert!((back - v).abs() <= slack * step + max / 1024.0);
+                }
+            }
+            prop_assert_eq!(round_trip(TensorType::F32, &x), x.clone());
+            for (back, v) in round_trip(TensorType::F16, &x).iter().zip(&x) {
+                prop_assert!((back - v).abs() <= v.abs() / 1024.0 + 1e-7);
+            }
+        }
+
+        #[test]
+        fn activations_are_rounded_to_the_nearest_step(
+            x in prop::collection::vec(-1e4f32..1e4, BLOCK),
+        ) {
+            let mut out = [ActivationQ8::ZERO];
+            quantize_activations(&x, &mut out).unwrap();
+            let max = max_magnitude(&x).unwrap();
+            for (&q, &v) in out[0].q.iter().zip(&x) {
+                prop_assert!((f64::from(q) - f64::from(v) * 127.0 / f64::from(max)).abs() <= 0.5001);
+                prop_assert!(q != -128);
+            }
+        }
+
+        #[test]
+        fn activations_of_k_quants_are_rounded_to_the_nearest_step(
+            x in prop::collection::vec(-1e4f32..1e4, SUPER_BLOCK),
+        ) {
+            let mut out = [ActivationQ8K::ZERO];
+            quantize_activations_k(&x, &mut out).unwrap();
+            let max = f64::from(max_magnitude(&x).unwrap());
+            for (&q, &v) in out[0].q.iter().zip(&x) {
+                prop_assert!((f64::from(q) - f64::from(v) * 127.0 / max).abs() <= 0.5001);
+            }
+            for (sum, group) in out[0].sums.iter().zip(out[0].q.chunks(GROUP)) {
+                prop_assert_eq!(*sum, group.iter().map(|&q| i16::from(q)).sum::<i16>());
+            }
+            prop_assert!((f64::from(out[0].d) * 127.0 / max - 1.0).abs() < 1e-6);
+        }
+
+        #[test]
+        fn any_floats_are_quantised_or_refused(bits in prop::collection::vec(any::<u32>(), BLOCK)) {
+            let x: Vec<f32> = bits.iter().map(|b| f32::from_bits(*b)).collect();
+            let mut out = [ActivationQ8::ZERO];
+            let finite = x.iter().all(|v| v.is_finite());
+            if quantize_activations(&x, &mut out).is_ok() {
+                prop_assert!(finite && out[0].d.is_finite());
+            }
+            let x = x.repeat(SUPER_BLOCK / BLOCK);
+            for ty in TensorType::ALL {
+                let mut bytes = vec![0; ty.row_bytes(x.len()).unwrap()];
+                if quantize_row(ty, &x, &mut bytes).is_ok() {
+                    prop_assert!(finite && is_finite(ty, &bytes));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! The tensors of a model: which there are, and where they go.
+//!
+//! [`Weights::lay_out`] is the one description of every architecture's tensors. It runs three times:
+//! over a [`Checker`], which finds what is wrong with a file and counts bytes before anything is
+//! loaded; over a [`Loader`], which copies into the arena; and, when a file has a tensor too many,
+//! over a [`Finder`], which names it.
+
+use super::config::{Architecture, Config};
+use super::{LoadError, MAX_LAYERS};
+use crate::arena::{Arena, Purpose, Span, bytes_of};
+use crate::gguf::{self, Gguf, TensorInfo};
+use crate::quantize::{self, TensorType};
+use core::fmt::Write as _;
+
+/// A matrix in the arena, \[rows, columns\], row by row as in the file. How it lies there is the
+/// transformer's own business.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix {
+    pub(super) ty: TensorType,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) data: Span<u8>,
+}
+
+/// x ↦ W x + b.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Linear {
+    pub(super) matrix: Matrix,
+    pub(super) bias: Option<Span<f32>>,
+}
+
+/// Weight and, for LayerNorm, bias of a norm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Norm {
+    pub(super) weight: Span<f32>,
+    pub(super) bias: Option<Span<f32>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layer {
+    pub(super) attention_norm: Norm,
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) output: Linear,
+    pub(super) feed_forward_norm: Norm,
+    /// `None`: GELU, no gate.
+    pub(super) gate: Option<Linear>,
+    pub(super) up: Linear,
+    pub(super) down: Linear,
+}
+
+#[derive(Debug)]
+pub(super) struct Weights {
+    pub(super) embedding: Matrix,
+    /// Learned positions.
+    pub(super) positions: Option<Matrix>,
+    /// Divisors of the rotation's angles, where a file has them.
+    pub(super) rope_factors: Option<Span<f32>>,
+    pub(super) layers: heapless::Vec<Layer, MAX_LAYERS>,
+    pub(super) output_norm: Norm,
+    /// `None`: tied, the embedding is used.
+    pub(super) output: Option<Matrix>,
+    pub(super) output_bias: Option<Span<f32>>,
+}
+
+/// What happens to the tensors of a file.
+pub(super) trait Place {
+    /// The model has this tensor.
+    fn found(&mut self, tensor: &TensorInfo<'_>);
+
+    /// Rows of a matrix, whose type fits its columns.
+    fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError>;
+
+    /// A vector of floats.
+    fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError>;
+}
+
+/// Consecutive rows of a tensor.
+pub(super) struct Rows<'t, 'a> {
+    tensor: &'t TensorInfo<'a>,
+    data: &'a [u8],
+    count: usize,
+}
+
+/// Reads tensors by name, checks shapes and types, and gives them to a [`Place`].
+struct Reader<'r, 'a, P> {
+    gguf: &'r Gguf<'a>,
+    place: &'r mut P,
+}
+
+impl<'a, P: Place> Reader<'_, 'a, P> {
+    /// A tensor that must be there, of this shape.
+    fn tensor(
+        &mut self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<TensorInfo<'a>, LoadError> {
+        let tensor = self.gguf.require(name)?;
+        if (tensor.columns(), tensor.rows()) != (columns as u64, rows as u64) {
+            return Err(LoadError::Shape {
+                tensor: gguf::name(name.as_bytes()),
+                columns: tensor.columns(),
+                rows: tensor.rows(),
+                expected_columns: columns as u64,
+                expected_rows: rows as u64,
+            });
+        }
+        self.place.found(&tensor);
+        Ok(tensor)
+    }
+
+    fn part(
+        &mut self,
+        tensor: &TensorInfo<'a>,
+        columns: usize,
+        first: usize,
+        count: usize,
+    ) -> Result<Matrix, LoadError> {
+        let row = tensor
+            .ty
+            .row_bytes(columns)
+            .ok_or_else(|| bad_type(tensor))?;
+        let data = tensor
+            .data
+            .get(first * row..(first + count) * row)
+            .ok_or_else(|| bad_type(tensor))?;
+        let data = self.place.matrix(&Rows {
+            tensor,
+            data,
+            count,
+        })?;
+        Ok(Matrix {
+            ty: tensor.ty,
+            rows: count,
+            columns,
+            data,
+        })
+    }
+
+    fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<Matrix, LoadError> {
+        let tensor = self.tensor(name, rows, columns)?;
+        self.part(&tensor, columns, 0, rows)
+    }
+
+    fn vector(&mut self, name: &str, len: usize) -> Result<Span<f32>, LoadError> {
+        let tensor = self.tensor(name, 1, len)?;
+        if tensor.ty.block_len() != 1 {
+            return Err(bad_type(&tensor));
+        }
+        self.place.vector(&tensor)
+    }
+
+    fn vector_opt(&mut self, name: &str, len: usize) -> Result<Option<Span<f32>>, LoadError> {
+        match self.gguf.tensor(name) {
+            Some(_) => self.vector(name, len).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The tensors of one block.
+struct LayerReader<'r, 'a, P> {
+    reader: Reader<'r, 'a, P>,
+    index: usize,
+}
+
+impl<P: Place> LayerReader<'_, '_, P> {
+    fn name(&self, tensor: &str, part: &str) -> heapless::String<40> {
+        let mut name = heapless::String::new();
+        // Two digits, at most eleven letters and six fit.
+        let _ = write!(name, "blk.{}.{tensor}.{part}", self.index);
+        name
+    }
+
+    fn linear(&mut self, tensor: &str, rows: usize, columns: usize) -> Result<Linear, LoadError> {
+        let matrix = self
+            .reader
+            .matrix(&self.name(tensor, "weight"), rows, columns)?;
+        let bias = self.reader.vector_opt(&self.name(tensor, "bias"), rows)?;
+        Ok(Linear { matrix, bias })
+    }
+
+    fn norm(&mut self, tensor: &str, width: usize, bias: bool) -> Result<Norm, LoadError> {
+        let weight = self.name(tensor, "weight");
+        let bias = bias.then(|| self.name(tensor, "bias"));
+        norm(&mut self.reader, &weight, bias.as_deref(), width)
+    }
+
+    /// Queries, keys and values, from one tensor or from three. Rows are independent, so one tensor
+    /// is three matrices.
+    fn attention_inputs(&mut self, config: &Config) -> Result<[Linear; 3], LoadError> {
+        let (width, queries, keys) = (config.width, config.query_width(), config.kv_width());
+        let fused = self.name("attn_qkv", "weight");
+        if self.reader.gguf.tensor(&fused).is_none() {
+            return Ok([
+                self.linear("attn_q", queries, width)?,
+                self.linear("attn_k", keys, width)?,
+                self.linear("attn_v", keys, width)?,
+            ]);
+        }
+        let rows = queries + 2 * keys;
+        let tensor = self.reader.tensor(&fused, rows, width)?;
+        let bias = self.name("attn_qkv", "bias");
+        let bias = self.reader.vector_opt(&bias, rows)?;
+        let mut part = |first, count| {
+            Ok::<_, LoadError>(Linear {
+                matrix: self.reader.part(&tensor, width, first, count)?,
+                // Only counted, a span is empty.
+                bias: bias.map(|bias| match bias.is_empty() {
+                    true => bias,
+                    false => bias.part(first, count),
+                }),
+            })
+        };
+        Ok([
+            part(0, queries)?,
+            part(queries, keys)?,
+            part(queries + keys, keys)?,
+        ])
+    }
+
+    fn read(&mut self, config: &Config) -> Result<Layer, LoadError> {
+        let (width, feed_forward) = (config.width, config.feed_forward);
+        let bias = layer_norm(config);
+        let attention_norm = self.norm("attn_norm", width, bias)?;
+        let [query, key, value] = self.attention_inputs(config)?;
+        Ok(Layer {
+            attention_norm,
+            query,
+            key,
+            value,
+            output: self.linear("attn_output", width, config.query_width())?,
+            feed_forward_norm: self.norm("ffn_norm", width, bias)?,
+            gate: match config.gated() {
+                true => Some(self.linear("ffn_gate", feed_forward, width)?),
+                false => None,
+            },
+            up: self.linear("ffn_up", feed_forward, width)?,
+            down: self.linear("ffn_down", width, feed_forward)?,
+        })
+    }
+}
+
+const fn layer_norm(config: &Config) -> bool {
+    matches!(config.architecture, Architecture::Gpt2)
+}
+
+fn norm<P: Place>(
+    reader: &mut Reader<'_, '_, P>,
+    weight: &str,
+    bias: Option<&str>,
+    width: usize,
+) -> Result<Norm, LoadError> {
+    Ok(Norm {
+        weight: reader.vector(weight, width)?,
+        bias: match bias {
+            Some(bias) => Some(reader.vector(bias, width)?),
+            None => None,
+        },
+    })
+}
+
+impl Weights {
+    /// Gives every tensor of the model to `place`.
+    pub(super) fn lay_out(
+        gguf: &Gguf<'_>,
+        config: &Config,
+        place: &mut impl Place,
+    ) -> Result<Self, LoadError> {
+        let mut reader = Reader { gguf, place };
+        let (width, vocabulary) = (config.width, config.vocabulary);
+        let embedding = reader.matrix("token_embd.weight", vocabulary, width)?;
+        let positions = match config.rope {
+            None => Some(reader.matrix("position_embd.weight", config.context_length, width)?),
+            Some(_) => None,
+        };
+        let rope_factors = match config.rope {
+            Some(rope) => reader.vector_opt("rope_freqs.weight", rope.size / 2)?,
+            None => None,
+        };
+        let mut layers = heapless::Vec::new();
+        for index in 0..config.layers {
+            let Reader { gguf, place } = reader;
+            let mut layer = LayerReader {
+                reader: Reader { gguf, place },
+                index,
+            };
+            // `Config` has at most MAX_LAYERS.
+            let _ = layers.push(layer.read(config)?);
+            reader = layer.reader;
+        }
+        let bias = layer_norm(config).then_some("output_norm.bias");
+        let output_norm = norm(&mut reader, "output_norm.weight", bias, width)?;
+        let output = match gguf.tensor("output.weight") {
+            Some(_) => Some(reader.matrix("output.weight", vocabulary, width)?),
+            None => None,
+        };
+        let output_bias = reader.vector_opt("output.bias", vocabulary)?;
+        Ok(Self {
+            embedding,
+            positions,
+            rope_factors,
+            layers,
+            output_norm,
+            output,
+            output_bias,
+        })
+    }
+}
+
+fn bad_type(tensor: &TensorInfo<'_>) -> LoadError {
+    LoadError::Type {
+        tensor: gguf::name(tensor.name.as_bytes()),
+        ty: tensor.ty.name(),
+    }
+}
+
+/// Checks values and counts.
+#[derive(Debug, Default)]
+pub(super) struct Checker {
+    pub(super) tensors: usize,
+    pub(super) bytes: u64,
+    pub(super) parameters: u64,
+}
+
+impl Checker {
+    fn count(
+        &mut self,
+        tensor: &TensorInfo<'_>,
+        data: &[u8],
+        elements: u64,
+        bytes: usize,
+    ) -> Result<(), LoadError> {
+        if !quantize::is_finite(tensor.ty, data) {
+            return Err(LoadError::NonFinite(gguf::name(tensor.name.as_bytes())));
+        }
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.parameters = self.parameters.saturating_add(elements);
+        Ok(())
+    }
+}
+
+impl Place for Checker {
+    fn found(&mut self, _: &TensorInfo<'_>) {
+        self.tensors += 1;
+    }
+
+    fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
+        let elements = part.tensor.columns().saturating_mul(part.count as u64);
+        let bytes = bytes_of::<u8>(part.data.len()).unwrap_or(usize::MAX);
+        self.count(part.tensor, part.data, elements, bytes)?;
+        Ok(Span::EMPTY)
+    }
+
+    fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError> {
+        let bytes = bytes_of::<f32>(tensor.columns() as usize).unwrap_or(usize::MAX);
+        self.count(tensor, tensor.data, tensor.elements(), bytes)?;
+        Ok(Span::EMPTY)
+    }
+}
+
+/// Copies into the arena.
+pub(super) struct Loader<'l, 'm>(pub(super) &'l mut Arena<'m>);
+
+impl Place for Loader<'_, '_> {
+    fn found(&mut self, _: &TensorInfo<'_>) {}
+
+    fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
+        let span = self.0.alloc::<u8>(part.data.len(), Purpose::Weights)?;
+        self.0.get_mut(span).copy_from_slice(part.data);
+        Ok(span)
+    }
+
+    fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError> {
+        let span = self
+            .0
+            .alloc::<f32>(tensor.columns() as usize, Purpose::Weights)?;
+        // Shape and type were checked.
+        let _ = quantize::dequantize_row(tensor.ty, tensor.data, self.0.get_mut(span));
+        Ok(span)
+    }
+}
+
+/// Finds out whether the model has a tensor.
+pub(super) struct Finder<'f> {
+    name: &'f str,
+    found: bool,
+}
+
+impl Finder<'_> {
+    /// The first tensor of the file that the model does not have.
+    pub(super) fn unknown(gguf: &Gguf<'_>, config: &Config) -> Result<(), LoadError> {
+        for tensor in gguf.tensors() {
+            let mut finder = Finder {
+                name: tensor.name,
+                found: false,
+            };
+            Weights::lay_out(gguf, config, &mut finder)?;
+            if !finder.found {
+                return Err(LoadError::UnknownTensor(gguf::name(tensor.name.as_bytes())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place for Finder<'_> {
+    fn found(&mut self, tensor: &TensorInfo<'_>) {
+        self.found |= tensor.name == self.name;
+    }
+
+    fn matrix(&mut self, _: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
+        Ok(Span::EMPTY)
+    }
+
+    fn vector(&mut self, _: &TensorInfo<'_>) -> Result<Span<f32>, LoadError> {
+        Ok(Span::EMPTY)
+    }
+}

@@ -1,0 +1,180 @@
+//! Every format and architecture against llama.cpp: `tests/parity/` of the repository holds small
+//! models that its peers made, and what llama.cpp computed from them (`make_parity.py` there says how).
+//!
+//! Quantised models are compared as they are: both sides quantise activations, llama.cpp with other
+//! roundings, so logits are compared by their direction, and choices where they are clear.
+
+use std::fs;
+use std::path::PathBuf;
+
+use llm_core::kv_cache::KvType;
+use llm_core::transformer::Checked;
+use llm_core::verify::sha256;
+use llmtool::engine::{Memory, Runner, load_options};
+use serde::Deserialize;
+
+/// For quantised models: share of the range within which a choice is not clear.
+const QUANTISED: f32 = 5e-3;
+
+#[derive(Deserialize)]
+struct Reference {
+    model: String,
+    sha256: String,
+    /// Largest difference as a share of the range of the logits (F32, F16, BF16).
+    tolerance: Option<f32>,
+    /// Least cosine of the logits (quantised).
+    cosine: Option<f64>,
+    prompt: Prompt,
+    greedy: Vec<Greedy>,
+}
+
+#[derive(Deserialize)]
+struct Prompt {
+    tokens: Vec<u32>,
+    positions: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct Greedy {
+    tokens: Vec<u32>,
+    /// Best id, its logit, second best id, its logit.
+    steps: Vec<(u32, f32, u32, f32)>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity"))
+}
+
+/// The likeliest token; of equals the lowest.
+fn argmax(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (id, &logit) in logits.iter().enumerate() {
+        if logit > logits[best] {
+            best = id;
+        }
+    }
+    best as u32
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        let products = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
+        products.sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+fn compare(name: &str) {
+    let json = fs::read(folder().join(format!("{name}.json"))).expect("the reference");
+    let reference: Reference = serde_json::from_slice(&json).expect("the reference is JSON");
+    let rows: Vec<f32> = fs::read(folder().join(format!("{name}.f32")))
+        .expect("the reference's logits")
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    let file = fs::read(folder().join("models").join(&reference.model)).expect("the model");
+    let digest: String = sha256(&file).iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(digest, reference.sha256, "run make_parity.py");
+
+    let checked = Checked::new(&file).unwrap();
+    let options = load_options(512, KvType::F32);
+    let mut memory = Memory::for_model(&checked, &options).unwrap();
+    let mut runner = Runner::load(&checked, &options, &mut memory).unwrap();
+    let (low, high) = rows.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
+        (low.min(x), high.max(x))
+    });
+    let range = high - low;
+    assert!(range > 1.0);
+
+    let mut rows = rows.chunks_exact(checked.config().vocabulary);
+    let (mut worst, mut least) = (0.0f32, 1.0f64);
+    for (position, &token) in reference.prompt.tokens.iter().enumerate() {
+        let ours = runner.feed(token, position).unwrap();
+        if reference.prompt.positions.contains(&position) {
+            let theirs = rows.next().expect("a row for each position");
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                worst = worst.max((ours - theirs).abs() / range);
+            }
+            least = least.min(cosine(ours, theirs));
+        }
+    }
+    assert!(rows.next().is_none());
+
+    let tolerance = reference.tolerance.unwrap_or(QUANTISED);
+    let (mut same, mut close) = (0, 0);
+    assert_eq!(reference.greedy.len(), 4);
+    for greedy in &reference.greedy {
+        assert_eq!(greedy.steps.len(), 64);
+        let (last, prompt) = greedy.tokens.split_last().unwrap();
+        for (position, &token) in prompt.iter().enumerate() {
+            runner.feed(token, position).unwrap();
+        }
+        let mut token = *last;
+        for (position, &(best, first, _, second)) in (prompt.len()..).zip(&greedy.steps) {
+            let ours = argmax(runner.feed(token, position).unwrap());
+            if first - second > 2.0 * tolerance * range {
+                assert_eq!(ours, best, "{name} at {position}");
+                same += 1;
+            } else {
+                close += 1;
+            }
+            token = best;
+        }
+    }
+    println!(
+        "{name}: largest difference {worst:.1e} of the range {range:.1}, least cosine {least:.6}; \
+         same choice in {same} steps, {close} too close to tell"
+    );
+    if let Some(tolerance) = reference.tolerance {
+        assert!(worst <= tolerance, "{name} differs by {worst:e}");
+    }
+    if let Some(cosine) = reference.cosine {
+        assert!(least >= cosine, "{name}: cosine {least}");
+    }
+    assert!(reference.tolerance.is_some() || reference.cosine.is_some());
+}
+
+macro_rules! models {
+    ($($test:ident: $name:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                compare($name);
+            }
+        )*
+
+        #[test]
+        fn no_reference_is_left_out() {
+            let listed = [$($name),*];
+            let models = fs::read_dir(folder().join("models")).unwrap();
+            let found: Vec<_> = models.map(|entry| entry.unwrap().path()).collect();
+            assert_eq!(found.len(), listed.len());
+            for path in found {
+                let stem = path.file_stem().unwrap().to_str().unwrap();
+                assert!(listed.contains(&stem), "{stem}");
+            }
+        }
+    };
+}
+
+models! {
+    llama_f32_mha: "llama-f32-mha",
+    llama_f32_gqa: "llama-f32-gqa",
+    llama_f32_bias: "llama-f32-bias",
+    llama_f16_head128: "llama-f16-head128",
+    llama_bf16: "llama-bf16",
+    llama_q4_0: "llama-q4_0",
+    llama_q4_1: "llama-q4_1",
+    llama_q5_0: "llama-q5_0",
+    llama_q5_1: "llama-q5_1",
+    llama_q8_0: "llama-q8_0",
+    llama_q2_k: "llama-q2_k",
+    llama_q3_k: "llama-q3_k",
+    llama_q4_k: "llama-q4_k",
+    llama_q5_k: "llama-q5_k",
+    llama_q6_k: "llama-q6_k",
+    gpt2_f32: "gpt2-f32",
+    gpt2_head64_q8_0: "gpt2-head64-q8_0",
+    gpt2_q4_k: "gpt2-q4_k",
+    qwen2_f32: "qwen2-f32",
+}
