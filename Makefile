@@ -165,6 +165,21 @@ loom: ## the memory ordering of the ring, model-checked
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(TARGET_DIR)/loom \
 		$(CARGO) test $(QUIET) --release -p sel4-llm-protocol --test loom
 
+# The fuzzed crates have no unsafe code, so that no sanitizer is needed; a stable compiler takes
+# cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := gguf vocabulary text wire shell
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a C++ compiler)
+	@command -v cargo-fuzz >/dev/null || { echo 'no cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
+	@$(CARGO) run $(QUIET) -p sel4-llm-fuzz-targets --bin seeds -- $(BUILD)/fuzz
+	@mkdir -p $(foreach target,$(FUZZ_TARGETS),fuzz/corpus/$(target))
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target $(BUILD)/fuzz/$$target fuzz/corpus/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1; \
+	done
+
 # A build of its own: a simulation whose inference misbehaves when a prompt says so.
 INJECT_DIR := $(TARGET_DIR)/inject
 

@@ -99,7 +99,8 @@ pub fn matmul_super<B: SuperBlock>(
         let w = w.unpack();
         move |x: &ActivationQ8K| {
             let (mut sum, mut minimum) = (0i32, 0i32);
-            let groups = w.q.chunks_exact(GROUP).zip(x.q.chunks_exact(GROUP));
+            let groups = w.q.as_chunks::<GROUP>().0.iter();
+            let groups = groups.zip(x.q.as_chunks::<GROUP>().0);
             for (g, (w_q, x_q)) in groups.enumerate() {
                 let scale = i32::from(w.scales[g]);
                 sum = sum.wrapping_add(scale.wrapping_mul(dot_i8(w_q, x_q)));
@@ -128,23 +129,33 @@ fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
     let rows = w.len() / blocks;
     let tokens = x.len() / blocks;
     debug_assert!(tokens <= MAX_BATCH && out.len() == rows * tokens);
+    if tokens == 1 {
+        for (row, out) in w.chunks_exact(blocks).zip(out) {
+            *out = row
+                .iter()
+                .zip(x)
+                .fold(0.0, |sum, (w, x)| sum + unpack(w)(x));
+        }
+        return;
+    }
     for (r, row) in w.chunks_exact(blocks).enumerate() {
         let mut sums = [0.0f32; MAX_BATCH];
+        let sums = &mut sums[..tokens];
         for (b, w) in row.iter().enumerate() {
             let product = unpack(w);
-            for (sum, x) in sums.iter_mut().zip(x.iter().skip(b).step_by(blocks)) {
-                *sum += product(x);
+            for (sum, x) in sums.iter_mut().zip(x.chunks_exact(blocks)) {
+                *sum += product(&x[b]);
             }
         }
-        for (out, sum) in out.iter_mut().skip(r).step_by(rows).zip(sums) {
-            *out = sum;
+        for (out, sum) in out.chunks_exact_mut(rows).zip(sums) {
+            out[r] = *sum;
         }
     }
 }
 
 /// Exact Σ a\[i\] · b\[i\] of at most 256 elements: at most 256 · 128 · 128, far inside an i32.
 #[must_use]
-pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+pub fn dot_i8<const N: usize>(a: &[i8; N], b: &[i8; N]) -> i32 {
     a.iter().zip(b).fold(0, |sum: i32, (&a, &b)| {
         sum.wrapping_add(i32::from(i16::from(a).wrapping_mul(i16::from(b))))
     })

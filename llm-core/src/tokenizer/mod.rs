@@ -439,6 +439,16 @@ impl<'t> VocabularyView<'t> {
         self.header.bos
     }
 
+    /// The token that texts begin with, if the file asks for it.
+    #[must_use]
+    pub const fn bos_added(&self) -> Option<u32> {
+        if self.header.add_bos {
+            self.header.bos
+        } else {
+            None
+        }
+    }
+
     /// The token for the end of text.
     #[must_use]
     pub const fn eos(&self) -> Option<u32> {

@@ -296,6 +296,38 @@ impl<'a> Checked<'a> {
         self.parameters
     }
 
+    /// What one token at `position` costs: the same for every token there.
+    #[must_use]
+    pub fn work(&self, position: usize, kv: KvType, want_logits: bool) -> Work {
+        let config = &self.config;
+        let mut work = Work::default();
+        for tensor in self.gguf.tensors() {
+            let (elements, bytes) = (tensor.elements(), tensor.data.len() as u64);
+            let is_output = tensor.name == "output.weight";
+            let is_table = matches!(tensor.name, "token_embd.weight" | "position_embd.weight");
+            if is_table {
+                // One row.
+                work.weight_bytes += bytes / tensor.rows().max(1);
+            }
+            let tied = self.gguf.tensor("output.weight").is_none();
+            let gives_logits = is_output || (tied && tensor.name == "token_embd.weight");
+            if gives_logits && !want_logits || is_table && !gives_logits {
+                continue;
+            }
+            work.weight_bytes += bytes;
+            if tensor.rank > 1 {
+                work.multiply_accumulates += elements;
+            }
+        }
+        let positions = position as u64 + 1;
+        let layers = config.layers as u64;
+        work.multiply_accumulates += layers * 2 * positions * config.query_width() as u64;
+        let row = (config.kv_width() * kv.bytes()) as u64;
+        // Read for all positions, written for this one.
+        work.cache_bytes = layers * 2 * (positions + 1) * row;
+        work
+    }
+
     /// Bytes that the model takes, exactly, in an arena of `capacity` bytes. Batches are as large as
     /// fits, from [`MAX_BATCH`] tokens down to [`MIN_BATCH`].
     ///
@@ -358,6 +390,17 @@ impl<'a> Checked<'a> {
             largest_context: context as u64,
         }
     }
+}
+
+/// What a token costs: a function of model and position alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Multiplications with a weight or a cached element, each added to a sum.
+    pub multiply_accumulates: u64,
+    /// Bytes of weights that are read, as the file has them.
+    pub weight_bytes: u64,
+    /// Bytes of keys and values that are read and written.
+    pub cache_bytes: u64,
 }
 
 /// Tokens on their way through the model, between two blocks.

@@ -81,6 +81,23 @@ Examples:
   After every one of some token ids:
     llmtool logits --model models/tiny-f32.gguf --tokens 1,1165,336 --all")]
     Logits(Logits),
+    /// Measure how well a model foresees a text
+    #[command(after_long_help = "\
+Perplexity is defined as by llama-perplexity of llama.cpp: chunks of the context, of which the second
+halves count. With --bits-per-byte every token of the text counts, in windows of the context that
+overlap by half; that figure can be compared between models with different vocabularies.
+
+Examples:
+  llmtool perplexity models/default-q8_0.gguf valid.txt
+  llmtool perplexity models/default-q8_0.gguf valid.txt --bits-per-byte")]
+    Perplexity(Perplexity),
+    /// Print what a token costs, from the first position to the last
+    #[command(after_long_help = "\
+Work is a function of the model and the position alone, so the last line is the worst case.
+
+Example:
+  llmtool wcet models/default-q8_0.gguf --context 1024")]
+    Wcet(Wcet),
     /// Store a model's weights in another type
     #[command(after_long_help = "\
 Matrices become the type that is asked for; vectors and norms become F32. The metadata is copied.
@@ -201,6 +218,42 @@ pub struct Logits {
     /// Logits after every token, not only after the last
     #[arg(long)]
     pub all: bool,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+}
+
+/// Arguments of `perplexity`.
+#[derive(Debug, Args)]
+pub struct Perplexity {
+    /// Model file (GGUF)
+    pub model: PathBuf,
+    /// Text; - reads standard input
+    pub text: PathBuf,
+    /// Count every token, and print bits per byte
+    #[arg(long)]
+    pub bits_per_byte: bool,
+    /// Length of a chunk or window in tokens; the model's own where that is smaller
+    #[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CONTEXT_TOKENS as u64,
+          value_parser = context_parser())]
+    pub context: u64,
+    /// Most chunks to read
+    #[arg(long, value_name = "N", conflicts_with = "bits_per_byte")]
+    pub chunks: Option<usize>,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+}
+
+/// Arguments of `wcet`.
+#[derive(Debug, Args)]
+pub struct Wcet {
+    /// Model file (GGUF)
+    pub model: PathBuf,
+    /// Context in tokens; the model's own where that is smaller
+    #[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CONTEXT_TOKENS as u64,
+          value_parser = context_parser())]
+    pub context: u64,
     /// How keys and values are stored
     #[arg(long, value_enum, default_value_t = Kv::F16)]
     pub kv: Kv,

@@ -16,12 +16,15 @@ use protocol::limits::{MAX_CONTEXT_TOKENS, defaults};
 use serde::Serialize;
 use shell::sanitise::{Sanitiser, is_safe};
 
-use crate::args::{ByteSize, Cli, Command, Generate, Inspect, Logits, Pack, Quantize, Tokenize};
+use crate::args::{
+    ByteSize, Cli, Command, Generate, Inspect, Logits, Pack, Perplexity, Quantize, Tokenize, Wcet,
+};
 use crate::convert::convert;
 use crate::engine::{Memory, Runner, load_error, load_options};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::{progress_bar, text_or_stdin};
+use crate::perplexity;
 use crate::store::pack;
 use crate::vocabulary::HostVocabulary;
 
@@ -35,6 +38,8 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Tokenize(arguments) => tokenize(arguments, out),
         Command::Generate(arguments) => generate(arguments, out),
         Command::Logits(arguments) => logits(arguments, out),
+        Command::Perplexity(arguments) => perplexity(arguments, out),
+        Command::Wcet(arguments) => wcet(arguments, out),
         Command::Quantize(arguments) => quantize(arguments, out),
         Command::Pack(arguments) => pack_store(arguments, out),
     }
@@ -358,6 +363,99 @@ fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
     };
     serde_json::to_writer(&mut *out, &output).map_err(std::io::Error::from)?;
     writeln!(out)?;
+    Ok(())
+}
+
+fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result<(), ToolError> {
+    let text = if arguments.text.as_os_str() == "-" {
+        text_or_stdin("-")?
+    } else {
+        files::read(&arguments.text)?
+    };
+    let file = files::read(&arguments.model)?;
+    let error = load_error(&arguments.model);
+    let checked = Checked::new(&file).map_err(Box::new).map_err(&error)?;
+    let options = load_options(arguments.context as usize, arguments.kv.into());
+    let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
+    let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    let context = runner.model().context();
+    let vocabulary = HostVocabulary::load(&arguments.model, checked.gguf())?;
+    let bos = vocabulary.view().bos_added();
+    let options = EncodeOptions {
+        // llama-perplexity does; its first token is that of the first chunk anyway.
+        add_special: !arguments.bits_per_byte,
+        parse_special: false,
+    };
+    let tokens = vocabulary.encode(&text, options)?;
+    let bar = progress_bar("reading the text");
+    let mut progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    if arguments.bits_per_byte {
+        let measured = perplexity::bits_per_byte(
+            &mut runner,
+            &tokens,
+            bos,
+            context,
+            text.len(),
+            &mut progress,
+        )?;
+        bar.finish_and_clear();
+        writeln!(
+            out,
+            "{:.4} bits per byte ({} tokens, {} bytes, windows of {context})",
+            measured.value,
+            measured.tokens,
+            text.len()
+        )?;
+        return Ok(());
+    }
+    let limit = arguments.chunks.unwrap_or(usize::MAX);
+    let measured =
+        perplexity::perplexity(&mut runner, &tokens, bos, context, limit, &mut progress)?;
+    bar.finish_and_clear();
+    writeln!(
+        out,
+        "PPL = {:.4} +/- {:.4} ({} tokens in {} chunks of {context})",
+        measured.value, measured.error, measured.tokens, measured.chunks
+    )?;
+    Ok(())
+}
+
+fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
+    let file = files::read(&arguments.model)?;
+    let error = load_error(&arguments.model);
+    let checked = Checked::new(&file).map_err(Box::new).map_err(&error)?;
+    let context = (arguments.context as usize).min(checked.config().context_length);
+    writeln!(
+        out,
+        "{:>8} {:>16} {:>14} {:>14} {:>14}",
+        "position", "MACs", "weights", "keys, values", "without logits"
+    )?;
+    let mut positions: Vec<usize> = (0..)
+        .map(|power| 1usize << power)
+        .take_while(|&position| position < context)
+        .collect();
+    positions.insert(0, 0);
+    positions.push(context - 1);
+    positions.dedup();
+    for position in positions {
+        let work = checked.work(position, arguments.kv.into(), true);
+        let prefill = checked.work(position, arguments.kv.into(), false);
+        writeln!(
+            out,
+            "{position:>8} {:>16} {:>14} {:>14} {:>14}",
+            work.multiply_accumulates,
+            work.weight_bytes,
+            work.cache_bytes,
+            prefill.multiply_accumulates
+        )?;
+    }
+    writeln!(
+        out,
+        "MACs and bytes of one token; the last column is the MACs of a token of the prompt"
+    )?;
     Ok(())
 }
 

@@ -121,6 +121,16 @@ pub enum ToolError {
         /// Size of the vocabulary.
         tokens: usize,
     },
+    /// A text that has too few tokens to measure.
+    #[error(
+        "the text has {tokens} tokens, at least {needed} are needed: give a longer one, or a smaller --context"
+    )]
+    TextTooShort {
+        /// Tokens of the text.
+        tokens: usize,
+        /// Tokens needed.
+        needed: usize,
+    },
     /// No tokens, or more than the model's context.
     #[error("{tokens} tokens given, but the model takes 1 to {limit}")]
     TokenCount {

@@ -13,5 +13,6 @@ pub mod error;
 pub mod files;
 pub mod gguf_writer;
 pub mod output;
+pub mod perplexity;
 pub mod store;
 pub mod vocabulary;

@@ -1,0 +1,232 @@
+//! What the fuzzers run: one function for each kind of hostile input. They panic if the code does, or
+//! if it breaks a promise that can be checked from outside.
+//!
+//! They know no fuzzer, so `cargo test` replays the seeds and everything that was ever found
+//! (`fuzz/corpus`), and the workspace builds without a C++ compiler.
+
+#![forbid(unsafe_code)]
+
+pub mod seeds;
+
+use llm_core::arena::Arena;
+use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::generate::{GenerateParams, Text};
+use llm_core::gguf::Gguf;
+use llm_core::kv_cache::KvType;
+use llm_core::sampling::SamplerParams;
+use llm_core::testing::Memory;
+use llm_core::tokenizer::{Cell, EncodeOptions, Header, Vocabulary, VocabularyView, scratch_cells};
+use llm_core::transformer::{Checked, LoadError, LoadOptions};
+use protocol::region::WriteWords as _;
+use protocol::ring::Frame;
+use protocol::testing::endpoints;
+use protocol::wire::{Event, Request};
+use shell::{HALT_LINE, Mode, Shell};
+use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+/// The targets by name, as in `fuzz/corpus`.
+pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+    ("gguf", gguf),
+    ("vocabulary", vocabulary),
+    ("text", text),
+    ("wire", wire),
+    ("shell", shell_line),
+];
+
+const OPTIONS: LoadOptions = LoadOptions {
+    context: 16,
+    kv: KvType::F16,
+    max_prompt_bytes: 64,
+};
+
+/// A whole model file: it is refused or runs, and what it takes is what was planned.
+pub fn gguf(file: &[u8]) {
+    if let Ok(gguf) = Gguf::parse(file) {
+        for (key, value) in gguf.keys() {
+            assert!(gguf.get(key).is_some(), "{key}: {value:?}");
+        }
+        for tensor in gguf.tensors() {
+            assert!(tensor.data.len() <= file.len());
+        }
+    }
+    let checked = match Checked::new(file) {
+        Ok(checked) => checked,
+        Err(error) => {
+            // What is told to people.
+            let _ = error.to_string();
+            return;
+        }
+    };
+    let mut memory = Memory::new(1 << 20);
+    let arena = Arena::new(memory.bytes()).expect("aligned memory");
+    let mut backend = TransformerBackend::new(arena, OPTIONS);
+    let plan = match checked.plan(&OPTIONS, 1 << 20) {
+        Ok(plan) => plan,
+        Err(error) => {
+            assert!(matches!(error, LoadError::TooLarge(_)));
+            assert!(backend.load(file).is_err());
+            return;
+        }
+    };
+    backend.load(file).expect("a plan is a promise");
+    assert_eq!(backend.usage().current as u64, plan.total());
+    let params = GenerateParams {
+        sampler: SamplerParams::greedy(),
+        max_tokens: 3,
+    };
+    let mut text = Text::new();
+    if backend.start(b"a b", &params).is_ok() {
+        while let Ok(Some(_)) = backend.step(&mut text) {}
+    }
+}
+
+/// A model's vocabulary: it is refused or tokenizes, and gives only tokens that it has.
+pub fn vocabulary(file: &[u8]) {
+    let Ok(gguf) = Gguf::parse(file) else { return };
+    let requirements = match Vocabulary::check(&gguf) {
+        Ok(requirements) => requirements,
+        Err(error) => {
+            let _ = error.to_string();
+            return;
+        }
+    };
+    // No more than the file can justify: a token has at least its length in it, a merge too.
+    assert!(requirements.words() <= file.len() * 4 + 16);
+    let mut table = vec![0; requirements.words()];
+    let header = Header::fill(&gguf, &mut table).expect("what was checked is filled");
+    let view = header.view(&table);
+    for id in 0..view.len() as u32 {
+        assert!(view.decode(id, id % 2 == 0).count() <= 256);
+        let piece = view.piece(id);
+        assert!(piece.is_empty() || view.find(piece).is_some());
+    }
+    tokenize(
+        &view,
+        b"a text, <s>with\n\n 12345 things </s> \xF0\x9F\xA6\x8A",
+    );
+    let first = view.piece(view.len() as u32 / 2);
+    tokenize(&view, first);
+}
+
+/// Text for a SentencePiece and a byte-level vocabulary.
+pub fn text(text: &[u8]) {
+    static VOCABULARIES: LazyLock<[(Header, Vec<u32>); 2]> = LazyLock::new(|| {
+        [seeds::sentence_piece(), seeds::byte_level()].map(|file| {
+            let gguf = Gguf::parse(&file).expect("our own file");
+            let requirements = Vocabulary::check(&gguf).expect("our own vocabulary");
+            let mut table = vec![0; requirements.words()];
+            let header = Header::fill(&gguf, &mut table).expect("our own vocabulary");
+            (header, table)
+        })
+    });
+    for (header, table) in &*VOCABULARIES {
+        tokenize(&header.view(table), text);
+    }
+}
+
+fn tokenize(view: &VocabularyView<'_>, text: &[u8]) {
+    let mut cells = vec![Cell::default(); scratch_cells(text.len())];
+    let mut out = vec![0; 3 * text.len() + 8];
+    for parse_special in [false, true] {
+        let options = EncodeOptions {
+            add_special: true,
+            parse_special,
+        };
+        if let Ok(len) = view.encode(text, options, &mut cells, &mut out) {
+            assert!(core::str::from_utf8(text).is_ok());
+            assert!(out[..len].iter().all(|&id| (id as usize) < view.len()));
+        }
+    }
+}
+
+/// A peer that writes what it likes into its region: messages are dropped or parse.
+pub fn wire(bytes: &[u8]) {
+    let (mut audit, mut peer, region) = endpoints();
+    audit.lead(1);
+    peer.follow();
+    // Two bytes say where, eight what; between them audit looks.
+    for (round, write) in bytes.chunks(10).enumerate() {
+        let (place, value) = write.split_at(write.len().min(2));
+        let place = place
+            .iter()
+            .fold(0, |at, &byte| (at << 8) | usize::from(byte));
+        let mut word = [0; 8];
+        word[..value.len()].copy_from_slice(value);
+        region.store(place, u64::from_le_bytes(word));
+        if round % 4 == 3 {
+            drain(&mut audit);
+        }
+    }
+    drain(&mut audit);
+}
+
+fn drain(audit: &mut protocol::testing::TestEndpoint) {
+    let mut frame = Frame::new();
+    // A ring has fewer slots than this; a hostile one may claim any number.
+    for _ in 0..256 {
+        match audit.receive(&mut frame) {
+            Ok(true) => {
+                let _ = Request::parse(&frame).map_err(|error| error.to_string());
+                let _ = Event::parse(&frame).map_err(|error| error.to_string());
+            }
+            Ok(false) => break,
+            Err(_) => {}
+        }
+    }
+    let _ = (audit.free(), audit.peer_has_joined());
+}
+
+#[derive(Default)]
+struct Console {
+    input: VecDeque<u8>,
+    output: Vec<u8>,
+    halted: bool,
+}
+
+impl shell::Port for Console {
+    fn notify_audit(&mut self) {}
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.output.extend(bytes);
+    }
+
+    fn read(&mut self) -> Option<u8> {
+        self.input.pop_front()
+    }
+
+    fn halt(&mut self) {
+        self.halted = true;
+    }
+}
+
+/// Keys at the console; what the shell writes never holds the control byte of the halt line.
+pub fn shell_line(keys: &[u8]) {
+    for mode in [Mode::Terminal, Mode::Plain] {
+        let (mut audit, end, _) = endpoints();
+        audit.lead(1);
+        let mut console = Console::default();
+        let mut shell = Shell::new(end, mode);
+        let mut frame = Frame::new();
+        Event::Ready.write(0, &mut frame);
+        audit.send(&frame).expect("an empty ring");
+        shell.on_signal(&mut console);
+        // Audit refuses every request, so that the shell goes on to the next line.
+        console.input.extend(keys);
+        for _ in 0..keys.len().min(64) {
+            shell.on_input(&mut console);
+            while let Ok(true) = audit.receive(&mut frame) {
+                let request = frame.header().request;
+                let failure = protocol::error::Failure::of(protocol::error::ErrorCode::NoModel);
+                Event::Failed {
+                    failure,
+                    detail: b"\x01\x1b[2J",
+                }
+                .write(request, &mut frame);
+                let _ = audit.send(&frame);
+            }
+            shell.on_signal(&mut console);
+        }
+        assert!(!console.output.contains(&HALT_LINE.as_bytes()[0]));
+    }
+}

@@ -1,0 +1,139 @@
+//! Small sound inputs, for fuzzers to begin with.
+
+use llm_core::quantize::TensorType;
+use llm_core::testing::{GgufWriter, Shape, model};
+
+/// A model of one block, in `ty`.
+#[must_use]
+pub fn tiny_model(ty: TensorType) -> Vec<u8> {
+    let width = ty.block_len().max(16);
+    model(Shape {
+        width,
+        layers: 1,
+        heads: 2,
+        kv_heads: 1,
+        feed_forward: width,
+        context: 16,
+        tied: true,
+        ty,
+    })
+    .finish()
+}
+
+/// The vocabulary of [`tiny_model`] alone.
+#[must_use]
+pub fn sentence_piece() -> Vec<u8> {
+    let tokens: Vec<Vec<u8>> = ["<unk>", "<s>", "</s>"]
+        .iter()
+        .map(|token| token.as_bytes().to_vec())
+        .chain((0..=255u8).map(|byte| format!("<0x{byte:02X}>").into_bytes()))
+        .chain(["▁", "a", "b", "▁a", "ab", "▁ab", "<tool>"].map(|token| token.as_bytes().to_vec()))
+        .collect();
+    let kinds: Vec<i32> = (0..tokens.len())
+        .map(|id| match id {
+            0 => 2,
+            1 | 2 => 3,
+            3..259 => 6,
+            265 => 4,
+            _ => 1,
+        })
+        .collect();
+    let scores: Vec<f32> = (0..tokens.len()).map(|id| -(id as f32)).collect();
+    GgufWriter::default()
+        .str("general.architecture", "llama")
+        .str("tokenizer.ggml.model", "llama")
+        .strings("tokenizer.ggml.tokens", &tokens)
+        .f32s("tokenizer.ggml.scores", &scores)
+        .i32s("tokenizer.ggml.token_type", &kinds)
+        .finish()
+}
+
+/// The character that stands for a byte in files of byte-level BPE.
+fn character(byte: u8) -> char {
+    let printable = |byte: u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
+    if printable(byte) {
+        return char::from(byte);
+    }
+    let before = (0..byte).filter(|&byte| !printable(byte)).count();
+    char::from_u32(0x100 + before as u32).unwrap_or('?')
+}
+
+/// A byte-level vocabulary with a few merges and two special tokens.
+#[must_use]
+pub fn byte_level() -> Vec<u8> {
+    let merges = ["a b", "Ġ a", "Ġa b", "1 2", "Ã ©"];
+    let mut tokens: Vec<String> = (0..=255u8)
+        .map(|byte| character(byte).to_string())
+        .collect();
+    tokens.extend(merges.map(|merge| merge.replace(' ', "")));
+    tokens.extend(["<|end|>", "<tool>"].map(str::to_owned));
+    let kinds: Vec<i32> = (0..tokens.len())
+        .map(|id| match tokens.len() - id {
+            1 => 4,
+            2 => 3,
+            _ => 1,
+        })
+        .collect();
+    let bytes = |texts: &[String]| -> Vec<Vec<u8>> {
+        texts.iter().map(|text| text.clone().into_bytes()).collect()
+    };
+    GgufWriter::default()
+        .str("general.architecture", "gpt2")
+        .str("tokenizer.ggml.model", "gpt2")
+        .str("tokenizer.ggml.pre", "llama-bpe")
+        .strings("tokenizer.ggml.tokens", &bytes(&tokens))
+        .i32s("tokenizer.ggml.token_type", &kinds)
+        .strings("tokenizer.ggml.merges", &bytes(&merges.map(str::to_owned)))
+        .u32("tokenizer.ggml.bos_token_id", tokens.len() as u32 - 2)
+        .u32("tokenizer.ggml.eos_token_id", tokens.len() as u32 - 2)
+        .finish()
+}
+
+/// Lines for the shell, messages for the ring, texts.
+#[must_use]
+pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    for ty in [
+        TensorType::F32,
+        TensorType::F16,
+        TensorType::Q8_0,
+        TensorType::Q4_0,
+    ] {
+        seeds.push(("gguf", format!("model-{}", ty.name()), tiny_model(ty)));
+    }
+    seeds.push(("vocabulary", "sentence-piece".to_owned(), sentence_piece()));
+    seeds.push(("vocabulary", "byte-level".to_owned(), byte_level()));
+    for (index, text) in [
+        "ab a  ab\n\n 12345 it's <tool> </s> <|end|> caf\u{e9}",
+        "\u{1F98A}\u{FE0F}\u{200D} \u{3000}\u{2028}\t\r\n e\u{301} \u{0660}\u{2167}\u{bd}",
+    ]
+    .iter()
+    .enumerate()
+    {
+        seeds.push(("text", format!("text-{index}"), text.as_bytes().to_vec()));
+    }
+    for (index, line) in [
+        "llminfer \"Once upon a time\" --max-tokens 48 --temperature 0.8 --seed 7\n",
+        "llmctl models\nllmctl load tiny\nllmctl status\nllmctl cancel\nllmstats\nhelp llminfer\nexit\n",
+        "llminfer \"\\\"quoted\\\" \\\\ \u{e9}\x7f\x17\x15\x03\x1b[A\x04",
+    ]
+    .iter()
+    .enumerate()
+    {
+        seeds.push(("shell", format!("line-{index}"), line.as_bytes().to_vec()));
+    }
+    // Version, head and tail of epoch 1, then a message.
+    let mut message = Vec::new();
+    for (place, value) in [
+        (0u16, 1u64),
+        (1, 1),
+        (2, (1 << 32) | 1),
+        (3, 1 << 32),
+        (8, 0x0001_0000_0000_0001),
+    ] {
+        message.extend(place.to_be_bytes());
+        message.extend(value.to_le_bytes());
+    }
+    seeds.push(("wire", "message".to_owned(), message));
+    seeds
+}

@@ -1,0 +1,52 @@
+//! Replays the seeds, and every input under `fuzz/corpus` (what the fuzzers kept) and `fuzz/found`
+//! (what once broke something).
+
+use std::fs;
+use std::path::PathBuf;
+use targets::{TARGETS, seeds};
+
+#[test]
+fn seeds_run() {
+    let seeds = seeds::all();
+    for (name, run) in TARGETS {
+        let of_target: Vec<_> = seeds
+            .iter()
+            .filter(|(target, ..)| *target == name)
+            .collect();
+        assert!(!of_target.is_empty(), "{name} has no seed");
+        for (_, _, bytes) in of_target {
+            run(bytes);
+            // Every way to cut it short, up to a limit.
+            for end in (0..bytes.len()).step_by(bytes.len() / 64 + 1) {
+                run(&bytes[..end]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_corpus_runs() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    for (name, run) in TARGETS {
+        for folder in ["corpus", "found"] {
+            let Ok(entries) = fs::read_dir(root.join(folder).join(name)) else {
+                continue;
+            };
+            for entry in entries {
+                let path = entry.expect("an entry").path();
+                let bytes = fs::read(&path).expect("a file");
+                println!("{}", path.display());
+                run(&bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn sound_seeds_are_taken() {
+    use llm_core::quantize::TensorType;
+    use llm_core::transformer::Checked;
+    for ty in [TensorType::F32, TensorType::Q4_0] {
+        Checked::new(&seeds::tiny_model(ty)).expect("a sound model");
+    }
+}
