@@ -283,8 +283,19 @@ mod tests {
         kv: KvType::F32,
         max_prompt_bytes: 256,
     };
-    const ARENA: usize = 1 << 20;
+    const ARENA: usize = 4 << 20;
 
+    /// Rows that every format can have, and an arena for them in F32.
+    const WIDE: Shape = Shape {
+        width: 256,
+        layers: 1,
+        heads: 4,
+        kv_heads: 2,
+        feed_forward: 256,
+        context: 64,
+        tied: true,
+        ty: TensorType::F32,
+    };
     fn with_backend<T>(options: LoadOptions, run: impl FnOnce(&mut TransformerBackend) -> T) -> T {
         let mut memory = Memory::new(ARENA);
         let arena = Arena::new(memory.bytes()).unwrap();
@@ -332,6 +343,31 @@ mod tests {
             all.push(model.logits(arena).to_vec());
         }
         all
+    }
+
+    #[test]
+    fn every_format_runs_and_stays_close_to_f32() {
+        let run = |ty| {
+            with_backend(OPTIONS, |backend| {
+                backend.load(&model(Shape { ty, ..WIDE }).finish()).unwrap();
+                logits(backend, &[1, 270, 261, 44, 260]).pop().unwrap()
+            })
+        };
+        let exact = run(TensorType::F32);
+        for ty in TensorType::ALL {
+            let least = match ty {
+                TensorType::F32 | TensorType::F16 | TensorType::BF16 => 0.9999,
+                TensorType::Q8_0 | TensorType::Q8_1 | TensorType::Q6K => 0.999,
+                TensorType::Q5_0 | TensorType::Q5_1 | TensorType::Q5K => 0.99,
+                TensorType::Q4_0 | TensorType::Q4_1 | TensorType::Q4K => 0.97,
+                TensorType::Q3K => 0.9,
+                TensorType::Q2K => 0.7,
+            };
+            let got = run(ty);
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            let cosine = dot(&got, &exact) / (dot(&got, &got) * dot(&exact, &exact)).sqrt();
+            assert!(cosine > least, "{ty:?}: {cosine}");
+        }
     }
 
     #[test]
@@ -395,8 +431,9 @@ mod tests {
                 assert!(backend.load(&file[..cut]).is_err(), "{cut} bytes");
             }
             let large = Shape {
-                layers: 40,
-                ..Shape::default()
+                layers: 4,
+                feed_forward: 1024,
+                ..WIDE
             };
             assert!(matches!(
                 backend.load(&model(large).finish()),
@@ -698,6 +735,28 @@ mod tests {
             hash(KvType::F32, TensorType::Q8_0),
             hash(KvType::F16, TensorType::Q4_0),
         ];
+        let others = TensorType::ALL.map(|ty| {
+            let file = model(Shape { ty, ..WIDE });
+            with_backend(OPTIONS, |backend| {
+                backend.load(&file.finish()).unwrap();
+                let bits: Vec<u8> = logits(backend, &[1, 270, 261, 44, 260])
+                    .iter()
+                    .flatten()
+                    .flat_map(|logit| logit.to_bits().to_le_bytes())
+                    .collect();
+                std::format!(
+                    "{:08x}",
+                    u32::from_be_bytes(*sha256(&bits).first_chunk().unwrap())
+                )
+            })
+        });
+        assert_eq!(
+            others,
+            [
+                "1387775d", "2e73a0e0", "d0105d90", "e078b0ce", "36fa224f", "ac82a771", "21f87306",
+                "bca41174", "bca41174", "2d06c52b", "245a513f", "1641b397", "7e8a0667", "e0416c28",
+            ]
+        );
         assert_eq!(NUMERICS_VERSION, 1);
         assert_eq!(
             found.map(|hash| std::format!("{hash:016x}")),

@@ -25,8 +25,11 @@ use shell::{HALT_LINE, Mode, Shell};
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
+/// What is done with an input.
+pub type Target = fn(&[u8]);
+
 /// The targets by name, as in `fuzz/corpus`.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("gguf", gguf),
     ("vocabulary", vocabulary),
     ("text", text),

@@ -12,6 +12,7 @@ use protocol::decimal::{self, Millionths};
 use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS};
 use protocol::limits::{defaults, maxima};
 
+use crate::recipe::{Recipe, TYPES, type_by_name};
 use crate::store::StoreFile;
 
 /// Looks into, runs and prepares models for sel4-llm, with the engine that runs on seL4.
@@ -100,15 +101,24 @@ Example:
     Wcet(Wcet),
     /// Store a model's weights in another type
     #[command(after_long_help = "\
-Matrices become the type that is asked for; vectors and norms become F32. The metadata is copied.
-To f32 and back to where they came from, values are exact. A row that is not made of whole blocks of 32
-is refused with the tensor's name.
+Matrices become the type that is asked for; vectors, norms and positions become F32. The metadata is
+copied. To f32 and back to where they came from, values are exact. The k-quants (q2_k to q6_k) need
+rows of 256; others fall back as in llama.cpp: q4_k to q5_0, q5_k to q5_1, q6_k to q8_0, q2_k and q3_k
+to q4_0.
+
+--fit measures what each type costs each kind of matrix in error, begins with the smallest, and steps up
+where it helps most, as long as the whole model (weights, keys and values of the context, activations,
+vocabulary) runs in the arena.
 
 Examples:
   Four times smaller:
     llmtool quantize model-f32.gguf model-q8_0.gguf --type q8_0
   The same weights for a program that reads only F32:
-    llmtool quantize model-q8_0.gguf model-f32.gguf --type f32")]
+    llmtool quantize model-q8_0.gguf model-f32.gguf --type f32
+  The best that runs in 6 MiB:
+    llmtool quantize model-f32.gguf model-fit.gguf --fit 6MiB
+  By hand:
+    llmtool quantize model-f32.gguf model-mix.gguf --recipe attn_v=q6_k,ffn_down=q6_k,*=q4_k")]
     Quantize(Quantize),
     /// Pack model files into the archive that the model store holds
     #[command(after_long_help = "\
@@ -268,9 +278,24 @@ pub struct Quantize {
     /// Model file to write
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
-    /// Type that the matrices get
-    #[arg(long = "type", value_enum, value_name = "TYPE")]
-    pub ty: Weights,
+    /// Type that all matrices get: f32, f16, bf16, q8_0, q6_k, q5_1, q5_0, q5_k, q4_1, q4_0, q4_k,
+    /// q3_k or q2_k
+    #[arg(long = "type", value_name = "TYPE", value_parser = tensor_type,
+          required_unless_present_any = ["recipe", "fit"], conflicts_with_all = ["recipe", "fit"])]
+    pub ty: Option<TensorType>,
+    /// A type for each kind of matrix, * for the others: attn_v=q6_k,ffn_down=q5_k,*=q4_k
+    #[arg(long, value_name = "KIND=TYPE,…", conflicts_with = "fit")]
+    pub recipe: Option<Recipe>,
+    /// Choose the types so that the model runs in an arena of this size
+    #[arg(long, value_name = "SIZE")]
+    pub fit: Option<ByteSize>,
+    /// With --fit: context to plan for, in tokens
+    #[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CONTEXT_TOKENS as u64,
+          value_parser = context_parser(), requires = "fit")]
+    pub context: u64,
+    /// With --fit: how keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::F16, requires = "fit")]
+    pub kv: Kv,
 }
 
 /// Arguments of `pack`.
@@ -301,33 +326,6 @@ impl From<Kv> for KvType {
         match kv {
             Kv::F16 => Self::F16,
             Kv::F32 => Self::F32,
-        }
-    }
-}
-
-/// Types that `quantize` writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Weights {
-    /// Single precision
-    F32,
-    /// Half precision
-    F16,
-    /// 8 bits and a scale for 32 values: 8.5 bits a weight
-    #[value(name = "q8_0")]
-    Q8_0,
-    /// 4 bits and a scale for 32 values: 4.5 bits a weight
-    #[value(name = "q4_0")]
-    Q4_0,
-}
-
-impl From<Weights> for TensorType {
-    fn from(weights: Weights) -> Self {
-        match weights {
-            Weights::F32 => Self::F32,
-            Weights::F16 => Self::F16,
-            Weights::Q8_0 => Self::Q8_0,
-            Weights::Q4_0 => Self::Q4_0,
         }
     }
 }
@@ -390,6 +388,13 @@ impl FromStr for ByteSize {
             .map(Self)
             .ok_or_else(|| "not a size such as 8MiB, 512KiB or 4096".to_owned())
     }
+}
+
+fn tensor_type(name: &str) -> Result<TensorType, String> {
+    type_by_name(name).ok_or_else(|| {
+        let names = TYPES.map(|ty| ty.name().to_lowercase());
+        format!("there are {}", names.join(", "))
+    })
 }
 
 fn context_parser() -> RangedU64ValueParser {

@@ -25,6 +25,7 @@ use crate::error::ToolError;
 use crate::files;
 use crate::output::{progress_bar, text_or_stdin};
 use crate::perplexity;
+use crate::recipe::{self, Recipe, kind};
 use crate::store::pack;
 use crate::vocabulary::HostVocabulary;
 
@@ -462,9 +463,13 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
 fn quantize(arguments: &Quantize, out: &mut impl Write) -> Result<(), ToolError> {
     let file = files::read(&arguments.input)?;
     let gguf = Gguf::parse(&file).map_err(ToolError::gguf(&arguments.input))?;
-    let ty = TensorType::from(arguments.ty);
+    let recipe = match (arguments.ty, &arguments.recipe, arguments.fit) {
+        (Some(ty), ..) => Recipe::uniform(ty),
+        (None, Some(recipe), _) => recipe.clone(),
+        (None, None, arena) => fit(arguments, &file, arena.unwrap_or(ByteSize(0)), out)?,
+    };
     let bar = progress_bar("quantizing");
-    let converted = convert(&gguf, ty, &mut |done, total| {
+    let converted = convert(&gguf, &recipe, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     })?;
@@ -475,11 +480,75 @@ fn quantize(arguments: &Quantize, out: &mut impl Write) -> Result<(), ToolError>
         out,
         "{}: {}, {} ({:.2} bits a weight)",
         arguments.output.display(),
-        ty.name(),
+        recipe.rest().name(),
         ByteSize(converted.len() as u64),
         8.0 * converted.len() as f64 / (parameters.max(1) as f64),
     )?;
     Ok(())
+}
+
+/// The best recipe that runs in `arena`, with a table of what it chose.
+fn fit(
+    arguments: &Quantize,
+    file: &[u8],
+    arena: ByteSize,
+    out: &mut impl Write,
+) -> Result<Recipe, ToolError> {
+    let error = load_error(&arguments.input);
+    let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
+    let options = load_options(arguments.context as usize, arguments.kv.into());
+    // With the smallest batch, whatever the weights: the arena of no bytes is too small for any.
+    let plan = match checked.plan(&options, 0) {
+        Ok(plan) | Err(LoadError::TooLarge(plan)) => plan,
+        Err(other) => return Err(error(Box::new(other))),
+    };
+    let is_matrix = |tensor: &llm_core::gguf::TensorInfo<'_>| {
+        let kind = kind(tensor.name);
+        tensor.rank > 1 && !kind.contains("norm") && kind != "position_embd"
+    };
+    // Vectors, norms and positions stay F32.
+    let vectors: u64 = checked
+        .gguf()
+        .tensors()
+        .filter(|tensor| !is_matrix(tensor))
+        .map(|tensor| (tensor.elements() * 4).next_multiple_of(64))
+        .sum();
+    let others = plan.total() - plan.weights + vectors;
+    let bar = progress_bar("measuring");
+    let budget = arena.0.saturating_sub(others);
+    let (recipe, choices) = recipe::fit(checked.gguf(), budget, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    writeln!(
+        out,
+        "{:<14} {:>7} {:<5} {:>12} {:>12}",
+        "matrices", "number", "type", "size", "error"
+    )?;
+    for choice in &choices {
+        writeln!(
+            out,
+            "{:<14} {:>7} {:<5} {:>12} {:>10.2} %",
+            choice.kind,
+            choice.tensors,
+            choice.ty.name(),
+            ByteSize(choice.bytes).to_string(),
+            100.0 * (choice.error / choice.tensors as f64).sqrt(),
+        )?;
+    }
+    let weights: u64 = choices.iter().map(|choice| choice.bytes).sum();
+    for (purpose, bytes) in [
+        ("norms, biases", vectors),
+        ("KV cache", plan.kv_cache),
+        ("activations", plan.activations),
+        ("vocabulary", plan.vocabulary),
+        ("total", weights + others),
+    ] {
+        writeln!(out, "{purpose:<28} {:>12}", ByteSize(bytes).to_string())?;
+    }
+    writeln!(out, "of an arena of {arena}")?;
+    Ok(recipe)
 }
 
 fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {

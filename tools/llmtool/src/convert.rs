@@ -5,41 +5,36 @@ use llm_core::quantize::{TensorType, dequantize_row, quantize_row};
 
 use crate::error::ToolError;
 use crate::gguf_writer::GgufWriter;
+use crate::recipe::Recipe;
 
 /// `general.quantization_version` of ggml's formats as they are now.
 const QUANTIZATION_VERSION: u32 = 2;
 
-/// The file `gguf` with its matrices as `ty`. Vectors and norms become F32: they are small, and
-/// what is lost in them is lost for every token. To F32 every value is exact.
+/// The file `gguf` with its tensors as `recipe` says. To F32 every value is exact.
 ///
 /// `progress` is told after each tensor how many of all values are done.
 ///
 /// # Errors
-/// A row that is not made of whole blocks, or a value that `ty` cannot hold.
+/// A value that its type cannot hold.
 pub fn convert(
     gguf: &Gguf<'_>,
-    ty: TensorType,
+    recipe: &Recipe,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<u8>, ToolError> {
-    // All names before any work: a refusal should not come after a minute.
-    for tensor in gguf.tensors() {
-        check_rows(&tensor, target(&tensor, ty))?;
-    }
     let mut writer = GgufWriter::with_metadata_of(gguf);
-    writer.set("general.file_type", &Value::U32(file_type(ty)));
-    match ty {
-        TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
-            writer.remove("general.quantization_version")
-        }
-        _ => writer.set(
+    writer.set("general.file_type", &Value::U32(file_type(recipe.rest())));
+    if recipe.rest().block_len() == 1 {
+        writer.remove("general.quantization_version");
+    } else {
+        writer.set(
             "general.quantization_version",
             &Value::U32(QUANTIZATION_VERSION),
-        ),
+        );
     }
     let total = gguf.tensors().map(|tensor| tensor.elements()).sum();
     let mut done = 0;
     for tensor in gguf.tensors() {
-        let ty = target(&tensor, ty);
+        let ty = recipe.type_of(&tensor);
         let data = convert_tensor(&tensor, ty)?;
         let dims = tensor.dims.get(..tensor.rank).unwrap_or(&tensor.dims);
         writer.tensor(tensor.name, ty, dims, data);
@@ -47,15 +42,6 @@ pub fn convert(
         progress(done, total);
     }
     Ok(writer.finish())
-}
-
-/// The type that a tensor gets.
-fn target(tensor: &TensorInfo<'_>, ty: TensorType) -> TensorType {
-    if tensor.rank < 2 || tensor.name.contains("norm") {
-        TensorType::F32
-    } else {
-        ty
-    }
 }
 
 /// llama.cpp's number for a file whose matrices have this type.
@@ -76,20 +62,6 @@ const fn file_type(ty: TensorType) -> u32 {
         TensorType::BF16 => 32,
         // llama.cpp has no such files: LLAMA_FTYPE_GUESSED.
         TensorType::Q8_1 => 1024,
-    }
-}
-
-fn check_rows(tensor: &TensorInfo<'_>, ty: TensorType) -> Result<(), ToolError> {
-    let columns = tensor.columns();
-    if columns.is_multiple_of(ty.block_len() as u64) {
-        Ok(())
-    } else {
-        Err(ToolError::RowNotWholeBlocks {
-            tensor: tensor.name.to_owned(),
-            columns,
-            block: ty.block_len(),
-            ty: ty.name(),
-        })
     }
 }
 

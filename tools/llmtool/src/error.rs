@@ -49,21 +49,6 @@ pub enum ToolError {
     /// A text cannot be tokenized.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
-    /// A row is no whole number of blocks of the type that was asked for.
-    #[error(
-        "the tensor {tensor} has rows of {columns} values: {ty} needs a multiple of {block} \
-         (nothing was written)"
-    )]
-    RowNotWholeBlocks {
-        /// The tensor.
-        tensor: String,
-        /// Values in a row.
-        columns: u64,
-        /// Values in a block.
-        block: usize,
-        /// The type that was asked for.
-        ty: &'static str,
-    },
     /// A tensor's values do not go into the type that was asked for.
     #[error("the tensor {tensor}, row {row}: {source}")]
     Quantize {
@@ -120,6 +105,16 @@ pub enum ToolError {
         id: u32,
         /// Size of the vocabulary.
         tokens: usize,
+    },
+    /// Not even the smallest types fit.
+    #[error(
+        "the matrices need {needed} bytes in the smallest types, the arena leaves {budget}: enlarge it, or shorten --context"
+    )]
+    NothingFits {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes that are left for them.
+        budget: u64,
     },
     /// A text that has too few tokens to measure.
     #[error(

@@ -2,6 +2,7 @@
 //!
 //! - [`args`]: the command line; [`commands`]: what the commands do;
 //! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
+//! - [`recipe`]: which type each matrix gets; [`perplexity`]: how well a model foresees a text;
 //! - [`store`]: the archive that the model store holds;
 //! - [`engine`], [`vocabulary`]: the engine with memory of the host.
 
@@ -14,5 +15,6 @@ pub mod files;
 pub mod gguf_writer;
 pub mod output;
 pub mod perplexity;
+pub mod recipe;
 pub mod store;
 pub mod vocabulary;

@@ -208,14 +208,59 @@ fn quantized_files_run_and_turn_into_f32_without_loss() {
 }
 
 #[test]
-fn rows_that_are_no_whole_blocks_are_refused_with_the_tensors_name() {
+fn rows_that_are_no_whole_blocks_fall_back() {
     let (odd, out) = (fresh("odd.gguf"), fresh("odd-q8_0.gguf"));
     fs::write(&odd, file_with_rows_of(48)).unwrap();
-    let message = failure(&["quantize", &odd, &out, "--type", "q8_0"], 1);
-    assert!(message.contains("blk.0.odd.weight"), "{message}");
-    assert!(message.contains("48"));
-    assert!(fs::metadata(&out).is_err(), "nothing is written");
-    output(&["quantize", &odd, &out, "--type", "f16"]);
+    output(&["quantize", &odd, &out, "--type", "q8_0"]);
+    let tensors = output(&["inspect", &out, "--tensors"]);
+    let line = tensors
+        .lines()
+        .find(|line| line.contains("blk.0.odd.weight"));
+    assert!(line.is_some_and(|line| line.contains("F16")), "{tensors}");
+}
+
+#[test]
+fn recipes_and_fitting_choose_types() {
+    let (mixed, fitted) = (fresh("mixed.gguf"), fresh("fitted.gguf"));
+    let model = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../models/default-q8_0.gguf"
+    );
+    output(&[
+        "quantize",
+        model,
+        &mixed,
+        "--recipe",
+        "ffn_down=q6_k,*=q4_k",
+    ]);
+    let tensors = output(&["inspect", &mixed, "--tensors"]);
+    for (name, ty) in [
+        ("blk.0.ffn_down.weight", "Q6_K"),
+        ("blk.0.ffn_up.weight", "Q4_K"),
+    ] {
+        let line = tensors.lines().find(|line| line.contains(name)).unwrap();
+        assert!(line.contains(ty), "{line}");
+    }
+    let message = failure(
+        &["quantize", model, &mixed, "--recipe", "ffn=q4_k,*=q4_k"],
+        2,
+    );
+    assert!(message.contains("no kind 'ffn'"), "{message}");
+
+    for arena in ["4MiB", "5MiB"] {
+        let table = output(&["quantize", model, &fitted, "--fit", arena]);
+        assert!(
+            table.contains("ffn_down") && table.contains("KV cache"),
+            "{table}"
+        );
+        let inspected = output(&["inspect", &fitted, "--arena", arena]);
+        assert!(
+            inspected.contains("runs          in an arena"),
+            "{inspected}"
+        );
+    }
+    let message = failure(&["quantize", model, &fitted, "--fit", "1MiB"], 1);
+    assert!(message.contains("in the smallest types"), "{message}");
 }
 
 #[test]

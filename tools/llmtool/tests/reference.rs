@@ -13,6 +13,7 @@ use llm_core::transformer::Checked;
 use llm_core::verify::sha256;
 use llmtool::convert::convert;
 use llmtool::engine::{Memory, Runner, load_options};
+use llmtool::recipe::Recipe;
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
 
@@ -92,7 +93,7 @@ fn compare(name: &str) {
 
     // The weights as llama.cpp had them.
     let gguf = Gguf::parse(&shipped).unwrap();
-    let weights = convert(&gguf, TensorType::F32, &mut |_, _| {}).unwrap();
+    let weights = convert(&gguf, &Recipe::uniform(TensorType::F32), &mut |_, _| {}).unwrap();
     let checked = Checked::new(&weights).unwrap();
     let options = load_options(512, KvType::F32);
     let mut memory = Memory::for_model(&checked, &options).unwrap();

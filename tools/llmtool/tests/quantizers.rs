@@ -1,0 +1,88 @@
+//! Our quantisers against ggml's: `tests/quantizers/` of the repository holds what ggml made of the same
+//! weights (`make_quantizers.py` there says how).
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use llm_core::quantize::{dequantize_row, quantize_row};
+use llm_core::verify::sha256;
+use llmtool::recipe::type_by_name;
+use serde::Deserialize;
+
+/// How much larger our error may be.
+const TOLERANCE: f64 = 1.02;
+
+#[derive(Deserialize)]
+struct Reference {
+    rows: usize,
+    columns: usize,
+    types: BTreeMap<String, BTreeMap<String, Made>>,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    rms: f64,
+    sha256: String,
+}
+
+fn uniform(mut state: u32, count: usize) -> Vec<f32> {
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn weights(distribution: &str, count: usize) -> Vec<f32> {
+    let u = uniform(1, count);
+    let others = [2, 3, 4].map(|seed| uniform(seed, count));
+    let sum4 = |i: usize| ((u[i] + others[0][i]) + others[1][i]) + others[2][i];
+    (0..count)
+        .map(|i| match distribution {
+            "uniform" => u[i],
+            "bell" => sum4(i),
+            "heavy" => u[i] * u[i] * u[i] * sum4(i),
+            "offset" => u[i] * 0.1 + 1.5,
+            "small" => sum4(i) * 1e-3,
+            other => panic!("no distribution {other}"),
+        })
+        .collect()
+}
+
+#[test]
+fn errors_are_those_of_ggml() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/quantizers/quantizers.json"
+    );
+    let reference: Reference = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(reference.types.len(), 10);
+    let (rows, columns) = (reference.rows, reference.columns);
+    let (mut same, mut compared) = (0, 0);
+    for (name, distributions) in &reference.types {
+        let ty = type_by_name(name).unwrap();
+        for (distribution, made) in distributions {
+            let weights = weights(distribution, rows * columns);
+            let stride = ty.row_bytes(columns).unwrap();
+            let mut stored = vec![0; rows * stride];
+            let mut back = vec![0.0f32; columns];
+            let mut squares = 0.0;
+            for (row, out) in weights.chunks(columns).zip(stored.chunks_mut(stride)) {
+                quantize_row(ty, row, out).unwrap();
+                dequantize_row(ty, out, &mut back).unwrap();
+                let errors = row.iter().zip(&back).map(|(x, y)| f64::from(x - y).powi(2));
+                squares += errors.sum::<f64>();
+            }
+            let rms = (squares / weights.len() as f64).sqrt();
+            let ratio = rms / made.rms;
+            let digest: String = sha256(&stored).iter().map(|b| format!("{b:02x}")).collect();
+            let equal = digest == made.sha256;
+            println!("{name} {distribution}: {ratio:.5} of ggml's error, same bytes: {equal}");
+            assert!(ratio <= TOLERANCE, "{name} {distribution}: {ratio}");
+            same += usize::from(equal);
+            compared += 1;
+        }
+    }
+    println!("{same} of {compared} have the same bytes");
+    assert_eq!(compared, 50);
+}
