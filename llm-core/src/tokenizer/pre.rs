@@ -5,7 +5,7 @@
 //! into matches and what lies between, the next cuts those pieces, and so on. Every pattern here is a
 //! function from the rest of a piece to the length of its first match (or of what lies before it).
 //! Unicode classes are general categories: L (letters), N (numbers), P (punctuation); white space is
-//! Unicode's `White_Space`.
+//! Unicode's `White_Space`. The version is llama.cpp's, 15.1.
 
 use unicode_general_category::{GeneralCategory as Category, get_general_category};
 
@@ -127,6 +127,8 @@ fn class(character: char) -> Class {
         | Category::TitlecaseLetter
         | Category::ModifierLetter
         | Category::OtherLetter => Class::Letter,
+        // New in Unicode 15.1: CJK Unified Ideographs Extension I.
+        Category::Unassigned if matches!(character, '\u{2ebf0}'..='\u{2ee5d}') => Class::Letter,
         Category::DecimalNumber | Category::LetterNumber | Category::OtherNumber => Class::Number,
         // White_Space: the separators, and next line.
         Category::SpaceSeparator | Category::LineSeparator | Category::ParagraphSeparator => {
