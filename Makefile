@@ -19,17 +19,23 @@ STORE := $(BUILD)/store/store.tar
 TEST_MODELS := default.gguf truncated.gguf corrupt.gguf large.gguf
 TEST_STORE := $(BUILD)/store-test/store.tar
 
+# The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
+# model of 100 M parameters: a larger region is all that a larger model needs.
+LARGE ?=
+SYSTEM := $(if $(LARGE),$(BUILD)/large/system.xml,system.xml)
+LARGE_STORE := $(BUILD)/large/store.tar
+
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
 MICROKIT_SDK ?= $(firstword $(wildcard /opt/microkit-sdk*))
 SDK := $(MICROKIT_SDK)
 CONFIG ?= release
 INJECT ?=
 BOARD := qemu_virt_aarch64
-SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)
+SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)$(if $(LARGE),-large)
 IMAGE := $(SEL4_OUT)/loader.img
-IMAGE_STORE = $(if $(INJECT),$(TEST_STORE),$(STORE))
+RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(INJECT),$(TEST_STORE),$(STORE)))
 
-SIM := $(BIN)/sel4-llm-sim system.xml --search-path $(BUILD)/store
+SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(dir $(RUN_STORE))
 
 .PHONY: help
 help: ## list the targets
@@ -53,11 +59,11 @@ sim: sim-build ## run the simulation: a process per protection domain of system.
 	@$(SIM)
 
 .PHONY: sim-build
-sim-build: $(STORE)
+sim-build: store
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim >&2
 
 .PHONY: store
-store: $(STORE) $(if $(INJECT),$(TEST_STORE)) ## pack the models into the store archive
+store: $(RUN_STORE) ## pack the models into the store archive
 
 # The Microkit tool wants a prefill of the region's own size; tar ignores zeros at the end.
 STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"]*)".*/\1/p' system.xml))
@@ -73,6 +79,13 @@ $(TEST_STORE): Makefile models/tiny-f32.gguf tests/src/bin/test-models.rs llm-co
 	@cp models/tiny-f32.gguf $(@D)/default.gguf
 	@tar --format=ustar -cf $@ -C $(@D) $(TEST_MODELS)
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
+
+$(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs
+	@mkdir -p $(@D)
+	@sed -E '/name="arena"/s/0x800000/0x9000000/; /name="model_store"/s/0x800000/0x4000000/' system.xml >$(@D)/system.xml
+	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --large $(@D) >&2
+	@tar --format=ustar -cf $@ -C $(@D) default.gguf
+	@python3 -c 'import os, sys; os.truncate(sys.argv[1], 0x4000000)' $@
 
 .PHONY: llmtool
 llmtool: ## build the host tool
@@ -108,7 +121,7 @@ image: check-sdk store ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
 	@$(SEL4_OUT)/host/release/reset-regions \
 		$(SEL4_OUT)/target/aarch64-unknown-none/release/inference $(SEL4_OUT)/inference.elf
-	@$(SDK)/bin/microkit system.xml --search-path $(SEL4_OUT) $(dir $(IMAGE_STORE)) \
+	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
 QEMU := tools/qemu-console/qemu-console qemu-system-aarch64 -machine virt,virtualization=on \

@@ -301,3 +301,127 @@ pub fn model(shape: Shape) -> GgufWriter {
     }
     writer
 }
+
+/// A gpt2 model of byte tokens with pseudo-random weights; `kv_heads` of the shape mean nothing. Equal
+/// shapes give equal files.
+#[must_use]
+pub fn gpt2(shape: Shape) -> GgufWriter {
+    let mut writer = GgufWriter::default();
+    let Shape {
+        width,
+        layers,
+        heads,
+        feed_forward,
+        context,
+        ..
+    } = shape;
+    let tokens: Vec<Vec<u8>> = (0..=255u8)
+        .map(|byte| byte_character(byte).to_string().into_bytes())
+        .chain([b"<|endoftext|>".to_vec()])
+        .collect();
+    let vocabulary = tokens.len();
+    let kinds: Vec<i32> = (0..vocabulary)
+        .map(|id| if id == 256 { 3 } else { 1 })
+        .collect();
+    writer
+        .str("general.architecture", "gpt2")
+        .str("general.name", "synthetic")
+        .u32("gpt2.context_length", context as u32)
+        .u32("gpt2.embedding_length", width as u32)
+        .u32("gpt2.block_count", layers as u32)
+        .u32("gpt2.feed_forward_length", feed_forward as u32)
+        .u32("gpt2.attention.head_count", heads as u32)
+        .f32("gpt2.attention.layer_norm_epsilon", 1e-5)
+        .str("tokenizer.ggml.model", "gpt2")
+        .str("tokenizer.ggml.pre", "gpt-2")
+        .strings("tokenizer.ggml.tokens", &tokens)
+        .i32s("tokenizer.ggml.token_type", &kinds)
+        .strings("tokenizer.ggml.merges", &[b"a b".to_vec()])
+        .u32("tokenizer.ggml.bos_token_id", 256)
+        .u32("tokenizer.ggml.eos_token_id", 256);
+    let mut state = 7u32;
+    let mut random = |n: usize, scale: f32| -> Vec<f32> {
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * scale
+            })
+            .collect()
+    };
+    let deviation = 1.5 / (width as f32).sqrt();
+    let float = TensorType::F32;
+    writer.tensor(
+        "token_embd.weight",
+        shape.ty,
+        &[width, vocabulary],
+        &random(width * vocabulary, 1.0),
+    );
+    writer.tensor(
+        "position_embd.weight",
+        float,
+        &[width, context],
+        &random(width * context, 0.3),
+    );
+    for layer in 0..layers {
+        let name = |tensor, part| std::format!("blk.{layer}.{tensor}.{part}");
+        for norm in ["attn_norm", "ffn_norm"] {
+            let weight: Vec<f32> = random(width, 0.2).iter().map(|w| 1.0 + w).collect();
+            writer.tensor(&name(norm, "weight"), float, &[width], &weight);
+            writer.tensor(&name(norm, "bias"), float, &[width], &random(width, 0.1));
+        }
+        for (tensor, columns, rows) in [
+            ("attn_qkv", width, 3 * width),
+            ("attn_output", width, width),
+            ("ffn_up", width, feed_forward),
+            ("ffn_down", feed_forward, width),
+        ] {
+            let weights = random(columns * rows, deviation);
+            writer.tensor(
+                &name(tensor, "weight"),
+                shape.ty,
+                &[columns, rows],
+                &weights,
+            );
+            writer.tensor(&name(tensor, "bias"), float, &[rows], &random(rows, 0.1));
+        }
+    }
+    let weight: Vec<f32> = random(width, 0.2).iter().map(|w| 1.0 + w).collect();
+    writer.tensor("output_norm.weight", float, &[width], &weight);
+    writer.tensor("output_norm.bias", float, &[width], &random(width, 0.1));
+    if !shape.tied {
+        writer.tensor(
+            "output.weight",
+            shape.ty,
+            &[width, vocabulary],
+            &random(width * vocabulary, deviation),
+        );
+    }
+    writer
+}
+
+/// The shape of the block that this project began with: gpt2 with 6 layers, 384 wide, 6 heads, and a
+/// feed-forward layer of four times the width.
+#[must_use]
+pub const fn seed_shape(ty: TensorType) -> Shape {
+    Shape {
+        width: 384,
+        layers: 6,
+        heads: 6,
+        kv_heads: 6,
+        feed_forward: 4 * 384,
+        context: 128,
+        tied: false,
+        ty,
+    }
+}
+
+/// The character that stands for a byte in files of byte-level BPE.
+#[must_use]
+pub fn byte_character(byte: u8) -> char {
+    let printable = |byte: u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
+    if printable(byte) {
+        return char::from(byte);
+    }
+    let before = (0..byte).filter(|&byte| !printable(byte)).count();
+    char::from_u32(0x100 + before as u32).unwrap_or('?')
+}

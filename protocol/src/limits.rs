@@ -26,9 +26,10 @@ pub const LOAD_DEADLINE_US: u64 = 30_000_000;
 /// polls its ring between tokens, so this is many tokens even on an emulated board.
 pub const CONTROL_DEADLINE_US: u64 = 10_000_000;
 
-/// How long inference has to obey a stop at a deadline before it is restarted, in microseconds
-/// (250 ms). Smaller restarts a slow but honest inference in the middle of a token.
-pub const STOP_GRACE_US: u64 = 250_000;
+/// How long inference has to obey a stop at a deadline before it is restarted, in microseconds (1 s).
+/// It looks between tokens, and between blocks while it reads a prompt. Less would restart a slow but
+/// honest inference; one whose tokens take longer than this is restarted at its deadline all the same.
+pub const STOP_GRACE_US: u64 = 1_000_000;
 
 /// Period of the trusted watchdog, in microseconds (1 s, the RTC's resolution). A domain that
 /// disarms the generic timer delays the check of a deadline by at most this.

@@ -4,6 +4,9 @@
     python3 -m venv venv && venv/bin/pip install -r tests/reference/requirements.txt
     venv/bin/python tests/parity/make_parity.py
     venv/bin/python tests/parity/make_parity.py llama-q4_0 gpt2-f32     (only these)
+    cargo run -p sel4-llm-tests --bin test-models -- --seed build
+    venv/bin/python tests/parity/make_parity.py build/gpt2-seed-f32.gguf
+                                 (a gpt2 model in F32 that is too large to be here: the test makes it)
 
 The weights are random, with fixed seeds. Files are written by the `gguf` package; quantised ones are
 then made from an F32 file by llama.cpp's own quantiser, with one type for every matrix (`pure`).
@@ -352,9 +355,13 @@ def greedy(model, tokens):
     return {"tokens": tokens, "steps": steps}
 
 
-def make(name, shape):
-    path = HERE / "models" / f"{name}.gguf"
-    if "quantise" in shape:
+def make(name, shape, path=None):
+    given = path is not None
+    path = path or HERE / "models" / f"{name}.gguf"
+    if given:
+        tokens = gguf.GGUFReader(path).get_field("tokenizer.ggml.tokens")
+        vocabulary, bos = len(tokens.data), len(tokens.data) - 1
+    elif "quantise" in shape:
         with tempfile.TemporaryDirectory() as folder:
             source = pathlib.Path(folder) / "f32.gguf"
             vocabulary, bos = write_model(source, shape)
@@ -417,12 +424,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all models")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in MODELS]
+    files = [name for name in arguments.names if name.endswith(".gguf")]
+    unknown = [name for name in arguments.names if name not in MODELS and name not in files]
     if unknown:
         parser.error(f"no such model: {', '.join(unknown)}")
     (HERE / "models").mkdir(exist_ok=True)
     for name in arguments.names or MODELS:
-        make(name, MODELS[name])
+        if name in files:
+            path = pathlib.Path(name)
+            make(path.stem, {"seed": 99, "tolerance": 3e-4}, path)
+        else:
+            make(name, MODELS[name])
 
 
 if __name__ == "__main__":

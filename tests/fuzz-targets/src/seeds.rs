@@ -1,7 +1,7 @@
 //! Small sound inputs, for fuzzers to begin with.
 
 use llm_core::quantize::TensorType;
-use llm_core::testing::{GgufWriter, Shape, model};
+use llm_core::testing::{GgufWriter, Shape, byte_character, gpt2, model};
 
 /// A model of one block, in `ty`.
 #[must_use]
@@ -48,22 +48,12 @@ pub fn sentence_piece() -> Vec<u8> {
         .finish()
 }
 
-/// The character that stands for a byte in files of byte-level BPE.
-fn character(byte: u8) -> char {
-    let printable = |byte: u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
-    if printable(byte) {
-        return char::from(byte);
-    }
-    let before = (0..byte).filter(|&byte| !printable(byte)).count();
-    char::from_u32(0x100 + before as u32).unwrap_or('?')
-}
-
 /// A byte-level vocabulary with a few merges and two special tokens.
 #[must_use]
 pub fn byte_level() -> Vec<u8> {
     let merges = ["a b", "Ġ a", "Ġa b", "1 2", "Ã ©"];
     let mut tokens: Vec<String> = (0..=255u8)
-        .map(|byte| character(byte).to_string())
+        .map(|byte| byte_character(byte).to_string())
         .collect();
     tokens.extend(merges.map(|merge| merge.replace(' ', "")));
     tokens.extend(["<|end|>", "<tool>"].map(str::to_owned));
@@ -101,6 +91,17 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     ] {
         seeds.push(("gguf", format!("model-{}", ty.name()), tiny_model(ty)));
     }
+    let shape = Shape {
+        width: 16,
+        layers: 1,
+        heads: 2,
+        kv_heads: 2,
+        feed_forward: 16,
+        context: 16,
+        tied: true,
+        ty: TensorType::F32,
+    };
+    seeds.push(("gguf", "model-gpt2".to_owned(), gpt2(shape).finish()));
     seeds.push(("vocabulary", "sentence-piece".to_owned(), sentence_piece()));
     seeds.push(("vocabulary", "byte-level".to_owned(), byte_level()));
     for (index, text) in [

@@ -1,15 +1,42 @@
-//! `test-models DIR`: the models of the test store that are made, and not checked in.
+//! `test-models [--large | --seed] DIR`: models for tests that are made, and not checked in.
 //!
-//! One that is cut short, one whose bytes lie about a shape, and one that is whole and needs more
-//! than the arena. `make` packs them beside the tiny model.
+//! For the test store: one that is cut short, one whose bytes lie about a shape, and one that is whole and needs more
+//! than the arena. `make` packs them beside the tiny model. With `--large`: one of 100 M parameters.
+//! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`.
 
 use llm_core::quantize::TensorType;
-use llm_core::testing::{Shape, model};
+use llm_core::testing::{Shape, gpt2, model, seed_shape};
 use std::error::Error;
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let directory = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: test-models DIR")?);
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let (large, directory) = match &arguments[..] {
+        [directory] => (false, PathBuf::from(directory)),
+        [flag, directory] if flag == "--large" => (true, PathBuf::from(directory)),
+        [flag, directory] if flag == "--seed" => {
+            let model = gpt2(seed_shape(TensorType::F32)).finish();
+            let path = PathBuf::from(directory).join("gpt2-seed-f32.gguf");
+            return Ok(std::fs::write(path, model)?);
+        }
+        _ => return Err("usage: test-models [--large | --seed] DIR".into()),
+    };
+    if large {
+        let model = model(Shape {
+            width: 768,
+            layers: 14,
+            heads: 12,
+            kv_heads: 12,
+            feed_forward: 2048,
+            context: 1024,
+            tied: true,
+            ty: TensorType::Q4_0,
+        });
+        return Ok(std::fs::write(
+            directory.join("default.gguf"),
+            model.finish(),
+        )?);
+    }
     let sound = model(Shape::default()).finish();
     std::fs::write(directory.join("truncated.gguf"), &sound[..sound.len() / 2])?;
 
