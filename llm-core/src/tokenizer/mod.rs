@@ -1,11 +1,11 @@
 //! Text to token ids and back, as llama.cpp's `llm_tokenizer_spm` and `llm_tokenizer_bpe` do it.
 //!
-//! *SentencePiece BPE with byte fallback* (`tokenizer.ggml.model` = `llama`). A text `c_1 … c_n` of characters (a space is written `▁`) is a chain of symbols. Of all pairs of
-//! neighbours whose concatenation is in the vocabulary, the one with the highest score (the leftmost
-//! of equals) becomes one symbol, until no pair is left. A symbol that is no token becomes one token
-//! `<0xNN>` per byte.
+//! *SentencePiece BPE with byte fallback* (`tokenizer.ggml.model` = `llama`). A text `c_1 … c_n` of
+//! characters (a space is written `▁`) is a chain of symbols. Of all pairs of neighbours whose
+//! concatenation is in the vocabulary, the one with the highest score (the leftmost of equals) becomes
+//! one symbol, until no pair is left. A symbol that is no token becomes one token `<0xNN>` per byte.
 //!
-//! *Byte-level BPE* (`gpt2`). A text is cut into words ([`pre`]); a word's bytes are a chain of symbols,
+//! *Byte-level BPE* (`gpt2`). A text is cut into words (`pre`); a word's bytes are a chain of symbols,
 //! and of all pairs of neighbours that the file's list of merges has, the one that comes first in it
 //! (the leftmost of equals) becomes one symbol. Files spell bytes as characters; the table here has
 //! the bytes themselves. A merge that makes no token is left out (llama.cpp would make the symbol and
