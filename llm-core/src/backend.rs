@@ -273,6 +273,7 @@ mod tests {
     use crate::kv_cache::KvType;
     use crate::quantize::TensorType;
     use crate::sampling::SamplerParams;
+    use crate::simd::Cpu;
     use crate::testing::{GgufWriter, Memory, Shape, model};
     use proptest::prelude::*;
     use std::string::String;
@@ -282,6 +283,7 @@ mod tests {
         context: 64,
         kv: KvType::F32,
         max_prompt_bytes: 256,
+        cpu: Cpu::SCALAR,
     };
     const ARENA: usize = 4 << 20;
 

@@ -1,7 +1,8 @@
 //! The engine of sel4-llm: it runs quantised transformers from GGUF files inside one block of
 //! memory, with one arithmetic on every machine.
 //!
-//! Nothing here allocates, knows a runtime, or is `unsafe`. Everything that lives longer than a
+//! Nothing here allocates or knows a runtime, and nothing but the vector loads and stores of [`simd`]
+//! is `unsafe`. Everything that lives longer than a
 //! call lies in an [`arena::Arena`]; the same model, token ids, KV type and sampler state give the
 //! same logits and tokens, bit for bit, wherever the crate is built (`docs/numerics.md`).
 //!
@@ -9,9 +10,9 @@
 //! (the arithmetic), then [`backend`] (what the inference domain drives).
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "testing", feature = "detect"))]
 extern crate std;
 
 pub mod arena;

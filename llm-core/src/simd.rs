@@ -1,6 +1,191 @@
 //! The inner loops, one module per instruction set.
 //!
 //! [`scalar`] is the reference: short, obviously right, and kept for ever as the oracle of the fast
-//! ones, which must give the same bits.
+//! ones, which give the same bits. The fast ones work on [`tiles`]: sixteen rows of a matrix lie
+//! interleaved, and the lanes of a vector hold different rows, so that each row still adds its blocks
+//! in ascending order.
+//!
+//! Which one runs is decided by a [`Cpu`], which the caller passes in: a protection domain cannot ask
+//! the CPU.
 
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx512;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+#[allow(unsafe_code)]
+mod neon;
 pub mod scalar;
+pub mod tiles;
+
+use crate::quantize::ActivationQ8;
+use tiles::Format;
+
+/// Instructions that the kernels may use. A value says that the CPU has them, so only those that the
+/// build or the CPU itself vouches for can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu(Isa);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(test, feature = "detect")),
+    allow(dead_code, reason = "on x86 only a running CPU can vouch for them")
+)]
+enum Isa {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Neon,
+}
+
+impl Cpu {
+    /// Nothing but Rust: the reference.
+    pub const SCALAR: Self = Self(Isa::Scalar);
+
+    /// What every CPU has that this build runs on: a constant of the target.
+    #[must_use]
+    pub const fn of_build() -> Self {
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        return Self(Isa::Neon);
+        #[cfg(not(all(target_arch = "aarch64", target_feature = "neon")))]
+        Self::SCALAR
+    }
+
+    /// The best that this CPU has.
+    #[cfg(any(test, feature = "detect"))]
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::all().next_back().unwrap_or(Self::SCALAR)
+    }
+
+    /// Everything that this CPU has, the best last.
+    #[cfg(any(test, feature = "detect"))]
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> {
+        let found = [
+            Some(Self::SCALAR),
+            #[cfg(target_arch = "x86_64")]
+            std::is_x86_feature_detected!("avx2").then_some(Self(Isa::Avx2)),
+            #[cfg(target_arch = "x86_64")]
+            (std::is_x86_feature_detected!("avx512f")
+                && std::is_x86_feature_detected!("avx512bw")
+                && std::is_x86_feature_detected!("avx512vnni")
+                && std::is_x86_feature_detected!("f16c"))
+            .then_some(Self(Isa::Avx512)),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Some(Self(Isa::Neon)),
+        ];
+        found.into_iter().flatten()
+    }
+
+    /// The name of the instruction set.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Isa::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "AVX-512 VNNI",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::Neon => "NEON",
+        }
+    }
+
+    /// Whether matrices should lie in [`tiles`].
+    #[must_use]
+    pub const fn wants_tiles(self) -> bool {
+        !matches!(self.0, Isa::Scalar)
+    }
+
+    /// As [`scalar::matmul_small`] for a matrix in tiles.
+    #[allow(unsafe_code)]
+    pub(crate) fn matmul_tiles(
+        self,
+        format: Format,
+        w: &[u8],
+        blocks: usize,
+        x: &[ActivationQ8],
+        out: &mut [f32],
+    ) {
+        match self.0 {
+            Isa::Scalar => tiles::matmul(format, w, blocks, x, out),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX2.
+            Isa::Avx2 => unsafe { avx2::matmul(format, w, blocks, x, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+            Isa::Avx512 => unsafe { avx512::matmul(format, w, blocks, x, out) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the build says that every CPU of the target has NEON.
+            Isa::Neon => unsafe { neon::matmul(format, w, blocks, x, out) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tiles::{Format, TILE, repack};
+    use super::*;
+    use crate::quantize::{BLOCK, quantize_activations};
+    use crate::transformer::multiply_small;
+    use half::f16;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Rows of any bits, with finite scales.
+    fn weights(format: Format, rows: usize, blocks: usize, bits: &[u8], scales: &[u16]) -> Vec<u8> {
+        let size = format.block_bytes();
+        let bytes = bits.iter().copied().cycle().take(rows * blocks * size);
+        let mut bytes: Vec<u8> = bytes.collect();
+        for (block, scale) in bytes.chunks_mut(size).zip(scales.iter().cycle()) {
+            let scale = f16::from_bits(*scale);
+            let scale = if scale.is_finite() { scale } else { f16::ONE };
+            block[..2].copy_from_slice(&scale.to_le_bytes());
+        }
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Every path, any weights (also −128, subnormal and negative scales), any number of tokens.
+        #[test]
+        fn all_paths_give_the_bits_of_the_scalar_one(
+            bits in prop::collection::vec(any::<u8>(), 600..1200),
+            extreme in any::<bool>(),
+            scales in prop::collection::vec(any::<u16>(), 61),
+            x in prop::collection::vec(-100f32..100.0, 11 * 3 * BLOCK),
+            tokens in 1usize..=11,
+        ) {
+            let (rows, blocks) = (2 * TILE, 3);
+            let bits = if extreme { vec![0x80] } else { bits };
+            let mut q = vec![ActivationQ8::ZERO; tokens * blocks];
+            quantize_activations(&x[..tokens * blocks * BLOCK], &mut q).unwrap();
+            for format in [Format::Q8_0, Format::Q4_0] {
+                let w = weights(format, rows, blocks, &bits, &scales);
+                let mut expected = vec![0.0; rows * tokens];
+                multiply_small(format.tensor_type(), &w, blocks, &q, &mut expected);
+                let mut tiled = vec![0; w.len()];
+                repack(format, blocks, &w, &mut tiled);
+                for cpu in Cpu::all() {
+                    let mut out = vec![f32::NAN; rows * tokens];
+                    cpu.matmul_tiles(format, &tiled, blocks, &q, &mut out);
+                    let same = out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
+                    prop_assert!(same, "{} {format:?}", cpu.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn this_cpu_has_something() {
+        assert_eq!(Cpu::all().next(), Some(Cpu::SCALAR));
+        std::println!("tested on {}", Cpu::detect().name());
+    }
+}

@@ -219,6 +219,8 @@ pub struct ActivationQ8 {
     /// The unrounded scale times Σ q, rounded to f16: what an offset of the weights is multiplied
     /// with.
     pub s: f32,
+    /// Σ q.
+    pub sum: i32,
     /// Values, −127…127.
     pub q: [i8; BLOCK],
 }
@@ -228,6 +230,7 @@ impl ActivationQ8 {
     pub const ZERO: Self = Self {
         d: 0.0,
         s: 0.0,
+        sum: 0,
         q: [0; BLOCK],
     };
 }
@@ -301,6 +304,7 @@ pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), N
             *q = round_even(v * inverse) as i8;
             sum = sum.wrapping_add(i32::from(*q));
         }
+        block.sum = sum;
         block.d = f16::from_f32(d).to_f32();
         // It may overflow where formats without an offset do not mind; where they do, what comes
         // of it is found to be infinite.
@@ -518,6 +522,7 @@ mod tests {
         let mut out = [ActivationQ8 {
             d: 1.0,
             s: 1.0,
+            sum: 1,
             q: [1; BLOCK],
         }];
         quantize_activations(&[9e-31; BLOCK], &mut out).unwrap();

@@ -19,11 +19,20 @@ pub const MAX_BATCH: usize = 64;
 /// Rows that are computed together, so that their sums do not wait for one another.
 const ROWS: usize = 8;
 
-/// Σ values, in the canonical order.
-pub fn sum(values: impl Iterator<Item = f32>) -> f32 {
+/// Σ f(a\[i\], b\[i\]), in the canonical order. Whole groups of lanes first, so that a compiler may keep
+/// them in vectors.
+fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
+    debug_assert_eq!(a.len(), b.len());
     let mut lanes = [0.0f32; LANES];
-    for (i, value) in values.enumerate() {
-        lanes[i % LANES] += value;
+    let (a, a_tail) = a.as_chunks::<LANES>();
+    let (b, b_tail) = b.as_chunks::<LANES>();
+    for (a, b) in a.iter().zip(b) {
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += f(*a, *b);
+        }
+    }
+    for (lane, (a, b)) in lanes.iter_mut().zip(a_tail.iter().zip(b_tail)) {
+        *lane += f(*a, *b);
     }
     for width in [8, 4, 2, 1] {
         for i in 0..width {
@@ -33,16 +42,32 @@ pub fn sum(values: impl Iterator<Item = f32>) -> f32 {
     lanes[0]
 }
 
+/// Σ x\[i\], in the canonical order.
+#[must_use]
+pub fn sum(x: &[f32]) -> f32 {
+    sum_of(x, x, |x, _| x)
+}
+
 /// Σ a\[i\] · b\[i\], in the canonical order.
 #[must_use]
 pub fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
-    sum(a.iter().zip(b).map(|(a, b)| a * b))
+    sum_of(a, b, |a, b| a * b)
 }
 
-/// Σ a\[i\] · b\[i\] with b in f16, in the canonical order.
+/// Σ a\[i\] · b\[i\] with b in f16 and finite, in the canonical order.
 #[must_use]
 pub fn dot_f16(a: &[f32], b: &[f16]) -> f32 {
-    sum(a.iter().zip(b).map(|(a, b)| a * b.to_f32()))
+    sum_of(a, b, |a, b| a * finite(b))
+}
+
+/// A finite f16 as f32, without branches: exponent and mantissa are moved into place and multiplied by
+/// 2¹¹², which is exact, also for subnormals.
+#[must_use]
+pub fn finite(x: f16) -> f32 {
+    const POWER: f32 = f32::from_bits((127 + 112) << 23);
+    let bits = u32::from(x.to_bits());
+    let magnitude = f32::from_bits((bits & 0x7FFF) << 13) * POWER;
+    f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
 }
 
 /// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for weights that are floats of `N` bytes, `w` row by row.
@@ -164,8 +189,8 @@ pub fn dot_i8<const N: usize>(a: &[i8; N], b: &[i8; N]) -> i32 {
 /// LayerNorm: out\[i\] = ((x\[i\] − mean x) / √(variance(x) + ε)) · w\[i\], without its bias.
 pub fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let n = x.len() as f32;
-    let mean = sum(x.iter().copied()) / n;
-    let variance = sum(x.iter().map(|v| (v - mean) * (v - mean))) / n;
+    let mean = sum(x) / n;
+    let variance = sum_of(x, x, |v, _| (v - mean) * (v - mean)) / n;
     let scale = 1.0 / libm::sqrtf(variance + epsilon);
     for ((out, v), w) in out.iter_mut().zip(x).zip(weight) {
         *out = ((v - mean) * scale) * w;
@@ -174,7 +199,7 @@ pub fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
 
 /// RMSNorm: out\[i\] = (x\[i\] / √(mean(x²) + ε)) · w\[i\].
 pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
-    let mean = sum(x.iter().map(|v| v * v)) / x.len() as f32;
+    let mean = dot_f32(x, x) / x.len() as f32;
     let scale = 1.0 / libm::sqrtf(mean + epsilon);
     for ((out, v), w) in out.iter_mut().zip(x).zip(weight) {
         *out = (v * scale) * w;
@@ -189,7 +214,7 @@ pub fn softmax_numerators(x: &mut [f32]) -> f32 {
     for v in x.iter_mut() {
         *v = exp(*v - max);
     }
-    sum(x.iter().copied())
+    sum(x)
 }
 
 /// SwiGLU: gate\[i\] becomes silu(gate\[i\]) · up\[i\], silu(x) = x / (1 + exp(−x)).
@@ -268,12 +293,18 @@ mod tests {
         let eight: Vec<f32> = (0..8).map(|i| l[i] + l[i + 8]).collect();
         let four: Vec<f32> = (0..4).map(|i| eight[i] + eight[i + 4]).collect();
         let expected = (four[0] + four[2]) + (four[1] + four[3]);
-        assert_eq!(sum(x.iter().copied()).to_bits(), expected.to_bits());
-        assert_ne!(
-            sum(x.iter().copied()),
-            x.iter().sum::<f32>(),
-            "the order matters here"
-        );
+        assert_eq!(sum(&x).to_bits(), expected.to_bits());
+        assert_ne!(sum(&x), x.iter().sum::<f32>(), "the order matters here");
+    }
+
+    #[test]
+    fn finite_f16_are_converted_exactly() {
+        for bits in 0..=u16::MAX {
+            let x = f16::from_bits(bits);
+            if x.is_finite() {
+                assert_eq!(finite(x).to_bits(), x.to_f32().to_bits(), "{bits:#x}");
+            }
+        }
     }
 
     #[test]
@@ -287,6 +318,7 @@ mod tests {
             let x = [ActivationQ8 {
                 d: 1.0,
                 s: 0.0,
+                sum: 32 * i32::from(activation),
                 q: [activation; BLOCK],
             }];
             matmul_small(&w, 1, &x, &mut out, false);

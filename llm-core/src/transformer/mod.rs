@@ -35,7 +35,7 @@ use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK, TensorType,
     blocks_of, max_magnitude, quantize_activations, quantize_activations_k,
 };
-use crate::simd::scalar;
+use crate::simd::{Cpu, scalar, tiles};
 use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError, scratch_cells};
 use half::{bf16, f16};
 use weights::{Checker, Finder, Layer, Linear, Loader, Matrix, Norm, Weights};
@@ -121,6 +121,8 @@ pub struct LoadOptions {
     pub kv: KvType,
     /// Longest prompt in bytes: the tokenizer's scratch is made for it.
     pub max_prompt_bytes: usize,
+    /// Which kernels run; the bits are the same.
+    pub cpu: Cpu,
 }
 
 /// Exact bytes that a model takes in the arena, by purpose, before anything is loaded.
@@ -168,6 +170,7 @@ pub struct Model {
     config: Config,
     vocabulary: Vocabulary,
     weights: Weights,
+    cpu: Cpu,
     cache: KvCache,
     batch: usize,
     buffers: Buffers,
@@ -427,7 +430,14 @@ impl Model {
         let config = checked.config;
         let gguf = &checked.gguf;
         arena.reset();
-        let weights = Weights::lay_out(gguf, &config, &mut Loader(arena))?;
+        let weights = Weights::lay_out(
+            gguf,
+            &config,
+            &mut Loader {
+                arena,
+                cpu: options.cpu,
+            },
+        )?;
         let vocabulary = Vocabulary::load(gguf, arena)?;
         let frozen = arena.mark();
         let (context, batch) = (plan.context as usize, plan.batch as usize);
@@ -443,6 +453,7 @@ impl Model {
             config,
             vocabulary,
             weights,
+            cpu: options.cpu,
             cache,
             batch,
             buffers,
@@ -627,10 +638,22 @@ impl Pass<'_> {
 
     /// to = row of a matrix.
     fn row(&mut self, matrix: &Matrix, row: usize, to: Span<f32>) {
-        let bytes = matrix.data.len() / matrix.rows;
-        let from = self.frozen.get(matrix.data.part(row * bytes, bytes));
-        // The row's length was checked when the model was loaded.
-        let _ = quantize::dequantize_row(matrix.ty, from, self.working.get_mut(to));
+        let to = self.working.get_mut(to);
+        let Some(format) = matrix.tiles else {
+            let bytes = matrix.data.len() / matrix.rows;
+            let from = self.frozen.get(matrix.data.part(row * bytes, bytes));
+            // The row's length was checked when the model was loaded.
+            let _ = quantize::dequantize_row(matrix.ty, from, to);
+            return;
+        };
+        let w = self.frozen.get(matrix.data);
+        let blocks = matrix.columns / BLOCK;
+        let mut block = [0; size_of::<BlockQ8_0>()];
+        let block = &mut block[..format.block_bytes()];
+        for (b, to) in to.chunks_exact_mut(BLOCK).enumerate() {
+            tiles::gather(format, w, blocks, row, b, block);
+            let _ = quantize::dequantize_row(matrix.ty, block, to);
+        }
     }
 
     /// (cos, sin) of p · scale · base^(−2i/n) / f_i, the angle of pair i at position p; f_i is 1 unless
@@ -773,7 +796,10 @@ impl Pass<'_> {
                 let blocks = columns / BLOCK;
                 let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * blocks];
                 quantize_activations(from, x)?;
-                multiply_small(ty, w, blocks, x, to);
+                match linear.matrix.tiles {
+                    Some(format) => self.model.cpu.matmul_tiles(format, w, blocks, x, to),
+                    None => multiply_small(ty, w, blocks, x, to),
+                }
             }
             ActivationType::Q8K => {
                 let blocks = columns / SUPER_BLOCK;
@@ -889,7 +915,7 @@ impl Pass<'_> {
                     as_mut(key_rows),
                     as_mut(value_rows),
                     scalar::dot_f16,
-                    f16::to_f32,
+                    scalar::finite,
                 ),
             }
         }

@@ -10,16 +10,19 @@ use super::{LoadError, MAX_LAYERS};
 use crate::arena::{Arena, Purpose, Span, bytes_of};
 use crate::gguf::{self, Gguf, TensorInfo};
 use crate::quantize::{self, TensorType};
+use crate::simd::Cpu;
+use crate::simd::tiles::{self, Format};
 use core::fmt::Write as _;
 
-/// A matrix in the arena, \[rows, columns\], row by row as in the file. How it lies there is the
-/// transformer's own business.
+/// A matrix in the arena, \[rows, columns\], row by row as in the file or in tiles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix {
     pub(super) ty: TensorType,
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) data: Span<u8>,
+    /// How its rows are interleaved, if they are.
+    pub(super) tiles: Option<Format>,
 }
 
 /// x ↦ W x + b.
@@ -68,6 +71,12 @@ pub(super) struct Weights {
 pub(super) trait Place {
     /// The model has this tensor.
     fn found(&mut self, tensor: &TensorInfo<'_>);
+
+    /// How a matrix of so many rows will lie.
+    fn format(&self, ty: TensorType, rows: usize) -> Option<Format> {
+        let _ = (ty, rows);
+        None
+    }
 
     /// Rows of a matrix, whose type fits its columns.
     fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError>;
@@ -136,6 +145,7 @@ impl<'a, P: Place> Reader<'_, 'a, P> {
             rows: count,
             columns,
             data,
+            tiles: self.place.format(tensor.ty, count),
         })
     }
 
@@ -361,24 +371,38 @@ impl Place for Checker {
     }
 }
 
-/// Copies into the arena.
-pub(super) struct Loader<'l, 'm>(pub(super) &'l mut Arena<'m>);
+/// Copies into the arena, into tiles where the CPU has kernels for them.
+pub(super) struct Loader<'l, 'm> {
+    pub(super) arena: &'l mut Arena<'m>,
+    pub(super) cpu: Cpu,
+}
 
 impl Place for Loader<'_, '_> {
     fn found(&mut self, _: &TensorInfo<'_>) {}
 
+    fn format(&self, ty: TensorType, rows: usize) -> Option<Format> {
+        Format::of(ty, rows).filter(|_| self.cpu.wants_tiles())
+    }
+
     fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
-        let span = self.0.alloc::<u8>(part.data.len(), Purpose::Weights)?;
-        self.0.get_mut(span).copy_from_slice(part.data);
+        let span = self.arena.alloc::<u8>(part.data.len(), Purpose::Weights)?;
+        let to = self.arena.get_mut(span);
+        match Format::of(part.tensor.ty, part.count).filter(|_| self.cpu.wants_tiles()) {
+            Some(format) => {
+                let blocks = part.tensor.columns() as usize / part.tensor.ty.block_len();
+                tiles::repack(format, blocks, part.data, to);
+            }
+            None => to.copy_from_slice(part.data),
+        }
         Ok(span)
     }
 
     fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError> {
         let span = self
-            .0
+            .arena
             .alloc::<f32>(tensor.columns() as usize, Purpose::Weights)?;
         // Shape and type were checked.
-        let _ = quantize::dequantize_row(tensor.ty, tensor.data, self.0.get_mut(span));
+        let _ = quantize::dequantize_row(tensor.ty, tensor.data, self.arena.get_mut(span));
         Ok(span)
     }
 }

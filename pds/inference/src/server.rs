@@ -599,6 +599,7 @@ mod tests {
             context: 64,
             kv: KvType::F16,
             max_prompt_bytes: 256,
+            cpu: llm_core::simd::Cpu::SCALAR,
         };
         let backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), options);
         let (mut audit, mut server) = set_up(backend, &store);

@@ -6,6 +6,7 @@ use inference::{Activity, Server};
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::kv_cache::KvType;
+use llm_core::simd::Cpu;
 use llm_core::transformer::LoadOptions;
 use protocol::limits;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
@@ -39,6 +40,8 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         context: limits::DEFAULT_CONTEXT_TOKENS,
         kv: KvType::F16,
         max_prompt_bytes: limits::MAX_PROMPT_BYTES,
+        // CPUID, which needs no system call, so that it may be asked after the lockdown.
+        cpu: Cpu::detect(),
     };
     let backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
     #[cfg(feature = "inject")]

@@ -14,6 +14,7 @@ use llm_core::generate::{GenerateParams, Text};
 use llm_core::gguf::Gguf;
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
+use llm_core::simd::Cpu;
 use llm_core::testing::Memory;
 use llm_core::tokenizer::{Cell, EncodeOptions, Header, Vocabulary, VocabularyView, scratch_cells};
 use llm_core::transformer::{Checked, LoadError, LoadOptions};
@@ -41,6 +42,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     context: 16,
     kv: KvType::F16,
     max_prompt_bytes: 64,
+    cpu: Cpu::of_build(),
 };
 
 /// A whole model file: it is refused or runs, and what it takes is what was planned.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use llm_core::arena::{ALIGNMENT, Arena};
 use llm_core::kv_cache::KvType;
+use llm_core::simd::Cpu;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Model};
 use protocol::limits::MAX_PROMPT_BYTES;
 
@@ -14,11 +15,12 @@ const MAX_ARENA_BYTES: usize = (u32::MAX as usize) & !(ALIGNMENT - 1);
 
 /// Options of a model for a context and a type of keys and values, with the shell's longest prompt.
 #[must_use]
-pub const fn load_options(context: usize, kv: KvType) -> LoadOptions {
+pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
     LoadOptions {
         context,
         kv,
         max_prompt_bytes: MAX_PROMPT_BYTES,
+        cpu: Cpu::detect(),
     }
 }
 

@@ -12,6 +12,7 @@ use core::arch::asm;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::kv_cache::KvType;
+use llm_core::simd::Cpu;
 use llm_core::transformer::LoadOptions;
 use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PROMPT_BYTES};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
@@ -60,6 +61,7 @@ fn init() -> Domain {
         context: DEFAULT_CONTEXT_TOKENS,
         kv: KvType::F16,
         max_prompt_bytes: MAX_PROMPT_BYTES,
+        cpu: Cpu::of_build(),
     };
     let arena = Arena::new(arena).expect("pages are aligned");
     let backend = TransformerBackend::new(arena, options);

@@ -1,0 +1,151 @@
+//! NEON of ARMv8.0 (Cortex-A53): four registers have four elements of the sixteen rows of a tile.
+//!
+//! Targets without an operating system are built for strict alignment, where a load that may be
+//! misaligned becomes sixteen loads of a byte. So the weights are read as [`Quad`]s, which are aligned;
+//! the arena gives them a cache line of their own.
+
+use super::tiles::{self, Format, TILE, four};
+use crate::quantize::ActivationQ8;
+use core::arch::aarch64::*;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// Rows in a register.
+const LANES: usize = 4;
+
+/// Tokens that share a pass over the weights.
+const TOKENS: usize = 4;
+
+/// The bytes of a register. A tile's block is a whole number of them: two with scales, then four for each
+/// chunk.
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout)]
+#[repr(C, align(16))]
+struct Quad([u8; 16]);
+
+/// As [`super::scalar::matmul_small`] for tiles.
+#[target_feature(enable = "neon")]
+pub(super) fn matmul(format: Format, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
+    let rows = w.len() / (format.block_bytes() * blocks);
+    let Ok(quads) = <[Quad]>::ref_from_bytes(w) else {
+        return tiles::matmul(format, w, blocks, x, out);
+    };
+    let x = x.chunks(blocks * TOKENS);
+    for (x, out) in x.zip(out.chunks_mut(rows * TOKENS)) {
+        match (format, x.len() / blocks) {
+            (Format::Q8_0, 4) => pass::<4, true>(quads, blocks, x, out, rows),
+            (Format::Q8_0, 3) => pass::<3, true>(quads, blocks, x, out, rows),
+            (Format::Q8_0, 2) => pass::<2, true>(quads, blocks, x, out, rows),
+            (Format::Q8_0, _) => pass::<1, true>(quads, blocks, x, out, rows),
+            (Format::Q4_0, 4) => pass::<4, false>(quads, blocks, x, out, rows),
+            (Format::Q4_0, 3) => pass::<3, false>(quads, blocks, x, out, rows),
+            (Format::Q4_0, 2) => pass::<2, false>(quads, blocks, x, out, rows),
+            (Format::Q4_0, _) => pass::<1, false>(quads, blocks, x, out, rows),
+        }
+    }
+}
+
+/// `T` tokens. `BYTES`: Q8_0, else Q4_0.
+#[target_feature(enable = "neon")]
+fn pass<const T: usize, const BYTES: bool>(
+    w: &[Quad],
+    blocks: usize,
+    x: &[ActivationQ8],
+    out: &mut [f32],
+    rows: usize,
+) {
+    let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
+    let quads = format.tile_bytes() / size_of::<Quad>();
+    for (index, tile) in w.chunks_exact(quads * blocks).enumerate() {
+        for quarter in 0..TILE / LANES {
+            let mut sums = [vdupq_n_f32(0.0); T];
+            for (b, block) in tile.chunks_exact(quads).enumerate() {
+                let (scales, chunks) = block.split_at(2);
+                let scales = floats(&scales[quarter / 2], quarter % 2 == 1);
+                let chunks = chunks.as_chunks::<4>().0;
+                for (t, sum) in sums.iter_mut().enumerate() {
+                    let x = &x[t * blocks + b];
+                    let dot = if BYTES {
+                        dot_bytes(chunks, quarter, &x.q)
+                    } else {
+                        dot_nibbles(chunks, quarter, &x.q)
+                    };
+                    let scale = vmulq_n_f32(scales, x.d);
+                    *sum = vaddq_f32(*sum, vmulq_f32(vcvtq_f32_s32(dot), scale));
+                }
+            }
+            for (t, sum) in sums.into_iter().enumerate() {
+                let at = t * rows + index * TILE + quarter * LANES;
+                if let Some(out) = out
+                    .get_mut(at..)
+                    .and_then(|out| out.first_chunk_mut::<LANES>())
+                {
+                    // SAFETY: four floats, borrowed.
+                    unsafe { vst1q_f32(out.as_mut_ptr(), sum) }
+                }
+            }
+        }
+    }
+}
+
+/// Exact products of four rows: each register of weights has four elements of four rows, the
+/// activations the same four twice. Two products fit 16 bits: 2 · 128 · 127.
+#[target_feature(enable = "neon")]
+fn dot_bytes(chunks: &[[Quad; 4]], quarter: usize, x: &[i8; 32]) -> int32x4_t {
+    let (mut rows_01, mut rows_23) = (vdupq_n_s32(0), vdupq_n_s32(0));
+    for (pair, chunks) in chunks.as_chunks::<2>().0.iter().enumerate() {
+        let [w0, w1] = [load(&chunks[0][quarter]), load(&chunks[1][quarter])];
+        let [x0, x1] = [twice(x, 2 * pair), twice(x, 2 * pair + 1)];
+        let low = vmlal_s8(vmull_s8(vget_low_s8(w0), x0), vget_low_s8(w1), x1);
+        let high = vmlal_s8(vmull_s8(vget_high_s8(w0), x0), vget_high_s8(w1), x1);
+        rows_01 = vpadalq_s16(rows_01, low);
+        rows_23 = vpadalq_s16(rows_23, high);
+    }
+    vpaddq_s32(rows_01, rows_23)
+}
+
+/// As [`dot_bytes`]; eight products fit 16 bits: 8 · 8 · 127.
+#[target_feature(enable = "neon")]
+fn dot_nibbles(chunks: &[[Quad; 4]], quarter: usize, x: &[i8; 32]) -> int32x4_t {
+    let (mut low_rows, mut high_rows) = (vdupq_n_s16(0), vdupq_n_s16(0));
+    for (c, chunk) in chunks.iter().enumerate() {
+        let packed = vreinterpretq_u8_s8(load(&chunk[quarter]));
+        let eight = vdupq_n_s8(8);
+        let low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), eight);
+        let high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8::<4>(packed)), eight);
+        for (w, x) in [(low, twice(x, c)), (high, twice(x, c + 4))] {
+            low_rows = vmlal_s8(low_rows, vget_low_s8(w), x);
+            high_rows = vmlal_s8(high_rows, vget_high_s8(w), x);
+        }
+    }
+    vpaddq_s32(vpaddlq_s16(low_rows), vpaddlq_s16(high_rows))
+}
+
+/// Four activations, twice.
+#[target_feature(enable = "neon")]
+fn twice(x: &[i8; 32], c: usize) -> int8x8_t {
+    vreinterpret_s8_s32(vdup_n_s32(four(x, c)))
+}
+
+#[target_feature(enable = "neon")]
+fn load(quad: &Quad) -> int8x16_t {
+    // SAFETY: both are sixteen bytes without padding, for which any bits are valid.
+    unsafe { core::mem::transmute::<Quad, int8x16_t>(*quad) }
+}
+
+/// Four finite f16, from the lower or the upper half, as f32: exponent and mantissa are moved into place
+/// and multiplied by 2¹¹², which is exact, also for subnormals.
+#[target_feature(enable = "neon")]
+fn floats(scales: &Quad, upper: bool) -> float32x4_t {
+    let scales = vreinterpretq_u16_s8(load(scales));
+    let scales = if upper {
+        vget_high_u16(scales)
+    } else {
+        vget_low_u16(scales)
+    };
+    let bits = vmovl_u16(scales);
+    let magnitude = vshlq_n_u32::<13>(vandq_u32(bits, vdupq_n_u32(0x7FFF)));
+    let sign = vshlq_n_u32::<16>(vandq_u32(bits, vdupq_n_u32(0x8000)));
+    // 2¹¹²
+    let power = f32::from_bits((127 + 112) << 23);
+    let magnitude = vmulq_n_f32(vreinterpretq_f32_u32(magnitude), power);
+    vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(magnitude), sign))
+}
