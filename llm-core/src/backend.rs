@@ -712,8 +712,14 @@ mod tests {
     /// The bits that this arithmetic gives. A change of them is a new [`NUMERICS_VERSION`].
     #[test]
     fn the_arithmetic_has_not_changed() {
+        for cpu in Cpu::all() {
+            check_arithmetic(cpu);
+        }
+    }
+
+    fn check_arithmetic(cpu: Cpu) {
         let hash = |kv, ty| {
-            with_backend(LoadOptions { kv, ..OPTIONS }, |backend| {
+            with_backend(LoadOptions { kv, cpu, ..OPTIONS }, |backend| {
                 backend
                     .load(
                         &model(Shape {
@@ -739,7 +745,7 @@ mod tests {
         ];
         let others = TensorType::ALL.map(|ty| {
             let file = model(Shape { ty, ..WIDE });
-            with_backend(OPTIONS, |backend| {
+            with_backend(LoadOptions { cpu, ..OPTIONS }, |backend| {
                 backend.load(&file.finish()).unwrap();
                 let bits: Vec<u8> = logits(backend, &[1, 270, 261, 44, 260])
                     .iter()

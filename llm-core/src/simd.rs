@@ -102,6 +102,22 @@ impl Cpu {
         !matches!(self.0, Isa::Scalar)
     }
 
+    /// Runs `f`, compiled for this CPU's vectors where it and what it calls are inlined. A compiler
+    /// neither reorders nor contracts float operations, so the bits are the same.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX2.
+            Isa::Avx2 => unsafe { avx2::run(f) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+            Isa::Avx512 => unsafe { avx512::run(f) },
+            _ => f(),
+        }
+    }
+
     /// As [`scalar::matmul_small`] for a matrix in tiles.
     #[allow(unsafe_code)]
     pub(crate) fn matmul_tiles(

@@ -266,6 +266,7 @@ pub struct NonFinite;
 ///
 /// # Errors
 /// A value is not finite.
+#[inline(always)]
 pub fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> {
     let bits = x
         .iter()
@@ -280,6 +281,7 @@ pub fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> {
 
 /// Nearest integer, ties to even, of a value below 2²² in magnitude: adding 1.5 · 2²³ leaves no
 /// bits for a fraction, and IEEE addition rounds to nearest even.
+#[inline(always)]
 fn round_even(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0;
     (x + MAGIC) - MAGIC
@@ -289,6 +291,7 @@ fn round_even(x: f32) -> f32 {
 ///
 /// # Errors
 /// A value or a scale is not finite.
+#[inline(always)]
 pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), NonFinite> {
     debug_assert_eq!(x.len(), out.len() * BLOCK);
     for (x, block) in x.chunks_exact(BLOCK).zip(out) {
@@ -320,6 +323,7 @@ pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), N
 ///
 /// # Errors
 /// A value is not finite.
+#[inline(always)]
 pub fn quantize_activations_k(x: &[f32], out: &mut [ActivationQ8K]) -> Result<(), NonFinite> {
     debug_assert_eq!(x.len(), out.len() * SUPER_BLOCK);
     for (x, block) in x.chunks_exact(SUPER_BLOCK).zip(out) {

@@ -10,6 +10,12 @@ const LANES: usize = 8;
 /// Tokens that share a pass over the weights.
 const TOKENS: usize = 4;
 
+/// Runs `f` as if it were compiled for this instruction set.
+#[target_feature(enable = "avx2")]
+pub(super) fn run<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
 /// As [`super::scalar::matmul_small`] for tiles.
 #[target_feature(enable = "avx2")]
 pub(super) fn matmul(format: Format, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {

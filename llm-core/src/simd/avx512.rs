@@ -7,6 +7,12 @@ use core::arch::x86_64::*;
 /// Tokens that share a pass over the weights.
 const TOKENS: usize = 4;
 
+/// Runs `f` as if it were compiled for this instruction set.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+pub(super) fn run<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
 /// As [`super::scalar::matmul_small`] for tiles.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn matmul(format: Format, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {

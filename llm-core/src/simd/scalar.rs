@@ -5,6 +5,9 @@
 //! - *Reductions over one vector*: element i goes to virtual lane i mod 16, ascending; then the
 //!   lanes fold 8, 4, 2, 1.
 //! - Multiply and add stay separate; `sqrt` and division are IEEE; [`exp`] is one polynomial.
+//!
+//! What is not a matrix product is compiled for the CPU's vectors from this same code
+//! ([`super::Cpu`]), so it is inlined wherever it is called.
 
 use crate::quantize::blocks::{SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, GROUP};
@@ -21,6 +24,7 @@ const ROWS: usize = 8;
 
 /// Σ f(a\[i\], b\[i\]), in the canonical order. Whole groups of lanes first, so that a compiler may keep
 /// them in vectors.
+#[inline(always)]
 fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
     debug_assert_eq!(a.len(), b.len());
     let mut lanes = [0.0f32; LANES];
@@ -44,18 +48,21 @@ fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
 
 /// Σ x\[i\], in the canonical order.
 #[must_use]
+#[inline(always)]
 pub fn sum(x: &[f32]) -> f32 {
     sum_of(x, x, |x, _| x)
 }
 
 /// Σ a\[i\] · b\[i\], in the canonical order.
 #[must_use]
+#[inline(always)]
 pub fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     sum_of(a, b, |a, b| a * b)
 }
 
 /// Σ a\[i\] · b\[i\] with b in f16 and finite, in the canonical order.
 #[must_use]
+#[inline(always)]
 pub fn dot_f16(a: &[f32], b: &[f16]) -> f32 {
     sum_of(a, b, |a, b| a * finite(b))
 }
@@ -63,6 +70,7 @@ pub fn dot_f16(a: &[f32], b: &[f16]) -> f32 {
 /// A finite f16 as f32, without branches: exponent and mantissa are moved into place and multiplied by
 /// 2¹¹², which is exact, also for subnormals.
 #[must_use]
+#[inline(always)]
 pub fn finite(x: f16) -> f32 {
     const POWER: f32 = f32::from_bits((127 + 112) << 23);
     let bits = u32::from(x.to_bits());
@@ -187,6 +195,7 @@ pub fn dot_i8<const N: usize>(a: &[i8; N], b: &[i8; N]) -> i32 {
 }
 
 /// LayerNorm: out\[i\] = ((x\[i\] − mean x) / √(variance(x) + ε)) · w\[i\], without its bias.
+#[inline(always)]
 pub fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let n = x.len() as f32;
     let mean = sum(x) / n;
@@ -198,6 +207,7 @@ pub fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
 }
 
 /// RMSNorm: out\[i\] = (x\[i\] / √(mean(x²) + ε)) · w\[i\].
+#[inline(always)]
 pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let mean = dot_f32(x, x) / x.len() as f32;
     let scale = 1.0 / libm::sqrtf(mean + epsilon);
@@ -207,6 +217,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
 }
 
 /// Softmax without its division: x becomes exp(x − max x), and their sum is returned.
+#[inline(always)]
 pub fn softmax_numerators(x: &mut [f32]) -> f32 {
     let max = x
         .iter()
@@ -218,6 +229,7 @@ pub fn softmax_numerators(x: &mut [f32]) -> f32 {
 }
 
 /// SwiGLU: gate\[i\] becomes silu(gate\[i\]) · up\[i\], silu(x) = x / (1 + exp(−x)).
+#[inline(always)]
 pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     for (gate, up) in gate.iter_mut().zip(up) {
         *gate = (*gate / (1.0 + exp(-*gate))) * up;
@@ -226,6 +238,7 @@ pub fn swiglu(gate: &mut [f32], up: &[f32]) {
 
 /// GELU in the tanh form: x/2 · (1 + tanh(√(2/π) · x · (1 + 0.044715 x²))), which is x / (1 + exp(−2u)) with
 /// u the argument of tanh.
+#[inline(always)]
 pub fn gelu(x: &mut [f32]) {
     const SQRT_2_OVER_PI: f32 = 0.797_884_6;
     for x in x {
@@ -245,6 +258,7 @@ pub fn add(x: &mut [f32], y: &[f32]) {
 /// −87.3…88.3, where the result is normal. Cephes' `expf` (Moshier): x = n ln 2 + r, a polynomial of
 /// degree 5 in r, times 2ⁿ.
 #[must_use]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = core::f32::consts::LOG2_E;
     // ln 2 in two parts, the first with so few bits that n times it is exact.

@@ -707,11 +707,13 @@ impl Pass<'_> {
                 self.multiply(gate, buffers.normed, buffers.gate)?;
                 let gate = buffers.gate.part(0, len);
                 let [gate_values, up] = self.working.disjoint([gate.range(), up.range()]);
-                scalar::swiglu(as_mut(gate_values), as_mut(up));
+                let (gate_values, up) = (as_mut(gate_values), as_mut(up));
+                self.model.cpu.run(|| scalar::swiglu(gate_values, up));
                 gate
             }
             None => {
-                scalar::gelu(self.working.get_mut(up));
+                let values = self.working.get_mut(up);
+                self.model.cpu.run(|| scalar::gelu(values));
                 up
             }
         };
@@ -749,13 +751,13 @@ impl Pass<'_> {
         let weight = self.frozen.get(norm.weight);
         let tokens = x.chunks_exact(config.width);
         for (x, out) in tokens.zip(out.chunks_exact_mut(config.width)) {
-            match norm.bias {
+            self.model.cpu.run(|| match norm.bias {
                 Some(bias) => {
                     scalar::layer_norm(x, weight, config.epsilon, out);
                     scalar::add(out, self.frozen.get(bias));
                 }
                 None => scalar::rms_norm(x, weight, config.epsilon, out),
-            }
+            });
         }
         Ok(())
     }
@@ -795,7 +797,7 @@ impl Pass<'_> {
             ActivationType::Q8 => {
                 let blocks = columns / BLOCK;
                 let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * blocks];
-                quantize_activations(from, x)?;
+                self.model.cpu.run(|| quantize_activations(from, x))?;
                 match linear.matrix.tiles {
                     Some(format) => self.model.cpu.matmul_tiles(format, w, blocks, x, to),
                     None => multiply_small(ty, w, blocks, x, to),
@@ -805,7 +807,7 @@ impl Pass<'_> {
                 let blocks = columns / SUPER_BLOCK;
                 let bytes = tokens * blocks * size_of::<ActivationQ8K>();
                 let x = as_mut::<ActivationQ8K>(&mut quantised[..bytes]);
-                quantize_activations_k(from, x)?;
+                self.model.cpu.run(|| quantize_activations_k(from, x))?;
                 multiply_super(ty, w, blocks, x, to);
             }
         }
@@ -904,7 +906,7 @@ impl Pass<'_> {
                 attended: as_mut(attended),
                 scores: as_mut(scores),
             };
-            match keys {
+            self.model.cpu.run(|| match keys {
                 RowSpan::F32(_) => heads.attend::<f32>(
                     as_mut(key_rows),
                     as_mut(value_rows),
@@ -917,7 +919,7 @@ impl Pass<'_> {
                     scalar::dot_f16,
                     scalar::finite,
                 ),
-            }
+            });
         }
     }
 
@@ -998,6 +1000,7 @@ struct Heads<'h> {
 impl Heads<'_> {
     /// For each head: scores over all positions, softmax in two passes, then every output element
     /// adds p · v over ascending positions; the division by the sum comes last.
+    #[inline(always)]
     fn attend<T: Copy>(
         self,
         keys: &[T],
