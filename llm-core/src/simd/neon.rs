@@ -55,29 +55,34 @@ fn pass<const T: usize, const BYTES: bool>(
     let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
     let quads = format.tile_bytes() / size_of::<Quad>();
     for (index, tile) in w.chunks_exact(quads * blocks).enumerate() {
-        for quarter in 0..TILE / LANES {
-            let mut sums = [vdupq_n_f32(0.0); T];
-            for (b, block) in tile.chunks_exact(quads).enumerate() {
-                let (scales, chunks) = block.split_at(2);
-                let scales = floats(&scales[quarter / 2], quarter % 2 == 1);
-                let chunks = chunks.as_chunks::<4>().0;
-                for (t, sum) in sums.iter_mut().enumerate() {
-                    let x = &x[t * blocks + b];
+        let mut sums = [[vdupq_n_f32(0.0); TILE / LANES]; T];
+        for (b, block) in tile.chunks_exact(quads).enumerate() {
+            let (scales, chunks) = block.split_at(2);
+            let [first, second] = [floats(&scales[0]), floats(&scales[1])];
+            let scales = [first[0], first[1], second[0], second[1]];
+            let chunks = chunks.as_chunks::<4>().0;
+            for (t, sums) in sums.iter_mut().enumerate() {
+                let x = &x[t * blocks + b];
+                // They stay in registers for all sixteen rows.
+                let fours: [int8x16_t; 8] = core::array::from_fn(|c| four_times(&x.q, c));
+                for (quarter, (sum, scale)) in sums.iter_mut().zip(scales).enumerate() {
                     let dot = if BYTES {
-                        dot_bytes(chunks, quarter, &x.q)
+                        dot_bytes(chunks, quarter, &fours)
                     } else {
-                        dot_nibbles(chunks, quarter, &x.q)
+                        dot_nibbles(chunks, quarter, &fours)
                     };
-                    let scale = vmulq_n_f32(scales, x.d);
+                    let scale = vmulq_n_f32(scale, x.d);
                     *sum = vaddq_f32(*sum, vmulq_f32(vcvtq_f32_s32(dot), scale));
                 }
             }
-            for (t, sum) in sums.into_iter().enumerate() {
-                let at = t * rows + index * TILE + quarter * LANES;
-                if let Some(out) = out
-                    .get_mut(at..)
-                    .and_then(|out| out.first_chunk_mut::<LANES>())
-                {
+        }
+        for (t, sums) in sums.into_iter().enumerate() {
+            let at = t * rows + index * TILE;
+            if let Some(out) = out
+                .get_mut(at..)
+                .and_then(|out| out.first_chunk_mut::<TILE>())
+            {
+                for (out, sum) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sums) {
                     // SAFETY: four floats, borrowed.
                     unsafe { vst1q_f32(out.as_mut_ptr(), sum) }
                 }
@@ -86,16 +91,17 @@ fn pass<const T: usize, const BYTES: bool>(
     }
 }
 
-/// Exact products of four rows: each register of weights has four elements of four rows, the
-/// activations the same four twice. Two products fit 16 bits: 2 · 128 · 127.
+/// Exact products of four rows: each register of weights has four elements of four rows, `x` the same
+/// four four times. Two products fit 16 bits: 2 · 128 · 127.
 #[target_feature(enable = "neon")]
-fn dot_bytes(chunks: &[[Quad; 4]], quarter: usize, x: &[i8; 32]) -> int32x4_t {
+fn dot_bytes(chunks: &[[Quad; 4]], quarter: usize, x: &[int8x16_t; 8]) -> int32x4_t {
     let (mut rows_01, mut rows_23) = (vdupq_n_s32(0), vdupq_n_s32(0));
-    for (pair, chunks) in chunks.as_chunks::<2>().0.iter().enumerate() {
+    let pairs = chunks.as_chunks::<2>().0.iter();
+    for (chunks, x) in pairs.zip(x.as_chunks::<2>().0) {
         let [w0, w1] = [load(&chunks[0][quarter]), load(&chunks[1][quarter])];
-        let [x0, x1] = [twice(x, 2 * pair), twice(x, 2 * pair + 1)];
-        let low = vmlal_s8(vmull_s8(vget_low_s8(w0), x0), vget_low_s8(w1), x1);
-        let high = vmlal_s8(vmull_s8(vget_high_s8(w0), x0), vget_high_s8(w1), x1);
+        let low = vmull_s8(vget_low_s8(w0), vget_low_s8(x[0]));
+        let low = vmlal_s8(low, vget_low_s8(w1), vget_low_s8(x[1]));
+        let high = vmlal_high_s8(vmull_high_s8(w0, x[0]), w1, x[1]);
         rows_01 = vpadalq_s16(rows_01, low);
         rows_23 = vpadalq_s16(rows_23, high);
     }
@@ -104,25 +110,26 @@ fn dot_bytes(chunks: &[[Quad; 4]], quarter: usize, x: &[i8; 32]) -> int32x4_t {
 
 /// As [`dot_bytes`]; eight products fit 16 bits: 8 · 8 · 127.
 #[target_feature(enable = "neon")]
-fn dot_nibbles(chunks: &[[Quad; 4]], quarter: usize, x: &[i8; 32]) -> int32x4_t {
+fn dot_nibbles(chunks: &[[Quad; 4]], quarter: usize, x: &[int8x16_t; 8]) -> int32x4_t {
     let (mut low_rows, mut high_rows) = (vdupq_n_s16(0), vdupq_n_s16(0));
-    for (c, chunk) in chunks.iter().enumerate() {
+    let (low_x, high_x) = x.split_at(4);
+    for (chunk, (low_x, high_x)) in chunks.iter().zip(low_x.iter().zip(high_x)) {
         let packed = vreinterpretq_u8_s8(load(&chunk[quarter]));
         let eight = vdupq_n_s8(8);
         let low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), eight);
         let high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8::<4>(packed)), eight);
-        for (w, x) in [(low, twice(x, c)), (high, twice(x, c + 4))] {
-            low_rows = vmlal_s8(low_rows, vget_low_s8(w), x);
-            high_rows = vmlal_s8(high_rows, vget_high_s8(w), x);
+        for (w, x) in [(low, *low_x), (high, *high_x)] {
+            low_rows = vmlal_s8(low_rows, vget_low_s8(w), vget_low_s8(x));
+            high_rows = vmlal_high_s8(high_rows, w, x);
         }
     }
     vpaddq_s32(vpaddlq_s16(low_rows), vpaddlq_s16(high_rows))
 }
 
-/// Four activations, twice.
+/// The four activations that meet chunk `c`, four times.
 #[target_feature(enable = "neon")]
-fn twice(x: &[i8; 32], c: usize) -> int8x8_t {
-    vreinterpret_s8_s32(vdup_n_s32(four(x, c)))
+fn four_times(x: &[i8; 32], c: usize) -> int8x16_t {
+    vreinterpretq_s8_s32(vdupq_n_s32(four(x, c)))
 }
 
 #[target_feature(enable = "neon")]
@@ -131,21 +138,18 @@ fn load(quad: &Quad) -> int8x16_t {
     unsafe { core::mem::transmute::<Quad, int8x16_t>(*quad) }
 }
 
-/// Four finite f16, from the lower or the upper half, as f32: exponent and mantissa are moved into place
-/// and multiplied by 2¹¹², which is exact, also for subnormals.
+/// Eight finite f16 as f32: exponent and mantissa are moved into place and multiplied by 2¹¹², which is
+/// exact, also for subnormals.
 #[target_feature(enable = "neon")]
-fn floats(scales: &Quad, upper: bool) -> float32x4_t {
+fn floats(scales: &Quad) -> [float32x4_t; 2] {
     let scales = vreinterpretq_u16_s8(load(scales));
-    let scales = if upper {
-        vget_high_u16(scales)
-    } else {
-        vget_low_u16(scales)
-    };
-    let bits = vmovl_u16(scales);
-    let magnitude = vshlq_n_u32::<13>(vandq_u32(bits, vdupq_n_u32(0x7FFF)));
-    let sign = vshlq_n_u32::<16>(vandq_u32(bits, vdupq_n_u32(0x8000)));
-    // 2¹¹²
-    let power = f32::from_bits((127 + 112) << 23);
-    let magnitude = vmulq_n_f32(vreinterpretq_f32_u32(magnitude), power);
-    vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(magnitude), sign))
+    [vget_low_u16(scales), vget_high_u16(scales)].map(|scales| {
+        let bits = vmovl_u16(scales);
+        let magnitude = vshlq_n_u32::<13>(vandq_u32(bits, vdupq_n_u32(0x7FFF)));
+        let sign = vshlq_n_u32::<16>(vandq_u32(bits, vdupq_n_u32(0x8000)));
+        // 2¹¹²
+        let power = f32::from_bits((127 + 112) << 23);
+        let magnitude = vmulq_n_f32(vreinterpretq_f32_u32(magnitude), power);
+        vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(magnitude), sign))
+    })
 }
