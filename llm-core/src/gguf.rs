@@ -772,6 +772,12 @@ impl<'a> Gguf<'a> {
         self.tensors().find(|tensor| tensor.name == name)
     }
 
+    /// Where in the file's order the tensor with this name stands.
+    #[must_use]
+    pub fn tensor_index(&self, name: &str) -> Option<usize> {
+        self.tensors().position(|tensor| tensor.name == name)
+    }
+
     /// The tensor with this name, or the error that says that it is missing.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ use crate::quantize::{
 use crate::simd::{Cpu, scalar, tiles};
 use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError, scratch_cells};
 use half::{bf16, f16};
-use weights::{Checker, Finder, Layer, Linear, Loader, Matrix, Norm, Weights};
+use weights::{Checker, Layer, Linear, Loader, Matrix, Norm, Weights};
 
 pub use crate::simd::scalar::MAX_BATCH;
 
@@ -268,10 +268,7 @@ impl<'a> Checked<'a> {
         let config = Config::from_gguf(&gguf, vocabulary.tokens)?;
         let mut checker = Checker::default();
         Weights::lay_out(&gguf, &config, &mut checker)?;
-        if checker.tensors != gguf.tensor_count() {
-            // The forward pass would leave it out silently.
-            Finder::unknown(&gguf, &config)?;
-        }
+        checker.refuse_unknown(&gguf)?;
         Ok(Self {
             gguf,
             config,

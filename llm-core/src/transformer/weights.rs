@@ -1,14 +1,13 @@
 //! The tensors of a model: which there are, and where they go.
 //!
-//! [`Weights::lay_out`] is the one description of every architecture's tensors. It runs three times:
-//! over a [`Checker`], which finds what is wrong with a file and counts bytes before anything is
-//! loaded; over a [`Loader`], which copies into the arena; and, when a file has a tensor too many,
-//! over a [`Finder`], which names it.
+//! [`Weights::lay_out`] is the one description of every architecture's tensors. It runs twice: over a
+//! [`Checker`], which finds what is wrong with a file and counts bytes before anything is loaded, and
+//! over a [`Loader`], which copies into the arena.
 
 use super::config::{Architecture, Config};
 use super::{LoadError, MAX_LAYERS};
 use crate::arena::{Arena, Purpose, Span, bytes_of};
-use crate::gguf::{self, Gguf, TensorInfo};
+use crate::gguf::{self, Gguf, MAX_TENSORS, TensorInfo};
 use crate::quantize::{self, TensorType};
 use crate::simd::Cpu;
 use crate::simd::tiles::{self, Format};
@@ -69,8 +68,8 @@ pub(super) struct Weights {
 
 /// What happens to the tensors of a file.
 pub(super) trait Place {
-    /// The model has this tensor.
-    fn found(&mut self, tensor: &TensorInfo<'_>);
+    /// The model has the tensor that stands there in the file.
+    fn found(&mut self, index: usize);
 
     /// How a matrix of so many rows will lie.
     fn format(&self, ty: TensorType, rows: usize) -> Option<Format> {
@@ -116,7 +115,9 @@ impl<'a, P: Place> Reader<'_, 'a, P> {
                 expected_rows: rows as u64,
             });
         }
-        self.place.found(&tensor);
+        if let Some(index) = self.gguf.tensor_index(name) {
+            self.place.found(index);
+        }
         Ok(tensor)
     }
 
@@ -330,12 +331,25 @@ fn bad_type(tensor: &TensorInfo<'_>) -> LoadError {
 /// Checks values and counts.
 #[derive(Debug, Default)]
 pub(super) struct Checker {
-    pub(super) tensors: usize,
+    /// A bit for each tensor of the file that the model has.
+    found: [u64; MAX_TENSORS.div_ceil(64)],
     pub(super) bytes: u64,
     pub(super) parameters: u64,
 }
 
 impl Checker {
+    /// A tensor that the architecture does not have is an error: the forward pass would leave it out
+    /// silently.
+    pub(super) fn refuse_unknown(&self, gguf: &Gguf<'_>) -> Result<(), LoadError> {
+        for (index, tensor) in gguf.tensors().enumerate() {
+            let word = self.found.get(index / 64).copied().unwrap_or(0);
+            if word & (1 << (index % 64)) == 0 {
+                return Err(LoadError::UnknownTensor(gguf::name(tensor.name.as_bytes())));
+            }
+        }
+        Ok(())
+    }
+
     fn count(
         &mut self,
         tensor: &TensorInfo<'_>,
@@ -353,8 +367,10 @@ impl Checker {
 }
 
 impl Place for Checker {
-    fn found(&mut self, _: &TensorInfo<'_>) {
-        self.tensors += 1;
+    fn found(&mut self, index: usize) {
+        if let Some(word) = self.found.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
     }
 
     fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
@@ -378,7 +394,7 @@ pub(super) struct Loader<'l, 'm> {
 }
 
 impl Place for Loader<'_, '_> {
-    fn found(&mut self, _: &TensorInfo<'_>) {}
+    fn found(&mut self, _: usize) {}
 
     fn format(&self, ty: TensorType, rows: usize) -> Option<Format> {
         Format::of(ty, rows).filter(|_| self.cpu.wants_tiles())
@@ -404,42 +420,5 @@ impl Place for Loader<'_, '_> {
         // Shape and type were checked.
         let _ = quantize::dequantize_row(tensor.ty, tensor.data, self.arena.get_mut(span));
         Ok(span)
-    }
-}
-
-/// Finds out whether the model has a tensor.
-pub(super) struct Finder<'f> {
-    name: &'f str,
-    found: bool,
-}
-
-impl Finder<'_> {
-    /// The first tensor of the file that the model does not have.
-    pub(super) fn unknown(gguf: &Gguf<'_>, config: &Config) -> Result<(), LoadError> {
-        for tensor in gguf.tensors() {
-            let mut finder = Finder {
-                name: tensor.name,
-                found: false,
-            };
-            Weights::lay_out(gguf, config, &mut finder)?;
-            if !finder.found {
-                return Err(LoadError::UnknownTensor(gguf::name(tensor.name.as_bytes())));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Place for Finder<'_> {
-    fn found(&mut self, tensor: &TensorInfo<'_>) {
-        self.found |= tensor.name == self.name;
-    }
-
-    fn matrix(&mut self, _: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
-        Ok(Span::EMPTY)
-    }
-
-    fn vector(&mut self, _: &TensorInfo<'_>) -> Result<Span<f32>, LoadError> {
-        Ok(Span::EMPTY)
     }
 }

@@ -8,6 +8,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
+use llm_core::simd::Cpu;
 use protocol::decimal::{self, Millionths};
 use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS};
 use protocol::limits::{defaults, maxima};
@@ -92,6 +93,15 @@ Examples:
   llmtool perplexity models/default-q8_0.gguf valid.txt
   llmtool perplexity models/default-q8_0.gguf valid.txt --bits-per-byte")]
     Perplexity(Perplexity),
+    /// Measure how fast a model runs on this machine, on one thread
+    #[command(after_long_help = "\
+Medians of several runs: loading with all checks and the file's SHA-256, reading a prompt of 64 tokens,
+generating 128, and a token at the beginning and at the end of the context.
+
+Examples:
+  llmtool bench models/default-q8_0.gguf
+  llmtool bench models/default-q8_0.gguf --cpu scalar --json")]
+    Bench(Bench),
     /// Print what a token costs, from the first position to the last
     #[command(after_long_help = "\
 Work is a function of the model and the position alone, so the last line is the worst case.
@@ -255,6 +265,29 @@ pub struct Perplexity {
     pub kv: Kv,
 }
 
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Model file (GGUF)
+    pub model: PathBuf,
+    /// Context in tokens; the model's own where that is smaller
+    #[arg(long, value_name = "TOKENS", default_value_t = MAX_CONTEXT_TOKENS as u64,
+          value_parser = context_parser())]
+    pub context: u64,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub kv: Kv,
+    /// Kernels: one that this CPU has, in place of the best
+    #[arg(long, value_name = "NAME", value_parser = cpu)]
+    pub cpu: Option<Cpu>,
+    /// Runs of which the median counts
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub runs: u64,
+    /// Print JSON: a list of name, value and unit
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `wcet`.
 #[derive(Debug, Args)]
 pub struct Wcet {
@@ -388,6 +421,13 @@ impl FromStr for ByteSize {
             .map(Self)
             .ok_or_else(|| "not a size such as 8MiB, 512KiB or 4096".to_owned())
     }
+}
+
+fn cpu(name: &str) -> Result<Cpu, String> {
+    let names: Vec<&str> = Cpu::all().map(Cpu::name).collect();
+    Cpu::all()
+        .find(|cpu| cpu.name().eq_ignore_ascii_case(name))
+        .ok_or_else(|| format!("this CPU has {}", names.join(", ")))
 }
 
 fn tensor_type(name: &str) -> Result<TensorType, String> {

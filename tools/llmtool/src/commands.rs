@@ -17,7 +17,8 @@ use serde::Serialize;
 use shell::sanitise::{Sanitiser, is_safe};
 
 use crate::args::{
-    ByteSize, Cli, Command, Generate, Inspect, Logits, Pack, Perplexity, Quantize, Tokenize, Wcet,
+    Bench, ByteSize, Cli, Command, Generate, Inspect, Logits, Pack, Perplexity, Quantize, Tokenize,
+    Wcet,
 };
 use crate::convert::convert;
 use crate::engine::{Memory, Runner, load_error, load_options};
@@ -40,6 +41,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Generate(arguments) => generate(arguments, out),
         Command::Logits(arguments) => logits(arguments, out),
         Command::Perplexity(arguments) => perplexity(arguments, out),
+        Command::Bench(arguments) => bench(arguments, out),
         Command::Wcet(arguments) => wcet(arguments, out),
         Command::Quantize(arguments) => quantize(arguments, out),
         Command::Pack(arguments) => pack_store(arguments, out),
@@ -421,6 +423,28 @@ fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result<(), ToolEr
         "PPL = {:.4} +/- {:.4} ({} tokens in {} chunks of {context})",
         measured.value, measured.error, measured.tokens, measured.chunks
     )?;
+    Ok(())
+}
+
+fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolError> {
+    let file = files::read(&arguments.model)?;
+    let mut options = load_options(arguments.context as usize, arguments.kv.into());
+    options.cpu = arguments.cpu.unwrap_or(options.cpu);
+    let error = load_error(&arguments.model);
+    let figures = crate::bench::bench(&file, &options, arguments.runs as usize, error)?;
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &figures).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    writeln!(out, "{}, {}", arguments.model.display(), options.cpu.name())?;
+    for figure in figures {
+        writeln!(
+            out,
+            "  {:<28} {:>12.1} {}",
+            figure.name, figure.value, figure.unit
+        )?;
+    }
     Ok(())
 }
 

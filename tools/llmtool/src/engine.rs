@@ -129,4 +129,16 @@ impl<'m> Runner<'m> {
             .map_err(|error| ToolError::Generate(error.to_string()))?;
         Ok(self.model.logits(&self.arena))
     }
+
+    /// The logits after the last of `tokens`, which follow `start` others and are at most
+    /// [`Model::batch`] many; otherwise as [`Self::feed`].
+    ///
+    /// # Errors
+    /// A value in the computation was not finite.
+    pub fn feed_batch(&mut self, tokens: &[u32], start: usize) -> Result<&[f32], ToolError> {
+        self.model
+            .forward(&mut self.arena, tokens, start, true)
+            .map_err(|error| ToolError::Generate(error.to_string()))?;
+        Ok(self.model.logits(&self.arena))
+    }
 }

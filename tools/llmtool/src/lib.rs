@@ -4,9 +4,11 @@
 //! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
 //! - [`recipe`]: which type each matrix gets; [`perplexity`]: how well a model foresees a text;
 //! - [`store`]: the archive that the model store holds;
+//! - [`mod@bench`]: how fast a model runs here;
 //! - [`engine`], [`vocabulary`]: the engine with memory of the host.
 
 pub mod args;
+pub mod bench;
 pub mod commands;
 pub mod convert;
 pub mod engine;

@@ -323,3 +323,41 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(output.status.success(), "{message}");
     assert!(!message.contains("panicked"));
 }
+
+#[test]
+fn a_text_is_measured_and_work_and_speed_are_printed() {
+    let text = fresh("text.txt");
+    fs::write(&text, "Once upon a time there was a king. ".repeat(40)).unwrap();
+    let measured = output(&["perplexity", TINY, &text, "--context", "64"]);
+    assert!(measured.starts_with("PPL = "), "{measured}");
+    let value = |line: &str, at: usize| -> f64 {
+        line.split_whitespace().nth(at).unwrap().parse().unwrap()
+    };
+    // A text that repeats itself is easy, and no model foresees it for nothing.
+    assert!((1.0..100.0).contains(&value(&measured, 2)), "{measured}");
+    let bits = output(&["perplexity", TINY, &text, "--bits-per-byte"]);
+    assert!((0.0..4.0).contains(&value(&bits, 0)), "{bits}");
+    let message = failure(&["perplexity", TINY, &text, "--context", "512"], 1);
+    assert!(message.contains("at least 1024 are needed"), "{message}");
+
+    let table = output(&["wcet", TINY, "--context", "64"]);
+    let macs = |position: &str| -> u64 {
+        let line = table.lines().find(|line| line.trim().starts_with(position));
+        value(line.unwrap(), 1) as u64
+    };
+    // Attention alone grows with the position: two products for each element of the queries.
+    assert!(macs("63 ") > macs("0 "), "{table}");
+    assert_eq!((macs("63 ") - macs("0 ")) % 63, 0, "{table}");
+
+    let json = output(&["bench", TINY, "--runs", "1", "--context", "64", "--json"]);
+    let figures: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let figures = figures.as_array().unwrap();
+    assert_eq!(figures.len(), 5);
+    assert!(
+        figures
+            .iter()
+            .all(|figure| figure["value"].as_f64().unwrap() > 0.0)
+    );
+    let message = failure(&["bench", TINY, "--cpu", "z80"], 2);
+    assert!(message.contains("this CPU has scalar"), "{message}");
+}
