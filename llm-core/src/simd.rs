@@ -21,6 +21,8 @@ pub mod scalar;
 pub mod tiles;
 
 use crate::quantize::ActivationQ8;
+use half::f16;
+use scalar::Attention;
 use tiles::Format;
 
 /// Instructions that the kernels may use. A value says that the CPU has them, so only those that the
@@ -69,7 +71,8 @@ impl Cpu {
         let found = [
             Some(Self::SCALAR),
             #[cfg(target_arch = "x86_64")]
-            std::is_x86_feature_detected!("avx2").then_some(Self(Isa::Avx2)),
+            (std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("f16c"))
+                .then_some(Self(Isa::Avx2)),
             #[cfg(target_arch = "x86_64")]
             (std::is_x86_feature_detected!("avx512f")
                 && std::is_x86_feature_detected!("avx512bw")
@@ -109,12 +112,35 @@ impl Cpu {
     pub(crate) fn run<R>(self, f: impl FnOnce() -> R) -> R {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX2.
+            // SAFETY: the value says that the CPU has AVX2 and F16C.
             Isa::Avx2 => unsafe { avx2::run(f) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
             Isa::Avx512 => unsafe { avx512::run(f) },
             _ => f(),
+        }
+    }
+
+    /// Attention over keys and values in f32.
+    pub(crate) fn attend_f32(self, attention: Attention<'_>, keys: &[f32], values: &[f32]) {
+        self.run(|| attention.run(keys, values, |x| *x, |x| x));
+    }
+
+    /// Attention over keys and values in f16, which are finite.
+    #[allow(unsafe_code)]
+    pub(crate) fn attend_f16(self, attention: Attention<'_>, keys: &[f16], values: &[f16]) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX2 and F16C.
+            Isa::Avx2 => unsafe { avx2::attend(attention, keys, values) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+            Isa::Avx512 => unsafe { avx512::attend(attention, keys, values) },
+            _ => {
+                let widen =
+                    |x: &[f16; scalar::LANES]| core::array::from_fn(|lane| scalar::finite(x[lane]));
+                attention.run(keys, values, widen, scalar::finite);
+            }
         }
     }
 
@@ -131,7 +157,7 @@ impl Cpu {
         match self.0 {
             Isa::Scalar => tiles::matmul(format, w, blocks, x, out),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX2.
+            // SAFETY: the value says that the CPU has AVX2 and F16C.
             Isa::Avx2 => unsafe { avx2::matmul(format, w, blocks, x, out) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
@@ -149,7 +175,6 @@ mod tests {
     use super::*;
     use crate::quantize::{BLOCK, quantize_activations};
     use crate::transformer::multiply_small;
-    use half::f16;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;

@@ -1,8 +1,10 @@
 //! AVX2: two registers have four elements of the sixteen rows of a tile.
 
+use super::scalar::{Attention, finite};
 use super::tiles::{Format, TILE, four};
 use crate::quantize::ActivationQ8;
 use core::arch::x86_64::*;
+use half::f16;
 
 /// Rows in a register.
 const LANES: usize = 8;
@@ -14,6 +16,27 @@ const TOKENS: usize = 4;
 #[target_feature(enable = "avx2")]
 pub(super) fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
+}
+
+/// Attention over keys and values in f16.
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn attend(attention: Attention<'_>, keys: &[f16], values: &[f16]) {
+    attention.run(keys, values, |x| widen(x), finite);
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn widen(x: &[f16; TILE]) -> [f32; TILE] {
+    let mut wide = [0.0; TILE];
+    let halves = x.as_chunks::<LANES>().0.iter();
+    for (x, wide) in halves.zip(wide.as_chunks_mut::<LANES>().0) {
+        // SAFETY: eight f16 are 16 bytes, borrowed; the load asks for no alignment.
+        let x = unsafe { _mm_loadu_si128(x.as_ptr().cast()) };
+        let x = _mm256_cvtph_ps(x);
+        // SAFETY: eight floats, borrowed; the store asks for no alignment.
+        unsafe { _mm256_storeu_ps(wide.as_mut_ptr(), x) }
+    }
+    wide
 }
 
 /// As [`super::scalar::matmul_small`] for tiles.

@@ -1,8 +1,10 @@
 //! AVX-512 with VNNI: a register has four elements of all sixteen rows of a tile.
 
+use super::scalar::{Attention, finite};
 use super::tiles::{Format, TILE, four};
 use crate::quantize::ActivationQ8;
 use core::arch::x86_64::*;
+use half::f16;
 
 /// Tokens that share a pass over the weights.
 const TOKENS: usize = 4;
@@ -11,6 +13,24 @@ const TOKENS: usize = 4;
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
+}
+
+/// Attention over keys and values in f16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+pub(super) fn attend(attention: Attention<'_>, keys: &[f16], values: &[f16]) {
+    attention.run(keys, values, |x| widen(x), finite);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn widen(x: &[f16; TILE]) -> [f32; TILE] {
+    // SAFETY: sixteen f16 are 32 bytes, borrowed; the load asks for no alignment.
+    let x = unsafe { _mm256_loadu_si256(x.as_ptr().cast()) };
+    let x = _mm512_cvtph_ps(x);
+    let mut wide = [0.0; TILE];
+    // SAFETY: sixteen floats, borrowed; the store asks for no alignment.
+    unsafe { _mm512_storeu_ps(wide.as_mut_ptr(), x) }
+    wide
 }
 
 /// As [`super::scalar::matmul_small`] for tiles.

@@ -38,6 +38,12 @@ fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
     for (lane, (a, b)) in lanes.iter_mut().zip(a_tail.iter().zip(b_tail)) {
         *lane += f(*a, *b);
     }
+    fold(lanes)
+}
+
+/// The lanes of a sum, folded 8, 4, 2, 1.
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES]) -> f32 {
     for width in [8, 4, 2, 1] {
         for i in 0..width {
             lanes[i] += lanes[i + width];
@@ -58,13 +64,6 @@ pub fn sum(x: &[f32]) -> f32 {
 #[inline(always)]
 pub fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     sum_of(a, b, |a, b| a * b)
-}
-
-/// Σ a\[i\] · b\[i\] with b in f16 and finite, in the canonical order.
-#[must_use]
-#[inline(always)]
-pub fn dot_f16(a: &[f32], b: &[f16]) -> f32 {
-    sum_of(a, b, |a, b| a * finite(b))
 }
 
 /// A finite f16 as f32, without branches: exponent and mantissa are moved into place and multiplied by
@@ -244,6 +243,82 @@ pub fn gelu(x: &mut [f32]) {
     for x in x {
         let u = SQRT_2_OVER_PI * *x * (1.0 + 0.044_715 * *x * *x);
         *x /= 1.0 + exp(-2.0 * u);
+    }
+}
+
+/// Attention of one position, over all its heads.
+pub(crate) struct Attention<'a> {
+    /// Query heads.
+    pub(crate) heads: usize,
+    /// Key and value heads.
+    pub(crate) kv_heads: usize,
+    /// Elements of a head.
+    pub(crate) head_size: usize,
+    /// \[heads, head_size\]
+    pub(crate) query: &'a [f32],
+    /// The result, \[heads, head_size\].
+    pub(crate) attended: &'a mut [f32],
+    /// Room for one number per position.
+    pub(crate) scores: &'a mut [f32],
+}
+
+impl Attention<'_> {
+    /// For each head: scores over all positions, softmax in two passes, then every output element
+    /// adds p · v over ascending positions; the division by the sum comes last. `keys` and `values` are
+    /// \[positions, kv_heads, head_size\]; `widen` turns them into f32, a whole group of lanes at a
+    /// time.
+    #[inline(always)]
+    pub(crate) fn run<T: Copy>(
+        self,
+        keys: &[T],
+        values: &[T],
+        widen: impl Fn(&[T; LANES]) -> [f32; LANES],
+        widen_one: impl Fn(T) -> f32,
+    ) {
+        let Self {
+            heads,
+            kv_heads,
+            head_size,
+            ..
+        } = self;
+        let row = kv_heads * head_size;
+        let scale = 1.0 / libm::sqrtf(head_size as f32);
+        let outputs = self.attended.chunks_exact_mut(head_size);
+        for (head, (query, out)) in self.query.chunks_exact(head_size).zip(outputs).enumerate() {
+            let start = head * kv_heads / heads * head_size;
+            let (query, query_tail) = query.as_chunks::<LANES>();
+            for (score, keys) in self.scores.iter_mut().zip(keys.chunks_exact(row)) {
+                let (key, key_tail) = keys[start..start + head_size].as_chunks::<LANES>();
+                let mut lanes = [0.0f32; LANES];
+                for (query, key) in query.iter().zip(key) {
+                    let key = widen(key);
+                    for (lane, (q, k)) in lanes.iter_mut().zip(query.iter().zip(&key)) {
+                        *lane += q * k;
+                    }
+                }
+                for (lane, (q, &k)) in lanes.iter_mut().zip(query_tail.iter().zip(key_tail)) {
+                    *lane += q * widen_one(k);
+                }
+                *score = fold(lanes) * scale;
+            }
+            let sum = softmax_numerators(self.scores);
+            out.fill(0.0);
+            let (out, out_tail) = out.as_chunks_mut::<LANES>();
+            for (p, values) in self.scores.iter().zip(values.chunks_exact(row)) {
+                let (value, value_tail) = values[start..start + head_size].as_chunks::<LANES>();
+                for (out, value) in out.iter_mut().zip(value) {
+                    for (out, v) in out.iter_mut().zip(&widen(value)) {
+                        *out += p * v;
+                    }
+                }
+                for (out, &v) in out_tail.iter_mut().zip(value_tail) {
+                    *out += p * widen_one(v);
+                }
+            }
+            for out in out.as_flattened_mut().iter_mut().chain(out_tail) {
+                *out /= sum;
+            }
+        }
     }
 }
 

@@ -35,6 +35,7 @@ use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK, TensorType,
     blocks_of, max_magnitude, quantize_activations, quantize_activations_k,
 };
+use crate::simd::scalar::Attention;
 use crate::simd::{Cpu, scalar, tiles};
 use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError, scratch_cells};
 use half::{bf16, f16};
@@ -897,26 +898,25 @@ impl Pass<'_> {
                 keys.range(),
                 values.range(),
             ]);
-            let heads = Heads {
-                config: &self.model.config,
+            let attention = Attention {
+                heads: self.model.config.heads,
+                kv_heads: self.model.config.kv_heads,
+                head_size: self.model.config.head_size,
                 query: as_mut(query),
                 attended: as_mut(attended),
                 scores: as_mut(scores),
             };
-            self.model.cpu.run(|| match keys {
-                RowSpan::F32(_) => heads.attend::<f32>(
-                    as_mut(key_rows),
-                    as_mut(value_rows),
-                    scalar::dot_f32,
-                    |v| v,
-                ),
-                RowSpan::F16(_) => heads.attend::<f16>(
-                    as_mut(key_rows),
-                    as_mut(value_rows),
-                    scalar::dot_f16,
-                    scalar::finite,
-                ),
-            });
+            let cpu = self.model.cpu;
+            match keys {
+                RowSpan::F32(_) => {
+                    let (keys, values) = (as_mut::<f32>(key_rows), as_mut(value_rows));
+                    cpu.attend_f32(attention, keys, values);
+                }
+                RowSpan::F16(_) => {
+                    let (keys, values) = (as_mut::<f16>(key_rows), as_mut(value_rows));
+                    cpu.attend_f16(attention, keys, values);
+                }
+            }
         }
     }
 
@@ -983,52 +983,5 @@ pub(crate) fn multiply_super(
         TensorType::Q4K => matmul::<BlockQ4K>(blocks_of(w), blocks, x, to, true),
         TensorType::Q5K => matmul::<BlockQ5K>(blocks_of(w), blocks, x, to, true),
         _ => matmul::<BlockQ6K>(blocks_of(w), blocks, x, to, false),
-    }
-}
-
-/// Attention of one position, over all its heads.
-struct Heads<'h> {
-    config: &'h Config,
-    query: &'h mut [f32],
-    attended: &'h mut [f32],
-    scores: &'h mut [f32],
-}
-
-impl Heads<'_> {
-    /// For each head: scores over all positions, softmax in two passes, then every output element
-    /// adds p · v over ascending positions; the division by the sum comes last.
-    #[inline(always)]
-    fn attend<T: Copy>(
-        self,
-        keys: &[T],
-        values: &[T],
-        dot: impl Fn(&[f32], &[T]) -> f32,
-        to_f32: impl Fn(T) -> f32,
-    ) {
-        let Config {
-            heads,
-            kv_heads,
-            head_size,
-            ..
-        } = *self.config;
-        let row = kv_heads * head_size;
-        let scale = 1.0 / libm::sqrtf(head_size as f32);
-        let outputs = self.attended.chunks_exact_mut(head_size);
-        for (head, (query, out)) in self.query.chunks_exact(head_size).zip(outputs).enumerate() {
-            let start = head * kv_heads / heads * head_size;
-            for (score, keys) in self.scores.iter_mut().zip(keys.chunks_exact(row)) {
-                *score = dot(query, &keys[start..start + head_size]) * scale;
-            }
-            let sum = scalar::softmax_numerators(self.scores);
-            out.fill(0.0);
-            for (p, values) in self.scores.iter().zip(values.chunks_exact(row)) {
-                for (out, &v) in out.iter_mut().zip(&values[start..start + head_size]) {
-                    *out += p * to_f32(v);
-                }
-            }
-            for out in out {
-                *out /= sum;
-            }
-        }
     }
 }
