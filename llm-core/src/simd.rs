@@ -136,6 +136,9 @@ impl Cpu {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
             Isa::Avx512 => unsafe { avx512::attend(attention, keys, values) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the build says that every CPU of the target has NEON.
+            Isa::Neon => unsafe { neon::attend(attention, keys, values) },
             _ => {
                 let widen =
                     |x: &[f16; scalar::LANES]| core::array::from_fn(|lane| scalar::finite(x[lane]));

@@ -4,10 +4,12 @@
 //! misaligned becomes sixteen loads of a byte. So the weights are read as [`Quad`]s, which are aligned;
 //! the arena gives them a cache line of their own.
 
+use super::scalar::{Attention, LANES as LANES_OF_A_SUM, finite, softmax_numerators};
 use super::tiles::{self, Format, TILE, four};
 use crate::quantize::ActivationQ8;
 use core::arch::aarch64::*;
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use half::f16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Rows in a register.
 const LANES: usize = 4;
@@ -20,6 +22,93 @@ const TOKENS: usize = 4;
 #[derive(Clone, Copy, FromBytes, Immutable, KnownLayout)]
 #[repr(C, align(16))]
 struct Quad([u8; 16]);
+
+/// Four floats that lie together.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(16))]
+struct Four([f32; 4]);
+
+/// As [`Attention::run`] for keys and values in f16, where heads are whole groups of lanes.
+#[target_feature(enable = "neon")]
+pub(super) fn attend(attention: Attention<'_>, keys: &[f16], values: &[f16]) {
+    // Two registers of f16 and four of floats for sixteen lanes.
+    let (Ok(key_quads), Ok(value_quads), Ok(query), true) = (
+        <[Quad]>::ref_from_bytes(keys.as_bytes()),
+        <[Quad]>::ref_from_bytes(values.as_bytes()),
+        <[Four]>::ref_from_bytes(attention.query.as_bytes()),
+        attention.head_size.is_multiple_of(LANES_OF_A_SUM),
+    ) else {
+        let widen = |x: &[f16; LANES_OF_A_SUM]| core::array::from_fn(|lane| finite(x[lane]));
+        return attention.run(keys, values, widen, finite);
+    };
+    let Attention {
+        heads,
+        kv_heads,
+        head_size,
+        attended,
+        scores,
+        ..
+    } = attention;
+    let quads = head_size / 8;
+    let row = kv_heads * quads;
+    let scale = 1.0 / libm::sqrtf(head_size as f32);
+    let outputs = attended.chunks_exact_mut(head_size);
+    let queries = query
+        .as_chunks::<4>()
+        .0
+        .chunks_exact(head_size / LANES_OF_A_SUM);
+    for (head, (query, out)) in queries.zip(outputs).enumerate() {
+        let start = head * kv_heads / heads * quads;
+        for (score, key) in scores.iter_mut().zip(key_quads.chunks_exact(row)) {
+            let key = key[start..start + quads].as_chunks::<2>().0;
+            let mut lanes = [vdupq_n_f32(0.0); 4];
+            for (query, key) in query.iter().zip(key) {
+                let ([k0, k1], [k2, k3]) = (floats(&key[0]), floats(&key[1]));
+                for ((lane, q), k) in lanes.iter_mut().zip(query).zip([k0, k1, k2, k3]) {
+                    *lane = vaddq_f32(*lane, vmulq_f32(four_floats(q), k));
+                }
+            }
+            *score = fold(lanes) * scale;
+        }
+        let sum = softmax_numerators(scores);
+        for (chunk, out) in out
+            .as_chunks_mut::<LANES_OF_A_SUM>()
+            .0
+            .iter_mut()
+            .enumerate()
+        {
+            let at = start + 2 * chunk;
+            let mut lanes = [vdupq_n_f32(0.0); 4];
+            for (&p, value) in scores.iter().zip(value_quads.chunks_exact(row)) {
+                let ([v0, v1], [v2, v3]) = (floats(&value[at]), floats(&value[at + 1]));
+                for (lane, v) in lanes.iter_mut().zip([v0, v1, v2, v3]) {
+                    *lane = vaddq_f32(*lane, vmulq_n_f32(v, p));
+                }
+            }
+            let sum = vdupq_n_f32(sum);
+            for (lane, out) in lanes.into_iter().zip(out.as_chunks_mut::<LANES>().0) {
+                let quotient = vdivq_f32(lane, sum);
+                // SAFETY: four floats, borrowed.
+                unsafe { vst1q_f32(out.as_mut_ptr(), quotient) }
+            }
+        }
+    }
+}
+
+/// The lanes of a sum, folded 8, 4, 2, 1.
+#[target_feature(enable = "neon")]
+fn fold(lanes: [float32x4_t; 4]) -> f32 {
+    let [a, b, c, d] = lanes;
+    let four = vaddq_f32(vaddq_f32(a, c), vaddq_f32(b, d));
+    let two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+    vget_lane_f32::<0>(two) + vget_lane_f32::<1>(two)
+}
+
+#[target_feature(enable = "neon")]
+fn four_floats(four: &Four) -> float32x4_t {
+    // SAFETY: both are four floats without padding.
+    unsafe { core::mem::transmute::<Four, float32x4_t>(*four) }
+}
 
 /// As [`super::scalar::matmul_small`] for tiles.
 #[target_feature(enable = "neon")]
