@@ -204,6 +204,22 @@ e2e-sim: sim-build llmtool $(TEST_STORE) ## the end-to-end suite on the simulati
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e
 
+## ---- Speed --------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: llmtool ## speed of the default model on this machine, also as target/bench.json
+	@$(BIN)/llmtool bench models/default-q8_0.gguf
+	@$(BIN)/llmtool bench models/default-q8_0.gguf --json >$(TARGET_DIR)/bench.json
+
+# With -icount an instruction takes a nanosecond of the machine's clock, so the rate counts them.
+BENCH_TOKENS ?= 48
+
+.PHONY: bench-qemu
+bench-qemu: image ## instructions per token of the default model on seL4 in QEMU
+	@printf 'llminfer "Once upon a time" --max-tokens $(BENCH_TOKENS) --temperature 0\nexit\n' \
+		| $(QEMU) -icount shift=0 -device loader,file=$(IMAGE),addr=0x70000000,cpu-num=0 \
+		| awk -F '[ ,]+' '/tokens\/s/ { printf "%.0f instructions a token over %s tokens\n", 1e9 / $$3, substr($$1, 2) }'
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BUILD)
