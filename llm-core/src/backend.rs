@@ -1,8 +1,10 @@
-//! What the inference domain drives: a model that can be loaded, and one generation at a time.
+//! What the inference domain drives: a model that can be loaded, and the generations of its sessions.
 
 use crate::NUMERICS_VERSION;
 use crate::arena::{Arena, Usage};
-use crate::generate::{FinishReason, GenerateError, GenerateParams, Generation, Step, Text};
+use crate::generate::{
+    FinishReason, GenerateError, GenerateParams, Progress, Scheduler, Step, Text,
+};
 use crate::transformer::{Checked, LoadError, LoadOptions, Model};
 use crate::verify::sha256;
 
@@ -42,20 +44,17 @@ pub trait LlmBackend {
     /// Use of the arena.
     fn usage(&self) -> Usage;
 
-    /// Begins a generation.
+    /// Begins a generation in a session that is free, and returns that.
     ///
     /// # Errors
     /// The request is refused.
-    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<(), GenerateError>;
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<usize, GenerateError>;
 
-    /// Goes on with it; `None` if there is none.
-    ///
-    /// # Errors
-    /// The generation is lost; the backend takes the next one.
-    fn step(&mut self, text: &mut Text) -> Result<Option<Step>, GenerateError>;
+    /// Goes on with what is under way. A session whose generation is over or lost is free again.
+    fn step(&mut self, text: &mut Text) -> Progress;
 
-    /// Ends the generation under way, if there is one: its next step is [`Step::Finished`].
-    fn cancel(&mut self);
+    /// Ends the generation of a session, if there is one: its next step is [`Step::Finished`].
+    fn cancel(&mut self, session: usize);
 }
 
 /// The real one: a transformer in an arena.
@@ -64,7 +63,7 @@ pub struct TransformerBackend<'m> {
     arena: Arena<'m>,
     options: LoadOptions,
     loaded: Option<(Model, ModelInfo)>,
-    generation: Option<Generation>,
+    scheduler: Scheduler,
 }
 
 impl<'m> TransformerBackend<'m> {
@@ -75,7 +74,7 @@ impl<'m> TransformerBackend<'m> {
             arena,
             options,
             loaded: None,
-            generation: None,
+            scheduler: Scheduler::new(),
         }
     }
 
@@ -94,20 +93,10 @@ impl<'m> TransformerBackend<'m> {
         &mut self,
         prompt: &[u32],
         params: &GenerateParams,
-    ) -> Result<(), GenerateError> {
-        self.begin(|model, arena| Generation::start_tokens(model, arena, prompt, params))
-    }
-
-    fn begin(
-        &mut self,
-        start: impl FnOnce(&Model, &mut Arena<'m>) -> Result<Generation, GenerateError>,
-    ) -> Result<(), GenerateError> {
-        if self.generation.is_some() {
-            return Err(GenerateError::Busy);
-        }
+    ) -> Result<usize, GenerateError> {
         let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
-        self.generation = Some(start(model, &mut self.arena)?);
-        Ok(())
+        self.scheduler
+            .start_tokens(model, &mut self.arena, prompt, params)
     }
 }
 
@@ -116,7 +105,7 @@ impl LlmBackend for TransformerBackend<'_> {
         let checked = Checked::new(file)?;
         checked.plan(&self.options, self.arena.capacity())?;
         // From here on it fits and is sound: the old model may go.
-        self.generation = None;
+        self.scheduler = Scheduler::new();
         self.loaded = None;
         let model = Model::load(&checked, &self.options, &mut self.arena)?;
         let config = model.config();
@@ -142,26 +131,20 @@ impl LlmBackend for TransformerBackend<'_> {
         self.arena.usage()
     }
 
-    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<(), GenerateError> {
-        self.begin(|model, arena| Generation::start(model, arena, prompt, params))
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<usize, GenerateError> {
+        let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
+        self.scheduler.start(model, &mut self.arena, prompt, params)
     }
 
-    fn step(&mut self, text: &mut Text) -> Result<Option<Step>, GenerateError> {
-        text.clear();
-        let (Some(generation), Some((model, _))) = (&mut self.generation, &self.loaded) else {
-            return Ok(None);
-        };
-        let result = generation.step(model, &mut self.arena, text);
-        if matches!(result, Err(_) | Ok(Step::Finished { .. })) {
-            self.generation = None;
+    fn step(&mut self, text: &mut Text) -> Progress {
+        match &self.loaded {
+            Some((model, _)) => self.scheduler.step(model, &mut self.arena, text),
+            None => Progress::Idle,
         }
-        result.map(Some)
     }
 
-    fn cancel(&mut self) {
-        if let Some(generation) = &mut self.generation {
-            generation.cancel();
-        }
+    fn cancel(&mut self, session: usize) {
+        self.scheduler.cancel(session);
     }
 }
 
@@ -202,7 +185,7 @@ impl LlmBackend for StubBackend {
         Usage::default()
     }
 
-    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<(), GenerateError> {
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<usize, GenerateError> {
         if self.active {
             return Err(GenerateError::Busy);
         }
@@ -222,13 +205,13 @@ impl LlmBackend for StubBackend {
         self.max_tokens = params.max_tokens;
         self.active = true;
         self.cancelled = false;
-        Ok(())
+        Ok(0)
     }
 
-    fn step(&mut self, text: &mut Text) -> Result<Option<Step>, GenerateError> {
+    fn step(&mut self, text: &mut Text) -> Progress {
         text.clear();
         if !self.active {
-            return Ok(None);
+            return Progress::Idle;
         }
         let reason = if self.cancelled {
             Some(FinishReason::Cancelled)
@@ -242,11 +225,12 @@ impl LlmBackend for StubBackend {
         if let Some(reason) = reason {
             self.active = false;
             let (prompt_tokens, generated) = (self.prompt_tokens, self.generated);
-            return Ok(Some(Step::Finished {
+            let finished = Step::Finished {
                 reason,
                 prompt_tokens,
                 generated,
-            }));
+            };
+            return Progress::Session(0, Ok(finished));
         }
         let byte = self.echo[self.generated as usize];
         // `Text` is longer than one character.
@@ -256,12 +240,11 @@ impl LlmBackend for StubBackend {
             '?'
         }));
         self.generated += 1;
-        Ok(Some(Step::Token {
-            id: u32::from(byte),
-        }))
+        let id = u32::from(byte);
+        Progress::Session(0, Ok(Step::Token { id }))
     }
 
-    fn cancel(&mut self) {
+    fn cancel(&mut self, _: usize) {
         self.cancelled = true;
     }
 }
@@ -274,7 +257,7 @@ mod tests {
     use crate::quantize::TensorType;
     use crate::sampling::SamplerParams;
     use crate::simd::Cpu;
-    use crate::testing::{GgufWriter, Memory, Shape, model};
+    use crate::testing::{GgufWriter, Memory, Shape, gpt2, model};
     use proptest::prelude::*;
     use std::string::String;
     use std::vec::Vec;
@@ -282,6 +265,8 @@ mod tests {
     const OPTIONS: LoadOptions = LoadOptions {
         context: 64,
         kv: KvType::F32,
+        sessions: 1,
+        positions: 64,
         max_prompt_bytes: 256,
         cpu: Cpu::SCALAR,
     };
@@ -315,7 +300,13 @@ mod tests {
     fn run(backend: &mut impl LlmBackend) -> (Vec<u32>, String, FinishReason) {
         let (mut ids, mut shown, mut text) = (Vec::new(), String::new(), Text::new());
         loop {
-            match backend.step(&mut text).unwrap().expect("a generation") {
+            let step = match backend.step(&mut text) {
+                Progress::Idle => panic!("a generation is under way"),
+                Progress::Working => continue,
+                Progress::Session(0, step) => step.unwrap(),
+                Progress::Session(session, _) => panic!("nobody has session {session}"),
+            };
+            match step {
                 Step::Prefill { done, total } => assert!(done <= total),
                 Step::Token { id } => {
                     ids.push(id);
@@ -339,11 +330,13 @@ mod tests {
     /// Logits after each of `tokens`, fed in order.
     fn logits(backend: &mut TransformerBackend, tokens: &[u32]) -> Vec<Vec<f32>> {
         let (model, arena) = backend.parts().unwrap();
+        model.reserve(arena, 0, model.context()).unwrap();
         let mut all = Vec::new();
         for (position, &token) in tokens.iter().enumerate() {
             model.forward(arena, &[token], position, true).unwrap();
             all.push(model.logits(arena).to_vec());
         }
+        model.release(arena, 0);
         all
     }
 
@@ -417,8 +410,8 @@ mod tests {
             (least, least - 64)
         );
         assert!(
-            plan.largest_context == 63,
-            "one position less fits: {plan:?}"
+            plan.largest_context == 48,
+            "one block of positions less fits: {plan:?}"
         );
         assert_eq!(backend.usage().peak, 0);
     }
@@ -536,6 +529,7 @@ mod tests {
                 (TensorType::F16, KvType::F32, 0.99999),
                 (TensorType::Q8_0, KvType::F32, 0.999),
                 (TensorType::Q4_0, KvType::F16, 0.95),
+                (TensorType::F32, KvType::Q8, 0.999),
             ] {
                 let cosine = cosine(&run(ty, kv));
                 assert!(cosine > least, "{shape:?} {ty:?} {kv:?}: {cosine}");
@@ -604,7 +598,7 @@ mod tests {
                     backend.start(b"a", &greedy(0)),
                     Err(GenerateError::NoTokens)
                 );
-                assert_eq!(backend.step(&mut Text::new()), Ok(None));
+                assert_eq!(backend.step(&mut Text::new()), Progress::Idle);
             },
         );
     }
@@ -625,20 +619,19 @@ mod tests {
             backend.load(&model(Shape::default()).finish()).unwrap();
             backend.start(b"some longer prompt", &greedy(40)).unwrap();
             let mut text = Text::new();
+            assert_eq!(backend.step(&mut text), Progress::Working);
+            backend.cancel(0);
             assert!(matches!(
                 backend.step(&mut text),
-                Ok(Some(Step::Prefill { .. }))
+                Progress::Session(
+                    0,
+                    Ok(Step::Finished {
+                        reason: FinishReason::Cancelled,
+                        ..
+                    })
+                )
             ));
-            backend.cancel();
-            let step = backend.step(&mut text).unwrap().unwrap();
-            assert!(matches!(
-                step,
-                Step::Finished {
-                    reason: FinishReason::Cancelled,
-                    ..
-                }
-            ));
-            assert_eq!(backend.step(&mut text), Ok(None));
+            assert_eq!(backend.step(&mut text), Progress::Idle);
         });
     }
 
@@ -657,9 +650,11 @@ mod tests {
             backend.start(b"a", &greedy(1)).unwrap();
             let mut text = Text::new();
             let mut step = || backend.step(&mut text);
-            let error = core::iter::from_fn(|| Some(step())).find(Result::is_err);
-            assert_eq!(error, Some(Err(GenerateError::NonFinite)));
-            assert_eq!(step(), Ok(None));
+            let steps = core::iter::from_fn(|| Some(step()));
+            let error = steps.take(100).find(|step| *step != Progress::Working);
+            let lost = Progress::Session(0, Err(GenerateError::NonFinite));
+            assert_eq!(error, Some(lost));
+            assert_eq!(step(), Progress::Idle);
             backend.load(&model(Shape::default()).finish()).unwrap();
             assert_eq!(generate(backend, "a", &greedy(2)).len(), 2);
         });
@@ -686,6 +681,7 @@ mod tests {
             (KvType::F32, TensorType::F32),
             (KvType::F16, TensorType::Q8_0),
             (KvType::F16, TensorType::Q4_0),
+            (KvType::Q8, TensorType::Q8_0),
         ] {
             let file = model(Shape {
                 ty,
@@ -697,6 +693,7 @@ mod tests {
                 let alone = logits(backend, &tokens);
                 for size in [2, 7, 16, 40] {
                     let (model, arena) = backend.parts().unwrap();
+                    model.reserve(arena, 0, tokens.len()).unwrap();
                     let mut start = 0;
                     for batch in tokens.chunks(size) {
                         model.forward(arena, batch, start, true).unwrap();
@@ -707,6 +704,171 @@ mod tests {
                 }
             });
         }
+    }
+
+    const SEVERAL: LoadOptions = LoadOptions {
+        kv: KvType::Q8,
+        sessions: 8,
+        positions: 8 * 64,
+        ..OPTIONS
+    };
+
+    /// Each session gets what it gets alone, whatever else is under way, starts or is cancelled.
+    #[test]
+    fn sessions_do_not_show_in_one_another() {
+        let file = model(Shape::default()).finish();
+        let prompts = [
+            "a",
+            "hello there",
+            "some longer prompt than that",
+            "of",
+            "the end.",
+            "x y z",
+        ];
+        let params = |n: usize| GenerateParams {
+            sampler: SamplerParams {
+                seed: n as u64,
+                ..SamplerParams::greedy()
+            },
+            max_tokens: 5 + 3 * n as u32,
+        };
+        let alone: Vec<_> = with_backend(SEVERAL, |backend| {
+            backend.load(&file).unwrap();
+            let one = |(n, prompt): (usize, &&str)| generate(backend, prompt, &params(n));
+            prompts.iter().enumerate().map(one).collect()
+        });
+        for cpu in Cpu::all() {
+            with_backend(LoadOptions { cpu, ..SEVERAL }, |backend| {
+                backend.load(&file).unwrap();
+                let mut waiting = prompts.iter().enumerate().chain([(9, &"to be cancelled")]);
+                let (mut of_session, mut ids) = ([None; 8], [const { Vec::new() }; 10]);
+                let (mut text, mut steps) = (Text::new(), 0);
+                loop {
+                    // They come one after another, while others are under way.
+                    if steps % 3 == 0
+                        && let Some((n, prompt)) = waiting.next()
+                    {
+                        let session = backend.start(prompt.as_bytes(), &params(n)).unwrap();
+                        assert_eq!(of_session[session].replace(n), None);
+                    }
+                    steps += 1;
+                    match backend.step(&mut text) {
+                        Progress::Idle => break,
+                        Progress::Working => {}
+                        Progress::Session(session, step) => match step.unwrap() {
+                            Step::Prefill { .. } => {}
+                            Step::Token { id } => {
+                                let n: usize = of_session[session].unwrap();
+                                ids[n].push(id);
+                                if n == 9 && ids[n].len() == 2 {
+                                    backend.cancel(session);
+                                }
+                            }
+                            Step::Finished { .. } => of_session[session] = None,
+                        },
+                    }
+                }
+                assert_eq!(of_session, [None; 8]);
+                assert_eq!(ids[..6], alone[..], "{}", cpu.name());
+                assert_eq!(ids[9].len(), 2, "cancelled after two");
+                let (model, arena) = backend.parts().unwrap();
+                assert_eq!(model.cache().free_positions(arena), SEVERAL.positions);
+            });
+        }
+    }
+
+    #[test]
+    fn a_session_that_ends_in_a_batch_leaves_the_others_in_it() {
+        let file = model(Shape::default()).finish();
+        with_backend(SEVERAL, |backend| {
+            backend.load(&file).unwrap();
+            let alone = generate(backend, "the other", &greedy(4));
+            backend
+                .start(b"a longer prompt that is cancelled", &greedy(9))
+                .unwrap();
+            let other = backend.start(b"the other", &greedy(4)).unwrap();
+            let mut text = Text::new();
+            assert_eq!(
+                backend.step(&mut text),
+                Progress::Working,
+                "a batch is on its way"
+            );
+            backend.cancel(0);
+            let mut ids = Vec::new();
+            loop {
+                match backend.step(&mut text) {
+                    Progress::Idle => break,
+                    Progress::Session(session, Ok(Step::Token { id })) => {
+                        assert_eq!(session, other);
+                        ids.push(id);
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(ids, alone);
+        });
+    }
+
+    #[test]
+    fn what_the_cache_has_no_room_for_waits_and_costs_nothing() {
+        let few = LoadOptions {
+            positions: 96,
+            ..SEVERAL
+        };
+        with_backend(few, |backend| {
+            backend.load(&model(Shape::default()).finish()).unwrap();
+            backend.start(b"a", &greedy(60)).unwrap();
+            backend.start(b"a", &greedy(10)).unwrap();
+            let full = backend.start(b"a", &greedy(60)).unwrap_err();
+            assert!(
+                matches!(full, GenerateError::CacheFull(full) if full.needed == 64 && full.free == 16),
+                "{full:?}"
+            );
+            backend.cancel(0);
+            let mut text = Text::new();
+            assert!(matches!(
+                backend.step(&mut text),
+                Progress::Session(0, Ok(_))
+            ));
+            backend.start(b"a", &greedy(60)).unwrap();
+        });
+    }
+
+    /// A token whose LayerNorm has no result: who uses it is lost, and nobody else.
+    #[test]
+    fn a_value_that_is_not_finite_costs_its_own_session_alone() {
+        let mut writer = gpt2(Shape {
+            ty: TensorType::F32,
+            ..Shape::default()
+        });
+        let output: Vec<f32> = (0..64 * 257).map(|i| (i % 19) as f32 - 9.0).collect();
+        writer.tensor("output.weight", TensorType::F32, &[64, 257], &output);
+        let bad = 200;
+        let row = &mut writer.tensor_bytes("token_embd.weight")[bad * 64 * 4..][..8];
+        row[..4].copy_from_slice(&3e38f32.to_le_bytes());
+        row[4..].copy_from_slice(&3e38f32.to_le_bytes());
+        let file = writer.finish();
+        with_backend(SEVERAL, |backend| {
+            backend.load(&file).unwrap();
+            backend.start_tokens(&[1, 70, 61], &greedy(6)).unwrap();
+            let alone = run(backend).0;
+            backend.start_tokens(&[1, bad as u32], &greedy(6)).unwrap();
+            let good = backend.start_tokens(&[1, 70, 61], &greedy(6)).unwrap();
+            let (mut text, mut ids, mut lost) = (Text::new(), Vec::new(), Vec::new());
+            loop {
+                match backend.step(&mut text) {
+                    Progress::Idle => break,
+                    Progress::Session(session, Ok(Step::Token { id })) => {
+                        assert_eq!(session, good);
+                        ids.push(id);
+                    }
+                    Progress::Session(session, Err(error)) => lost.push((session, error)),
+                    _ => {}
+                }
+            }
+            assert_eq!(lost, [(0, GenerateError::NonFinite)]);
+            assert_eq!(ids, alone);
+        });
     }
 
     /// The bits that this arithmetic gives. A change of them is a new [`NUMERICS_VERSION`].
@@ -742,6 +904,7 @@ mod tests {
             hash(KvType::F16, TensorType::F16),
             hash(KvType::F32, TensorType::Q8_0),
             hash(KvType::F16, TensorType::Q4_0),
+            hash(KvType::Q8, TensorType::Q8_0),
         ];
         let others = TensorType::ALL.map(|ty| {
             let file = model(Shape { ty, ..WIDE });
@@ -773,6 +936,7 @@ mod tests {
                 "cbabf4c88849739d",
                 "5c39e1db7ca1a283",
                 "3593de8de21668fb",
+                "c4e666b316f2f593",
             ]
         );
     }
@@ -792,7 +956,7 @@ mod tests {
             with_backend(OPTIONS, |backend| {
                 if backend.load(&file).is_ok() && backend.start(b"ab", &greedy(3)).is_ok() {
                     let mut text = Text::new();
-                    while let Ok(Some(_)) = backend.step(&mut text) {}
+                    while backend.step(&mut text) != Progress::Idle {}
                 }
             });
         }

@@ -8,6 +8,7 @@
 //! Which one runs is decided by a [`Cpu`], which the caller passes in: a protection domain cannot ask
 //! the CPU.
 
+pub(crate) mod attention;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx2;
@@ -20,9 +21,8 @@ mod neon;
 pub mod scalar;
 pub mod tiles;
 
-use crate::quantize::ActivationQ8;
-use half::f16;
-use scalar::Attention;
+use crate::quantize::{ActivationQ8, NonFinite};
+use attention::Attention;
 use tiles::Format;
 
 /// Instructions that the kernels may use. A value says that the CPU has them, so only those that the
@@ -121,30 +121,35 @@ impl Cpu {
         }
     }
 
-    /// Attention over keys and values in f32.
-    pub(crate) fn attend_f32(self, attention: Attention<'_>, keys: &[f32], values: &[f32]) {
-        self.run(|| attention.run(keys, values, |x| *x, |x| x));
-    }
-
-    /// Attention over keys and values in f16, which are finite.
+    /// Attention of one position.
+    ///
+    /// # Errors
+    /// A query is not finite, where that must be known.
     #[allow(unsafe_code)]
-    pub(crate) fn attend_f16(self, attention: Attention<'_>, keys: &[f16], values: &[f16]) {
+    pub(crate) fn attend(self, mut attention: Attention<'_>) -> Result<(), NonFinite> {
+        self.run(|| attention.quantize())?;
+        if !attention
+            .cache
+            .shape
+            .head_size
+            .is_multiple_of(scalar::LANES)
+        {
+            attention.run_scalar();
+            return Ok(());
+        }
         match self.0 {
+            Isa::Scalar => attention.run_scalar(),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX2 and F16C.
-            Isa::Avx2 => unsafe { avx2::attend(attention, keys, values) },
+            Isa::Avx2 => unsafe { avx2::attend(attention) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
-            Isa::Avx512 => unsafe { avx512::attend(attention, keys, values) },
+            Isa::Avx512 => unsafe { avx512::attend(attention) },
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             // SAFETY: the build says that every CPU of the target has NEON.
-            Isa::Neon => unsafe { neon::attend(attention, keys, values) },
-            _ => {
-                let widen =
-                    |x: &[f16; scalar::LANES]| core::array::from_fn(|lane| scalar::finite(x[lane]));
-                attention.run(keys, values, widen, scalar::finite);
-            }
+            Isa::Neon => unsafe { neon::attend(attention) },
         }
+        Ok(())
     }
 
     /// As [`scalar::matmul_small`] for a matrix in tiles.
@@ -178,6 +183,7 @@ mod tests {
     use super::*;
     use crate::quantize::{BLOCK, quantize_activations};
     use crate::transformer::multiply_small;
+    use half::f16;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;

@@ -121,6 +121,15 @@ impl GgufWriter {
         &mut self.tensors.last_mut().expect("a tensor").3
     }
 
+    /// Bytes of a tensor, to spoil them.
+    ///
+    /// # Panics
+    /// There is none of that name.
+    pub fn tensor_bytes(&mut self, name: &str) -> &mut Vec<u8> {
+        let tensor = self.tensors.iter_mut().find(|tensor| tensor.0 == name);
+        &mut tensor.expect("a tensor").3
+    }
+
     /// The file.
     #[must_use]
     pub fn finish(&self) -> Vec<u8> {

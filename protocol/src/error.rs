@@ -78,6 +78,8 @@ error_codes! {
     ContextFull = 30,
     /// A value in the computation was not finite.
     NonFinite = 31,
+    /// The KV cache has `limit` positions free, `value` were needed.
+    CacheFull = 32,
 
     /// It took longer than `limit` microseconds and was stopped.
     Deadline = 40,

@@ -30,7 +30,7 @@ use half::{bf16, f16};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// A block whose largest magnitude is below this is zero.
-const ZERO_BLOCK: f32 = 1e-30;
+pub(crate) const ZERO_BLOCK: f32 = 1e-30;
 
 /// How a tensor's elements are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -282,7 +282,7 @@ pub fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> {
 /// Nearest integer, ties to even, of a value below 2²² in magnitude: adding 1.5 · 2²³ leaves no
 /// bits for a fraction, and IEEE addition rounds to nearest even.
 #[inline(always)]
-fn round_even(x: f32) -> f32 {
+pub(crate) fn round_even(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0;
     (x + MAGIC) - MAGIC
 }

@@ -1,10 +1,9 @@
 //! AVX2: two registers have four elements of the sixteen rows of a tile.
 
-use super::scalar::{Attention, finite};
+use super::attention::{Attention, F16s, F32s, I8s, Isa, Query};
 use super::tiles::{Format, TILE, four};
 use crate::quantize::ActivationQ8;
 use core::arch::x86_64::*;
-use half::f16;
 
 /// Rows in a register.
 const LANES: usize = 8;
@@ -18,25 +17,174 @@ pub(super) fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Attention over keys and values in f16.
+/// Attention for heads that are whole groups of lanes.
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn attend(attention: Attention<'_>, keys: &[f16], values: &[f16]) {
-    attention.run(keys, values, |x| widen(x), finite);
+pub(super) fn attend(attention: Attention<'_>) {
+    attention.run(Avx2(()));
+}
+
+/// Made in functions alone that are compiled for the instruction set, and so are only called where the CPU
+/// has it.
+#[derive(Clone, Copy)]
+struct Avx2(());
+
+impl Isa for Avx2 {
+    type Floats = [__m256; 2];
+    const ACCUMULATORS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { splat(x) }
+    }
+
+    #[inline(always)]
+    fn load(self, x: &F32s) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { load(x) }
+    }
+
+    #[inline(always)]
+    fn store(self, x: Self::Floats, to: &mut F32s) {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { store(x, to) }
+    }
+
+    #[inline(always)]
+    fn halves(self, x: &F16s) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { halves(x) }
+    }
+
+    #[inline(always)]
+    fn bytes(self, x: &I8s) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { bytes(x) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { add(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { mul(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { div(a, b) }
+    }
+
+    #[inline(always)]
+    fn fold(self, x: Self::Floats) -> f32 {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { fold(x) }
+    }
+
+    #[inline(always)]
+    fn dots(self, keys: &[[I8s; 4]], query: &Query<'_>) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { dots(keys, query) }
+    }
 }
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn widen(x: &[f16; TILE]) -> [f32; TILE] {
-    let mut wide = [0.0; TILE];
-    let halves = x.as_chunks::<LANES>().0.iter();
-    for (x, wide) in halves.zip(wide.as_chunks_mut::<LANES>().0) {
-        // SAFETY: eight f16 are 16 bytes, borrowed; the load asks for no alignment.
-        let x = unsafe { _mm_loadu_si128(x.as_ptr().cast()) };
-        let x = _mm256_cvtph_ps(x);
-        // SAFETY: eight floats, borrowed; the store asks for no alignment.
-        unsafe { _mm256_storeu_ps(wide.as_mut_ptr(), x) }
+fn splat(x: f32) -> [__m256; 2] {
+    [_mm256_set1_ps(x); 2]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn load(x: &F32s) -> [__m256; 2] {
+    let x: *const f32 = core::ptr::from_ref(x).cast();
+    // SAFETY: the first eight of sixteen floats, borrowed; the load asks for no alignment.
+    let low = unsafe { _mm256_loadu_ps(x) };
+    // SAFETY: the other eight.
+    let high = unsafe { _mm256_loadu_ps(x.wrapping_add(8)) };
+    [low, high]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn store([low, high]: [__m256; 2], to: &mut F32s) {
+    let to: *mut f32 = core::ptr::from_mut(to).cast();
+    // SAFETY: the first eight of sixteen floats, borrowed; the store asks for no alignment.
+    unsafe { _mm256_storeu_ps(to, low) };
+    // SAFETY: the other eight.
+    unsafe { _mm256_storeu_ps(to.wrapping_add(8), high) }
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn halves([low, high]: &F16s) -> [__m256; 2] {
+    // SAFETY: eight f16 are sixteen bytes, borrowed; the load asks for no alignment.
+    let low = unsafe { _mm_loadu_si128(core::ptr::from_ref(low).cast()) };
+    // SAFETY: likewise.
+    let high = unsafe { _mm_loadu_si128(core::ptr::from_ref(high).cast()) };
+    [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn bytes(x: &I8s) -> [__m256; 2] {
+    // SAFETY: sixteen bytes, borrowed; the load asks for no alignment.
+    let low = unsafe { _mm_loadu_si128(core::ptr::from_ref(x).cast()) };
+    let high = _mm_srli_si128::<8>(low);
+    [
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(low)),
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high)),
+    ]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn add(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+    [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn mul(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+    [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn div(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+    [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn fold([low, high]: [__m256; 2]) -> f32 {
+    let x = _mm256_add_ps(low, high);
+    let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+    let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps::<1>(x, x)))
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> [__m256; 2] {
+    let ones = _mm256_set1_epi16(1);
+    let mut dots = [_mm256_setzero_si256(); 2];
+    for (keys, q) in keys.iter().zip(query.q) {
+        let q = _mm256_set1_epi32(i32::from_le_bytes(q.map(|q| q as u8)));
+        for (dot, keys) in dots.iter_mut().zip(keys.as_chunks::<2>().0) {
+            // SAFETY: 32 bytes, borrowed; the load asks for no alignment.
+            let key = unsafe { _mm256_loadu_si256(core::ptr::from_ref(keys).cast()) };
+            // |key| and ±q are at most 127: two products fit 16 bits.
+            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(key), _mm256_sign_epi8(q, key));
+            *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, ones));
+        }
     }
-    wide
+    [_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])]
 }
 
 /// As [`super::scalar::matmul_small`] for tiles.
@@ -78,7 +226,7 @@ fn pass<const T: usize, const BYTES: bool>(
                 let scales = floats(scales, half);
                 let mut dots = [_mm256_setzero_si256(); T];
                 for (c, chunk) in chunks.as_chunks::<64>().0.iter().enumerate() {
-                    let w = load(&chunk.as_chunks::<32>().0[half]);
+                    let w = load_256(&chunk.as_chunks::<32>().0[half]);
                     if BYTES {
                         // |w| is at most 128 and ±x at most 127: two products fit 16 bits.
                         let magnitude = _mm256_abs_epi8(w);
@@ -133,7 +281,7 @@ fn pass<const T: usize, const BYTES: bool>(
 }
 
 #[target_feature(enable = "avx2")]
-fn load(bytes: &[u8; 32]) -> __m256i {
+fn load_256(bytes: &[u8; 32]) -> __m256i {
     // SAFETY: 32 bytes, borrowed; the load asks for no alignment.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }

@@ -1,10 +1,9 @@
 //! AVX-512 with VNNI: a register has four elements of all sixteen rows of a tile.
 
-use super::scalar::{Attention, finite};
+use super::attention::{Attention, F16s, F32s, I8s, Isa, Query};
 use super::tiles::{Format, TILE, four};
 use crate::quantize::ActivationQ8;
 use core::arch::x86_64::*;
-use half::f16;
 
 /// Tokens that share a pass over the weights.
 const TOKENS: usize = 4;
@@ -15,22 +14,162 @@ pub(super) fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Attention over keys and values in f16.
+/// Attention for heads that are whole groups of lanes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
-pub(super) fn attend(attention: Attention<'_>, keys: &[f16], values: &[f16]) {
-    attention.run(keys, values, |x| widen(x), finite);
+pub(super) fn attend(attention: Attention<'_>) {
+    attention.run(Avx512(()));
+}
+
+/// Made in functions alone that are compiled for the instruction set, and so are only called where the CPU
+/// has it.
+#[derive(Clone, Copy)]
+struct Avx512(());
+
+impl Isa for Avx512 {
+    type Floats = __m512;
+    const ACCUMULATORS: usize = 16;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { splat(x) }
+    }
+
+    #[inline(always)]
+    fn load(self, x: &F32s) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { load(x) }
+    }
+
+    #[inline(always)]
+    fn store(self, x: Self::Floats, to: &mut F32s) {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { store(x, to) }
+    }
+
+    #[inline(always)]
+    fn halves(self, x: &F16s) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { halves(x) }
+    }
+
+    #[inline(always)]
+    fn bytes(self, x: &I8s) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { bytes(x) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { add(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { mul(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { div(a, b) }
+    }
+
+    #[inline(always)]
+    fn fold(self, x: Self::Floats) -> f32 {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { fold(x) }
+    }
+
+    #[inline(always)]
+    fn dots(self, keys: &[[I8s; 4]], query: &Query<'_>) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { dots(keys, query) }
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
-fn widen(x: &[f16; TILE]) -> [f32; TILE] {
-    // SAFETY: sixteen f16 are 32 bytes, borrowed; the load asks for no alignment.
-    let x = unsafe { _mm256_loadu_si256(x.as_ptr().cast()) };
-    let x = _mm512_cvtph_ps(x);
-    let mut wide = [0.0; TILE];
+fn splat(x: f32) -> __m512 {
+    _mm512_set1_ps(x)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn load(x: &F32s) -> __m512 {
+    // SAFETY: sixteen floats, borrowed; the load asks for no alignment.
+    unsafe { _mm512_loadu_ps(core::ptr::from_ref(x).cast()) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn store(x: __m512, to: &mut F32s) {
     // SAFETY: sixteen floats, borrowed; the store asks for no alignment.
-    unsafe { _mm512_storeu_ps(wide.as_mut_ptr(), x) }
-    wide
+    unsafe { _mm512_storeu_ps(core::ptr::from_mut(to).cast(), x) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn halves(x: &F16s) -> __m512 {
+    // SAFETY: sixteen f16 are 32 bytes, borrowed; the load asks for no alignment.
+    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(core::ptr::from_ref(x).cast()) })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn bytes(x: &I8s) -> __m512 {
+    // SAFETY: sixteen bytes, borrowed; the load asks for no alignment.
+    let x = unsafe { _mm_loadu_si128(core::ptr::from_ref(x).cast()) };
+    _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn add(a: __m512, b: __m512) -> __m512 {
+    _mm512_add_ps(a, b)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn mul(a: __m512, b: __m512) -> __m512 {
+    _mm512_mul_ps(a, b)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn div(a: __m512, b: __m512) -> __m512 {
+    _mm512_div_ps(a, b)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn fold(x: __m512) -> f32 {
+    let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
+    let x = _mm256_add_ps(_mm512_castps512_ps256(x), high);
+    let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+    let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps::<1>(x, x)))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> __m512 {
+    // Keys are made unsigned; the surplus is taken off by the query's sum. Two sums, so that they do not wait
+    // for one another.
+    let mut dots = [_mm512_set1_epi32(-128 * query.sum), _mm512_setzero_si512()];
+    let pairs = keys.as_chunks::<2>().0.iter();
+    for (keys, q) in pairs.zip(query.q.as_chunks::<2>().0) {
+        for ((dot, key), q) in dots.iter_mut().zip(keys).zip(q) {
+            // SAFETY: 64 bytes, borrowed; the load asks for no alignment.
+            let key = unsafe { _mm512_loadu_si512(core::ptr::from_ref(key).cast()) };
+            let key = _mm512_xor_si512(key, _mm512_set1_epi8(-128));
+            let q = _mm512_set1_epi32(i32::from_le_bytes(q.map(|q| q as u8)));
+            *dot = _mm512_dpbusd_epi32(*dot, key, q);
+        }
+    }
+    _mm512_cvtepi32_ps(_mm512_add_epi32(dots[0], dots[1]))
 }
 
 /// As [`super::scalar::matmul_small`] for tiles.

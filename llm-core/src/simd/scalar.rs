@@ -43,7 +43,7 @@ fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
 
 /// The lanes of a sum, folded 8, 4, 2, 1.
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
+pub(super) fn fold(mut lanes: [f32; LANES]) -> f32 {
     for width in [8, 4, 2, 1] {
         for i in 0..width {
             lanes[i] += lanes[i + width];
@@ -215,12 +215,25 @@ pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     }
 }
 
+/// The largest, of any order: lanes, so that a compiler may keep them in vectors.
+#[inline(always)]
+fn max(x: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (x, tail) = x.as_chunks::<LANES>();
+    for x in x {
+        for (lane, x) in lanes.iter_mut().zip(x) {
+            *lane = larger(*lane, *x);
+        }
+    }
+    let lanes = lanes.iter().chain(tail);
+    lanes.fold(f32::NEG_INFINITY, |max, x| larger(max, *x))
+}
+
 /// Softmax without its division: x becomes exp(x − max x), and their sum is returned.
 #[inline(always)]
 pub fn softmax_numerators(x: &mut [f32]) -> f32 {
-    let max = x
-        .iter()
-        .fold(f32::NEG_INFINITY, |max, &v| if v > max { v } else { max });
+    let max = max(x);
     for v in x.iter_mut() {
         *v = exp(*v - max);
     }
@@ -243,82 +256,6 @@ pub fn gelu(x: &mut [f32]) {
     for x in x {
         let u = SQRT_2_OVER_PI * *x * (1.0 + 0.044_715 * *x * *x);
         *x /= 1.0 + exp(-2.0 * u);
-    }
-}
-
-/// Attention of one position, over all its heads.
-pub(crate) struct Attention<'a> {
-    /// Query heads.
-    pub(crate) heads: usize,
-    /// Key and value heads.
-    pub(crate) kv_heads: usize,
-    /// Elements of a head.
-    pub(crate) head_size: usize,
-    /// \[heads, head_size\]
-    pub(crate) query: &'a [f32],
-    /// The result, \[heads, head_size\].
-    pub(crate) attended: &'a mut [f32],
-    /// Room for one number per position.
-    pub(crate) scores: &'a mut [f32],
-}
-
-impl Attention<'_> {
-    /// For each head: scores over all positions, softmax in two passes, then every output element
-    /// adds p · v over ascending positions; the division by the sum comes last. `keys` and `values` are
-    /// \[positions, kv_heads, head_size\]; `widen` turns them into f32, a whole group of lanes at a
-    /// time.
-    #[inline(always)]
-    pub(crate) fn run<T: Copy>(
-        self,
-        keys: &[T],
-        values: &[T],
-        widen: impl Fn(&[T; LANES]) -> [f32; LANES],
-        widen_one: impl Fn(T) -> f32,
-    ) {
-        let Self {
-            heads,
-            kv_heads,
-            head_size,
-            ..
-        } = self;
-        let row = kv_heads * head_size;
-        let scale = 1.0 / libm::sqrtf(head_size as f32);
-        let outputs = self.attended.chunks_exact_mut(head_size);
-        for (head, (query, out)) in self.query.chunks_exact(head_size).zip(outputs).enumerate() {
-            let start = head * kv_heads / heads * head_size;
-            let (query, query_tail) = query.as_chunks::<LANES>();
-            for (score, keys) in self.scores.iter_mut().zip(keys.chunks_exact(row)) {
-                let (key, key_tail) = keys[start..start + head_size].as_chunks::<LANES>();
-                let mut lanes = [0.0f32; LANES];
-                for (query, key) in query.iter().zip(key) {
-                    let key = widen(key);
-                    for (lane, (q, k)) in lanes.iter_mut().zip(query.iter().zip(&key)) {
-                        *lane += q * k;
-                    }
-                }
-                for (lane, (q, &k)) in lanes.iter_mut().zip(query_tail.iter().zip(key_tail)) {
-                    *lane += q * widen_one(k);
-                }
-                *score = fold(lanes) * scale;
-            }
-            let sum = softmax_numerators(self.scores);
-            out.fill(0.0);
-            let (out, out_tail) = out.as_chunks_mut::<LANES>();
-            for (p, values) in self.scores.iter().zip(values.chunks_exact(row)) {
-                let (value, value_tail) = values[start..start + head_size].as_chunks::<LANES>();
-                for (out, value) in out.iter_mut().zip(value) {
-                    for (out, v) in out.iter_mut().zip(&widen(value)) {
-                        *out += p * v;
-                    }
-                }
-                for (out, &v) in out_tail.iter_mut().zip(value_tail) {
-                    *out += p * widen_one(v);
-                }
-            }
-            for out in out.as_flattened_mut().iter_mut().chain(out_tail) {
-                *out /= sum;
-            }
-        }
     }
 }
 

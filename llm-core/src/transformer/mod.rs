@@ -15,8 +15,8 @@
 //! *Language Models are Unsupervised Multitask Learners* (2019). Tensor and key names are GGUF's.
 //!
 //! [`Checked::new`] reads a whole file without changing anything, so that a bad one never costs the
-//! model that is loaded; [`Model::load`] then copies it into the arena. Tokens go through the model in
-//! batches: [`Model::begin`], then [`Model::advance`] once a block, so that whoever calls can look
+//! model that is loaded; [`Model::load`] then copies it into the arena. Tokens of any sessions go through the
+//! model together: [`Model::begin`], then [`Model::advance`] once a block, so that whoever calls can look
 //! around in between.
 
 mod config;
@@ -26,7 +26,7 @@ pub use config::{Architecture, Config, Rope};
 
 use crate::arena::{Arena, ArenaError, Frozen, Mark, Span, Working, as_mut, bytes_of};
 use crate::gguf::{Gguf, GgufError, Name};
-use crate::kv_cache::{KvCache, KvType, RowSpan};
+use crate::kv_cache::{self, CacheFull, CachedLayer, KvCache, KvShape, KvType};
 use crate::quantize::blocks::{
     BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
     BlockQ8_0, BlockQ8_1,
@@ -35,7 +35,7 @@ use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK, TensorType,
     blocks_of, max_magnitude, quantize_activations, quantize_activations_k,
 };
-use crate::simd::scalar::Attention;
+use crate::simd::attention::{Attention, GROUP, QueryScale};
 use crate::simd::{Cpu, scalar, tiles};
 use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError, scratch_cells};
 use half::{bf16, f16};
@@ -48,6 +48,12 @@ pub const MAX_LAYERS: usize = 64;
 
 /// Smallest batch: a model that fits with this one is loaded.
 pub const MIN_BATCH: usize = 8;
+
+/// Longest context: more blocks than it has a table of the cache cannot name.
+const MAX_CONTEXT: usize = u16::MAX as usize * kv_cache::BLOCK_POSITIONS;
+
+/// Most sessions at once.
+pub const MAX_SESSIONS: usize = 32;
 
 /// Why a model is not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +126,10 @@ pub struct LoadOptions {
     pub context: usize,
     /// How keys and values are stored.
     pub kv: KvType,
+    /// Sessions at once, from 1 to [`MAX_SESSIONS`].
+    pub sessions: usize,
+    /// Positions that all sessions share, at least one context.
+    pub positions: usize,
     /// Longest prompt in bytes: the tokenizer's scratch is made for it.
     pub max_prompt_bytes: usize,
     /// Which kernels run; the bits are the same.
@@ -174,6 +184,7 @@ pub struct Model {
     cpu: Cpu,
     cache: KvCache,
     batch: usize,
+    sessions: usize,
     buffers: Buffers,
     /// Everything below is read-only once the model is loaded.
     frozen: Mark,
@@ -193,12 +204,18 @@ struct Buffers {
     attended: Span<f32>,
     key: Span<f32>,
     value: Span<f32>,
+    /// Of a group of heads.
     scores: Span<f32>,
+    /// Of one token, where keys are in 8 bits.
+    query_bytes: Span<i8>,
+    query_scales: Span<QueryScale>,
     rotation: Span<[f32; 2]>,
     gate: Span<f32>,
     up: Span<f32>,
+    /// Of one token of each session.
     logits: Span<f32>,
     candidates: Span<crate::sampling::Candidate>,
+    /// The tokens of each session.
     tokens: Span<u32>,
     cells: Span<Cell>,
 }
@@ -208,10 +225,11 @@ impl Buffers {
     fn lay_out(
         config: &Config,
         batch: usize,
-        context: usize,
+        kv: &KvShape,
         max_prompt_bytes: usize,
         arena: &mut impl Allocate,
     ) -> Result<Self, ArenaError> {
+        let padded = kv.context.next_multiple_of(kv_cache::BLOCK_POSITIONS);
         let pairs = config.rope.map_or(0, |rope| rope.size / 2);
         let gate = usize::from(config.gated()) * config.feed_forward;
         Ok(Self {
@@ -222,13 +240,15 @@ impl Buffers {
             attended: arena.take(batch * config.query_width())?,
             key: arena.take(batch * config.kv_width())?,
             value: arena.take(batch * config.kv_width())?,
-            scores: arena.take(context)?,
+            scores: arena.take(GROUP * padded)?,
+            query_bytes: arena.take(config.heads * config.head_size.next_multiple_of(4))?,
+            query_scales: arena.take(config.heads)?,
             rotation: arena.take(batch * pairs)?,
             gate: arena.take(batch * gate)?,
             up: arena.take(batch * config.feed_forward)?,
-            logits: arena.take(config.vocabulary)?,
+            logits: arena.take(kv.sessions * config.vocabulary)?,
             candidates: arena.take(config.vocabulary)?,
-            tokens: arena.take(context)?,
+            tokens: arena.take(kv.sessions * kv.context)?,
             cells: arena.take(scratch_cells(max_prompt_bytes))?,
         })
     }
@@ -323,7 +343,7 @@ impl<'a> Checked<'a> {
         let positions = position as u64 + 1;
         let layers = config.layers as u64;
         work.multiply_accumulates += layers * 2 * positions * config.query_width() as u64;
-        let row = (config.kv_width() * kv.bytes()) as u64;
+        let row = (config.kv_heads * kv.bytes(config.head_size)) as u64;
         // Read for all positions, written for this one.
         work.cache_bytes = layers * 2 * (positions + 1) * row;
         work
@@ -336,6 +356,7 @@ impl<'a> Checked<'a> {
     /// It does not fit: [`LoadError::TooLarge`] with the plan.
     pub fn plan(&self, options: &LoadOptions, capacity: usize) -> Result<Plan, LoadError> {
         let context = options.context.min(self.config.context_length);
+        let context = context.min(MAX_CONTEXT);
         let mut batch = MAX_BATCH;
         let mut plan = self.plan_for(batch, context, options, capacity);
         while plan.total() > plan.capacity && batch > MIN_BATCH {
@@ -368,17 +389,12 @@ impl<'a> Checked<'a> {
         capacity: usize,
     ) -> Plan {
         let config = &self.config;
-        let batch = batch.min(context.max(1));
+        let kv = kv_shape(config, context, options);
+        let batch = batch.min(kv.positions.max(1));
         let mut counter = Counter(0);
         // The counter never fails.
-        let _ = Buffers::lay_out(
-            config,
-            batch,
-            context,
-            options.max_prompt_bytes,
-            &mut counter,
-        );
-        let kv = KvCache::bytes(options.kv, config.layers, context, config.kv_width());
+        let _ = Buffers::lay_out(config, batch, &kv, options.max_prompt_bytes, &mut counter);
+        let kv = kv.bytes();
         Plan {
             weights: self.weight_bytes,
             // A third of the range, so that totals cannot overflow.
@@ -393,6 +409,23 @@ impl<'a> Checked<'a> {
     }
 }
 
+/// The cache of a model whose sessions have `context` positions.
+fn kv_shape(config: &Config, context: usize, options: &LoadOptions) -> KvShape {
+    KvShape {
+        ty: options.kv,
+        layers: config.layers,
+        kv_heads: config.kv_heads,
+        head_size: config.head_size,
+        context,
+        sessions: options.sessions.clamp(1, MAX_SESSIONS),
+        // Sessions of the context that they can have need no more than that.
+        positions: options
+            .positions
+            .min(options.sessions.saturating_mul(context))
+            .max(context),
+    }
+}
+
 /// What a token costs: a function of model and position alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
@@ -404,18 +437,37 @@ pub struct Work {
     pub cache_bytes: u64,
 }
 
+/// A token that is to go through the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its number in the vocabulary.
+    pub id: u32,
+    /// Whose it is.
+    pub session: u16,
+    /// Its position there; those before are in the cache, or before it in the batch.
+    pub position: u32,
+    /// Whether the logits after it are wanted.
+    pub logits: bool,
+}
+
 /// Tokens on their way through the model, between two blocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
-    /// Position of the first.
-    start: usize,
-    tokens: usize,
+    tokens: heapless::Vec<Token, MAX_BATCH>,
     /// Blocks that they have been through.
     layer: usize,
 }
 
+impl Batch {
+    /// The tokens, in the order in which they were given.
+    #[must_use]
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+}
+
 impl Model {
-    /// Copies a checked model into `arena`, which is emptied first, and makes room for one session.
+    /// Copies a checked model into `arena`, which is emptied first, and makes room for its sessions.
     ///
     /// # Errors
     /// It does not fit, found out before the arena is touched.
@@ -438,10 +490,10 @@ impl Model {
         )?;
         let vocabulary = Vocabulary::load(gguf, arena)?;
         let frozen = arena.mark();
-        let (context, batch) = (plan.context as usize, plan.batch as usize);
-        let kv_width = config.kv_width();
-        let cache = KvCache::new(arena, options.kv, config.layers, context, kv_width)?;
-        let buffers = Buffers::lay_out(&config, batch, context, options.max_prompt_bytes, arena)?;
+        let batch = plan.batch as usize;
+        let kv = kv_shape(&config, plan.context as usize, options);
+        let cache = KvCache::new(arena, kv)?;
+        let buffers = Buffers::lay_out(&config, batch, &kv, options.max_prompt_bytes, arena)?;
         debug_assert_eq!(
             arena.usage().current as u64,
             plan.total(),
@@ -454,6 +506,7 @@ impl Model {
             cpu: options.cpu,
             cache,
             batch,
+            sessions: kv.sessions,
             buffers,
             frozen,
             parameters: checked.parameters,
@@ -475,7 +528,43 @@ impl Model {
     /// Positions that a session has.
     #[must_use]
     pub const fn context(&self) -> usize {
-        self.cache.context()
+        self.cache.shape().context
+    }
+
+    /// Sessions that there can be at once.
+    #[must_use]
+    pub const fn sessions(&self) -> usize {
+        self.sessions
+    }
+
+    /// Keys and values.
+    #[must_use]
+    pub const fn cache(&self) -> &KvCache {
+        &self.cache
+    }
+
+    /// Gives `session` room for `positions` positions in all, at most the context; what it has is kept.
+    ///
+    /// # Errors
+    /// The cache has too few blocks left; nothing has changed.
+    ///
+    /// # Panics
+    /// There is no such session.
+    pub fn reserve(
+        &self,
+        arena: &mut Arena<'_>,
+        session: usize,
+        positions: usize,
+    ) -> Result<(), CacheFull> {
+        self.cache.reserve(arena, session, positions)
+    }
+
+    /// Forgets a session's keys and values.
+    ///
+    /// # Panics
+    /// There is no such session.
+    pub fn release(&self, arena: &mut Arena<'_>, session: usize) {
+        self.cache.release(arena, session);
     }
 
     /// Most tokens that go through the model together.
@@ -490,21 +579,38 @@ impl Model {
         &self.vocabulary
     }
 
-    /// The logits of the last token that [`Self::advance`] was asked them for.
+    /// The logits after the first token that they were wanted for, of the batch that [`Self::advance`] took
+    /// to its end last.
     #[must_use]
     pub fn logits<'a>(&self, arena: &'a Arena<'_>) -> &'a [f32] {
-        arena.get(self.buffers.logits)
+        self.logits_of(arena, 0)
     }
 
-    /// The frozen part of the arena and the buffers that surround the forward pass: tokens of the
-    /// session, tokenizer scratch, logits and sampling candidates.
-    pub(crate) fn workspace<'a>(&self, arena: &'a mut Arena<'_>) -> Workspace<'a> {
+    /// As [`Self::logits`], after the `n`-th such token.
+    ///
+    /// # Panics
+    /// There are fewer sessions.
+    #[must_use]
+    pub fn logits_of<'a>(&self, arena: &'a Arena<'_>, n: usize) -> &'a [f32] {
+        let vocabulary = self.config.vocabulary;
+        arena.get(self.buffers.logits.part(n * vocabulary, vocabulary))
+    }
+
+    /// The frozen part of the arena and the buffers that surround the forward pass: tokens of
+    /// `session`, tokenizer scratch, the `output`-th logits, and sampling candidates.
+    pub(crate) fn workspace<'a>(
+        &self,
+        arena: &'a mut Arena<'_>,
+        session: usize,
+        output: usize,
+    ) -> Workspace<'a> {
         let (frozen, working) = arena.split(self.frozen);
         let buffers = &self.buffers;
+        let (context, vocabulary) = (self.context(), self.config.vocabulary);
         let [tokens, cells, logits, candidates] = working.into_disjoint([
-            buffers.tokens.range(),
+            buffers.tokens.part(session * context, context).range(),
             buffers.cells.range(),
-            buffers.logits.range(),
+            buffers.logits.part(output * vocabulary, vocabulary).range(),
             buffers.candidates.range(),
         ]);
         Workspace {
@@ -516,42 +622,66 @@ impl Model {
         }
     }
 
-    /// Begins to run `tokens`, which follow `start` others, through the model.
+    /// Begins to run `tokens` through the model.
     ///
     /// # Panics
-    /// There are none or more than [`Self::batch`], one is not in the vocabulary, or they do not fit
-    /// the context: the caller has checked that.
-    pub fn begin(&self, arena: &mut Arena<'_>, tokens: &[u32], start: usize) -> Batch {
+    /// There are none or more than [`Self::batch`], one is not in the vocabulary, its session has no room for
+    /// its position, or logits are wanted for more tokens than there are sessions: the caller has checked
+    /// that.
+    pub fn begin(&self, arena: &mut Arena<'_>, tokens: &[Token]) -> Batch {
         assert!(!tokens.is_empty() && tokens.len() <= self.batch);
-        assert!(start <= self.context() && tokens.len() <= self.context() - start);
-        let vocabulary = self.config.vocabulary;
-        assert!(tokens.iter().all(|&token| (token as usize) < vocabulary));
-        let batch = Batch {
-            start,
-            tokens: tokens.len(),
+        assert!(tokens.iter().filter(|token| token.logits).count() <= self.sessions);
+        for token in tokens {
+            assert!((token.id as usize) < self.config.vocabulary);
+            let reserved = self.cache.reserved(arena, usize::from(token.session));
+            assert!((token.position as usize) < reserved.min(self.context()));
+        }
+        let mut batch = Batch {
+            tokens: heapless::Vec::new(),
             layer: 0,
         };
-        let mut pass = self.pass(arena, batch);
-        pass.embed(tokens);
+        // No more than `MAX_BATCH`.
+        let _ = batch.tokens.extend_from_slice(tokens);
+        let mut pass = self.pass(arena, &batch);
+        pass.embed();
         pass.compute_rotations();
         batch
     }
 
+    /// Takes the tokens of a session out of a batch, if there are any. The others go on.
+    pub fn remove(&self, arena: &mut Arena<'_>, batch: &mut Batch, session: usize) {
+        let (_, mut working) = arena.split(self.frozen);
+        let pairs = self.config.rope.map_or(0, |rope| rope.size / 2);
+        let width = self.config.width;
+        let mut kept = 0;
+        for t in 0..batch.tokens.len() {
+            let token = batch.tokens[t];
+            if usize::from(token.session) == session {
+                continue;
+            }
+            batch.tokens[kept] = token;
+            let residual = working.get_mut(self.buffers.residual);
+            residual.copy_within(t * width..(t + 1) * width, kept * width);
+            let rotation = working.get_mut(self.buffers.rotation);
+            rotation.copy_within(t * pairs..(t + 1) * pairs, kept * pairs);
+            kept += 1;
+        }
+        batch.tokens.truncate(kept);
+    }
+
     /// Runs a batch through its next block, which stores the keys and values of its tokens. True when
-    /// there is none left; then, with `want_logits`, the logits after the last token are there.
+    /// there is none left; then the logits are there that were wanted.
     ///
-    /// Work is a function of (model, positions) alone. What is stored and computed does not depend on
-    /// how tokens were divided into batches.
+    /// Work is a function of (model, positions) alone. What is stored and computed for a token depends neither on
+    /// how tokens were divided into batches nor on other sessions.
     ///
     /// # Errors
-    /// A value was not finite. The session is lost, the model is not.
-    pub fn advance(
-        &self,
-        arena: &mut Arena<'_>,
-        batch: &mut Batch,
-        want_logits: bool,
-    ) -> Result<bool, NonFinite> {
-        let mut pass = self.pass(arena, *batch);
+    /// A value was not finite. The sessions in the batch are lost, the model is not.
+    pub fn advance(&self, arena: &mut Arena<'_>, batch: &mut Batch) -> Result<bool, NonFinite> {
+        if batch.tokens.is_empty() {
+            return Ok(true);
+        }
+        let mut pass = self.pass(arena, batch);
         if let Some(layer) = self.weights.layers.get(batch.layer) {
             pass.attention(batch.layer, layer)?;
             pass.feed_forward(layer)?;
@@ -560,14 +690,12 @@ impl Model {
         if batch.layer < self.weights.layers.len() {
             return Ok(false);
         }
-        if want_logits {
-            pass.logits()?;
-        }
+        self.pass(arena, batch).logits()?;
         Ok(true)
     }
 
-    /// Runs `tokens`, which follow `start` others, through the whole model: [`Self::begin`], then
-    /// [`Self::advance`] to the end.
+    /// Runs `ids`, which follow `start` others, through the whole model, for session 0, with logits for the
+    /// last if they are wanted: [`Self::begin`], then [`Self::advance`] to the end.
     ///
     /// # Errors
     /// As [`Self::advance`].
@@ -577,22 +705,32 @@ impl Model {
     pub fn forward(
         &self,
         arena: &mut Arena<'_>,
-        tokens: &[u32],
+        ids: &[u32],
         start: usize,
         want_logits: bool,
     ) -> Result<(), NonFinite> {
-        let mut batch = self.begin(arena, tokens, start);
-        while !self.advance(arena, &mut batch, want_logits)? {}
+        let tokens: heapless::Vec<Token, MAX_BATCH> = ids
+            .iter()
+            .enumerate()
+            .map(|(n, &id)| Token {
+                id,
+                session: 0,
+                position: (start + n) as u32,
+                logits: want_logits && n + 1 == ids.len(),
+            })
+            .collect();
+        let mut batch = self.begin(arena, &tokens);
+        while !self.advance(arena, &mut batch)? {}
         Ok(())
     }
 
-    fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: Batch) -> Pass<'p> {
+    fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch) -> Pass<'p> {
         let (frozen, working) = arena.split(self.frozen);
         Pass {
             model: self,
             frozen,
             working,
-            batch,
+            tokens: &batch.tokens,
         }
     }
 }
@@ -611,23 +749,23 @@ struct Pass<'p> {
     model: &'p Model,
     frozen: Frozen<'p>,
     working: Working<'p>,
-    batch: Batch,
+    tokens: &'p [Token],
 }
 
 impl Pass<'_> {
     /// x = E\[token\], in gpt2 plus P\[position\].
-    fn embed(&mut self, tokens: &[u32]) {
+    fn embed(&mut self) {
         let weights = &self.model.weights;
         let width = self.model.config.width;
         let Buffers {
             residual, normed, ..
         } = self.model.buffers;
-        for (t, &token) in tokens.iter().enumerate() {
+        for (t, token) in self.tokens.iter().enumerate() {
             let x = residual.part(t * width, width);
-            self.row(&weights.embedding, token as usize, x);
+            self.row(&weights.embedding, token.id as usize, x);
             if let Some(positions) = &weights.positions {
                 let position = normed.part(0, width);
-                self.row(positions, self.batch.start + t, position);
+                self.row(positions, token.position as usize, position);
                 let [x, position] = self.working.disjoint([x.range(), position.range()]);
                 scalar::add(as_mut(x), as_mut(position));
             }
@@ -665,9 +803,9 @@ impl Pass<'_> {
         let factors = factors.map_or(&[][..], |span| self.frozen.get(span));
         let step = libm::powf(rope.base, -2.0 / rope.size as f32);
         let rotations = self.working.get_mut(self.model.buffers.rotation);
-        let tokens = rotations.chunks_exact_mut(rope.size / 2);
-        for (rotation, position) in tokens.zip(self.batch.start..).take(self.batch.tokens) {
-            let mut theta = position as f32;
+        let rotations = rotations.chunks_exact_mut(rope.size / 2);
+        for (rotation, token) in rotations.zip(self.tokens) {
+            let mut theta = token.position as f32;
             for (i, pair) in rotation.iter_mut().enumerate() {
                 let divided = factors.get(i).map_or(theta, |factor| theta / factor);
                 let angle = rope.scale * divided;
@@ -687,7 +825,7 @@ impl Pass<'_> {
         self.rotate(buffers.query, self.model.config.query_width());
         self.rotate(buffers.key, self.model.config.kv_width());
         self.store(index)?;
-        self.attend(index);
+        self.attend(index)?;
         self.multiply(&layer.output, buffers.attended, buffers.normed)?;
         self.add_to_residual();
         Ok(())
@@ -696,7 +834,7 @@ impl Pass<'_> {
     /// x += W_down (silu(W_gate h) ⊙ W_up h) or W_down gelu(W_up h), h = norm(x).
     fn feed_forward(&mut self, layer: &Layer) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
-        let len = self.batch.tokens * self.model.config.feed_forward;
+        let len = self.tokens.len() * self.model.config.feed_forward;
         self.norm(&layer.feed_forward_norm)?;
         self.multiply(&layer.up, buffers.normed, buffers.up)?;
         let up = buffers.up.part(0, len);
@@ -720,7 +858,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// logits = W_out · norm(x) of the last token.
+    /// logits = W_out · norm(x) of the tokens that they are wanted for.
     fn logits(&mut self) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
         let weights = &self.model.weights;
@@ -728,11 +866,23 @@ impl Pass<'_> {
             matrix: weights.output.unwrap_or(weights.embedding),
             bias: weights.output_bias,
         };
-        self.norm(&weights.output_norm)?;
         let width = self.model.config.width;
-        let last = buffers.normed.part((self.batch.tokens - 1) * width, width);
-        self.multiply_tokens(1, &output, last, buffers.logits)?;
-        max_magnitude(self.working.get_mut(buffers.logits)).map(|_| ())
+        let residual = self.working.get_mut(buffers.residual);
+        let mut wanted = 0;
+        for (t, _) in self.tokens.iter().enumerate().filter(|(_, t)| t.logits) {
+            residual.copy_within(t * width..(t + 1) * width, wanted * width);
+            wanted += 1;
+        }
+        if wanted == 0 {
+            return Ok(());
+        }
+        self.tokens = &self.tokens[..wanted];
+        self.norm(&weights.output_norm)?;
+        self.multiply(&output, buffers.normed, buffers.logits)?;
+        let logits = buffers
+            .logits
+            .part(0, wanted * self.model.config.vocabulary);
+        max_magnitude(self.working.get_mut(logits)).map(|_| ())
     }
 
     /// normed = norm(residual), for each token.
@@ -741,7 +891,7 @@ impl Pass<'_> {
         let Buffers {
             residual, normed, ..
         } = self.model.buffers;
-        let len = self.batch.tokens * config.width;
+        let len = self.tokens.len() * config.width;
         let [x, out] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
         let [x, out] = self.working.disjoint([x, out]);
         let (x, out) = (as_mut::<f32>(x), as_mut::<f32>(out));
@@ -760,24 +910,14 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// to = W · from + b for each token of the batch.
+    /// to = W · from + b for each token of the batch; `from` and `to` may be longer.
     fn multiply(
         &mut self,
         linear: &Linear,
         from: Span<f32>,
         to: Span<f32>,
     ) -> Result<(), NonFinite> {
-        self.multiply_tokens(self.batch.tokens, linear, from, to)
-    }
-
-    /// to = W · from + b for `tokens` vectors; `from` and `to` may be longer.
-    fn multiply_tokens(
-        &mut self,
-        tokens: usize,
-        linear: &Linear,
-        from: Span<f32>,
-        to: Span<f32>,
-    ) -> Result<(), NonFinite> {
+        let tokens = self.tokens.len();
         let Matrix {
             ty, rows, columns, ..
         } = linear.matrix;
@@ -824,7 +964,7 @@ impl Pass<'_> {
         let Some(rope) = config.rope else {
             return;
         };
-        let heads = heads.part(0, self.batch.tokens * width);
+        let heads = heads.part(0, self.tokens.len() * width);
         let rotation = self.model.buffers.rotation.range();
         let [rotation, heads] = self.working.disjoint([rotation, heads.range()]);
         let rotations = as_mut::<[f32; 2]>(rotation).chunks_exact(rope.size / 2);
@@ -848,76 +988,66 @@ impl Pass<'_> {
     /// Puts the keys and values of the batch into the cache.
     fn store(&mut self, layer: usize) -> Result<(), NonFinite> {
         let Buffers { key, value, .. } = self.model.buffers;
-        let len = self.batch.tokens * self.model.config.kv_width();
-        let end = self.batch.start + self.batch.tokens;
-        let (keys, values) = self.model.cache.rows(layer, end);
-        for (from, to) in [(key, keys), (value, values)] {
-            let [from, rows] = self
-                .working
-                .disjoint([from.part(0, len).range(), to.range()]);
-            let from = as_mut::<f32>(from);
-            max_magnitude(from)?;
-            match to {
-                RowSpan::F32(_) => {
-                    let rows = as_mut::<f32>(rows);
-                    let start = rows.len() - from.len();
-                    rows[start..].copy_from_slice(from);
-                }
-                RowSpan::F16(_) => {
-                    let rows = as_mut::<f16>(rows);
-                    let start = rows.len() - from.len();
-                    for (to, from) in rows[start..].iter_mut().zip(from) {
-                        *to = f16::from_f32(*from);
-                        if !to.is_finite() {
-                            return Err(NonFinite);
-                        }
-                    }
-                }
-            }
+        let width = self.model.config.kv_width();
+        let cache = &self.model.cache;
+        for (t, token) in self.tokens.iter().enumerate() {
+            let (pool, table) = cache.spans(usize::from(token.session));
+            let [pool, table, key, value] = self.working.disjoint([
+                pool.range(),
+                table.range(),
+                key.part(t * width, width).range(),
+                value.part(t * width, width).range(),
+            ]);
+            let (table, position) = (as_mut(table), token.position as usize);
+            let rows = [&*as_mut(key), &*as_mut(value)];
+            let cpu = self.model.cpu;
+            cpu.run(|| kv_cache::store(cache.shape(), pool, table, layer, position, rows))?;
         }
         Ok(())
     }
 
     /// attended = softmax(q Kᵀ / √s) V for each token and head, over the cache as stored, up to the
     /// token itself.
-    fn attend(&mut self, layer: usize) {
-        let Buffers {
-            query,
-            attended,
-            scores,
-            ..
-        } = self.model.buffers;
-        let width = self.model.config.query_width();
-        for t in 0..self.batch.tokens {
-            let positions = self.batch.start + t + 1;
-            let (keys, values) = self.model.cache.rows(layer, positions);
-            let [query, attended, scores, key_rows, value_rows] = self.working.disjoint([
-                query.part(t * width, width).range(),
-                attended.part(t * width, width).range(),
-                scores.part(0, positions).range(),
-                keys.range(),
-                values.range(),
+    fn attend(&mut self, layer: usize) -> Result<(), NonFinite> {
+        let buffers = self.model.buffers;
+        let config = &self.model.config;
+        let width = config.query_width();
+        for (t, token) in self.tokens.iter().enumerate() {
+            let (pool, table) = self.model.cache.spans(usize::from(token.session));
+            let [
+                query,
+                attended,
+                scores,
+                quantized,
+                query_scales,
+                pool,
+                table,
+            ] = self.working.disjoint([
+                buffers.query.part(t * width, width).range(),
+                buffers.attended.part(t * width, width).range(),
+                buffers.scores.range(),
+                buffers.query_bytes.range(),
+                buffers.query_scales.range(),
+                pool.range(),
+                table.range(),
             ]);
-            let attention = Attention {
-                heads: self.model.config.heads,
-                kv_heads: self.model.config.kv_heads,
-                head_size: self.model.config.head_size,
+            self.model.cpu.attend(Attention {
+                heads: config.heads,
+                positions: token.position as usize + 1,
                 query: as_mut(query),
                 attended: as_mut(attended),
                 scores: as_mut(scores),
-            };
-            let cpu = self.model.cpu;
-            match keys {
-                RowSpan::F32(_) => {
-                    let (keys, values) = (as_mut::<f32>(key_rows), as_mut(value_rows));
-                    cpu.attend_f32(attention, keys, values);
-                }
-                RowSpan::F16(_) => {
-                    let (keys, values) = (as_mut::<f16>(key_rows), as_mut(value_rows));
-                    cpu.attend_f16(attention, keys, values);
-                }
-            }
+                quantized: as_mut(quantized),
+                query_scales: as_mut(query_scales),
+                cache: CachedLayer {
+                    shape: self.model.cache.shape(),
+                    pool,
+                    table: as_mut(table),
+                    layer,
+                },
+            })?;
         }
+        Ok(())
     }
 
     /// residual += normed, which holds a block's result.
@@ -925,7 +1055,7 @@ impl Pass<'_> {
         let Buffers {
             residual, normed, ..
         } = self.model.buffers;
-        let len = self.batch.tokens * self.model.config.width;
+        let len = self.tokens.len() * self.model.config.width;
         let [x, y] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
         let [x, y] = self.working.disjoint([x, y]);
         scalar::add(as_mut(x), as_mut(y));

@@ -62,6 +62,7 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
     match error {
         GenerateError::NoModel => Failure::of(ErrorCode::NoModel),
         GenerateError::Busy => Failure::of(ErrorCode::Busy),
+        GenerateError::CacheFull(full) => over(ErrorCode::CacheFull, full.needed, full.free),
         GenerateError::EmptyPrompt => Failure::of(ErrorCode::EmptyPrompt),
         GenerateError::NoTokens => {
             Failure::over(ErrorCode::MaxTokens, 0, u64::from(MAX_GENERATED_TOKENS))

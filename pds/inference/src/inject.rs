@@ -2,7 +2,7 @@
 
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
-use llm_core::generate::{GenerateError, GenerateParams, Step, Text};
+use llm_core::generate::{GenerateError, GenerateParams, Progress, Text};
 use llm_core::transformer::LoadError;
 
 /// A prompt that begins with this writes outside the regions of the domain.
@@ -47,7 +47,7 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
         self.backend.usage()
     }
 
-    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<(), GenerateError> {
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<usize, GenerateError> {
         if prompt.starts_with(FAULT_WRITE) {
             (self.misdeeds.write_outside)()
         }
@@ -57,11 +57,11 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
         self.backend.start(prompt, params)
     }
 
-    fn step(&mut self, text: &mut Text) -> Result<Option<Step>, GenerateError> {
+    fn step(&mut self, text: &mut Text) -> Progress {
         self.backend.step(text)
     }
 
-    fn cancel(&mut self) {
-        self.backend.cancel();
+    fn cancel(&mut self, session: usize) {
+        self.backend.cancel(session);
     }
 }

@@ -4,7 +4,7 @@ use crate::failure::{self, Detail};
 use crate::store::Store;
 use llm_core::arena::{Purpose, Usage};
 use llm_core::backend::{LlmBackend, ModelInfo};
-use llm_core::generate::{self, GenerateParams, Step, Text};
+use llm_core::generate::{self, GenerateError, GenerateParams, Progress, Step, Text};
 use llm_core::sampling::SamplerParams;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_NAME_BYTES, MAX_PROMPT_BYTES, MAX_SESSIONS};
@@ -50,8 +50,8 @@ pub struct Server<'s, R, W, B> {
     backend: B,
     store: Store<'s>,
     loaded: heapless::String<MAX_NAME_BYTES>,
-    /// Number of the request that the backend generates for.
-    running: Option<u32>,
+    /// Numbers of the requests that the backend generates for, by session.
+    running: [Option<u32>; MAX_SESSIONS],
     waiting: heapless::Deque<Waiting, WAITING>,
     listing: heapless::Deque<Listing, MAX_SESSIONS>,
     incoming: Frame,
@@ -69,7 +69,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
             backend,
             store: Store::new(store),
             loaded: heapless::String::new(),
-            running: None,
+            running: [None; MAX_SESSIONS],
             waiting: heapless::Deque::new(),
             listing: heapless::Deque::new(),
             incoming: Frame::new(),
@@ -96,7 +96,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         if !self.unsent {
             self.step(port);
         }
-        let idle = self.running.is_none() && self.waiting.is_empty() && self.listing.is_empty();
+        let idle = !self.is_generating() && self.waiting.is_empty() && self.listing.is_empty();
         if self.unsent || idle {
             Activity::Idle
         } else {
@@ -104,15 +104,21 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         }
     }
 
+    fn is_generating(&self) -> bool {
+        self.running.iter().any(Option::is_some)
+    }
+
     fn begin_epoch(&mut self, port: &mut impl Port) {
-        self.backend.cancel();
-        // Of a backend that has just been cancelled this is the last step.
-        while let Ok(Some(step)) = self.backend.step(&mut self.text) {
-            if matches!(step, Step::Finished { .. }) {
+        for session in 0..MAX_SESSIONS {
+            self.backend.cancel(session);
+        }
+        // A generation that has been cancelled takes one more step.
+        for _ in 0..MAX_SESSIONS {
+            if self.backend.step(&mut self.text) == Progress::Idle {
                 break;
             }
         }
-        self.running = None;
+        self.running = [None; MAX_SESSIONS];
         self.waiting.clear();
         self.listing.clear();
         self.unsent = false;
@@ -210,8 +216,8 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
     }
 
     fn cancel(&mut self, request: u32, port: &mut impl Port) {
-        if self.running == Some(request) {
-            self.backend.cancel();
+        if let Some(session) = self.running.iter().position(|r| *r == Some(request)) {
+            self.backend.cancel(session);
             return;
         }
         let mut found = false;
@@ -240,7 +246,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
     }
 
     fn load(&mut self, request: u32, name: &str, port: &mut impl Port) {
-        if self.running.is_some() {
+        if self.is_generating() {
             self.fail(request, Failure::of(ErrorCode::ModelInUse), name, port);
             return;
         }
@@ -321,43 +327,58 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         }
     }
 
-    /// One step of the generation under way, or the start of the next.
+    /// One step of the generations under way, or the start of the next.
     fn step(&mut self, port: &mut impl Port) {
-        let Some(request) = self.running else {
-            if let Some(Waiting {
-                request,
-                params,
-                prompt,
-            }) = self.waiting.pop_front()
-            {
-                match self.backend.start(&prompt, &generate_params(&params)) {
-                    Ok(()) => self.running = Some(request),
-                    Err(error) => self.fail(request, failure::of_generate(error), "", port),
+        if let Some(waiting) = self.waiting.front() {
+            let params = generate_params(&waiting.params);
+            let (request, result) = (
+                waiting.request,
+                self.backend.start(&waiting.prompt, &params),
+            );
+            match result {
+                // There is room when another is done.
+                Err(GenerateError::Busy | GenerateError::CacheFull(_)) if self.is_generating() => {}
+                result => {
+                    self.waiting.pop_front();
+                    match result {
+                        Ok(session) => self.running[session] = Some(request),
+                        Err(error) => self.fail(request, failure::of_generate(error), "", port),
+                    }
+                    return;
                 }
             }
+        }
+        let mut text = core::mem::take(&mut self.text);
+        if let Progress::Session(session, step) = self.backend.step(&mut text) {
+            self.report(session, step, &text, port);
+        }
+        self.text = text;
+    }
+
+    /// Tells audit what a session has got.
+    fn report(
+        &mut self,
+        session: usize,
+        step: Result<Step, GenerateError>,
+        text: &Text,
+        port: &mut impl Port,
+    ) {
+        let Some(request) = self.running[session] else {
             return;
         };
-        let mut text = core::mem::take(&mut self.text);
-        match self.backend.step(&mut text) {
-            Ok(Some(Step::Prefill { .. })) => {}
-            Ok(Some(Step::Token { id })) => {
+        match step {
+            Ok(Step::Prefill { .. }) => {}
+            Ok(Step::Token { id }) => {
                 // What a malicious model made too long for an event is cut between characters.
-                let shown = cut(&text, protocol::limits::MAX_PIECE_BYTES);
-                self.send(
-                    request,
-                    &Event::Token {
-                        id,
-                        text: shown.as_bytes(),
-                    },
-                    port,
-                );
+                let text = cut(text, protocol::limits::MAX_PIECE_BYTES).as_bytes();
+                self.send(request, &Event::Token { id, text }, port);
             }
-            Ok(Some(Step::Finished {
+            Ok(Step::Finished {
                 reason,
                 prompt_tokens,
                 generated,
-            })) => {
-                self.running = None;
+            }) => {
+                self.running[session] = None;
                 let finished = wire::Finished {
                     reason: wire_reason(reason),
                     prompt_tokens,
@@ -367,13 +388,11 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
                 };
                 self.send(request, &Event::Finished(finished), port);
             }
-            Ok(None) => self.running = None,
             Err(error) => {
-                self.running = None;
+                self.running[session] = None;
                 self.fail(request, failure::of_generate(error), "", port);
             }
         }
-        self.text = text;
     }
 }
 
@@ -598,6 +617,8 @@ mod tests {
         let options = LoadOptions {
             context: 64,
             kv: KvType::F16,
+            sessions: 1,
+            positions: 64,
             max_prompt_bytes: 256,
             cpu: llm_core::simd::Cpu::SCALAR,
         };

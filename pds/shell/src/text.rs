@@ -174,6 +174,10 @@ impl Display for FailureText<'_> {
             ErrorCode::ContextFull => {
                 write!(f, "the context of {limit} tokens has no room for {value}")
             }
+            ErrorCode::CacheFull => write!(
+                f,
+                "the KV cache has {limit} positions free, {value} are needed; wait, or ask for fewer tokens"
+            ),
             ErrorCode::NonFinite => {
                 write!(
                     f,

@@ -38,7 +38,9 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     arena.fill(0);
     let options = LoadOptions {
         context: limits::DEFAULT_CONTEXT_TOKENS,
-        kv: KvType::F16,
+        kv: KvType::Q8,
+        sessions: 1,
+        positions: limits::DEFAULT_CONTEXT_TOKENS,
         max_prompt_bytes: limits::MAX_PROMPT_BYTES,
         // CPUID, which needs no system call, so that it may be asked after the lockdown.
         cpu: Cpu::detect(),

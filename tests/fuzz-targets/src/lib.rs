@@ -10,7 +10,7 @@ pub mod seeds;
 
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Text};
+use llm_core::generate::{GenerateParams, Progress, Text};
 use llm_core::gguf::Gguf;
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
@@ -40,7 +40,9 @@ pub const TARGETS: [(&str, Target); 5] = [
 
 const OPTIONS: LoadOptions = LoadOptions {
     context: 16,
-    kv: KvType::F16,
+    kv: KvType::Q8,
+    sessions: 1,
+    positions: 64,
     max_prompt_bytes: 64,
     cpu: Cpu::of_build(),
 };
@@ -82,7 +84,7 @@ pub fn gguf(file: &[u8]) {
     };
     let mut text = Text::new();
     if backend.start(b"a b", &params).is_ok() {
-        while let Ok(Some(_)) = backend.step(&mut text) {}
+        while backend.step(&mut text) != Progress::Idle {}
     }
 }
 

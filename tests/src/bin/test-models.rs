@@ -50,10 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     corrupt[at + name.len() + 4] ^= 0x20;
     std::fs::write(directory.join("corrupt.gguf"), &corrupt)?;
 
-    // 4 MiB of weights, and 6 MiB of keys and values for the usual context.
+    // 6 MiB of weights, and 5 MiB of keys and values for the usual context.
     let large = model(Shape {
         width: 512,
-        layers: 6,
+        layers: 9,
         heads: 8,
         kv_heads: 8,
         feed_forward: 32,

@@ -160,7 +160,7 @@ pub struct Inspect {
           value_parser = context_parser())]
     pub context: u64,
     /// How keys and values are stored
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
 }
 
@@ -219,7 +219,7 @@ pub struct Generate {
           value_parser = context_parser())]
     pub context: u64,
     /// How keys and values are stored
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
 }
 
@@ -239,7 +239,7 @@ pub struct Logits {
     #[arg(long)]
     pub all: bool,
     /// How keys and values are stored
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
 }
 
@@ -261,7 +261,7 @@ pub struct Perplexity {
     #[arg(long, value_name = "N", conflicts_with = "bits_per_byte")]
     pub chunks: Option<usize>,
     /// How keys and values are stored
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
 }
 
@@ -275,7 +275,7 @@ pub struct Bench {
           value_parser = context_parser())]
     pub context: u64,
     /// How keys and values are stored
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
     /// Kernels: one that this CPU has, in place of the best
     #[arg(long, value_name = "NAME", value_parser = cpu)]
@@ -298,7 +298,7 @@ pub struct Wcet {
           value_parser = context_parser())]
     pub context: u64,
     /// How keys and values are stored
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
 }
 
@@ -327,7 +327,7 @@ pub struct Quantize {
           value_parser = context_parser(), requires = "fit")]
     pub context: u64,
     /// With --fit: how keys and values are stored
-    #[arg(long, value_enum, default_value_t = Kv::F16, requires = "fit")]
+    #[arg(long, value_enum, default_value_t = Kv::Q8, requires = "fit")]
     pub kv: Kv,
 }
 
@@ -348,7 +348,9 @@ pub struct Pack {
 /// How keys and values are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kv {
-    /// Half precision, as on seL4
+    /// Eight bits, as on seL4
+    Q8,
+    /// Half precision
     F16,
     /// Single precision, for comparisons
     F32,
@@ -357,6 +359,7 @@ pub enum Kv {
 impl From<Kv> for KvType {
     fn from(kv: Kv) -> Self {
         match kv {
+            Kv::Q8 => Self::Q8,
             Kv::F16 => Self::F16,
             Kv::F32 => Self::F32,
         }

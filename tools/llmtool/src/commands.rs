@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{FinishReason, GenerateParams, Step, Text};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text};
 use llm_core::gguf::{Gguf, Value};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
@@ -179,6 +179,7 @@ fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Resul
         ..
     } = plan;
     let kv = match options.kv {
+        KvType::Q8 => "8-bit",
         KvType::F16 => "F16",
         KvType::F32 => "F32",
     };
@@ -273,7 +274,12 @@ fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError>
     let mut text = Text::new();
     let mut shown = Sanitiser::new();
     backend.start(&prompt, &params).map_err(refused)?;
-    while let Some(step) = backend.step(&mut text).map_err(refused)? {
+    loop {
+        let step = match backend.step(&mut text) {
+            Progress::Idle => break,
+            Progress::Working => continue,
+            Progress::Session(_, step) => step.map_err(refused)?,
+        };
         match step {
             Step::Prefill { done, total } => {
                 if let Some(bar) = &prefill {

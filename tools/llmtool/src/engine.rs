@@ -19,6 +19,8 @@ pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
     LoadOptions {
         context,
         kv,
+        sessions: 1,
+        positions: context,
         max_prompt_bytes: MAX_PROMPT_BYTES,
         cpu: Cpu::detect(),
     }
@@ -87,6 +89,8 @@ impl<'m> Runner<'m> {
     ) -> Result<Self, Box<LoadError>> {
         let mut arena = memory.arena()?;
         let model = Model::load(checked, options, &mut arena)?;
+        // There is one session, and the cache was made for its context.
+        let _ = model.reserve(&mut arena, 0, model.context());
         Ok(Self { model, arena })
     }
 

@@ -59,7 +59,9 @@ fn init() -> Domain {
     let store = unsafe { region::immutable(model_store(), model_store_size()) };
     let options = LoadOptions {
         context: DEFAULT_CONTEXT_TOKENS,
-        kv: KvType::F16,
+        kv: KvType::Q8,
+        sessions: 1,
+        positions: DEFAULT_CONTEXT_TOKENS,
         max_prompt_bytes: MAX_PROMPT_BYTES,
         cpu: Cpu::of_build(),
     };
