@@ -14,7 +14,7 @@
 //! after n tokens does not depend on how they were fed, on other sessions, or on where the blocks lie.
 
 use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, as_mut, bytes_of};
-use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_even};
+use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
 use half::f16;
 use zerocopy::FromBytes;
 
@@ -68,14 +68,17 @@ pub struct KvShape {
 
 impl KvShape {
     /// Bytes of the keys, or of the values, of one head in a block: whole cache lines.
+    #[inline]
     pub(crate) const fn part_bytes(&self) -> usize {
         (BLOCK_POSITIONS * self.ty.bytes(self.head_size)).next_multiple_of(64)
     }
 
+    #[inline]
     const fn layer_bytes(&self) -> usize {
         2 * self.kv_heads * self.part_bytes()
     }
 
+    #[inline]
     const fn block_bytes(&self) -> usize {
         self.layers * self.layer_bytes()
     }
@@ -267,6 +270,7 @@ fn start(shape: &KvShape, table: &[u16], layer: usize, index: usize, head: usize
 ///
 /// # Errors
 /// A value is not finite, or not in f16.
+#[inline(always)]
 pub(crate) fn store(
     shape: &KvShape,
     pool: &mut [u8],
@@ -304,6 +308,7 @@ pub(crate) fn store(
     Ok(())
 }
 
+#[inline(always)]
 fn store_rows<T: Plain + Into<f32>>(
     part: &mut [u8],
     slot: usize,
@@ -323,6 +328,7 @@ fn store_rows<T: Plain + Into<f32>>(
 }
 
 /// q = round(x · 127 / max |x|), scale max |x| / 127; a head that is nearly zero is zero.
+#[inline(always)]
 fn quantize_head(
     x: &[f32],
     part: &mut [u8],
@@ -336,7 +342,7 @@ fn quantize_head(
     };
     part[slot * 4..slot * 4 + 4].copy_from_slice(&scale.to_ne_bytes());
     for (i, x) in x.iter().enumerate() {
-        part[place(i)] = round_even(x * inverse) as i8 as u8;
+        part[place(i)] = round_to_i8(x * inverse) as u8;
     }
     Ok(())
 }

@@ -9,6 +9,81 @@
 //! the CPU.
 
 pub(crate) mod attention;
+use crate::kv_cache::{self, KvShape};
+use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite};
+use attention::Attention;
+use tiles::Format;
+
+/// The loops that are the same code for every CPU, compiled for its vectors: a compiler neither reorders nor
+/// contracts float operations, so the bits are the same. `$then` gets the list after `$arguments`.
+macro_rules! for_each_loop {
+    ($then:ident $($arguments:tt)*) => {
+        $then! { $($arguments)*
+            /// As [`scalar::rms_norm`].
+            fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = scalar::rms_norm;
+            /// As [`scalar::layer_norm`].
+            fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = scalar::layer_norm;
+            /// As [`scalar::swiglu`].
+            fn swiglu(gate: &mut [f32], up: &[f32]) = scalar::swiglu;
+            /// As [`scalar::gelu`].
+            fn gelu(x: &mut [f32]) = scalar::gelu;
+            /// As [`scalar::add`].
+            fn add(x: &mut [f32], y: &[f32]) = scalar::add;
+            /// As [`quantize::max_magnitude`].
+            fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> = quantize::max_magnitude;
+            /// As [`quantize::quantize_activations`].
+            fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), NonFinite>
+                = quantize::quantize_activations;
+            /// As [`quantize::quantize_activations_k`].
+            fn quantize_activations_k(x: &[f32], out: &mut [ActivationQ8K]) -> Result<(), NonFinite>
+                = quantize::quantize_activations_k;
+            /// As [`kv_cache::store`].
+            fn store(
+                shape: &KvShape, pool: &mut [u8], table: &[u16], layer: usize, position: usize,
+                rows: [&[f32]; 2],
+            ) -> Result<(), NonFinite> = kv_cache::store;
+            /// As [`Attention::quantize`].
+            fn quantize_queries(attention: &mut Attention<'_>) -> Result<(), NonFinite>
+                = Attention::quantize;
+        }
+    };
+}
+
+/// A function of each loop for an instruction set.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compile {
+    ($features:literal $($(#[$doc:meta])* fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*) => {$(
+        $(#[$doc])*
+        #[target_feature(enable = $features)]
+        pub(in crate::simd) fn $name($($argument: $ty),*) $(-> $result)? {
+            $path($($argument),*)
+        }
+    )*};
+}
+
+/// A method of [`Cpu`] for each loop.
+macro_rules! dispatch {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*) => {
+        #[allow(unsafe_code)]
+        impl Cpu {$(
+            $(#[$doc])*
+            pub(crate) fn $name(self, $($argument: $ty),*) $(-> $result)? {
+                match self.0 {
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: the value says that the CPU has AVX2 and F16C.
+                    Isa::Avx2 => unsafe { avx2::loops::$name($($argument),*) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+                    Isa::Avx512 => unsafe { avx512::loops::$name($($argument),*) },
+                    _ => $path($($argument),*),
+                }
+            }
+        )*}
+    };
+}
+
+for_each_loop! { dispatch }
+
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx2;
@@ -20,10 +95,6 @@ mod avx512;
 mod neon;
 pub mod scalar;
 pub mod tiles;
-
-use crate::quantize::{ActivationQ8, NonFinite};
-use attention::Attention;
-use tiles::Format;
 
 /// Instructions that the kernels may use. A value says that the CPU has them, so only those that the
 /// build or the CPU itself vouches for can be made.
@@ -105,29 +176,13 @@ impl Cpu {
         !matches!(self.0, Isa::Scalar)
     }
 
-    /// Runs `f`, compiled for this CPU's vectors where it and what it calls are inlined. A compiler
-    /// neither reorders nor contracts float operations, so the bits are the same.
-    #[allow(unsafe_code)]
-    #[inline(always)]
-    pub(crate) fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX2 and F16C.
-            Isa::Avx2 => unsafe { avx2::run(f) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
-            Isa::Avx512 => unsafe { avx512::run(f) },
-            _ => f(),
-        }
-    }
-
     /// Attention of one position.
     ///
     /// # Errors
     /// A query is not finite, where that must be known.
     #[allow(unsafe_code)]
     pub(crate) fn attend(self, mut attention: Attention<'_>) -> Result<(), NonFinite> {
-        self.run(|| attention.quantize())?;
+        self.quantize_queries(&mut attention)?;
         if !attention
             .cache
             .shape

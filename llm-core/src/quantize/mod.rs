@@ -279,12 +279,20 @@ pub fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> {
     }
 }
 
-/// Nearest integer, ties to even, of a value below 2²² in magnitude: adding 1.5 · 2²³ leaves no
-/// bits for a fraction, and IEEE addition rounds to nearest even.
+/// 1.5 · 2²³: added to a value below 2²² in magnitude, it leaves no bits for a fraction; IEEE addition rounds to
+/// nearest even, and the low bits are the integer.
+const ROUND: f32 = 12_582_912.0;
+
+/// Nearest integer, ties to even, of a value below 2²² in magnitude.
+#[cfg(any(test, feature = "encode", feature = "testing"))]
+fn round_even(x: f32) -> f32 {
+    (x + ROUND) - ROUND
+}
+
+/// As an i8, of a value from −127 to 127.
 #[inline(always)]
-pub(crate) fn round_even(x: f32) -> f32 {
-    const MAGIC: f32 = 12_582_912.0;
-    (x + MAGIC) - MAGIC
+pub(crate) fn round_to_i8(x: f32) -> i8 {
+    (x + ROUND).to_bits() as i8
 }
 
 /// Quantises activations as they meet weights in blocks of 32; `x.len()` = 32 · `out.len()`.
@@ -304,7 +312,7 @@ pub fn quantize_activations(x: &[f32], out: &mut [ActivationQ8]) -> Result<(), N
         let inverse = 127.0 / max;
         let mut sum = 0i32;
         for (q, &v) in block.q.iter_mut().zip(x) {
-            *q = round_even(v * inverse) as i8;
+            *q = round_to_i8(v * inverse);
             sum = sum.wrapping_add(i32::from(*q));
         }
         block.sum = sum;
@@ -335,7 +343,7 @@ pub fn quantize_activations_k(x: &[f32], out: &mut [ActivationQ8K]) -> Result<()
         let inverse = 127.0 / max;
         block.d = 1.0 / inverse;
         for (q, &v) in block.q.iter_mut().zip(x) {
-            *q = round_even(v * inverse) as i8;
+            *q = round_to_i8(v * inverse);
         }
         for (sum, group) in block.sums.iter_mut().zip(block.q.chunks_exact(GROUP)) {
             *sum = group

@@ -13,7 +13,7 @@
 
 use super::scalar::{LANES, finite, fold, softmax_numerators};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales};
-use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_even};
+use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -68,7 +68,10 @@ pub(crate) trait Isa: Copy {
 pub(crate) struct Query<'a> {
     pub(crate) q: &'a [[i8; 4]],
     /// Σ q
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "VNNI takes it"))]
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "VNNI takes it")
+    )]
     pub(crate) sum: i32,
     d: f32,
 }
@@ -134,7 +137,7 @@ impl Attention<'_> {
             let mut sum = 0;
             q[x.len()..].fill(0);
             for (q, x) in q.iter_mut().zip(x) {
-                *q = round_even(x * inverse) as i8;
+                *q = round_to_i8(x * inverse);
                 sum += i32::from(*q);
             }
             let d = if max < ZERO_BLOCK { 0.0 } else { max / 127.0 };

@@ -11,10 +11,14 @@ const LANES: usize = 8;
 /// Tokens that share a pass over the weights.
 const TOKENS: usize = 4;
 
-/// Runs `f` as if it were compiled for this instruction set.
-#[target_feature(enable = "avx2")]
-pub(super) fn run<R>(f: impl FnOnce() -> R) -> R {
-    f()
+/// What is not written for it, compiled for it.
+pub(super) mod loops {
+    use crate::kv_cache::{self, KvShape};
+    use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite};
+    use crate::simd::attention::Attention;
+    use crate::simd::scalar;
+
+    for_each_loop! { compile "avx2,f16c" }
 }
 
 /// Attention for heads that are whole groups of lanes.

@@ -260,6 +260,7 @@ pub fn gelu(x: &mut [f32]) {
 }
 
 /// x\[i\] += y\[i\].
+#[inline(always)]
 pub fn add(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
@@ -280,7 +281,8 @@ pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     let x = if x > 88.3 { 88.3 } else { x };
     let x = if x < -87.3 { -87.3 } else { x };
-    let n = (x * LOG2_E + ROUND) - ROUND;
+    let shifted = x * LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = (x - n * LN2_HIGH) - n * LN2_LOW;
     let mut p = 1.987_569_1e-4;
     for coefficient in [
@@ -293,7 +295,8 @@ pub fn exp(x: f32) -> f32 {
         p = p * r + coefficient;
     }
     let y = (p * (r * r) + r) + 1.0;
-    y * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // The low bits of `shifted` are n; a conversion would be slower.
+    y * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
 #[cfg(test)]

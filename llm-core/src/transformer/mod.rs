@@ -33,7 +33,7 @@ use crate::quantize::blocks::{
 };
 use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK, TensorType,
-    blocks_of, max_magnitude, quantize_activations, quantize_activations_k,
+    blocks_of, max_magnitude,
 };
 use crate::simd::attention::{Attention, GROUP, QueryScale};
 use crate::simd::{Cpu, scalar, tiles};
@@ -844,12 +844,12 @@ impl Pass<'_> {
                 let gate = buffers.gate.part(0, len);
                 let [gate_values, up] = self.working.disjoint([gate.range(), up.range()]);
                 let (gate_values, up) = (as_mut(gate_values), as_mut(up));
-                self.model.cpu.run(|| scalar::swiglu(gate_values, up));
+                self.model.cpu.swiglu(gate_values, up);
                 gate
             }
             None => {
                 let values = self.working.get_mut(up);
-                self.model.cpu.run(|| scalar::gelu(values));
+                self.model.cpu.gelu(values);
                 up
             }
         };
@@ -882,7 +882,8 @@ impl Pass<'_> {
         let logits = buffers
             .logits
             .part(0, wanted * self.model.config.vocabulary);
-        max_magnitude(self.working.get_mut(logits)).map(|_| ())
+        let logits = self.working.get_mut(logits);
+        self.model.cpu.max_magnitude(logits).map(|_| ())
     }
 
     /// normed = norm(residual), for each token.
@@ -895,17 +896,18 @@ impl Pass<'_> {
         let [x, out] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
         let [x, out] = self.working.disjoint([x, out]);
         let (x, out) = (as_mut::<f32>(x), as_mut::<f32>(out));
-        max_magnitude(x)?;
+        let cpu = self.model.cpu;
+        cpu.max_magnitude(x)?;
         let weight = self.frozen.get(norm.weight);
         let tokens = x.chunks_exact(config.width);
         for (x, out) in tokens.zip(out.chunks_exact_mut(config.width)) {
-            self.model.cpu.run(|| match norm.bias {
+            match norm.bias {
                 Some(bias) => {
-                    scalar::layer_norm(x, weight, config.epsilon, out);
-                    scalar::add(out, self.frozen.get(bias));
+                    cpu.layer_norm(x, weight, config.epsilon, out);
+                    cpu.add(out, self.frozen.get(bias));
                 }
-                None => scalar::rms_norm(x, weight, config.epsilon, out),
-            });
+                None => cpu.rms_norm(x, weight, config.epsilon, out),
+            }
         }
         Ok(())
     }
@@ -935,7 +937,7 @@ impl Pass<'_> {
             ActivationType::Q8 => {
                 let blocks = columns / BLOCK;
                 let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * blocks];
-                self.model.cpu.run(|| quantize_activations(from, x))?;
+                self.model.cpu.quantize_activations(from, x)?;
                 match linear.matrix.tiles {
                     Some(format) => self.model.cpu.matmul_tiles(format, w, blocks, x, to),
                     None => multiply_small(ty, w, blocks, x, to),
@@ -945,14 +947,14 @@ impl Pass<'_> {
                 let blocks = columns / SUPER_BLOCK;
                 let bytes = tokens * blocks * size_of::<ActivationQ8K>();
                 let x = as_mut::<ActivationQ8K>(&mut quantised[..bytes]);
-                self.model.cpu.run(|| quantize_activations_k(from, x))?;
+                self.model.cpu.quantize_activations_k(from, x)?;
                 multiply_super(ty, w, blocks, x, to);
             }
         }
         if let Some(bias) = linear.bias {
             let bias = self.frozen.get(bias);
             for to in to.chunks_exact_mut(rows) {
-                scalar::add(to, bias);
+                self.model.cpu.add(to, bias);
             }
         }
         Ok(())
@@ -1001,7 +1003,7 @@ impl Pass<'_> {
             let (table, position) = (as_mut(table), token.position as usize);
             let rows = [&*as_mut(key), &*as_mut(value)];
             let cpu = self.model.cpu;
-            cpu.run(|| kv_cache::store(cache.shape(), pool, table, layer, position, rows))?;
+            cpu.store(cache.shape(), pool, table, layer, position, rows)?;
         }
         Ok(())
     }
@@ -1058,7 +1060,7 @@ impl Pass<'_> {
         let len = self.tokens.len() * self.model.config.width;
         let [x, y] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
         let [x, y] = self.working.disjoint([x, y]);
-        scalar::add(as_mut(x), as_mut(y));
+        self.model.cpu.add(as_mut(x), as_mut(y));
     }
 }
 

@@ -1,11 +1,12 @@
-//! `test-models [--large | --seed] DIR`: models for tests that are made, and not checked in.
+//! `test-models [--large | --seed | --bench] DIR`: models for tests that are made, and not checked in.
 //!
 //! For the test store: one that is cut short, one whose bytes lie about a shape, and one that is whole and needs more
 //! than the arena. `make` packs them beside the tiny model. With `--large`: one of 100 M parameters.
-//! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`.
+//! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`. With `--bench`: what speed is
+//! measured with, in Q4_0 and Q8_0.
 
 use llm_core::quantize::TensorType;
-use llm_core::testing::{Shape, gpt2, model, seed_shape};
+use llm_core::testing::{Shape, benchmark, gpt2, model, seed_shape};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -19,7 +20,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             let path = PathBuf::from(directory).join("gpt2-seed-f32.gguf");
             return Ok(std::fs::write(path, model)?);
         }
-        _ => return Err("usage: test-models [--large | --seed] DIR".into()),
+        [flag, directory] if flag == "--bench" => {
+            for (ty, name) in [(TensorType::Q4_0, "q4_0"), (TensorType::Q8_0, "q8_0")] {
+                let path = PathBuf::from(directory).join(format!("bench-{name}.gguf"));
+                std::fs::write(path, benchmark(ty).finish())?;
+            }
+            return Ok(());
+        }
+        _ => return Err("usage: test-models [--large | --seed | --bench] DIR".into()),
     };
     if large {
         let model = model(Shape {
