@@ -104,7 +104,7 @@ pub struct Cpu(Isa);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(test, feature = "detect")),
-    allow(dead_code, reason = "on x86 only a running CPU can vouch for them")
+    allow(dead_code, reason = "only a running CPU can vouch for some of them")
 )]
 enum Isa {
     Scalar,
@@ -114,6 +114,8 @@ enum Isa {
     Avx512,
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     Neon,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    NeonDot,
 }
 
 impl Cpu {
@@ -123,7 +125,13 @@ impl Cpu {
     /// What every CPU has that this build runs on: a constant of the target.
     #[must_use]
     pub const fn of_build() -> Self {
-        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        #[cfg(all(target_arch = "aarch64", target_feature = "dotprod"))]
+        return Self(Isa::NeonDot);
+        #[cfg(all(
+            target_arch = "aarch64",
+            target_feature = "neon",
+            not(target_feature = "dotprod")
+        ))]
         return Self(Isa::Neon);
         #[cfg(not(all(target_arch = "aarch64", target_feature = "neon")))]
         Self::SCALAR
@@ -152,6 +160,8 @@ impl Cpu {
             .then_some(Self(Isa::Avx512)),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Some(Self(Isa::Neon)),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            std::arch::is_aarch64_feature_detected!("dotprod").then_some(Self(Isa::NeonDot)),
         ];
         found.into_iter().flatten()
     }
@@ -167,6 +177,8 @@ impl Cpu {
             Isa::Avx512 => "AVX-512 VNNI",
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Isa::Neon => "NEON",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::NeonDot => "NEON with SDOT",
         }
     }
 
@@ -202,32 +214,66 @@ impl Cpu {
             Isa::Avx512 => unsafe { avx512::attend(attention) },
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             // SAFETY: the build says that every CPU of the target has NEON.
-            Isa::Neon => unsafe { neon::attend(attention) },
+            Isa::Neon | Isa::NeonDot => unsafe { neon::attend(attention) },
         }
         Ok(())
     }
 
-    /// As [`scalar::matmul_small`] for a matrix in tiles.
+    /// As [`scalar::matmul_small`] for a matrix in tiles of [`Format::Q8_0`].
+    pub fn matmul_q8_0(self, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
+        self.matmul_small::<true>(w, blocks, x, out);
+    }
+
+    /// As [`scalar::matmul_small`] for a matrix in tiles of [`Format::Q4_0`].
+    pub fn matmul_q4_0(self, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
+        self.matmul_small::<false>(w, blocks, x, out);
+    }
+
     #[allow(unsafe_code)]
-    pub(crate) fn matmul_tiles(
+    fn matmul_small<const BYTES: bool>(
         self,
-        format: Format,
         w: &[u8],
         blocks: usize,
         x: &[ActivationQ8],
         out: &mut [f32],
     ) {
         match self.0 {
-            Isa::Scalar => tiles::matmul(format, w, blocks, x, out),
+            Isa::Scalar => {
+                let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
+                tiles::matmul_small(format, w, blocks, x, out);
+            }
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX2 and F16C.
-            Isa::Avx2 => unsafe { avx2::matmul(format, w, blocks, x, out) },
+            Isa::Avx2 => unsafe { avx2::matmul_small::<BYTES>(w, blocks, x, out) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
-            Isa::Avx512 => unsafe { avx512::matmul(format, w, blocks, x, out) },
+            Isa::Avx512 => unsafe { avx512::matmul_small::<BYTES>(w, blocks, x, out) },
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             // SAFETY: the build says that every CPU of the target has NEON.
-            Isa::Neon => unsafe { neon::matmul(format, w, blocks, x, out) },
+            Isa::Neon => unsafe { neon::matmul_small::<BYTES, false>(w, blocks, x, out) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the value says that the CPU has SDOT.
+            Isa::NeonDot => unsafe { neon::matmul_small::<BYTES, true>(w, blocks, x, out) },
+        }
+    }
+
+    /// As [`scalar::matmul_super`] for a matrix in tiles of [`Format::Q4K`].
+    #[allow(unsafe_code)]
+    pub fn matmul_q4_k(self, w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut [f32]) {
+        match self.0 {
+            Isa::Scalar => tiles::matmul_super(w, blocks, x, out),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX2 and F16C.
+            Isa::Avx2 => unsafe { avx2::matmul_super(w, blocks, x, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+            Isa::Avx512 => unsafe { avx512::matmul_super(w, blocks, x, out) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the build says that every CPU of the target has NEON.
+            Isa::Neon => unsafe { neon::matmul_super::<false>(w, blocks, x, out) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the value says that the CPU has SDOT.
+            Isa::NeonDot => unsafe { neon::matmul_super::<true>(w, blocks, x, out) },
         }
     }
 }
@@ -236,22 +282,29 @@ impl Cpu {
 mod tests {
     use super::tiles::{Format, TILE, repack};
     use super::*;
-    use crate::quantize::{BLOCK, quantize_activations};
-    use crate::transformer::multiply_small;
+    use crate::quantize::{
+        BLOCK, SUPER_BLOCK, TensorType, quantize_activations, quantize_activations_k,
+    };
+    use crate::transformer::{multiply_small, multiply_super};
     use half::f16;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
+    use zerocopy::IntoBytes;
 
     /// Rows of any bits, with finite scales.
     fn weights(format: Format, rows: usize, blocks: usize, bits: &[u8], scales: &[u16]) -> Vec<u8> {
         let size = format.block_bytes();
         let bytes = bits.iter().copied().cycle().take(rows * blocks * size);
         let mut bytes: Vec<u8> = bytes.collect();
-        for (block, scale) in bytes.chunks_mut(size).zip(scales.iter().cycle()) {
-            let scale = f16::from_bits(*scale);
-            let scale = if scale.is_finite() { scale } else { f16::ONE };
-            block[..2].copy_from_slice(&scale.to_le_bytes());
+        let mut scales = scales.iter().cycle();
+        let floats = if format == Format::Q4K { 2 } else { 1 };
+        for block in bytes.chunks_mut(size) {
+            for float in block.as_chunks_mut::<2>().0.iter_mut().take(floats) {
+                let scale = f16::from_bits(*scales.next().unwrap());
+                let scale = if scale.is_finite() { scale } else { f16::ONE };
+                *float = scale.to_le_bytes();
+            }
         }
         bytes
     }
@@ -263,30 +316,53 @@ mod tests {
         #[test]
         fn all_paths_give_the_bits_of_the_scalar_one(
             bits in prop::collection::vec(any::<u8>(), 600..1200),
-            extreme in any::<bool>(),
+            extreme in prop::sample::select(&[None, Some(0x80), Some(0xFF)]),
             scales in prop::collection::vec(any::<u16>(), 61),
-            x in prop::collection::vec(-100f32..100.0, 11 * 3 * BLOCK),
-            tokens in 1usize..=11,
+            x in prop::collection::vec(-100f32..100.0, 15 * 2 * SUPER_BLOCK),
+            ends in any::<bool>(),
+            tokens in 1usize..=15,
         ) {
-            let (rows, blocks) = (2 * TILE, 3);
-            let bits = if extreme { vec![0x80] } else { bits };
-            let mut q = vec![ActivationQ8::ZERO; tokens * blocks];
-            quantize_activations(&x[..tokens * blocks * BLOCK], &mut q).unwrap();
-            for format in [Format::Q8_0, Format::Q4_0] {
+            let (rows, blocks) = (2 * TILE, 2);
+            let bits = extreme.map_or(bits, |byte| vec![byte]);
+            // Activations of ±127 alone.
+            let x: Vec<f32> = match ends {
+                true => x.iter().map(|x| x.signum()).collect(),
+                false => x,
+            };
+            let mut small = vec![ActivationQ8::ZERO; tokens * blocks];
+            quantize_activations(&x[..small.len() * BLOCK], &mut small).unwrap();
+            let mut large = vec![ActivationQ8K::ZERO; tokens * blocks];
+            quantize_activations_k(&x[..large.len() * SUPER_BLOCK], &mut large).unwrap();
+            for format in Format::ALL {
                 let w = weights(format, rows, blocks, &bits, &scales);
                 let mut expected = vec![0.0; rows * tokens];
-                multiply_small(format.tensor_type(), &w, blocks, &q, &mut expected);
-                let mut tiled = vec![0; w.len()];
-                repack(format, blocks, &w, &mut tiled);
+                match format {
+                    Format::Q4K => {
+                        multiply_super(TensorType::Q4K, &w, blocks, &large, &mut expected);
+                    }
+                    _ => multiply_small(format.tensor_type(), &w, blocks, &small, &mut expected),
+                }
+                let mut tiled = vec![Quad([0; 16]); w.len() / 16];
+                let tiled = tiled.as_mut_slice().as_mut_bytes();
+                repack(format, blocks, &w, tiled);
                 for cpu in Cpu::all() {
                     let mut out = vec![f32::NAN; rows * tokens];
-                    cpu.matmul_tiles(format, &tiled, blocks, &q, &mut out);
+                    match format {
+                        Format::Q8_0 => cpu.matmul_q8_0(tiled, blocks, &small, &mut out),
+                        Format::Q4_0 => cpu.matmul_q4_0(tiled, blocks, &small, &mut out),
+                        Format::Q4K => cpu.matmul_q4_k(tiled, blocks, &large, &mut out),
+                    }
                     let same = out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
                     prop_assert!(same, "{} {format:?}", cpu.name());
                 }
             }
         }
     }
+
+    /// Sixteen bytes on their boundary.
+    #[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
+    #[repr(C, align(16))]
+    struct Quad([u8; 16]);
 
     #[test]
     fn this_cpu_has_something() {

@@ -1,15 +1,12 @@
 //! AVX2: two registers have four elements of the sixteen rows of a tile.
 
 use super::attention::{Attention, F16s, F32s, I8s, Isa, Query};
-use super::tiles::{Format, TILE, four};
-use crate::quantize::ActivationQ8;
+use super::tiles::{Format, PACKED_SCALES, TILE, four, tokens_of, unpack_scales};
+use crate::quantize::{ActivationQ8, ActivationQ8K};
 use core::arch::x86_64::*;
 
 /// Rows in a register.
 const LANES: usize = 8;
-
-/// Tokens that share a pass over the weights.
-const TOKENS: usize = 4;
 
 /// What is not written for it, compiled for it.
 pub(super) mod loops {
@@ -191,94 +188,184 @@ fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> [__m256; 2] {
     [_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])]
 }
 
-/// As [`super::scalar::matmul_small`] for tiles.
-#[target_feature(enable = "avx2")]
-pub(super) fn matmul(format: Format, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
-    let rows = w.len() / (format.block_bytes() * blocks);
-    let x = x.chunks(blocks * TOKENS);
-    for (x, out) in x.zip(out.chunks_mut(rows * TOKENS)) {
-        match (format, x.len() / blocks) {
-            (Format::Q8_0, 4) => pass::<4, true>(w, blocks, x, out, rows),
-            (Format::Q8_0, 3) => pass::<3, true>(w, blocks, x, out, rows),
-            (Format::Q8_0, 2) => pass::<2, true>(w, blocks, x, out, rows),
-            (Format::Q8_0, _) => pass::<1, true>(w, blocks, x, out, rows),
-            (Format::Q4_0, 4) => pass::<4, false>(w, blocks, x, out, rows),
-            (Format::Q4_0, 3) => pass::<3, false>(w, blocks, x, out, rows),
-            (Format::Q4_0, 2) => pass::<2, false>(w, blocks, x, out, rows),
-            (Format::Q4_0, _) => pass::<1, false>(w, blocks, x, out, rows),
+/// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn matmul_small<const BYTES: bool>(
+    w: &[u8],
+    blocks: usize,
+    mut x: &[ActivationQ8],
+    mut out: &mut [f32],
+) {
+    let rows = out.len() * blocks / x.len();
+    while !x.is_empty() {
+        let tokens = tokens_of(x.len() / blocks, 4);
+        let (here, later) = out.split_at_mut(tokens * rows);
+        match tokens {
+            4 => small::<4, BYTES>(w, blocks, x, here),
+            2 => small::<2, BYTES>(w, blocks, x, here),
+            _ => small::<1, BYTES>(w, blocks, x, here),
         }
+        x = &x[tokens * blocks..];
+        out = later;
     }
 }
 
-/// `T` tokens. `BYTES`: Q8_0, else Q4_0.
-#[target_feature(enable = "avx2")]
-fn pass<const T: usize, const BYTES: bool>(
+/// `T` tokens.
+#[target_feature(enable = "avx2,f16c")]
+fn small<const T: usize, const BYTES: bool>(
     w: &[u8],
     blocks: usize,
     x: &[ActivationQ8],
     out: &mut [f32],
-    rows: usize,
 ) {
     let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
     let ones = _mm256_set1_epi16(1);
+    let nibble = _mm256_set1_epi8(15);
+    let rows = out.len() / T;
     let tiles = w.chunks_exact(format.tile_bytes() * blocks);
     for (index, tile) in tiles.enumerate() {
-        for half in 0..TILE / LANES {
-            let mut sums = [_mm256_setzero_ps(); T];
-            for (b, block) in tile.chunks_exact(format.tile_bytes()).enumerate() {
-                let (scales, chunks) = block.split_at(2 * TILE);
-                let scales = floats(scales, half);
+        let mut sums = [[_mm256_setzero_ps(); 2]; T];
+        for (b, block) in tile.chunks_exact(format.tile_bytes()).enumerate() {
+            let x: [&ActivationQ8; T] = core::array::from_fn(|t| &x[t * blocks + b]);
+            let (scales, chunks) = block.split_at(2 * TILE);
+            let chunks = chunks.as_chunks::<64>().0;
+            for half in 0..2 {
                 let mut dots = [_mm256_setzero_si256(); T];
-                for (c, chunk) in chunks.as_chunks::<64>().0.iter().enumerate() {
+                for (c, chunk) in chunks.iter().enumerate() {
                     let w = load_256(&chunk.as_chunks::<32>().0[half]);
                     if BYTES {
                         // |w| is at most 128 and ±x at most 127: two products fit 16 bits.
                         let magnitude = _mm256_abs_epi8(w);
-                        for (t, dot) in dots.iter_mut().enumerate() {
-                            let x = _mm256_set1_epi32(four(&x[t * blocks + b].q, c));
-                            let signed = _mm256_sign_epi8(x, w);
-                            let pairs = _mm256_maddubs_epi16(magnitude, signed);
+                        for (x, dot) in x.iter().zip(&mut dots) {
+                            let x = _mm256_set1_epi32(four(&x.q, c));
+                            let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, w));
                             *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, ones));
                         }
                     } else {
-                        let nibble = _mm256_set1_epi8(15);
                         let low = _mm256_and_si256(w, nibble);
                         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), nibble);
-                        for (t, dot) in dots.iter_mut().enumerate() {
-                            let q = &x[t * blocks + b].q;
-                            let low_x = _mm256_set1_epi32(four(q, c));
-                            let high_x = _mm256_set1_epi32(four(q, c + 4));
+                        for (x, dot) in x.iter().zip(&mut dots) {
+                            let low_x = _mm256_set1_epi32(four(&x.q, c));
+                            let high_x = _mm256_set1_epi32(four(&x.q, c + 4));
                             // At most 4 · 15 · 127, and 4 such sums in a block: 16 bits hold that.
-                            let pairs = _mm256_add_epi16(
-                                _mm256_maddubs_epi16(low, low_x),
-                                _mm256_maddubs_epi16(high, high_x),
-                            );
-                            *dot = _mm256_add_epi16(*dot, pairs);
+                            let low = _mm256_maddubs_epi16(low, low_x);
+                            let high = _mm256_maddubs_epi16(high, high_x);
+                            *dot = _mm256_add_epi16(*dot, _mm256_add_epi16(low, high));
                         }
                     }
                 }
-                for (t, (sum, dot)) in sums.iter_mut().zip(dots).enumerate() {
-                    let x = &x[t * blocks + b];
-                    let dot = if BYTES {
-                        dot
-                    } else {
-                        // The nibbles are 8 too large.
-                        let surplus = _mm256_set1_epi32(8 * x.sum);
-                        _mm256_sub_epi32(_mm256_madd_epi16(dot, ones), surplus)
+                let scales = floats(scales, half);
+                for ((x, dot), sums) in x.iter().zip(dots).zip(&mut sums) {
+                    let dot = match BYTES {
+                        true => dot,
+                        false => {
+                            // The nibbles are 8 too large.
+                            let surplus = _mm256_slli_epi32::<3>(_mm256_set1_epi32(x.sum));
+                            _mm256_sub_epi32(_mm256_madd_epi16(dot, ones), surplus)
+                        }
                     };
                     let scale = _mm256_mul_ps(scales, _mm256_set1_ps(x.d));
-                    *sum = _mm256_add_ps(*sum, _mm256_mul_ps(_mm256_cvtepi32_ps(dot), scale));
+                    let product = _mm256_mul_ps(_mm256_cvtepi32_ps(dot), scale);
+                    sums[half] = _mm256_add_ps(sums[half], product);
                 }
             }
-            for (t, sum) in sums.into_iter().enumerate() {
-                let at = t * rows + index * TILE + half * LANES;
-                if let Some(out) = out
-                    .get_mut(at..)
-                    .and_then(|out| out.first_chunk_mut::<LANES>())
-                {
-                    // SAFETY: eight floats, borrowed; the store asks for no alignment.
-                    unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sum) }
+        }
+        write(&sums, out, rows, index);
+    }
+}
+
+/// As [`super::scalar::matmul_super`] for tiles of Q4_K.
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn matmul_super(w: &[u8], blocks: usize, mut x: &[ActivationQ8K], mut out: &mut [f32]) {
+    let rows = out.len() * blocks / x.len();
+    while !x.is_empty() {
+        let tokens = tokens_of(x.len() / blocks, 2);
+        let (here, later) = out.split_at_mut(tokens * rows);
+        match tokens {
+            2 => q4_k::<2>(w, blocks, x, here),
+            _ => q4_k::<1>(w, blocks, x, here),
+        }
+        x = &x[tokens * blocks..];
+        out = later;
+    }
+}
+
+/// `T` tokens.
+#[target_feature(enable = "avx2,f16c")]
+fn q4_k<const T: usize>(w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut [f32]) {
+    let nibble = _mm256_set1_epi8(15);
+    let rows = out.len() / T;
+    let tiles = w.chunks_exact(Format::Q4K.tile_bytes() * blocks);
+    for (index, tile) in tiles.enumerate() {
+        let mut sums = [[_mm256_setzero_ps(); 2]; T];
+        for (b, block) in tile.chunks_exact(Format::Q4K.tile_bytes()).enumerate() {
+            let x: [&ActivationQ8K; T] = core::array::from_fn(|t| &x[t * blocks + b]);
+            let (floats_of, rest) = block.split_at(4 * TILE);
+            let (d, d_min) = floats_of.split_at(2 * TILE);
+            let (packed, chunks) = rest.split_at(PACKED_SCALES * TILE);
+            let packed = packed.as_chunks::<TILE>().0.first_chunk();
+            let [scales, minima] = unpack_scales(packed.expect("twelve bytes of sixteen rows"));
+            // A byte has an element of a group of 32 and one of the next.
+            let pairs = chunks.as_chunks::<64>().0.as_chunks::<8>().0;
+            for half in 0..2 {
+                let mut totals = [_mm256_setzero_si256(); T];
+                let mut minimum = [_mm256_setzero_si256(); T];
+                for (pair, chunks) in pairs.iter().enumerate() {
+                    let mut dots = [[_mm256_setzero_si256(); 2]; T];
+                    for (c, chunk) in chunks.iter().enumerate() {
+                        let w = load_256(&chunk.as_chunks::<32>().0[half]);
+                        let low = _mm256_and_si256(w, nibble);
+                        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), nibble);
+                        for (x, dots) in x.iter().zip(&mut dots) {
+                            // At most 2 · 15 · 127, and 8 such sums: 16 bits hold that.
+                            let low_x = _mm256_set1_epi32(four(&x.q, 16 * pair + c));
+                            let low = _mm256_maddubs_epi16(low, low_x);
+                            dots[0] = _mm256_add_epi16(dots[0], low);
+                            let high_x = _mm256_set1_epi32(four(&x.q, 16 * pair + 8 + c));
+                            let high = _mm256_maddubs_epi16(high, high_x);
+                            dots[1] = _mm256_add_epi16(dots[1], high);
+                        }
+                    }
+                    for part in 0..2 {
+                        let group = 2 * pair + part;
+                        let scale = widen(&scales[group], half);
+                        // Twice, for the two sums of a row.
+                        let scale = _mm256_or_si256(scale, _mm256_slli_epi32::<16>(scale));
+                        let minima = widen(&minima[group], half);
+                        for (t, x) in x.iter().enumerate() {
+                            let product = _mm256_madd_epi16(dots[t][part], scale);
+                            totals[t] = _mm256_add_epi32(totals[t], product);
+                            // Small enough for 16 bits; the upper half of a minimum is zero.
+                            let [a, b] = [x.sums[2 * group], x.sums[2 * group + 1]].map(i32::from);
+                            let product = _mm256_madd_epi16(minima, _mm256_set1_epi32(a + b));
+                            minimum[t] = _mm256_add_epi32(minimum[t], product);
+                        }
+                    }
                 }
+                let (d, d_min) = (floats(d, half), floats(d_min, half));
+                for (t, x) in x.iter().enumerate() {
+                    let x_d = _mm256_set1_ps(x.d);
+                    let product = _mm256_cvtepi32_ps(totals[t]);
+                    let product = _mm256_mul_ps(product, _mm256_mul_ps(d, x_d));
+                    let least = _mm256_cvtepi32_ps(minimum[t]);
+                    let least = _mm256_mul_ps(least, _mm256_mul_ps(d_min, x_d));
+                    let difference = _mm256_sub_ps(product, least);
+                    sums[t][half] = _mm256_add_ps(sums[t][half], difference);
+                }
+            }
+        }
+        write(&sums, out, rows, index);
+    }
+}
+
+/// Puts the sums of a tile's rows where they belong.
+#[target_feature(enable = "avx2")]
+fn write<const T: usize>(sums: &[[__m256; 2]; T], out: &mut [f32], rows: usize, index: usize) {
+    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
+        if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(index) {
+            for (sum, out) in sums.iter().zip(out.as_chunks_mut::<LANES>().0) {
+                // SAFETY: eight floats, borrowed; the store asks for no alignment.
+                unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sum) }
             }
         }
     }
@@ -290,18 +377,18 @@ fn load_256(bytes: &[u8; 32]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
-/// Eight finite f16 as f32: exponent and mantissa are moved into place and multiplied by 2¹¹², which
-/// is exact, also for subnormals.
+/// Half of sixteen bytes, as integers.
 #[target_feature(enable = "avx2")]
+fn widen(bytes: &[u8; TILE], half: usize) -> __m256i {
+    let bytes = &bytes.as_chunks::<LANES>().0[half];
+    // SAFETY: eight bytes, borrowed; the load asks for no alignment.
+    _mm256_cvtepu8_epi32(unsafe { _mm_loadl_epi64(bytes.as_ptr().cast()) })
+}
+
+/// Half of sixteen f16.
+#[target_feature(enable = "avx2,f16c")]
 fn floats(scales: &[u8], half: usize) -> __m256 {
     let scales: &[u8; 16] = scales[half * 16..].first_chunk().expect("eight scales");
     // SAFETY: 16 bytes, borrowed; the load asks for no alignment.
-    let scales = unsafe { _mm_loadu_si128(scales.as_ptr().cast()) };
-    let bits = _mm256_cvtepu16_epi32(scales);
-    let magnitude = _mm256_slli_epi32::<13>(_mm256_and_si256(bits, _mm256_set1_epi32(0x7FFF)));
-    let sign = _mm256_slli_epi32::<16>(_mm256_and_si256(bits, _mm256_set1_epi32(0x8000)));
-    // 2¹¹²
-    let power = _mm256_castsi256_ps(_mm256_set1_epi32((127 + 112) << 23));
-    let magnitude = _mm256_mul_ps(_mm256_castsi256_ps(magnitude), power);
-    _mm256_or_ps(magnitude, _mm256_castsi256_ps(sign))
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(scales.as_ptr().cast()) })
 }

@@ -1,12 +1,9 @@
 //! AVX-512 with VNNI: a register has four elements of all sixteen rows of a tile.
 
 use super::attention::{Attention, F16s, F32s, I8s, Isa, Query};
-use super::tiles::{Format, TILE, four};
-use crate::quantize::ActivationQ8;
+use super::tiles::{Format, PACKED_SCALES, TILE, four, tokens_of, unpack_scales};
+use crate::quantize::{ActivationQ8, ActivationQ8K};
 use core::arch::x86_64::*;
-
-/// Tokens that share a pass over the weights.
-const TOKENS: usize = 4;
 
 /// What is not written for it, compiled for it.
 pub(super) mod loops {
@@ -176,80 +173,165 @@ fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> __m512 {
     _mm512_cvtepi32_ps(_mm512_add_epi32(dots[0], dots[1]))
 }
 
-/// As [`super::scalar::matmul_small`] for tiles.
+/// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
-pub(super) fn matmul(format: Format, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
-    let rows = w.len() / (format.block_bytes() * blocks);
-    let x = x.chunks(blocks * TOKENS);
-    for (x, out) in x.zip(out.chunks_mut(rows * TOKENS)) {
-        match (format, x.len() / blocks) {
-            (Format::Q8_0, 4) => pass::<4, true>(w, blocks, x, out, rows),
-            (Format::Q8_0, 3) => pass::<3, true>(w, blocks, x, out, rows),
-            (Format::Q8_0, 2) => pass::<2, true>(w, blocks, x, out, rows),
-            (Format::Q8_0, _) => pass::<1, true>(w, blocks, x, out, rows),
-            (Format::Q4_0, 4) => pass::<4, false>(w, blocks, x, out, rows),
-            (Format::Q4_0, 3) => pass::<3, false>(w, blocks, x, out, rows),
-            (Format::Q4_0, 2) => pass::<2, false>(w, blocks, x, out, rows),
-            (Format::Q4_0, _) => pass::<1, false>(w, blocks, x, out, rows),
+pub(super) fn matmul_small<const BYTES: bool>(
+    w: &[u8],
+    blocks: usize,
+    mut x: &[ActivationQ8],
+    mut out: &mut [f32],
+) {
+    let rows = out.len() * blocks / x.len();
+    while !x.is_empty() {
+        let tokens = tokens_of(x.len() / blocks, 8);
+        let (here, later) = out.split_at_mut(tokens * rows);
+        match tokens {
+            8 => small::<8, BYTES>(w, blocks, x, here),
+            4 => small::<4, BYTES>(w, blocks, x, here),
+            2 => small::<2, BYTES>(w, blocks, x, here),
+            _ => small::<1, BYTES>(w, blocks, x, here),
         }
+        x = &x[tokens * blocks..];
+        out = later;
     }
 }
 
-/// `T` tokens. `BYTES`: Q8_0, else Q4_0.
+/// `T` tokens.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
-fn pass<const T: usize, const BYTES: bool>(
+fn small<const T: usize, const BYTES: bool>(
     w: &[u8],
     blocks: usize,
     x: &[ActivationQ8],
     out: &mut [f32],
-    rows: usize,
 ) {
     let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
-    // The weights are made unsigned for VNNI; the surplus is taken off by the activations' sum, which
-    // is exact.
-    let offset = if BYTES { 128 } else { 8 };
+    let nibble = _mm512_set1_epi8(15);
+    let rows = out.len() / T;
     let tiles = w.chunks_exact(format.tile_bytes() * blocks);
     for (index, tile) in tiles.enumerate() {
         let mut sums = [_mm512_setzero_ps(); T];
         for (b, block) in tile.chunks_exact(format.tile_bytes()).enumerate() {
+            let x: [&ActivationQ8; T] = core::array::from_fn(|t| &x[t * blocks + b]);
             let (scales, chunks) = block.split_at(2 * TILE);
-            let scales = _mm512_cvtph_ps(load_256(scales));
+            let scales = floats(scales);
             let mut dots = [_mm512_setzero_si512(); T];
             for (c, chunk) in chunks.as_chunks::<64>().0.iter().enumerate() {
                 let w = load_512(chunk);
+                // The weights are made unsigned for VNNI; the surplus is taken off by the activations' sum, which is
+                // exact.
                 if BYTES {
                     let w = _mm512_xor_si512(w, _mm512_set1_epi8(-128));
-                    for (t, dot) in dots.iter_mut().enumerate() {
-                        let x = _mm512_set1_epi32(four(&x[t * blocks + b].q, c));
-                        *dot = _mm512_dpbusd_epi32(*dot, w, x);
+                    for (x, dot) in x.iter().zip(&mut dots) {
+                        *dot = _mm512_dpbusd_epi32(*dot, w, _mm512_set1_epi32(four(&x.q, c)));
                     }
                 } else {
-                    let nibble = _mm512_set1_epi8(15);
                     let low = _mm512_and_si512(w, nibble);
                     let high = _mm512_and_si512(_mm512_srli_epi16::<4>(w), nibble);
-                    for (t, dot) in dots.iter_mut().enumerate() {
-                        let q = &x[t * blocks + b].q;
-                        *dot = _mm512_dpbusd_epi32(*dot, low, _mm512_set1_epi32(four(q, c)));
-                        *dot = _mm512_dpbusd_epi32(*dot, high, _mm512_set1_epi32(four(q, c + 4)));
+                    for (x, dot) in x.iter().zip(&mut dots) {
+                        *dot = _mm512_dpbusd_epi32(*dot, low, _mm512_set1_epi32(four(&x.q, c)));
+                        let x = _mm512_set1_epi32(four(&x.q, c + 4));
+                        *dot = _mm512_dpbusd_epi32(*dot, high, x);
                     }
                 }
             }
-            for (t, (sum, dot)) in sums.iter_mut().zip(dots).enumerate() {
-                let x = &x[t * blocks + b];
-                let dot = _mm512_sub_epi32(dot, _mm512_set1_epi32(offset * x.sum));
+            for ((x, dot), sum) in x.iter().zip(dots).zip(&mut sums) {
+                let surplus = _mm512_set1_epi32(x.sum);
+                let surplus = match BYTES {
+                    true => _mm512_slli_epi32::<7>(surplus),
+                    false => _mm512_slli_epi32::<3>(surplus),
+                };
+                let dot = _mm512_cvtepi32_ps(_mm512_sub_epi32(dot, surplus));
                 let scale = _mm512_mul_ps(scales, _mm512_set1_ps(x.d));
-                *sum = _mm512_add_ps(*sum, _mm512_mul_ps(_mm512_cvtepi32_ps(dot), scale));
+                *sum = _mm512_add_ps(*sum, _mm512_mul_ps(dot, scale));
             }
         }
-        for (t, sum) in sums.into_iter().enumerate() {
-            let at = t * rows + index * TILE;
-            if let Some(out) = out
-                .get_mut(at..)
-                .and_then(|out| out.first_chunk_mut::<TILE>())
-            {
-                // SAFETY: sixteen floats, borrowed; the store asks for no alignment.
-                unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) }
+        write(&sums, out, rows, index);
+    }
+}
+
+/// As [`super::scalar::matmul_super`] for tiles of Q4_K.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+pub(super) fn matmul_super(w: &[u8], blocks: usize, mut x: &[ActivationQ8K], mut out: &mut [f32]) {
+    let rows = out.len() * blocks / x.len();
+    while !x.is_empty() {
+        let tokens = tokens_of(x.len() / blocks, 4);
+        let (here, later) = out.split_at_mut(tokens * rows);
+        match tokens {
+            4 => q4_k::<4>(w, blocks, x, here),
+            2 => q4_k::<2>(w, blocks, x, here),
+            _ => q4_k::<1>(w, blocks, x, here),
+        }
+        x = &x[tokens * blocks..];
+        out = later;
+    }
+}
+
+/// `T` tokens.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+fn q4_k<const T: usize>(w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut [f32]) {
+    let nibble = _mm512_set1_epi8(15);
+    let rows = out.len() / T;
+    let tiles = w.chunks_exact(Format::Q4K.tile_bytes() * blocks);
+    for (index, tile) in tiles.enumerate() {
+        let mut sums = [_mm512_setzero_ps(); T];
+        for (b, block) in tile.chunks_exact(Format::Q4K.tile_bytes()).enumerate() {
+            let x: [&ActivationQ8K; T] = core::array::from_fn(|t| &x[t * blocks + b]);
+            let (floats_of, rest) = block.split_at(4 * TILE);
+            let (d, d_min) = floats_of.split_at(2 * TILE);
+            let (packed, chunks) = rest.split_at(PACKED_SCALES * TILE);
+            let packed = packed.as_chunks::<TILE>().0.first_chunk();
+            let [scales, minima] = unpack_scales(packed.expect("twelve bytes of sixteen rows"));
+            let mut totals = [_mm512_setzero_si512(); T];
+            let mut minimum = [_mm512_setzero_si512(); T];
+            // A byte has an element of a group of 32 and one of the next.
+            let pairs = chunks.as_chunks::<64>().0.as_chunks::<8>().0;
+            for (pair, chunks) in pairs.iter().enumerate() {
+                let mut dots = [[_mm512_setzero_si512(); 2]; T];
+                for (c, chunk) in chunks.iter().enumerate() {
+                    let w = load_512(chunk);
+                    let low = _mm512_and_si512(w, nibble);
+                    let high = _mm512_and_si512(_mm512_srli_epi16::<4>(w), nibble);
+                    for (x, dots) in x.iter().zip(&mut dots) {
+                        let low_x = _mm512_set1_epi32(four(&x.q, 16 * pair + c));
+                        let high_x = _mm512_set1_epi32(four(&x.q, 16 * pair + 8 + c));
+                        dots[0] = _mm512_dpbusd_epi32(dots[0], low, low_x);
+                        dots[1] = _mm512_dpbusd_epi32(dots[1], high, high_x);
+                    }
+                }
+                for half in 0..2 {
+                    let group = 2 * pair + half;
+                    let (scale, minima) = (widen(&scales[group]), widen(&minima[group]));
+                    for (t, x) in x.iter().enumerate() {
+                        let product = _mm512_mullo_epi32(scale, dots[t][half]);
+                        totals[t] = _mm512_add_epi32(totals[t], product);
+                        // Small enough for 16 bits; the upper half of a minimum is zero.
+                        let [a, b] = [x.sums[2 * group], x.sums[2 * group + 1]].map(i32::from);
+                        let product = _mm512_madd_epi16(minima, _mm512_set1_epi32(a + b));
+                        minimum[t] = _mm512_add_epi32(minimum[t], product);
+                    }
+                }
             }
+            let (d, d_min) = (floats(d), floats(d_min));
+            for (t, x) in x.iter().enumerate() {
+                let x_d = _mm512_set1_ps(x.d);
+                let product = _mm512_cvtepi32_ps(totals[t]);
+                let product = _mm512_mul_ps(product, _mm512_mul_ps(d, x_d));
+                let least = _mm512_cvtepi32_ps(minimum[t]);
+                let least = _mm512_mul_ps(least, _mm512_mul_ps(d_min, x_d));
+                sums[t] = _mm512_add_ps(sums[t], _mm512_sub_ps(product, least));
+            }
+        }
+        write(&sums, out, rows, index);
+    }
+}
+
+/// Puts the sums of a tile's rows where they belong.
+#[target_feature(enable = "avx512f")]
+fn write<const T: usize>(sums: &[__m512; T], out: &mut [f32], rows: usize, index: usize) {
+    for (sum, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
+        if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(index) {
+            // SAFETY: sixteen floats, borrowed; the store asks for no alignment.
+            unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sum) }
         }
     }
 }
@@ -260,9 +342,17 @@ fn load_512(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
+/// Sixteen bytes as integers.
 #[target_feature(enable = "avx512f")]
-fn load_256(bytes: &[u8]) -> __m256i {
+fn widen(bytes: &[u8; TILE]) -> __m512i {
+    // SAFETY: sixteen bytes, borrowed; the load asks for no alignment.
+    _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+}
+
+/// Sixteen f16.
+#[target_feature(enable = "avx512f")]
+fn floats(bytes: &[u8]) -> __m512 {
     let bytes: &[u8; 32] = bytes.first_chunk().expect("sixteen scales");
     // SAFETY: 32 bytes, borrowed; the load asks for no alignment.
-    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) })
 }

@@ -5,16 +5,13 @@
 //! the arena gives them a cache line of their own.
 
 use super::attention::{Attention, Eight, F16s, F32s, I8s, Isa, Query};
-use super::tiles::{self, Format, TILE, four};
-use crate::quantize::ActivationQ8;
+use super::tiles::{self, Format, PACKED_SCALES, TILE, four, tokens_of, unpack_scales};
+use crate::quantize::{ActivationQ8, ActivationQ8K};
 use core::arch::aarch64::*;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// Rows in a register.
 const LANES: usize = 4;
-
-/// Tokens that share a pass over the weights.
-const TOKENS: usize = 4;
 
 /// The bytes of a register. A tile's block is a whole number of them: two with scales, then four for each
 /// chunk.
@@ -222,81 +219,233 @@ fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> [float32x4_t; 4] {
     dots
 }
 
-/// As [`super::scalar::matmul_small`] for tiles.
+/// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0. `DOT`: with SDOT.
+///
+/// # Safety
+/// `DOT`: the CPU has it.
 #[target_feature(enable = "neon")]
-pub(super) fn matmul(format: Format, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
-    let rows = w.len() / (format.block_bytes() * blocks);
-    let Ok(quads) = <[Quad]>::ref_from_bytes(w) else {
-        return tiles::matmul(format, w, blocks, x, out);
+pub(super) unsafe fn matmul_small<const BYTES: bool, const DOT: bool>(
+    w: &[u8],
+    blocks: usize,
+    mut x: &[ActivationQ8],
+    mut out: &mut [f32],
+) {
+    let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
+    let Ok(w) = <[Quad]>::ref_from_bytes(w) else {
+        return tiles::matmul_small(format, w, blocks, x, out);
     };
-    let x = x.chunks(blocks * TOKENS);
-    for (x, out) in x.zip(out.chunks_mut(rows * TOKENS)) {
-        match (format, x.len() / blocks) {
-            (Format::Q8_0, 4) => pass::<4, true>(quads, blocks, x, out, rows),
-            (Format::Q8_0, 3) => pass::<3, true>(quads, blocks, x, out, rows),
-            (Format::Q8_0, 2) => pass::<2, true>(quads, blocks, x, out, rows),
-            (Format::Q8_0, _) => pass::<1, true>(quads, blocks, x, out, rows),
-            (Format::Q4_0, 4) => pass::<4, false>(quads, blocks, x, out, rows),
-            (Format::Q4_0, 3) => pass::<3, false>(quads, blocks, x, out, rows),
-            (Format::Q4_0, 2) => pass::<2, false>(quads, blocks, x, out, rows),
-            (Format::Q4_0, _) => pass::<1, false>(quads, blocks, x, out, rows),
+    let rows = out.len() * blocks / x.len();
+    while !x.is_empty() {
+        let tokens = tokens_of(x.len() / blocks, 4);
+        let (here, later) = out.split_at_mut(tokens * rows);
+        // SAFETY: as the caller says.
+        unsafe {
+            match tokens {
+                4 => small::<4, BYTES, DOT>(w, blocks, x, here),
+                2 => small::<2, BYTES, DOT>(w, blocks, x, here),
+                _ => small::<1, BYTES, DOT>(w, blocks, x, here),
+            }
         }
+        x = &x[tokens * blocks..];
+        out = later;
     }
 }
 
-/// `T` tokens. `BYTES`: Q8_0, else Q4_0.
+/// `T` tokens.
+///
+/// # Safety
+/// `DOT`: the CPU has it.
 #[target_feature(enable = "neon")]
-fn pass<const T: usize, const BYTES: bool>(
+unsafe fn small<const T: usize, const BYTES: bool, const DOT: bool>(
     w: &[Quad],
     blocks: usize,
     x: &[ActivationQ8],
     out: &mut [f32],
-    rows: usize,
 ) {
     let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
     let quads = format.tile_bytes() / size_of::<Quad>();
+    let rows = out.len() / T;
     for (index, tile) in w.chunks_exact(quads * blocks).enumerate() {
         let mut sums = [[vdupq_n_f32(0.0); TILE / LANES]; T];
         for (b, block) in tile.chunks_exact(quads).enumerate() {
             let (scales, chunks) = block.split_at(2);
-            let first = floats(vreinterpretq_u16_s8(quad(&scales[0])));
-            let second = floats(vreinterpretq_u16_s8(quad(&scales[1])));
-            let scales = [first[0], first[1], second[0], second[1]];
+            let scales = scales_of(scales);
             let chunks = chunks.as_chunks::<4>().0;
             for (t, sums) in sums.iter_mut().enumerate() {
                 let x = &x[t * blocks + b];
                 // They stay in registers for all sixteen rows.
-                let fours: [int8x16_t; 8] = core::array::from_fn(|c| four_times(&x.q, c));
+                let [low, high] = broadcast(&x.q);
+                let surplus = vdupq_n_s32(if BYTES { 0 } else { -8 * x.sum });
                 for (quarter, (sum, scale)) in sums.iter_mut().zip(scales).enumerate() {
-                    let dot = if BYTES {
-                        dot_bytes(chunks, quarter, &fours)
-                    } else {
-                        dot_nibbles(chunks, quarter, &fours)
+                    // SAFETY: as the caller says.
+                    let dot = unsafe {
+                        match BYTES {
+                            true => bytes_dot::<DOT>(surplus, chunks, quarter, low, high),
+                            false => {
+                                let dot = nibbles_dot::<DOT, false>(surplus, chunks, quarter, low);
+                                nibbles_dot::<DOT, true>(dot, chunks, quarter, high)
+                            }
+                        }
                     };
                     let scale = vmulq_n_f32(scale, x.d);
                     *sum = vaddq_f32(*sum, vmulq_f32(vcvtq_f32_s32(dot), scale));
                 }
             }
         }
-        for (t, sums) in sums.into_iter().enumerate() {
-            let at = t * rows + index * TILE;
-            if let Some(out) = out
-                .get_mut(at..)
-                .and_then(|out| out.first_chunk_mut::<TILE>())
-            {
-                for (out, sum) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sums) {
-                    // SAFETY: four floats, borrowed.
-                    unsafe { vst1q_f32(out.as_mut_ptr(), sum) }
-                }
+        write(&sums, out, rows, index);
+    }
+}
+
+/// As [`super::scalar::matmul_super`] for tiles of Q4_K. `DOT`: with SDOT.
+///
+/// # Safety
+/// `DOT`: the CPU has it.
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn matmul_super<const DOT: bool>(
+    w: &[u8],
+    blocks: usize,
+    x: &[ActivationQ8K],
+    out: &mut [f32],
+) {
+    let Ok(w) = <[Quad]>::ref_from_bytes(w) else {
+        return tiles::matmul_super(w, blocks, x, out);
+    };
+    let quads = Format::Q4K.tile_bytes() / size_of::<Quad>();
+    let rows = out.len() * blocks / x.len();
+    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_exact_mut(rows)) {
+        for (index, tile) in w.chunks_exact(quads * blocks).enumerate() {
+            let mut sums = [[vdupq_n_f32(0.0); TILE / LANES]];
+            for (x, block) in x.iter().zip(tile.chunks_exact(quads)) {
+                // SAFETY: as the caller says.
+                unsafe { q4_k::<DOT>(block, x, &mut sums[0]) }
+            }
+            write(&sums, out, rows, index);
+        }
+    }
+}
+
+/// Adds a block's products with one token.
+///
+/// # Safety
+/// `DOT`: the CPU has it.
+#[target_feature(enable = "neon")]
+unsafe fn q4_k<const DOT: bool>(
+    block: &[Quad],
+    x: &ActivationQ8K,
+    sums: &mut [float32x4_t; TILE / LANES],
+) {
+    let (d, rest) = block.split_at(2);
+    let (d_min, rest) = rest.split_at(2);
+    let (packed, chunks) = rest.split_at(PACKED_SCALES);
+    let mut packed_bytes = [[0; TILE]; PACKED_SCALES];
+    for (to, from) in packed_bytes.iter_mut().zip(packed) {
+        *to = from.0;
+    }
+    let [scales, minima] = unpack_scales(&packed_bytes);
+    let mut totals = [vdupq_n_s32(0); TILE / LANES];
+    let mut minimum = [vdupq_n_s32(0); TILE / LANES];
+    // A byte has an element of a group of 32 and one of the next.
+    let pairs = chunks.as_chunks::<4>().0.as_chunks::<8>().0.iter();
+    for (pair, (chunks, x_q)) in pairs.zip(x.q.as_chunks::<64>().0).enumerate() {
+        let (low_x, high_x) = x_q.split_at(32);
+        for (half, x_q) in [low_x, high_x].into_iter().enumerate() {
+            let group = 2 * pair + half;
+            let [first, second] = broadcast(x_q.first_chunk().expect("32 elements"));
+            let (scale, least) = (widen(&scales[group]), widen(&minima[group]));
+            let sum = i32::from(x.sums[2 * group]) + i32::from(x.sums[2 * group + 1]);
+            for quarter in 0..TILE / LANES {
+                let zero = vdupq_n_s32(0);
+                let (front, back) = chunks.split_at(4);
+                // SAFETY: as the caller says.
+                let dot = unsafe {
+                    match half {
+                        0 => {
+                            let dot = nibbles_dot::<DOT, false>(zero, front, quarter, first);
+                            nibbles_dot::<DOT, false>(dot, back, quarter, second)
+                        }
+                        _ => {
+                            let dot = nibbles_dot::<DOT, true>(zero, front, quarter, first);
+                            nibbles_dot::<DOT, true>(dot, back, quarter, second)
+                        }
+                    }
+                };
+                totals[quarter] = vmlaq_s32(totals[quarter], dot, scale[quarter]);
+                minimum[quarter] = vmlaq_n_s32(minimum[quarter], least[quarter], sum);
+            }
+        }
+    }
+    let (d, d_min) = (scales_of(d), scales_of(d_min));
+    for (quarter, total) in sums.iter_mut().enumerate() {
+        let product = vcvtq_f32_s32(totals[quarter]);
+        let product = vmulq_f32(product, vmulq_n_f32(d[quarter], x.d));
+        let least = vcvtq_f32_s32(minimum[quarter]);
+        let least = vmulq_f32(least, vmulq_n_f32(d_min[quarter], x.d));
+        *total = vaddq_f32(*total, vsubq_f32(product, least));
+    }
+}
+
+/// Puts the sums of a tile's rows where they belong.
+#[target_feature(enable = "neon")]
+fn write<const T: usize>(
+    sums: &[[float32x4_t; TILE / LANES]; T],
+    out: &mut [f32],
+    rows: usize,
+    index: usize,
+) {
+    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
+        if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(index) {
+            for (sum, out) in sums.iter().zip(out.as_chunks_mut::<LANES>().0) {
+                // SAFETY: four floats, borrowed.
+                unsafe { vst1q_f32(out.as_mut_ptr(), *sum) }
             }
         }
     }
 }
 
-/// Exact products of four rows: each register of weights has four elements of four rows, `x` the same
-/// four four times. Two products fit 16 bits: 2 · 128 · 127.
+/// Four chunks of 32 activations, each four times, twice.
 #[target_feature(enable = "neon")]
-fn dot_bytes(chunks: &[[Quad; 4]], quarter: usize, x: &[int8x16_t; 8]) -> int32x4_t {
+fn broadcast(x: &[i8; 32]) -> [[int8x16_t; 4]; 2] {
+    let mut x_of = [[vdupq_n_s8(0); 4]; 2];
+    for (c, four_times) in x_of.as_flattened_mut().iter_mut().enumerate() {
+        *four_times = opaque(vreinterpretq_s8_s32(vdupq_n_s32(four(x, c))));
+    }
+    x_of
+}
+
+/// The same, but the compiler does not see that it is a broadcast: it would take the halves of its factor
+/// apart with an instruction each.
+#[target_feature(enable = "neon")]
+fn opaque(mut x: int8x16_t) -> int8x16_t {
+    // SAFETY: no instruction.
+    unsafe {
+        core::arch::asm!("/* {0:v} */", inout(vreg) x, options(pure, nomem, nostack, preserves_flags));
+    }
+    x
+}
+
+/// `dot` and the exact products of four rows: each register of weights has four elements of four rows. Two
+/// products fit 16 bits: 2 · 128 · 127.
+///
+/// # Safety
+/// `DOT`: the CPU has SDOT.
+#[target_feature(enable = "neon")]
+unsafe fn bytes_dot<const DOT: bool>(
+    mut dot: int32x4_t,
+    chunks: &[[Quad; 4]],
+    quarter: usize,
+    low: [int8x16_t; 4],
+    high: [int8x16_t; 4],
+) -> int32x4_t {
+    let x = [
+        low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3],
+    ];
+    if DOT {
+        for (chunk, x) in chunks.iter().zip(x) {
+            // SAFETY: as the caller says.
+            dot = unsafe { sdot(dot, quad(&chunk[quarter]), x) };
+        }
+        return dot;
+    }
     let (mut rows_01, mut rows_23) = (vdupq_n_s32(0), vdupq_n_s32(0));
     let pairs = chunks.as_chunks::<2>().0.iter();
     for (chunks, x) in pairs.zip(x.as_chunks::<2>().0) {
@@ -307,31 +456,80 @@ fn dot_bytes(chunks: &[[Quad; 4]], quarter: usize, x: &[int8x16_t; 8]) -> int32x
         rows_01 = vpadalq_s16(rows_01, low);
         rows_23 = vpadalq_s16(rows_23, high);
     }
-    vpaddq_s32(rows_01, rows_23)
+    vaddq_s32(dot, vpaddq_s32(rows_01, rows_23))
 }
 
-/// As [`dot_bytes`]; eight products fit 16 bits: 8 · 8 · 127.
+/// `dot` and the exact products of the low or the high nibbles of four chunks. Four products fit 16 bits:
+/// 4 · 15 · 127.
+///
+/// # Safety
+/// `DOT`: the CPU has SDOT.
 #[target_feature(enable = "neon")]
-fn dot_nibbles(chunks: &[[Quad; 4]], quarter: usize, x: &[int8x16_t; 8]) -> int32x4_t {
-    let (mut low_rows, mut high_rows) = (vdupq_n_s16(0), vdupq_n_s16(0));
-    let (low_x, high_x) = x.split_at(4);
-    for (chunk, (low_x, high_x)) in chunks.iter().zip(low_x.iter().zip(high_x)) {
-        let packed = vreinterpretq_u8_s8(quad(&chunk[quarter]));
-        let eight = vdupq_n_s8(8);
-        let low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15))), eight);
-        let high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8::<4>(packed)), eight);
-        for (w, x) in [(low, *low_x), (high, *high_x)] {
-            low_rows = vmlal_s8(low_rows, vget_low_s8(w), vget_low_s8(x));
-            high_rows = vmlal_high_s8(high_rows, w, x);
+unsafe fn nibbles_dot<const DOT: bool, const HIGH: bool>(
+    mut dot: int32x4_t,
+    chunks: &[[Quad; 4]],
+    quarter: usize,
+    x: [int8x16_t; 4],
+) -> int32x4_t {
+    let (mut rows_01, mut rows_23) = (vdupq_n_s16(0), vdupq_n_s16(0));
+    for (chunk, x) in chunks.iter().zip(x) {
+        let w = vreinterpretq_u8_s8(quad(&chunk[quarter]));
+        let w = match HIGH {
+            true => vshrq_n_u8::<4>(w),
+            false => vandq_u8(w, vdupq_n_u8(15)),
+        };
+        let w = vreinterpretq_s8_u8(w);
+        if DOT {
+            // SAFETY: as the caller says.
+            dot = unsafe { sdot(dot, w, x) };
+        } else {
+            rows_01 = vmlal_s8(rows_01, vget_low_s8(w), vget_low_s8(x));
+            rows_23 = vmlal_high_s8(rows_23, w, x);
         }
     }
-    vpaddq_s32(vpaddlq_s16(low_rows), vpaddlq_s16(high_rows))
+    if DOT {
+        return dot;
+    }
+    vaddq_s32(dot, vpaddq_s32(vpaddlq_s16(rows_01), vpaddlq_s16(rows_23)))
 }
 
-/// The four activations that meet chunk `c`, four times.
+/// `sum` and four products for each of four lanes. The intrinsic is not stable.
+///
+/// # Safety
+/// The CPU has SDOT.
 #[target_feature(enable = "neon")]
-fn four_times(x: &[i8; 32], c: usize) -> int8x16_t {
-    vreinterpretq_s8_s32(vdupq_n_s32(four(x, c)))
+unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+    // SAFETY: registers alone; the caller says that the CPU has the instruction.
+    unsafe {
+        core::arch::asm!(
+            ".arch_extension dotprod",
+            "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
+            inout(vreg) sum, in(vreg) a, in(vreg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
+}
+
+/// Sixteen bytes as integers.
+#[target_feature(enable = "neon")]
+fn widen(bytes: &[u8; TILE]) -> [int32x4_t; 4] {
+    let bytes = vreinterpretq_u8_s8(quad(&Quad(*bytes)));
+    let (low, high) = (vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
+    [
+        vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))),
+        vreinterpretq_s32_u32(vmovl_high_u16(low)),
+        vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high))),
+        vreinterpretq_s32_u32(vmovl_high_u16(high)),
+    ]
+}
+
+/// Sixteen f16, which are finite.
+#[target_feature(enable = "neon")]
+fn scales_of(quads: &[Quad]) -> [float32x4_t; 4] {
+    let [a, b] = floats(vreinterpretq_u16_s8(quad(&quads[0])));
+    let [c, d] = floats(vreinterpretq_u16_s8(quad(&quads[1])));
+    [a, b, c, d]
 }
 
 #[target_feature(enable = "neon")]

@@ -36,6 +36,7 @@ use crate::quantize::{
     blocks_of, max_magnitude,
 };
 use crate::simd::attention::{Attention, GROUP, QueryScale};
+use crate::simd::tiles::Format;
 use crate::simd::{Cpu, scalar, tiles};
 use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError, scratch_cells};
 use half::{bf16, f16};
@@ -783,10 +784,11 @@ impl Pass<'_> {
             return;
         };
         let w = self.frozen.get(matrix.data);
-        let blocks = matrix.columns / BLOCK;
-        let mut block = [0; size_of::<BlockQ8_0>()];
+        let columns = matrix.ty.block_len();
+        let blocks = matrix.columns / columns;
+        let mut block = [0; tiles::MAX_BLOCK_BYTES];
         let block = &mut block[..format.block_bytes()];
-        for (b, to) in to.chunks_exact_mut(BLOCK).enumerate() {
+        for (b, to) in to.chunks_exact_mut(columns).enumerate() {
             tiles::gather(format, w, blocks, row, b, block);
             let _ = quantize::dequantize_row(matrix.ty, block, to);
         }
@@ -939,8 +941,9 @@ impl Pass<'_> {
                 let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * blocks];
                 self.model.cpu.quantize_activations(from, x)?;
                 match linear.matrix.tiles {
-                    Some(format) => self.model.cpu.matmul_tiles(format, w, blocks, x, to),
-                    None => multiply_small(ty, w, blocks, x, to),
+                    Some(Format::Q8_0) => self.model.cpu.matmul_q8_0(w, blocks, x, to),
+                    Some(Format::Q4_0) => self.model.cpu.matmul_q4_0(w, blocks, x, to),
+                    _ => multiply_small(ty, w, blocks, x, to),
                 }
             }
             ActivationType::Q8K => {
@@ -948,7 +951,10 @@ impl Pass<'_> {
                 let bytes = tokens * blocks * size_of::<ActivationQ8K>();
                 let x = as_mut::<ActivationQ8K>(&mut quantised[..bytes]);
                 self.model.cpu.quantize_activations_k(from, x)?;
-                multiply_super(ty, w, blocks, x, to);
+                match linear.matrix.tiles {
+                    Some(_) => self.model.cpu.matmul_q4_k(w, blocks, x, to),
+                    None => multiply_super(ty, w, blocks, x, to),
+                }
             }
         }
         if let Some(bias) = linear.bias {
