@@ -149,7 +149,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 ## ---- Test ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint doc unit loom e2e-sim ## lints, docs, units, ring model, end to end on the simulation and, with an SDK, on seL4
+test: lint doc unit unit-aarch64 loom e2e-sim ## lints, docs, units, ring model, end to end on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 	@$(MAKE) --no-print-directory lint-sel4
 	@$(MAKE) --no-print-directory e2e-qemu
@@ -177,6 +177,23 @@ unit: ## unit and integration tests
 loom: ## the memory ordering of the ring, model-checked
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(TARGET_DIR)/loom \
 		$(CARGO) test $(QUIET) --release -p sel4-llm-protocol --test loom
+
+# The engine's own tests on aarch64, where the NEON kernels are. The sysroot is what Debian's cross compiler brings.
+AARCH64_SYSROOT ?= /usr/aarch64-linux-gnu
+AARCH64_STD := $(if $(filter aarch64-unknown-linux-gnu,$(INSTALLED)),,-Zbuild-std)
+AARCH64_TOOLS := $(and $(shell command -v qemu-aarch64),$(shell command -v aarch64-linux-gnu-gcc),$(or $(filter aarch64-unknown-linux-gnu,$(INSTALLED)),$(wildcard $(shell rustc --print sysroot)/lib/rustlib/src/rust/library/std)))
+
+.PHONY: unit-aarch64
+unit-aarch64: ## the engine's unit tests on aarch64, in qemu-user
+ifneq ($(AARCH64_TOOLS),)
+	RUSTC_BOOTSTRAP=1 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L $(AARCH64_SYSROOT)' \
+		$(CARGO) test $(QUIET) $(AARCH64_STD) --target aarch64-unknown-linux-gnu --target-dir $(TARGET_DIR)/aarch64 \
+		--profile emulated -p llm-core --lib
+else
+	@echo
+	@echo '*** SKIPPED: the NEON kernels in qemu-user: they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src ***'
+endif
 
 # The fuzzed crates have no unsafe code, so that no sanitizer is needed; a stable compiler takes
 # cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.

@@ -290,7 +290,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
-    use zerocopy::IntoBytes;
+    use zerocopy::{FromBytes, IntoBytes};
 
     /// Rows of any bits, with finite scales.
     fn weights(format: Format, rows: usize, blocks: usize, bits: &[u8], scales: &[u16]) -> Vec<u8> {
@@ -346,11 +346,12 @@ mod tests {
                 let tiled = tiled.as_mut_slice().as_mut_bytes();
                 repack(format, blocks, &w, tiled);
                 for cpu in Cpu::all() {
-                    let mut out = vec![f32::NAN; rows * tokens];
+                    let mut out = vec![Quad([0xFF; 16]); rows * tokens / 4];
+                    let out = <[f32]>::mut_from_bytes(out.as_mut_slice().as_mut_bytes()).unwrap();
                     match format {
-                        Format::Q8_0 => cpu.matmul_q8_0(tiled, blocks, &small, &mut out),
-                        Format::Q4_0 => cpu.matmul_q4_0(tiled, blocks, &small, &mut out),
-                        Format::Q4K => cpu.matmul_q4_k(tiled, blocks, &large, &mut out),
+                        Format::Q8_0 => cpu.matmul_q8_0(tiled, blocks, &small, out),
+                        Format::Q4_0 => cpu.matmul_q4_0(tiled, blocks, &small, out),
+                        Format::Q4K => cpu.matmul_q4_k(tiled, blocks, &large, out),
                     }
                     let same = out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
                     prop_assert!(same, "{} {format:?}", cpu.name());
@@ -360,7 +361,7 @@ mod tests {
     }
 
     /// Sixteen bytes on their boundary.
-    #[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
+    #[derive(Clone, Copy, FromBytes, IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
     #[repr(C, align(16))]
     struct Quad([u8; 16]);
 

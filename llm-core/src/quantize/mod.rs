@@ -212,8 +212,10 @@ impl TensorType {
 
 /// 32 quantised activations.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct ActivationQ8 {
+    /// Values, −127…127.
+    pub q: [i8; BLOCK],
     /// Scale, already rounded to f16.
     pub d: f32,
     /// The unrounded scale times Σ q, rounded to f16: what an offset of the weights is multiplied
@@ -221,38 +223,42 @@ pub struct ActivationQ8 {
     pub s: f32,
     /// Σ q.
     pub sum: i32,
-    /// Values, −127…127.
-    pub q: [i8; BLOCK],
+    /// The values lie on a boundary of a vector register, for targets that forbid other loads.
+    pub(crate) reserved: [u8; 4],
 }
 
 impl ActivationQ8 {
     /// Zeros.
     pub const ZERO: Self = Self {
+        q: [0; BLOCK],
         d: 0.0,
         s: 0.0,
         sum: 0,
-        q: [0; BLOCK],
+        reserved: [0; 4],
     };
 }
 
 /// 256 quantised activations.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct ActivationQ8K {
-    /// Scale.
-    pub d: f32,
-    /// Sum of each group's values.
-    pub sums: [i16; GROUPS],
     /// Values, −127…127.
     pub q: [i8; SUPER_BLOCK],
+    /// Sum of each group's values.
+    pub sums: [i16; GROUPS],
+    /// Scale.
+    pub d: f32,
+    /// As in [`ActivationQ8`].
+    pub(crate) reserved: [u8; 12],
 }
 
 impl ActivationQ8K {
     /// Zeros.
     pub const ZERO: Self = Self {
-        d: 0.0,
-        sums: [0; GROUPS],
         q: [0; SUPER_BLOCK],
+        sums: [0; GROUPS],
+        d: 0.0,
+        reserved: [0; 12],
     };
 }
 
@@ -536,6 +542,7 @@ mod tests {
             s: 1.0,
             sum: 1,
             q: [1; BLOCK],
+            ..ActivationQ8::ZERO
         }];
         quantize_activations(&[9e-31; BLOCK], &mut out).unwrap();
         assert_eq!(out[0], ActivationQ8::ZERO);

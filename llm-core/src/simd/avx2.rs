@@ -292,6 +292,7 @@ pub(super) fn matmul_super(w: &[u8], blocks: usize, mut x: &[ActivationQ8K], mut
 
 /// `T` tokens.
 #[target_feature(enable = "avx2,f16c")]
+#[expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 fn q4_k<const T: usize>(w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut [f32]) {
     let nibble = _mm256_set1_epi8(15);
     let rows = out.len() / T;

@@ -5,17 +5,17 @@
 //! the arena gives them a cache line of their own.
 
 use super::attention::{Attention, Eight, F16s, F32s, I8s, Isa, Query};
-use super::tiles::{self, Format, PACKED_SCALES, TILE, four, tokens_of, unpack_scales};
+use super::tiles::{self, Format, PACKED_SCALES, TILE, tokens_of, unpack_scales};
 use crate::quantize::{ActivationQ8, ActivationQ8K};
 use core::arch::aarch64::*;
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Rows in a register.
 const LANES: usize = 4;
 
 /// The bytes of a register. A tile's block is a whole number of them: two with scales, then four for each
 /// chunk.
-#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(16))]
 struct Quad([u8; 16]);
 
@@ -228,13 +228,17 @@ pub(super) unsafe fn matmul_small<const BYTES: bool, const DOT: bool>(
     w: &[u8],
     blocks: usize,
     mut x: &[ActivationQ8],
-    mut out: &mut [f32],
+    out: &mut [f32],
 ) {
     let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
-    let Ok(w) = <[Quad]>::ref_from_bytes(w) else {
+    let rows = out.len() * blocks / x.len();
+    let (Ok(w), Ok(mut out)) = (
+        <[Quad]>::ref_from_bytes(w),
+        <[F32s]>::mut_from_bytes(out.as_mut_bytes()),
+    ) else {
         return tiles::matmul_small(format, w, blocks, x, out);
     };
-    let rows = out.len() * blocks / x.len();
+    let rows = rows / TILE;
     while !x.is_empty() {
         let tokens = tokens_of(x.len() / blocks, 4);
         let (here, later) = out.split_at_mut(tokens * rows);
@@ -260,7 +264,7 @@ unsafe fn small<const T: usize, const BYTES: bool, const DOT: bool>(
     w: &[Quad],
     blocks: usize,
     x: &[ActivationQ8],
-    out: &mut [f32],
+    out: &mut [F32s],
 ) {
     let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
     let quads = format.tile_bytes() / size_of::<Quad>();
@@ -274,7 +278,8 @@ unsafe fn small<const T: usize, const BYTES: bool, const DOT: bool>(
             for (t, sums) in sums.iter_mut().enumerate() {
                 let x = &x[t * blocks + b];
                 // They stay in registers for all sixteen rows.
-                let [low, high] = broadcast(&x.q);
+                let quads: &[Quad; 3] = zerocopy::transmute_ref!(x);
+                let [low, high] = broadcast(&quads[..2]);
                 let surplus = vdupq_n_s32(if BYTES { 0 } else { -8 * x.sum });
                 for (quarter, (sum, scale)) in sums.iter_mut().zip(scales).enumerate() {
                     // SAFETY: as the caller says.
@@ -307,11 +312,15 @@ pub(super) unsafe fn matmul_super<const DOT: bool>(
     x: &[ActivationQ8K],
     out: &mut [f32],
 ) {
-    let Ok(w) = <[Quad]>::ref_from_bytes(w) else {
+    let rows = out.len() * blocks / x.len();
+    let (Ok(w), Ok(out)) = (
+        <[Quad]>::ref_from_bytes(w),
+        <[F32s]>::mut_from_bytes(out.as_mut_bytes()),
+    ) else {
         return tiles::matmul_super(w, blocks, x, out);
     };
+    let rows = rows / TILE;
     let quads = Format::Q4K.tile_bytes() / size_of::<Quad>();
-    let rows = out.len() * blocks / x.len();
     for (x, out) in x.chunks_exact(blocks).zip(out.chunks_exact_mut(rows)) {
         for (index, tile) in w.chunks_exact(quads * blocks).enumerate() {
             let mut sums = [[vdupq_n_f32(0.0); TILE / LANES]];
@@ -345,12 +354,12 @@ unsafe fn q4_k<const DOT: bool>(
     let mut totals = [vdupq_n_s32(0); TILE / LANES];
     let mut minimum = [vdupq_n_s32(0); TILE / LANES];
     // A byte has an element of a group of 32 and one of the next.
+    let quads: &[Quad; 19] = zerocopy::transmute_ref!(x);
     let pairs = chunks.as_chunks::<4>().0.as_chunks::<8>().0.iter();
-    for (pair, (chunks, x_q)) in pairs.zip(x.q.as_chunks::<64>().0).enumerate() {
-        let (low_x, high_x) = x_q.split_at(32);
-        for (half, x_q) in [low_x, high_x].into_iter().enumerate() {
+    for (pair, (chunks, x_q)) in pairs.zip(quads.as_chunks::<4>().0).enumerate() {
+        for (half, x_q) in x_q.chunks(2).enumerate() {
             let group = 2 * pair + half;
-            let [first, second] = broadcast(x_q.first_chunk().expect("32 elements"));
+            let [first, second] = broadcast(x_q);
             let (scale, least) = (widen(&scales[group]), widen(&minima[group]));
             let sum = i32::from(x.sums[2 * group]) + i32::from(x.sums[2 * group + 1]);
             for quarter in 0..TILE / LANES {
@@ -388,28 +397,34 @@ unsafe fn q4_k<const DOT: bool>(
 #[target_feature(enable = "neon")]
 fn write<const T: usize>(
     sums: &[[float32x4_t; TILE / LANES]; T],
-    out: &mut [f32],
+    out: &mut [F32s],
     rows: usize,
     index: usize,
 ) {
     for (sums, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
-        if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(index) {
-            for (sum, out) in sums.iter().zip(out.as_chunks_mut::<LANES>().0) {
-                // SAFETY: four floats, borrowed.
-                unsafe { vst1q_f32(out.as_mut_ptr(), *sum) }
-            }
+        if let Some(out) = out.get_mut(index) {
+            store(*sums, out);
         }
     }
 }
 
-/// Four chunks of 32 activations, each four times, twice.
+/// The chunks of 32 activations, each four times.
 #[target_feature(enable = "neon")]
-fn broadcast(x: &[i8; 32]) -> [[int8x16_t; 4]; 2] {
-    let mut x_of = [[vdupq_n_s8(0); 4]; 2];
-    for (c, four_times) in x_of.as_flattened_mut().iter_mut().enumerate() {
-        *four_times = opaque(vreinterpretq_s8_s32(vdupq_n_s32(four(x, c))));
+fn broadcast(x: &[Quad]) -> [[int8x16_t; 4]; 2] {
+    let mut chunks = [[vdupq_n_s8(0); 4]; 2];
+    for (x, chunks) in x.iter().zip(&mut chunks) {
+        let x = vreinterpretq_s32_s8(quad(x));
+        let four_times = [
+            vdupq_laneq_s32::<0>(x),
+            vdupq_laneq_s32::<1>(x),
+            vdupq_laneq_s32::<2>(x),
+            vdupq_laneq_s32::<3>(x),
+        ];
+        for (chunk, x) in chunks.iter_mut().zip(four_times) {
+            *chunk = opaque(vreinterpretq_s8_s32(x));
+        }
     }
-    x_of
+    chunks
 }
 
 /// The same, but the compiler does not see that it is a broadcast: it would take the halves of its factor
@@ -538,17 +553,18 @@ fn quad(quad: &Quad) -> int8x16_t {
     unsafe { core::mem::transmute::<Quad, int8x16_t>(*quad) }
 }
 
-/// Eight finite f16 as f32: exponent and mantissa are moved into place and multiplied by 2¹¹², which is
-/// exact, also for subnormals.
+/// Eight f16 as f32. The type of the intrinsic is not stable; FPCR is 0, which is IEEE's conversion.
 #[target_feature(enable = "neon")]
-fn floats(scales: uint16x8_t) -> [float32x4_t; 2] {
-    [vget_low_u16(scales), vget_high_u16(scales)].map(|scales| {
-        let bits = vmovl_u16(scales);
-        let magnitude = vshlq_n_u32::<13>(vandq_u32(bits, vdupq_n_u32(0x7FFF)));
-        let sign = vshlq_n_u32::<16>(vandq_u32(bits, vdupq_n_u32(0x8000)));
-        // 2¹¹²
-        let power = f32::from_bits((127 + 112) << 23);
-        let magnitude = vmulq_n_f32(vreinterpretq_f32_u32(magnitude), power);
-        vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(magnitude), sign))
-    })
+fn floats(halves: uint16x8_t) -> [float32x4_t; 2] {
+    let (low, high);
+    // SAFETY: registers alone, with instructions that every NEON has.
+    unsafe {
+        core::arch::asm!(
+            "fcvtl {1:v}.4s, {0:v}.4h",
+            "fcvtl2 {2:v}.4s, {0:v}.8h",
+            in(vreg) halves, out(vreg) low, lateout(vreg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    [low, high]
 }

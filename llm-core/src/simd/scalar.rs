@@ -349,6 +349,7 @@ mod tests {
                 s: 0.0,
                 sum: 32 * i32::from(activation),
                 q: [activation; BLOCK],
+                ..ActivationQ8::ZERO
             }];
             matmul_small(&w, 1, &x, &mut out, false);
             assert_eq!(out, [expected]);
@@ -366,6 +367,7 @@ mod tests {
             d: 1.0,
             sums: [127 * 16; 16],
             q: [127; 256],
+            ..ActivationQ8K::ZERO
         }];
         matmul_super(&w, 1, &x, &mut out, false);
         assert_eq!(out, [256.0 * 128.0 * 32.0 * 127.0]);

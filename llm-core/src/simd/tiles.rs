@@ -170,6 +170,7 @@ fn matmul<X>(
 }
 
 /// The four activations that meet a chunk.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn four(x: &[i8], chunk: usize) -> i32 {
     let four: [i8; CHUNK] = core::array::from_fn(|i| x[chunk * CHUNK + i]);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::transformer::{Checked, LoadOptions, MAX_BATCH};
+use llm_core::transformer::{Checked, LoadError, LoadOptions, MAX_BATCH, MAX_SESSIONS, Token};
 use serde::Serialize;
 
 use crate::engine::{Memory, Runner};
@@ -11,6 +11,12 @@ use crate::error::ToolError;
 
 /// Tokens that are decoded for one figure.
 const DECODE: usize = 128;
+
+/// Where a token's time is measured, and at the end of the context.
+const POSITIONS: [usize; 4] = [10, 100, 300, 1000];
+
+/// Tokens that each of several sessions decodes.
+const SESSION_TOKENS: usize = 64;
 
 /// A figure: the median of its runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,7 +49,7 @@ pub fn bench(
     file: &[u8],
     options: &LoadOptions,
     runs: usize,
-    error: impl Fn(Box<llm_core::transformer::LoadError>) -> ToolError,
+    error: impl Fn(Box<LoadError>) -> ToolError,
 ) -> Result<Vec<Figure>, ToolError> {
     let mut figures = Vec::new();
     let mut figure = |name: String, value: f64, unit| figures.push(Figure { name, value, unit });
@@ -67,9 +73,8 @@ pub fn bench(
     let tokens: Vec<u32> = (0..context).map(|n| (n * 7 % vocabulary) as u32).collect();
 
     let batch = MAX_BATCH.min(context).min(runner.model().batch());
-    let mut prefills = Vec::new();
-    let mut decodes = Vec::new();
     let count = DECODE.min(context);
+    let (mut prefills, mut decodes) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         prefills.push(timed(|| runner.feed_batch(&tokens[..batch], 0))?);
         decodes.push(timed(|| {
@@ -84,25 +89,77 @@ pub fn bench(
         batch as f64 / median(prefills),
         "tokens/s",
     );
-    figure(
-        format!("decode of {count} tokens"),
-        count as f64 / median(decodes),
-        "tokens/s",
-    );
-    for position in [10, context - 1] {
-        let position = position.min(context - 1);
-        for (earlier, &token) in tokens[..position].iter().enumerate() {
-            runner.feed(token, earlier)?;
-        }
-        let mut seconds = Vec::new();
-        for _ in 0..runs * 10 {
-            seconds.push(timed(|| runner.feed(tokens[position], position).map(drop))?);
-        }
-        figure(
-            format!("a token at position {position}"),
-            1e6 * median(seconds),
-            "us",
-        );
+    let alone = count as f64 / median(decodes);
+    figure(format!("decode of {count} tokens"), alone, "tokens/s");
+
+    // Alternating, so that what else the machine does is in each alike.
+    let positions: Vec<usize> = POSITIONS
+        .into_iter()
+        .filter(|&position| position < context)
+        .chain((!POSITIONS.contains(&(context - 1))).then_some(context - 1))
+        .collect();
+    for start in (0..context).step_by(batch) {
+        let end = (start + batch).min(context);
+        runner.feed_batch(&tokens[start..end], start)?;
     }
+    let mut seconds = vec![Vec::new(); positions.len()];
+    for _ in 0..runs * 10 {
+        for (&position, seconds) in positions.iter().zip(&mut seconds) {
+            // Eight in a row: a single one is too short for the clock.
+            let eight = timed(|| {
+                for _ in 0..8 {
+                    runner.feed(tokens[position], position)?;
+                }
+                Ok(())
+            })?;
+            seconds.push(eight / 8.0);
+        }
+    }
+    for (position, seconds) in positions.iter().zip(seconds) {
+        let name = format!("a token at position {position}");
+        figure(name, 1e6 * median(seconds), "us");
+    }
+
+    let together = sessions(&checked, options, runs, &error)?;
+    let name = format!("{MAX_SESSIONS} sessions, {SESSION_TOKENS} tokens each, together");
+    figure(name, together, "tokens/s");
     Ok(figures)
+}
+
+/// Tokens a second of all sessions that decode in one pass.
+fn sessions(
+    checked: &Checked<'_>,
+    options: &LoadOptions,
+    runs: usize,
+    error: impl Fn(Box<LoadError>) -> ToolError,
+) -> Result<f64, ToolError> {
+    let options = LoadOptions {
+        sessions: MAX_SESSIONS,
+        positions: MAX_SESSIONS * SESSION_TOKENS,
+        ..*options
+    };
+    let mut memory = Memory::for_model(checked, &options).map_err(&error)?;
+    let mut runner = Runner::load(checked, &options, &mut memory).map_err(&error)?;
+    let length = SESSION_TOKENS.min(runner.model().context());
+    runner.reserve(length)?;
+    let vocabulary = runner.model().config().vocabulary;
+    let mut seconds = Vec::new();
+    for _ in 0..runs {
+        seconds.push(timed(|| {
+            for position in 0..length {
+                let token = |session: usize| Token {
+                    id: ((position * 7 + session) % vocabulary) as u32,
+                    session: session as u16,
+                    position: position as u32,
+                    logits: true,
+                };
+                let tokens: Vec<Token> = (0..MAX_SESSIONS).map(token).collect();
+                for tokens in tokens.chunks(runner.model().batch()) {
+                    runner.feed_sessions(tokens)?;
+                }
+            }
+            Ok(())
+        })?);
+    }
+    Ok((MAX_SESSIONS * length) as f64 / median(seconds))
 }

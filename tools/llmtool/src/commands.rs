@@ -447,7 +447,7 @@ fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolError> {
     for figure in figures {
         writeln!(
             out,
-            "  {:<28} {:>12.1} {}",
+            "  {:<40} {:>10.1} {}",
             figure.name, figure.value, figure.unit
         )?;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use llm_core::arena::{ALIGNMENT, Arena};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
-use llm_core::transformer::{Checked, LoadError, LoadOptions, Model};
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Token};
 use protocol::limits::MAX_PROMPT_BYTES;
 
 use crate::error::ToolError;
@@ -132,6 +132,36 @@ impl<'m> Runner<'m> {
             .forward(&mut self.arena, &[token], position, true)
             .map_err(|error| ToolError::Generate(error.to_string()))?;
         Ok(self.model.logits(&self.arena))
+    }
+
+    /// Runs the tokens of several sessions, each with the positions that it has room for: see [`Self::reserve`].
+    ///
+    /// # Errors
+    /// A value in the computation was not finite.
+    pub fn feed_sessions(&mut self, tokens: &[Token]) -> Result<(), ToolError> {
+        let mut batch = self.model.begin(&mut self.arena, tokens);
+        loop {
+            match self.model.advance(&mut self.arena, &mut batch) {
+                Ok(false) => {}
+                Ok(true) => return Ok(()),
+                Err(error) => return Err(ToolError::Generate(error.to_string())),
+            }
+        }
+    }
+
+    /// Gives every session room for `positions` positions.
+    ///
+    /// # Errors
+    /// The cache was made for fewer.
+    pub fn reserve(&mut self, positions: usize) -> Result<(), ToolError> {
+        for session in 0..self.model.sessions() {
+            self.model.release(&mut self.arena, session);
+        }
+        for session in 0..self.model.sessions() {
+            let reserved = self.model.reserve(&mut self.arena, session, positions);
+            reserved.map_err(|error| ToolError::Generate(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The logits after the last of `tokens`, which follow `start` others and are at most
