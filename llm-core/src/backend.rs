@@ -936,7 +936,7 @@ mod tests {
                 "cbabf4c88849739d",
                 "5c39e1db7ca1a283",
                 "3593de8de21668fb",
-                "c4e666b316f2f593",
+                "acfa6fdaacc1c26b",
             ]
         );
     }

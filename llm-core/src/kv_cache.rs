@@ -7,7 +7,7 @@
 //! ```text
 //!   F32, F16   [16 positions][head]                     rows
 //!   Q8  keys   [16 scales], [head / 4][16][4 bytes]     a tile: a register has four elements of all positions
-//!       values [16 scales], [16 positions][head]        rows
+//!       values [16 scales], [head / 16][4][16][4 bytes] tiles: a register has four positions of 16 elements
 //! ```
 //!
 //! What is stored is all that attention ever reads, also for tokens of the same prefill, so the state
@@ -42,7 +42,7 @@ impl KvType {
         match self {
             Self::F32 => head_size * 4,
             Self::F16 => head_size * 2,
-            Self::Q8 => head_size.next_multiple_of(4) + 4,
+            Self::Q8 => head_size.next_multiple_of(16) + 4,
         }
     }
 }
@@ -249,13 +249,43 @@ pub(crate) struct CachedLayer<'a> {
 }
 
 impl<'a> CachedLayer<'a> {
-    /// Keys and values of a head in the session's block `index`.
+    /// What a key head has there.
     #[inline(always)]
-    pub(crate) fn parts(&self, index: usize, head: usize) -> [&'a [u8]; 2] {
-        let bytes = self.shape.part_bytes();
-        let start = start(self.shape, self.table, self.layer, index, head);
-        let (keys, values) = self.pool[start..start + 2 * bytes].split_at(bytes);
-        [keys, values]
+    pub(crate) fn head(&self, head: usize) -> CachedHead<'a> {
+        let shape = self.shape;
+        CachedHead {
+            pool: self.pool,
+            table: &self.table[1..],
+            stride: shape.block_bytes(),
+            offset: self.layer * shape.layer_bytes() + head * 2 * shape.part_bytes(),
+            bytes: shape.part_bytes(),
+        }
+    }
+}
+
+/// The keys and values of one head.
+#[derive(Clone, Copy)]
+pub(crate) struct CachedHead<'a> {
+    pool: &'a [u8],
+    table: &'a [u16],
+    stride: usize,
+    offset: usize,
+    bytes: usize,
+}
+
+impl<'a> CachedHead<'a> {
+    /// Keys in the session's block `index`.
+    #[inline(always)]
+    pub(crate) fn keys(&self, index: usize) -> &'a [u8] {
+        let start = usize::from(self.table[index]) * self.stride + self.offset;
+        &self.pool[start..start + self.bytes]
+    }
+
+    /// Values in the session's block `index`.
+    #[inline(always)]
+    pub(crate) fn values(&self, index: usize) -> &'a [u8] {
+        let start = usize::from(self.table[index]) * self.stride + self.offset + self.bytes;
+        &self.pool[start..start + self.bytes]
     }
 }
 
@@ -300,8 +330,7 @@ pub(crate) fn store(
                 quantize_head(key, keys, slot, |i| {
                     SCALES + (i / 4 * BLOCK_POSITIONS + slot) * 4 + i % 4
                 })?;
-                let row = SCALES + slot * shape.head_size;
-                quantize_head(value, values, slot, |i| row + i)?;
+                quantize_head(value, values, slot, |i| SCALES + value_place(slot, i))?;
             }
         }
     }
@@ -345,6 +374,12 @@ fn quantize_head(
         part[place(i)] = round_to_i8(x * inverse) as u8;
     }
     Ok(())
+}
+
+/// Where element `i` of the values of a position lies, behind the scales.
+#[inline(always)]
+pub(crate) const fn value_place(slot: usize, i: usize) -> usize {
+    ((i / 16 * 4 + slot / 4) * 16 + i % 16) * 4 + slot % 4
 }
 
 /// The sixteen scales of keys or values in 8 bits, and what follows.
@@ -411,7 +446,7 @@ mod tests {
                 let at = if place == 0 {
                     (i / 4 * 16 + 5) * 4 + i % 4
                 } else {
-                    5 * 8 + i
+                    value_place(5, i)
                 };
                 let back = f32::from(bytes[at] as i8) * scales[5];
                 assert!((back - x).abs() <= 3.0 / 254.0 + 1e-6, "{x} {back}");

@@ -4,15 +4,17 @@
 //! ascending positions; the division by their sum comes last.
 //!
 //! - Keys in floats: score = (q · k) · s^(−½), the product in the canonical order of a reduction.
-//! - Keys in 8 bits: the query is quantised as they are; score = f32(exact product) · ((d_q · d_k) · s^(−½)),
-//!   and v enters as (p · d_v) · f32(q_v).
+//! - In 8 bits: the query is quantised as the keys are; score = f32(exact product) · ((d_q · d_k) · s^(−½)). The
+//!   weights w = p · d_v of sixteen positions, a block of the cache, are quantised to 0…127 with the scale
+//!   max w / 127; an output element adds scale · f32(exact Σ q_w q_v), block after block. So the products over the
+//!   positions are exact as well, and as fast as those of a matrix.
 //!
 //! [`Attention::run_scalar`] is the reference, and takes heads of any size. [`Attention::run`] is for CPUs with
-//! vectors ([`Isa`]): in 8 bits one register has four elements of sixteen keys, output lanes are elements of
-//! a head, and the query heads of a group share what they read of the values.
+//! vectors ([`Isa`]): in 8 bits one register has four elements of sixteen keys, or four positions of sixteen
+//! elements of the values; in floats the query heads of a group share what they read of the values.
 
 use super::scalar::{LANES, finite, fold, softmax_numerators};
-use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales};
+use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales, value_place};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -53,19 +55,25 @@ pub(crate) trait Isa: Copy {
     fn store(self, x: Self::Floats, to: &mut F32s);
     /// f16, which are finite.
     fn halves(self, x: &F16s) -> Self::Floats;
-    fn bytes(self, x: &I8s) -> Self::Floats;
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// The lanes of a sum, folded 8, 4, 2, 1.
     fn fold(self, x: Self::Floats) -> f32;
-    /// The exact products of a query with sixteen keys, −127…127 all of them. A chunk has four elements of each
-    /// key.
-    fn dots(self, keys: &[[I8s; 4]], query: &Query<'_>) -> Self::Floats;
+    /// Asks for the line in which these bytes begin.
+    fn prefetch(self, bytes: &[u8]);
+    /// The largest lane.
+    fn max(self, x: Self::Floats) -> f32;
+    /// The lanes, from −127 to 127, as the nearest integers, ties to even, and their sum.
+    fn round(self, x: Self::Floats) -> ([i8; 16], i32);
+    /// The exact products of a vector with sixteen others, −127…127 all of them, in whole groups of sixteen
+    /// elements. A chunk has four elements of each of the others.
+    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats;
 }
 
-/// A query head in 8 bits.
-pub(crate) struct Query<'a> {
+/// A vector in 8 bits.
+#[derive(Clone, Copy)]
+pub(crate) struct Vector<'a> {
     pub(crate) q: &'a [[i8; 4]],
     /// Σ q
     #[cfg_attr(
@@ -73,7 +81,6 @@ pub(crate) struct Query<'a> {
         expect(dead_code, reason = "VNNI takes it")
     )]
     pub(crate) sum: i32,
-    d: f32,
 }
 
 /// Scale and sum of a query head.
@@ -150,12 +157,12 @@ impl Attention<'_> {
     pub(crate) fn run_scalar(self) {
         let size = self.head_size();
         let scale = self.scale();
-        let scores = &mut self.scores[..self.positions];
         for head in 0..self.heads {
-            let kv_head = head * self.cache.shape.kv_heads / self.heads;
+            let cached = self.cache.head(self.kv_head(head));
+            let scores = &mut self.scores[..self.positions];
             let query = &self.query[head * size..(head + 1) * size];
             for (position, score) in scores.iter_mut().enumerate() {
-                let [keys, _] = self.cache.parts(position / BLOCK_POSITIONS, kv_head);
+                let keys = cached.keys(position / BLOCK_POSITIONS);
                 let slot = position % BLOCK_POSITIONS;
                 *score = match self.cache.shape.ty {
                     KvType::F32 => dot(query, row::<f32>(keys, slot, size), |k| k) * scale,
@@ -175,16 +182,31 @@ impl Attention<'_> {
             let sum = softmax_numerators(scores);
             let out = &mut self.attended[head * size..(head + 1) * size];
             out.fill(0.0);
-            for (position, &p) in scores.iter().enumerate() {
-                let [_, values] = self.cache.parts(position / BLOCK_POSITIONS, kv_head);
-                let slot = position % BLOCK_POSITIONS;
+            for (index, scores) in scores.chunks(BLOCK_POSITIONS).enumerate() {
+                let values = cached.values(index);
                 match self.cache.shape.ty {
-                    KvType::F32 => add(out, p, row::<f32>(values, slot, size), |v| v),
-                    KvType::F16 => add(out, p, row::<f16>(values, slot, size), finite),
+                    KvType::F32 => {
+                        for (slot, &p) in scores.iter().enumerate() {
+                            add(out, p, row::<f32>(values, slot, size), |v| v);
+                        }
+                    }
+                    KvType::F16 => {
+                        for (slot, &p) in scores.iter().enumerate() {
+                            add(out, p, row::<f16>(values, slot, size), finite);
+                        }
+                    }
                     KvType::Q8 => {
-                        let (scales, values) = scales(values);
-                        let row = &values[slot * size..(slot + 1) * size];
-                        add(out, p * scales[slot], row, |v| f32::from(v as i8));
+                        let (d, values) = scales(values);
+                        let mut p = [0.0; BLOCK_POSITIONS];
+                        p[..scores.len()].copy_from_slice(scores);
+                        let (weights, scale) = quantize_weights(&p, d);
+                        for (i, out) in out.iter_mut().enumerate() {
+                            let product = weights.iter().enumerate().fold(0, |sum, (slot, w)| {
+                                let v = values[value_place(slot, i)] as i8;
+                                sum + i32::from(*w) * i32::from(v)
+                            });
+                            *out += scale * product as f32;
+                        }
                     }
                 }
             }
@@ -198,6 +220,10 @@ impl Attention<'_> {
     pub(crate) fn run<I: Isa>(mut self, isa: I) {
         let group = self.heads / self.cache.shape.kv_heads;
         let mut head = 0;
+        while self.cache.shape.ty == KvType::Q8 && head < self.heads {
+            self.head_q8(isa, head);
+            head += 1;
+        }
         while head < self.heads {
             // Heads that are left of those that share a key head.
             let left = group - head % group;
@@ -231,17 +257,81 @@ impl Attention<'_> {
         H
     }
 
+    /// A head in 8 bits.
+    #[inline(always)]
+    fn head_q8<I: Isa>(&mut self, isa: I, head: usize) {
+        self.score(isa, head, 0);
+        let padded = self.positions.next_multiple_of(BLOCK_POSITIONS);
+        let (scores, beyond) = self.scores[..padded].split_at_mut(self.positions);
+        let sum = softmax_numerators(scores);
+        // What lies beyond in the block has no weight.
+        beyond.fill(0.0);
+        let lanes = self.head_size() / LANES;
+        let mut lane = 0;
+        while lane < lanes {
+            lane += match lanes - lane {
+                4.. => self.values_q8::<I, 4>(isa, head, lane, sum),
+                2.. => self.values_q8::<I, 2>(isa, head, lane, sum),
+                _ => self.values_q8::<I, 1>(isa, head, lane, sum),
+            };
+        }
+    }
+
+    /// `C` groups of lanes of a head.
+    #[inline(always)]
+    fn values_q8<I: Isa, const C: usize>(
+        &mut self,
+        isa: I,
+        head: usize,
+        lane: usize,
+        sum: f32,
+    ) -> usize {
+        let size = self.head_size();
+        let cached = self.cache.head(self.kv_head(head));
+        let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
+        let mut totals = [isa.splat(0.0); C];
+        let scores = &self.scores[..blocks * BLOCK_POSITIONS];
+        let scores = <[F32s]>::ref_from_bytes(scores.as_bytes()).expect(ALIGNED);
+        for (index, p) in scores.iter().enumerate() {
+            ahead(isa, blocks, index, |index| cached.values(index));
+            let values = cached.values(index);
+            let (d, values) = scales(values);
+            let d = F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED);
+            let values = <[[[I8s; 4]; 4]]>::ref_from_bytes(&values[..16 * size]).expect(ALIGNED);
+            // As `quantize_weights`.
+            let w = isa.mul(isa.load(p), isa.load(d));
+            let (scale, inverse) = scale_of(isa.max(w));
+            let (weights, sum) = isa.round(isa.mul(w, isa.splat(inverse)));
+            let weights = Vector {
+                q: weights.as_chunks().0,
+                sum,
+            };
+            let scale = isa.splat(scale);
+            for (total, values) in totals.iter_mut().zip(&values[lane..]) {
+                *total = isa.add(*total, isa.mul(scale, isa.dots(values, weights)));
+            }
+        }
+        let out = &mut self.attended[head * size..][..size];
+        let out = <[F32s]>::mut_from_bytes(out.as_mut_bytes()).expect(ALIGNED);
+        for (out, total) in out[lane..].iter_mut().zip(totals) {
+            isa.store(isa.div(total, isa.splat(sum)), out);
+        }
+        C
+    }
+
     /// Scores of one head, from `at` on in their buffer.
     #[inline(always)]
     fn score<I: Isa>(&mut self, isa: I, head: usize, at: usize) {
-        let (size, kv_head, scale) = (self.head_size(), self.kv_head(head), self.scale());
+        let (size, scale) = (self.head_size(), self.scale());
+        let cached = self.cache.head(self.kv_head(head));
         let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
         let scores = &mut self.scores[at..][..blocks * BLOCK_POSITIONS];
         let scores = <[F32s]>::mut_from_bytes(scores.as_mut_bytes()).expect(ALIGNED);
         let query = &self.query[head * size..(head + 1) * size];
         let query = <[F32s]>::ref_from_bytes(query.as_bytes()).expect(ALIGNED);
         for (index, scores) in scores.iter_mut().enumerate() {
-            let [keys, _] = self.cache.parts(index, kv_head);
+            ahead(isa, blocks, index, |index| cached.keys(index));
+            let keys = cached.keys(index);
             match self.cache.shape.ty {
                 KvType::F32 => {
                     let keys = <[F32s]>::ref_from_bytes(&keys[..64 * size]).expect(ALIGNED);
@@ -271,13 +361,12 @@ impl Attention<'_> {
                     let keys = <[[I8s; 4]]>::ref_from_bytes(&keys[..16 * size]).expect(ALIGNED);
                     let q = &self.quantized[head * size..(head + 1) * size];
                     let QueryScale { d, sum } = self.query_scales[head];
-                    let query = Query {
+                    let query = Vector {
                         q: q.as_chunks().0,
                         sum,
-                        d,
                     };
-                    let dots = isa.dots(keys, &query);
-                    let factor = isa.mul(isa.splat(query.d), isa.load(scales));
+                    let dots = isa.dots(keys, query);
+                    let factor = isa.mul(isa.splat(d), isa.load(scales));
                     let factor = isa.mul(factor, isa.splat(scale));
                     isa.store(isa.mul(dots, factor), scores);
                 }
@@ -294,13 +383,16 @@ impl Attention<'_> {
         lane: usize,
         sums: &[f32; H],
     ) -> usize {
-        let (size, kv_head) = (self.head_size(), self.kv_head(head));
+        let size = self.head_size();
+        let cached = self.cache.head(self.kv_head(head));
         let stride = self.scores.len() / GROUP;
         let lanes = size / LANES;
         let mut totals = [[isa.splat(0.0); C]; H];
         let mut left = self.positions;
-        for index in 0..self.positions.div_ceil(BLOCK_POSITIONS) {
-            let [_, values] = self.cache.parts(index, kv_head);
+        let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
+        for index in 0..blocks {
+            ahead(isa, blocks, index, |index| cached.values(index));
+            let values = cached.values(index);
             let count = left.min(BLOCK_POSITIONS);
             left -= count;
             let mut scores = [&self.scores[..0]; H];
@@ -315,7 +407,7 @@ impl Attention<'_> {
                         for (to, from) in row.iter_mut().zip(&from[lane..]) {
                             *to = isa.load(from);
                         }
-                        accumulate(isa, &mut totals, &scores, slot, 1.0, row);
+                        accumulate(isa, &mut totals, &scores, slot, row);
                     }
                 }
                 KvType::F16 => {
@@ -324,19 +416,11 @@ impl Attention<'_> {
                         for (to, from) in row.iter_mut().zip(&from[lane..]) {
                             *to = isa.halves(from);
                         }
-                        accumulate(isa, &mut totals, &scores, slot, 1.0, row);
+                        accumulate(isa, &mut totals, &scores, slot, row);
                     }
                 }
-                KvType::Q8 => {
-                    let (scales, rows) = scales(values);
-                    let rows = <[I8s]>::ref_from_bytes(&rows[..16 * size]).expect(ALIGNED);
-                    for (slot, from) in rows.chunks_exact(lanes).take(count).enumerate() {
-                        for (to, from) in row.iter_mut().zip(&from[lane..]) {
-                            *to = isa.bytes(from);
-                        }
-                        accumulate(isa, &mut totals, &scores, slot, scales[slot], row);
-                    }
-                }
+                // It has a function of its own.
+                KvType::Q8 => {}
             }
         }
         for (h, (totals, sum)) in totals.into_iter().zip(sums).enumerate() {
@@ -350,20 +434,53 @@ impl Attention<'_> {
     }
 }
 
+/// Asks for the lines of a block that will be needed soon: blocks lie apart, so that the hardware does not foresee
+/// them.
+#[inline(always)]
+fn ahead<'a, I: Isa>(isa: I, blocks: usize, index: usize, part: impl Fn(usize) -> &'a [u8]) {
+    const BLOCKS: usize = 4;
+    if index + BLOCKS < blocks {
+        for line in part(index + BLOCKS).chunks(64) {
+            isa.prefetch(line);
+        }
+    }
+}
+
 const ALIGNED: &str = "spans and blocks are whole cache lines";
 
-/// totals[h][c] += (p[h][slot] · d) · row[c]
+/// The scale of weights in 8 bits, and what makes them fit.
+#[inline(always)]
+fn scale_of(most: f32) -> (f32, f32) {
+    match most < ZERO_BLOCK {
+        true => (0.0, 0.0),
+        false => (most / 127.0, 127.0 / most),
+    }
+}
+
+/// The weights p · d of sixteen positions in 8 bits, 0…127, and their scale.
+fn quantize_weights(
+    p: &[f32; BLOCK_POSITIONS],
+    d: &[f32; BLOCK_POSITIONS],
+) -> ([i8; BLOCK_POSITIONS], f32) {
+    let w: [f32; BLOCK_POSITIONS] = core::array::from_fn(|slot| p[slot] * d[slot]);
+    let most = w
+        .iter()
+        .fold(0.0, |most, &w| if w > most { w } else { most });
+    let (scale, inverse) = scale_of(most);
+    (w.map(|w| round_to_i8(w * inverse)), scale)
+}
+
+/// totals[h][c] += p[h][slot] · row[c]
 #[inline(always)]
 fn accumulate<I: Isa, const H: usize, const C: usize>(
     isa: I,
     totals: &mut [[I::Floats; C]; H],
     p: &[&[f32]; H],
     slot: usize,
-    d: f32,
     row: [I::Floats; C],
 ) {
     for (totals, p) in totals.iter_mut().zip(p) {
-        let p = isa.splat(p[slot] * d);
+        let p = isa.splat(p[slot]);
         for (total, value) in totals.iter_mut().zip(row) {
             *total = isa.add(*total, isa.mul(p, value));
         }

@@ -1,6 +1,6 @@
 //! AVX2: two registers have four elements of the sixteen rows of a tile.
 
-use super::attention::{Attention, F16s, F32s, I8s, Isa, Query};
+use super::attention::{Attention, F16s, F32s, I8s, Isa, Vector};
 use super::tiles::{Format, PACKED_SCALES, TILE, four, tokens_of, unpack_scales};
 use crate::quantize::{ActivationQ8, ActivationQ8K};
 use core::arch::x86_64::*;
@@ -58,12 +58,6 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn bytes(self, x: &I8s) -> Self::Floats {
-        // SAFETY: the value says that the CPU has the instructions.
-        unsafe { bytes(x) }
-    }
-
-    #[inline(always)]
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { add(a, b) }
@@ -88,9 +82,27 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn dots(self, keys: &[[I8s; 4]], query: &Query<'_>) -> Self::Floats {
+    fn prefetch(self, bytes: &[u8]) {
+        // SAFETY: every CPU of the architecture has the instruction, which never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn max(self, x: Self::Floats) -> f32 {
         // SAFETY: the value says that the CPU has the instructions.
-        unsafe { dots(keys, query) }
+        unsafe { max(x) }
+    }
+
+    #[inline(always)]
+    fn round(self, x: Self::Floats) -> ([i8; 16], i32) {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { round(x) }
+    }
+
+    #[inline(always)]
+    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { dots(chunks, vector) }
     }
 }
 
@@ -133,18 +145,6 @@ fn halves([low, high]: &F16s) -> [__m256; 2] {
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn bytes(x: &I8s) -> [__m256; 2] {
-    // SAFETY: sixteen bytes, borrowed; the load asks for no alignment.
-    let low = unsafe { _mm_loadu_si128(core::ptr::from_ref(x).cast()) };
-    let high = _mm_srli_si128::<8>(low);
-    [
-        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(low)),
-        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high)),
-    ]
-}
-
-#[target_feature(enable = "avx2,f16c")]
-#[inline]
 fn add(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
     [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])]
 }
@@ -172,10 +172,10 @@ fn fold([low, high]: [__m256; 2]) -> f32 {
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> [__m256; 2] {
+fn dots(chunks: &[[I8s; 4]], vector: Vector<'_>) -> [__m256; 2] {
     let ones = _mm256_set1_epi16(1);
     let mut dots = [_mm256_setzero_si256(); 2];
-    for (keys, q) in keys.iter().zip(query.q) {
+    for (keys, q) in chunks.iter().zip(vector.q) {
         let q = _mm256_set1_epi32(i32::from_le_bytes(q.map(|q| q as u8)));
         for (dot, keys) in dots.iter_mut().zip(keys.as_chunks::<2>().0) {
             // SAFETY: 32 bytes, borrowed; the load asks for no alignment.
@@ -186,6 +186,32 @@ fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> [__m256; 2] {
         }
     }
     [_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])]
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn max([low, high]: [__m256; 2]) -> f32 {
+    let x = _mm256_max_ps(low, high);
+    let x = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+    let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+    _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps::<1>(x, x)))
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn round([low, high]: [__m256; 2]) -> ([i8; 16], i32) {
+    let [low, high] = [_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high)];
+    let halves = |x| (_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+    let ((a, b), (c, d)) = (halves(low), halves(high));
+    let packed = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+    let mut bytes = [0; 16];
+    // SAFETY: sixteen bytes, borrowed; the store asks for no alignment.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), packed) }
+    let (a, b) = halves(_mm256_add_epi32(low, high));
+    let sum = _mm_add_epi32(a, b);
+    let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b1110>(sum));
+    let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<1>(sum));
+    (bytes, _mm_cvtsi128_si32(sum))
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.

@@ -1,6 +1,6 @@
 //! AVX-512 with VNNI: a register has four elements of all sixteen rows of a tile.
 
-use super::attention::{Attention, F16s, F32s, I8s, Isa, Query};
+use super::attention::{Attention, F16s, F32s, I8s, Isa, Vector};
 use super::tiles::{Format, PACKED_SCALES, TILE, four, tokens_of, unpack_scales};
 use crate::quantize::{ActivationQ8, ActivationQ8K};
 use core::arch::x86_64::*;
@@ -55,12 +55,6 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn bytes(self, x: &I8s) -> Self::Floats {
-        // SAFETY: the value says that the CPU has the instructions.
-        unsafe { bytes(x) }
-    }
-
-    #[inline(always)]
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { add(a, b) }
@@ -85,9 +79,27 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn dots(self, keys: &[[I8s; 4]], query: &Query<'_>) -> Self::Floats {
+    fn prefetch(self, bytes: &[u8]) {
+        // SAFETY: every CPU of the architecture has the instruction, which never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn max(self, x: Self::Floats) -> f32 {
         // SAFETY: the value says that the CPU has the instructions.
-        unsafe { dots(keys, query) }
+        unsafe { max(x) }
+    }
+
+    #[inline(always)]
+    fn round(self, x: Self::Floats) -> ([i8; 16], i32) {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { round(x) }
+    }
+
+    #[inline(always)]
+    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { dots(chunks, vector) }
     }
 }
 
@@ -120,14 +132,6 @@ fn halves(x: &F16s) -> __m512 {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
-fn bytes(x: &I8s) -> __m512 {
-    // SAFETY: sixteen bytes, borrowed; the load asks for no alignment.
-    let x = unsafe { _mm_loadu_si128(core::ptr::from_ref(x).cast()) };
-    _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x))
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
-#[inline]
 fn add(a: __m512, b: __m512) -> __m512 {
     _mm512_add_ps(a, b)
 }
@@ -156,12 +160,12 @@ fn fold(x: __m512) -> f32 {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
-fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> __m512 {
-    // Keys are made unsigned; the surplus is taken off by the query's sum. Two sums, so that they do not wait
+fn dots(chunks: &[[I8s; 4]], vector: Vector<'_>) -> __m512 {
+    // The chunks are made unsigned; the surplus is taken off by the vector's sum. Two sums, so that they do not wait
     // for one another.
-    let mut dots = [_mm512_set1_epi32(-128 * query.sum), _mm512_setzero_si512()];
-    let pairs = keys.as_chunks::<2>().0.iter();
-    for (keys, q) in pairs.zip(query.q.as_chunks::<2>().0) {
+    let mut dots = [_mm512_set1_epi32(-128 * vector.sum), _mm512_setzero_si512()];
+    let pairs = chunks.as_chunks::<2>().0.iter();
+    for (keys, q) in pairs.zip(vector.q.as_chunks::<2>().0) {
         for ((dot, key), q) in dots.iter_mut().zip(keys).zip(q) {
             // SAFETY: 64 bytes, borrowed; the load asks for no alignment.
             let key = unsafe { _mm512_loadu_si512(core::ptr::from_ref(key).cast()) };
@@ -171,6 +175,23 @@ fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> __m512 {
         }
     }
     _mm512_cvtepi32_ps(_mm512_add_epi32(dots[0], dots[1]))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn max(x: __m512) -> f32 {
+    _mm512_reduce_max_ps(x)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn round(x: __m512) -> ([i8; 16], i32) {
+    let x = _mm512_cvtps_epi32(x);
+    let mut bytes = [0; 16];
+    let narrow = _mm512_cvtepi32_epi8(x);
+    // SAFETY: sixteen bytes, borrowed; the store asks for no alignment.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), narrow) }
+    (bytes, _mm512_reduce_add_epi32(x))
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.

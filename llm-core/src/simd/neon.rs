@@ -4,7 +4,7 @@
 //! misaligned becomes sixteen loads of a byte. So the weights are read as [`Quad`]s, which are aligned;
 //! the arena gives them a cache line of their own.
 
-use super::attention::{Attention, Eight, F16s, F32s, I8s, Isa, Query};
+use super::attention::{Attention, Eight, F16s, F32s, I8s, Isa, Vector};
 use super::tiles::{self, Format, PACKED_SCALES, TILE, tokens_of, unpack_scales};
 use crate::quantize::{ActivationQ8, ActivationQ8K};
 use core::arch::aarch64::*;
@@ -59,12 +59,6 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn bytes(self, x: &I8s) -> Self::Floats {
-        // SAFETY: the value says that the CPU has the instructions.
-        unsafe { bytes(x) }
-    }
-
-    #[inline(always)]
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { add(a, b) }
@@ -88,10 +82,26 @@ impl Isa for Neon {
         unsafe { fold(x) }
     }
 
+    /// In-order cores of this architecture are where instructions count.
     #[inline(always)]
-    fn dots(self, keys: &[[I8s; 4]], query: &Query<'_>) -> Self::Floats {
+    fn prefetch(self, _: &[u8]) {}
+
+    #[inline(always)]
+    fn max(self, x: Self::Floats) -> f32 {
         // SAFETY: the value says that the CPU has the instructions.
-        unsafe { dots(keys, query) }
+        unsafe { max(x) }
+    }
+
+    #[inline(always)]
+    fn round(self, x: Self::Floats) -> ([i8; 16], i32) {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { round(x) }
+    }
+
+    #[inline(always)]
+    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { dots(chunks, vector) }
     }
 }
 
@@ -139,19 +149,6 @@ fn sixteen(x: &I8s) -> int8x16_t {
 
 #[target_feature(enable = "neon")]
 #[inline]
-fn bytes(x: &I8s) -> [float32x4_t; 4] {
-    let x = sixteen(x);
-    let (low, high) = (vmovl_s8(vget_low_s8(x)), vmovl_high_s8(x));
-    [
-        vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
-        vcvtq_f32_s32(vmovl_high_s16(low)),
-        vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
-        vcvtq_f32_s32(vmovl_high_s16(high)),
-    ]
-}
-
-#[target_feature(enable = "neon")]
-#[inline]
 fn add(a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
     [
         vaddq_f32(a[0], b[0]),
@@ -193,11 +190,11 @@ fn fold([a, b, c, d]: [float32x4_t; 4]) -> f32 {
 
 #[target_feature(enable = "neon")]
 #[inline]
-fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> [float32x4_t; 4] {
+fn dots(chunks: &[[I8s; 4]], vector: Vector<'_>) -> [float32x4_t; 4] {
     let mut low = [vdupq_n_s32(0); 4];
     let mut high = [vdupq_n_s32(0); 4];
-    let pairs = keys.as_chunks::<2>().0.iter();
-    for (keys, q) in pairs.zip(query.q.as_chunks::<2>().0) {
+    let pairs = chunks.as_chunks::<2>().0.iter();
+    for (keys, q) in pairs.zip(vector.q.as_chunks::<2>().0) {
         let q = [
             vreinterpretq_s8_s32(vdupq_n_s32(i32::from_le_bytes(q[0].map(|q| q as u8)))),
             vreinterpretq_s8_s32(vdupq_n_s32(i32::from_le_bytes(q[1].map(|q| q as u8)))),
@@ -217,6 +214,24 @@ fn dots(keys: &[[I8s; 4]], query: &Query<'_>) -> [float32x4_t; 4] {
         *dot = vcvtq_f32_s32(vpaddq_s32(low, high));
     }
     dots
+}
+
+#[target_feature(enable = "neon")]
+#[inline]
+fn max([a, b, c, d]: [float32x4_t; 4]) -> f32 {
+    vmaxvq_f32(vmaxq_f32(vmaxq_f32(a, b), vmaxq_f32(c, d)))
+}
+
+#[target_feature(enable = "neon")]
+#[inline]
+fn round([a, b, c, d]: [float32x4_t; 4]) -> ([i8; 16], i32) {
+    let low = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(a)), vmovn_s32(vcvtnq_s32_f32(b)));
+    let high = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(c)), vmovn_s32(vcvtnq_s32_f32(d)));
+    let bytes = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
+    let sum = i32::from(vaddvq_s16(vaddq_s16(low, high)));
+    // SAFETY: both are sixteen bytes without padding, for which any bits are valid.
+    let bytes = unsafe { core::mem::transmute::<int8x16_t, I8s>(bytes) };
+    (bytes.0, sum)
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0. `DOT`: with SDOT.
