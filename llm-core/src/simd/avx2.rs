@@ -227,18 +227,18 @@ pub(super) fn matmul_small<const BYTES: bool>(
         let tokens = tokens_of(x.len() / blocks, 4);
         let (here, later) = out.split_at_mut(tokens * rows);
         match tokens {
-            4 => small::<4, BYTES>(w, blocks, x, here),
-            2 => small::<2, BYTES>(w, blocks, x, here),
-            _ => small::<1, BYTES>(w, blocks, x, here),
+            4 => small::<4, BYTES, 1>(w, blocks, x, here),
+            2 => small::<2, BYTES, 1>(w, blocks, x, here),
+            _ => small::<1, BYTES, 2>(w, blocks, x, here),
         }
         x = &x[tokens * blocks..];
         out = later;
     }
 }
 
-/// `T` tokens.
+/// `T` tokens, `HALVES` of a tile's rows at a time: for several tokens both together do not fit the registers.
 #[target_feature(enable = "avx2,f16c")]
-fn small<const T: usize, const BYTES: bool>(
+fn small<const T: usize, const BYTES: bool, const HALVES: usize>(
     w: &[u8],
     blocks: usize,
     x: &[ActivationQ8],
@@ -250,53 +250,58 @@ fn small<const T: usize, const BYTES: bool>(
     let rows = out.len() / T;
     let tiles = w.chunks_exact(format.tile_bytes() * blocks);
     for (index, tile) in tiles.enumerate() {
-        let mut sums = [[_mm256_setzero_ps(); 2]; T];
-        for (b, block) in tile.chunks_exact(format.tile_bytes()).enumerate() {
-            let x: [&ActivationQ8; T] = core::array::from_fn(|t| &x[t * blocks + b]);
-            let (scales, chunks) = block.split_at(2 * TILE);
-            let chunks = chunks.as_chunks::<64>().0;
-            for half in 0..2 {
-                let mut dots = [_mm256_setzero_si256(); T];
-                for (c, chunk) in chunks.iter().enumerate() {
-                    let w = load_256(&chunk.as_chunks::<32>().0[half]);
-                    if BYTES {
-                        // |w| is at most 128 and ±x at most 127: two products fit 16 bits.
-                        let magnitude = _mm256_abs_epi8(w);
-                        for (x, dot) in x.iter().zip(&mut dots) {
-                            let x = _mm256_set1_epi32(four(&x.q, c));
-                            let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, w));
-                            *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, ones));
-                        }
-                    } else {
-                        let low = _mm256_and_si256(w, nibble);
-                        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), nibble);
-                        for (x, dot) in x.iter().zip(&mut dots) {
-                            let low_x = _mm256_set1_epi32(four(&x.q, c));
-                            let high_x = _mm256_set1_epi32(four(&x.q, c + 4));
-                            // At most 4 · 15 · 127, and 4 such sums in a block: 16 bits hold that.
-                            let low = _mm256_maddubs_epi16(low, low_x);
-                            let high = _mm256_maddubs_epi16(high, high_x);
-                            *dot = _mm256_add_epi16(*dot, _mm256_add_epi16(low, high));
+        for first in (0..2).step_by(HALVES) {
+            let mut sums = [[_mm256_setzero_ps(); T]; HALVES];
+            for (b, block) in tile.chunks_exact(format.tile_bytes()).enumerate() {
+                let x: [&ActivationQ8; T] = core::array::from_fn(|t| &x[t * blocks + b]);
+                let (scales, chunks) = block.split_at(2 * TILE);
+                for (half, sums) in sums.iter_mut().enumerate() {
+                    let half = first + half;
+                    let mut dots = [_mm256_setzero_si256(); T];
+                    for (c, chunk) in chunks.as_chunks::<64>().0.iter().enumerate() {
+                        let w = load_256(&chunk.as_chunks::<32>().0[half]);
+                        if BYTES {
+                            // |w| is at most 128 and ±x at most 127: two products fit 16 bits.
+                            let magnitude = _mm256_abs_epi8(w);
+                            for (x, dot) in x.iter().zip(&mut dots) {
+                                let x = _mm256_set1_epi32(four(&x.q, c));
+                                let x = _mm256_sign_epi8(x, w);
+                                let pairs = _mm256_maddubs_epi16(magnitude, x);
+                                *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, ones));
+                            }
+                        } else {
+                            let low = _mm256_and_si256(w, nibble);
+                            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), nibble);
+                            for (x, dot) in x.iter().zip(&mut dots) {
+                                let low_x = _mm256_set1_epi32(four(&x.q, c));
+                                let high_x = _mm256_set1_epi32(four(&x.q, c + 4));
+                                // At most 4 · 15 · 127, and 4 such sums in a block: 16 bits hold that.
+                                let low = _mm256_maddubs_epi16(low, low_x);
+                                let high = _mm256_maddubs_epi16(high, high_x);
+                                *dot = _mm256_add_epi16(*dot, _mm256_add_epi16(low, high));
+                            }
                         }
                     }
-                }
-                let scales = floats(scales, half);
-                for ((x, dot), sums) in x.iter().zip(dots).zip(&mut sums) {
-                    let dot = match BYTES {
-                        true => dot,
-                        false => {
-                            // The nibbles are 8 too large.
-                            let surplus = _mm256_slli_epi32::<3>(_mm256_set1_epi32(x.sum));
-                            _mm256_sub_epi32(_mm256_madd_epi16(dot, ones), surplus)
-                        }
-                    };
-                    let scale = _mm256_mul_ps(scales, _mm256_set1_ps(x.d));
-                    let product = _mm256_mul_ps(_mm256_cvtepi32_ps(dot), scale);
-                    sums[half] = _mm256_add_ps(sums[half], product);
+                    let scales = floats(scales, half);
+                    for ((x, dot), sum) in x.iter().zip(dots).zip(sums) {
+                        let dot = match BYTES {
+                            true => dot,
+                            false => {
+                                // The nibbles are 8 too large.
+                                let surplus = _mm256_slli_epi32::<3>(_mm256_set1_epi32(x.sum));
+                                _mm256_sub_epi32(_mm256_madd_epi16(dot, ones), surplus)
+                            }
+                        };
+                        let scale = _mm256_mul_ps(scales, _mm256_set1_ps(x.d));
+                        let product = _mm256_mul_ps(_mm256_cvtepi32_ps(dot), scale);
+                        *sum = _mm256_add_ps(*sum, product);
+                    }
                 }
             }
+            for (half, sums) in sums.iter().enumerate() {
+                write(sums, out, rows, 2 * index + first + half);
+            }
         }
-        write(&sums, out, rows, index);
     }
 }
 
@@ -324,7 +329,7 @@ fn q4_k<const T: usize>(w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut 
     let rows = out.len() / T;
     let tiles = w.chunks_exact(Format::Q4K.tile_bytes() * blocks);
     for (index, tile) in tiles.enumerate() {
-        let mut sums = [[_mm256_setzero_ps(); 2]; T];
+        let mut sums = [[_mm256_setzero_ps(); T]; 2];
         for (b, block) in tile.chunks_exact(Format::Q4K.tile_bytes()).enumerate() {
             let x: [&ActivationQ8K; T] = core::array::from_fn(|t| &x[t * blocks + b]);
             let (floats_of, rest) = block.split_at(4 * TILE);
@@ -377,23 +382,23 @@ fn q4_k<const T: usize>(w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut 
                     let least = _mm256_cvtepi32_ps(minimum[t]);
                     let least = _mm256_mul_ps(least, _mm256_mul_ps(d_min, x_d));
                     let difference = _mm256_sub_ps(product, least);
-                    sums[t][half] = _mm256_add_ps(sums[t][half], difference);
+                    sums[half][t] = _mm256_add_ps(sums[half][t], difference);
                 }
             }
         }
-        write(&sums, out, rows, index);
+        for (half, sums) in sums.iter().enumerate() {
+            write(sums, out, rows, 2 * index + half);
+        }
     }
 }
 
-/// Puts the sums of a tile's rows where they belong.
+/// Puts the sums of half a tile's rows where they belong.
 #[target_feature(enable = "avx2")]
-fn write<const T: usize>(sums: &[[__m256; 2]; T], out: &mut [f32], rows: usize, index: usize) {
-    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
-        if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(index) {
-            for (sum, out) in sums.iter().zip(out.as_chunks_mut::<LANES>().0) {
-                // SAFETY: eight floats, borrowed; the store asks for no alignment.
-                unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sum) }
-            }
+fn write<const T: usize>(sums: &[__m256; T], out: &mut [f32], rows: usize, index: usize) {
+    for (sum, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
+        if let Some(out) = out.as_chunks_mut::<LANES>().0.get_mut(index) {
+            // SAFETY: eight floats, borrowed; the store asks for no alignment.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), *sum) }
         }
     }
 }
