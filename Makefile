@@ -20,18 +20,22 @@ TEST_MODELS := default.gguf truncated.gguf corrupt.gguf large.gguf
 TEST_STORE := $(BUILD)/store-test/store.tar
 
 # The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
-# model of 100 M parameters: a larger region is all that a larger model needs.
+# model of 100 M parameters: a larger region is all that a larger model needs. LARGE=bench has the one of 15.7 M
+# parameters that speed is measured with.
 LARGE ?=
-SYSTEM := $(if $(LARGE),$(BUILD)/large/system.xml,system.xml)
-LARGE_STORE := $(BUILD)/large/store.tar
+LARGE_DIR := $(BUILD)/large-$(LARGE)
+SYSTEM := $(if $(LARGE),$(LARGE_DIR)/system.xml,system.xml)
+LARGE_STORE := $(LARGE_DIR)/store.tar
 
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
 MICROKIT_SDK ?= $(firstword $(wildcard /opt/microkit-sdk*))
 SDK := $(MICROKIT_SDK)
 CONFIG ?= release
 INJECT ?=
+# A build whose inference measures itself when a prompt says so.
+MEASURE ?=
 BOARD := qemu_virt_aarch64
-SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)$(if $(LARGE),-large)
+SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)$(if $(MEASURE),-measure)$(if $(LARGE),-large-$(LARGE))
 IMAGE := $(SEL4_OUT)/loader.img
 RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(INJECT),$(TEST_STORE),$(STORE)))
 
@@ -83,7 +87,8 @@ $(TEST_STORE): Makefile models/tiny-f32.gguf tests/src/bin/test-models.rs llm-co
 $(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs
 	@mkdir -p $(@D)
 	@sed -E '/name="arena"/s/0x800000/0x9000000/; /name="model_store"/s/0x800000/0x4000000/' system.xml >$(@D)/system.xml
-	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --large $(@D) >&2
+	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(if $(filter bench,$(LARGE)),--bench,--large) $(@D) >&2
+	@$(if $(filter bench,$(LARGE)),mv $(@D)/bench-q4_0.gguf $(@D)/default.gguf && rm $(@D)/bench-q8_0.gguf)
 	@tar --format=ustar -cf $@ -C $(@D) default.gguf
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], 0x4000000)' $@
 
@@ -115,7 +120,7 @@ check-sdk:
 .PHONY: image
 image: check-sdk store ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@$(SEL4_CARGO) -p shell -p audit --target aarch64-unknown-none-softfloat >&2
-	@$(SEL4_CARGO) -p inference $(if $(INJECT),--features inject) --target aarch64-unknown-none >&2
+	@$(SEL4_CARGO) -p inference $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
 	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_OUT)/host >&2
 	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/shell $(SEL4_OUT)/shell.elf
 	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
@@ -223,19 +228,31 @@ e2e-sim: sim-build llmtool $(TEST_STORE) ## the end-to-end suite on the simulati
 
 ## ---- Speed --------------------------------------------------------------------------------------
 
-.PHONY: bench
-bench: llmtool ## speed of the default model on this machine, also as target/bench.json
-	@$(BIN)/llmtool bench models/default-q8_0.gguf
-	@$(BIN)/llmtool bench models/default-q8_0.gguf --json >$(TARGET_DIR)/bench.json
+BENCH_MODELS := $(BUILD)/bench/bench-q4_0.gguf $(BUILD)/bench/bench-q8_0.gguf
 
-# With -icount an instruction takes a nanosecond of the machine's clock, so the rate counts them.
-BENCH_TOKENS ?= 48
+$(BENCH_MODELS) &: llm-core/src/testing.rs
+	@mkdir -p $(@D)
+	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --bench $(@D) >&2
+
+.PHONY: bench
+bench: llmtool $(BENCH_MODELS) ## speed on this machine: kernels (criterion), models; also as target/bench.json
+	$(CARGO) bench $(QUIET) -p llm-core --features detect,testing --bench kernels
+	@tools/bench/bench --llmtool $(BIN)/llmtool --criterion $(TARGET_DIR)/criterion \
+		--json $(TARGET_DIR)/bench.json models/default-q8_0.gguf $(BENCH_MODELS)
+
+.PHONY: bench-peers
+bench-peers: llmtool $(BENCH_MODELS) ## speed beside llama.cpp (PyPI, cmake, C++ compiler), and llama2.c in LLAMA2C
+	@tools/bench-peers/bench-peers --llmtool $(BIN)/llmtool --models $(BUILD)/bench --build $(BUILD)/peers \
+		--json $(TARGET_DIR)/bench-peers.json $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) $(if $(LLAMA2C),--llama2c $(LLAMA2C))
 
 .PHONY: bench-qemu
-bench-qemu: image ## instructions per token of the default model on seL4 in QEMU
-	@printf 'llminfer "Once upon a time" --max-tokens $(BENCH_TOKENS) --temperature 0\nexit\n' \
-		| $(QEMU) -icount shift=0 -device loader,file=$(IMAGE),addr=0x70000000,cpu-num=0 \
-		| awk -F '[ ,]+' '/tokens\/s/ { printf "%.0f instructions a token over %s tokens\n", 1e9 / $$3, substr($$1, 2) }'
+bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
+	@$(MAKE) --no-print-directory image
+	@$(MAKE) --no-print-directory image MEASURE=1
+	@$(MAKE) --no-print-directory image LARGE=bench
+	@tools/bench-qemu/bench-qemu --json $(TARGET_DIR)/bench-qemu.json --llmtool $(BIN)/llmtool \
+		--model models/default-q8_0.gguf --image $(IMAGE) --measure $(SEL4_OUT)-measure/loader.img \
+		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
 
 .PHONY: clean
 clean: ## remove what was built

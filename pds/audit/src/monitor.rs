@@ -57,6 +57,13 @@ enum Phase {
 
 /// The reference monitor. One per system, for the system's life.
 pub struct Audit<'m, R, W> {
+    monitor: Monitor<'m, R, W>,
+    /// The message at hand. Beside the rest, so that what handles it can change that.
+    incoming: Frame,
+}
+
+/// Everything but the message at hand.
+struct Monitor<'m, R, W> {
     shell: Endpoint<R, W>,
     inference: Endpoint<R, W>,
     log: Log<'m>,
@@ -71,7 +78,6 @@ pub struct Audit<'m, R, W> {
     restarts_in_a_row: u32,
     /// Notices that the shell's ring had no room for.
     pending_fault: Option<Fault>,
-    incoming: Frame,
     outgoing: Frame,
     signal_shell: bool,
     signal_inference: bool,
@@ -81,48 +87,40 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     /// A monitor that has not started.
     pub fn new(shell: Endpoint<R, W>, inference: Endpoint<R, W>, log: &'m mut [u8]) -> Self {
         Self {
-            shell,
-            inference,
-            log: Log::new(log),
-            table: Table::new(),
-            phase: Phase::Booting,
-            stats: Stats::default(),
-            booted_us: 0,
-            epoch: 0,
-            last_number: 0,
-            // The name in the table of limits is short enough.
-            model: heapless::String::try_from(DEFAULT_MODEL).unwrap_or_default(),
-            restarts_in_a_row: 0,
-            pending_fault: None,
+            monitor: Monitor {
+                shell,
+                inference,
+                log: Log::new(log),
+                table: Table::new(),
+                phase: Phase::Booting,
+                stats: Stats::default(),
+                booted_us: 0,
+                epoch: 0,
+                last_number: 0,
+                // The name in the table of limits is short enough.
+                model: heapless::String::try_from(DEFAULT_MODEL).unwrap_or_default(),
+                restarts_in_a_row: 0,
+                pending_fault: None,
+                outgoing: Frame::new(),
+                signal_shell: false,
+                signal_inference: false,
+            },
             incoming: Frame::new(),
-            outgoing: Frame::new(),
-            signal_shell: false,
-            signal_inference: false,
         }
     }
 
     /// Begins the first epoch and asks for the default model. Once, before anything else.
     pub fn start(&mut self, port: &mut impl Port) {
-        let now = port.now_us();
-        self.booted_us = now;
-        self.epoch = 1;
-        self.shell.lead(self.epoch);
-        self.inference.lead(self.epoch);
-        self.record(Record::new(Kind::Boot), now);
-        self.load_model(now);
-        // The peers may be waiting for their epoch already.
-        self.signal_shell = true;
-        self.signal_inference = true;
-        self.finish_wake_up(now, port);
+        self.monitor.start(port);
     }
 
     /// A peer has signalled: looks at both rings.
     pub fn on_signal(&mut self, port: &mut impl Port) {
         let now = port.now_us();
-        self.deliver();
-        self.read_inference(now, port);
-        self.read_shell(now);
-        self.finish_wake_up(now, port);
+        self.monitor.deliver();
+        self.monitor.read_inference(&mut self.incoming, now, port);
+        self.monitor.read_shell(&mut self.incoming, now);
+        self.monitor.finish_wake_up(now, port);
     }
 
     /// The trusted watchdog has ticked: looks at the deadlines, and at the rings in case a signal
@@ -139,16 +137,36 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     /// Inference has died, or says so: a fault message may be forged, so it is written down and
     /// answered by a restart, and believed no further.
     pub fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
-        let now = port.now_us();
-        self.stats.faults = self.stats.faults.saturating_add(1);
-        self.restart(fault, ErrorCode::InferenceFault, now, port);
-        self.finish_wake_up(now, port);
+        self.monitor.on_fault(fault, port);
     }
 
     /// The log, for readers.
     #[must_use]
     pub const fn log(&self) -> &Log<'m> {
-        &self.log
+        &self.monitor.log
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+    fn start(&mut self, port: &mut impl Port) {
+        let now = port.now_us();
+        self.booted_us = now;
+        self.epoch = 1;
+        self.shell.lead(self.epoch);
+        self.inference.lead(self.epoch);
+        self.record(Record::new(Kind::Boot), now);
+        self.load_model(now);
+        // The peers may be waiting for their epoch already.
+        self.signal_shell = true;
+        self.signal_inference = true;
+        self.finish_wake_up(now, port);
+    }
+
+    fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
+        let now = port.now_us();
+        self.stats.faults = self.stats.faults.saturating_add(1);
+        self.restart(fault, ErrorCode::InferenceFault, now, port);
+        self.finish_wake_up(now, port);
     }
 
     /// Checks deadlines, sends what has waited, arms the timer, signals.
@@ -244,21 +262,16 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     // ---- From the shell ---------------------------------------------------------------------
 
     /// Reads at most a ring's worth of requests, as long as answers find room.
-    fn read_shell(&mut self, now: u64) {
+    fn read_shell(&mut self, frame: &mut Frame, now: u64) {
         for _ in 0..SLOTS {
             if self.shell.free() <= RESERVE {
                 return;
             }
-            let mut frame = core::mem::take(&mut self.incoming);
-            match self.shell.receive(&mut frame) {
-                Ok(true) => self.handle_request(&frame, now),
-                Ok(false) => {
-                    self.incoming = frame;
-                    return;
-                }
+            match self.shell.receive(frame) {
+                Ok(true) => self.handle_request(frame, now),
+                Ok(false) => return,
                 Err(_) => self.count_violation(now),
             }
-            self.incoming = frame;
         }
     }
 
@@ -408,21 +421,16 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     // ---- From inference ---------------------------------------------------------------------
 
     /// Reads at most a ring's worth of events, as long as the shell has room for them.
-    fn read_inference(&mut self, now: u64, port: &mut impl Port) {
+    fn read_inference(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         for _ in 0..SLOTS {
             if self.shell.free() <= RESERVE || self.phase == Phase::Stopped {
                 return;
             }
-            let mut frame = core::mem::take(&mut self.incoming);
-            let violated = match self.inference.receive(&mut frame) {
-                Ok(true) => self.handle_event(&frame, now).is_err(),
-                Ok(false) => {
-                    self.incoming = frame;
-                    return;
-                }
+            let violated = match self.inference.receive(frame) {
+                Ok(true) => self.handle_event(frame, now).is_err(),
+                Ok(false) => return,
                 Err(_) => true,
             };
-            self.incoming = frame;
             if violated {
                 self.count_violation(now);
                 let fault = Fault {

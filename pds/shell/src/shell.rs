@@ -61,6 +61,13 @@ enum Activity {
 
 /// The shell. One per domain, for the domain's life.
 pub struct Shell<R, W> {
+    session: Session<R, W>,
+    /// The message at hand. Beside the rest, so that what handles it can change that.
+    incoming: Frame,
+}
+
+/// Everything but the message at hand.
+struct Session<R, W> {
     ring: Endpoint<R, W>,
     mode: Mode,
     activity: Activity,
@@ -71,7 +78,7 @@ pub struct Shell<R, W> {
     last_request: u32,
     /// The input is over; end the session when the command under way is done.
     input_over: bool,
-    frame: Frame,
+    outgoing: Frame,
 }
 
 /// The console as a place to format to.
@@ -100,16 +107,19 @@ impl<R: ReadWords, W: WriteWords> Shell<R, W> {
     #[must_use]
     pub const fn new(ring: Endpoint<R, W>, mode: Mode) -> Self {
         Self {
-            ring,
-            mode,
-            activity: Activity::Booting,
-            type_ahead: TypeAhead::new(),
-            line: Line::new(),
-            words: Words::new(),
-            sanitiser: Sanitiser::new(),
-            last_request: 0,
-            input_over: false,
-            frame: Frame::new(),
+            session: Session {
+                ring,
+                mode,
+                activity: Activity::Booting,
+                type_ahead: TypeAhead::new(),
+                line: Line::new(),
+                words: Words::new(),
+                sanitiser: Sanitiser::new(),
+                last_request: 0,
+                input_over: false,
+                outgoing: Frame::new(),
+            },
+            incoming: Frame::new(),
         }
     }
 
@@ -117,11 +127,22 @@ impl<R: ReadWords, W: WriteWords> Shell<R, W> {
     /// sender is held back and nothing is lost.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !self.type_ahead.is_full()
+        !self.session.type_ahead.is_full()
     }
 
     /// The console has input: reads what there is room for, and does what it says.
     pub fn on_input(&mut self, port: &mut impl Port) {
+        self.session.on_input(port);
+    }
+
+    /// Audit has signalled: reads its ring, then what input has waited for.
+    pub fn on_signal(&mut self, port: &mut impl Port) {
+        self.session.on_signal(&mut self.incoming, port);
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> Session<R, W> {
+    fn on_input(&mut self, port: &mut impl Port) {
         while !self.type_ahead.is_full() {
             match port.read() {
                 Some(INTERRUPT) => self.interrupt(port),
@@ -132,19 +153,15 @@ impl<R: ReadWords, W: WriteWords> Shell<R, W> {
         }
     }
 
-    /// Audit has signalled: reads its ring, then what input has waited for.
-    pub fn on_signal(&mut self, port: &mut impl Port) {
+    fn on_signal(&mut self, frame: &mut Frame, port: &mut impl Port) {
         self.ring.follow();
         for _ in 0..SLOTS {
-            let mut frame = core::mem::take(&mut self.frame);
             // A violation is dropped: audit is trusted, so there is none.
-            let received = self.ring.receive(&mut frame) == Ok(true);
-            if received && let Ok(event) = Event::parse(&frame) {
-                self.handle(frame.header().request, &event, port);
-            }
-            self.frame = frame;
-            if !received {
+            if self.ring.receive(frame) != Ok(true) {
                 break;
+            }
+            if let Ok(event) = Event::parse(frame) {
+                self.handle(frame.header().request, &event, port);
             }
         }
         if self.ring.take_owed_signal() {
@@ -351,8 +368,8 @@ impl<R: ReadWords, W: WriteWords> Shell<R, W> {
     }
 
     fn send(&mut self, number: u32, request: &Request<'_>, port: &mut impl Port) {
-        request.write(number, &mut self.frame);
-        match self.ring.send(&self.frame) {
+        request.write(number, &mut self.outgoing);
+        match self.ring.send(&self.outgoing) {
             Ok(()) => port.notify_audit(),
             Err(error) => self.complain(format_args!("audit takes no requests: {error}"), port),
         }

@@ -28,8 +28,10 @@ const AUDIT: Channel = Channel::new(0);
 
 sel4_microkit::_private::declare_init!(init);
 
-#[cfg(not(feature = "inject"))]
+#[cfg(not(any(feature = "inject", feature = "measure")))]
 type Backend = TransformerBackend<'static>;
+#[cfg(feature = "measure")]
+type Backend = component::measure::Measurer<'static>;
 #[cfg(feature = "inject")]
 type Backend = component::inject::Injector<TransformerBackend<'static>>;
 
@@ -67,6 +69,8 @@ fn init() -> Domain {
     };
     let arena = Arena::new(arena).expect("pages are aligned");
     let backend = TransformerBackend::new(arena, options);
+    #[cfg(feature = "measure")]
+    let backend = component::measure::Measurer::new(backend, runtime::clock::now_us);
     #[cfg(feature = "inject")]
     let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
     Domain {

@@ -1,0 +1,230 @@
+//! A backend that measures itself on demand, for `make bench-qemu`.
+//!
+//! - [`REPEAT`]: the same token at the same position, again and again, without the sampler; the text is the median
+//!   and the worst time.
+//! - [`ECHO`]: [`StubBackend`], which gives the prompt back without a model: what is left is the cost of the
+//!   boundaries.
+
+use core::fmt::Write as _;
+use llm_core::arena::Usage;
+use llm_core::backend::{LlmBackend, ModelInfo, StubBackend, TransformerBackend};
+use llm_core::generate::{FinishReason, GenerateError, GenerateParams, Progress, Step, Text};
+use llm_core::transformer::LoadError;
+
+/// A prompt that begins with this measures one position.
+pub const REPEAT: &[u8] = b"!repeat";
+/// A prompt that begins with this is given back.
+pub const ECHO: &[u8] = b"!echo";
+
+/// Where the token is.
+const POSITION: usize = 100;
+
+/// How often it is computed.
+const TIMES: usize = 1000;
+
+/// Passes everything on to the transformer, but for the two prompts.
+#[derive(Debug)]
+pub struct Measurer<'m> {
+    transformer: TransformerBackend<'m>,
+    stub: StubBackend,
+    now_us: fn() -> u64,
+    echoing: bool,
+    /// What has been measured, in microseconds, if that is under way.
+    measured: Option<heapless::Vec<u32, TIMES>>,
+    /// The text is out, the end is not.
+    told: bool,
+}
+
+impl<'m> Measurer<'m> {
+    /// Over a clock in microseconds.
+    #[must_use]
+    pub fn new(transformer: TransformerBackend<'m>, now_us: fn() -> u64) -> Self {
+        let mut stub = StubBackend::default();
+        // It takes anything.
+        let _ = stub.load(&[]);
+        Self {
+            transformer,
+            stub,
+            now_us,
+            echoing: false,
+            measured: None,
+            told: false,
+        }
+    }
+
+    /// Puts something into the positions before the one that is measured.
+    fn prepare(&mut self) -> Result<(), GenerateError> {
+        let (model, arena) = self.transformer.parts().ok_or(GenerateError::NoModel)?;
+        model.reserve(arena, 0, POSITION + 1)?;
+        for position in 0..POSITION {
+            model
+                .forward(arena, &[3], position, false)
+                .map_err(|_| GenerateError::NonFinite)?;
+        }
+        Ok(())
+    }
+
+    /// The next token, or the figures.
+    fn measure(&mut self, text: &mut Text) -> Progress {
+        let Some(measured) = &mut self.measured else {
+            return Progress::Idle;
+        };
+        if self.told {
+            self.told = false;
+            self.measured = None;
+            if let Some((model, arena)) = self.transformer.parts() {
+                model.release(arena, 0);
+            }
+            let finished = Step::Finished {
+                reason: FinishReason::EndOfText,
+                prompt_tokens: 1,
+                generated: 1,
+            };
+            return Progress::Session(0, Ok(finished));
+        }
+        if measured.is_full() {
+            measured.sort_unstable();
+            let (median, worst) = (measured[TIMES / 2], measured[TIMES - 1]);
+            text.clear();
+            // Shorter than a text can be.
+            let _ = write!(text, "median {median} us worst {worst} us");
+            self.told = true;
+            return Progress::Session(0, Ok(Step::Token { id: 0 }));
+        }
+        let begun = (self.now_us)();
+        if let Some((model, arena)) = self.transformer.parts()
+            && model.forward(arena, &[3], POSITION, true).is_err()
+        {
+            self.measured = None;
+            return Progress::Session(0, Err(GenerateError::NonFinite));
+        }
+        let elapsed = (self.now_us)().saturating_sub(begun);
+        // It is not full.
+        let _ = measured.push(elapsed as u32);
+        Progress::Working
+    }
+}
+
+impl LlmBackend for Measurer<'_> {
+    fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
+        self.transformer.load(file)
+    }
+
+    fn model(&self) -> Option<&ModelInfo> {
+        self.transformer.model()
+    }
+
+    fn usage(&self) -> Usage {
+        self.transformer.usage()
+    }
+
+    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<usize, GenerateError> {
+        if self.echoing || self.measured.is_some() {
+            return Err(GenerateError::Busy);
+        }
+        if let Some(prompt) = prompt.strip_prefix(ECHO) {
+            self.stub.start(prompt, params)?;
+            self.echoing = true;
+            return Ok(0);
+        }
+        if prompt.starts_with(REPEAT) {
+            self.prepare()?;
+            self.measured = Some(heapless::Vec::new());
+            return Ok(0);
+        }
+        self.transformer.start(prompt, params)
+    }
+
+    fn step(&mut self, text: &mut Text) -> Progress {
+        if self.echoing {
+            let progress = self.stub.step(text);
+            self.echoing = !matches!(progress, Progress::Session(_, Ok(Step::Finished { .. })));
+            return progress;
+        }
+        match self.measured {
+            Some(_) => self.measure(text),
+            None => self.transformer.step(text),
+        }
+    }
+
+    fn cancel(&mut self, session: usize) {
+        if self.echoing {
+            self.stub.cancel(session);
+        } else if self.measured.is_some() {
+            self.told = true;
+        } else {
+            self.transformer.cancel(session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llm_core::arena::Arena;
+    use llm_core::kv_cache::KvType;
+    use llm_core::sampling::SamplerParams;
+    use llm_core::simd::Cpu;
+    use llm_core::testing::{Memory, Shape, model};
+    use llm_core::transformer::LoadOptions;
+    use std::string::String;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    /// Three microseconds each time, and nine once.
+    fn clock() -> u64 {
+        static TIME: AtomicU64 = AtomicU64::new(0);
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let step = if CALLS.fetch_add(1, Relaxed) == 101 {
+            9
+        } else {
+            3
+        };
+        TIME.fetch_add(step, Relaxed) + step
+    }
+
+    #[test]
+    fn it_measures_gives_back_and_passes_on() {
+        let mut memory = Memory::new(1 << 20);
+        let options = LoadOptions {
+            context: 128,
+            kv: KvType::Q8,
+            sessions: 1,
+            positions: 128,
+            max_prompt_bytes: 64,
+            cpu: Cpu::of_build(),
+        };
+        let backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), options);
+        let mut measurer = Measurer::new(backend, clock);
+        let file = model(Shape {
+            context: 128,
+            ..Shape::default()
+        });
+        measurer.load(&file.finish()).unwrap();
+        let params = GenerateParams {
+            sampler: SamplerParams::greedy(),
+            max_tokens: 4,
+        };
+        let mut run = |prompt: &[u8]| {
+            measurer.start(prompt, &params).unwrap();
+            let (mut all, mut text, mut tokens) = (String::new(), Text::new(), 0);
+            loop {
+                match measurer.step(&mut text) {
+                    Progress::Session(_, Ok(Step::Token { .. })) => {
+                        all.push_str(&text);
+                        tokens += 1;
+                    }
+                    Progress::Session(_, Ok(Step::Finished { generated, .. })) => {
+                        assert_eq!(generated, tokens);
+                        return all;
+                    }
+                    Progress::Session(_, Err(error)) => panic!("{error}"),
+                    Progress::Idle => panic!("it is under way"),
+                    _ => {}
+                }
+            }
+        };
+        assert_eq!(run(b"!repeat"), "median 3 us worst 9 us");
+        assert_eq!(run(b"!echoabcdef"), "abcd");
+        run(b"hello");
+    }
+}
