@@ -1,9 +1,9 @@
-//! `test-models [--large | --seed | --bench] DIR`: models for tests that are made, and not checked in.
+//! `test-models [--large | --seed | --bench | --sizes] DIR`: models for tests that are made, and not checked in.
 //!
 //! For the test store: one that is cut short, one whose bytes lie about a shape, and one that is whole and needs more
 //! than the arena. `make` packs them beside the tiny model. With `--large`: one of 100 M parameters.
 //! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`. With `--bench`: what speed is
-//! measured with, in Q4_0 and Q8_0.
+//! measured with, in Q4_0 and Q8_0. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
 
 use llm_core::quantize::TensorType;
 use llm_core::testing::{Shape, benchmark, gpt2, model, seed_shape};
@@ -27,7 +27,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             return Ok(());
         }
-        _ => return Err("usage: test-models [--large | --seed | --bench] DIR".into()),
+        [flag, directory] if flag == "--sizes" => {
+            for width in [128, 256, 384, 512, 768] {
+                let shape = Shape {
+                    width,
+                    layers: 4 + width / 64,
+                    heads: width / 64,
+                    kv_heads: width / 64,
+                    feed_forward: 3 * width,
+                    context: 256,
+                    tied: true,
+                    ty: TensorType::Q4_0,
+                };
+                let path = PathBuf::from(directory).join(format!("width-{width}.gguf"));
+                std::fs::write(path, model(shape).finish())?;
+            }
+            return Ok(());
+        }
+        _ => return Err("usage: test-models [--large | --seed | --bench | --sizes] DIR".into()),
     };
     if large {
         let model = model(Shape {
