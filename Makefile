@@ -200,7 +200,7 @@ else
 	@echo '*** SKIPPED: the NEON kernels in qemu-user: they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src ***'
 endif
 
-# The fuzzed crates have no unsafe code, so that no sanitizer is needed; a stable compiler takes
+# The fuzzed crates have next to no unsafe code, so that no sanitizer is needed; a stable compiler takes
 # cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := gguf vocabulary text wire shell

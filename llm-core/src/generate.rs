@@ -1,6 +1,6 @@
 //! Requests: a prompt goes in, pieces of text come out, one bounded step at a time.
 //!
-//! A [`Scheduler`] has a [`Generation`] for each session that is at work. What they have to run through the
+//! A [`Scheduler`] has a generation for each session that is at work. What they have to run through the
 //! model goes there together: one token of each, and what room is left is shared by those that still
 //! read their prompts. None slows another's step beyond the batch, and none shows in another's text.
 
