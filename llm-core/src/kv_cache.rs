@@ -1,8 +1,9 @@
 //! Keys and values of the tokens that the sessions have seen.
 //!
 //! A session's positions lie in blocks of sixteen, which come from one pool, so that sessions of any
-//! length share it without fragments; a table per session says where its blocks are. Within a block, per
-//! layer and key head, come first the keys, then the values of its sixteen positions:
+//! length share it without fragments; a table per session says which blocks it has. Each layer and key head
+//! has a plane for keys and one for values with a part for every block, so that attention, which reads one plane
+//! after the other, reads memory in order where blocks were handed out in order. A part:
 //!
 //! ```text
 //!   F32, F16   [16 positions][head]                     rows
@@ -74,16 +75,12 @@ impl KvShape {
     }
 
     #[inline]
-    const fn layer_bytes(&self) -> usize {
-        2 * self.kv_heads * self.part_bytes()
-    }
-
-    #[inline]
     const fn block_bytes(&self) -> usize {
-        self.layers * self.layer_bytes()
+        2 * self.layers * self.kv_heads * self.part_bytes()
     }
 
     /// Blocks of the pool.
+    #[inline]
     const fn blocks(&self) -> usize {
         self.positions.div_ceil(BLOCK_POSITIONS)
     }
@@ -223,7 +220,8 @@ impl KvCache {
     /// There is no such session.
     pub fn release(&self, arena: &mut Arena<'_>, session: usize) {
         let has = self.reserved(arena, session) / BLOCK_POSITIONS;
-        for n in 0..has {
+        // In the order in which they would be taken again.
+        for n in (0..has).rev() {
             let block = arena.get(self.table(session))[1 + n];
             let free = arena.get_mut(self.free);
             free[0] += 1;
@@ -252,13 +250,15 @@ impl<'a> CachedLayer<'a> {
     /// What a key head has there.
     #[inline(always)]
     pub(crate) fn head(&self, head: usize) -> CachedHead<'a> {
-        let shape = self.shape;
+        let plane = 2 * (self.layer * self.shape.kv_heads + head);
+        let bytes = self.shape.part_bytes();
+        let planes = &self.pool[plane * self.shape.blocks() * bytes..];
+        let (keys, values) = planes.split_at(self.shape.blocks() * bytes);
         CachedHead {
-            pool: self.pool,
+            keys,
+            values,
             table: &self.table[1..],
-            stride: shape.block_bytes(),
-            offset: self.layer * shape.layer_bytes() + head * 2 * shape.part_bytes(),
-            bytes: shape.part_bytes(),
+            bytes,
         }
     }
 }
@@ -266,10 +266,9 @@ impl<'a> CachedLayer<'a> {
 /// The keys and values of one head.
 #[derive(Clone, Copy)]
 pub(crate) struct CachedHead<'a> {
-    pool: &'a [u8],
+    keys: &'a [u8],
+    values: &'a [u8],
     table: &'a [u16],
-    stride: usize,
-    offset: usize,
     bytes: usize,
 }
 
@@ -277,23 +276,16 @@ impl<'a> CachedHead<'a> {
     /// Keys in the session's block `index`.
     #[inline(always)]
     pub(crate) fn keys(&self, index: usize) -> &'a [u8] {
-        let start = usize::from(self.table[index]) * self.stride + self.offset;
-        &self.pool[start..start + self.bytes]
+        let start = usize::from(self.table[index]) * self.bytes;
+        &self.keys[start..start + self.bytes]
     }
 
     /// Values in the session's block `index`.
     #[inline(always)]
     pub(crate) fn values(&self, index: usize) -> &'a [u8] {
-        let start = usize::from(self.table[index]) * self.stride + self.offset + self.bytes;
-        &self.pool[start..start + self.bytes]
+        let start = usize::from(self.table[index]) * self.bytes;
+        &self.values[start..start + self.bytes]
     }
-}
-
-/// Where keys and values of a head begin in the pool.
-#[inline(always)]
-fn start(shape: &KvShape, table: &[u16], layer: usize, index: usize, head: usize) -> usize {
-    let block = usize::from(table[1 + index]);
-    block * shape.block_bytes() + layer * shape.layer_bytes() + head * 2 * shape.part_bytes()
 }
 
 /// Stores the keys and values of one position in one layer.
@@ -314,9 +306,11 @@ pub(crate) fn store(
         .chunks_exact(shape.head_size)
         .zip(value.chunks_exact(shape.head_size));
     for (head, (key, value)) in heads.enumerate() {
-        let bytes = shape.part_bytes();
-        let start = start(shape, table, layer, index, head);
-        let (keys, values) = pool[start..start + 2 * bytes].split_at_mut(bytes);
+        let (bytes, blocks) = (shape.part_bytes(), shape.blocks());
+        let plane = 2 * (layer * shape.kv_heads + head);
+        let part = (plane * blocks + usize::from(table[1 + index])) * bytes;
+        let (keys, values) = pool[part..].split_at_mut(blocks * bytes);
+        let (keys, values) = (&mut keys[..bytes], &mut values[..bytes]);
         match shape.ty {
             KvType::F32 => {
                 store_rows(keys, slot, key, |x| x)?;
@@ -433,12 +427,12 @@ mod tests {
             head_size: 8,
             ..SHAPE
         };
-        let mut pool = std::vec![0; shape.block_bytes() + 64];
+        let mut pool = std::vec![0; shape.blocks() * shape.block_bytes() + 64];
         let shift = pool.as_ptr().align_offset(64);
         let pool = &mut pool[shift..];
         let key = [-3.0, 3.0, 0.1, 0.0, 1.5, 2.9, -0.01, 1.0];
         store(&shape, pool, &[1, 0], 0, 5, [&key, &key]).unwrap();
-        let (keys, values) = pool.split_at(shape.part_bytes());
+        let (keys, values) = pool.split_at(shape.blocks() * shape.part_bytes());
         for (place, part) in [(0, keys), (1, values)] {
             let (scales, bytes) = scales(part);
             assert_eq!(scales[5], 3.0 / 127.0);
@@ -462,7 +456,7 @@ mod tests {
             ty: KvType::F16,
             ..shape
         };
-        let mut pool = std::vec![0; large.block_bytes() + 64];
+        let mut pool = std::vec![0; large.blocks() * large.block_bytes() + 64];
         let shift = pool.as_ptr().align_offset(64);
         let result = store(&large, &mut pool[shift..], &[1, 0], 0, 0, [&key, &[1e5; 8]]);
         assert_eq!(result, Err(NonFinite), "f16 ends at 65504");

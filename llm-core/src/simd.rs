@@ -27,6 +27,8 @@ macro_rules! for_each_loop {
             fn swiglu(gate: &mut [f32], up: &[f32]) = scalar::swiglu;
             /// As [`scalar::gelu`].
             fn gelu(x: &mut [f32]) = scalar::gelu;
+            /// As [`scalar::rotate`].
+            fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = scalar::rotate;
             /// As [`scalar::add`].
             fn add(x: &mut [f32], y: &[f32]) = scalar::add;
             /// As [`quantize::max_magnitude`].

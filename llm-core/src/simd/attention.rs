@@ -60,15 +60,15 @@ pub(crate) trait Isa: Copy {
     fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// The lanes of a sum, folded 8, 4, 2, 1.
     fn fold(self, x: Self::Floats) -> f32;
-    /// Asks for the line in which these bytes begin.
-    fn prefetch(self, bytes: &[u8]);
     /// The largest lane.
     fn max(self, x: Self::Floats) -> f32;
-    /// The lanes, from −127 to 127, as the nearest integers, ties to even, and their sum.
-    fn round(self, x: Self::Floats) -> ([i8; 16], i32);
+    /// The lanes, from 0 to 127, as the nearest integers, ties to even.
+    fn round(self, x: Self::Floats) -> [u8; 16];
     /// The exact products of a vector with sixteen others, −127…127 all of them, in whole groups of sixteen
     /// elements. A chunk has four elements of each of the others.
     fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats;
+    /// As `dots` of sixteen elements from 0 to 127.
+    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats;
 }
 
 /// A vector in 8 bits.
@@ -293,7 +293,6 @@ impl Attention<'_> {
         let scores = &self.scores[..blocks * BLOCK_POSITIONS];
         let scores = <[F32s]>::ref_from_bytes(scores.as_bytes()).expect(ALIGNED);
         for (index, p) in scores.iter().enumerate() {
-            ahead(isa, blocks, index, |index| cached.values(index));
             let values = cached.values(index);
             let (d, values) = scales(values);
             let d = F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED);
@@ -301,14 +300,10 @@ impl Attention<'_> {
             // As `quantize_weights`.
             let w = isa.mul(isa.load(p), isa.load(d));
             let (scale, inverse) = scale_of(isa.max(w));
-            let (weights, sum) = isa.round(isa.mul(w, isa.splat(inverse)));
-            let weights = Vector {
-                q: weights.as_chunks().0,
-                sum,
-            };
+            let weights = isa.round(isa.mul(w, isa.splat(inverse)));
             let scale = isa.splat(scale);
             for (total, values) in totals.iter_mut().zip(&values[lane..]) {
-                *total = isa.add(*total, isa.mul(scale, isa.dots(values, weights)));
+                *total = isa.add(*total, isa.mul(scale, isa.weigh(values, &weights)));
             }
         }
         let out = &mut self.attended[head * size..][..size];
@@ -330,7 +325,6 @@ impl Attention<'_> {
         let query = &self.query[head * size..(head + 1) * size];
         let query = <[F32s]>::ref_from_bytes(query.as_bytes()).expect(ALIGNED);
         for (index, scores) in scores.iter_mut().enumerate() {
-            ahead(isa, blocks, index, |index| cached.keys(index));
             let keys = cached.keys(index);
             match self.cache.shape.ty {
                 KvType::F32 => {
@@ -391,7 +385,6 @@ impl Attention<'_> {
         let mut left = self.positions;
         let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
         for index in 0..blocks {
-            ahead(isa, blocks, index, |index| cached.values(index));
             let values = cached.values(index);
             let count = left.min(BLOCK_POSITIONS);
             left -= count;
@@ -431,18 +424,6 @@ impl Attention<'_> {
             }
         }
         C
-    }
-}
-
-/// Asks for the lines of a block that will be needed soon: blocks lie apart, so that the hardware does not foresee
-/// them.
-#[inline(always)]
-fn ahead<'a, I: Isa>(isa: I, blocks: usize, index: usize, part: impl Fn(usize) -> &'a [u8]) {
-    const BLOCKS: usize = 4;
-    if index + BLOCKS < blocks {
-        for line in part(index + BLOCKS).chunks(64) {
-            isa.prefetch(line);
-        }
     }
 }
 

@@ -82,19 +82,13 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, bytes: &[u8]) {
-        // SAFETY: every CPU of the architecture has the instruction, which never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
     fn max(self, x: Self::Floats) -> f32 {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { max(x) }
     }
 
     #[inline(always)]
-    fn round(self, x: Self::Floats) -> ([i8; 16], i32) {
+    fn round(self, x: Self::Floats) -> [u8; 16] {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { round(x) }
     }
@@ -103,6 +97,12 @@ impl Isa for Avx2 {
     fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { dots(chunks, vector) }
+    }
+
+    #[inline(always)]
+    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { weigh(chunks, weights) }
     }
 }
 
@@ -199,19 +199,35 @@ fn max([low, high]: [__m256; 2]) -> f32 {
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn round([low, high]: [__m256; 2]) -> ([i8; 16], i32) {
-    let [low, high] = [_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high)];
+fn round([low, high]: [__m256; 2]) -> [u8; 16] {
     let halves = |x| (_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
-    let ((a, b), (c, d)) = (halves(low), halves(high));
+    let ((a, b), (c, d)) = (
+        halves(_mm256_cvtps_epi32(low)),
+        halves(_mm256_cvtps_epi32(high)),
+    );
     let packed = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
     let mut bytes = [0; 16];
     // SAFETY: sixteen bytes, borrowed; the store asks for no alignment.
     unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), packed) }
-    let (a, b) = halves(_mm256_add_epi32(low, high));
-    let sum = _mm_add_epi32(a, b);
-    let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b1110>(sum));
-    let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<1>(sum));
-    (bytes, _mm_cvtsi128_si32(sum))
+    bytes
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn weigh(chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> [__m256; 2] {
+    let ones = _mm256_set1_epi16(1);
+    let mut dots = [_mm256_setzero_si256(); 2];
+    for (chunk, weights) in chunks.iter().zip(weights.as_chunks().0) {
+        let weights = _mm256_set1_epi32(i32::from_le_bytes(*weights));
+        for (dot, half) in dots.iter_mut().zip(chunk.as_chunks::<2>().0) {
+            // SAFETY: 32 bytes, borrowed; the load asks for no alignment.
+            let values = unsafe { _mm256_loadu_si256(core::ptr::from_ref(half).cast()) };
+            // All are at most 127: two products fit 16 bits.
+            let pairs = _mm256_maddubs_epi16(weights, values);
+            *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, ones));
+        }
+    }
+    [_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])]
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.

@@ -79,19 +79,13 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch(self, bytes: &[u8]) {
-        // SAFETY: every CPU of the architecture has the instruction, which never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
     fn max(self, x: Self::Floats) -> f32 {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { max(x) }
     }
 
     #[inline(always)]
-    fn round(self, x: Self::Floats) -> ([i8; 16], i32) {
+    fn round(self, x: Self::Floats) -> [u8; 16] {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { round(x) }
     }
@@ -100,6 +94,12 @@ impl Isa for Avx512 {
     fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { dots(chunks, vector) }
+    }
+
+    #[inline(always)]
+    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { weigh(chunks, weights) }
     }
 }
 
@@ -185,13 +185,25 @@ fn max(x: __m512) -> f32 {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
-fn round(x: __m512) -> ([i8; 16], i32) {
-    let x = _mm512_cvtps_epi32(x);
+fn round(x: __m512) -> [u8; 16] {
+    let narrow = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x));
     let mut bytes = [0; 16];
-    let narrow = _mm512_cvtepi32_epi8(x);
     // SAFETY: sixteen bytes, borrowed; the store asks for no alignment.
     unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), narrow) }
-    (bytes, _mm512_reduce_add_epi32(x))
+    bytes
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+#[inline]
+fn weigh(chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> __m512 {
+    let mut dot = _mm512_setzero_si512();
+    for (chunk, weights) in chunks.iter().zip(weights.as_chunks().0) {
+        // SAFETY: 64 bytes, borrowed; the load asks for no alignment.
+        let chunk = unsafe { _mm512_loadu_si512(core::ptr::from_ref(chunk).cast()) };
+        let weights = _mm512_set1_epi32(i32::from_le_bytes(*weights));
+        dot = _mm512_dpbusd_epi32(dot, weights, chunk);
+    }
+    _mm512_cvtepi32_ps(dot)
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.

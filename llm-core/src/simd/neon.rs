@@ -82,10 +82,6 @@ impl Isa for Neon {
         unsafe { fold(x) }
     }
 
-    /// In-order cores of this architecture are where instructions count.
-    #[inline(always)]
-    fn prefetch(self, _: &[u8]) {}
-
     #[inline(always)]
     fn max(self, x: Self::Floats) -> f32 {
         // SAFETY: the value says that the CPU has the instructions.
@@ -93,7 +89,7 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn round(self, x: Self::Floats) -> ([i8; 16], i32) {
+    fn round(self, x: Self::Floats) -> [u8; 16] {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { round(x) }
     }
@@ -102,6 +98,12 @@ impl Isa for Neon {
     fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { dots(chunks, vector) }
+    }
+
+    #[inline(always)]
+    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats {
+        // SAFETY: the value says that the CPU has the instructions.
+        unsafe { weigh(chunks, weights) }
     }
 }
 
@@ -224,14 +226,23 @@ fn max([a, b, c, d]: [float32x4_t; 4]) -> f32 {
 
 #[target_feature(enable = "neon")]
 #[inline]
-fn round([a, b, c, d]: [float32x4_t; 4]) -> ([i8; 16], i32) {
+fn round([a, b, c, d]: [float32x4_t; 4]) -> [u8; 16] {
     let low = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(a)), vmovn_s32(vcvtnq_s32_f32(b)));
     let high = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(c)), vmovn_s32(vcvtnq_s32_f32(d)));
     let bytes = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
-    let sum = i32::from(vaddvq_s16(vaddq_s16(low, high)));
     // SAFETY: both are sixteen bytes without padding, for which any bits are valid.
-    let bytes = unsafe { core::mem::transmute::<int8x16_t, I8s>(bytes) };
-    (bytes.0, sum)
+    unsafe { core::mem::transmute::<int8x16_t, [u8; 16]>(bytes) }
+}
+
+#[target_feature(enable = "neon")]
+#[inline]
+fn weigh(chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> [float32x4_t; 4] {
+    let q = weights.map(|weight| weight as i8);
+    let vector = Vector {
+        q: q.as_chunks().0,
+        sum: 0,
+    };
+    dots(chunks, vector)
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0. `DOT`: with SDOT.

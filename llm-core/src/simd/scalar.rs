@@ -259,6 +259,25 @@ pub fn gelu(x: &mut [f32]) {
     }
 }
 
+/// RoPE: turns the pairs of each head, which has `size` elements, by their angles, given as cosine and sine. The
+/// elements beyond the pairs stay. Pair i is elements 2i and 2i + 1, or with `halves` i and i + n for n angles.
+#[inline(always)]
+pub fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) {
+    let turned = |a: f32, b: f32, [cos, sin]: [f32; 2]| [a * cos - b * sin, a * sin + b * cos];
+    for head in heads.chunks_exact_mut(size) {
+        if halves {
+            let (low, high) = head.split_at_mut(angles.len());
+            for ((a, b), angle) in low.iter_mut().zip(high).zip(angles) {
+                [*a, *b] = turned(*a, *b, *angle);
+            }
+        } else {
+            for (pair, angle) in head.as_chunks_mut::<2>().0.iter_mut().zip(angles) {
+                *pair = turned(pair[0], pair[1], *angle);
+            }
+        }
+    }
+}
+
 /// x\[i\] += y\[i\].
 #[inline(always)]
 pub fn add(x: &mut [f32], y: &[f32]) {

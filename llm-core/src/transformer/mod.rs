@@ -977,19 +977,9 @@ impl Pass<'_> {
         let [rotation, heads] = self.working.disjoint([rotation, heads.range()]);
         let rotations = as_mut::<[f32; 2]>(rotation).chunks_exact(rope.size / 2);
         for (token, rotation) in as_mut::<f32>(heads).chunks_exact_mut(width).zip(rotations) {
-            for head in token.chunks_exact_mut(config.head_size) {
-                let head = &mut head[..rope.size];
-                if rope.halves {
-                    let (low, high) = head.split_at_mut(rope.size / 2);
-                    for ((a, b), angle) in low.iter_mut().zip(high).zip(rotation) {
-                        [*a, *b] = rotated([*a, *b], *angle);
-                    }
-                } else {
-                    for (pair, angle) in head.as_chunks_mut::<2>().0.iter_mut().zip(rotation) {
-                        *pair = rotated(*pair, *angle);
-                    }
-                }
-            }
+            self.model
+                .cpu
+                .rotate(token, config.head_size, rotation, rope.halves);
         }
     }
 
@@ -1068,11 +1058,6 @@ impl Pass<'_> {
         let [x, y] = self.working.disjoint([x, y]);
         self.model.cpu.add(as_mut(x), as_mut(y));
     }
-}
-
-/// (a, b) turned by an angle, given as its cosine and sine.
-fn rotated([a, b]: [f32; 2], [cos, sin]: [f32; 2]) -> [f32; 2] {
-    [a * cos - b * sin, a * sin + b * cos]
 }
 
 fn multiply_floats(ty: TensorType, w: &[u8], columns: usize, x: &[f32], to: &mut [f32]) {
