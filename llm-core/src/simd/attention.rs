@@ -11,7 +11,8 @@
 //!
 //! [`Attention::run_scalar`] is the reference, and takes heads of any size. [`Attention::run`] is for CPUs with
 //! vectors ([`Isa`]): in 8 bits one register has four elements of sixteen keys, or four positions of sixteen
-//! elements of the values; in floats the query heads of a group share what they read of the values.
+//! elements of the values. The query heads of a group share what they read of the cache: two in 8 bits, of the values up
+//! to four in floats.
 
 use super::scalar::{LANES, finite, fold, softmax_numerators};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales, value_place};
@@ -64,11 +65,19 @@ pub(crate) trait Isa: Copy {
     fn max(self, x: Self::Floats) -> f32;
     /// The lanes, from 0 to 127, as the nearest integers, ties to even.
     fn round(self, x: Self::Floats) -> [u8; 16];
-    /// The exact products of a vector with sixteen others, −127…127 all of them, in whole groups of sixteen
+    /// The exact products of `H` vectors with sixteen others, −127…127 all of them, in whole groups of sixteen
     /// elements. A chunk has four elements of each of the others.
-    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats;
-    /// As `dots` of sixteen elements from 0 to 127.
-    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats;
+    fn dots<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]],
+        vectors: &[Vector<'_>; H],
+    ) -> [Self::Floats; H];
+    /// As `dots` of vectors of sixteen elements from 0 to 127.
+    fn weigh<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]; 4],
+        weights: &[[u8; 16]; H],
+    ) -> [Self::Floats; H];
 }
 
 /// A vector in 8 bits.
@@ -221,8 +230,10 @@ impl Attention<'_> {
         let group = self.heads / self.cache.shape.kv_heads;
         let mut head = 0;
         while self.cache.shape.ty == KvType::Q8 && head < self.heads {
-            self.head_q8(isa, head);
-            head += 1;
+            head += match group - head % group {
+                2.. => self.heads_q8::<I, 2>(isa, head),
+                _ => self.heads_q8::<I, 1>(isa, head),
+            };
         }
         while head < self.heads {
             // Heads that are left of those that share a key head.
@@ -257,59 +268,109 @@ impl Attention<'_> {
         H
     }
 
-    /// A head in 8 bits.
+    /// `H` heads of a group in 8 bits, from `head` on: what they read of keys and values is read once.
     #[inline(always)]
-    fn head_q8<I: Isa>(&mut self, isa: I, head: usize) {
-        self.score(isa, head, 0);
+    fn heads_q8<I: Isa, const H: usize>(&mut self, isa: I, head: usize) -> usize {
+        self.scores_q8::<I, H>(isa, head);
+        let stride = self.scores.len() / GROUP;
         let padded = self.positions.next_multiple_of(BLOCK_POSITIONS);
-        let (scores, beyond) = self.scores[..padded].split_at_mut(self.positions);
-        let sum = softmax_numerators(scores);
-        // What lies beyond in the block has no weight.
-        beyond.fill(0.0);
+        let mut sums = [0.0; H];
+        for (h, sum) in sums.iter_mut().enumerate() {
+            let scores = &mut self.scores[h * stride..][..padded];
+            let (scores, beyond) = scores.split_at_mut(self.positions);
+            *sum = softmax_numerators(scores);
+            // What lies beyond in the block has no weight.
+            beyond.fill(0.0);
+        }
         let lanes = self.head_size() / LANES;
         let mut lane = 0;
         while lane < lanes {
             lane += match lanes - lane {
-                4.. => self.values_q8::<I, 4>(isa, head, lane, sum),
-                2.. => self.values_q8::<I, 2>(isa, head, lane, sum),
-                _ => self.values_q8::<I, 1>(isa, head, lane, sum),
+                4.. => self.values_q8::<I, H, 4>(isa, head, lane, &sums),
+                2.. => self.values_q8::<I, H, 2>(isa, head, lane, &sums),
+                _ => self.values_q8::<I, H, 1>(isa, head, lane, &sums),
             };
+        }
+        H
+    }
+
+    /// Scores of `H` heads of a group.
+    #[inline(always)]
+    fn scores_q8<I: Isa, const H: usize>(&mut self, isa: I, head: usize) {
+        let (size, scale) = (self.head_size(), self.scale());
+        let cached = self.cache.head(self.kv_head(head));
+        let stride = self.scores.len() / GROUP;
+        let mut queries = [Vector { q: &[], sum: 0 }; H];
+        let mut factors = [0.0; H];
+        for h in 0..H {
+            let QueryScale { d, sum } = self.query_scales[head + h];
+            let q = &self.quantized[(head + h) * size..][..size];
+            queries[h] = Vector {
+                q: q.as_chunks().0,
+                sum,
+            };
+            factors[h] = d;
+        }
+        for index in 0..self.positions.div_ceil(BLOCK_POSITIONS) {
+            let (scales, keys) = scales(cached.keys(index));
+            let scales = F32s::ref_from_bytes(scales.as_bytes()).expect(ALIGNED);
+            let keys = <[[I8s; 4]]>::ref_from_bytes(&keys[..16 * size]).expect(ALIGNED);
+            let dots = isa.dots(keys, &queries);
+            for h in 0..H {
+                let factor = isa.mul(isa.splat(factors[h]), isa.load(scales));
+                let factor = isa.mul(factor, isa.splat(scale));
+                let scores = &mut self.scores[h * stride + index * BLOCK_POSITIONS..];
+                let scores = scores[..BLOCK_POSITIONS].as_mut_bytes();
+                let scores = F32s::mut_from_bytes(scores).expect(ALIGNED);
+                isa.store(isa.mul(dots[h], factor), scores);
+            }
         }
     }
 
-    /// `C` groups of lanes of a head.
+    /// `C` groups of lanes of `H` heads.
     #[inline(always)]
-    fn values_q8<I: Isa, const C: usize>(
+    fn values_q8<I: Isa, const H: usize, const C: usize>(
         &mut self,
         isa: I,
         head: usize,
         lane: usize,
-        sum: f32,
+        sums: &[f32; H],
     ) -> usize {
         let size = self.head_size();
         let cached = self.cache.head(self.kv_head(head));
-        let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
-        let mut totals = [isa.splat(0.0); C];
-        let scores = &self.scores[..blocks * BLOCK_POSITIONS];
-        let scores = <[F32s]>::ref_from_bytes(scores.as_bytes()).expect(ALIGNED);
-        for (index, p) in scores.iter().enumerate() {
+        let stride = self.scores.len() / GROUP;
+        let mut totals = [[isa.splat(0.0); C]; H];
+        for index in 0..self.positions.div_ceil(BLOCK_POSITIONS) {
             let values = cached.values(index);
             let (d, values) = scales(values);
             let d = F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED);
+            let d = isa.load(d);
             let values = <[[[I8s; 4]; 4]]>::ref_from_bytes(&values[..16 * size]).expect(ALIGNED);
-            // As `quantize_weights`.
-            let w = isa.mul(isa.load(p), isa.load(d));
-            let (scale, inverse) = scale_of(isa.max(w));
-            let weights = isa.round(isa.mul(w, isa.splat(inverse)));
-            let scale = isa.splat(scale);
-            for (total, values) in totals.iter_mut().zip(&values[lane..]) {
-                *total = isa.add(*total, isa.mul(scale, isa.weigh(values, &weights)));
+            let mut weights = [[0; BLOCK_POSITIONS]; H];
+            let mut scales = [isa.splat(0.0); H];
+            for h in 0..H {
+                let p = &self.scores[h * stride + index * BLOCK_POSITIONS..][..BLOCK_POSITIONS];
+                let p = F32s::ref_from_bytes(p.as_bytes()).expect(ALIGNED);
+                // As `quantize_weights`.
+                let w = isa.mul(isa.load(p), d);
+                let (scale, inverse) = scale_of(isa.max(w));
+                weights[h] = isa.round(isa.mul(w, isa.splat(inverse)));
+                scales[h] = isa.splat(scale);
+            }
+            for (c, values) in values[lane..][..C].iter().enumerate() {
+                let products = isa.weigh(values, &weights);
+                for h in 0..H {
+                    let more = isa.mul(scales[h], products[h]);
+                    totals[h][c] = isa.add(totals[h][c], more);
+                }
             }
         }
-        let out = &mut self.attended[head * size..][..size];
-        let out = <[F32s]>::mut_from_bytes(out.as_mut_bytes()).expect(ALIGNED);
-        for (out, total) in out[lane..].iter_mut().zip(totals) {
-            isa.store(isa.div(total, isa.splat(sum)), out);
+        for (h, (totals, sum)) in totals.into_iter().zip(sums).enumerate() {
+            let out = &mut self.attended[(head + h) * size..][..size];
+            let out = <[F32s]>::mut_from_bytes(out.as_mut_bytes()).expect(ALIGNED);
+            for (out, total) in out[lane..].iter_mut().zip(totals) {
+                isa.store(isa.div(total, isa.splat(*sum)), out);
+            }
         }
         C
     }
@@ -349,21 +410,8 @@ impl Attention<'_> {
                         *score = isa.fold(lanes) * scale;
                     }
                 }
-                KvType::Q8 => {
-                    let (scales, keys) = scales(keys);
-                    let scales = F32s::ref_from_bytes(scales.as_bytes()).expect(ALIGNED);
-                    let keys = <[[I8s; 4]]>::ref_from_bytes(&keys[..16 * size]).expect(ALIGNED);
-                    let q = &self.quantized[head * size..(head + 1) * size];
-                    let QueryScale { d, sum } = self.query_scales[head];
-                    let query = Vector {
-                        q: q.as_chunks().0,
-                        sum,
-                    };
-                    let dots = isa.dots(keys, query);
-                    let factor = isa.mul(isa.splat(d), isa.load(scales));
-                    let factor = isa.mul(factor, isa.splat(scale));
-                    isa.store(isa.mul(dots, factor), scores);
-                }
+                // It has a function of its own.
+                KvType::Q8 => {}
             }
         }
     }

@@ -94,13 +94,21 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
+    fn dots<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]],
+        vectors: &[Vector<'_>; H],
+    ) -> [Self::Floats; H] {
         // SAFETY: the value says that the CPU has the instructions.
-        unsafe { dots(chunks, vector) }
+        unsafe { dots(chunks, vectors) }
     }
 
     #[inline(always)]
-    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats {
+    fn weigh<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]; 4],
+        weights: &[[u8; 16]; H],
+    ) -> [Self::Floats; H] {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { weigh(chunks, weights) }
     }
@@ -172,20 +180,33 @@ fn fold([low, high]: [__m256; 2]) -> f32 {
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn dots(chunks: &[[I8s; 4]], vector: Vector<'_>) -> [__m256; 2] {
+fn dots<const H: usize>(chunks: &[[I8s; 4]], vectors: &[Vector<'_>; H]) -> [[__m256; 2]; H] {
     let ones = _mm256_set1_epi16(1);
-    let mut dots = [_mm256_setzero_si256(); 2];
-    for (keys, q) in chunks.iter().zip(vector.q) {
-        let q = _mm256_set1_epi32(i32::from_le_bytes(q.map(|q| q as u8)));
-        for (dot, keys) in dots.iter_mut().zip(keys.as_chunks::<2>().0) {
+    let mut dots = [[_mm256_setzero_si256(); 2]; H];
+    for (c, keys) in chunks.iter().enumerate() {
+        for (half, keys) in keys.as_chunks::<2>().0.iter().enumerate() {
             // SAFETY: 32 bytes, borrowed; the load asks for no alignment.
             let key = unsafe { _mm256_loadu_si256(core::ptr::from_ref(keys).cast()) };
-            // |key| and ±q are at most 127: two products fit 16 bits.
-            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(key), _mm256_sign_epi8(q, key));
-            *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, ones));
+            let magnitude = _mm256_abs_epi8(key);
+            for (dots, vector) in dots.iter_mut().zip(vectors) {
+                let q = _mm256_set1_epi32(i32::from_le_bytes(vector.q[c].map(|q| q as u8)));
+                // |key| and ±q are at most 127: two products fit 16 bits.
+                let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(q, key));
+                dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
+            }
         }
     }
-    [_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])]
+    to_floats(dots)
+}
+
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+fn to_floats<const H: usize>(dots: [[__m256i; 2]; H]) -> [[__m256; 2]; H] {
+    let mut floats = [[_mm256_setzero_ps(); 2]; H];
+    for (floats, dots) in floats.iter_mut().zip(dots) {
+        *floats = [_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])];
+    }
+    floats
 }
 
 #[target_feature(enable = "avx2,f16c")]
@@ -214,20 +235,22 @@ fn round([low, high]: [__m256; 2]) -> [u8; 16] {
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn weigh(chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> [__m256; 2] {
+fn weigh<const H: usize>(chunks: &[[I8s; 4]; 4], weights: &[[u8; 16]; H]) -> [[__m256; 2]; H] {
     let ones = _mm256_set1_epi16(1);
-    let mut dots = [_mm256_setzero_si256(); 2];
-    for (chunk, weights) in chunks.iter().zip(weights.as_chunks().0) {
-        let weights = _mm256_set1_epi32(i32::from_le_bytes(*weights));
-        for (dot, half) in dots.iter_mut().zip(chunk.as_chunks::<2>().0) {
+    let mut dots = [[_mm256_setzero_si256(); 2]; H];
+    for (c, chunk) in chunks.iter().enumerate() {
+        for (half, values) in chunk.as_chunks::<2>().0.iter().enumerate() {
             // SAFETY: 32 bytes, borrowed; the load asks for no alignment.
-            let values = unsafe { _mm256_loadu_si256(core::ptr::from_ref(half).cast()) };
-            // All are at most 127: two products fit 16 bits.
-            let pairs = _mm256_maddubs_epi16(weights, values);
-            *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, ones));
+            let values = unsafe { _mm256_loadu_si256(core::ptr::from_ref(values).cast()) };
+            for (dots, weights) in dots.iter_mut().zip(weights) {
+                let weights = _mm256_set1_epi32(i32::from_le_bytes(weights.as_chunks().0[c]));
+                // All are at most 127: two products fit 16 bits.
+                let pairs = _mm256_maddubs_epi16(weights, values);
+                dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
+            }
         }
     }
-    [_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])]
+    to_floats(dots)
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.

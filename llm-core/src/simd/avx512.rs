@@ -91,13 +91,21 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
+    fn dots<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]],
+        vectors: &[Vector<'_>; H],
+    ) -> [Self::Floats; H] {
         // SAFETY: the value says that the CPU has the instructions.
-        unsafe { dots(chunks, vector) }
+        unsafe { dots(chunks, vectors) }
     }
 
     #[inline(always)]
-    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats {
+    fn weigh<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]; 4],
+        weights: &[[u8; 16]; H],
+    ) -> [Self::Floats; H] {
         // SAFETY: the value says that the CPU has the instructions.
         unsafe { weigh(chunks, weights) }
     }
@@ -160,21 +168,30 @@ fn fold(x: __m512) -> f32 {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
-fn dots(chunks: &[[I8s; 4]], vector: Vector<'_>) -> __m512 {
+fn dots<const H: usize>(chunks: &[[I8s; 4]], vectors: &[Vector<'_>; H]) -> [__m512; H] {
     // The chunks are made unsigned; the surplus is taken off by the vector's sum. Two sums, so that they do not wait
     // for one another.
-    let mut dots = [_mm512_set1_epi32(-128 * vector.sum), _mm512_setzero_si512()];
-    let pairs = chunks.as_chunks::<2>().0.iter();
-    for (keys, q) in pairs.zip(vector.q.as_chunks::<2>().0) {
-        for ((dot, key), q) in dots.iter_mut().zip(keys).zip(q) {
+    let mut dots = [[_mm512_setzero_si512(); 2]; H];
+    for (dots, vector) in dots.iter_mut().zip(vectors) {
+        dots[0] = _mm512_set1_epi32(-128 * vector.sum);
+    }
+    for (pair, keys) in chunks.as_chunks::<2>().0.iter().enumerate() {
+        for (which, key) in keys.iter().enumerate() {
             // SAFETY: 64 bytes, borrowed; the load asks for no alignment.
             let key = unsafe { _mm512_loadu_si512(core::ptr::from_ref(key).cast()) };
             let key = _mm512_xor_si512(key, _mm512_set1_epi8(-128));
-            let q = _mm512_set1_epi32(i32::from_le_bytes(q.map(|q| q as u8)));
-            *dot = _mm512_dpbusd_epi32(*dot, key, q);
+            for (dots, vector) in dots.iter_mut().zip(vectors) {
+                let q = vector.q[2 * pair + which].map(|q| q as u8);
+                let q = _mm512_set1_epi32(i32::from_le_bytes(q));
+                dots[which] = _mm512_dpbusd_epi32(dots[which], key, q);
+            }
         }
     }
-    _mm512_cvtepi32_ps(_mm512_add_epi32(dots[0], dots[1]))
+    let mut floats = [_mm512_setzero_ps(); H];
+    for (floats, [a, b]) in floats.iter_mut().zip(dots) {
+        *floats = _mm512_cvtepi32_ps(_mm512_add_epi32(a, b));
+    }
+    floats
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
@@ -195,15 +212,21 @@ fn round(x: __m512) -> [u8; 16] {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 #[inline]
-fn weigh(chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> __m512 {
-    let mut dot = _mm512_setzero_si512();
-    for (chunk, weights) in chunks.iter().zip(weights.as_chunks().0) {
+fn weigh<const H: usize>(chunks: &[[I8s; 4]; 4], weights: &[[u8; 16]; H]) -> [__m512; H] {
+    let mut dots = [_mm512_setzero_si512(); H];
+    for (c, chunk) in chunks.iter().enumerate() {
         // SAFETY: 64 bytes, borrowed; the load asks for no alignment.
         let chunk = unsafe { _mm512_loadu_si512(core::ptr::from_ref(chunk).cast()) };
-        let weights = _mm512_set1_epi32(i32::from_le_bytes(*weights));
-        dot = _mm512_dpbusd_epi32(dot, weights, chunk);
+        for (dot, weights) in dots.iter_mut().zip(weights) {
+            let weights = _mm512_set1_epi32(i32::from_le_bytes(weights.as_chunks().0[c]));
+            *dot = _mm512_dpbusd_epi32(*dot, weights, chunk);
+        }
     }
-    _mm512_cvtepi32_ps(dot)
+    let mut floats = [_mm512_setzero_ps(); H];
+    for (floats, dot) in floats.iter_mut().zip(dots) {
+        *floats = _mm512_cvtepi32_ps(dot);
+    }
+    floats
 }
 
 /// As [`super::scalar::matmul_small`] for tiles of Q8_0, or of Q4_0.

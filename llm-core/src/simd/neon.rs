@@ -95,15 +95,24 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn dots(self, chunks: &[[I8s; 4]], vector: Vector<'_>) -> Self::Floats {
+    fn dots<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]],
+        vectors: &[Vector<'_>; H],
+    ) -> [Self::Floats; H] {
+        // The registers hold the sums of one vector.
         // SAFETY: the value says that the CPU has the instructions.
-        unsafe { dots(chunks, vector) }
+        vectors.map(|vector| unsafe { dots(chunks, vector) })
     }
 
     #[inline(always)]
-    fn weigh(self, chunks: &[[I8s; 4]; 4], weights: &[u8; 16]) -> Self::Floats {
+    fn weigh<const H: usize>(
+        self,
+        chunks: &[[I8s; 4]; 4],
+        weights: &[[u8; 16]; H],
+    ) -> [Self::Floats; H] {
         // SAFETY: the value says that the CPU has the instructions.
-        unsafe { weigh(chunks, weights) }
+        weights.map(|weights| unsafe { weigh(chunks, &weights) })
     }
 }
 
