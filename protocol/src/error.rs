@@ -13,6 +13,9 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
+            /// All are below this, so that they can be counted in an array.
+            pub const END: usize = 64;
+
             /// Every code, in the order of its numbers.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
@@ -55,6 +58,18 @@ error_codes! {
     Busy = 12,
     /// No request of this number is active.
     NoSuchRequest = 13,
+    /// The session has a request under way.
+    SessionBusy = 14,
+    /// The session was evicted to make room for others; it had `value` turns.
+    SessionEvicted = 15,
+    /// The session ended when inference was restarted, or loaded a model; it had `value` turns.
+    SessionLost = 16,
+    /// `value` sessions of the user are there, `limit` allowed.
+    TooManySessions = 17,
+    /// The user has no session of this name.
+    NoSuchSession = 18,
+    /// A name that is none: visible ASCII without quotes, of a length within its limit.
+    BadName = 19,
 
     /// No model is loaded.
     NoModel = 20,
@@ -73,6 +88,10 @@ error_codes! {
     BadStore = 26,
     /// A model is being loaded, or a request is active that needs the loaded one.
     ModelInUse = 27,
+    /// The store has no signature for the model.
+    Unsigned = 28,
+    /// The model's signature is by none of the keys that the policy trusts, or the file was changed.
+    BadSignature = 29,
 
     /// The session's context of `limit` tokens has no room for `value`.
     ContextFull = 30,
@@ -91,6 +110,27 @@ error_codes! {
     Unresponsive = 43,
     /// The receiver does not know this request.
     Unsupported = 44,
+    /// Inference was restarted `value` times within `limit` microseconds: audit has stopped trying.
+    RestartsExhausted = 45,
+
+    /// The user's role does not allow it; `value` is the permission, one bit.
+    NotPermitted = 50,
+    /// `value` tokens may be needed, `limit` are left of the user's budget in this period.
+    QuotaExceeded = 51,
+    /// User or passphrase is wrong; another try is possible in `value` microseconds.
+    LoginFailed = 52,
+    /// Too soon after a login that failed: `value` microseconds to wait.
+    LoginDelayed = 53,
+    /// The policy has no user of this name.
+    NoSuchUser = 54,
+    /// The policy cannot be used, so that nobody may do anything; `value` says why, see `policy`.
+    BadPolicy = 55,
+    /// A budget of `value` tokens, at most `limit` allowed.
+    BudgetTokens = 56,
+    /// A period of `value` microseconds, 1 s to `limit` allowed.
+    BudgetPeriod = 57,
+    /// The passphrase has `value` bytes, at most `limit` allowed.
+    PassphraseLength = 58,
 }
 
 /// A reason as it crosses a boundary: code, value, limit. Fixed size, no floats, no text.
@@ -161,6 +201,7 @@ mod tests {
     fn codes_are_distinct_and_come_back_from_their_numbers() {
         for (i, &code) in ErrorCode::ALL.iter().enumerate() {
             assert_eq!(ErrorCode::from_u16(code as u16), Some(code));
+            assert!((code as usize) < ErrorCode::END);
             assert!(
                 ErrorCode::ALL[..i]
                     .iter()

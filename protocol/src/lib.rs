@@ -3,6 +3,10 @@
 //! - [`limits`]: the one table of limits that every crate uses;
 //! - [`error`]: stable numeric error codes (text for people is made in the shell);
 //! - [`wire`]: message types, checked when they are parsed;
+//! - [`name`]: names of users, sessions and models;
+//! - [`policy`]: who may do what, as `llmtool policy` compiles it for audit;
+//! - [`record`]: entries of the audit log;
+//! - [`store`]: the archive of models;
 //! - [`region`]: word access to memory that another domain can read or write;
 //! - [`ring`]: single-writer rings over two such regions, with epochs;
 //! - [`decimal`]: exact decimal fractions for domains that have no floating point.
@@ -35,12 +39,16 @@
 pub mod decimal;
 pub mod error;
 pub mod limits;
+pub mod name;
+pub mod policy;
+pub mod record;
 pub mod region;
 pub mod ring;
+pub mod store;
 #[cfg(all(any(test, feature = "testing"), not(loom)))]
 pub mod testing;
 pub mod wire;
 
 /// Version of everything in this crate that another domain can see. A peer of another version is
 /// not understood, and its messages are counted and dropped.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

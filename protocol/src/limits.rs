@@ -26,10 +26,10 @@ pub const LOAD_DEADLINE_US: u64 = 30_000_000;
 /// polls its ring between tokens, so this is many tokens even on an emulated board.
 pub const CONTROL_DEADLINE_US: u64 = 10_000_000;
 
-/// How long inference has to obey a stop at a deadline before it is restarted, in microseconds (1 s).
-/// It looks between tokens, and between blocks while it reads a prompt. Less would restart a slow but
-/// honest inference; one whose tokens take longer than this is restarted at its deadline all the same.
-pub const STOP_GRACE_US: u64 = 1_000_000;
+/// How long inference has to obey a stop at a deadline before it is restarted, in microseconds (250 ms), where the
+/// policy says nothing else. It looks between the blocks of a model, for 64 tokens at most. Less would restart a slow
+/// but honest inference; one whose blocks take longer than this is restarted at its deadline all the same.
+pub const STOP_GRACE_US: u64 = 250_000;
 
 /// Period of the trusted watchdog, in microseconds (1 s, the RTC's resolution). A domain that
 /// disarms the generic timer delays the check of a deadline by at most this.
@@ -40,6 +40,38 @@ pub const DEFAULT_CONTEXT_TOKENS: usize = 512;
 
 /// Largest context in tokens that can be asked for.
 pub const MAX_CONTEXT_TOKENS: usize = 1024;
+
+/// Users, roles and trusted keys that a policy can have. They size audit's tables.
+pub const MAX_USERS: usize = 16;
+/// See [`MAX_USERS`].
+pub const MAX_ROLES: usize = 8;
+/// See [`MAX_USERS`].
+pub const MAX_KEYS: usize = 8;
+
+/// Longest name of a user, a role or a key, in bytes.
+pub const MAX_USER_BYTES: usize = 32;
+
+/// Longest name of a session, in bytes.
+pub const MAX_SESSION_BYTES: usize = 32;
+
+/// Longest passphrase, in bytes.
+pub const MAX_PASSPHRASE_BYTES: usize = 128;
+
+/// Memory that hashing a passphrase may take, in KiB: audit sets it aside, and a policy that asks for more is refused.
+pub const MAX_KDF_KIB: u32 = 512;
+
+/// Passes over that memory. With [`MAX_KDF_KIB`] they bound how long a login keeps audit from its rings.
+pub const MAX_KDF_PASSES: u32 = 4;
+
+/// Shortest and longest period of a budget, in microseconds (1 s; 366 days).
+pub const BUDGET_PERIOD_US: core::ops::RangeInclusive<u64> = 1_000_000..=31_622_400_000_000;
+
+/// Largest budget of a user, in tokens per period.
+pub const MAX_BUDGET_TOKENS: u64 = 1 << 40;
+
+/// Tokens that a prompt has at most beyond its bytes: one for the beginning of the text, one for the space in front.
+/// Audit has no tokenizer, and reserves by this bound.
+pub const EXTRA_PROMPT_TOKENS: u32 = 2;
 
 /// Longest name of a model in the store, in bytes, without its `.gguf`.
 pub const MAX_NAME_BYTES: usize = 64;

@@ -32,14 +32,14 @@ const TAIL_WORD: usize = 3;
 const FIRST_SLOT_WORD: usize = 8;
 const HEADER_WORDS: usize = 2;
 
-/// Largest payload of one message: the longest prompt and the parameters before it.
-pub const PAYLOAD_BYTES: usize = crate::limits::MAX_PROMPT_BYTES + 128;
+/// Largest payload of one message: the longest prompt, and before it its parameters, or a record of the log.
+pub const PAYLOAD_BYTES: usize = crate::limits::MAX_PROMPT_BYTES + 512;
 /// [`PAYLOAD_BYTES`] in words.
 pub const PAYLOAD_WORDS: usize = PAYLOAD_BYTES / 8;
 /// Messages that a ring holds. Sixteen tokens in flight hide the slowest consumer, the UART.
 pub const SLOTS: usize = 16;
 /// Bytes that a region must have; `system.xml` gives it this size.
-pub const REGION_BYTES: usize = 0x22000;
+pub const REGION_BYTES: usize = 0x23000;
 
 const _: () = assert!(
     region_words(SLOTS, PAYLOAD_WORDS) * 8 <= REGION_BYTES

@@ -75,3 +75,47 @@ pub fn endpoints() -> (TestEndpoint, TestEndpoint, TestRegion) {
     };
     (end(&peer, &audit), end(&audit, &peer), peer)
 }
+
+/// A policy for tests: `guest` without a passphrase, who may only generate, and `admin`, who may everything and whose
+/// passphrase hash is zeros.
+#[must_use]
+pub fn policy() -> crate::policy::Policy {
+    use crate::limits;
+    use crate::name::UserName;
+    use crate::policy::{MAGIC, POLICY_VERSION, Policy, Role, User};
+    let mut policy: Policy = zerocopy::FromZeros::new_zeroed();
+    policy.magic = MAGIC;
+    policy.version = POLICY_VERSION;
+    policy.keep_prompts = 1;
+    policy.deadline_us = limits::INFERENCE_DEADLINE_US;
+    policy.stop_grace_us = limits::STOP_GRACE_US;
+    policy.max_restarts = 5;
+    policy.restart_window_us = 60_000_000;
+    policy.egress_bytes_per_second = 1 << 20;
+    policy.egress_burst_bytes = 1 << 20;
+    policy.login_delay_us = 1_000_000;
+    policy.login_delay_max_us = 60_000_000;
+    (policy.role_count, policy.user_count) = (2, 2);
+    let role = |name, permissions, max_sessions| Role {
+        name: UserName::new(name).unwrap_or_default(),
+        permissions,
+        max_tokens: limits::MAX_GENERATED_TOKENS,
+        max_sessions,
+        reserved: 0,
+    };
+    policy.roles[0] = role("reader", 1, 8);
+    policy.roles[1] = role("owner", 63, 32);
+    let user = |name, role, tokens| User {
+        name: UserName::new(name).unwrap_or_default(),
+        budget_tokens: tokens,
+        budget_period_us: 3_600_000_000,
+        role,
+        reserved: 0,
+        passphrase: zerocopy::FromZeros::new_zeroed(),
+    };
+    policy.users[0] = user("guest", 0, 100_000);
+    policy.users[1] = user("admin", 1, 1_000_000);
+    policy.users[1].passphrase.memory_kib = 8;
+    policy.users[1].passphrase.passes = 1;
+    policy
+}

@@ -1,0 +1,400 @@
+//! Who may do what: the compiled policy, which audit alone reads.
+//!
+//! `llmtool policy` checks `policy.toml` and writes a [`Policy`] into the file that prefills the region `policy`.
+//! Audit checks it again: [`Policy::read`] is total, and what it lets through can be used without further checks.
+
+use crate::limits::{
+    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KDF_KIB, MAX_KDF_PASSES,
+    MAX_KEYS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
+};
+use crate::name::UserName;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What the policy begins with.
+pub const MAGIC: [u8; 8] = *b"llm-plcy";
+
+/// Version of the format.
+pub const POLICY_VERSION: u32 = 1;
+
+/// Size of the region in `system.xml`, and of the file that fills it.
+pub const POLICY_REGION_BYTES: usize = 0x1000;
+
+const _: () = assert!(size_of::<Policy>() <= POLICY_REGION_BYTES);
+
+/// What a role may do, one bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Permission {
+    /// Generate text, and see models and counters.
+    Infer = 1,
+    /// Load another model.
+    Load = 2,
+    /// Fine-tune.
+    FineTune = 4,
+    /// Change budgets, and see those of others.
+    Budget = 8,
+    /// Read and verify the audit log.
+    Log = 16,
+    /// Make audit try again after too many restarts.
+    Reset = 32,
+}
+
+impl Permission {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Infer,
+        Self::Load,
+        Self::FineTune,
+        Self::Budget,
+        Self::Log,
+        Self::Reset,
+    ];
+
+    /// Its name in `policy.toml` and on the console.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::Load => "load",
+            Self::FineTune => "fine-tune",
+            Self::Budget => "budget",
+            Self::Log => "log",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// The permission with this bit.
+    #[must_use]
+    pub const fn from_bit(bit: u64) -> Option<Self> {
+        match bit {
+            1 => Some(Self::Infer),
+            2 => Some(Self::Load),
+            4 => Some(Self::FineTune),
+            8 => Some(Self::Budget),
+            16 => Some(Self::Log),
+            32 => Some(Self::Reset),
+            _ => None,
+        }
+    }
+}
+
+/// The bits that a role's permissions can have.
+const PERMISSIONS: u32 = 63;
+
+/// What users of a role may do, and how much of it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Role {
+    /// Its name.
+    pub name: UserName,
+    /// Bits of [`Permission`].
+    pub permissions: u32,
+    /// Most tokens that one request may generate.
+    pub max_tokens: u32,
+    /// Most sessions that a user may have, those of single requests included.
+    pub max_sessions: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl Role {
+    /// Whether it may.
+    #[must_use]
+    pub const fn may(&self, permission: Permission) -> bool {
+        self.permissions & permission as u32 != 0
+    }
+}
+
+/// Argon2id of a passphrase (RFC 9106), one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PassphraseHash {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over it; 0: there is no passphrase.
+    pub passes: u32,
+    /// Salt.
+    pub salt: [u8; 16],
+    /// Result.
+    pub hash: [u8; 32],
+}
+
+/// A user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct User {
+    /// The name to log in with.
+    pub name: UserName,
+    /// Tokens (of prompts and generated) in a period.
+    pub budget_tokens: u64,
+    /// The period in microseconds.
+    pub budget_period_us: u64,
+    /// Index of the role.
+    pub role: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The passphrase.
+    pub passphrase: PassphraseHash,
+}
+
+/// A key whose signatures on models are trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct TrustedKey {
+    /// What people call it.
+    pub name: UserName,
+    /// Ed25519 public key (RFC 8032).
+    pub public: [u8; 32],
+}
+
+/// The policy. Of the arrays, as many as the counts say are in use; the rest is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Policy {
+    /// [`MAGIC`].
+    pub magic: [u8; 8],
+    /// [`POLICY_VERSION`].
+    pub version: u32,
+    /// 1: records hold prompts as text; 0: only their SHA-256.
+    pub keep_prompts: u32,
+    /// How long an inference may take, in microseconds.
+    pub deadline_us: u64,
+    /// How long inference has to obey a stop, in microseconds.
+    pub stop_grace_us: u64,
+    /// Restarts of inference within [`Self::restart_window_us`] after which audit stops trying.
+    pub max_restarts: u32,
+    /// Index of the user who is logged in at boot and after a logout.
+    pub default_user: u32,
+    /// In microseconds.
+    pub restart_window_us: u64,
+    /// Payload bytes that may leave inference in a second, on average.
+    pub egress_bytes_per_second: u32,
+    /// Payload bytes that may leave it at once.
+    pub egress_burst_bytes: u32,
+    /// Wait after the first login that failed, in microseconds; it doubles with each more.
+    pub login_delay_us: u64,
+    /// The longest wait.
+    pub login_delay_max_us: u64,
+    /// Roles in use.
+    pub role_count: u32,
+    /// Users in use.
+    pub user_count: u32,
+    /// Keys in use.
+    pub key_count: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Roles.
+    pub roles: [Role; MAX_ROLES],
+    /// Users.
+    pub users: [User; MAX_USERS],
+    /// Keys.
+    pub keys: [TrustedKey; MAX_KEYS],
+}
+
+/// Why bytes are no policy. The numbers are what [`crate::error::ErrorCode::BadPolicy`] has as its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[repr(u16)]
+pub enum PolicyError {
+    /// The region is too small.
+    #[error("the region is too small for a policy")]
+    Size = 1,
+    /// It does not begin with [`MAGIC`].
+    #[error("this is no policy; see 'llmtool policy'")]
+    Magic = 2,
+    /// Another version.
+    #[error("a policy of another version; compile it anew")]
+    Version = 3,
+    /// More roles, users or keys than there can be, or no role or user.
+    #[error("no roles or users, or more than the limits allow")]
+    Count = 4,
+    /// A name that is none, or that two have.
+    #[error("a name is missing, wrong, or there twice")]
+    Name = 5,
+    /// A user's role, or the default user, does not exist, or the default user has a passphrase.
+    #[error("a role or the default user does not exist, or the default user has a passphrase")]
+    Reference = 6,
+    /// A number is out of its range.
+    #[error("a number is out of its range")]
+    Range = 7,
+}
+
+impl Policy {
+    /// Reads and checks the policy at the beginning of `bytes`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(bytes: &[u8]) -> Result<Self, PolicyError> {
+        let (policy, _) = Self::read_from_prefix(bytes).map_err(|_| PolicyError::Size)?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// Roles in use.
+    #[must_use]
+    pub fn roles(&self) -> &[Role] {
+        self.roles.get(..self.role_count as usize).unwrap_or(&[])
+    }
+
+    /// Users in use.
+    #[must_use]
+    pub fn users(&self) -> &[User] {
+        self.users.get(..self.user_count as usize).unwrap_or(&[])
+    }
+
+    /// Keys in use.
+    #[must_use]
+    pub fn keys(&self) -> &[TrustedKey] {
+        self.keys.get(..self.key_count as usize).unwrap_or(&[])
+    }
+
+    /// Checks what [`Self::read`] promises.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let require = |condition, error| if condition { Ok(()) } else { Err(error) };
+        require(self.magic == MAGIC, PolicyError::Magic)?;
+        require(self.version == POLICY_VERSION, PolicyError::Version)?;
+        let counts = [
+            (self.role_count, 1, MAX_ROLES),
+            (self.user_count, 1, MAX_USERS),
+            (self.key_count, 0, MAX_KEYS),
+        ];
+        for (count, least, most) in counts {
+            require(
+                (least..=most).contains(&(count as usize)),
+                PolicyError::Count,
+            )?;
+        }
+        require(
+            distinct(self.roles().iter().map(|r| &r.name)),
+            PolicyError::Name,
+        )?;
+        require(
+            distinct(self.users().iter().map(|u| &u.name)),
+            PolicyError::Name,
+        )?;
+        require(
+            distinct(self.keys().iter().map(|k| &k.name)),
+            PolicyError::Name,
+        )?;
+        let positive = self.deadline_us > 0
+            && self.stop_grace_us > 0
+            && self.restart_window_us > 0
+            && self.egress_bytes_per_second > 0
+            // One event of the greatest length must find room.
+            && self.egress_burst_bytes as usize >= MIN_EGRESS_BURST_BYTES
+            && self.login_delay_us > 0
+            && self.login_delay_us <= self.login_delay_max_us
+            && self.keep_prompts <= 1;
+        require(positive, PolicyError::Range)?;
+        for role in self.roles() {
+            let fits = role.permissions & !PERMISSIONS == 0
+                && (1..=MAX_GENERATED_TOKENS).contains(&role.max_tokens)
+                && (1..=MAX_SESSIONS).contains(&(role.max_sessions as usize));
+            require(fits, PolicyError::Range)?;
+        }
+        for user in self.users() {
+            require(user.role < self.role_count, PolicyError::Reference)?;
+            let PassphraseHash {
+                memory_kib, passes, ..
+            } = user.passphrase;
+            // Argon2 wants eight blocks of 1 KiB for its lane.
+            let fits = user.budget_tokens <= MAX_BUDGET_TOKENS
+                && BUDGET_PERIOD_US.contains(&user.budget_period_us)
+                && passes <= MAX_KDF_PASSES
+                && (passes == 0 || (8..=MAX_KDF_KIB).contains(&memory_kib));
+            require(fits, PolicyError::Range)?;
+        }
+        let default = self.users().get(self.default_user as usize);
+        let open = default.is_some_and(|user| user.passphrase.passes == 0);
+        require(open, PolicyError::Reference)
+    }
+}
+
+/// Least burst of the egress cap: several events of the greatest length, so that a cap cannot stop an honest inference.
+pub const MIN_EGRESS_BURST_BYTES: usize = 1024;
+
+/// Whether all are names, and no two the same.
+fn distinct<'a>(names: impl Iterator<Item = &'a UserName> + Clone) -> bool {
+    names.clone().enumerate().all(|(i, name)| {
+        name.check() && !name.is_empty() && !names.clone().take(i).any(|other| other == name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::testing::policy;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_policy_is_read_as_it_was_written() {
+        let policy = policy();
+        assert_eq!(Policy::read(policy.as_bytes()), Ok(policy));
+        assert_eq!(
+            Policy::read(&policy.as_bytes()[1..]),
+            Err(PolicyError::Size)
+        );
+        let mut longer = policy.as_bytes().to_vec();
+        longer.resize(POLICY_REGION_BYTES, 0);
+        assert_eq!(Policy::read(&longer), Ok(policy));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused() {
+        let with = |change: fn(&mut Policy)| {
+            let mut policy = policy();
+            change(&mut policy);
+            policy.check()
+        };
+        type Case = (fn(&mut Policy), PolicyError);
+        let cases: [Case; 20] = [
+            (|p| p.magic[0] = 0, PolicyError::Magic),
+            (|p| p.version = 9, PolicyError::Version),
+            (|p| p.user_count = 0, PolicyError::Count),
+            (|p| p.user_count = 17, PolicyError::Count),
+            (|p| p.role_count = 9, PolicyError::Count),
+            (|p| p.key_count = 9, PolicyError::Count),
+            (|p| p.users[1].name = p.users[0].name, PolicyError::Name),
+            (|p| p.roles[0].name = UserName::EMPTY, PolicyError::Name),
+            (|p| p.users[1].role = 8, PolicyError::Reference),
+            (|p| p.default_user = 1, PolicyError::Reference),
+            (|p| p.default_user = 16, PolicyError::Reference),
+            (|p| p.roles[0].permissions = 64, PolicyError::Range),
+            (|p| p.roles[0].max_tokens = 513, PolicyError::Range),
+            (|p| p.roles[0].max_sessions = 0, PolicyError::Range),
+            (
+                |p| p.users[1].passphrase.memory_kib = 1 << 20,
+                PolicyError::Range,
+            ),
+            (|p| p.users[1].passphrase.passes = 5, PolicyError::Range),
+            (|p| p.users[0].budget_period_us = 0, PolicyError::Range),
+            (|p| p.egress_burst_bytes = 100, PolicyError::Range),
+            (|p| p.login_delay_us = 0, PolicyError::Range),
+            (|p| p.deadline_us = 0, PolicyError::Range),
+        ];
+        for (i, (change, error)) in cases.into_iter().enumerate() {
+            assert_eq!(with(change), Err(error), "case {i}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_policy_or_an_error(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..30)
+        ) {
+            let mut bytes = policy().as_bytes().to_vec();
+            let len = bytes.len();
+            for (index, byte) in changes {
+                bytes[index.index(len)] = byte;
+            }
+            if let Ok(policy) = Policy::read(&bytes) {
+                for user in policy.users() {
+                    prop_assert!(policy.roles().get(user.role as usize).is_some());
+                }
+            }
+        }
+    }
+}

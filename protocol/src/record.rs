@@ -1,0 +1,407 @@
+//! Entries of the audit log, as audit keeps them, shell prints them and `llmtool` checks them.
+//!
+//! An entry is a [`Record`] of fixed size and, where the policy keeps prompts, the prompt's text after it. Each holds
+//! the SHA-256 of the whole entry before it (record and text), so a log whose last hash is known cannot be changed
+//! without notice: not an entry, not their order, not their number. The first entry after boot has zeros there; when
+//! the log's memory is full the oldest entries go, and the hash that the oldest one left holds is the *anchor*.
+//!
+//! The output hash of a request is the SHA-256 over its tokens as they passed audit, for each the token's number and
+//! the length of its text as 32-bit little endian integers, then the text.
+//!
+//! # Export
+//!
+//! `llmctl audit --json` prints one JSON object a line: [`Opening`], the entries ([`Json`]), [`Ending`]. Names of the
+//! members are those of the fields; hashes are lower-case hexadecimal, text is escaped to ASCII. Everything that is
+//! hashed is there, so `llmtool audit verify` computes the chain from the lines alone.
+
+use crate::name::{ModelName, UserName};
+use crate::wire::InferParams;
+use core::fmt::{self, Display, Formatter, Write as _};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+/// Version of the format, in every record.
+pub const RECORD_VERSION: u16 = 1;
+
+/// Bytes of a record without text.
+pub const RECORD_BYTES: usize = size_of::<Record>();
+
+/// A SHA-256.
+pub type Hash = [u8; 32];
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {
+        /// What a record is about.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of its numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The kind with this number.
+            #[must_use]
+            pub const fn from_u16(kind: u16) -> Option<Self> {
+                match kind {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name in exports and on the console.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Audit has started.
+    Boot = 1 "boot",
+    /// A model was verified and loaded; `name` and `model_sha256` say which, `value` its size in bytes.
+    Load = 2 "load",
+    /// A request was admitted.
+    Admit = 3 "admit",
+    /// A request was refused; `code`, `value` and `limit` say why. `name` is the model or user that was asked for.
+    Refuse = 4 "refuse",
+    /// A request was cancelled by its user.
+    Cancel = 5 "cancel",
+    /// A request finished; `code` is the reason.
+    Finish = 6 "finish",
+    /// A request failed after admission; `code`, `value` and `limit` say why.
+    Fail = 7 "fail",
+    /// The deadline of a request passed; `limit` is how long it had, in microseconds.
+    Timeout = 8 "timeout",
+    /// Inference died or was stopped; `code` is the kind of fault, `value` the address, `limit` the instruction
+    /// pointer.
+    Fault = 9 "fault",
+    /// Inference serves again; `value` is how long it took in microseconds, `limit` the restarts since boot.
+    Recover = 10 "recover",
+    /// A peer broke the protocol and the message was dropped; `code` is 1 for shell and 2 for inference, `value` how
+    /// often since the last record of this kind, of which there is at most one a second.
+    Violation = 11 "violation",
+    /// A user has logged in.
+    Login = 12 "login",
+    /// A login was refused; `name` is what was typed if it names a user, `code` why.
+    LoginFailed = 13 "login-failed",
+    /// A user has logged out.
+    Logout = 14 "logout",
+    /// A budget was changed; `name` is whose, `value` the tokens, `limit` the period in microseconds.
+    Budget = 15 "budget",
+    /// Inference evicted a session to make room; `session` says which, `value` how many turns it had.
+    Evict = 16 "evict",
+    /// Too many restarts: audit has stopped trying. `value` of them within `limit` microseconds.
+    Stop = 17 "stop",
+    /// An admin has made audit try again.
+    Reset = 18 "reset",
+    /// The session ended at its user's wish.
+    Close = 19 "close",
+}
+
+/// One entry without its text. Fields that its kind has no use for are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Record {
+    /// [`RECORD_VERSION`].
+    pub version: u16,
+    /// [`Kind`].
+    pub kind: u16,
+    /// Depends on the kind.
+    pub code: u16,
+    /// How keys and values are stored: [`crate::wire::engine::KvType`], as inference says.
+    pub kv_type: u16,
+    /// Version of the arithmetic, as inference says.
+    pub numerics: u32,
+    /// Audit's number of the request.
+    pub request: u32,
+    /// Sequence number, from 1, without gaps.
+    pub sequence: u64,
+    /// Microseconds since boot, never falling.
+    pub time_us: u64,
+    /// SHA-256 of the entry before.
+    pub previous: Hash,
+    /// Who asked.
+    pub user: UserName,
+    /// Number of the session; no other session since boot has it.
+    pub session: u32,
+    /// Turn of the session, from 1.
+    pub turn: u32,
+    /// Bytes of the prompt.
+    pub prompt_bytes: u32,
+    /// Tokens of the prompt, as inference says; at most the bytes and two.
+    pub prompt_tokens: u32,
+    /// Tokens that passed.
+    pub generated_tokens: u32,
+    /// Bytes of text that follow the record.
+    pub text_bytes: u32,
+    /// Sampler, seed and the most tokens to generate.
+    pub params: InferParams,
+    /// SHA-256 of the model's file, by audit.
+    pub model_sha256: Hash,
+    /// SHA-256 of the prompt's bytes.
+    pub prompt_sha256: Hash,
+    /// See the module.
+    pub output_sha256: Hash,
+    /// From admission to the end, in microseconds.
+    pub latency_us: u64,
+    /// From admission to the first token, in microseconds.
+    pub first_token_us: u64,
+    /// Depends on the kind.
+    pub value: u64,
+    /// Depends on the kind.
+    pub limit: u64,
+    /// A model or a user.
+    pub name: ModelName,
+}
+
+const _: () = assert!(RECORD_BYTES == 352);
+
+impl Record {
+    /// A record of this kind and nothing else.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            version: RECORD_VERSION,
+            kind: kind as u16,
+            ..Self::new_zeroed()
+        }
+    }
+
+    /// What it is about, if that is known.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        Kind::from_u16(self.kind)
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+#[derive(Clone, Copy, Debug)]
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl Display for Hex<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A text as a JSON string of visible ASCII: what else there is, is escaped, so that it is harmless on a terminal and
+/// survives a serial line. Bytes that are no UTF-8 become U+FFFD.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonText<'a>(pub &'a [u8]);
+
+impl Display for JsonText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                match character {
+                    '"' | '\\' => write!(f, "\\{character}")?,
+                    ' '..='~' => f.write_char(character)?,
+                    _ => {
+                        for unit in character.encode_utf16(&mut [0; 2]) {
+                            write!(f, "\\u{unit:04x}")?;
+                        }
+                    }
+                }
+            }
+            if !chunk.invalid().is_empty() {
+                f.write_str("\\ufffd")?;
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// First line of an export.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// What the first entry holds as the hash of the one before it.
+    pub anchor: Hash,
+    /// Sequence number of the first entry.
+    pub first: u64,
+}
+
+impl Display for Opening {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (anchor, first) = (Hex(&self.anchor), self.first);
+        write!(
+            f,
+            "{{\"log\":\"sel4-llm\",\"version\":{RECORD_VERSION},\"first\":{first},\"anchor\":\"{anchor}\"}}"
+        )
+    }
+}
+
+/// Last line of an export.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// SHA-256 of the last entry.
+    pub head: Hash,
+    /// Entries printed.
+    pub entries: u64,
+    /// Whether some in between were left out, so that the chain cannot be checked.
+    pub filtered: bool,
+}
+
+impl Display for Ending {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (head, entries, filtered) = (Hex(&self.head), self.entries, self.filtered);
+        write!(
+            f,
+            "{{\"head\":\"{head}\",\"entries\":{entries},\"filtered\":{filtered}}}"
+        )
+    }
+}
+
+/// An entry as a line of an export.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a> {
+    /// The record.
+    pub record: &'a Record,
+    /// Its text.
+    pub text: &'a [u8],
+}
+
+impl Display for Json<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Record {
+            version,
+            kind,
+            code,
+            kv_type,
+            numerics,
+            request,
+            sequence,
+            time_us,
+            previous,
+            user,
+            session,
+            turn,
+            prompt_bytes,
+            prompt_tokens,
+            generated_tokens,
+            text_bytes,
+            params,
+            model_sha256,
+            prompt_sha256,
+            output_sha256,
+            latency_us,
+            first_token_us,
+            value,
+            limit,
+            name,
+        } = self.record;
+        let event = self.record.kind().map_or("unknown", Kind::as_str);
+        write!(
+            f,
+            "{{\"sequence\":{sequence},\"time_us\":{time_us},\"event\":\"{event}\",\"version\":{version},\"kind\":{kind},\
+             \"code\":{code},\"user\":\"{user}\",\"name\":\"{name}\",\"request\":{request},\"session\":{session},\
+             \"turn\":{turn},\"kv_type\":{kv_type},\"numerics\":{numerics},\"prompt_bytes\":{prompt_bytes},\
+             \"prompt_tokens\":{prompt_tokens},\"generated_tokens\":{generated_tokens},\"text_bytes\":{text_bytes},\
+             \"latency_us\":{latency_us},\"first_token_us\":{first_token_us},\"value\":{value},\"limit\":{limit},"
+        )?;
+        let sampling = &params.sampling;
+        write!(
+            f,
+            "\"params\":{{\"seed\":{},\"temperature\":{},\"top_k\":{},\"top_p\":{},\"min_p\":{},\"repeat_penalty\":{},\
+             \"repeat_last_n\":{},\"max_tokens\":{}}},",
+            sampling.seed,
+            sampling.temperature,
+            sampling.top_k,
+            sampling.top_p,
+            sampling.min_p,
+            sampling.repeat_penalty,
+            sampling.repeat_last_n,
+            params.max_tokens,
+        )?;
+        write!(
+            f,
+            "\"model_sha256\":\"{}\",\"prompt_sha256\":\"{}\",\"output_sha256\":\"{}\",\"previous\":\"{}\"",
+            Hex(model_sha256),
+            Hex(prompt_sha256),
+            Hex(output_sha256),
+            Hex(previous),
+        )?;
+        if *text_bytes > 0 {
+            write!(f, ",\"text\":{}", JsonText(self.text))?;
+        }
+        f.write_char('}')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn kinds_come_back_from_their_numbers() {
+        for &kind in Kind::ALL {
+            assert_eq!(Kind::from_u16(kind as u16), Some(kind));
+        }
+        assert_eq!(Kind::from_u16(0), None);
+        let names: std::collections::HashSet<_> = Kind::ALL.iter().map(|k| k.as_str()).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn text_in_an_export_is_ascii_on_one_line_and_comes_back() {
+        let text = "a \"b\"\\\n\u{1b}[2J é 猫 😀";
+        let json = JsonText(text.as_bytes()).to_string();
+        assert!(json.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        assert_eq!(
+            serde_json::from_str::<std::string::String>(&json).unwrap(),
+            text
+        );
+        assert_eq!(JsonText(b"a\xffb").to_string(), "\"a\\ufffdb\"");
+    }
+
+    #[test]
+    fn an_export_has_every_field_of_a_record() {
+        // Every byte differs from its neighbours, so that a field that is left out or taken for another shows.
+        let mut bytes = [0; RECORD_BYTES];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = (i % 251) as u8 + 1;
+        }
+        let mut record = Record::read_from_bytes(&bytes).unwrap();
+        record.user = UserName::new("someone").unwrap();
+        record.name = ModelName::new("default").unwrap();
+        let line = Json {
+            record: &record,
+            text: b"hello",
+        }
+        .to_string();
+        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(json["sequence"], record.sequence);
+        assert_eq!(json["params"]["seed"], record.params.sampling.seed);
+        assert_eq!(json["previous"], Hex(&record.previous).to_string());
+        assert_eq!(
+            (&json["user"], &json["text"]),
+            (&"someone".into(), &"hello".into())
+        );
+        // All fields, `event` and `text`; `params` in one.
+        assert_eq!(json.as_object().unwrap().len(), 25 + 2);
+        assert_eq!(json["params"].as_object().unwrap().len(), 8);
+        for line in [
+            Opening {
+                anchor: [1; 32],
+                first: 3,
+            }
+            .to_string(),
+            Ending {
+                head: [2; 32],
+                entries: 4,
+                filtered: false,
+            }
+            .to_string(),
+        ] {
+            let _: serde_json::Value = serde_json::from_str(&line).unwrap();
+        }
+    }
+}

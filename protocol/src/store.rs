@@ -1,0 +1,264 @@
+//! The model store: a tar archive of GGUF files and their signatures, in a region that nobody writes.
+//!
+//! Audit looks models up, verifies them, and tells inference where in the store the verified bytes lie, so there is one
+//! reader of the archive and no second opinion of what a name means. Why not a crate: audit must be total, and what is
+//! needed of tar (`ustar`: name, size, data, in blocks of 512 bytes) is less than an argument that another's reader
+//! never panics. `llmtool pack` writes the archive with the crate `tar`; the tests read what that wrote.
+
+use crate::error::{ErrorCode, Failure};
+use crate::limits::MAX_NAME_BYTES;
+
+/// Bytes of a block of the archive: each header is one, data are padded to whole ones.
+const BLOCK: usize = 512;
+
+/// What a model's file name ends in; the rest is the model's name.
+pub const MODEL_SUFFIX: &str = ".gguf";
+
+/// What is added to a model's file name for its signature: 64 bytes, Ed25519 over the SHA-256 of the file.
+pub const SIGNATURE_SUFFIX: &str = ".sig";
+
+/// Bytes of a signature.
+pub const SIGNATURE_BYTES: usize = 64;
+
+/// A file of the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct File<'s> {
+    /// Its path in the archive.
+    pub path: &'s str,
+    /// Where its data begin in the archive, in bytes.
+    pub offset: usize,
+    /// Its data.
+    pub data: &'s [u8],
+}
+
+impl<'s> File<'s> {
+    /// The last part of its path.
+    #[must_use]
+    pub fn file_name(&self) -> &'s str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+
+    /// The model's name, if it is one that can be asked for.
+    #[must_use]
+    pub fn model(&self) -> Option<&'s str> {
+        let name = self.file_name().strip_suffix(MODEL_SUFFIX)?;
+        crate::name::ModelName::new(name)
+            .filter(|name| !name.is_empty())
+            .map(|_| name)
+    }
+}
+
+/// The archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Store<'s> {
+    archive: &'s [u8],
+}
+
+/// A model in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model<'s> {
+    /// Its name.
+    pub name: &'s str,
+    /// Its GGUF file.
+    pub file: File<'s>,
+    /// Its signature, if it has one of the right length.
+    pub signature: Option<[u8; SIGNATURE_BYTES]>,
+}
+
+impl<'s> Store<'s> {
+    /// The store in `archive`, which is checked whenever it is read.
+    #[must_use]
+    pub const fn new(archive: &'s [u8]) -> Self {
+        Self { archive }
+    }
+
+    /// Its files, in the archive's order. They end where the archive does, or where it is damaged.
+    pub fn files(&self) -> impl Iterator<Item = File<'s>> + use<'s> {
+        let archive = self.archive;
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            loop {
+                let entry = Entry::at(archive, at)?;
+                at = entry.next;
+                if let Some(file) = entry.file {
+                    return Some(file);
+                }
+            }
+        })
+    }
+
+    /// Its models. Other files, and those whose names nobody can type, are left out.
+    ///
+    /// # Errors
+    /// It is no tar archive.
+    pub fn models(&self) -> Result<impl Iterator<Item = Model<'s>> + use<'s>, Failure> {
+        if Entry::at(self.archive, 0).is_none() {
+            let bytes = self.archive.len() as u64;
+            return Err(Failure::over(ErrorCode::BadStore, bytes, 0));
+        }
+        let store = *self;
+        Ok(self.files().filter_map(move |file| {
+            Some(Model {
+                name: file.model()?,
+                file,
+                signature: store.signature(&file),
+            })
+        }))
+    }
+
+    /// The first model of this name.
+    ///
+    /// # Errors
+    /// There is none, or no store.
+    pub fn find(&self, name: &str) -> Result<Model<'s>, Failure> {
+        let mut models = self.models()?;
+        models
+            .find(|model| model.name == name)
+            .ok_or(Failure::of(ErrorCode::NoSuchModel))
+    }
+
+    /// The signature beside a model's file.
+    fn signature(&self, model: &File<'_>) -> Option<[u8; SIGNATURE_BYTES]> {
+        let is_it = |file: &File<'_>| file.path.strip_suffix(SIGNATURE_SUFFIX) == Some(model.path);
+        self.files().find(is_it)?.data.try_into().ok()
+    }
+}
+
+/// A header and what follows it.
+struct Entry<'s> {
+    file: Option<File<'s>>,
+    /// Where the next header lies.
+    next: usize,
+}
+
+impl<'s> Entry<'s> {
+    /// The entry whose header lies at `at`; `None` at the end, which is a block of zeros, and where there is no header.
+    fn at(archive: &'s [u8], at: usize) -> Option<Self> {
+        let offset = at.checked_add(BLOCK)?;
+        let header = archive.get(at..offset)?;
+        if !has_checksum(header) {
+            return None;
+        }
+        let bytes = usize::try_from(octal(header.get(124..136)?)?).ok()?;
+        let data = archive.get(offset..offset.checked_add(bytes)?)?;
+        let next = offset.checked_add(bytes.checked_next_multiple_of(BLOCK)?)?;
+        // '0' or zero is a file; directories, links and extensions are passed over.
+        let is_file = matches!(header.get(156)?, b'0' | 0);
+        // A prefix makes the name longer than any model's.
+        let whole = header.get(345) == Some(&0) || header.get(257..262) != Some(b"ustar");
+        let name = header.get(..100)?;
+        let name = name.split(|byte| *byte == 0).next()?;
+        let path = core::str::from_utf8(name).ok();
+        let file = path
+            .filter(|path| is_file && whole && path.len() <= MAX_PATH_BYTES)
+            .map(|path| File { path, offset, data });
+        Some(Self { file, next })
+    }
+}
+
+/// Longest path that the name field of a header holds.
+const MAX_PATH_BYTES: usize = 100;
+
+const _: () = assert!(MAX_NAME_BYTES < MAX_PATH_BYTES);
+
+/// Whether the header's checksum is that of its bytes, the checksum's own taken as spaces.
+fn has_checksum(header: &[u8]) -> bool {
+    let sum = header.iter().enumerate().fold(0u64, |sum, (i, byte)| {
+        let byte = if (148..156).contains(&i) { b' ' } else { *byte };
+        sum.saturating_add(u64::from(byte))
+    });
+    header.get(148..156).and_then(octal) == Some(sum)
+}
+
+/// A number in octal digits, ended by a space or a zero.
+fn octal(field: &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    let mut any = false;
+    for byte in field {
+        match byte {
+            b' ' if !any => {}
+            b'0'..=b'7' => {
+                any = true;
+                let digit = u64::from(byte.saturating_sub(b'0'));
+                value = value.checked_mul(8)?.checked_add(digit)?;
+            }
+            b' ' | 0 => break,
+            _ => return None,
+        }
+    }
+    any.then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, data) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(data.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, *data).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn models_are_found_by_name_with_their_signatures_and_other_files_are_not_models() {
+        let signature = [7; SIGNATURE_BYTES];
+        let mut archive = archive(&[
+            ("README", b"no model"),
+            ("tiny.gguf", b"GGUF tiny"),
+            ("models/default.gguf", b"GGUF default"),
+            ("models/default.gguf.sig", &signature),
+            ("tiny.gguf.sig", b"too short"),
+            (".gguf", b"no name"),
+            ("tiny.gguf", b"a second one is not found"),
+        ]);
+        archive.resize(1 << 16, 0); // A region is longer than its archive.
+        let store = Store::new(&archive);
+        let names: Vec<_> = store.models().unwrap().map(|model| model.name).collect();
+        assert_eq!(names, ["tiny", "default", "tiny"]);
+        let model = store.find("default").unwrap();
+        assert_eq!(model.file.data, b"GGUF default");
+        assert_eq!(model.signature, Some(signature));
+        let File { offset, data, .. } = model.file;
+        assert_eq!(&archive[offset..offset + data.len()], data);
+        let tiny = store.find("tiny").unwrap();
+        assert_eq!((tiny.file.data, tiny.signature), (&b"GGUF tiny"[..], None));
+        assert_eq!(
+            store.find("other").unwrap_err().code,
+            ErrorCode::NoSuchModel
+        );
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused() {
+        for archive in [&[][..], &[0xFF; 1024], &[1; 511], &[0; 2048]] {
+            assert_eq!(
+                Store::new(archive).find("x").unwrap_err().code,
+                ErrorCode::BadStore
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_change_of_an_archive_is_read_or_refused(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..20)
+        ) {
+            let mut archive = archive(&[("a.gguf", &[1; 700]), ("b.gguf", &[2; 10])]);
+            let len = archive.len();
+            for (index, byte) in changes {
+                archive[index.index(len)] = byte;
+            }
+            for file in Store::new(&archive).files() {
+                prop_assert!(archive[file.offset..].starts_with(file.data));
+            }
+        }
+    }
+}
