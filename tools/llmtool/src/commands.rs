@@ -1,6 +1,8 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
+mod trust;
+
 use std::io::Write;
 use std::time::Instant;
 
@@ -26,8 +28,9 @@ use crate::error::ToolError;
 use crate::files;
 use crate::output::{progress_bar, text_or_stdin};
 use crate::perplexity;
+use crate::policy;
 use crate::recipe::{self, Recipe, kind};
-use crate::store::pack;
+use crate::store::{Trust, pack};
 use crate::vocabulary::HostVocabulary;
 
 /// Runs what the command line asks for.
@@ -45,6 +48,11 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Wcet(arguments) => wcet(arguments, out),
         Command::Quantize(arguments) => quantize(arguments, out),
         Command::Pack(arguments) => pack_store(arguments, out),
+        Command::Policy(arguments) => trust::policy(arguments, out),
+        Command::Passphrase(arguments) => trust::passphrase(arguments, out),
+        Command::Keygen(arguments) => trust::keygen(arguments, out),
+        Command::Sign(arguments) => trust::sign(arguments, out),
+        Command::Verify(arguments) => trust::verify(arguments, out),
     }
 }
 
@@ -582,15 +590,21 @@ fn fit(
 }
 
 fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
-    let archive = pack(arguments.files.clone(), arguments.store_size.0)?;
+    let trust = match (&arguments.policy, arguments.unsigned) {
+        (Some(path), _) => Trust::Keys(policy::compile(path)?.trusted_keys()),
+        (None, true) => Trust::Anything,
+        (None, false) => Trust::Signed,
+    };
+    let archive = pack(arguments.files.clone(), arguments.store_size.0, &trust)?;
     files::write(&arguments.output, &archive.bytes)?;
-    for (file, bytes) in &archive.files {
+    for packed in &archive.models {
         writeln!(
             out,
-            "  {:<24} {:>12}  {}",
-            file.name,
-            ByteSize(*bytes as u64).to_string(),
-            file.path.display()
+            "  {:<24} {:>12}  {}, {}",
+            packed.file.name,
+            ByteSize(packed.bytes as u64).to_string(),
+            packed.file.path.display(),
+            packed.signature
         )?;
     }
     let used = archive.bytes.len() as u64;
