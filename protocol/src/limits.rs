@@ -48,6 +48,9 @@ pub const MAX_ROLES: usize = 8;
 /// See [`MAX_USERS`].
 pub const MAX_KEYS: usize = 8;
 
+/// Most restarts within the policy's window before audit stops trying. It sizes the list of their times.
+pub const MAX_RESTARTS: usize = 256;
+
 /// Longest name of a user, a role or a key, in bytes.
 pub const MAX_USER_BYTES: usize = 32;
 

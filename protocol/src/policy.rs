@@ -5,7 +5,7 @@
 
 use crate::limits::{
     BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KDF_KIB, MAX_KDF_PASSES,
-    MAX_KEYS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
+    MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
 };
 use crate::name::UserName;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -281,6 +281,7 @@ impl Policy {
         let positive = self.deadline_us > 0
             && self.stop_grace_us > 0
             && self.restart_window_us > 0
+            && (1..=MAX_RESTARTS).contains(&(self.max_restarts as usize))
             && self.egress_bytes_per_second > 0
             // One event of the greatest length must find room.
             && self.egress_burst_bytes as usize >= MIN_EGRESS_BURST_BYTES

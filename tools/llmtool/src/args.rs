@@ -191,6 +191,31 @@ Examples:
   By one key:
     llmtool verify --key models-2026.pub.pem models/default-q8_0.gguf")]
     Verify(trust::Verify),
+    /// Check or print an export of the audit log
+    #[command(subcommand, after_long_help = "\
+An export is what `llmctl audit --json` prints; the capture of a serial console will do, with what is printed around
+it. Every entry holds the hash of the one before it, so that what was changed, left out, moved or put in is named. The
+exit status is 0 only if all of it holds.
+
+A whole log that somebody has made anew holds, too. Against that, note the head that `llmctl audit verify` prints on
+the console, and give it with --head.
+
+Examples:
+  llmtool audit verify console.log
+  llmtool audit verify console.log --head 8c1f…
+  llmtool audit show console.log")]
+    Audit(trust::Audit),
+    /// Run the requests of an exported audit log again, and compare what they gave
+    #[command(after_long_help = "\
+The export is verified first. Then every request that ended is run again with its model, prompt, sampler and seed,
+after the earlier turns of its session, for as many tokens as it gave, and the hash of its output is compared with the
+one in the log. Where the log holds only hashes of prompts, their texts come from --prompts. The exit status is 0 only
+if all that could be replayed was reproduced, and something could.
+
+Examples:
+  llmtool replay console.log --models models
+  llmtool replay console.log --models models --prompts prompts.txt")]
+    Replay(trust::Replay),
 }
 
 /// Arguments of `inspect`.

@@ -1,6 +1,7 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
+mod log;
 mod trust;
 
 use std::io::Write;
@@ -53,6 +54,8 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Keygen(arguments) => trust::keygen(arguments, out),
         Command::Sign(arguments) => trust::sign(arguments, out),
         Command::Verify(arguments) => trust::verify(arguments, out),
+        Command::Audit(arguments) => log::audit(arguments, out),
+        Command::Replay(arguments) => log::replay(arguments, out),
     }
 }
 

@@ -158,6 +158,22 @@ pub enum ToolError {
         /// Of how many.
         models: usize,
     },
+    /// An exported log that does not hold; what is wrong was printed.
+    #[error("the log does not hold: {findings} findings")]
+    Log {
+        /// How many.
+        findings: usize,
+    },
+    /// Requests that gave something else, or none that could be replayed.
+    #[error("{reproduced} requests reproduced, {differ} differ, {skipped} not replayed")]
+    Replay {
+        /// Those that gave the same.
+        reproduced: usize,
+        /// Those that did not.
+        differ: usize,
+        /// Those that could not be replayed.
+        skipped: usize,
+    },
     /// A passphrase.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),

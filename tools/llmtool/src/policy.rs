@@ -12,7 +12,7 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 use protocol::limits::{
-    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_ROLES, MAX_SESSIONS,
+    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS,
     MAX_USERS,
 };
 use protocol::name::UserName;
@@ -114,7 +114,7 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
     policy.keep_prompts = u32::from(*prompts == Prompts::Text);
     policy.deadline_us = duration(&inference.deadline);
     policy.stop_grace_us = duration(&inference.stop_grace);
-    policy.max_restarts = number(&inference.restarts, "restarts", 0..=u32::MAX)?;
+    policy.max_restarts = number(&inference.restarts, "restarts", 1..=MAX_RESTARTS as u32)?;
     policy.restart_window_us = duration(&inference.restarts_within);
     policy.egress_bytes_per_second = number(
         &inference.egress_bytes_per_second,

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use protocol::limits::{MAX_KDF_KIB, MAX_KDF_PASSES};
+use protocol::record::Hash;
 
+use crate::keys::parse_hex;
 use crate::passphrase::MIN_KDF_KIB;
 
 /// Arguments of `policy`.
@@ -61,4 +63,41 @@ pub struct Verify {
     /// Model files
     #[arg(value_name = "MODEL", required = true)]
     pub models: Vec<PathBuf>,
+}
+
+/// What is done with an export of the audit log.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check every entry, their order and their number
+    Verify(AuditFile),
+    /// Print the entries for people, and check them
+    Show(AuditFile),
+}
+
+/// An export.
+#[derive(Debug, Args)]
+pub struct AuditFile {
+    /// What `llmctl audit --json` printed, with whatever the console printed around it; - reads standard input
+    pub file: PathBuf,
+    /// The hash of the newest entry, or of an older one, as the console printed it at another time
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    pub head: Option<Hash>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The export
+    #[command(flatten)]
+    pub export: AuditFile,
+    /// Folder with the models, found by their SHA-256
+    #[arg(long, value_name = "DIR")]
+    pub models: PathBuf,
+    /// Texts of the prompts, one a line, plain or as JSON strings, found by their SHA-256
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+}
+
+fn hash(digits: &str) -> Result<Hash, String> {
+    parse_hex(digits).ok_or_else(|| "a SHA-256 has 64 hexadecimal digits".to_owned())
 }
