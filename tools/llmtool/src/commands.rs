@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
 use llm_core::gguf::{Gguf, Value};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
@@ -284,11 +284,13 @@ fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError>
     let mut prefill = Some(progress_bar("reading the prompt"));
     let mut text = Text::new();
     let mut shown = Sanitiser::new();
-    backend.start(&prompt, &params).map_err(refused)?;
+    backend
+        .start(Turn::only(0), &prompt, &params)
+        .map_err(refused)?;
     loop {
         let step = match backend.step(&mut text) {
             Progress::Idle => break,
-            Progress::Working => continue,
+            Progress::Working | Progress::Evicted(_) => continue,
             Progress::Session(_, step) => step.map_err(refused)?,
         };
         match step {
