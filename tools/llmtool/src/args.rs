@@ -192,7 +192,9 @@ Examples:
     llmtool verify --key models-2026.pub.pem models/default-q8_0.gguf")]
     Verify(trust::Verify),
     /// Check or print an export of the audit log
-    #[command(subcommand, after_long_help = "\
+    #[command(
+        subcommand,
+        after_long_help = "\
 An export is what `llmctl audit --json` prints; the capture of a serial console will do, with what is printed around
 it. Every entry holds the hash of the one before it, so that what was changed, left out, moved or put in is named. The
 exit status is 0 only if all of it holds.
@@ -203,7 +205,8 @@ the console, and give it with --head.
 Examples:
   llmtool audit verify console.log
   llmtool audit verify console.log --head 8c1f…
-  llmtool audit show console.log")]
+  llmtool audit show console.log"
+    )]
     Audit(trust::Audit),
     /// Run the requests of an exported audit log again, and compare what they gave
     #[command(after_long_help = "\

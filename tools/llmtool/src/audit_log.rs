@@ -7,6 +7,8 @@
 pub mod chain;
 pub mod export;
 pub mod show;
+#[cfg(test)]
+mod tests;
 
 pub use chain::{Finding, verify};
 pub use export::{Entry, Export};

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 use protocol::limits::{
-    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS,
-    MAX_USERS,
+    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES,
+    MAX_SESSIONS, MAX_USERS,
 };
 use protocol::name::UserName;
 use protocol::policy::{

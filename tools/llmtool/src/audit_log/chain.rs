@@ -140,7 +140,9 @@ pub enum Finding {
     #[error("entry 1 is the first since boot, but names one before it")]
     FirstHasPredecessor,
     /// The closing line is not about these entries.
-    #[error("the closing line is changed, or entries are missing: it counts {claimed} entries, {found} are there")]
+    #[error(
+        "the closing line is changed, or entries are missing: it counts {claimed} entries, {found} are there"
+    )]
     Count {
         /// What it says.
         claimed: u64,
@@ -148,7 +150,10 @@ pub enum Finding {
         found: u64,
     },
     /// The log ends elsewhere than is known.
-    #[error("no entry has the hash {} that was given with --head: the log was cut off or made anew", Hex(head))]
+    #[error(
+        "no entry has the hash {} that was given with --head: the log was cut off or made anew",
+        Hex(head)
+    )]
     UnknownHead {
         /// What was given.
         head: Hash,
@@ -233,10 +238,7 @@ fn out_of_order(entries: &[Entry], findings: &mut Vec<Finding>) {
 }
 
 /// The entries by their numbers; of several with one number, the one that the next entry holds the hash of.
-fn by_sequence<'e>(
-    export: &'e Export,
-    findings: &mut Vec<Finding>,
-) -> BTreeMap<u64, &'e Entry> {
+fn by_sequence<'e>(export: &'e Export, findings: &mut Vec<Finding>) -> BTreeMap<u64, &'e Entry> {
     let mut all: BTreeMap<u64, Vec<&Entry>> = BTreeMap::new();
     for entry in &export.entries {
         all.entry(entry.sequence()).or_default().push(entry);
@@ -248,7 +250,7 @@ fn by_sequence<'e>(
             let by_next = next.is_some_and(|n| n.iter().any(|n| n.record.previous == entry.hash));
             by_next || export.ending.as_ref().is_some_and(|e| e.head == entry.hash)
         };
-        let kept = entries.iter().position(|entry| is_held(entry)).unwrap_or(0);
+        let kept = entries.iter().position(is_held).unwrap_or(0);
         for (i, entry) in entries.iter().enumerate() {
             if i == kept {
                 sound.insert(*sequence, *entry);
@@ -331,7 +333,10 @@ fn gaps(export: &Export, sound: &BTreeMap<u64, &Entry>, findings: &mut Vec<Findi
         let end = opening.first.saturating_add(ending.entries);
         let head = sound.get(&highest).map(|entry| entry.hash);
         if highest.saturating_add(1) < end && head != Some(ending.head) {
-            note(highest + 1, end - 1, |from, to| Finding::CutOff { from, to });
+            note(highest + 1, end - 1, |from, to| Finding::CutOff {
+                from,
+                to,
+            });
         }
     }
 }
@@ -350,9 +355,9 @@ fn links(export: &Export, sound: &BTreeMap<u64, &Entry>, findings: &mut Vec<Find
             reason: reason.to_owned(),
         };
         let problem = match (next, &export.ending) {
-            (Some(next), _) if next.sequence() != sequence.wrapping_add(1) => {
-                Some(unchecked("the next one, which holds its hash, is not there"))
-            }
+            (Some(next), _) if next.sequence() != sequence.wrapping_add(1) => Some(unchecked(
+                "the next one, which holds its hash, is not there",
+            )),
             (Some(next), _) if next.record.previous != entry.hash => {
                 let holder = format!("entry {}", next.sequence());
                 Some(match successor_holds {

@@ -7,7 +7,7 @@ use protocol::record::{Ending, Hash, Json, Kind, Opening, RECORD_VERSION, Record
 use protocol::wire::{InferParams, Sampling};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 use super::chain::Finding;
 use crate::keys::parse_hex;
@@ -307,7 +307,6 @@ impl Line {
             value: line.value,
             limit: line.limit,
             name: name("name", &line.name)?,
-            ..Record::new_zeroed()
         };
         Ok((record, line.text.into_bytes()))
     }
@@ -339,4 +338,3 @@ fn canonical(line: &str, printed: &(impl Display + ?Sized)) -> Result<(), String
         at + 1
     ))
 }
-
