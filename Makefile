@@ -14,10 +14,16 @@ BUILD := build
 MODELS := default=models/default-q8_0.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
 
-# The test builds' store: a model that is sound, and files that must be refused. `llmtool pack` would
-# refuse them too, so this one is made by tar.
-TEST_MODELS := default.gguf truncated.gguf corrupt.gguf large.gguf
+# Who may do what. A policy that is wrong stops the build with its line and the reason.
+POLICY := $(BUILD)/policy/policy.bin
+
+# The test builds' store: models that are sound, and files that must be refused. `llmtool pack` would
+# refuse them too, so this one is made by tar. These are signed by a key of `make`'s own, which the
+# test builds' policy trusts. Besides, one has no signature, one that of another key, one was altered after signing.
+TEST_MODELS := default small truncated corrupt large
 TEST_STORE := $(BUILD)/store-test/store.tar
+TEST_POLICY := $(BUILD)/policy-test/policy.bin
+KEYS := $(BUILD)/keys
 
 # The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
 # model of 100 M parameters: a larger region is all that a larger model needs. LARGE=bench has the one of 15.7 M
@@ -38,8 +44,9 @@ BOARD := qemu_virt_aarch64
 SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)$(if $(MEASURE),-measure)$(if $(LARGE),-large-$(LARGE))
 IMAGE := $(SEL4_OUT)/loader.img
 RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(INJECT),$(TEST_STORE),$(STORE)))
+RUN_POLICY = $(if $(LARGE)$(INJECT)$(MEASURE),$(TEST_POLICY),$(POLICY))
 
-SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(dir $(RUN_STORE))
+SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 
 .PHONY: help
 help: ## list the targets
@@ -63,33 +70,56 @@ sim: sim-build ## run the simulation: a process per protection domain of system.
 	@$(SIM)
 
 .PHONY: sim-build
-sim-build: store
+sim-build: store policy
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim >&2
 
 .PHONY: store
-store: $(RUN_STORE) ## pack the models into the store archive
+store: $(RUN_STORE) ## pack the models and their signatures into the store archive
+
+.PHONY: policy
+policy: $(RUN_POLICY) ## check policy.toml and compile it
+
+# Each time, so that its warnings are not forgotten.
+$(POLICY): policy.toml llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool policy $< -o $@ >&2
+
+$(TEST_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool policy $< -o $@ >&2
+
+$(KEYS)/%.key.pem: | llmtool
+	@mkdir -p $(@D)
+	@rm -f $(KEYS)/$*.pub.pem
+	@$(BIN)/llmtool keygen $(KEYS)/$* >/dev/null
 
 # The Microkit tool wants a prefill of the region's own size; tar ignores zeros at the end.
 STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"]*)".*/\1/p' system.xml))
 
-$(STORE): Makefile $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model)))) | llmtool
+MODEL_FILES := $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model))))
+
+$(STORE): Makefile policy.toml $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool pack $@ $(MODELS) --store-size $(STORE_BYTES) >&2
+	@$(BIN)/llmtool pack $@ $(MODELS) --policy policy.toml --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
-$(TEST_STORE): Makefile models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs
+$(TEST_STORE): Makefile models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf
-	@tar --format=ustar -cf $@ -C $(@D) $(TEST_MODELS)
+	@$(BIN)/llmtool sign --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) >/dev/null
+	@$(BIN)/llmtool sign --key $(KEYS)/other.key.pem $(@D)/wrong-key.gguf >/dev/null
+	@cp $(@D)/small.gguf.sig $(@D)/altered.gguf.sig
+	@tar --format=ustar -cf $@ -C $(@D) unsigned.gguf $(foreach model,$(TEST_MODELS) wrong-key altered,$(model).gguf $(model).gguf.sig)
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
-$(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs
+$(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem | llmtool
 	@mkdir -p $(@D)
 	@sed -E '/name="arena"/s/0x800000/0x9000000/; /name="model_store"/s/0x800000/0x4000000/' system.xml >$(@D)/system.xml
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(if $(filter bench,$(LARGE)),--bench,--large) $(@D) >&2
 	@$(if $(filter bench,$(LARGE)),mv $(@D)/bench-q4_0.gguf $(@D)/default.gguf && rm $(@D)/bench-q8_0.gguf)
-	@tar --format=ustar -cf $@ -C $(@D) default.gguf
+	@$(BIN)/llmtool sign --key $(KEYS)/test.key.pem $(@D)/default.gguf >/dev/null
+	@tar --format=ustar -cf $@ -C $(@D) default.gguf default.gguf.sig
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], 0x4000000)' $@
 
 .PHONY: llmtool
@@ -118,7 +148,7 @@ check-sdk:
 	@command -v qemu-system-aarch64 >/dev/null || { echo 'no qemu-system-aarch64: install qemu-system-arm' >&2; exit 1; }
 
 .PHONY: image
-image: check-sdk store ## build the seL4 image (CONFIG=release|debug|benchmark)
+image: check-sdk store policy ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@$(SEL4_CARGO) -p shell -p audit --target aarch64-unknown-none-softfloat >&2
 	@$(SEL4_CARGO) -p inference $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
 	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_OUT)/host >&2
@@ -126,7 +156,7 @@ image: check-sdk store ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
 	@$(SEL4_OUT)/host/release/reset-regions \
 		$(SEL4_OUT)/target/aarch64-unknown-none/release/inference $(SEL4_OUT)/inference.elf
-	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) \
+	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
 QEMU := tools/qemu-console/qemu-console qemu-system-aarch64 -machine virt,virtualization=on \
@@ -219,10 +249,10 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a C++ compiler)
 INJECT_DIR := $(TARGET_DIR)/inject
 
 .PHONY: e2e-sim
-e2e-sim: sim-build llmtool $(TEST_STORE) ## the end-to-end suite on the simulation
+e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite on the simulation
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
 	SEL4_LLM_RUN='$(SIM)' \
-	SEL4_LLM_RUN_INJECT='$(INJECT_DIR)/release/sel4-llm-sim system.xml --search-path $(BUILD)/store-test' \
+	SEL4_LLM_RUN_INJECT='$(INJECT_DIR)/release/sel4-llm-sim system.xml --search-path $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e
 

@@ -219,15 +219,30 @@ impl KvCache {
     /// # Panics
     /// There is no such session.
     pub fn release(&self, arena: &mut Arena<'_>, session: usize) {
+        self.truncate(arena, session, 0);
+    }
+
+    /// Takes back the blocks of `session` that its first `positions` positions do not need.
+    ///
+    /// # Panics
+    /// There is no such session.
+    pub fn truncate(&self, arena: &mut Arena<'_>, session: usize, positions: usize) {
         let has = self.reserved(arena, session) / BLOCK_POSITIONS;
+        let kept = positions.div_ceil(BLOCK_POSITIONS).min(has);
         // In the order in which they would be taken again.
-        for n in (0..has).rev() {
+        for n in (kept..has).rev() {
             let block = arena.get(self.table(session))[1 + n];
             let free = arena.get_mut(self.free);
             free[0] += 1;
             free[usize::from(free[0])] = block;
         }
-        arena.get_mut(self.table(session))[0] = 0;
+        arena.get_mut(self.table(session))[0] = kept as u16;
+    }
+
+    /// Positions of the whole pool.
+    #[must_use]
+    pub const fn positions(&self) -> usize {
+        self.shape.blocks() * BLOCK_POSITIONS
     }
 
     /// Where pool and table of `session` lie.
@@ -463,17 +478,20 @@ mod tests {
     }
 
     proptest! {
-        /// Any order of reservations and releases: no block is lost, none has two owners.
+        /// Any order of reservations and truncations: no block is lost, none has two owners.
         #[test]
         fn blocks_have_one_owner(
-            steps in prop::collection::vec((0usize..5, 0usize..120), 1..80)
+            steps in prop::collection::vec((0usize..5, 0usize..120, any::<bool>()), 1..80)
         ) {
             let mut memory = Memory::new(1 << 20);
             let mut arena = Arena::new(memory.bytes()).unwrap();
             let cache = KvCache::new(&mut arena, SHAPE).unwrap();
-            for (session, positions) in steps {
-                if positions == 0 {
-                    cache.release(&mut arena, session);
+            for (session, positions, less) in steps {
+                if less {
+                    let before = cache.reserved(&arena, session);
+                    cache.truncate(&mut arena, session, positions);
+                    let wanted = positions.next_multiple_of(BLOCK_POSITIONS);
+                    prop_assert_eq!(cache.reserved(&arena, session), before.min(wanted));
                 } else {
                     let before = (cache.reserved(&arena, session), cache.free_positions(&arena));
                     match cache.reserve(&mut arena, session, positions) {

@@ -61,7 +61,10 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
     let over = |code, value: usize, limit: usize| Failure::over(code, value as u64, limit as u64);
     match error {
         GenerateError::NoModel => Failure::of(ErrorCode::NoModel),
-        GenerateError::Busy => Failure::of(ErrorCode::Busy),
+        GenerateError::NoSuchSession { .. } => Failure::of(ErrorCode::NoSuchSession),
+        GenerateError::Busy => Failure::of(ErrorCode::SessionBusy),
+        // Audit has not yet seen that it was evicted, or it would not ask.
+        GenerateError::NothingThere => Failure::of(ErrorCode::SessionEvicted),
         GenerateError::CacheFull(full) => over(ErrorCode::CacheFull, full.needed, full.free),
         GenerateError::EmptyPrompt => Failure::of(ErrorCode::EmptyPrompt),
         GenerateError::NoTokens => {
@@ -71,6 +74,7 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::PromptTokens { tokens, limit } => {
             over(ErrorCode::PromptTokens, tokens, limit)
         }
+        GenerateError::ContextFull { tokens, limit } => over(ErrorCode::ContextFull, tokens, limit),
         GenerateError::NotUtf8 { offset } => over(ErrorCode::PromptNotUtf8, offset, 0),
         GenerateError::NoToken { byte } => over(ErrorCode::UnsupportedModel, usize::from(byte), 0),
         GenerateError::NonFinite => Failure::of(ErrorCode::NonFinite),

@@ -2,35 +2,132 @@
 
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
-use llm_core::generate::{GenerateError, GenerateParams, Progress, Text};
+use llm_core::generate::{GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
 use llm_core::transformer::LoadError;
 
 /// A prompt that begins with this writes outside the regions of the domain.
 pub const FAULT_WRITE: &[u8] = b"!fault-write";
 /// A prompt that begins with this disarms what timers it can and spins for ever.
 pub const SPIN: &[u8] = b"!spin";
+/// A prompt that begins with this writes random bytes all over the domain's own ring region, and goes on. The rest of
+/// the prompt is their seed.
+pub const GARBAGE: &[u8] = b"!garbage";
+/// A prompt that begins with this gives tokens without end, and heeds no cancel.
+pub const FLOOD: &[u8] = b"!flood";
+/// A prompt that begins with this ends with one token more than there were.
+pub const LIE: &[u8] = b"!lie";
+/// A prompt that begins with this ends with more tokens of prompt than it has bytes.
+pub const LIE_PROMPT: &[u8] = b"!lie-prompt";
+/// A prompt that begins with this sets another rounding mode, where the machine has one, then writes outside.
+pub const FPCR: &[u8] = b"!fpcr";
+/// A prompt that begins with this makes the domain ignore its ring from then on.
+pub const SILENT: &[u8] = b"!silent";
 
-/// What the runtime does for each prompt; neither returns.
+/// What the runtime does for the prompts that need it.
 #[derive(Clone, Copy, Debug)]
 pub struct Misdeeds {
     /// For [`FAULT_WRITE`].
     pub write_outside: fn() -> !,
     /// For [`SPIN`].
     pub spin: fn() -> !,
+    /// For [`GARBAGE`]: [`Garbage`] of this seed into every word of the region that the domain writes.
+    pub scribble: fn(u64),
+    /// For [`FPCR`]: rounds otherwise from now on.
+    pub set_rounding: fn(),
+    /// For [`SILENT`]: from now on the server is not polled.
+    pub fall_silent: fn(),
 }
 
-/// Passes everything on to `backend`, but for the two prompts.
+/// Random words: SplitMix64 (Steele, Lea and Flood, 2014).
+#[derive(Clone, Debug)]
+pub struct Garbage(u64);
+
+impl Garbage {
+    /// Of a seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+}
+
+impl Iterator for Garbage {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(word ^ (word >> 31))
+    }
+}
+
+/// FNV-1a, so that different prompts are different seeds.
+fn seed(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// What a session does besides generating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// Tokens without end.
+    Flood,
+    /// One token more at the end.
+    Lie,
+    /// Tokens of prompt at the end.
+    LiePrompt,
+}
+
+/// Passes everything on to `backend`, but for the prompts above.
 #[derive(Debug)]
 pub struct Injector<B> {
     backend: B,
     misdeeds: Misdeeds,
+    /// The session that has one.
+    habit: Option<(usize, Habit)>,
 }
 
 impl<B> Injector<B> {
     /// See the module.
     #[must_use]
     pub const fn new(backend: B, misdeeds: Misdeeds) -> Self {
-        Self { backend, misdeeds }
+        Self {
+            backend,
+            misdeeds,
+            habit: None,
+        }
+    }
+
+    /// Does what `prompt` says, and takes note of what is to be done later.
+    fn misbehave(&mut self, session: usize, prompt: &[u8]) {
+        if prompt.starts_with(FAULT_WRITE) {
+            (self.misdeeds.write_outside)()
+        }
+        if prompt.starts_with(SPIN) {
+            (self.misdeeds.spin)()
+        }
+        if prompt.starts_with(FPCR) {
+            (self.misdeeds.set_rounding)();
+            (self.misdeeds.write_outside)()
+        }
+        if let Some(rest) = prompt.strip_prefix(GARBAGE) {
+            (self.misdeeds.scribble)(seed(rest));
+        }
+        if prompt.starts_with(SILENT) {
+            (self.misdeeds.fall_silent)();
+        }
+        // The longer prefix comes first.
+        let habits = [
+            (FLOOD, Habit::Flood),
+            (LIE_PROMPT, Habit::LiePrompt),
+            (LIE, Habit::Lie),
+        ];
+        let habit = habits.iter().find(|(prefix, _)| prompt.starts_with(prefix));
+        if let Some((_, habit)) = habit {
+            self.habit = Some((session, *habit));
+        }
     }
 }
 
@@ -47,21 +144,65 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
         self.backend.usage()
     }
 
-    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<usize, GenerateError> {
-        if prompt.starts_with(FAULT_WRITE) {
-            (self.misdeeds.write_outside)()
-        }
-        if prompt.starts_with(SPIN) {
-            (self.misdeeds.spin)()
-        }
-        self.backend.start(prompt, params)
+    fn occupancy(&self) -> Occupancy {
+        self.backend.occupancy()
+    }
+
+    fn start(
+        &mut self,
+        turn: Turn,
+        prompt: &[u8],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
+        let tokens = self.backend.start(turn, prompt, params)?;
+        self.misbehave(turn.session, prompt);
+        Ok(tokens)
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {
-        self.backend.step(text)
+        if let Some((session, Habit::Flood)) = self.habit {
+            text.clear();
+            // Shorter than a text can be.
+            let _ = text.push_str("flood ");
+            return Progress::Session(session, Ok(Step::Token { id: 0 }));
+        }
+        let progress = self.backend.step(text);
+        let Progress::Session(
+            session,
+            Ok(Step::Finished {
+                reason,
+                prompt_tokens,
+                generated,
+            }),
+        ) = progress
+        else {
+            return progress;
+        };
+        let Some((_, habit)) = self.habit.take_if(|(liar, _)| *liar == session) else {
+            return progress;
+        };
+        let (prompt_tokens, generated) = match habit {
+            Habit::LiePrompt => (u32::MAX, generated),
+            _ => (prompt_tokens, generated.saturating_add(1)),
+        };
+        let finished = Step::Finished {
+            reason,
+            prompt_tokens,
+            generated,
+        };
+        Progress::Session(session, Ok(finished))
     }
 
     fn cancel(&mut self, session: usize) {
         self.backend.cancel(session);
+    }
+
+    fn forget(&mut self, session: usize) -> Result<(), GenerateError> {
+        self.backend.forget(session)
+    }
+
+    fn reset(&mut self) {
+        self.habit = None;
+        self.backend.reset();
     }
 }

@@ -1,11 +1,11 @@
 //! The inference component: the least trusted domain of the system.
 //!
-//! Responsible for: serving the requests that audit puts into its ring, in the order of their
-//! arrival, with an [`llm_core::backend::LlmBackend`] over the models in the store.
+//! Responsible for: serving the commands that audit puts into its ring, in the order of their
+//! arrival, with an [`llm_core::backend::LlmBackend`]; up to 32 sessions at once.
 //!
 //! The rule that keeps the rest of the system responsive: [`Server::poll`] does a bounded amount of
-//! work, one step of the backend at the most, and looks at its ring between steps; so a cancel takes
-//! effect within one token. Nothing that is here protects anybody: audit believes none of it.
+//! work, one prompt to tokenize and one step of the backend at the most, and looks at its ring in between; so a
+//! cancel takes effect within a block of the model. Nothing that is here protects anybody: audit believes none of it.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,13 +13,14 @@
 #[cfg(test)]
 extern crate std;
 
+mod convert;
 mod failure;
 #[cfg(feature = "inject")]
 pub mod inject;
 #[cfg(any(test, feature = "measure"))]
 pub mod measure;
 mod server;
-mod store;
+#[cfg(test)]
+mod tests;
 
 pub use server::{Activity, Port, Server};
-pub use store::{Store, StoredModel};

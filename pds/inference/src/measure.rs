@@ -8,7 +8,9 @@
 use core::fmt::Write as _;
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo, StubBackend, TransformerBackend};
-use llm_core::generate::{FinishReason, GenerateError, GenerateParams, Progress, Step, Text};
+use llm_core::generate::{
+    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
+};
 use llm_core::transformer::LoadError;
 
 /// A prompt that begins with this measures one position.
@@ -22,13 +24,16 @@ const POSITION: usize = 100;
 /// How often it is computed.
 const TIMES: usize = 1000;
 
-/// Passes everything on to the transformer, but for the two prompts.
+/// Passes everything on to the transformer, but for the two prompts. They have the domain for themselves: other
+/// sessions are forgotten.
 #[derive(Debug)]
 pub struct Measurer<'m> {
     transformer: TransformerBackend<'m>,
     stub: StubBackend,
     now_us: fn() -> u64,
     echoing: bool,
+    /// Whose request it is.
+    session: usize,
     /// What has been measured, in microseconds, if that is under way.
     measured: Option<heapless::Vec<u32, TIMES>>,
     /// The text is out, the end is not.
@@ -47,6 +52,7 @@ impl<'m> Measurer<'m> {
             stub,
             now_us,
             echoing: false,
+            session: 0,
             measured: None,
             told: false,
         }
@@ -54,6 +60,7 @@ impl<'m> Measurer<'m> {
 
     /// Puts something into the positions before the one that is measured.
     fn prepare(&mut self) -> Result<(), GenerateError> {
+        self.transformer.reset();
         let (model, arena) = self.transformer.parts().ok_or(GenerateError::NoModel)?;
         model.reserve(arena, 0, POSITION + 1)?;
         for position in 0..POSITION {
@@ -80,7 +87,7 @@ impl<'m> Measurer<'m> {
                 prompt_tokens: 1,
                 generated: 1,
             };
-            return Progress::Session(0, Ok(finished));
+            return Progress::Session(self.session, Ok(finished));
         }
         if measured.is_full() {
             measured.sort_unstable();
@@ -89,14 +96,14 @@ impl<'m> Measurer<'m> {
             // Shorter than a text can be.
             let _ = write!(text, "median {median} us worst {worst} us");
             self.told = true;
-            return Progress::Session(0, Ok(Step::Token { id: 0 }));
+            return Progress::Session(self.session, Ok(Step::Token { id: 0 }));
         }
         let begun = (self.now_us)();
         if let Some((model, arena)) = self.transformer.parts()
             && model.forward(arena, &[3], POSITION, true).is_err()
         {
             self.measured = None;
-            return Progress::Session(0, Err(GenerateError::NonFinite));
+            return Progress::Session(self.session, Err(GenerateError::NonFinite));
         }
         let elapsed = (self.now_us)().saturating_sub(begun);
         // It is not full.
@@ -118,21 +125,31 @@ impl LlmBackend for Measurer<'_> {
         self.transformer.usage()
     }
 
-    fn start(&mut self, prompt: &[u8], params: &GenerateParams) -> Result<usize, GenerateError> {
+    fn occupancy(&self) -> Occupancy {
+        self.transformer.occupancy()
+    }
+
+    fn start(
+        &mut self,
+        turn: Turn,
+        prompt: &[u8],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
         if self.echoing || self.measured.is_some() {
             return Err(GenerateError::Busy);
         }
         if let Some(prompt) = prompt.strip_prefix(ECHO) {
-            self.stub.start(prompt, params)?;
+            let tokens = self.stub.start(turn, prompt, params)?;
             self.echoing = true;
-            return Ok(0);
+            return Ok(tokens);
         }
         if prompt.starts_with(REPEAT) {
             self.prepare()?;
+            self.session = turn.session;
             self.measured = Some(heapless::Vec::new());
-            return Ok(0);
+            return Ok(1);
         }
-        self.transformer.start(prompt, params)
+        self.transformer.start(turn, prompt, params)
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {
@@ -156,6 +173,19 @@ impl LlmBackend for Measurer<'_> {
             self.transformer.cancel(session);
         }
     }
+
+    fn forget(&mut self, session: usize) -> Result<(), GenerateError> {
+        self.stub.forget(session)?;
+        self.transformer.forget(session)
+    }
+
+    fn reset(&mut self) {
+        self.echoing = false;
+        self.measured = None;
+        self.told = false;
+        self.stub.reset();
+        self.transformer.reset();
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +196,7 @@ mod tests {
     use llm_core::sampling::SamplerParams;
     use llm_core::simd::Cpu;
     use llm_core::testing::{Memory, Shape, model};
-    use llm_core::transformer::LoadOptions;
+    use llm_core::transformer::{LoadOptions, Positions};
     use std::string::String;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -189,7 +219,7 @@ mod tests {
             context: 128,
             kv: KvType::Q8,
             sessions: 1,
-            positions: 128,
+            positions: Positions::Fill,
             max_prompt_bytes: 64,
             cpu: Cpu::of_build(),
         };
@@ -205,7 +235,7 @@ mod tests {
             max_tokens: 4,
         };
         let mut run = |prompt: &[u8]| {
-            measurer.start(prompt, &params).unwrap();
+            measurer.start(Turn::only(0), prompt, &params).unwrap();
             let (mut all, mut text, mut tokens) = (String::new(), Text::new(), 0);
             loop {
                 match measurer.step(&mut text) {

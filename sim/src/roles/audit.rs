@@ -61,7 +61,8 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         restarter: env.restarter(CHILD)?,
     };
     let log = env.private("audit_log")?;
-    let audit = Audit::new(shell, inference, log);
+    let (policy, store) = (env.constant("policy")?, env.constant("model_store")?);
+    let audit = Audit::new(shell, inference, log, policy, store);
     Ok(Box::new(Domain { audit, port }))
 }
 

@@ -7,7 +7,7 @@ use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
-use llm_core::transformer::LoadOptions;
+use llm_core::transformer::{LoadOptions, Positions};
 use protocol::limits;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 
@@ -39,15 +39,15 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let options = LoadOptions {
         context: limits::DEFAULT_CONTEXT_TOKENS,
         kv: KvType::Q8,
-        sessions: 1,
-        positions: limits::DEFAULT_CONTEXT_TOKENS,
+        sessions: limits::MAX_SESSIONS,
+        positions: Positions::Fill,
         max_prompt_bytes: limits::MAX_PROMPT_BYTES,
         // CPUID, which needs no system call, so that it may be asked after the lockdown.
         cpu: Cpu::detect(),
     };
     let backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
     #[cfg(feature = "inject")]
-    let backend = misdeeds::injector(backend);
+    let backend = misdeeds::injector(backend, env.read_write("inference_to_audit")?);
     Ok(boxed(ring, backend, env.constant("model_store")?, port))
 }
 
@@ -67,7 +67,7 @@ impl<B: LlmBackend> Inference<B> {
     /// Works until there is nothing to do: Microkit has no signal to oneself. New requests are seen
     /// between steps.
     fn work(&mut self) {
-        while self.server.poll(&mut self.port) == Activity::Busy {}
+        while !is_silent() && self.server.poll(&mut self.port) == Activity::Busy {}
     }
 }
 
@@ -81,24 +81,52 @@ impl<B: LlmBackend> Component for Inference<B> {
     }
 }
 
+#[cfg(feature = "inject")]
+use misdeeds::is_silent;
+#[cfg(not(feature = "inject"))]
+const fn is_silent() -> bool {
+    false
+}
+
 /// What a test build of inference does when a prompt asks for it.
 #[cfg(feature = "inject")]
 mod misdeeds {
     #![allow(unsafe_code)]
 
-    use inference::inject::{Injector, Misdeeds};
+    use inference::inject::{Garbage, Injector, Misdeeds};
+    use protocol::region::{ReadWords as _, ReadWriteRegion, WriteWords as _};
+    use std::cell::{Cell, OnceCell};
 
     /// The audit log, which inference does not have.
     const FOREIGN: usize = 0x1200_0000;
 
-    pub(super) fn injector<B>(backend: B) -> Injector<B> {
+    std::thread_local! {
+        /// The region that the domain writes. The ring's end has it too.
+        static OWN: OnceCell<ReadWriteRegion> = const { OnceCell::new() };
+        /// The server is not polled any more.
+        static SILENT: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn injector<B>(backend: B, own: ReadWriteRegion) -> Injector<B> {
+        OWN.with(|cell| {
+            // A process starts once.
+            let _ = cell.set(own);
+        });
         Injector::new(
             backend,
             Misdeeds {
                 write_outside,
                 spin,
+                scribble,
+                set_rounding,
+                fall_silent,
             },
         )
+    }
+
+    /// Whether the domain ignores its ring.
+    pub(super) fn is_silent() -> bool {
+        SILENT.get()
     }
 
     fn write_outside() -> ! {
@@ -111,5 +139,36 @@ mod misdeeds {
         loop {
             std::hint::spin_loop();
         }
+    }
+
+    fn scribble(seed: u64) {
+        OWN.with(|own| {
+            if let Some(own) = own.get() {
+                for (index, word) in (0..own.words()).zip(Garbage::new(seed)) {
+                    own.store(index, word);
+                }
+            }
+        });
+    }
+
+    fn set_rounding() {
+        // Rounds towards zero. It ends with the process, while on seL4 it outlives the restart.
+        #[cfg(target_arch = "x86_64")]
+        {
+            let control: u32 = 0x7f80;
+            // SAFETY: all exceptions stay masked; the process alone computes with it, and it is about to die.
+            unsafe {
+                std::arch::asm!("ldmxcsr [{}]", in(reg) &control, options(nostack, readonly));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        unsafe {
+            std::arch::asm!("msr fpcr, {}", in(reg) 3_u64 << 22, options(nomem, nostack));
+        }
+    }
+
+    fn fall_silent() {
+        SILENT.set(true);
     }
 }

@@ -43,15 +43,16 @@ use terminal::RawTerminal;
     version,
     after_help = "\
 Example:
-  llmtool pack --output build/store.tar models/default.gguf
+  llmtool policy policy.toml -o build/policy.bin
+  llmtool pack build/store.tar default=models/default-q8_0.gguf
   sel4-llm-sim system.xml --search-path build"
 )]
 struct Arguments {
     /// System description.
     #[arg(value_name = "SYSTEM.XML")]
     system: PathBuf,
-    /// Where to look for files that fill regions (store.tar); may be repeated.
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    /// Where to look for files that fill regions (store.tar, policy.bin); the first that has one counts.
+    #[arg(long, value_name = "DIR", default_value = ".", num_args = 1..)]
     search_path: Vec<PathBuf>,
     /// Append faults, restarts and the end to this file.
     #[arg(long, value_name = "FILE")]

@@ -10,14 +10,14 @@ pub mod seeds;
 
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Text};
+use llm_core::generate::{GenerateParams, Progress, Text, Turn};
 use llm_core::gguf::Gguf;
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
 use llm_core::testing::Memory;
 use llm_core::tokenizer::{Cell, EncodeOptions, Header, Vocabulary, VocabularyView, scratch_cells};
-use llm_core::transformer::{Checked, LoadError, LoadOptions};
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Positions};
 use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
@@ -42,7 +42,7 @@ const OPTIONS: LoadOptions = LoadOptions {
     context: 16,
     kv: KvType::Q8,
     sessions: 1,
-    positions: 64,
+    positions: Positions::Exactly(64),
     max_prompt_bytes: 64,
     cpu: Cpu::of_build(),
 };
@@ -83,7 +83,7 @@ pub fn gguf(file: &[u8]) {
         max_tokens: 3,
     };
     let mut text = Text::new();
-    if backend.start(b"a b", &params).is_ok() {
+    if backend.start(Turn::only(0), b"a b", &params).is_ok() {
         while backend.step(&mut text) != Progress::Idle {}
     }
 }

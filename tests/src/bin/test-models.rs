@@ -1,7 +1,8 @@
 //! `test-models [--large | --seed | --bench | --sizes] DIR`: models for tests that are made, and not checked in.
 //!
-//! For the test store: one that is cut short, one whose bytes lie about a shape, and one that is whole and needs more
-//! than the arena. `make` packs them beside the tiny model. With `--large`: one of 100 M parameters.
+//! For the test store: sound ones, one that is cut short, one whose bytes lie about a shape, one that is whole and needs
+//! more than the arena, and one that differs in a bit from another. `make` signs them, or does not, and packs them
+//! beside the tiny model. With `--large`: one of 100 M parameters.
 //! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`. With `--bench`: what speed is
 //! measured with, in Q4_0 and Q8_0. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
 
@@ -63,6 +64,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?);
     }
     let sound = model(Shape::default()).finish();
+    for name in ["small", "unsigned", "wrong-key"] {
+        std::fs::write(directory.join(name).with_extension("gguf"), &sound)?;
+    }
+    // It gets the signature of the small one.
+    let mut altered = sound.clone();
+    let last = altered.len() - 1;
+    altered[last] ^= 1;
+    std::fs::write(directory.join("altered.gguf"), altered)?;
     std::fs::write(directory.join("truncated.gguf"), &sound[..sound.len() / 2])?;
 
     let mut corrupt = sound;

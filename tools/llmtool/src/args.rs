@@ -1,5 +1,7 @@
 //! The command line: what `--help` teaches, and how values are read.
 
+pub mod trust;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -133,12 +135,90 @@ Examples:
     /// Pack model files into the archive that the model store holds
     #[command(after_long_help = "\
 The archive is a plain tar archive: `tar tf` lists it. The same files give the same bytes. The part
-of a file's name before .gguf is the model's name in the shell; `default` is loaded at boot.
+of a file's name before .gguf is the model's name in the shell; `default` is loaded at boot. The signature beside each
+file (`llmtool sign`) is packed with it.
 
 Examples:
-  llmtool pack store.tar default=models/default-q8_0.gguf models/tiny-q4_0.gguf
+  llmtool pack store.tar default=models/default-q8_0.gguf models/tiny-f32.gguf
+  Only what a policy trusts, with the name of the key:
+    llmtool pack store.tar default=models/default-q8_0.gguf --policy policy.toml
   tar tf store.tar")]
     Pack(Pack),
+    /// Check a policy and compile it for the audit domain
+    #[command(after_long_help = "\
+Without -o the policy is printed in words: who may do what, with which budget, and how many bits a
+hostile inference could leak in an hour. What is wrong is said with its line.
+
+Examples:
+  llmtool policy policy.toml
+  llmtool policy policy.toml -o policy.bin")]
+    Policy(trust::Policy),
+    /// Hash a passphrase for a policy
+    #[command(after_long_help = "\
+Asks twice on a terminal; otherwise reads one line from standard input. Prints what `passphrase` of a
+user in the policy is set to: a PHC string of Argon2id. Every run takes another salt.
+
+Examples:
+  llmtool passphrase
+  pass show sel4-llm | llmtool passphrase --memory-kib 256")]
+    Passphrase(trust::Passphrase),
+    /// Make a pair of keys for signing models
+    #[command(after_long_help = "\
+Writes NAME.key.pem, the secret key, which its owner alone can read, and NAME.pub.pem, the public one. Files
+that are there are not overwritten. OpenSSL reads both.
+
+Examples:
+  llmtool keygen ~/keys/models-2026
+  The public key belongs in the policy, as the hexadecimal number that is printed, or as the file:
+    [keys.models-2026]
+    file = \"models-2026.pub.pem\"")]
+    Keygen(trust::Keygen),
+    /// Sign models
+    #[command(after_long_help = "\
+Writes MODEL.sig: 64 bytes, Ed25519 over the SHA-256 of the file. A signature that is there is replaced.
+
+Examples:
+  llmtool sign --key ~/keys/models-2026.key.pem models/default-q8_0.gguf models/tiny-f32.gguf
+  With OpenSSL, the same:
+    openssl dgst -sha256 -binary MODEL >digest
+    openssl pkeyutl -sign -rawin -inkey models-2026.key.pem -in digest -out MODEL.sig")]
+    Sign(trust::Sign),
+    /// Verify the signatures of models, as the audit domain does before it loads one
+    #[command(after_long_help = "\
+Examples:
+  By the keys that a policy trusts:
+    llmtool verify --policy policy.toml models/*.gguf
+  By one key:
+    llmtool verify --key models-2026.pub.pem models/default-q8_0.gguf")]
+    Verify(trust::Verify),
+    /// Check or print an export of the audit log
+    #[command(
+        subcommand,
+        after_long_help = "\
+An export is what `llmctl audit --json` prints; the capture of a serial console will do, with what is printed around
+it. Every entry holds the hash of the one before it, so that what was changed, left out, moved or put in is named. The
+exit status is 0 only if all of it holds.
+
+A whole log that somebody has made anew holds, too. Against that, note the head that `llmctl audit verify` prints on
+the console, and give it with --head.
+
+Examples:
+  llmtool audit verify console.log
+  llmtool audit verify console.log --head 8c1f…
+  llmtool audit show console.log"
+    )]
+    Audit(trust::Audit),
+    /// Run the requests of an exported audit log again, and compare what they gave
+    #[command(after_long_help = "\
+The export is verified first. Then every request that ended is run again with its model, prompt, sampler and seed,
+after the earlier turns of its session, for as many tokens as it gave, and the hash of its output is compared with the
+one in the log. Where the log holds only hashes of prompts, their texts come from --prompts. The exit status is 0 only
+if all that could be replayed was reproduced, and something could.
+
+Examples:
+  llmtool replay console.log --models models
+  llmtool replay console.log --models models --prompts prompts.txt")]
+    Replay(trust::Replay),
 }
 
 /// Arguments of `inspect`.
@@ -343,6 +423,12 @@ pub struct Pack {
     /// Size of the model store, as system.xml has it
     #[arg(long, value_name = "SIZE", default_value = "8MiB")]
     pub store_size: ByteSize,
+    /// Refuse what none of the keys of this policy has signed
+    #[arg(long, value_name = "POLICY.toml")]
+    pub policy: Option<PathBuf>,
+    /// Pack models that have no signature, too: audit will refuse to load them
+    #[arg(long, conflicts_with = "policy")]
+    pub unsigned: bool,
 }
 
 /// How keys and values are stored.

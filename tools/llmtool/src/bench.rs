@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::transformer::{Checked, LoadError, LoadOptions, MAX_BATCH, MAX_SESSIONS, Token};
+use llm_core::transformer::{
+    Checked, LoadError, LoadOptions, MAX_BATCH, MAX_SESSIONS, Positions, Token,
+};
 use serde::Serialize;
 
 use crate::engine::{Memory, Runner};
@@ -135,7 +137,7 @@ fn sessions(
 ) -> Result<f64, ToolError> {
     let options = LoadOptions {
         sessions: MAX_SESSIONS,
-        positions: MAX_SESSIONS * SESSION_TOKENS,
+        positions: Positions::Exactly(MAX_SESSIONS * SESSION_TOKENS),
         ..*options
     };
     let mut memory = Memory::for_model(checked, &options).map_err(&error)?;

@@ -1,11 +1,14 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
+mod log;
+mod trust;
+
 use std::io::Write;
 use std::time::Instant;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
 use llm_core::gguf::{Gguf, Value};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
@@ -26,8 +29,9 @@ use crate::error::ToolError;
 use crate::files;
 use crate::output::{progress_bar, text_or_stdin};
 use crate::perplexity;
+use crate::policy;
 use crate::recipe::{self, Recipe, kind};
-use crate::store::pack;
+use crate::store::{Trust, pack};
 use crate::vocabulary::HostVocabulary;
 
 /// Runs what the command line asks for.
@@ -45,6 +49,13 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Wcet(arguments) => wcet(arguments, out),
         Command::Quantize(arguments) => quantize(arguments, out),
         Command::Pack(arguments) => pack_store(arguments, out),
+        Command::Policy(arguments) => trust::policy(arguments, out),
+        Command::Passphrase(arguments) => trust::passphrase(arguments, out),
+        Command::Keygen(arguments) => trust::keygen(arguments, out),
+        Command::Sign(arguments) => trust::sign(arguments, out),
+        Command::Verify(arguments) => trust::verify(arguments, out),
+        Command::Audit(arguments) => log::audit(arguments, out),
+        Command::Replay(arguments) => log::replay(arguments, out),
     }
 }
 
@@ -273,11 +284,13 @@ fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError>
     let mut prefill = Some(progress_bar("reading the prompt"));
     let mut text = Text::new();
     let mut shown = Sanitiser::new();
-    backend.start(&prompt, &params).map_err(refused)?;
+    backend
+        .start(Turn::only(0), &prompt, &params)
+        .map_err(refused)?;
     loop {
         let step = match backend.step(&mut text) {
             Progress::Idle => break,
-            Progress::Working => continue,
+            Progress::Working | Progress::Evicted(_) => continue,
             Progress::Session(_, step) => step.map_err(refused)?,
         };
         match step {
@@ -582,15 +595,21 @@ fn fit(
 }
 
 fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
-    let archive = pack(arguments.files.clone(), arguments.store_size.0)?;
+    let trust = match (&arguments.policy, arguments.unsigned) {
+        (Some(path), _) => Trust::Keys(policy::compile(path)?.trusted_keys()),
+        (None, true) => Trust::Anything,
+        (None, false) => Trust::Signed,
+    };
+    let archive = pack(arguments.files.clone(), arguments.store_size.0, &trust)?;
     files::write(&arguments.output, &archive.bytes)?;
-    for (file, bytes) in &archive.files {
+    for packed in &archive.models {
         writeln!(
             out,
-            "  {:<24} {:>12}  {}",
-            file.name,
-            ByteSize(*bytes as u64).to_string(),
-            file.path.display()
+            "  {:<24} {:>12}  {}, {}",
+            packed.file.name,
+            ByteSize(packed.bytes as u64).to_string(),
+            packed.file.path.display(),
+            packed.signature
         )?;
     }
     let used = archive.bytes.len() as u64;

@@ -5,7 +5,7 @@ use std::path::Path;
 use llm_core::arena::{ALIGNMENT, Arena};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
-use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Token};
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Positions, Token};
 use protocol::limits::MAX_PROMPT_BYTES;
 
 use crate::error::ToolError;
@@ -20,7 +20,7 @@ pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
         context,
         kv,
         sessions: 1,
-        positions: context,
+        positions: Positions::Exactly(context),
         max_prompt_bytes: MAX_PROMPT_BYTES,
         cpu: Cpu::detect(),
     }

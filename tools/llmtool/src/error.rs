@@ -8,6 +8,9 @@ use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
 use llm_core::transformer::LoadError;
 
+use crate::keys::KeyError;
+use crate::passphrase::PassphraseError;
+
 /// Why a command failed. Boxes keep it small: it travels in every `Result`.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
@@ -126,6 +129,54 @@ pub enum ToolError {
         /// Tokens needed.
         needed: usize,
     },
+    /// A policy that is wrong.
+    #[error("{}:{line}: {reason}", path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A key or a signature.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The signature of a model.
+    #[error("{}: {source}", path.display())]
+    Signature {
+        /// The model.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<KeyError>,
+    },
+    /// Some models are not signed as they should be; each was named.
+    #[error("{refused} of {models} models would be refused")]
+    NotVerified {
+        /// How many.
+        refused: usize,
+        /// Of how many.
+        models: usize,
+    },
+    /// An exported log that does not hold; what is wrong was printed.
+    #[error("the log does not hold: {findings} findings")]
+    Log {
+        /// How many.
+        findings: usize,
+    },
+    /// Requests that gave something else, or none that could be replayed.
+    #[error("{reproduced} requests reproduced, {differ} differ, {skipped} not replayed")]
+    Replay {
+        /// Those that gave the same.
+        reproduced: usize,
+        /// Those that did not.
+        differ: usize,
+        /// Those that could not be replayed.
+        skipped: usize,
+    },
+    /// A passphrase.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
     /// No tokens, or more than the model's context.
     #[error("{tokens} tokens given, but the model takes 1 to {limit}")]
     TokenCount {

@@ -4,10 +4,13 @@
 //! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
 //! - [`recipe`]: which type each matrix gets; [`perplexity`]: how well a model foresees a text;
 //! - [`store`]: the archive that the model store holds;
+//! - [`policy`], [`passphrase`], [`keys`]: what audit is told to trust;
+//! - [`audit_log`], [`replay`]: what audit has written down;
 //! - [`mod@bench`]: how fast a model runs here;
 //! - [`engine`], [`vocabulary`]: the engine with memory of the host.
 
 pub mod args;
+pub mod audit_log;
 pub mod bench;
 pub mod commands;
 pub mod convert;
@@ -15,8 +18,12 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod gguf_writer;
+pub mod keys;
 pub mod output;
+pub mod passphrase;
 pub mod perplexity;
+pub mod policy;
 pub mod recipe;
+pub mod replay;
 pub mod store;
 pub mod vocabulary;

@@ -281,11 +281,23 @@ fn archives_are_plain_tar_and_the_same_for_the_same_files() {
         assert_eq!(entry.header().uid().unwrap(), 0);
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
-        assert!(content == fs::read(TINY).unwrap());
+        let file = if names.last().unwrap().ends_with(".sig") {
+            format!("{TINY}.sig")
+        } else {
+            TINY.to_owned()
+        };
+        assert!(content == fs::read(file).unwrap());
     }
-    assert_eq!(names, ["default.gguf", "tiny-f32.gguf"]);
+    let expected = [
+        "default.gguf",
+        "default.gguf.sig",
+        "tiny-f32.gguf",
+        "tiny-f32.gguf.sig",
+    ];
+    assert_eq!(names, expected);
     if let Ok(listed) = Process::new("tar").args(["tf", &first]).output() {
-        assert_eq!(listed.stdout, b"default.gguf\ntiny-f32.gguf\n");
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert_eq!(listed.lines().collect::<Vec<_>>(), expected);
     }
 }
 

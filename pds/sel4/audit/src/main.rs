@@ -16,7 +16,7 @@ use sel4_microkit::{
 
 patched! {
     rtc shell_to_audit audit_to_shell audit_to_inference inference_to_audit audit_log
-    audit_log_size model_store model_store_size
+    audit_log_size policy policy_size model_store model_store_size
 }
 
 const SHELL: Channel = Channel::new(0);
@@ -55,17 +55,19 @@ struct Domain {
 
 #[protection_domain]
 fn init() -> Domain {
-    // The store is mapped for the signatures that audit will check; keep its symbols.
-    core::hint::black_box((model_store(), model_store_size()));
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
     let shell = unsafe { region::endpoint(shell_to_audit(), audit_to_shell()) };
     // SAFETY: as above.
     let inference = unsafe { region::endpoint(inference_to_audit(), audit_to_inference()) };
     // SAFETY: `system.xml` maps the log to this domain alone; this is its only use.
     let log = unsafe { region::private(audit_log(), audit_log_size()) };
+    // SAFETY: `system.xml` maps the policy to this domain alone, and the store to nobody writable.
+    let policy = unsafe { region::immutable(policy(), policy_size()) };
+    // SAFETY: as above.
+    let store = unsafe { region::immutable(model_store(), model_store_size()) };
     // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
     let watchdog = unsafe { Watchdog::start(rtc()) };
-    let mut audit = Audit::new(shell, inference, log);
+    let mut audit = Audit::new(shell, inference, log, policy, store);
     audit.start(&mut Port);
     Domain { audit, watchdog }
 }

@@ -1,7 +1,9 @@
 //! What the test build does when a prompt says so.
 
-use component::inject::Misdeeds;
+use component::inject::{Garbage, Misdeeds};
 use core::arch::asm;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use protocol::ring::REGION_BYTES;
 
 /// Audit's log, which is not mapped here.
 const FOREIGN: usize = 0x1200_0000;
@@ -10,7 +12,18 @@ const FOREIGN: usize = 0x1200_0000;
 pub(crate) const MISDEEDS: Misdeeds = Misdeeds {
     write_outside,
     spin,
+    scribble,
+    set_rounding,
+    fall_silent,
 };
+
+/// The server is not polled any more.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Whether the domain ignores its ring.
+pub(crate) fn is_silent() -> bool {
+    SILENT.load(Relaxed)
+}
 
 /// Near the far end of the stack, where no call of a later life will overwrite it by chance.
 const MARK: *mut u64 = (crate::start::STACK_BOTTOM + 64) as *mut u64;
@@ -38,4 +51,22 @@ fn spin() -> ! {
     loop {
         core::hint::spin_loop();
     }
+}
+
+fn scribble(seed: u64) {
+    let region = crate::inference_to_audit() as *mut u64;
+    for (index, word) in (0..REGION_BYTES / 8).zip(Garbage::new(seed)) {
+        // SAFETY: inside the region that `system.xml` lets this domain write, and aligned; its only other user
+        // is the ring's end, which makes no reference to it either. Audit survives any bytes.
+        unsafe { core::ptr::write_volatile(region.wrapping_add(index), word) }
+    }
+}
+
+fn set_rounding() {
+    // SAFETY: rounds towards zero (RMode 3), for this thread alone.
+    unsafe { asm!("msr fpcr, {}", in(reg) 3_u64 << 22, options(nomem, nostack)) }
+}
+
+fn fall_silent() {
+    SILENT.store(true, Relaxed);
 }

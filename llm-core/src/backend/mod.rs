@@ -1,0 +1,203 @@
+//! What the inference domain drives: a model that can be loaded, and its sessions.
+
+#[cfg(test)]
+mod session_tests;
+mod stub;
+#[cfg(test)]
+mod tests;
+
+pub use stub::StubBackend;
+
+use crate::NUMERICS_VERSION;
+use crate::arena::{Arena, Usage};
+use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
+use crate::kv_cache::KvType;
+use crate::transformer::{Checked, LoadError, LoadOptions, Model};
+
+/// A model that has been loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Number of weights; a tied embedding counts once.
+    pub parameters: u64,
+    /// Size of the file in bytes.
+    pub file_bytes: u64,
+    /// Context of a session in tokens.
+    pub context: u32,
+    /// Width of the residual stream.
+    pub width: u32,
+    /// Transformer blocks.
+    pub layers: u32,
+    /// Tokens in the vocabulary.
+    pub vocabulary: u32,
+    /// The arithmetic that it runs in.
+    pub numerics_version: u32,
+    /// How keys and values are stored.
+    pub kv: KvType,
+    /// Positions that all sessions share.
+    pub kv_positions: u32,
+}
+
+/// A language model behind a ring. Every call does a bounded amount of work.
+pub trait LlmBackend {
+    /// Loads a model from the bytes of its file and forgets all sessions. An error leaves the model that was
+    /// loaded in service, and the sessions as they are.
+    ///
+    /// # Errors
+    /// Why it is not loaded.
+    fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError>;
+
+    /// The loaded model.
+    fn model(&self) -> Option<&ModelInfo>;
+
+    /// Use of the arena.
+    fn usage(&self) -> Usage;
+
+    /// Requests, and use of the cache.
+    fn occupancy(&self) -> Occupancy;
+
+    /// Takes a request: `prompt` is tokenized behind what the session holds, and served when the cache has room for
+    /// the whole turn, in the order of arrival. Returns the tokens of the prompt.
+    ///
+    /// # Errors
+    /// The request is refused, and the session as it was; a fresh one holds nothing.
+    fn start(
+        &mut self,
+        turn: Turn,
+        prompt: &[u8],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError>;
+
+    /// Goes on with what is under way.
+    fn step(&mut self, text: &mut Text) -> Progress;
+
+    /// Ends the request of a session, if there is one, waiting or at work: its next step is
+    /// [`crate::generate::Step::Finished`]. A session that is kept can go on: it holds what it held before, the prompt, and what was
+    /// generated.
+    fn cancel(&mut self, session: usize);
+
+    /// Forgets what an idle session holds.
+    ///
+    /// # Errors
+    /// It has a request under way, or there is no such session.
+    fn forget(&mut self, session: usize) -> Result<(), GenerateError>;
+
+    /// Forgets all sessions and requests, at once and without a step for them. The model stays.
+    fn reset(&mut self);
+}
+
+/// The real one: a transformer in an arena.
+#[derive(Debug)]
+pub struct TransformerBackend<'m> {
+    arena: Arena<'m>,
+    options: LoadOptions,
+    loaded: Option<(Model, ModelInfo)>,
+    scheduler: Scheduler,
+}
+
+impl<'m> TransformerBackend<'m> {
+    /// A backend without a model.
+    #[must_use]
+    pub const fn new(arena: Arena<'m>, options: LoadOptions) -> Self {
+        Self {
+            arena,
+            options,
+            loaded: None,
+            scheduler: Scheduler::new(),
+        }
+    }
+
+    /// The model and its arena, for tools that look at logits.
+    #[must_use]
+    pub fn parts(&mut self) -> Option<(&Model, &mut Arena<'m>)> {
+        let (model, _) = self.loaded.as_ref()?;
+        Some((model, &mut self.arena))
+    }
+
+    /// Takes a request whose prompt is token ids, as they are.
+    ///
+    /// # Errors
+    /// The request is refused.
+    pub fn start_tokens(
+        &mut self,
+        turn: Turn,
+        prompt: &[u32],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
+        let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
+        self.scheduler
+            .start_tokens(model, &mut self.arena, turn, prompt, params)
+    }
+}
+
+impl LlmBackend for TransformerBackend<'_> {
+    fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
+        let checked = Checked::new(file)?;
+        checked.plan(&self.options, self.arena.capacity())?;
+        // From here on it fits and is sound: the old model may go.
+        self.scheduler = Scheduler::new();
+        self.loaded = None;
+        let model = Model::load(&checked, &self.options, &mut self.arena)?;
+        let config = model.config();
+        let info = ModelInfo {
+            parameters: model.parameters(),
+            file_bytes: file.len() as u64,
+            context: model.context() as u32,
+            width: config.width as u32,
+            layers: config.layers as u32,
+            vocabulary: config.vocabulary as u32,
+            numerics_version: NUMERICS_VERSION,
+            kv: model.cache().shape().ty,
+            kv_positions: model.cache().positions() as u32,
+        };
+        self.loaded = Some((model, info));
+        Ok(info)
+    }
+
+    fn model(&self) -> Option<&ModelInfo> {
+        self.loaded.as_ref().map(|(_, info)| info)
+    }
+
+    fn usage(&self) -> Usage {
+        self.arena.usage()
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        match &self.loaded {
+            Some((model, _)) => self.scheduler.occupancy(model, &self.arena),
+            None => Occupancy::default(),
+        }
+    }
+
+    fn start(
+        &mut self,
+        turn: Turn,
+        prompt: &[u8],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
+        let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
+        self.scheduler
+            .start(model, &mut self.arena, turn, prompt, params)
+    }
+
+    fn step(&mut self, text: &mut Text) -> Progress {
+        match &self.loaded {
+            Some((model, _)) => self.scheduler.step(model, &mut self.arena, text),
+            None => Progress::Idle,
+        }
+    }
+
+    fn cancel(&mut self, session: usize) {
+        self.scheduler.cancel(session);
+    }
+
+    fn forget(&mut self, session: usize) -> Result<(), GenerateError> {
+        let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
+        self.scheduler.forget(session, model, &mut self.arena)
+    }
+
+    fn reset(&mut self) {
+        if let Some((model, _)) = &self.loaded {
+            self.scheduler.reset(model, &mut self.arena);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Requests: a prompt goes in, pieces of text come out, one bounded step at a time.
+//!
+//! A session is a conversation: a row of tokens, and the keys and values of those that have been through the
+//! model. A [`Turn`] appends a prompt and what is generated from it. The [`Scheduler`] holds the sessions. What they
+//! have to run through the model goes there together: one token of each that is at work, and what room is left is
+//! shared by those that still read their prompts. None slows another's step beyond the batch, and none shows in
+//! another's text.
+
+mod scheduler;
+
+pub use scheduler::Scheduler;
+
+use crate::kv_cache::CacheFull;
+use crate::sampling::SamplerParams;
+use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
+
+/// Text of one step. A token has at most [`MAX_TOKEN_BYTES`] bytes; up to three more were held back
+/// for it, and bytes that are no UTF-8 grow threefold.
+pub type Text = heapless::String<{ 3 * (MAX_TOKEN_BYTES + 4) }>;
+
+/// Where a request goes on, and what is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Whose tokens, keys and values, below [`crate::transformer::MAX_SESSIONS`].
+    pub session: usize,
+    /// Forget what the session holds, and begin anew. Else the prompt follows what is there, which must be
+    /// something.
+    pub fresh: bool,
+    /// Keep the session for another turn. Else it is forgotten when this one is over.
+    pub keep: bool,
+}
+
+impl Turn {
+    /// The only turn of a session.
+    #[must_use]
+    pub const fn only(session: usize) -> Self {
+        Self {
+            session,
+            fresh: true,
+            keep: false,
+        }
+    }
+
+    /// The first turn of a session that is kept.
+    #[must_use]
+    pub const fn first(session: usize) -> Self {
+        Self {
+            session,
+            fresh: true,
+            keep: true,
+        }
+    }
+
+    /// The next turn of a session, which is kept.
+    #[must_use]
+    pub const fn next(session: usize) -> Self {
+        Self {
+            session,
+            fresh: false,
+            keep: true,
+        }
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GenerateParams {
+    /// How tokens are chosen.
+    pub sampler: SamplerParams,
+    /// Most tokens to generate, at least 1.
+    pub max_tokens: u32,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended its text.
+    EndOfText,
+    /// As many tokens as were asked for.
+    MaxTokens,
+    /// The session's context is full.
+    ContextFull,
+    /// [`crate::backend::LlmBackend::cancel`].
+    Cancelled,
+}
+
+/// What a step did for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Part of the prompt was run through the model.
+    Prefill {
+        /// Tokens of the session that are done.
+        done: u32,
+        /// Tokens of the session, prompt included.
+        total: u32,
+    },
+    /// A token was generated; its text is in the step's [`Text`].
+    Token {
+        /// Its number in the vocabulary.
+        id: u32,
+    },
+    /// The generation is over.
+    Finished {
+        /// Why.
+        reason: FinishReason,
+        /// Tokens of this turn's prompt, specials included.
+        prompt_tokens: u32,
+        /// Tokens generated in this turn, an end-of-text token included.
+        generated: u32,
+    },
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is nothing to do.
+    Idle,
+    /// Part of the way: no session has got anything yet.
+    Working,
+    /// A session has got further, or its generation failed and the session is forgotten.
+    Session(usize, Result<Step, GenerateError>),
+    /// An idle session was forgotten, so that a request which waits finds room in the cache.
+    Evicted(usize),
+}
+
+/// How many requests there are, and how much of the cache is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Positions that all sessions share.
+    pub positions: usize,
+    /// Of them, not reserved.
+    pub free: usize,
+    /// Requests that are at work.
+    pub running: usize,
+    /// Requests that wait for room in the cache.
+    pub waiting: usize,
+}
+
+/// Why a request is refused or fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenerateError {
+    /// No model is loaded.
+    #[error("no model is loaded")]
+    NoModel,
+    /// There are not so many sessions.
+    #[error("session {session} of {limit}")]
+    NoSuchSession {
+        /// The one asked for, from 0.
+        session: usize,
+        /// How many there are.
+        limit: usize,
+    },
+    /// The session has a request under way.
+    #[error("the session has a request under way")]
+    Busy,
+    /// The session holds nothing that could go on: it was evicted, forgotten, or never begun.
+    #[error("the session holds nothing that could go on")]
+    NothingThere,
+    /// The cache has too few blocks left for prompt and generation.
+    #[error(transparent)]
+    CacheFull(#[from] CacheFull),
+    /// The prompt has no tokens.
+    #[error("the prompt is empty")]
+    EmptyPrompt,
+    /// No token was asked for.
+    #[error("at least one token has to be asked for")]
+    NoTokens,
+    /// The prompt is too long in bytes.
+    #[error("the prompt has {bytes} bytes, at most {limit} are allowed")]
+    PromptBytes {
+        /// Bytes that it has.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The prompt is too long in tokens.
+    #[error("the prompt has {tokens} tokens, at most {limit} are allowed")]
+    PromptTokens {
+        /// Tokens that it has.
+        tokens: usize,
+        /// Tokens allowed: the context less one.
+        limit: usize,
+    },
+    /// What the session holds and the prompt leave no room to generate in.
+    #[error("session and prompt have {tokens} tokens, the context has {limit}")]
+    ContextFull {
+        /// Tokens that they have.
+        tokens: usize,
+        /// Tokens of the context.
+        limit: usize,
+    },
+    /// The prompt is no UTF-8.
+    #[error("the prompt is not UTF-8 at byte {offset}")]
+    NotUtf8 {
+        /// Offset of the first wrong byte.
+        offset: usize,
+    },
+    /// The vocabulary has no token for a byte of the prompt.
+    #[error("the model has no token for the byte {byte:#04x}")]
+    NoToken {
+        /// The byte.
+        byte: u8,
+    },
+    /// A value in the computation was not finite.
+    #[error("a value in the computation was not finite")]
+    NonFinite,
+}
+
+impl From<TokenizeError> for GenerateError {
+    fn from(error: TokenizeError) -> Self {
+        match error {
+            TokenizeError::NotUtf8 { offset } => Self::NotUtf8 { offset },
+            TokenizeError::TooManyTokens { tokens, limit } => Self::PromptTokens { tokens, limit },
+            TokenizeError::ScratchTooSmall { cells, needed } => Self::PromptBytes {
+                bytes: needed,
+                limit: cells,
+            },
+            TokenizeError::NoByteToken { byte } => Self::NoToken { byte },
+        }
+    }
+}

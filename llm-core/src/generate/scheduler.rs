@@ -1,0 +1,574 @@
+//! The sessions and their requests: who waits, who is at work, who goes.
+//!
+//! A request waits until the cache has room for its whole turn, so that it cannot be cut short, and none overtakes
+//! another. Room is made by forgetting idle sessions, the longest idle first, but not before that gives enough; then by
+//! taking the cached keys and values of sessions whose requests wait farther behind. Those are computed again later:
+//! they are a function of the tokens, which are kept.
+
+use super::{FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
+use crate::arena::Arena;
+use crate::sampling::Sampler;
+use crate::tokenizer::{EncodeOptions, Utf8Stream};
+use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, Token};
+
+/// A turn under way.
+#[derive(Debug)]
+struct Generation {
+    sampler: Sampler,
+    max_tokens: usize,
+    /// Tokens of this turn's prompt.
+    prompt_tokens: usize,
+    /// Tokens of the session when the prompt was there and nothing generated yet.
+    start: usize,
+    keep: bool,
+    /// It has its room in the cache; else it waits for it.
+    admitted: bool,
+    stream: Utf8Stream,
+    finished: Option<FinishReason>,
+}
+
+/// A conversation. Its tokens and its table of cached blocks lie in the arena.
+#[derive(Debug)]
+struct Session {
+    /// Tokens of all turns, prompts and what was generated; none: it holds nothing.
+    tokens: usize,
+    /// Tokens that have been through the model: keys and values of so many are in the cache.
+    position: usize,
+    /// `None`: it is idle.
+    generation: Option<Generation>,
+    /// When it became idle: turns that had ended before.
+    idle_since: u64,
+}
+
+impl Session {
+    const EMPTY: Self = Self {
+        tokens: 0,
+        position: 0,
+        generation: None,
+        idle_since: 0,
+    };
+
+    fn is_running(&self) -> bool {
+        self.generation.as_ref().is_some_and(|g| g.admitted)
+    }
+
+    /// Tokens that have yet to go through the model for a request that is at work.
+    fn pending(&self) -> usize {
+        match self.is_running() {
+            true => self.tokens - self.position,
+            false => 0,
+        }
+    }
+
+    /// Chooses the next token from the `output`-th logits.
+    fn sample(
+        &mut self,
+        index: usize,
+        output: usize,
+        model: &Model,
+        arena: &mut Arena<'_>,
+        text: &mut Text,
+    ) -> Option<u32> {
+        let generation = self.generation.as_mut()?;
+        let workspace = model.workspace(arena, index, output);
+        let history = &workspace.tokens[..self.tokens];
+        let id = generation
+            .sampler
+            .sample(workspace.logits, history, workspace.candidates);
+        workspace.tokens[self.tokens] = id;
+        self.tokens += 1;
+
+        let vocabulary = model.vocabulary();
+        let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
+        // `Text` has room for every token; see its definition.
+        let mut sink = |character| drop(text.push(character));
+        for byte in view.decode(id, false) {
+            generation.stream.push(byte, &mut sink);
+        }
+        generation.finished = if view.is_eog(id) {
+            Some(FinishReason::EndOfText)
+        } else if self.tokens - generation.start >= generation.max_tokens {
+            Some(FinishReason::MaxTokens)
+        } else if self.tokens >= workspace.tokens.len() {
+            Some(FinishReason::ContextFull)
+        } else {
+            None
+        };
+        if generation.finished.is_some() {
+            generation.stream.finish(&mut sink);
+        }
+        Some(id)
+    }
+}
+
+/// A session that a batch has brought further.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    session: usize,
+    /// Which of the batch's logits are its own; `None`: its prompt goes on.
+    output: Option<usize>,
+}
+
+/// The sessions and their requests.
+#[derive(Debug)]
+pub struct Scheduler {
+    sessions: [Session; MAX_SESSIONS],
+    /// Sessions whose requests wait for room in the cache, in the order of their arrival.
+    queue: heapless::Deque<u8, MAX_SESSIONS>,
+    /// On its way through the model.
+    batch: Option<Batch>,
+    /// What a batch that went through has brought.
+    ready: heapless::Deque<Ready, MAX_SESSIONS>,
+    /// The session that is served first.
+    next: usize,
+    /// Turns that have ended.
+    ended: u64,
+    /// Sessions, one bit each, that were in a batch with a value that was not finite: each has the next for
+    /// itself, so that whoever brought it does not take the others along.
+    suspects: u32,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scheduler {
+    /// No session holds anything.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            sessions: [const { Session::EMPTY }; MAX_SESSIONS],
+            queue: heapless::Deque::new(),
+            batch: None,
+            ready: heapless::Deque::new(),
+            next: 0,
+            ended: 0,
+            suspects: 0,
+        }
+    }
+
+    /// Requests and cache.
+    #[must_use]
+    pub fn occupancy(&self, model: &Model, arena: &Arena<'_>) -> Occupancy {
+        Occupancy {
+            positions: model.cache().positions(),
+            free: model.cache().free_positions(arena),
+            running: self.sessions.iter().filter(|s| s.is_running()).count(),
+            waiting: self.queue.len(),
+        }
+    }
+
+    /// Tokenizes `prompt` behind what the session holds. The request is served when the cache has room, after
+    /// those that came before. Returns the tokens of the prompt.
+    ///
+    /// # Errors
+    /// The request is refused, and the session as it was; a fresh one holds nothing.
+    pub fn start(
+        &mut self,
+        model: &Model,
+        arena: &mut Arena<'_>,
+        turn: Turn,
+        prompt: &[u8],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
+        let history = self.open(model, arena, turn, params)?;
+        let vocabulary = *model.vocabulary();
+        let workspace = model.workspace(arena, turn.session, 0);
+        let limit = workspace.cells.len().saturating_sub(1);
+        if prompt.len() > limit {
+            return Err(GenerateError::PromptBytes {
+                bytes: prompt.len(),
+                limit,
+            });
+        }
+        let options = EncodeOptions {
+            add_special: turn.fresh,
+            parse_special: false,
+        };
+        // One place is left for the first generated token.
+        let context = workspace.tokens.len();
+        let room = history.min(context.saturating_sub(1))..context.saturating_sub(1);
+        let tokens = vocabulary
+            .view(workspace.frozen.get(vocabulary.table()))
+            .encode(
+                prompt,
+                options,
+                workspace.cells,
+                &mut workspace.tokens[room],
+            )
+            .map_err(|error| too_long(error.into(), history, context))?;
+        self.enqueue(turn, history, tokens, params)
+    }
+
+    /// As [`Self::start`] from token ids, as they are.
+    ///
+    /// # Errors
+    /// There are none, too many, or one that the model does not have.
+    pub fn start_tokens(
+        &mut self,
+        model: &Model,
+        arena: &mut Arena<'_>,
+        turn: Turn,
+        prompt: &[u32],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
+        let history = self.open(model, arena, turn, params)?;
+        let workspace = model.workspace(arena, turn.session, 0);
+        let context = workspace.tokens.len();
+        let limit = context.saturating_sub(1).saturating_sub(history);
+        let vocabulary = model.config().vocabulary;
+        if prompt.len() > limit || prompt.iter().any(|&id| id as usize >= vocabulary) {
+            let tokens = prompt.len();
+            let error = GenerateError::PromptTokens { tokens, limit };
+            return Err(too_long(error, history, context));
+        }
+        workspace.tokens[history..][..prompt.len()].copy_from_slice(prompt);
+        self.enqueue(turn, history, prompt.len(), params)
+    }
+
+    /// Tokens that the session of `turn` holds, if it can take one.
+    fn open(
+        &mut self,
+        model: &Model,
+        arena: &mut Arena<'_>,
+        turn: Turn,
+        params: &GenerateParams,
+    ) -> Result<usize, GenerateError> {
+        if params.max_tokens == 0 {
+            return Err(GenerateError::NoTokens);
+        }
+        let (session, limit) = (turn.session, model.sessions());
+        if session >= limit {
+            return Err(GenerateError::NoSuchSession { session, limit });
+        }
+        if self.sessions[session].generation.is_some() {
+            return Err(GenerateError::Busy);
+        }
+        if turn.fresh {
+            self.clear(session, model, arena);
+        } else if self.sessions[session].tokens == 0 {
+            return Err(GenerateError::NothingThere);
+        }
+        Ok(self.sessions[session].tokens)
+    }
+
+    fn enqueue(
+        &mut self,
+        turn: Turn,
+        history: usize,
+        prompt_tokens: usize,
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
+        if prompt_tokens == 0 {
+            return Err(GenerateError::EmptyPrompt);
+        }
+        let session = &mut self.sessions[turn.session];
+        session.tokens = history + prompt_tokens;
+        session.generation = Some(Generation {
+            sampler: Sampler::new(params.sampler),
+            max_tokens: params.max_tokens as usize,
+            prompt_tokens,
+            start: session.tokens,
+            keep: turn.keep,
+            admitted: false,
+            stream: Utf8Stream::new(),
+            finished: None,
+        });
+        // Each session is in it once at most.
+        let _ = self.queue.push_back(turn.session as u8);
+        Ok(prompt_tokens as u32)
+    }
+
+    /// Ends the request of a session, waiting or at work: its next step is [`Step::Finished`]. What the session
+    /// holds then is what it held before, the prompt, and what was generated.
+    pub fn cancel(&mut self, session: usize) {
+        if let Some(session) = self.sessions.get_mut(session)
+            && let Some(generation) = &mut session.generation
+        {
+            generation.finished.get_or_insert(FinishReason::Cancelled);
+        }
+    }
+
+    /// Forgets what an idle session holds.
+    ///
+    /// # Errors
+    /// It has a request under way, or there is no such session.
+    pub fn forget(
+        &mut self,
+        session: usize,
+        model: &Model,
+        arena: &mut Arena<'_>,
+    ) -> Result<(), GenerateError> {
+        let limit = model.sessions();
+        if session >= limit {
+            return Err(GenerateError::NoSuchSession { session, limit });
+        }
+        if self.sessions[session].generation.is_some() {
+            return Err(GenerateError::Busy);
+        }
+        self.clear(session, model, arena);
+        Ok(())
+    }
+
+    /// Forgets all sessions, and their requests without an end.
+    pub fn reset(&mut self, model: &Model, arena: &mut Arena<'_>) {
+        for session in 0..model.sessions() {
+            model.release(arena, session);
+        }
+        *self = Self::new();
+    }
+
+    /// Does a bounded amount of work: about a block of the model for a full batch, or the choice of one
+    /// token. `text` receives what can be shown of it, whole characters alone; the last token of a
+    /// generation brings what was held back.
+    pub fn step(&mut self, model: &Model, arena: &mut Arena<'_>, text: &mut Text) -> Progress {
+        text.clear();
+        for session in 0..MAX_SESSIONS {
+            if let Some(step) = self.finish(session, model, arena) {
+                return Progress::Session(session, Ok(step));
+            }
+        }
+        if let Some(progress) = self.admit(model, arena) {
+            return progress;
+        }
+        if let Some(Ready { session, output }) = self.ready.pop_front() {
+            return self.bring(session, output, model, arena, text);
+        }
+        match self.batch.take().or_else(|| self.fill(model, arena)) {
+            Some(batch) => self.advance(batch, model, arena),
+            None => Progress::Idle,
+        }
+    }
+
+    /// The end of a session's request, if it has come.
+    fn finish(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) -> Option<Step> {
+        let session = &mut self.sessions[index];
+        let generation = session.generation.as_ref()?;
+        let step = Step::Finished {
+            reason: generation.finished?,
+            prompt_tokens: generation.prompt_tokens as u32,
+            generated: (session.tokens - generation.start) as u32,
+        };
+        let keep = generation.keep;
+        session.generation = None;
+        session.idle_since = self.ended;
+        self.ended += 1;
+        self.withdraw(index, model, arena);
+        if keep {
+            // What was reserved for tokens that did not come goes back.
+            model.truncate(arena, index, self.sessions[index].position);
+        } else {
+            self.clear(index, model, arena);
+        }
+        Some(step)
+    }
+
+    /// Takes a session out of whatever its request is in.
+    fn withdraw(&mut self, session: usize, model: &Model, arena: &mut Arena<'_>) {
+        self.suspects &= !(1 << session);
+        if let Some(batch) = &mut self.batch {
+            model.remove(arena, batch, session);
+        }
+        self.ready.retain(|ready| ready.session != session);
+        self.queue
+            .retain(|waiting| usize::from(*waiting) != session);
+    }
+
+    /// Forgets what a session without a request holds.
+    fn clear(&mut self, session: usize, model: &Model, arena: &mut Arena<'_>) {
+        self.sessions[session] = Session::EMPTY;
+        model.release(arena, session);
+    }
+
+    /// Lets requests that wait begin, in the order of their arrival, as long as there is room or room can be made.
+    fn admit(&mut self, model: &Model, arena: &mut Arena<'_>) -> Option<Progress> {
+        while let Some(&first) = self.queue.front() {
+            let first = usize::from(first);
+            let session = &mut self.sessions[first];
+            let Some(generation) = &mut session.generation else {
+                self.queue.pop_front();
+                continue;
+            };
+            let positions = generation.start.saturating_add(generation.max_tokens);
+            let Err(full) = model.reserve(arena, first, positions) else {
+                generation.admitted = true;
+                self.queue.pop_front();
+                continue;
+            };
+            let running = (0..MAX_SESSIONS).filter(|&n| self.sessions[n].is_running());
+            let reserved = running.map(|n| model.cache().reserved(arena, n));
+            let taken: usize = reserved.sum();
+            let wanted = full.needed + model.cache().reserved(arena, first);
+            if taken + wanted > model.cache().positions() && taken > 0 {
+                // Whatever is forgotten, it has to wait for those at work.
+                return None;
+            }
+            if let Some(idle) = self.oldest_idle(model, arena) {
+                self.clear(idle, model, arena);
+                return Some(Progress::Evicted(idle));
+            }
+            let holds = |&n: &&u8| model.cache().reserved(arena, usize::from(*n)) > 0;
+            let last = self.queue.iter().skip(1).rfind(holds).copied();
+            let Some(last) = last.map(usize::from) else {
+                // The pool has room for the context of one session, so this is a bug.
+                self.withdraw(first, model, arena);
+                self.clear(first, model, arena);
+                return Some(Progress::Session(first, Err(full.into())));
+            };
+            self.sessions[last].position = 0;
+            model.release(arena, last);
+        }
+        None
+    }
+
+    /// The session that has been idle for the longest, of those that hold blocks of the cache.
+    fn oldest_idle(&self, model: &Model, arena: &Arena<'_>) -> Option<usize> {
+        (0..model.sessions())
+            .filter(|&n| self.sessions[n].generation.is_none())
+            .filter(|&n| model.cache().reserved(arena, n) > 0)
+            .min_by_key(|&n| self.sessions[n].idle_since)
+    }
+
+    fn bring(
+        &mut self,
+        index: usize,
+        output: Option<usize>,
+        model: &Model,
+        arena: &mut Arena<'_>,
+        text: &mut Text,
+    ) -> Progress {
+        let session = &mut self.sessions[index];
+        let Some(output) = output else {
+            let step = Step::Prefill {
+                done: session.position as u32,
+                total: session.tokens as u32,
+            };
+            return Progress::Session(index, Ok(step));
+        };
+        match session.sample(index, output, model, arena, text) {
+            Some(id) => Progress::Session(index, Ok(Step::Token { id })),
+            None => Progress::Working,
+        }
+    }
+
+    /// The next batch: a token of each session, in turn where not all find room; then more of the prompts.
+    fn fill(&mut self, model: &Model, arena: &mut Arena<'_>) -> Option<Batch> {
+        let sessions = model.sessions();
+        let mut shares = [0usize; MAX_SESSIONS];
+        let suspect = self.suspects.trailing_zeros() as usize;
+        let pending = |session: usize| match self.suspects == 0 || suspect == session {
+            true => self.sessions[session].pending(),
+            false => 0,
+        };
+        let mut left = model.batch();
+        let (mut readers, mut unserved) = (0, None);
+        for session in (0..sessions).map(|n| (self.next + n) % sessions) {
+            if pending(session) > 0 && left == 0 {
+                unserved = unserved.or(Some(session));
+            } else if pending(session) > 0 {
+                shares[session] = 1;
+                left -= 1;
+                readers += usize::from(pending(session) > 1);
+            }
+        }
+        for (session, share) in shares
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, share)| **share > 0)
+        {
+            if pending(session) > 1 {
+                let more = (left / readers).min(pending(session) - 1);
+                *share += more;
+                left -= more;
+                readers -= 1;
+            }
+        }
+        let mut tokens: heapless::Vec<Token, MAX_BATCH> = heapless::Vec::new();
+        for (session, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0) {
+            let Session {
+                tokens: all,
+                position,
+                ..
+            } = self.sessions[session];
+            let history = model.workspace(arena, session, 0).tokens;
+            let ids = history.iter().enumerate().skip(position);
+            for (position, &id) in ids.take(share) {
+                // The shares add up to no more than a batch.
+                let _ = tokens.push(Token {
+                    id,
+                    session: session as u16,
+                    position: position as u32,
+                    logits: position + 1 == all,
+                });
+            }
+        }
+        self.next = unserved.unwrap_or((self.next + 1) % sessions);
+        (!tokens.is_empty()).then(|| model.begin(arena, &tokens))
+    }
+
+    /// Takes a batch on: the fewer its tokens, the more blocks.
+    fn advance(&mut self, mut batch: Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
+        let blocks = (MAX_BATCH / batch.tokens().len().max(1)).max(1);
+        let mut result = Ok(false);
+        for _ in 0..blocks {
+            result = model.advance(arena, &mut batch);
+            if result != Ok(false) {
+                break;
+            }
+        }
+        match result {
+            Ok(false) => self.batch = Some(batch),
+            Ok(true) => self.collect(&batch),
+            Err(_) => return self.suspect(&batch, model, arena),
+        }
+        Progress::Working
+    }
+
+    /// Takes note of what a batch has brought.
+    fn collect(&mut self, batch: &Batch) {
+        let mut outputs = 0;
+        for (n, token) in batch.tokens().iter().enumerate() {
+            let session = usize::from(token.session);
+            self.suspects &= !(1 << session);
+            let output = token.logits.then_some(outputs);
+            outputs += usize::from(token.logits);
+            let next = batch.tokens().get(n + 1);
+            if next.is_some_and(|next| next.session == token.session) {
+                continue;
+            }
+            self.sessions[session].position = token.position as usize + 1;
+            // One for each session at most.
+            let _ = self.ready.push_back(Ready { session, output });
+        }
+    }
+
+    /// A value was not finite: with one session it is known whose.
+    fn suspect(&mut self, batch: &Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
+        let sessions = batch
+            .tokens()
+            .iter()
+            .map(|token| usize::from(token.session));
+        let bits = sessions.fold(0u32, |bits, session| bits | 1 << session);
+        if bits.count_ones() > 1 {
+            self.suspects |= bits;
+            return Progress::Working;
+        }
+        let session = bits.trailing_zeros() as usize;
+        self.withdraw(session, model, arena);
+        self.clear(session, model, arena);
+        Progress::Session(session, Err(GenerateError::NonFinite))
+    }
+}
+
+/// A prompt that does not fit behind what is there is a context that is full.
+fn too_long(error: GenerateError, history: usize, context: usize) -> GenerateError {
+    match error {
+        GenerateError::PromptTokens { tokens, .. } if history > 0 => GenerateError::ContextFull {
+            tokens: history + tokens,
+            limit: context,
+        },
+        error => error,
+    }
+}

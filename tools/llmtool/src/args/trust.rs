@@ -1,0 +1,103 @@
+//! Arguments of the commands about trust: policy, keys, the audit log.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use protocol::limits::{MAX_KDF_KIB, MAX_KDF_PASSES};
+use protocol::record::Hash;
+
+use crate::keys::parse_hex;
+use crate::passphrase::MIN_KDF_KIB;
+
+/// Arguments of `policy`.
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// The policy
+    #[arg(value_name = "POLICY.toml")]
+    pub policy: PathBuf,
+    /// Write the compiled policy, and print nothing but warnings
+    #[arg(short, long, value_name = "policy.bin")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `passphrase`.
+#[derive(Debug, Args)]
+pub struct Passphrase {
+    /// Memory that hashing takes
+    #[arg(long, value_name = "KIB", default_value_t = MAX_KDF_KIB,
+          value_parser = clap::value_parser!(u32).range(i64::from(MIN_KDF_KIB)..=i64::from(MAX_KDF_KIB)))]
+    pub memory_kib: u32,
+    /// Passes over it
+    #[arg(long, value_name = "N", default_value_t = MAX_KDF_PASSES,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_KDF_PASSES)))]
+    pub passes: u32,
+}
+
+/// Arguments of `keygen`.
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// Path that the files' names begin with
+    pub name: PathBuf,
+}
+
+/// Arguments of `sign`.
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// Secret key, as `llmtool keygen` makes it
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Model files
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<PathBuf>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Public key in PEM
+    #[arg(long, value_name = "FILE", required_unless_present = "policy")]
+    pub key: Option<PathBuf>,
+    /// The keys that this policy trusts
+    #[arg(long, value_name = "POLICY.toml", conflicts_with = "key")]
+    pub policy: Option<PathBuf>,
+    /// Model files
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<PathBuf>,
+}
+
+/// What is done with an export of the audit log.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check every entry, their order and their number
+    Verify(AuditFile),
+    /// Print the entries for people, and check them
+    Show(AuditFile),
+}
+
+/// An export.
+#[derive(Debug, Args)]
+pub struct AuditFile {
+    /// What `llmctl audit --json` printed, with whatever the console printed around it; - reads standard input
+    pub file: PathBuf,
+    /// The hash of the newest entry, or of an older one, as the console printed it at another time
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    pub head: Option<Hash>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The export
+    #[command(flatten)]
+    pub export: AuditFile,
+    /// Folder with the models, found by their SHA-256
+    #[arg(long, value_name = "DIR")]
+    pub models: PathBuf,
+    /// Texts of the prompts, one a line, plain or as JSON strings, found by their SHA-256
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+}
+
+fn hash(digits: &str) -> Result<Hash, String> {
+    parse_hex(digits).ok_or_else(|| "a SHA-256 has 64 hexadecimal digits".to_owned())
+}

@@ -1,0 +1,14 @@
+//! The audit log as `llmctl audit --json` exports it: read back, checked, shown.
+//!
+//! The rule that makes the check worth something: nothing is believed twice. The bytes that audit hashed are made anew
+//! from each line, and a line that is not, to the byte, what audit would have printed for them is a finding; what is
+//! not understood is a finding, too, and any finding means that the log does not hold.
+
+pub mod chain;
+pub mod export;
+pub mod show;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{Finding, verify};
+pub use export::{Entry, Export};

@@ -1,0 +1,340 @@
+//! Reads an export from what a serial console has printed around it.
+
+use std::fmt::Display;
+
+use protocol::name::Name;
+use protocol::record::{Ending, Hash, Json, Kind, Opening, RECORD_VERSION, Record};
+use protocol::wire::{InferParams, Sampling};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use zerocopy::IntoBytes;
+
+use super::chain::Finding;
+use crate::keys::parse_hex;
+
+/// What the lines of an export begin with. No text in an entry has them: its quotes are escaped.
+const OPENING: &str = "{\"log\":\"sel4-llm\"";
+const ENTRY: &str = "{\"sequence\":";
+const ENDING: &str = "{\"head\":";
+
+/// An entry, and the line that it stands on.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// From 1.
+    pub line: usize,
+    /// Its record.
+    pub record: Record,
+    /// Its text.
+    pub text: Vec<u8>,
+    /// SHA-256 of both.
+    pub hash: Hash,
+}
+
+impl Entry {
+    /// Its sequence number.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.record.sequence
+    }
+}
+
+/// An export.
+#[derive(Debug, Default)]
+pub struct Export {
+    /// Its first line.
+    pub opening: Option<Opening>,
+    /// Its entries, in the order of the file.
+    pub entries: Vec<Entry>,
+    /// Its last line.
+    pub ending: Option<Ending>,
+    /// Entries whose lines cannot be read, by their numbers as far as these can.
+    pub unreadable: Vec<Option<u64>>,
+    /// What is wrong with its lines.
+    pub findings: Vec<Finding>,
+}
+
+impl Export {
+    /// Reads what is there, and notes what is wrong with it.
+    #[must_use]
+    pub fn read(content: &[u8]) -> Self {
+        let mut export = Self::default();
+        for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+            export.read_line(index + 1, &String::from_utf8_lossy(line));
+        }
+        if export.opening.is_none() {
+            export.findings.push(Finding::NoOpening);
+        }
+        export
+    }
+
+    fn read_line(&mut self, number: usize, line: &str) {
+        let line = line.trim_end_matches('\r');
+        let starts = [OPENING, ENTRY, ENDING].map(|start| line.find(start));
+        let Some(at) = starts.iter().flatten().min() else {
+            // Between the first line and the last, the console prints nothing else that looks like one of them.
+            if self.opening.is_some() && self.ending.is_none() && line.contains('{') {
+                self.findings.push(Finding::Stray { line: number });
+            }
+            return;
+        };
+        // What stands before it is the console's prompt.
+        let object = &line[*at..];
+        if object.starts_with(OPENING) {
+            self.read_opening(number, object);
+        } else if object.starts_with(ENTRY) {
+            self.read_entry(number, object);
+        } else {
+            self.read_ending(number, object);
+        }
+    }
+
+    fn read_opening(&mut self, number: usize, object: &str) {
+        if self.opening.is_some() || !self.entries.is_empty() {
+            self.findings.push(Finding::SecondOpening { line: number });
+            return;
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Line {
+            #[serde(rename = "log")]
+            _log: String,
+            version: u16,
+            first: u64,
+            anchor: String,
+        }
+        let read = || {
+            let line: Line = parse(object)?;
+            if line.version != RECORD_VERSION {
+                return Err(format!("version {} is unknown", line.version));
+            }
+            let opening = Opening {
+                anchor: hash("anchor", &line.anchor)?,
+                first: line.first,
+            };
+            canonical(object, &opening).map(|()| opening)
+        };
+        match read() {
+            Ok(opening) => self.opening = Some(opening),
+            Err(reason) => self.findings.push(Finding::Line {
+                line: number,
+                reason,
+            }),
+        }
+    }
+
+    fn read_ending(&mut self, number: usize, object: &str) {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Line {
+            head: String,
+            entries: u64,
+            filtered: bool,
+        }
+        if self.ending.is_some() {
+            self.findings.push(Finding::Outside { line: number });
+            return;
+        }
+        let read = || {
+            let line: Line = parse(object)?;
+            let ending = Ending {
+                head: hash("head", &line.head)?,
+                entries: line.entries,
+                filtered: line.filtered,
+            };
+            canonical(object, &ending).map(|()| ending)
+        };
+        match read() {
+            Ok(ending) => self.ending = Some(ending),
+            Err(reason) => self.findings.push(Finding::Line {
+                line: number,
+                reason,
+            }),
+        }
+    }
+
+    fn read_entry(&mut self, number: usize, object: &str) {
+        if self.ending.is_some() {
+            self.findings.push(Finding::Outside { line: number });
+            return;
+        }
+        match Line::read(object) {
+            Ok((record, text)) => {
+                let json = Json {
+                    record: &record,
+                    text: &text,
+                };
+                // The fields agree with each other and with what audit prints, or somebody has been here.
+                if let Err(reason) = canonical(object, &json) {
+                    self.findings.push(Finding::Altered {
+                        line: number,
+                        sequence: record.sequence,
+                        reason,
+                    });
+                }
+                self.entries.push(Entry {
+                    line: number,
+                    hash: entry_hash(&record, &text),
+                    record,
+                    text,
+                });
+            }
+            Err(reason) => {
+                let digits = object[ENTRY.len()..].split(',').next();
+                let sequence = digits.and_then(|digits| digits.parse().ok());
+                self.unreadable.push(sequence);
+                self.findings.push(Finding::Unreadable {
+                    line: number,
+                    sequence,
+                    reason,
+                });
+            }
+        }
+    }
+}
+
+/// SHA-256 of an entry: its record, then its text.
+#[must_use]
+pub fn entry_hash(record: &Record, text: &[u8]) -> Hash {
+    Sha256::new_with_prefix(record.as_bytes())
+        .chain_update(text)
+        .finalize()
+        .into()
+}
+
+/// An entry's members, as [`Json`] writes them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    sequence: u64,
+    time_us: u64,
+    event: String,
+    version: u16,
+    kind: u16,
+    code: u16,
+    user: String,
+    name: String,
+    request: u32,
+    session: u32,
+    turn: u32,
+    kv_type: u16,
+    numerics: u32,
+    prompt_bytes: u32,
+    prompt_tokens: u32,
+    generated_tokens: u32,
+    text_bytes: u32,
+    latency_us: u64,
+    first_token_us: u64,
+    value: u64,
+    limit: u64,
+    params: Params,
+    model_sha256: String,
+    prompt_sha256: String,
+    output_sha256: String,
+    previous: String,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    seed: u64,
+    temperature: u32,
+    top_k: u32,
+    top_p: u32,
+    min_p: u32,
+    repeat_penalty: u32,
+    repeat_last_n: u32,
+    max_tokens: u32,
+}
+
+impl Line {
+    fn read(object: &str) -> Result<(Record, Vec<u8>), String> {
+        let line: Self = parse(object)?;
+        if line.version != RECORD_VERSION {
+            return Err(format!("version {} is unknown", line.version));
+        }
+        let event = Kind::from_u16(line.kind).map_or("unknown", Kind::as_str);
+        if line.event != event {
+            return Err(format!(
+                "the event is '{}', but the kind {} is '{event}'",
+                line.event, line.kind
+            ));
+        }
+        if line.text.len() != line.text_bytes as usize {
+            return Err(format!(
+                "the text has {} bytes, text_bytes says {}",
+                line.text.len(),
+                line.text_bytes
+            ));
+        }
+        let params = InferParams {
+            sampling: Sampling {
+                seed: line.params.seed,
+                temperature: line.params.temperature,
+                top_k: line.params.top_k,
+                top_p: line.params.top_p,
+                min_p: line.params.min_p,
+                repeat_penalty: line.params.repeat_penalty,
+                repeat_last_n: line.params.repeat_last_n,
+            },
+            max_tokens: line.params.max_tokens,
+            reserved: 0,
+        };
+        let record = Record {
+            version: line.version,
+            kind: line.kind,
+            code: line.code,
+            kv_type: line.kv_type,
+            numerics: line.numerics,
+            request: line.request,
+            sequence: line.sequence,
+            time_us: line.time_us,
+            previous: hash("previous", &line.previous)?,
+            user: name("user", &line.user)?,
+            session: line.session,
+            turn: line.turn,
+            prompt_bytes: line.prompt_bytes,
+            prompt_tokens: line.prompt_tokens,
+            generated_tokens: line.generated_tokens,
+            text_bytes: line.text_bytes,
+            params,
+            model_sha256: hash("model_sha256", &line.model_sha256)?,
+            prompt_sha256: hash("prompt_sha256", &line.prompt_sha256)?,
+            output_sha256: hash("output_sha256", &line.output_sha256)?,
+            latency_us: line.latency_us,
+            first_token_us: line.first_token_us,
+            value: line.value,
+            limit: line.limit,
+            name: name("name", &line.name)?,
+        };
+        Ok((record, line.text.into_bytes()))
+    }
+}
+
+fn parse<'l, T: Deserialize<'l>>(object: &'l str) -> Result<T, String> {
+    serde_json::from_str(object).map_err(|error| error.to_string())
+}
+
+fn hash(member: &str, digits: &str) -> Result<Hash, String> {
+    parse_hex(digits).ok_or_else(|| format!("{member} is no SHA-256"))
+}
+
+fn name<const N: usize>(member: &str, text: &str) -> Result<Name<N>, String> {
+    Name::new(text).ok_or_else(|| format!("{member} is no name"))
+}
+
+/// Whether a line is what audit prints. It also catches what JSON does not mind: other spellings of a number or of an
+/// escape, upper-case digits, spaces.
+fn canonical(line: &str, printed: &(impl Display + ?Sized)) -> Result<(), String> {
+    let printed = printed.to_string();
+    if line == printed {
+        return Ok(());
+    }
+    let same = line.bytes().zip(printed.bytes());
+    let at = same.take_while(|(a, b)| a == b).count();
+    Err(format!(
+        "audit would have written it otherwise from its character {} on",
+        at + 1
+    ))
+}

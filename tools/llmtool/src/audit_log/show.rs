@@ -1,0 +1,89 @@
+//! Entries for people.
+
+use std::fmt::{self, Display, Formatter};
+
+use protocol::error::ErrorCode;
+use protocol::record::{Kind, Record};
+use protocol::wire::FaultKind;
+
+use super::export::Entry;
+
+/// An entry on one line. Its text is JSON, so that nothing in it reaches a terminal unescaped.
+#[derive(Debug)]
+pub struct Shown<'e>(pub &'e Entry);
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let record = &self.0.record;
+        let event = record.kind().map_or("unknown", Kind::as_str);
+        let seconds = record.time_us as f64 / 1e6;
+        write!(
+            f,
+            "{:>6} {seconds:>12.3} s  {event:<12} {:<12} ",
+            record.sequence, record.user
+        )?;
+        if record.session > 0 {
+            write!(f, "session {} turn {} ", record.session, record.turn)?;
+        }
+        write_details(record, f)?;
+        if !self.0.text.is_empty() {
+            write!(f, " {}", protocol::record::JsonText(&self.0.text))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
+    let Record {
+        value, limit, name, ..
+    } = *record;
+    let reason = || match ErrorCode::from_u16(record.code) {
+        Some(code) => format!("{code:?} (value {value}, limit {limit})"),
+        None => format!("reason {} (value {value}, limit {limit})", record.code),
+    };
+    match record.kind() {
+        Some(Kind::Load) => write!(f, "{name}, {value} bytes"),
+        Some(Kind::Admit) => write!(
+            f,
+            "{} bytes of prompt, at most {} tokens",
+            record.prompt_bytes, record.params.max_tokens
+        ),
+        Some(Kind::Refuse | Kind::LoginFailed) => write!(f, "{name} {}", reason()),
+        Some(Kind::Finish) => write!(
+            f,
+            "{} + {} tokens, {} ms, {}",
+            record.prompt_tokens,
+            record.generated_tokens,
+            record.latency_us / 1000,
+            match record.code {
+                1 => "end of text",
+                2 => "as many as asked for",
+                3 => "context full",
+                4 => "cancelled",
+                _ => "unknown reason",
+            }
+        ),
+        Some(Kind::Fail) => write!(f, "{}", reason()),
+        Some(Kind::Timeout) => write!(f, "after {} ms", limit / 1000),
+        Some(Kind::Fault) => {
+            let kind = FaultKind::from_u32(record.code.into());
+            let kind = kind.map_or("unknown".to_owned(), |kind| format!("{kind:?}"));
+            write!(f, "{kind} at address {value:#x}, instruction {limit:#x}")
+        }
+        Some(Kind::Recover) => write!(f, "after {} ms, restart {limit}", value / 1000),
+        Some(Kind::Violation) => {
+            let peer = match record.code {
+                1 => "shell",
+                2 => "inference",
+                _ => "unknown peer",
+            };
+            write!(f, "{value} by {peer}")
+        }
+        Some(Kind::Budget) => write!(f, "{name}: {value} tokens each {} s", limit / 1_000_000),
+        Some(Kind::Evict) => write!(f, "after {value} turns"),
+        Some(Kind::Stop) => write!(f, "{value} restarts within {} s", limit / 1_000_000),
+        Some(Kind::Close) => write!(f, "{name}"),
+        Some(Kind::Boot | Kind::Cancel | Kind::Login | Kind::Logout | Kind::Reset) => Ok(()),
+        None => write!(f, "kind {}", record.kind),
+    }
+}

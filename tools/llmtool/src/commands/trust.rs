@@ -1,0 +1,103 @@
+//! The commands about trust: policy, passphrases, keys and signatures.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use ed25519_dalek::VerifyingKey;
+use llm_core::verify::sha256;
+use protocol::record::Hex;
+
+use crate::args::trust::{Keygen, Passphrase, Policy, Sign, Verify};
+use crate::error::ToolError;
+use crate::keys::{self, KeyError};
+use crate::passphrase::{self as kdf, PassphraseError};
+use crate::{files, policy as compiler};
+
+pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), ToolError> {
+    let compiled = compiler::compile(&arguments.policy)?;
+    for warning in &compiled.warnings {
+        eprintln!("llmtool: warning: {warning}");
+    }
+    match &arguments.output {
+        Some(path) => files::write(path, &compiler::image(&compiled.policy))?,
+        None => write!(out, "{}", compiler::Words(&compiled.policy))?,
+    }
+    Ok(())
+}
+
+pub(super) fn passphrase(arguments: &Passphrase, out: &mut impl Write) -> Result<(), ToolError> {
+    let failed = |source| ToolError::Read {
+        path: "the passphrase".into(),
+        source,
+    };
+    let typed = if std::io::stdin().is_terminal() {
+        let typed = rpassword::prompt_password("Passphrase: ").map_err(failed)?;
+        kdf::check(&typed)?;
+        let again = rpassword::prompt_password("Again: ").map_err(failed)?;
+        if typed != again {
+            return Err(PassphraseError::Differ.into());
+        }
+        typed
+    } else {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map_err(failed)?;
+        let end = line.trim_end_matches(['\n', '\r']).len();
+        line.truncate(end);
+        line
+    };
+    let hash = kdf::hash(&typed, arguments.memory_kib, arguments.passes)?;
+    writeln!(out, "{}", kdf::to_phc(&hash)?)?;
+    Ok(())
+}
+
+pub(super) fn keygen(arguments: &Keygen, out: &mut impl Write) -> Result<(), ToolError> {
+    let (secret, public, key) = keys::generate(&arguments.name)?;
+    writeln!(out, "secret key  {}", secret.display())?;
+    writeln!(out, "public key  {}", public.display())?;
+    writeln!(out, "ed25519 = \"{}\"", Hex(key.as_bytes()))?;
+    Ok(())
+}
+
+pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolError> {
+    let key = keys::read_secret(&arguments.key)?;
+    for model in &arguments.models {
+        let digest = sha256(&files::read(model)?);
+        let path = keys::signature_path(model);
+        files::write(&path, &keys::sign(&key, &digest))?;
+        writeln!(out, "{}  SHA-256 {}", path.display(), Hex(&digest))?;
+    }
+    Ok(())
+}
+
+pub(super) fn verify(arguments: &Verify, out: &mut impl Write) -> Result<(), ToolError> {
+    let keys = match (&arguments.key, &arguments.policy) {
+        (Some(path), _) => vec![(path.display().to_string(), keys::read_public(path)?)],
+        (None, Some(path)) => compiler::compile(path)?.trusted_keys(),
+        (None, None) => Vec::new(),
+    };
+    let mut refused = 0;
+    for model in &arguments.models {
+        match verify_one(model, &keys) {
+            Ok(signer) => writeln!(out, "{}: signed by {signer}", model.display())?,
+            Err(error) => {
+                refused += 1;
+                writeln!(out, "{}: REFUSED: {error}", model.display())?;
+            }
+        }
+    }
+    if refused > 0 {
+        let models = arguments.models.len();
+        return Err(ToolError::NotVerified { refused, models });
+    }
+    Ok(())
+}
+
+fn verify_one<'k>(
+    model: &Path,
+    keys: &'k [(String, VerifyingKey)],
+) -> Result<&'k String, KeyError> {
+    let content = files::read(model).map_err(|error| KeyError::File(Box::new(error)))?;
+    let signature = keys::read_signature(model)?;
+    let keys = keys.iter().map(|(name, key)| (name, key));
+    keys::signer(keys, &sha256(&content), &signature).ok_or(KeyError::Bad)
+}

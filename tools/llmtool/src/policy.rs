@@ -1,0 +1,340 @@
+//! Compiles `policy.toml` into what audit reads ([`protocol::policy`]).
+//!
+//! Everything that [`Policy::check`] would refuse is found here first, with its line, and so is what only the source
+//! can get wrong: unknown members, references, hashes, keys.
+
+mod document;
+mod words;
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use ed25519_dalek::VerifyingKey;
+use protocol::limits::{
+    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES,
+    MAX_SESSIONS, MAX_USERS,
+};
+use protocol::name::UserName;
+use protocol::policy::{
+    self as wire, MIN_EGRESS_BURST_BYTES, PassphraseHash, Permission, Policy, TrustedKey,
+};
+use toml::Spanned;
+use zerocopy::FromZeros;
+
+use crate::error::ToolError;
+use crate::{files, keys, passphrase};
+use document::{Document, Duration, Flaw, Named, Prompts};
+
+pub use words::{Words, leak_bits_per_hour};
+
+/// The passphrase that the shipped policy has, so that a first run needs no set-up: everybody knows it.
+const DEMO_PASSPHRASE: &[u8] = b"sel4";
+
+/// A policy and what its author should hear.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What audit reads.
+    pub policy: Policy,
+    /// What is allowed and dangerous, with its line.
+    pub warnings: Vec<String>,
+}
+
+impl Compiled {
+    /// The keys that it trusts, with their names.
+    #[must_use]
+    pub fn trusted_keys(&self) -> Vec<(String, VerifyingKey)> {
+        let keys = self.policy.keys().iter();
+        // Bytes that are no key were refused when the policy was compiled.
+        keys.filter_map(|key| Some((key.name.to_string(), keys::public(&key.public).ok()?)))
+            .collect()
+    }
+}
+
+/// Reads and compiles the file. Files of keys that it names lie relative to its folder.
+///
+/// # Errors
+/// [`ToolError::Policy`] with line and reason, or a file that cannot be read.
+pub fn compile(path: &Path) -> Result<Compiled, ToolError> {
+    let content = files::read(path)?;
+    let text = str::from_utf8(&content).map_err(|error| {
+        let line = 1 + content[..error.valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        ToolError::Policy {
+            path: path.to_path_buf(),
+            line,
+            reason: "not UTF-8".to_owned(),
+        }
+    })?;
+    let failed = |flaw: Flaw| ToolError::Policy {
+        path: path.to_path_buf(),
+        line: flaw.line(text),
+        reason: flaw.reason,
+    };
+    let document = document::parse(text).map_err(failed)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let policy = build(&document, folder).map_err(failed)?;
+    // What is left for audit to refuse has no line; it would be a gap in the checks above.
+    policy.check().map_err(|error| ToolError::Policy {
+        path: path.to_path_buf(),
+        line: 1,
+        reason: error.to_string(),
+    })?;
+    let warn = |flaw: Flaw| format!("{}:{}: {}", path.display(), flaw.line(text), flaw.reason);
+    let warnings = warnings(&document, &policy).into_iter().map(warn);
+    Ok(Compiled {
+        policy,
+        warnings: warnings.collect(),
+    })
+}
+
+/// The compiled policy as the file that prefills its region.
+#[must_use]
+pub fn image(policy: &Policy) -> Vec<u8> {
+    let mut image = zerocopy::IntoBytes::as_bytes(policy).to_vec();
+    image.resize(wire::POLICY_REGION_BYTES, 0);
+    image
+}
+
+fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
+    let Document {
+        default_user,
+        prompts,
+        inference,
+        login,
+        roles,
+        users,
+        keys,
+    } = document;
+    let mut policy = Policy::new_zeroed();
+    policy.magic = wire::MAGIC;
+    policy.version = wire::POLICY_VERSION;
+    policy.keep_prompts = u32::from(*prompts == Prompts::Text);
+    policy.deadline_us = duration(&inference.deadline);
+    policy.stop_grace_us = duration(&inference.stop_grace);
+    policy.max_restarts = number(&inference.restarts, "restarts", 1..=MAX_RESTARTS as u32)?;
+    policy.restart_window_us = duration(&inference.restarts_within);
+    policy.egress_bytes_per_second = number(
+        &inference.egress_bytes_per_second,
+        "egress-bytes-per-second",
+        1..=u32::MAX,
+    )?;
+    policy.egress_burst_bytes = number(
+        &inference.egress_burst_bytes,
+        "egress-burst-bytes",
+        MIN_EGRESS_BURST_BYTES as u32..=u32::MAX,
+    )?;
+    policy.login_delay_us = duration(&login.delay);
+    policy.login_delay_max_us = duration(&login.longest_delay);
+    if policy.login_delay_us > policy.login_delay_max_us {
+        return Err(Flaw::new(
+            &login.longest_delay,
+            "longest-delay is shorter than delay",
+        ));
+    }
+
+    let roles = in_order(roles, "roles", "role", 1..=MAX_ROLES, default_user)?;
+    let users = in_order(users, "users", "user", 1..=MAX_USERS, default_user)?;
+    let keys = in_order(keys, "keys", "key", 0..=MAX_KEYS, default_user)?;
+    policy.role_count = roles.len() as u32;
+    policy.user_count = users.len() as u32;
+    policy.key_count = keys.len() as u32;
+    for (slot, (name, role)) in policy.roles.iter_mut().zip(&roles) {
+        *slot = compile_role(name, role)?;
+    }
+    let index_of = |role: &str| roles.iter().position(|(name, _)| *name.get_ref() == role);
+    for (slot, (name, user)) in policy.users.iter_mut().zip(&users) {
+        *slot = compile_user(name, user, index_of)?;
+    }
+    let mut known: Vec<(&str, [u8; 32])> = Vec::new();
+    for (slot, (name, key)) in policy.keys.iter_mut().zip(&keys) {
+        *slot = compile_key(name, key, folder)?;
+        if let Some((other, _)) = known.iter().find(|(_, public)| *public == slot.public) {
+            let reason = format!("key '{}' is the same as '{other}'", name.get_ref());
+            return Err(Flaw::new(name, reason));
+        }
+        known.push((name.get_ref(), slot.public));
+    }
+
+    let wanted = default_user.get_ref();
+    let found = users.iter().position(|(name, _)| name.get_ref() == wanted);
+    let Some(index) = found else {
+        let reason = format!("the default user '{wanted}' is none of the users");
+        return Err(Flaw::new(default_user, reason));
+    };
+    if policy.users[index].passphrase.passes != 0 {
+        let reason = format!(
+            "the default user '{wanted}' has a passphrase, but is logged in without one at boot"
+        );
+        return Err(Flaw::new(default_user, reason));
+    }
+    policy.default_user = index as u32;
+    Ok(policy)
+}
+
+/// The members of a table in the order of the file, if there are not too many or too few.
+fn in_order<'d, T>(
+    table: &'d Named<T>,
+    plural: &str,
+    singular: &str,
+    allowed: RangeInclusive<usize>,
+    anywhere: &Spanned<String>,
+) -> Result<Vec<(&'d Spanned<String>, &'d T)>, Flaw> {
+    let mut members: Vec<_> = table.iter().collect();
+    members.sort_by_key(|(name, _)| name.span().start);
+    for (name, _) in &members {
+        if UserName::new(name.get_ref()).is_none_or(|name| name.is_empty()) {
+            let reason = format!(
+                "'{}' is no name for a {singular}: 1 to {} visible ASCII characters without quotes and backslashes",
+                name.get_ref(),
+                protocol::limits::MAX_USER_BYTES
+            );
+            return Err(Flaw::new(name, reason));
+        }
+    }
+    if !allowed.contains(&members.len()) {
+        let (least, most) = allowed.into_inner();
+        let reason = format!("{} {plural}, {least} to {most} are allowed", members.len());
+        let last = members.get(most).map_or(anywhere, |(name, _)| name);
+        return Err(Flaw::new(last, reason));
+    }
+    Ok(members)
+}
+
+fn compile_role(name: &Spanned<String>, role: &document::Role) -> Result<wire::Role, Flaw> {
+    let mut permissions = 0;
+    for wanted in &role.may {
+        let found = Permission::ALL.into_iter();
+        let mut found = found.filter(|permission| permission.as_str() == wanted.get_ref());
+        let permission = found.next().ok_or_else(|| {
+            let all = Permission::ALL.map(Permission::as_str).join(", ");
+            let reason = format!(
+                "'{}' is nothing that a role may do; there are {all}",
+                wanted.get_ref()
+            );
+            Flaw::new(wanted, reason)
+        })?;
+        if permissions & permission as u32 != 0 {
+            let reason = format!("'{}' is there twice", wanted.get_ref());
+            return Err(Flaw::new(wanted, reason));
+        }
+        permissions |= permission as u32;
+    }
+    Ok(wire::Role {
+        name: name_of(name),
+        permissions,
+        max_tokens: number(&role.max_tokens, "max-tokens", 1..=MAX_GENERATED_TOKENS)?,
+        max_sessions: number(&role.max_sessions, "max-sessions", 1..=MAX_SESSIONS as u32)?,
+        reserved: 0,
+    })
+}
+
+fn compile_user(
+    name: &Spanned<String>,
+    user: &document::User,
+    index_of: impl Fn(&str) -> Option<usize>,
+) -> Result<wire::User, Flaw> {
+    let role = index_of(user.role.get_ref()).ok_or_else(|| {
+        let reason = format!("there is no role '{}'", user.role.get_ref());
+        Flaw::new(&user.role, reason)
+    })?;
+    let period_us = duration(&user.period);
+    if !BUDGET_PERIOD_US.contains(&period_us) {
+        let reason = format!(
+            "a period of {} is out of range, {} to {} are allowed",
+            words::duration(period_us),
+            words::duration(*BUDGET_PERIOD_US.start()),
+            words::duration(*BUDGET_PERIOD_US.end()),
+        );
+        return Err(Flaw::new(&user.period, reason));
+    }
+    let passphrase = match &user.passphrase {
+        None => PassphraseHash::new_zeroed(),
+        Some(phc) => passphrase::parse(phc.get_ref())
+            .map_err(|error| Flaw::new(phc, format!("passphrase: {error}")))?,
+    };
+    Ok(wire::User {
+        name: name_of(name),
+        budget_tokens: number(&user.budget, "budget", 0..=MAX_BUDGET_TOKENS)?,
+        budget_period_us: period_us,
+        role: role as u32,
+        reserved: 0,
+        passphrase,
+    })
+}
+
+fn compile_key(
+    name: &Spanned<String>,
+    key: &document::Key,
+    folder: &Path,
+) -> Result<TrustedKey, Flaw> {
+    let (place, public) = match (&key.ed25519, &key.file) {
+        (Some(hex), None) => (hex, keys::parse_public_hex(hex.get_ref())),
+        (None, Some(file)) => (file, keys::read_public(&folder.join(file.get_ref()))),
+        _ => {
+            let reason = format!(
+                "key '{}' needs either ed25519 (64 hexadecimal digits) or file (a PEM file)",
+                name.get_ref()
+            );
+            return Err(Flaw::new(name, reason));
+        }
+    };
+    let public = public.map_err(|error| Flaw::new(place, error.to_string()))?;
+    Ok(TrustedKey {
+        name: name_of(name),
+        public: public.to_bytes(),
+    })
+}
+
+/// What is allowed, and what a careful author would not leave so.
+fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
+    let mut warnings = Vec::new();
+    for (name, user) in &document.users {
+        let Some(place) = &user.passphrase else {
+            continue;
+        };
+        let compiled = policy.users().iter().find(|u| u.name == name_of(name));
+        if compiled.is_some_and(|user| passphrase::matches(&user.passphrase, DEMO_PASSPHRASE)) {
+            let name = name.get_ref();
+            warnings.push(Flaw::new(
+                place,
+                format!(
+                    "the passphrase of '{name}' is the one that everybody knows from the README; \
+                     make another with `llmtool passphrase`"
+                ),
+            ));
+        }
+    }
+    if policy.keys().is_empty() {
+        let reason = "no keys are trusted, so no model will be loaded";
+        warnings.push(Flaw::new(&document.default_user, reason));
+    }
+    warnings
+}
+
+/// The name, which [`in_order`] has checked.
+fn name_of(name: &Spanned<String>) -> UserName {
+    UserName::new(name.get_ref()).unwrap_or_default()
+}
+
+fn duration(value: &Spanned<Duration>) -> u64 {
+    value.get_ref().0
+}
+
+/// A number within a range.
+fn number<N>(value: &Spanned<u64>, member: &str, allowed: RangeInclusive<N>) -> Result<N, Flaw>
+where
+    N: Copy + Display + PartialOrd + TryFrom<u64>,
+{
+    let given = *value.get_ref();
+    match N::try_from(given) {
+        Ok(number) if allowed.contains(&number) => Ok(number),
+        _ => {
+            let (least, most) = allowed.into_inner();
+            let reason = format!("{member} {given} is out of range, {least} to {most} are allowed");
+            Err(Flaw::new(value, reason))
+        }
+    }
+}

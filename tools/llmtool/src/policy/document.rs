@@ -1,0 +1,129 @@
+//! `policy.toml` as people write it. Every value that can be wrong keeps where it stands.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+/// Names in the order of their places, since that is the order of the compiled policy.
+pub(super) type Named<T> = BTreeMap<Spanned<String>, T>;
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Document {
+    pub(super) default_user: Spanned<String>,
+    pub(super) prompts: Prompts,
+    pub(super) inference: Inference,
+    pub(super) login: Login,
+    pub(super) roles: Named<Role>,
+    pub(super) users: Named<User>,
+    #[serde(default)]
+    pub(super) keys: Named<Key>,
+}
+
+/// What the log keeps of prompts.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Prompts {
+    /// Their text.
+    Text,
+    /// Their SHA-256 alone.
+    Hash,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Inference {
+    pub(super) deadline: Spanned<Duration>,
+    pub(super) stop_grace: Spanned<Duration>,
+    pub(super) restarts: Spanned<u64>,
+    pub(super) restarts_within: Spanned<Duration>,
+    pub(super) egress_bytes_per_second: Spanned<u64>,
+    pub(super) egress_burst_bytes: Spanned<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Login {
+    pub(super) delay: Spanned<Duration>,
+    pub(super) longest_delay: Spanned<Duration>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Role {
+    pub(super) may: Vec<Spanned<String>>,
+    pub(super) max_tokens: Spanned<u64>,
+    pub(super) max_sessions: Spanned<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct User {
+    pub(super) role: Spanned<String>,
+    pub(super) budget: Spanned<u64>,
+    pub(super) period: Spanned<Duration>,
+    pub(super) passphrase: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Key {
+    pub(super) ed25519: Option<Spanned<String>>,
+    pub(super) file: Option<Spanned<String>>,
+}
+
+/// A duration such as `30s`, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Duration(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = |why: &dyn std::fmt::Display| {
+            serde::de::Error::custom(format!(
+                "\"{text}\" is no duration such as \"30s\", \"250ms\" or \"1h\": {why}"
+            ))
+        };
+        let duration = humantime::parse_duration(&text).map_err(|error| wrong(&error))?;
+        let us = u64::try_from(duration.as_micros()).map_err(|_| wrong(&"it is too long"))?;
+        if us == 0 {
+            return Err(wrong(&"it is shorter than a microsecond"));
+        }
+        Ok(Self(us))
+    }
+}
+
+/// What is wrong, and where in the text.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) at: Range<usize>,
+    pub(super) reason: String,
+}
+
+impl Flaw {
+    pub(super) fn new<T>(at: &Spanned<T>, reason: impl Into<String>) -> Self {
+        Self {
+            at: at.span(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Its line, from 1.
+    pub(super) fn line(&self, text: &str) -> usize {
+        let before = text.as_bytes().get(..self.at.start);
+        let before = before.unwrap_or(text.as_bytes());
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+}
+
+/// Reads the file's text.
+pub(super) fn parse(text: &str) -> Result<Document, Flaw> {
+    toml::from_str(text).map_err(|error| Flaw {
+        at: error.span().unwrap_or_default(),
+        // Some messages have several lines; an error is one.
+        reason: error.message().lines().collect::<Vec<_>>().join(", "),
+    })
+}

@@ -1,0 +1,114 @@
+//! A policy in words: who may do what, and what it costs.
+
+use std::fmt::{self, Display, Formatter};
+
+use protocol::policy::{Permission, Policy, Role, User};
+use protocol::record::Hex;
+
+/// Most bits of payload that can pass the egress cap in an hour, whatever inference does.
+#[must_use]
+pub fn leak_bits_per_hour(policy: &Policy) -> u64 {
+    let per_hour = 3600 * u64::from(policy.egress_bytes_per_second);
+    8 * (per_hour + u64::from(policy.egress_burst_bytes))
+}
+
+/// A duration in words.
+pub(super) fn duration(us: u64) -> String {
+    humantime::format_duration(std::time::Duration::from_micros(us)).to_string()
+}
+
+/// A number with its digits in groups.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The policy in words.
+#[derive(Debug)]
+pub struct Words<'p>(pub &'p Policy);
+
+impl Display for Words<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let policy = self.0;
+        writeln!(f, "users")?;
+        for (index, user) in policy.users().iter().enumerate() {
+            let Some(role) = policy.roles().get(user.role as usize) else {
+                continue;
+            };
+            write_user(f, user, role, index == policy.default_user as usize)?;
+        }
+        writeln!(f, "keys whose signatures on models count")?;
+        for key in policy.keys() {
+            writeln!(f, "  {:<12} {}", key.name, Hex(&key.public))?;
+        }
+        if policy.keys().is_empty() {
+            writeln!(f, "  none: no model will be loaded")?;
+        }
+        let kept = match policy.keep_prompts {
+            0 => "the SHA-256 of prompts, not their text",
+            _ => "prompts as text",
+        };
+        writeln!(f, "the log keeps {kept}")?;
+        writeln!(
+            f,
+            "a request may take {}, then has {} to stop, then inference is restarted",
+            duration(policy.deadline_us),
+            duration(policy.stop_grace_us)
+        )?;
+        writeln!(
+            f,
+            "{} restarts within {}, then none until a reset",
+            policy.max_restarts,
+            duration(policy.restart_window_us)
+        )?;
+        writeln!(
+            f,
+            "a wrong passphrase costs {}, doubling up to {}",
+            duration(policy.login_delay_us),
+            duration(policy.login_delay_max_us)
+        )?;
+        writeln!(
+            f,
+            "inference may send {} bytes a second and {} at once: a hostile one leaks at most {} bits an hour",
+            grouped(policy.egress_bytes_per_second.into()),
+            grouped(policy.egress_burst_bytes.into()),
+            grouped(leak_bits_per_hour(policy))
+        )
+    }
+}
+
+fn write_user(f: &mut Formatter<'_>, user: &User, role: &Role, default: bool) -> fmt::Result {
+    let may = Permission::ALL.into_iter();
+    let may: Vec<&str> = may
+        .filter(|permission| role.may(*permission))
+        .map(Permission::as_str)
+        .collect();
+    let may = if may.is_empty() {
+        "nothing".to_owned()
+    } else {
+        may.join(", ")
+    };
+    let entry = match (user.passphrase.passes, default) {
+        (0, true) => "logged in at boot, no passphrase",
+        (0, false) => "no passphrase: whoever is at the console",
+        _ => "passphrase",
+    };
+    writeln!(f, "  {:<12} {} ({entry})", user.name, role.name)?;
+    writeln!(f, "  {:<12} may {may}", "")?;
+    writeln!(
+        f,
+        "  {:<12} {} tokens each {}, {} in a request, {} sessions",
+        "",
+        grouped(user.budget_tokens),
+        duration(user.budget_period_us),
+        role.max_tokens,
+        role.max_sessions
+    )
+}

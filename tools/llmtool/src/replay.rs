@@ -1,0 +1,290 @@
+//! Runs the requests of an audit log again and compares the hashes of their outputs.
+//!
+//! The arithmetic is the same on every machine, so model, tokens of the session, sampler and seed decide what comes out,
+//! to the bit. A request is run for as many tokens as it gave: one that was cancelled, or that its deadline ended, gives
+//! the same up to there. Turns of a session are run in their order, since each begins with what those before it left.
+
+mod engine;
+mod prompts;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use llm_core::NUMERICS_VERSION;
+use llm_core::verify::sha256;
+use protocol::error::ErrorCode;
+use protocol::record::{Hash, Hex, Kind, Record};
+
+use crate::audit_log::{Entry, Export};
+use crate::error::ToolError;
+use crate::files;
+use engine::{Engine, Outcome};
+use prompts::Prompts;
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It gave the same.
+    Reproduced,
+    /// It gave something else.
+    Differs(String),
+    /// It could not be run.
+    Skipped(String),
+}
+
+impl Display for Verdict {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reproduced => f.write_str("reproduced"),
+            Self::Differs(what) => write!(f, "DIFFERS: {what}"),
+            Self::Skipped(why) => write!(f, "not replayed: {why}"),
+        }
+    }
+}
+
+/// A turn of a session, as the log has it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn<'e> {
+    admitted: Option<&'e Entry>,
+    ended: Option<&'e Record>,
+}
+
+/// The turns of a session by their numbers.
+type Session<'e> = BTreeMap<u32, Turn<'e>>;
+
+/// Runs everything that can be run, with models from `folder`, and prints a table. The export has been verified.
+///
+/// # Errors
+/// Something differs, nothing could be run, or a file cannot be read.
+pub fn replay(
+    export: &Export,
+    folder: &Path,
+    prompts: &[u8],
+    out: &mut impl Write,
+) -> Result<(), ToolError> {
+    let mut prompts = Prompts::read(prompts);
+    let mut sessions: BTreeMap<u32, Session<'_>> = BTreeMap::new();
+    for entry in &export.entries {
+        let record = &entry.record;
+        let (session, turn) = (record.session, record.turn);
+        match record.kind() {
+            Some(Kind::Admit) => {
+                prompts.add(&entry.text);
+                let turn = sessions.entry(session).or_default().entry(turn);
+                turn.or_default().admitted = Some(entry);
+            }
+            Some(Kind::Finish | Kind::Fail) if session > 0 => {
+                let turn = sessions.entry(session).or_default().entry(turn);
+                turn.or_default().ended = Some(record);
+            }
+            _ => {}
+        }
+    }
+
+    let models = models(folder)?;
+    let mut verdicts: Vec<(&Record, Verdict)> = Vec::new();
+    let mut by_model: BTreeMap<Hash, Vec<&Session<'_>>> = BTreeMap::new();
+    for session in sessions.values() {
+        let ended = session.values().find_map(|turn| turn.ended);
+        if let Some(record) = ended {
+            by_model
+                .entry(record.model_sha256)
+                .or_default()
+                .push(session);
+        }
+    }
+    for (model, sessions) in by_model {
+        match models.get(&model) {
+            Some(path) => {
+                let file = files::read(path)?;
+                Engine::with(path, &file, |engine| {
+                    for session in sessions {
+                        replay_session(session, &model, &prompts, Some(engine), &mut verdicts);
+                    }
+                })?;
+            }
+            None => {
+                for session in sessions {
+                    replay_session(session, &model, &prompts, None, &mut verdicts);
+                }
+            }
+        }
+    }
+    verdicts.sort_by_key(|(record, _)| record.sequence);
+    write_table(&verdicts, out)
+}
+
+/// The files in a folder that may be models, by their hashes.
+fn models(folder: &Path) -> Result<BTreeMap<Hash, PathBuf>, ToolError> {
+    let failed = |source| ToolError::Read {
+        path: folder.to_path_buf(),
+        source,
+    };
+    let mut models = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ext| ext == "gguf") && path.is_file() {
+            models.insert(sha256(&files::read(&path)?), path);
+        }
+    }
+    Ok(models)
+}
+
+/// Runs the turns of a session; without an engine, says why not.
+fn replay_session<'e>(
+    session: &Session<'e>,
+    model: &Hash,
+    prompts: &Prompts,
+    mut engine: Option<&mut Engine<'_>>,
+    verdicts: &mut Vec<(&'e Record, Verdict)>,
+) {
+    let mut next = 1;
+    // Why what follows cannot be run: the session does not hold what it held.
+    let mut broken: Option<String> = None;
+    for (&number, turn) in session {
+        if number > next && broken.is_none() {
+            broken = Some(format!("turn {next} of its session is not in the log"));
+        }
+        next = number.saturating_add(1);
+        let Some(record) = turn.ended else {
+            broken = Some(format!(
+                "turn {number} of its session has no end in the log"
+            ));
+            continue;
+        };
+        if !has_output(record) {
+            if !leaves_session(record) {
+                broken = Some(format!("turn {number} of its session failed"));
+            }
+            continue;
+        }
+        let prompt = prompts.find(&record.prompt_sha256);
+        let verdict = match (&broken, runnable(record, model), prompt, &mut engine) {
+            (Some(why), ..) => Verdict::Skipped(why.clone()),
+            (_, Err(why), ..) => Verdict::Skipped(why),
+            (_, _, _, None) => Verdict::Skipped(format!("no model with SHA-256 {}", Hex(model))),
+            (_, _, None, _) => Verdict::Skipped(format!(
+                "the log has no text of its prompt, nor has --prompts: SHA-256 {}",
+                Hex(&record.prompt_sha256)
+            )),
+            (None, Ok(()), Some(prompt), Some(engine)) => {
+                let outcome =
+                    engine.turn(number == 1, prompt, &record.params, record.generated_tokens);
+                compare(record, outcome)
+            }
+        };
+        if verdict != Verdict::Reproduced && broken.is_none() {
+            broken = Some(format!("turn {number} of its session was not reproduced"));
+        }
+        verdicts.push((record, verdict));
+    }
+}
+
+/// Whether the request ended with an output that the log holds the hash of. Deadlines do, too.
+fn has_output(record: &Record) -> bool {
+    record.kind() == Some(Kind::Finish) || record.output_sha256 != [0; 32]
+}
+
+/// Whether a request that failed left its session as it was: it was refused before it began.
+fn leaves_session(record: &Record) -> bool {
+    record.generated_tokens == 0
+        && matches!(
+            ErrorCode::from_u16(record.code),
+            Some(
+                ErrorCode::PromptTokens
+                    | ErrorCode::PromptBytes
+                    | ErrorCode::EmptyPrompt
+                    | ErrorCode::PromptNotUtf8
+                    | ErrorCode::ContextFull
+                    | ErrorCode::CacheFull
+                    | ErrorCode::Busy
+            )
+        )
+}
+
+/// Whether this tool computes what the log is about.
+fn runnable(record: &Record, model: &Hash) -> Result<(), String> {
+    if record.model_sha256 != *model {
+        return Err("its session had another model before".to_owned());
+    }
+    if record.numerics != NUMERICS_VERSION {
+        return Err(format!(
+            "it was computed with numerics version {}, this tool has {NUMERICS_VERSION}",
+            record.numerics
+        ));
+    }
+    if !Engine::has_kv_type(record.kv_type) {
+        return Err(format!(
+            "keys and values were stored as type {}, replay has the system's 8 bits",
+            record.kv_type
+        ));
+    }
+    Ok(())
+}
+
+fn compare(record: &Record, outcome: Result<Outcome, String>) -> Verdict {
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return Verdict::Differs(error),
+    };
+    let numbers = [
+        (
+            "tokens of the prompt",
+            outcome.prompt_tokens,
+            record.prompt_tokens,
+        ),
+        (
+            "generated tokens",
+            outcome.generated,
+            record.generated_tokens,
+        ),
+    ];
+    for (what, got, logged) in numbers {
+        if got != logged {
+            return Verdict::Differs(format!("{got} {what}, the log has {logged}"));
+        }
+    }
+    if outcome.output != record.output_sha256 {
+        let (got, logged) = (Hex(&outcome.output), Hex(&record.output_sha256));
+        return Verdict::Differs(format!("output {got}, the log has {logged}"));
+    }
+    Verdict::Reproduced
+}
+
+fn write_table(verdicts: &[(&Record, Verdict)], out: &mut impl Write) -> Result<(), ToolError> {
+    writeln!(
+        out,
+        "{:>8} {:<12} {:>8} {:>5} {:>7} {:>7}  verdict",
+        "request", "user", "session", "turn", "prompt", "tokens"
+    )?;
+    for (record, verdict) in verdicts {
+        writeln!(
+            out,
+            "{:>8} {:<12} {:>8} {:>5} {:>7} {:>7}  {verdict}",
+            record.request,
+            record.user,
+            record.session,
+            record.turn,
+            record.prompt_tokens,
+            record.generated_tokens,
+        )?;
+    }
+    let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, v)| is(v)).count();
+    let reproduced = count(|verdict| *verdict == Verdict::Reproduced);
+    let differ = count(|verdict| matches!(verdict, Verdict::Differs(_)));
+    let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));
+    if differ > 0 || reproduced == 0 {
+        return Err(ToolError::Replay {
+            reproduced,
+            differ,
+            skipped,
+        });
+    }
+    writeln!(
+        out,
+        "{reproduced} requests reproduced, {differ} differ, {skipped} not replayed"
+    )?;
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! The engine as the inference domain drives it, for one session at a time.
+
+use std::path::Path;
+
+use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
+use llm_core::kv_cache;
+use llm_core::sampling::SamplerParams;
+use llm_core::transformer::Checked;
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PIECE_BYTES};
+use protocol::record::Hash;
+use protocol::wire::InferParams;
+use protocol::wire::engine::KvType;
+use sha2::{Digest, Sha256};
+
+use crate::engine::{Memory, load_error, load_options};
+use crate::error::ToolError;
+
+/// The session that turns run in: each replayed session begins it anew.
+const SESSION: usize = 0;
+
+/// A model that runs turns.
+#[derive(Debug)]
+pub(super) struct Engine<'m> {
+    backend: TransformerBackend<'m>,
+    text: Text,
+}
+
+/// What a turn has given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    pub(super) prompt_tokens: u32,
+    pub(super) generated: u32,
+    /// As [`protocol::record`] defines it.
+    pub(super) output: Hash,
+}
+
+impl Engine<'_> {
+    /// Loads the model as the inference domain does, and lets `run` have it.
+    pub(super) fn with<T>(
+        path: &Path,
+        file: &[u8],
+        run: impl FnOnce(&mut Engine<'_>) -> T,
+    ) -> Result<T, ToolError> {
+        let error = load_error(path);
+        let options = load_options(DEFAULT_CONTEXT_TOKENS, kv_cache::KvType::Q8);
+        let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
+        let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
+        let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
+        backend.load(file).map_err(Box::new).map_err(&error)?;
+        Ok(run(&mut Engine {
+            backend,
+            text: Text::new(),
+        }))
+    }
+
+    /// Whether this is how it stores keys and values.
+    pub(super) fn has_kv_type(kv_type: u16) -> bool {
+        kv_type == KvType::Q8 as u16
+    }
+
+    /// Runs a turn until `tokens` have been generated, or fewer end it.
+    pub(super) fn turn(
+        &mut self,
+        first: bool,
+        prompt: &[u8],
+        params: &InferParams,
+        tokens: u32,
+    ) -> Result<Outcome, String> {
+        let turn = Turn {
+            session: SESSION,
+            fresh: first,
+            keep: true,
+        };
+        let started = self.backend.start(turn, prompt, &generate_params(params));
+        started.map_err(|error| format!("the engine refuses it: {error}"))?;
+        let mut output = Sha256::new();
+        let mut passed = 0;
+        if tokens == 0 {
+            self.backend.cancel(SESSION);
+        }
+        loop {
+            match self.backend.step(&mut self.text) {
+                Progress::Session(_, Ok(Step::Token { id })) => {
+                    let text = cut(&self.text, MAX_PIECE_BYTES);
+                    output.update(id.to_le_bytes());
+                    output.update((text.len() as u32).to_le_bytes());
+                    output.update(text);
+                    passed += 1;
+                    if passed >= tokens {
+                        // If it has not ended by itself, it was ended here.
+                        self.backend.cancel(SESSION);
+                    }
+                }
+                Progress::Session(
+                    _,
+                    Ok(Step::Finished {
+                        prompt_tokens,
+                        generated,
+                        ..
+                    }),
+                ) => {
+                    return Ok(Outcome {
+                        prompt_tokens,
+                        generated,
+                        output: output.finalize().into(),
+                    });
+                }
+                Progress::Session(_, Err(error)) => return Err(error.to_string()),
+                Progress::Idle => return Err("the engine has lost the request".to_owned()),
+                Progress::Session(_, Ok(Step::Prefill { .. }))
+                | Progress::Working
+                | Progress::Evicted(_) => {}
+            }
+        }
+    }
+}
+
+fn generate_params(params: &InferParams) -> GenerateParams {
+    let sampling = &params.sampling;
+    GenerateParams {
+        sampler: SamplerParams {
+            seed: sampling.seed,
+            temperature: sampling.temperature,
+            top_k: sampling.top_k,
+            top_p: sampling.top_p,
+            min_p: sampling.min_p,
+            repeat_penalty: sampling.repeat_penalty,
+            repeat_last_n: sampling.repeat_last_n,
+        },
+        max_tokens: params.max_tokens,
+    }
+}
+
+/// The longest beginning of `text` that has at most `max` bytes: what a report holds.
+fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
