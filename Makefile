@@ -41,10 +41,13 @@ INJECT ?=
 # A build whose inference measures itself when a prompt says so.
 MEASURE ?=
 BOARD := qemu_virt_aarch64
-SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject)$(if $(MEASURE),-measure)$(if $(LARGE),-large-$(LARGE))
+# INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
+SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(LARGE),-large-$(LARGE))
+SEL4_TARGET := $(CURDIR)/$(BUILD)/sel4-target-$(CONFIG)
 IMAGE := $(SEL4_OUT)/loader.img
-RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(INJECT),$(TEST_STORE),$(STORE)))
-RUN_POLICY = $(if $(LARGE)$(INJECT)$(MEASURE),$(TEST_POLICY),$(POLICY))
+TESTED := $(filter-out shipped,$(INJECT))
+RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE)))
+RUN_POLICY = $(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))
 
 SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 
@@ -138,7 +141,7 @@ INSTALLED := $(shell rustup target list --installed 2>/dev/null)
 BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
 SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
-	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_OUT)/target $(BUILD_STD)
+	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_TARGET) $(BUILD_STD)
 
 .PHONY: check-sdk
 check-sdk:
@@ -149,23 +152,25 @@ check-sdk:
 
 .PHONY: image
 image: check-sdk store policy ## build the seL4 image (CONFIG=release|debug|benchmark)
+	@mkdir -p $(SEL4_OUT)
 	@$(SEL4_CARGO) -p shell -p audit --target aarch64-unknown-none-softfloat >&2
 	@$(SEL4_CARGO) -p inference $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
-	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_OUT)/host >&2
-	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/shell $(SEL4_OUT)/shell.elf
-	@cp $(SEL4_OUT)/target/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
-	@$(SEL4_OUT)/host/release/reset-regions \
-		$(SEL4_OUT)/target/aarch64-unknown-none/release/inference $(SEL4_OUT)/inference.elf
+	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_TARGET)/host >&2
+	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/shell $(SEL4_OUT)/shell.elf
+	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
+	@$(SEL4_TARGET)/host/release/reset-regions \
+		$(SEL4_TARGET)/aarch64-unknown-none/release/inference $(SEL4_OUT)/inference.elf
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
 QEMU := tools/qemu-console/qemu-console qemu-system-aarch64 -machine virt,virtualization=on \
 	-cpu cortex-a53 -m size=2G -display none -monitor none \
 	-chardev stdio,id=console,signal=off -serial chardev:console
+BOOT = $(QEMU) -device loader,file=$(1),addr=0x70000000,cpu-num=0
 
 .PHONY: qemu
 qemu: image ## run on seL4 in QEMU
-	@$(QEMU) -device loader,file=$(IMAGE),addr=0x70000000,cpu-num=0
+	@$(call BOOT,$(IMAGE))
 
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
@@ -176,10 +181,12 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	@$(MAKE) --no-print-directory image INJECT=1
-	SEL4_LLM_RUN='$(QEMU) -device loader,file=$(IMAGE),addr=0x70000000,cpu-num=0' \
-	SEL4_LLM_RUN_INJECT='$(QEMU) -device loader,file=$(SEL4_OUT)-inject/loader.img,addr=0x70000000,cpu-num=0' \
+	@$(MAKE) --no-print-directory image INJECT=shipped
+	SEL4_LLM_RUN='$(call BOOT,$(IMAGE))' \
+	SEL4_LLM_RUN_INJECT='$(call BOOT,$(SEL4_OUT)-inject-1/loader.img)' \
+	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e -- --test-threads 2
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor -- --test-threads 2
 
 ## ---- Test ---------------------------------------------------------------------------------------
 
@@ -247,14 +254,16 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a C++ compiler)
 
 # A build of its own: a simulation whose inference misbehaves when a prompt says so.
 INJECT_DIR := $(TARGET_DIR)/inject
+INJECT_SIM := $(INJECT_DIR)/release/sel4-llm-sim system.xml --search-path
 
 .PHONY: e2e-sim
 e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite on the simulation
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
 	SEL4_LLM_RUN='$(SIM)' \
-	SEL4_LLM_RUN_INJECT='$(INJECT_DIR)/release/sel4-llm-sim system.xml --search-path $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
+	SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
+	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor
 
 ## ---- Speed --------------------------------------------------------------------------------------
 

@@ -93,7 +93,9 @@ fn bad_input_gets_a_clear_line_and_the_system_goes_on() {
             "the line has 16011 bytes, at most 8704",
         ),
     ] {
-        let script = format!("{line}\nllminfer \"One day\" --max-tokens 2 --temperature 0\nexit\n");
+        let script = format!(
+            "login admin\nsel4\n{line}\nllminfer \"One day\" --max-tokens 2 --temperature 0\nexit\n"
+        );
         let session = session(script);
         let error = session
             .output
@@ -122,7 +124,9 @@ fn bad_input_gets_a_clear_line_and_the_system_goes_on() {
 
 #[test]
 fn models_are_listed_loaded_and_told_apart() {
-    let session = session("llmctl models\nllmctl load tiny\nllmctl load no\nllmctl status\n");
+    let session = session(
+        "login admin\nsel4\nllmctl models\nllmctl load tiny\nllmctl load no\nllmctl status\n",
+    );
     for part in [
         "* default",
         "  tiny",
@@ -143,7 +147,7 @@ fn a_model_that_is_refused_leaves_the_loaded_one_in_service() {
         ("large", "; largest context that fits: "),
     ] {
         let session = session_with_faults(format!(
-            "{infer}llmctl load {name}\n{infer}llmctl status\nexit\n"
+            "login tester\n{infer}llmctl load {name}\n{infer}llmctl status\nexit\n"
         ));
         let output = &session.output;
         let error = output.lines().find(|line| line.starts_with("error: "));

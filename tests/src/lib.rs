@@ -2,8 +2,9 @@
 //!
 //! The suite does not know the runtime. The environment says how to start it:
 //! `SEL4_LLM_RUN` (the system), `SEL4_LLM_RUN_INJECT` (one whose inference misbehaves when a prompt
-//! says so, with the test store) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run
-//! from the repository's root.
+//! says so, with the test store and the test policy), `SEL4_LLM_RUN_INJECT_SHIPPED` (the same with the policy of
+//! `policy.toml` and its models) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run from the
+//! repository's root.
 //!
 //! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
 //! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
@@ -71,17 +72,61 @@ pub fn session_with_faults(input: impl AsRef<[u8]>) -> Session {
     run("SEL4_LLM_RUN_INJECT", input.as_ref())
 }
 
+/// As [`session_with_faults`], with the policy of `policy.toml`.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_with_faults_and_the_shipped_policy(input: impl AsRef<[u8]>) -> Session {
+    run("SEL4_LLM_RUN_INJECT_SHIPPED", input.as_ref())
+}
+
+/// Runs the host tool with these arguments and a file of this text as the last one; what it printed, and its status.
+///
+/// # Panics
+/// The tool cannot be started.
+#[must_use]
+pub fn llmtool(arguments: &[&str], text: &str) -> (String, Option<i32>) {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("sel4-llm-tests-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, text).expect("a temporary file");
+    let mut command = command("SEL4_LLM_LLMTOOL");
+    command.args(arguments).arg(&path);
+    let output = finish(command, b"");
+    let _ = std::fs::remove_file(path);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    (printed, output.status.code())
+}
+
 fn run(variable: &str, input: &[u8]) -> Session {
     let output = finish(command(variable), input);
-    let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
     Session {
-        // A terminal shows what was typed, after the prompt of the shell.
-        output: text
-            .split_inclusive('\n')
-            .filter(|line| !line.starts_with("llm> "))
-            .collect(),
+        output: printed(&String::from_utf8_lossy(&output.stdout)),
         status: output.status.code(),
     }
+}
+
+/// What a terminal's output says without colours, redrawn lines, and what was typed after the shell's prompts.
+fn printed(output: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = output;
+    // Colours: ESC [ … m.
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    let plain = plain.replace("\r\n", "\n");
+    let lines = plain.split_inclusive('\n');
+    let last_drawn = lines.map(|line| line.rsplit('\r').next().unwrap_or(line));
+    let is_output = |line: &&str| {
+        let prompt = line.split(' ').next().unwrap_or("");
+        !(prompt == "llm>" || prompt.ends_with("@llm>") || line.starts_with("passphrase:"))
+    };
+    last_drawn.filter(is_output).collect()
 }
 
 /// The text that the host tool generates, without its closing line.

@@ -19,7 +19,7 @@ use crate::table::{Entry, Generation, Origin, State, Table, Work};
 use lists::Lists;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{DEFAULT_MODEL, MAX_RESTARTS};
-use protocol::name::ModelName;
+use protocol::name::{ModelName, Name};
 use protocol::policy::{Policy, PolicyError};
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
@@ -523,7 +523,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             ..record
         };
         self.record(record, now);
-        self.tell_shell(request, &failed(failure));
+        let about = match failure.code {
+            ErrorCode::NotPermitted => model_name(&self.access.name(self.access.current())),
+            _ => record.name,
+        };
+        let detail = about.as_str().as_bytes();
+        self.tell_shell(request, &Event::Failed { failure, detail });
     }
 
     // ---- Towards inference ----------------------------------------------------------------------
@@ -567,6 +572,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             deadline_us: now.saturating_add(allowed_us),
         }
     }
+}
+
+/// A name of somebody or something in a record's field for models.
+fn model_name<const N: usize>(name: &Name<N>) -> ModelName {
+    ModelName::new(name.as_str()).unwrap_or_default()
 }
 
 fn failed(failure: Failure) -> Event<'static> {

@@ -1,7 +1,7 @@
 //! What shell asks for: who may, what it costs, which limit applies.
 
 use super::lists::ListKind;
-use super::{Monitor, Peer, Phase, Port, failed};
+use super::{Monitor, Peer, Phase, Port, failed, model_name};
 use crate::log::Verification;
 use crate::table::{Generation, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
@@ -119,7 +119,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 record.name = model_name(&user);
                 self.budget(id, user, change, now)
             }
-            Request::Log(query) => self.read_log(id, &query),
+            Request::Log(query) => {
+                record.name = model_name(&query.user);
+                self.read_log(id, &query)
+            }
             Request::VerifyLog => {
                 self.access.require(Permission::Log)?;
                 let verification = Verification::new(&self.log);
@@ -132,7 +135,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let user = (!all).then_some(self.access.current());
                 self.list(id, ListKind::Sessions { next: 0, user })
             }
-            Request::Close { session } => self.close(id, session, now),
+            Request::Close { session } => {
+                record.name = model_name(&session);
+                self.close(id, session, now)
+            }
         }
     }
 
@@ -394,9 +400,4 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let list = ListKind::log(&self.log, query);
         self.list(id, list)
     }
-}
-
-/// A shorter name in a record's field for models.
-fn model_name<const N: usize>(name: &protocol::name::Name<N>) -> ModelName {
-    ModelName::new(name.as_str()).unwrap_or_default()
 }
