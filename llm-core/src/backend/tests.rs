@@ -169,6 +169,45 @@ fn the_plan_is_exact_and_below_it_nothing_is_touched() {
     assert_eq!(backend.usage().peak, 0);
 }
 
+/// A larger arena is a larger pool, up to a context for each session; the batch does not shrink for it.
+#[test]
+fn the_pool_takes_what_the_arena_has_left() {
+    let file = model(Shape::default()).finish();
+    let checked = Checked::new(&file).unwrap();
+    let fill = LoadOptions {
+        sessions: 4,
+        positions: Positions::Fill,
+        ..OPTIONS
+    };
+    let exactly = |positions, capacity| {
+        let positions = Positions::Exactly(positions);
+        checked.plan(&LoadOptions { positions, ..fill }, capacity)
+    };
+    let one = exactly(64, ARENA).unwrap().total() as usize;
+    let all = exactly(4 * 64, ARENA).unwrap().total() as usize;
+    let block = (all - one) / 12;
+    for capacity in [one, one + block / 2, one + 5 * block, all - 64, all, ARENA] {
+        let plan = checked.plan(&fill, capacity).unwrap();
+        assert_eq!((plan.batch, plan.context), (64, 64));
+        assert!(plan.total() as usize <= capacity);
+        let more = plan.positions as usize + 16;
+        if more <= 4 * 64 {
+            // One block more would make the batch smaller, or not fit at all.
+            assert!(exactly(more, capacity).is_ok_and(|plan| plan.batch < 64));
+        }
+        let mut memory = Memory::new(capacity);
+        let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), fill);
+        let info = backend.load(&file).unwrap();
+        assert_eq!(u64::from(info.kv_positions), plan.positions);
+        assert_eq!(backend.usage().current as u64, plan.total());
+    }
+    assert_eq!(checked.plan(&fill, ARENA).unwrap().positions, 4 * 64);
+    assert!(matches!(
+        checked.plan(&fill, 1000),
+        Err(LoadError::TooLarge(plan)) if plan.positions == 64
+    ));
+}
+
 #[test]
 fn a_failed_load_leaves_the_model_in_service() {
     let file = model(Shape::default()).finish();
@@ -628,6 +667,8 @@ fn a_value_that_is_not_finite_costs_its_own_session_alone() {
         }
         assert_eq!(lost, [(0, GenerateError::NonFinite)]);
         assert_eq!(ids, alone);
+        let gone = backend.start_tokens(Turn::next(0), &[1], &greedy(1));
+        assert_eq!(gone, Err(GenerateError::NothingThere));
     });
 }
 

@@ -320,7 +320,7 @@ impl Scheduler {
         *self = Self::new();
     }
 
-    /// Does a bounded amount of work: about a block of the model for a full batch, or the choice of one
+    /// Does a bounded amount of work: half a block of the model for a full batch, or the choice of one
     /// token. `text` receives what can be shown of it, whole characters alone; the last token of a
     /// generation brings what was held back.
     pub fn step(&mut self, model: &Model, arena: &mut Arena<'_>, text: &mut Text) -> Progress {
@@ -370,6 +370,9 @@ impl Scheduler {
         self.suspects &= !(1 << session);
         if let Some(batch) = &mut self.batch {
             model.remove(arena, batch, session);
+            if batch.tokens().is_empty() {
+                self.batch = None;
+            }
         }
         self.ready.retain(|ready| ready.session != session);
         self.queue
@@ -508,11 +511,11 @@ impl Scheduler {
         (!tokens.is_empty()).then(|| model.begin(arena, &tokens))
     }
 
-    /// Takes a batch on: the fewer its tokens, the more blocks.
+    /// Takes a batch on: the fewer its tokens, the more stages.
     fn advance(&mut self, mut batch: Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
-        let blocks = (MAX_BATCH / batch.tokens().len().max(1)).max(1);
+        let stages = (MAX_BATCH / batch.tokens().len().max(1)).max(1);
         let mut result = Ok(false);
-        for _ in 0..blocks {
+        for _ in 0..stages {
             result = model.advance(arena, &mut batch);
             if result != Ok(false) {
                 break;

@@ -16,7 +16,7 @@
 //!
 //! [`Checked::new`] reads a whole file without changing anything, so that a bad one never costs the
 //! model that is loaded; [`Model::load`] then copies it into the arena. Tokens of any sessions go through the
-//! model together: [`Model::begin`], then [`Model::advance`] once a block, so that whoever calls can look
+//! model together: [`Model::begin`], then [`Model::advance`] twice a block, so that whoever calls can look
 //! around in between.
 
 mod config;
@@ -241,12 +241,12 @@ pub struct Token {
     pub logits: bool,
 }
 
-/// Tokens on their way through the model, between two blocks.
+/// Tokens on their way through the model, between two stages.
 #[derive(Clone, Debug)]
 pub struct Batch {
     tokens: heapless::Vec<Token, MAX_BATCH>,
-    /// Blocks that they have been through.
-    layer: usize,
+    /// Stages that they have been through: attention and feed-forward of each block, in turn.
+    stage: usize,
 }
 
 impl Batch {
@@ -438,7 +438,7 @@ impl Model {
         }
         let mut batch = Batch {
             tokens: heapless::Vec::new(),
-            layer: 0,
+            stage: 0,
         };
         // No more than `MAX_BATCH`.
         let _ = batch.tokens.extend_from_slice(tokens);
@@ -469,8 +469,9 @@ impl Model {
         batch.tokens.truncate(kept);
     }
 
-    /// Runs a batch through its next block, which stores the keys and values of its tokens. True when
-    /// there is none left; then the logits are there that were wanted.
+    /// Runs a batch through its next stage: a block's attention, which stores the keys and values of its tokens;
+    /// a block's feed-forward layer; or, after the last block, the logits that are wanted. True when there is no
+    /// other.
     ///
     /// Work is a function of (model, positions) alone. What is stored and computed for a token depends neither on
     /// how tokens were divided into batches nor on other sessions.
@@ -481,17 +482,19 @@ impl Model {
         if batch.tokens.is_empty() {
             return Ok(true);
         }
+        let index = batch.stage / 2;
         let mut pass = self.pass(arena, batch);
-        if let Some(layer) = self.weights.layers.get(batch.layer) {
-            pass.attention(batch.layer, layer)?;
+        let Some(layer) = self.weights.layers.get(index) else {
+            pass.logits()?;
+            return Ok(true);
+        };
+        if batch.stage.is_multiple_of(2) {
+            pass.attention(index, layer)?;
+        } else {
             pass.feed_forward(layer)?;
-            batch.layer += 1;
         }
-        if batch.layer < self.weights.layers.len() {
-            return Ok(false);
-        }
-        self.pass(arena, batch).logits()?;
-        Ok(true)
+        batch.stage += 1;
+        Ok(false)
     }
 
     /// Runs `ids`, which follow `start` others, through the whole model, for session 0, with logits for the

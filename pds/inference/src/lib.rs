@@ -5,7 +5,7 @@
 //!
 //! The rule that keeps the rest of the system responsive: [`Server::poll`] does a bounded amount of
 //! work, one prompt to tokenize and one step of the backend at the most, and looks at its ring in between; so a
-//! cancel takes effect within a block of the model. Nothing that is here protects anybody: audit believes none of it.
+//! cancel takes effect within half a block of the model. Nothing that is here protects anybody: audit believes none of it.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -24,3 +24,22 @@ mod server;
 mod tests;
 
 pub use server::{Activity, Port, Server};
+
+use llm_core::kv_cache::KvType;
+use llm_core::simd::Cpu;
+use llm_core::transformer::{LoadOptions, Positions};
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PROMPT_BYTES, MAX_SESSIONS};
+
+/// How the domain loads models: every session that there can be, and all that the arena has left for their keys
+/// and values.
+#[must_use]
+pub const fn load_options(cpu: Cpu) -> LoadOptions {
+    LoadOptions {
+        context: DEFAULT_CONTEXT_TOKENS,
+        kv: KvType::Q8,
+        sessions: MAX_SESSIONS,
+        positions: Positions::Fill,
+        max_prompt_bytes: MAX_PROMPT_BYTES,
+        cpu,
+    }
+}

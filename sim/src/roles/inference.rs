@@ -5,10 +5,7 @@ use crate::pd::{Component, Environment, Ids, Notifier, SetupError};
 use inference::{Activity, Server};
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
-use llm_core::transformer::{LoadOptions, Positions};
-use protocol::limits;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 
 const AUDIT: u8 = 0;
@@ -36,15 +33,8 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     };
     let arena = env.private("arena")?;
     arena.fill(0);
-    let options = LoadOptions {
-        context: limits::DEFAULT_CONTEXT_TOKENS,
-        kv: KvType::Q8,
-        sessions: limits::MAX_SESSIONS,
-        positions: Positions::Fill,
-        max_prompt_bytes: limits::MAX_PROMPT_BYTES,
-        // CPUID, which needs no system call, so that it may be asked after the lockdown.
-        cpu: Cpu::detect(),
-    };
+    // CPUID, which needs no system call, so that it may be asked after the lockdown.
+    let options = inference::load_options(Cpu::detect());
     let backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
     #[cfg(feature = "inject")]
     let backend = misdeeds::injector(backend, env.read_write("inference_to_audit")?);

@@ -65,7 +65,7 @@ pub fn bench(
             backend.load(file).map_err(Box::new).map_err(&error)
         })?);
     }
-    figure("load, verified".to_owned(), 1e3 * median(loads), "ms");
+    figure("load, checked".to_owned(), 1e3 * median(loads), "ms");
 
     let mut memory = Memory::for_model(&checked, options).map_err(&error)?;
     let mut runner = Runner::load(&checked, options, &mut memory).map_err(&error)?;

@@ -14,7 +14,7 @@ use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
 use llm_core::sampling::SamplerParams;
 use llm_core::tokenizer::EncodeOptions;
-use llm_core::transformer::{Checked, LoadError, Plan};
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions};
 use protocol::limits::{MAX_CONTEXT_TOKENS, defaults};
 use serde::Serialize;
 use shell::sanitise::{Sanitiser, is_safe};
@@ -24,7 +24,7 @@ use crate::args::{
     Wcet,
 };
 use crate::convert::convert;
-use crate::engine::{Memory, Runner, load_error, load_options};
+use crate::engine::{Memory, Runner, load_error, load_options, service_options};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::{progress_bar, text_or_stdin};
@@ -170,7 +170,7 @@ fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), ToolError> {
 
 /// What the model needs to run, or why it does not run.
 fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Result<(), ToolError> {
-    let options = load_options(arguments.context as usize, arguments.kv.into());
+    let options = service_options(arguments.context as usize, arguments.kv.into());
     let capacity = usize::try_from(arguments.arena.0).unwrap_or(usize::MAX);
     let refused = |error: LoadError| format!("  cannot run    {error}");
     let checked = match Checked::new(file) {
@@ -196,8 +196,8 @@ fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Resul
     };
     writeln!(
         out,
-        "  memory        for a context of {} tokens, keys and values {kv}",
-        plan.context
+        "  memory        for a session of {} tokens, keys and values {kv}; tables for {} sessions",
+        plan.context, options.sessions
     )?;
     for (purpose, bytes) in [
         ("weights", weights),
@@ -215,6 +215,18 @@ fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Resul
     let arena = arguments.arena;
     if fits {
         writeln!(out, "  runs          in an arena of {arena}")?;
+        let fill = LoadOptions {
+            positions: Positions::Fill,
+            ..options
+        };
+        // It fits with the least, so it fits with what is left.
+        if let Ok(full) = checked.plan(&fill, capacity) {
+            writeln!(
+                out,
+                "                whose sessions share keys and values of {} tokens",
+                full.positions
+            )?;
+        }
     } else if plan.largest_context > 0 {
         writeln!(
             out,
@@ -539,7 +551,7 @@ fn fit(
 ) -> Result<Recipe, ToolError> {
     let error = load_error(&arguments.input);
     let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
-    let options = load_options(arguments.context as usize, arguments.kv.into());
+    let options = service_options(arguments.context as usize, arguments.kv.into());
     // With the smallest batch, whatever the weights: the arena of no bytes is too small for any.
     let plan = match checked.plan(&options, 0) {
         Ok(plan) | Err(LoadError::TooLarge(plan)) => plan,

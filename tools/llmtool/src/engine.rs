@@ -6,7 +6,7 @@ use llm_core::arena::{ALIGNMENT, Arena};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Positions, Token};
-use protocol::limits::MAX_PROMPT_BYTES;
+use protocol::limits::{MAX_PROMPT_BYTES, MAX_SESSIONS};
 
 use crate::error::ToolError;
 
@@ -23,6 +23,16 @@ pub fn load_options(context: usize, kv: KvType) -> LoadOptions {
         positions: Positions::Exactly(context),
         max_prompt_bytes: MAX_PROMPT_BYTES,
         cpu: Cpu::detect(),
+    }
+}
+
+/// What a model needs at least in the inference domain: tables for all its sessions, and keys and values of one
+/// context. The domain fills its arena with more of those ([`Positions::Fill`]).
+#[must_use]
+pub fn service_options(context: usize, kv: KvType) -> LoadOptions {
+    LoadOptions {
+        sessions: MAX_SESSIONS,
+        ..load_options(context, kv)
     }
 }
 

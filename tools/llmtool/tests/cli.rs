@@ -72,6 +72,8 @@ fn inspect_says_what_the_model_is_and_what_it_needs() {
     assert!(text.contains("architecture  llama"), "{text}");
     assert!(text.contains("vocabulary    2048 tokens"));
     assert!(text.contains("runs          in an arena of 8.00 MiB"));
+    // All that there can be: 32 contexts of 512.
+    assert!(text.contains("share keys and values of 16384 tokens"));
     assert!(text.contains("token_embd.weight"));
     assert!(text.contains("tokenizer.ggml.bos_token_id"));
     let text = output(&["inspect", TINY, "--arena", "64KiB"]);

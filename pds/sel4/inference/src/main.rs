@@ -11,10 +11,7 @@ use component::{Activity, Server};
 use core::arch::asm;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
-use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
-use llm_core::transformer::{LoadOptions, Positions};
-use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PROMPT_BYTES, MAX_SESSIONS};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::{patched, region};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
@@ -66,16 +63,8 @@ fn init() -> Domain {
     let arena = unsafe { region::private(arena(), arena_size()) };
     // SAFETY: `system.xml` maps the store writable nowhere.
     let store = unsafe { region::immutable(model_store(), model_store_size()) };
-    let options = LoadOptions {
-        context: DEFAULT_CONTEXT_TOKENS,
-        kv: KvType::Q8,
-        sessions: MAX_SESSIONS,
-        positions: Positions::Fill,
-        max_prompt_bytes: MAX_PROMPT_BYTES,
-        cpu: Cpu::of_build(),
-    };
     let arena = Arena::new(arena).expect("pages are aligned");
-    let backend = TransformerBackend::new(arena, options);
+    let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
     #[cfg(feature = "measure")]
     let backend = component::measure::Measurer::new(backend, runtime::clock::now_us);
     #[cfg(feature = "inject")]
