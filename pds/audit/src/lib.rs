@@ -1,16 +1,18 @@
 //! The audit component: the reference monitor between shell and inference.
 //!
 //! Responsible for:
-//! - *mediation*: every request and every event is parsed, checked and written anew;
-//! - *admission*: what exceeds a limit is refused, with the value and the limit, before inference
-//!   sees it;
-//! - *metering*: tokens are counted as they pass, times are audit's own;
+//! - *mediation*: every request and every report is parsed, checked and written anew;
+//! - *access*: users, roles and their permissions, from a policy that is compiled into a region of its own;
+//! - *admission*: what exceeds a limit or a budget is refused, with the value and the limit, before inference sees it;
+//! - *metering*: tokens are counted as they pass, times are audit's own, and no more bytes leave inference than the
+//!   egress cap allows;
+//! - *models*: only files that a trusted key has signed are loaded;
 //! - *deadlines*: what takes too long is stopped, and if it does not stop, restarted;
 //! - *recovery*: a fault, a hang or a breach of the protocol restarts inference in a new epoch;
-//! - *the log*: a record of each of these.
+//! - *the log*: a chained record of each of these.
 //!
-//! The rule that keeps it safe: nothing that a peer writes decides more than that peer's own fate.
-//! Work per wake-up is bounded, audit never waits for anybody, and no input reaches a panic.
+//! The rule that keeps it safe: nothing that a peer writes decides more than that peer's own fate. Work per wake-up is
+//! bounded, audit never waits for anybody, and no input reaches a panic.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -35,10 +37,17 @@
 #[cfg(test)]
 extern crate std;
 
+mod access;
+mod counters;
+mod egress;
 pub mod log;
+mod models;
 mod monitor;
+mod quota;
+mod sessions;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use monitor::{Audit, Port};
+pub use access::KdfBlock;
+pub use monitor::{Audit, Memory, Port};

@@ -1,192 +1,407 @@
-//! The audit log: fixed-size records in a region that audit alone maps.
+//! The audit log: a chain of entries in a region that audit alone maps.
 //!
-//! The region is a ring of records; when it is full, the oldest go. Sequence numbers never repeat,
-//! so a gap is visible.
+//! The region is a ring of entries of different length, each contiguous. When it is full, the oldest go; the hash that
+//! the oldest one left holds of the entry before it is the anchor, so the gap is visible and the rest stays checkable.
+//! See [`protocol::record`] for what an entry is.
 
-use protocol::limits::MAX_NAME_BYTES;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use protocol::record::{Hash, RECORD_BYTES, Record};
+use protocol::wire::console::LogExtent;
+use sha2::{Digest, Sha256};
+use zerocopy::{FromBytes, IntoBytes};
 
-/// Bytes of a record.
-pub const RECORD_BYTES: usize = 128;
-
-/// What a record is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
-pub enum Kind {
-    /// Audit has started.
-    Boot = 1,
-    /// A model was loaded.
-    Load = 2,
-    /// A request was admitted; `value` is the length of its prompt.
-    Admit = 3,
-    /// A request was refused; `code`, `value` and `limit` say why.
-    Refuse = 4,
-    /// A request was cancelled by its user.
-    Cancel = 5,
-    /// A request finished; `code` is the reason.
-    Finish = 6,
-    /// A request failed; `code`, `value` and `limit` say why.
-    Fail = 7,
-    /// A deadline passed.
-    Timeout = 8,
-    /// Inference died or was stopped; `code` is the kind, `value` the address, `limit` the
-    /// instruction pointer.
-    Fault = 9,
-    /// Inference serves again; `value` is how long it took in microseconds.
-    Recover = 10,
-    /// A peer broke the protocol and the message was dropped.
-    Violation = 11,
-}
-
-/// One record. Fields that its kind has no use for are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct Record {
-    /// Sequence number, from 1.
-    pub sequence: u64,
-    /// Microseconds since boot.
-    pub time_us: u64,
-    /// Depends on the kind.
-    pub value: u64,
-    /// Depends on the kind.
-    pub limit: u64,
-    /// [`Kind`].
-    pub kind: u16,
-    /// Depends on the kind.
-    pub code: u16,
-    /// Audit's number of the request.
-    pub request: u32,
-    /// Tokens of the prompt.
-    pub prompt_tokens: u32,
-    /// Tokens generated.
-    pub generated_tokens: u32,
-    /// Zero: room for user, session and hashes.
-    pub reserved: [u8; 16],
-    /// Name of a model, padded with zeros.
-    pub name: [u8; MAX_NAME_BYTES],
-}
-
-const _: () = assert!(size_of::<Record>() == RECORD_BYTES);
-
-impl Record {
-    /// A record of this kind and nothing else.
-    #[must_use]
-    pub const fn new(kind: Kind) -> Self {
-        Self {
-            sequence: 0,
-            time_us: 0,
-            value: 0,
-            limit: 0,
-            kind: kind as u16,
-            code: 0,
-            request: 0,
-            prompt_tokens: 0,
-            generated_tokens: 0,
-            reserved: [0; 16],
-            name: [0; MAX_NAME_BYTES],
-        }
-    }
-
-    /// With the name of a model, cut at [`MAX_NAME_BYTES`].
-    #[must_use]
-    pub fn named(mut self, name: &str) -> Self {
-        for (to, from) in self.name.iter_mut().zip(name.bytes()) {
-            *to = from;
-        }
-        self
-    }
-}
+/// Entries lie on multiples of this.
+const ALIGN: usize = 8;
 
 /// The log.
 #[derive(Debug)]
 pub struct Log<'m> {
     memory: &'m mut [u8],
-    /// Records written since boot.
+    /// Where the oldest entry lies.
+    oldest: usize,
+    /// Where the next will.
+    next: usize,
+    /// Where the entries end that lie behind the oldest, when newer ones lie before it.
+    wrapped_at: Option<usize>,
+    /// Entries that are there.
+    entries: u64,
+    /// Sequence number of the newest; they begin with 1.
     written: u64,
+    /// Hash of the newest.
+    head: Hash,
+}
+
+/// Where a reader is. It survives that entries go: then the reader goes on with the oldest.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    sequence: u64,
+    at: usize,
+}
+
+impl Cursor {
+    /// Sequence number of the entry that is read next, if it has not gone.
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        self.sequence
+    }
+}
+
+/// An entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'l> {
+    /// Its record.
+    pub record: Record,
+    /// Its text.
+    pub text: &'l [u8],
+}
+
+/// SHA-256 of an entry.
+#[must_use]
+pub fn hash(record: &Record, text: &[u8]) -> Hash {
+    Sha256::new_with_prefix(record.as_bytes())
+        .chain_update(text)
+        .finalize()
+        .into()
 }
 
 impl<'m> Log<'m> {
-    /// An empty log in `memory`; what lay there is overwritten as records come.
+    /// An empty log in `memory`; what lay there is overwritten as entries come.
     #[must_use]
     pub const fn new(memory: &'m mut [u8]) -> Self {
-        Self { memory, written: 0 }
+        Self {
+            memory,
+            oldest: 0,
+            next: 0,
+            wrapped_at: None,
+            entries: 0,
+            written: 0,
+            head: [0; 32],
+        }
     }
 
-    /// Records that it can hold.
-    #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.memory.len() / RECORD_BYTES
-    }
-
-    /// Records written since boot.
+    /// Entries written since boot.
     #[must_use]
     pub const fn written(&self) -> u64 {
         self.written
     }
 
-    /// Appends a record, which gets its sequence number here.
-    pub fn append(&mut self, mut record: Record, time_us: u64) {
-        let slot = slot(self.written, self.capacity());
-        self.written = self.written.saturating_add(1);
-        record.sequence = self.written;
-        record.time_us = time_us;
-        if let Some(bytes) = self.memory.chunks_exact_mut(RECORD_BYTES).nth(slot) {
-            bytes.copy_from_slice(record.as_bytes());
+    /// What is there.
+    #[must_use]
+    pub fn extent(&self) -> LogExtent {
+        let oldest = self.entry(self.oldest).filter(|_| self.entries > 0);
+        LogExtent {
+            first: self.first(),
+            next: self.written.saturating_add(1),
+            anchor: oldest.map_or(self.head, |entry| entry.record.previous),
+            head: self.head,
         }
     }
 
-    /// The records that are there, the oldest first.
-    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let capacity = self.capacity();
-        let kept = self.written.min(capacity as u64);
-        (self.written.saturating_sub(kept)..self.written).filter_map(move |index| {
-            let bytes = self
-                .memory
-                .chunks_exact(RECORD_BYTES)
-                .nth(slot(index, capacity))?;
-            Record::read_from_bytes(bytes).ok()
-        })
+    /// Sequence number of the oldest entry; of the next one if there is none.
+    const fn first(&self) -> u64 {
+        self.written.saturating_sub(self.entries).saturating_add(1)
+    }
+
+    /// Appends an entry, which gets its sequence number, time and link here. Text that finds no room even in the empty
+    /// region is left out; then the record says that there is none.
+    pub fn append(&mut self, mut record: Record, text: &[u8], time_us: u64) {
+        let text = match room(text.len()) {
+            Some(bytes) if bytes <= self.memory.len() => text,
+            _ => &[],
+        };
+        self.written = self.written.saturating_add(1);
+        record.sequence = self.written;
+        record.time_us = time_us;
+        record.previous = self.head;
+        record.text_bytes = u32::try_from(text.len()).unwrap_or(0);
+        self.head = hash(&record, text);
+        self.write(&record, text);
+    }
+
+    fn write(&mut self, record: &Record, text: &[u8]) {
+        let Some(bytes) = room(text.len()).filter(|bytes| *bytes <= self.memory.len()) else {
+            // Not even a record fits: the chain goes on, and nothing is kept.
+            return;
+        };
+        let at = self.make_room(bytes);
+        let end = at.saturating_add(bytes);
+        if let Some((to, rest)) = self
+            .memory
+            .get_mut(at..end)
+            .and_then(|entry| entry.split_at_mut_checked(RECORD_BYTES))
+        {
+            to.copy_from_slice(record.as_bytes());
+            for (to, from) in rest.iter_mut().zip(text) {
+                *to = *from;
+            }
+        }
+        self.next = end;
+        self.entries = self.entries.saturating_add(1);
+    }
+
+    /// Forgets the oldest entries until `bytes` in a row are free; where.
+    fn make_room(&mut self, bytes: usize) -> usize {
+        loop {
+            if self.entries == 0 {
+                (self.oldest, self.next, self.wrapped_at) = (0, 0, None);
+                return 0;
+            }
+            let end = self.next.saturating_add(bytes);
+            match self.wrapped_at {
+                // Free: from the newest to the end of the memory, and from its beginning to the oldest.
+                None if end <= self.memory.len() => return self.next,
+                None if bytes <= self.oldest => {
+                    self.wrapped_at = Some(self.next);
+                    self.next = 0;
+                    return 0;
+                }
+                // Free: from the newest to the oldest.
+                Some(_) if end <= self.oldest => return self.next,
+                _ => self.forget_oldest(),
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(entry) = self.entry(self.oldest) else {
+            // The region is audit's alone, so that this does not happen; an empty log is sound in any case.
+            self.entries = 0;
+            return;
+        };
+        self.oldest = self.after(self.oldest, &entry);
+        self.entries = self.entries.saturating_sub(1);
+        if self.wrapped_at == Some(self.oldest) {
+            (self.oldest, self.wrapped_at) = (0, None);
+        }
+    }
+
+    const fn after(&self, at: usize, entry: &Entry<'_>) -> usize {
+        match room(entry.text.len()) {
+            Some(bytes) => at.saturating_add(bytes),
+            None => self.memory.len(),
+        }
+    }
+
+    fn entry(&self, at: usize) -> Option<Entry<'_>> {
+        let (record, rest) = Record::read_from_prefix(self.memory.get(at..)?).ok()?;
+        let text = rest.get(..record.text_bytes as usize)?;
+        Some(Entry { record, text })
+    }
+
+    /// The place of the oldest of the newest `last` entries; all with 0.
+    #[must_use]
+    pub fn cursor(&self, last: u64) -> Cursor {
+        let mut cursor = Cursor {
+            sequence: self.first(),
+            at: self.oldest,
+        };
+        let skip = match last {
+            0 => 0,
+            last => self.entries.saturating_sub(last),
+        };
+        for _ in 0..skip {
+            if self.read(&mut cursor).is_none() {
+                break;
+            }
+        }
+        cursor
+    }
+
+    /// The entry at the cursor, which moves on; `None` at the end.
+    pub fn read(&self, cursor: &mut Cursor) -> Option<Entry<'_>> {
+        // Also where the oldest is the next: it may lie elsewhere than where the one before it ended.
+        if cursor.sequence <= self.first() {
+            *cursor = Cursor {
+                sequence: self.first(),
+                at: self.oldest,
+            };
+        }
+        if cursor.sequence > self.written {
+            return None;
+        }
+        if self.wrapped_at == Some(cursor.at) {
+            cursor.at = 0;
+        }
+        let entry = self.entry(cursor.at)?;
+        cursor.at = self.after(cursor.at, &entry);
+        cursor.sequence = cursor.sequence.saturating_add(1);
+        Some(entry)
+    }
+
+    /// The entries that are there, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        let mut cursor = self.cursor(0);
+        core::iter::from_fn(move || self.read(&mut cursor))
     }
 }
 
-/// Where record number `index`, counted from 0, lies.
-fn slot(index: u64, capacity: usize) -> usize {
-    // Below the capacity, which is a usize; no capacity, no slot.
-    index.checked_rem(capacity as u64).unwrap_or(0) as usize
+/// A check of the chain that goes on over several wake-ups, since hashing the whole region takes long.
+#[derive(Clone, Copy, Debug)]
+pub struct Verification {
+    cursor: Cursor,
+    extent: LogExtent,
+    expected: Hash,
+}
+
+impl Verification {
+    /// A check of what is there now.
+    #[must_use]
+    pub fn new(log: &Log<'_>) -> Self {
+        let extent = log.extent();
+        Self {
+            cursor: log.cursor(0),
+            extent,
+            expected: extent.anchor,
+        }
+    }
+
+    /// Checks entries of at least `bytes` bytes in all, or up to the end. When done: what was there, and the sequence
+    /// number of the first entry that breaks the chain, or 0.
+    pub fn step(&mut self, log: &Log<'_>, bytes: usize) -> Option<(LogExtent, u64)> {
+        let mut done = 0usize;
+        while done < bytes {
+            if self.cursor.sequence >= self.extent.next {
+                let whole = self.expected == self.extent.head;
+                let last = self.extent.next.saturating_sub(1);
+                return Some((self.extent, if whole { 0 } else { last }));
+            }
+            if self.cursor.sequence < log.first() {
+                // Entries went meanwhile: the check goes on with what is there.
+                let now = log.extent();
+                self.extent.first = now.first;
+                self.extent.anchor = now.anchor;
+                self.expected = now.anchor;
+            }
+            let sequence = self.cursor.sequence.max(log.first());
+            let Some(Entry { record, text }) = log.read(&mut self.cursor) else {
+                return Some((self.extent, sequence));
+            };
+            if record.previous != self.expected || record.sequence != sequence {
+                return Some((self.extent, sequence));
+            }
+            self.expected = hash(&record, text);
+            done = done.saturating_add(RECORD_BYTES).saturating_add(text.len());
+        }
+        None
+    }
+}
+
+/// Bytes that an entry with so much text takes.
+const fn room(text: usize) -> Option<usize> {
+    match RECORD_BYTES.checked_add(text) {
+        Some(bytes) => bytes.checked_next_multiple_of(ALIGN),
+        None => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use protocol::record::Kind;
+    use std::vec;
     use std::vec::Vec;
 
-    #[test]
-    fn the_newest_records_stay_and_the_gap_is_visible() {
-        let mut memory = [0xAA; 3 * RECORD_BYTES + 7];
-        let mut log = Log::new(&mut memory);
-        assert_eq!((log.capacity(), log.records().count()), (3, 0));
-        for value in 0..5 {
-            log.append(
-                Record {
-                    value,
-                    ..Record::new(Kind::Admit)
-                }
-                .named("default"),
-                value * 10,
-            );
+    fn verify(log: &Log<'_>) -> u64 {
+        let mut verification = Verification::new(log);
+        loop {
+            if let Some((_, broken_at)) = verification.step(log, 1) {
+                return broken_at;
+            }
         }
-        let found: Vec<_> = log
-            .records()
-            .map(|r| (r.sequence, r.value, r.time_us))
-            .collect();
-        assert_eq!(found, [(3, 2, 20), (4, 3, 30), (5, 4, 40)]);
-        assert!(log.records().all(|r| r.name.starts_with(b"default\0")));
     }
 
     #[test]
-    fn a_region_without_room_for_a_record_holds_none() {
+    fn the_newest_entries_stay_and_the_gap_is_visible() {
+        let mut memory = [0xAA; 3 * RECORD_BYTES + 7];
+        let mut log = Log::new(&mut memory);
+        assert_eq!((log.iter().count(), log.extent().next), (0, 1));
+        for value in 0..5 {
+            let record = Record {
+                value,
+                ..Record::new(Kind::Admit)
+            };
+            log.append(record, &[], value * 10);
+        }
+        let found: Vec<_> = log
+            .iter()
+            .map(|e| (e.record.sequence, e.record.value, e.record.time_us))
+            .collect();
+        assert_eq!(found, [(3, 2, 20), (4, 3, 30), (5, 4, 40)]);
+        let extent = log.extent();
+        assert_eq!((extent.first, extent.next), (3, 6));
+        assert_eq!(extent.anchor, log.iter().next().unwrap().record.previous);
+        assert_ne!(extent.anchor, [0; 32]);
+        assert_eq!(verify(&log), 0);
+    }
+
+    #[test]
+    fn a_region_without_room_for_an_entry_keeps_none_and_the_chain_goes_on() {
         let mut log = Log::new(&mut []);
-        log.append(Record::new(Kind::Boot), 1);
-        assert_eq!((log.written(), log.records().count()), (1, 0));
+        log.append(Record::new(Kind::Boot), b"text", 1);
+        let head = log.extent().head;
+        log.append(Record::new(Kind::Boot), b"text", 1);
+        assert_eq!((log.written(), log.iter().count()), (2, 0));
+        assert_ne!(log.extent().head, head);
+        assert_eq!(verify(&log), 0);
+    }
+
+    #[test]
+    fn every_change_of_a_byte_that_is_hashed_breaks_the_chain_at_its_entry() {
+        let mut memory = vec![0; 4 * (RECORD_BYTES + 8)];
+        let mut log = Log::new(&mut memory);
+        for text in [&b"one"[..], b"", b"three  ?"] {
+            log.append(Record::new(Kind::Admit), text, 7);
+        }
+        assert_eq!(verify(&log), 0);
+        let mut at = 0;
+        for (sequence, text) in [(1, 3), (2, 0), (3, 8)] {
+            for byte in at..at + RECORD_BYTES + text {
+                for bit in 0..8 {
+                    log.memory[byte] ^= 1 << bit;
+                    let broken_at = verify(&log);
+                    assert!(broken_at >= sequence, "byte {byte}, bit {bit}: {broken_at}");
+                    log.memory[byte] ^= 1 << bit;
+                }
+            }
+            at += room(text).unwrap();
+        }
+        assert_eq!(verify(&log), 0);
+    }
+
+    proptest! {
+        /// Against a list that never forgets: what is there is its end, as much of it as fits.
+        #[test]
+        fn the_log_is_the_end_of_what_was_written(
+            capacity in 0usize..4000,
+            texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..900), 0..40),
+        ) {
+            let mut memory = vec![0x55; capacity];
+            let mut log = Log::new(&mut memory);
+            let mut model: Vec<(Record, Vec<u8>)> = Vec::new();
+            let mut follower = log.cursor(0);
+            let mut followed = 0;
+            for (time, text) in texts.iter().enumerate() {
+                log.append(Record::new(Kind::Admit), text, time as u64);
+                let kept = if room(text.len()).unwrap() <= capacity { &text[..] } else { &[] };
+                model.push((Record::new(Kind::Admit), kept.to_vec()));
+                let there: Vec<_> = log.iter().map(|e| (e.record.sequence, e.text.to_vec())).collect();
+                let end: Vec<_> = (1..).zip(model.iter().map(|(_, t)| t.clone())).collect::<Vec<_>>();
+                prop_assert!(end.ends_with(&there));
+                prop_assert!(!there.is_empty() || capacity < RECORD_BYTES);
+                prop_assert_eq!(verify(&log), 0);
+                while let Some(entry) = log.read(&mut follower) {
+                    prop_assert!(entry.record.sequence > followed);
+                    followed = entry.record.sequence;
+                }
+                prop_assert!(there.is_empty() || followed == log.written());
+                let last = log.cursor(2);
+                let mut cursor = last;
+                let mut count = 0;
+                while log.read(&mut cursor).is_some() {
+                    count += 1;
+                }
+                prop_assert_eq!(count, there.len().min(2));
+            }
+        }
     }
 }

@@ -1,19 +1,52 @@
 //! The requests that are admitted and not yet answered for good.
 
+use crate::quota::Reservation;
 use protocol::error::Failure;
 use protocol::limits::MAX_SESSIONS;
+use protocol::record::Hash;
+use protocol::wire::InferParams;
+use sha2::{Digest, Sha256};
 
 /// What a request asks inference for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Work {
     /// Text.
-    Infer,
+    Infer(Generation),
     /// A model.
-    Load,
-    /// The list of models.
-    Models,
-    /// Its state.
+    Load(crate::models::Verified),
+    /// What it holds.
     Status,
+}
+
+/// What is known of a request for text.
+#[derive(Clone, Debug)]
+pub(crate) struct Generation {
+    pub(crate) slot: usize,
+    /// The session's number and turn.
+    pub(crate) session: u32,
+    pub(crate) turn: u32,
+    pub(crate) params: InferParams,
+    pub(crate) prompt_bytes: u32,
+    pub(crate) prompt_sha256: Hash,
+    pub(crate) reservation: Reservation,
+    pub(crate) first_token_us: Option<u64>,
+    /// Tokens that have passed.
+    pub(crate) tokens: u32,
+    pub(crate) output: Sha256,
+    /// Its user has cancelled it.
+    pub(crate) cancelled: bool,
+}
+
+impl Generation {
+    /// A token passes; see [`protocol::record`] for what is hashed.
+    pub(crate) fn pass(&mut self, id: u32, text: &[u8], now: u64) {
+        self.tokens = self.tokens.saturating_add(1);
+        self.first_token_us.get_or_insert(now);
+        self.output.update(id.to_le_bytes());
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.output.update(len.to_le_bytes());
+        self.output.update(text);
+    }
 }
 
 /// Where a request stands.
@@ -40,22 +73,44 @@ pub(crate) enum Origin {
 }
 
 /// One request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) origin: Origin,
+    /// Index of who was logged in.
+    pub(crate) user: usize,
     /// The number that inference knows it by; never used twice.
     pub(crate) number: u32,
     pub(crate) work: Work,
     pub(crate) state: State,
     pub(crate) admitted_us: u64,
     pub(crate) deadline_us: u64,
-    pub(crate) first_token_us: Option<u64>,
-    /// Events of a kind that is limited: tokens, or models of a list.
-    pub(crate) passed: u32,
-    pub(crate) limit: u32,
-    /// No prompt has more tokens than this.
-    pub(crate) max_prompt_tokens: u32,
 }
 
-/// One more than users can have, for audit's own load.
-pub(crate) type Table = heapless::Vec<Entry, { MAX_SESSIONS + 1 }>;
+impl Entry {
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    pub(crate) const fn generation(&self) -> Option<&Generation> {
+        match &self.work {
+            Work::Infer(generation) => Some(generation),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn generation_mut(&mut self) -> Option<&mut Generation> {
+        match &mut self.work {
+            Work::Infer(generation) => Some(generation),
+            _ => None,
+        }
+    }
+}
+
+/// Questions and loads beside the sessions. The last place is for audit's own load.
+const CONTROL: usize = 8;
+
+/// Places that requests of the shell can have.
+pub(crate) const SHELL_PLACES: usize = MAX_SESSIONS + CONTROL - 1;
+
+/// The table.
+pub(crate) type Table = heapless::Vec<Entry, { MAX_SESSIONS + CONTROL }>;

@@ -1,27 +1,55 @@
-//! A line becomes a command: words, quotes, options.
+//! Words become a command: which there are, and what they take.
 
-use crate::input::MAX_LINE_BYTES;
-use protocol::decimal::{self, DecimalError};
+use crate::suggest::nearest;
+use crate::values::{millionths, name, period, whole, whole_u32};
+use crate::words::Words;
+use protocol::decimal::DecimalError;
+use protocol::error::Failure;
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::wire::InferParams;
+use protocol::wire::console::LogQuery;
 
-/// Words of a line: a command with all of its options has fewer.
-const MAX_WORDS: usize = 32;
+/// Commands, for help, completion and suggestions.
+pub(crate) const COMMANDS: &[&str] = &[
+    "llminfer",
+    "llmctl",
+    "llmstats",
+    "llmfinetune",
+    "login",
+    "logout",
+    "whoami",
+    "help",
+    "exit",
+];
 
-/// Options of `llminfer`, for parsing and for suggestions.
-pub(crate) const INFER_OPTIONS: [&str; 6] = [
+/// What `llmctl` can do.
+pub(crate) const CONTROLS: &[&str] = &[
+    "models", "load", "status", "sessions", "close", "jobs", "wait", "cancel", "budget", "audit",
+    "reset",
+];
+
+/// Options of `llminfer`.
+pub(crate) const INFER_OPTIONS: &[&str] = &[
     "--max-tokens",
     "--temperature",
     "--top-k",
     "--top-p",
     "--min-p",
+    "--repeat-penalty",
+    "--repeat-last-n",
     "--seed",
+    "--session",
+    "--background",
 ];
 
-/// Commands, for help and for suggestions.
-pub(crate) const COMMANDS: [&str; 5] = ["llminfer", "llmctl", "llmstats", "help", "exit"];
+/// Options of `llmctl budget`.
+pub(crate) const BUDGET_OPTIONS: &[&str] = &["--tokens", "--period"];
 
-/// What `llmctl` can do.
-pub(crate) const CONTROLS: [&str; 4] = ["models", "load", "status", "cancel"];
+/// Options of `llmctl audit`.
+pub(crate) const AUDIT_OPTIONS: &[&str] = &["--last", "--user", "--json", "--follow"];
+
+/// Options of `llmstats`.
+pub(crate) const STATS_OPTIONS: &[&str] = &["--json", "--watch"];
 
 /// What a line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +60,45 @@ pub(crate) enum Command<'a> {
     Infer {
         /// How.
         params: InferParams,
+        /// The conversation; empty for none.
+        session: SessionName,
+        /// Do not wait for it.
+        background: bool,
         /// From what.
         prompt: &'a [u8],
     },
-    /// List the models.
     Models,
-    /// Load a model.
-    Load(&'a str),
-    /// Tell the state of inference.
+    Load(ModelName),
     Status,
-    /// Cancel the generation under way.
-    Cancel,
-    /// Tell what audit has counted.
-    Stats,
-    /// Explain everything, or one command.
+    Sessions,
+    Close(SessionName),
+    Jobs,
+    Wait(u32),
+    /// This job, or the newest that runs.
+    Cancel(Option<u32>),
+    Budget {
+        /// Whose; empty for one's own.
+        user: UserName,
+        tokens: Option<u64>,
+        /// In microseconds.
+        period: Option<u64>,
+    },
+    Audit {
+        query: LogQuery,
+        json: bool,
+    },
+    VerifyAudit,
+    Reset,
+    Login(UserName),
+    Logout,
+    WhoAmI,
+    Stats {
+        json: bool,
+        watch: bool,
+    },
+    FineTune,
+    /// Explain everything, a command, or a control.
     Help(Option<&'static str>),
-    /// End the session.
     Exit,
 }
 
@@ -56,7 +107,7 @@ pub(crate) enum Command<'a> {
 pub(crate) enum CommandError<'a> {
     /// A quote is not closed.
     Unterminated(char),
-    /// More than [`MAX_WORDS`] words.
+    /// More than [`crate::words::MAX_WORDS`] words.
     TooManyWords,
     /// No such command, option or control; the nearest there is.
     Unknown {
@@ -81,6 +132,8 @@ pub(crate) enum CommandError<'a> {
         /// The word.
         word: &'a [u8],
     },
+    /// A word after the user's name: perhaps a passphrase, so it is not shown.
+    AfterUser,
     /// A value that is no whole number in range.
     Whole {
         /// The option.
@@ -99,180 +152,229 @@ pub(crate) enum CommandError<'a> {
         /// Why.
         why: DecimalError,
     },
-    /// A name that is no UTF-8.
-    Name(&'a [u8]),
+    /// A value that is no period.
+    Period {
+        /// The option.
+        option: &'static str,
+        /// What was typed.
+        word: &'a [u8],
+    },
+    /// A name that is none.
+    Name {
+        /// What is wrong.
+        failure: Failure,
+        /// What was typed.
+        word: &'a [u8],
+    },
 }
 
-/// A line taken apart into words, with quotes and escapes resolved.
-#[derive(Debug)]
-pub(crate) struct Words {
-    text: heapless::Vec<u8, MAX_LINE_BYTES>,
-    /// Where each word ends in `text`.
-    ends: heapless::Vec<usize, MAX_WORDS>,
-}
+type Parsed<'a, T = Command<'a>> = Result<T, CommandError<'a>>;
 
-impl Words {
-    pub(crate) const fn new() -> Self {
-        Self {
-            text: heapless::Vec::new(),
-            ends: heapless::Vec::new(),
-        }
-    }
-
-    /// Splits `line`. Words are separated by spaces; `"…"` and `'…'` keep them together; inside
-    /// `"…"`, `\"`, `\\` and `\n` stand for a quote, a backslash and a new line.
-    pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), CommandError<'static>> {
-        self.text.clear();
-        self.ends.clear();
-        let mut bytes = line.iter().copied().peekable();
-        let mut in_word = false;
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b' ' | b'\t' => {
-                    if in_word {
-                        self.end_word()?;
-                    }
-                    in_word = false;
-                }
-                b'"' | b'\'' => {
-                    in_word = true;
-                    loop {
-                        match bytes.next() {
-                            None => return Err(CommandError::Unterminated(char::from(byte))),
-                            Some(next) if next == byte => break,
-                            Some(b'\\') if byte == b'"' => match bytes.peek() {
-                                Some(b'n') => {
-                                    bytes.next();
-                                    self.push(b'\n');
-                                }
-                                Some(&escaped @ (b'"' | b'\\')) => {
-                                    bytes.next();
-                                    self.push(escaped);
-                                }
-                                _ => self.push(b'\\'),
-                            },
-                            Some(next) => self.push(next),
-                        }
-                    }
-                }
-                _ => {
-                    in_word = true;
-                    self.push(byte);
-                }
+/// The command in `words`.
+pub(crate) fn parse(words: &Words) -> Parsed<'_> {
+    let mut words = words.iter();
+    let Some(first) = words.next() else {
+        return Ok(Command::Empty);
+    };
+    match first {
+        b"llminfer" => infer(&mut words),
+        b"llmctl" => control(&mut words),
+        b"llmstats" => stats(&mut words),
+        // What it will take is not fixed yet; it is answered whatever follows.
+        b"llmfinetune" => Ok(Command::FineTune),
+        b"login" => {
+            let user = name(value("login", "a user's name", &mut words)?)?;
+            match words.next() {
+                Some(_) => Err(CommandError::AfterUser),
+                None => Ok(Command::Login(user)),
             }
         }
-        if in_word { self.end_word() } else { Ok(()) }
-    }
-
-    fn push(&mut self, byte: u8) {
-        // A line is no longer than the room for it, and its words are no longer than the line.
-        let _ = self.text.push(byte);
-    }
-
-    fn end_word(&mut self) -> Result<(), CommandError<'static>> {
-        self.ends
-            .push(self.text.len())
-            .map_err(|_| CommandError::TooManyWords)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends.iter().filter_map(move |&end| {
-            let word = self.text.get(start..end);
-            start = end;
-            word
-        })
-    }
-
-    /// The command in these words.
-    pub(crate) fn command(&self) -> Result<Command<'_>, CommandError<'_>> {
-        let mut words = self.iter();
-        let Some(first) = words.next() else {
-            return Ok(Command::Empty);
-        };
-        match first {
-            b"llminfer" => infer(&mut words),
-            b"llmctl" => control(&mut words),
-            b"llmstats" => nothing_more("llmstats", &mut words, Command::Stats),
-            b"exit" => nothing_more("exit", &mut words, Command::Exit),
-            b"help" => {
-                let Some(word) = words.next() else {
-                    return Ok(Command::Help(None));
-                };
-                let known = COMMANDS.iter().find(|name| name.as_bytes() == word);
-                let topic = known.ok_or_else(|| unknown("command", word, &COMMANDS))?;
-                nothing_more("help", &mut words, Command::Help(Some(topic)))
-            }
-            word => Err(unknown("command", word, &COMMANDS)),
-        }
+        b"logout" => nothing_more("logout", &mut words, Command::Logout),
+        b"whoami" => nothing_more("whoami", &mut words, Command::WhoAmI),
+        b"exit" => nothing_more("exit", &mut words, Command::Exit),
+        b"help" => help(&mut words),
+        word => Err(unknown("command", word, COMMANDS)),
     }
 }
 
-fn nothing_more<'a>(
+fn nothing_more<'a, T>(
     of: &'static str,
     words: &mut impl Iterator<Item = &'a [u8]>,
-    command: Command<'a>,
-) -> Result<Command<'a>, CommandError<'a>> {
+    done: T,
+) -> Parsed<'a, T> {
     match words.next() {
         Some(word) => Err(CommandError::Extra { of, word }),
-        None => Ok(command),
+        None => Ok(done),
     }
 }
 
-fn control<'a>(
+fn value<'a>(
+    of: &'static str,
+    what: &'static str,
     words: &mut impl Iterator<Item = &'a [u8]>,
-) -> Result<Command<'a>, CommandError<'a>> {
-    let of = "llmctl";
-    let what = "models, load NAME, status or cancel";
-    let word = words
-        .next()
-        .ok_or(CommandError::MissingValue { of, what })?;
-    match word {
-        b"models" => nothing_more(of, words, Command::Models),
-        b"status" => nothing_more(of, words, Command::Status),
-        b"cancel" => nothing_more(of, words, Command::Cancel),
-        b"load" => {
-            let missing = CommandError::MissingValue {
-                of: "llmctl load",
-                what: "a model's name",
-            };
-            let name = words.next().ok_or(missing)?;
-            let name = core::str::from_utf8(name).map_err(|_| CommandError::Name(name))?;
-            nothing_more("llmctl load", words, Command::Load(name))
-        }
-        word => Err(unknown("command of llmctl", word, &CONTROLS)),
+) -> Parsed<'a, &'a [u8]> {
+    words.next().ok_or(CommandError::MissingValue { of, what })
+}
+
+/// The option that `word` is.
+fn option<'a>(
+    what: &'static str,
+    word: &'a [u8],
+    there_are: &[&'static str],
+) -> Parsed<'a, &'static str> {
+    let known = there_are.iter().find(|name| name.as_bytes() == word);
+    known.copied().ok_or_else(|| unknown(what, word, there_are))
+}
+
+fn unknown<'a>(what: &'static str, word: &'a [u8], there_are: &[&'static str]) -> CommandError<'a> {
+    CommandError::Unknown {
+        what,
+        word,
+        nearest: nearest(word, there_are),
     }
 }
 
-fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Result<Command<'a>, CommandError<'a>> {
+/// `help`, `help COMMAND`, `help CONTROL`, `help llmctl CONTROL`.
+fn help<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let Some(word) = words.next() else {
+        return Ok(Command::Help(None));
+    };
+    let of = "help";
+    if word == b"llmctl" {
+        return match words.next() {
+            None => Ok(Command::Help(Some("llmctl"))),
+            Some(word) => {
+                let topic = option("command of llmctl", word, CONTROLS)?;
+                nothing_more(of, words, Command::Help(Some(topic)))
+            }
+        };
+    }
+    let control = CONTROLS.iter().find(|name| name.as_bytes() == word);
+    let topic = match control {
+        Some(control) => control,
+        None => option("command", word, COMMANDS)?,
+    };
+    nothing_more(of, words, Command::Help(Some(topic)))
+}
+
+fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let word = value("llmctl", "a command; see 'help llmctl'", words)?;
+    match option("command of llmctl", word, CONTROLS)? {
+        "models" => nothing_more("llmctl models", words, Command::Models),
+        "load" => {
+            let of = "llmctl load";
+            let model = name(value(of, "a model's name", words)?)?;
+            nothing_more(of, words, Command::Load(model))
+        }
+        "status" => nothing_more("llmctl status", words, Command::Status),
+        "sessions" => nothing_more("llmctl sessions", words, Command::Sessions),
+        "close" => {
+            let of = "llmctl close";
+            let session = name(value(of, "a session's name", words)?)?;
+            nothing_more(of, words, Command::Close(session))
+        }
+        "jobs" => nothing_more("llmctl jobs", words, Command::Jobs),
+        "wait" => {
+            let of = "llmctl wait";
+            let job = value(of, "a job's number, see 'llmctl jobs'", words)?;
+            let job = whole_u32(of, job)?;
+            nothing_more(of, words, Command::Wait(job))
+        }
+        "cancel" => {
+            let of = "llmctl cancel";
+            let job = words.next().map(|word| whole_u32(of, word)).transpose()?;
+            nothing_more(of, words, Command::Cancel(job))
+        }
+        "budget" => budget(words),
+        "audit" => audit(words),
+        // The last of the list.
+        _ => nothing_more("llmctl reset", words, Command::Reset),
+    }
+}
+
+fn budget<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let (mut user, mut tokens, mut time) = (UserName::EMPTY, None, None);
+    while let Some(word) = words.next() {
+        if !word.starts_with(b"--") {
+            let of = "llmctl budget";
+            if !user.is_empty() {
+                return Err(CommandError::Extra { of, word });
+            }
+            user = name(word)?;
+            continue;
+        }
+        let option = option("option of llmctl budget", word, BUDGET_OPTIONS)?;
+        let word = value(option, "a value", words)?;
+        match option {
+            "--tokens" => tokens = Some(whole(option, word, u64::MAX)?),
+            _ => time = Some(period(option, word)?),
+        }
+    }
+    Ok(Command::Budget {
+        user,
+        tokens,
+        period: time,
+    })
+}
+
+fn audit<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let (mut query, mut json) = (LogQuery::default(), false);
+    let mut first = true;
+    while let Some(word) = words.next() {
+        if core::mem::take(&mut first) && word == b"verify" {
+            return nothing_more("llmctl audit verify", words, Command::VerifyAudit);
+        }
+        let option = option("option of llmctl audit", word, AUDIT_OPTIONS)?;
+        match option {
+            "--last" => query.last = whole(option, value(option, "a number", words)?, u64::MAX)?,
+            "--user" => query.user = name(value(option, "a user's name", words)?)?,
+            "--json" => json = true,
+            _ => query.follow = true,
+        }
+    }
+    Ok(Command::Audit { query, json })
+}
+
+fn stats<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let (mut json, mut watch) = (false, false);
+    for word in words {
+        match option("option of llmstats", word, STATS_OPTIONS)? {
+            "--json" => json = true,
+            _ => watch = true,
+        }
+    }
+    Ok(Command::Stats { json, watch })
+}
+
+fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     let mut params = InferParams::default();
-    let mut prompt = None;
+    let (mut prompt, mut session, mut background) = (None, SessionName::EMPTY, false);
     while let Some(word) = words.next() {
         if !word.starts_with(b"--") {
             if prompt.replace(word).is_some() {
-                return Err(CommandError::Extra {
-                    of: "llminfer",
-                    word,
-                });
+                let of = "llminfer";
+                return Err(CommandError::Extra { of, word });
             }
             continue;
         }
-        let known = INFER_OPTIONS.iter().find(|name| name.as_bytes() == word);
-        let option = *known.ok_or_else(|| unknown("option of llminfer", word, &INFER_OPTIONS))?;
-        let missing = CommandError::MissingValue {
-            of: option,
-            what: "a value",
-        };
-        let value = words.next().ok_or(missing)?;
+        let option = option("option of llminfer", word, INFER_OPTIONS)?;
+        if option == "--background" {
+            background = true;
+            continue;
+        }
+        let word = value(option, "a value", words)?;
         let sampling = &mut params.sampling;
         match option {
-            "--max-tokens" => params.max_tokens = whole_u32(option, value)?,
-            "--temperature" => sampling.temperature = millionths(option, value)?,
-            "--top-k" => sampling.top_k = whole_u32(option, value)?,
-            "--top-p" => sampling.top_p = millionths(option, value)?,
-            "--min-p" => sampling.min_p = millionths(option, value)?,
-            // The last of the list.
-            _ => sampling.seed = whole(option, value, u64::MAX)?,
+            "--max-tokens" => params.max_tokens = whole_u32(option, word)?,
+            "--temperature" => sampling.temperature = millionths(option, word)?,
+            "--top-k" => sampling.top_k = whole_u32(option, word)?,
+            "--top-p" => sampling.top_p = millionths(option, word)?,
+            "--min-p" => sampling.min_p = millionths(option, word)?,
+            "--repeat-penalty" => sampling.repeat_penalty = millionths(option, word)?,
+            "--repeat-last-n" => sampling.repeat_last_n = whole_u32(option, word)?,
+            "--seed" => sampling.seed = whole(option, word, u64::MAX)?,
+            // The last of the list that takes a value.
+            _ => session = name(word)?,
         }
     }
     let missing = CommandError::MissingValue {
@@ -281,83 +383,10 @@ fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Result<Command<'a>, 
     };
     Ok(Command::Infer {
         params,
+        session,
+        background,
         prompt: prompt.ok_or(missing)?,
     })
-}
-
-fn whole<'a>(option: &'static str, word: &'a [u8], max: u64) -> Result<u64, CommandError<'a>> {
-    let digits = word.iter().all(u8::is_ascii_digit);
-    let text = core::str::from_utf8(word).ok().filter(|_| digits);
-    text.and_then(|text| text.parse().ok())
-        .filter(|value| *value <= max)
-        .ok_or(CommandError::Whole { option, word, max })
-}
-
-fn whole_u32<'a>(option: &'static str, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
-    let max = u32::MAX;
-    let value = whole(option, word, u64::from(max))?;
-    u32::try_from(value).map_err(|_| CommandError::Whole {
-        option,
-        word,
-        max: u64::from(max),
-    })
-}
-
-fn millionths<'a>(option: &'static str, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
-    let malformed = DecimalError::Malformed;
-    let text = core::str::from_utf8(word).map_err(|_| CommandError::Decimal {
-        option,
-        word,
-        why: malformed,
-    })?;
-    decimal::parse(text).map_err(|why| CommandError::Decimal { option, word, why })
-}
-
-fn unknown<'a>(what: &'static str, word: &'a [u8], there_are: &[&'static str]) -> CommandError<'a> {
-    let nearest = there_are
-        .iter()
-        .map(|name| (distance(word, name.as_bytes()), *name))
-        .min()
-        // Farther away it is a guess.
-        .filter(|(distance, name)| *distance <= name.len() / 3)
-        .map(|(_, name)| name);
-    CommandError::Unknown {
-        what,
-        word,
-        nearest,
-    }
-}
-
-/// Longest word that is compared.
-const LONGEST: usize = 24;
-
-/// Levenshtein's distance; words that are too long are as far as can be.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    if a.len() > LONGEST || b.len() > LONGEST {
-        return usize::MAX;
-    }
-    // Distances from the first bytes of `a` to each beginning of `b`.
-    let mut row = [0usize; LONGEST + 1];
-    for (i, cell) in row.iter_mut().enumerate() {
-        *cell = i;
-    }
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i.saturating_add(1);
-        let mut cells = row.iter_mut();
-        if let Some(first) = cells.next() {
-            *first = left;
-        }
-        for (y, cell) in b.iter().zip(cells) {
-            let replaced = diagonal.saturating_add(usize::from(x != y));
-            diagonal = *cell;
-            left = replaced
-                .min(left.saturating_add(1))
-                .min(diagonal.saturating_add(1));
-            *cell = left;
-        }
-    }
-    row.get(b.len()).copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -365,58 +394,46 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::format;
-    use std::string::{String, ToString};
-    use std::vec::Vec;
-
-    fn split(line: &str) -> Vec<String> {
-        let mut words = Words::new();
-        words.split(line.as_bytes()).unwrap();
-        words
-            .iter()
-            .map(|word| String::from_utf8_lossy(word).to_string())
-            .collect()
-    }
+    use std::string::String;
 
     /// What a line is, or how it is wrong, as debug text.
-    fn parse(line: &[u8]) -> String {
+    fn parsed(line: &[u8]) -> String {
         let mut words = Words::new();
         match words.split(line) {
-            Ok(()) => format!("{:?}", words.command()),
+            Ok(()) => format!("{:?}", parse(&words)),
             Err(error) => format!("{error:?}"),
         }
     }
 
     #[test]
-    fn quotes_keep_words_together() {
-        assert_eq!(
-            split("  a  \"b c\" 'd \"e' f\"g\"h "),
-            ["a", "b c", "d \"e", "fgh"]
-        );
-        assert_eq!(
-            split(r#""a\"b\\c\nd\e" 'x\n' """#),
-            ["a\"b\\c\nd\\e", "x\\n", ""]
-        );
-        assert_eq!(split(""), [""; 0]);
-        assert_eq!(split("Höhle"), ["Höhle"]);
-    }
-
-    #[test]
     fn unterminated_quotes_and_endless_lines_are_refused() {
-        assert_eq!(parse(b"llminfer \"Once"), "Unterminated('\"')");
-        assert_eq!(parse(b"llminfer 'Once\""), "Unterminated('\\'')");
-        assert_eq!(parse("a ".repeat(33).as_bytes()), "TooManyWords");
+        assert_eq!(parsed(b"llminfer \"Once"), "Unterminated('\"')");
+        assert_eq!(parsed(b"llminfer 'Once\""), "Unterminated('\\'')");
+        assert_eq!(parsed("a ".repeat(33).as_bytes()), "TooManyWords");
     }
 
     #[test]
     fn options_may_stand_anywhere_and_are_exact() {
         let mut words = Words::new();
         words
-            .split(b"llminfer --temperature 0.7 'Once upon' --max-tokens 48 --top-k 5 --top-p .9 --min-p 0 --seed 18446744073709551615")
+            .split(
+                b"llminfer --temperature 0.7 'Once upon' --max-tokens 48 --top-k 5 --top-p .9 --min-p 0 \
+                  --seed 18446744073709551615 --repeat-penalty 1.25 --repeat-last-n 32 --session tale --background",
+            )
             .unwrap();
-        let Ok(Command::Infer { params, prompt }) = words.command() else {
+        let Ok(Command::Infer {
+            params,
+            prompt,
+            session,
+            background,
+        }) = parse(&words)
+        else {
             panic!("no command")
         };
-        assert_eq!(prompt, b"Once upon");
+        assert_eq!(
+            (prompt, session.as_str(), background),
+            (&b"Once upon"[..], "tale", true)
+        );
         let sampling = params.sampling;
         assert_eq!(
             (params.max_tokens, sampling.temperature, sampling.top_k),
@@ -426,6 +443,43 @@ mod tests {
             (sampling.top_p, sampling.min_p, sampling.seed),
             (900_000, 0, u64::MAX)
         );
+        assert_eq!(
+            (sampling.repeat_penalty, sampling.repeat_last_n),
+            (1_250_000, 32)
+        );
+    }
+
+    #[test]
+    fn controls_take_what_their_help_says() {
+        for (line, expected) in [
+            (
+                "llmctl budget",
+                "Budget { user: \"\", tokens: None, period: None }",
+            ),
+            (
+                "llmctl budget guest --tokens 5000 --period 1h",
+                "Budget { user: \"guest\", tokens: Some(5000), period: Some(3600000000) }",
+            ),
+            (
+                "llmctl audit --last 5 --user admin --json --follow",
+                "Audit { query: LogQuery { last: 5, user: \"admin\", follow: true }, json: true }",
+            ),
+            ("llmctl audit verify", "VerifyAudit"),
+            ("llmctl wait 3", "Wait(3)"),
+            ("llmctl cancel", "Cancel(None)"),
+            ("llmctl cancel 7", "Cancel(Some(7))"),
+            ("llmctl close tale", "Close(\"tale\")"),
+            (
+                "llmstats --watch --json",
+                "Stats { json: true, watch: true }",
+            ),
+            ("login admin", "Login(\"admin\")"),
+            ("llmfinetune data --epochs 3", "FineTune"),
+            ("help audit", "Help(Some(\"audit\"))"),
+            ("help llmctl wait", "Help(Some(\"wait\"))"),
+        ] {
+            assert_eq!(parsed(line.as_bytes()), format!("Ok({expected})"), "{line}");
+        }
     }
 
     #[test]
@@ -433,17 +487,26 @@ mod tests {
         let nearest = |line: &str| {
             let mut words = Words::new();
             words.split(line.as_bytes()).unwrap();
-            match words.command() {
+            match parse(&words) {
                 Err(CommandError::Unknown { nearest, .. }) => nearest,
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(nearest("llminfre x"), Some("llminfer"));
-        assert_eq!(nearest("halp"), Some("help"));
-        assert_eq!(nearest("llmctl statsu"), Some("status"));
-        assert_eq!(nearest("llminfer x --temprature 1"), Some("--temperature"));
-        assert_eq!(nearest("frobnicate"), None);
-        assert_eq!(nearest(&"x".repeat(100)), None);
+        for (line, expected) in [
+            ("llminfre x", Some("llminfer")),
+            ("halp", Some("help")),
+            ("llmctl statsu", Some("status")),
+            ("llmctl sesions", Some("sessions")),
+            ("llmctl audit --folow", Some("--follow")),
+            ("llmctl budget --token 3", Some("--tokens")),
+            ("llminfer x --temprature 1", Some("--temperature")),
+            ("llmstats --jsn", Some("--json")),
+            ("help exot", Some("exit")),
+            ("frobnicate", None),
+            (&"x".repeat(100), None),
+        ] {
+            assert_eq!(nearest(line), expected, "{line}");
+        }
     }
 
     #[test]
@@ -460,32 +523,43 @@ mod tests {
             ("llminfer a --seed 18446744073709551616", "Whole"),
             ("llminfer a --temperature hot", "Decimal"),
             ("llminfer a --top-p 0.1234567", "TooPrecise"),
+            ("llminfer a --session \"a b\"", "BadName"),
             ("llmctl", "MissingValue { of: \"llmctl\""),
             ("llmctl load", "MissingValue { of: \"llmctl load\""),
             ("llmctl load a b", "Extra"),
-            ("llmstats now", "Extra"),
+            ("llmctl wait", "MissingValue { of: \"llmctl wait\""),
+            ("llmctl wait x", "Whole"),
+            ("llmctl budget a b", "Extra"),
+            ("llmctl budget --period 5", "Period"),
+            ("llmctl audit now", "Unknown"),
+            ("llmctl audit verify now", "Extra"),
+            ("llmctl audit --json verify", "Unknown"),
+            ("llmstats now", "Unknown"),
+            ("login", "MissingValue { of: \"login\""),
+            ("login admin secret", "AfterUser"),
             ("help llmfrob", "Unknown"),
+            ("help llmctl frob", "Unknown"),
         ] {
             assert!(
-                parse(line.as_bytes()).contains(part),
+                parsed(line.as_bytes()).contains(part),
                 "{line}: {}",
-                parse(line.as_bytes())
+                parsed(line.as_bytes())
             );
         }
-        assert!(parse(b"llmctl load \xff").contains("Name"));
+        assert!(parsed(b"llmctl load \xff").contains("BadName"));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_command_or_an_error(
             line in prop::collection::vec(any::<u8>(), 0..200),
-            command in prop::sample::select(COMMANDS.to_vec()),
+            command in prop::sample::select([COMMANDS, &["llmctl audit", "llmctl budget"]].concat()),
         ) {
-            parse(&line);
+            parsed(&line);
             let mut with_command = command.as_bytes().to_vec();
             with_command.push(b' ');
             with_command.extend(&line);
-            parse(&with_command);
+            parsed(&with_command);
         }
     }
 }

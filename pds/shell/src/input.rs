@@ -1,280 +1,349 @@
-//! Bytes of the console become lines.
-//!
-//! Input goes through two stages. What arrives is queued ([`TypeAhead`]) until the command before it
-//! is done; when the queue is full, nothing more is read, and the UART or the pipe holds the sender
-//! back, so no script is too long. Then a [`Line`] is edited together from it.
+//! What keys do: the line, its history, its completion, Ctrl-C.
 
-use protocol::limits::MAX_PROMPT_BYTES;
+use crate::command::{BUDGET_OPTIONS, COMMANDS, CONTROLS};
+use crate::complete::{Candidates, Source, source};
+use crate::console::{CLEAR_SCREEN, Console, Mode, Port};
+use crate::keys::{END_OF_INPUT, INTERRUPT, Key, Keys};
+use crate::shell::{Activity, Buffers, List, Purpose, Session};
+use crate::suggest::nearest;
+use crate::words::Words;
+use core::fmt::Write as _;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_PASSPHRASE_BYTES;
+use protocol::name::UserName;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::console::Request;
 
-/// Longest line in bytes: the longest prompt with its command and options.
-pub(crate) const MAX_LINE_BYTES: usize = MAX_PROMPT_BYTES + 512;
+/// Places in the ring that a line needs: its request, and the cancellation of it.
+const PLACES: usize = 2;
 
-/// Bytes that are read before the command under way is done: two lines of the greatest length.
-const TYPE_AHEAD_BYTES: usize = 2 * MAX_LINE_BYTES;
+/// Keys that one byte completes at most.
+const KEYS: usize = 4;
 
-/// Ctrl-C.
-pub(crate) const INTERRUPT: u8 = 0x03;
-/// Ctrl-D, and what ends the input of a pipe.
-pub(crate) const END_OF_INPUT: u8 = 0x04;
+/// Longest word that is completed.
+const LONGEST_WORD: usize = 64;
 
-/// Input that waits for the command under way.
-#[derive(Debug, Default)]
-pub(crate) struct TypeAhead {
-    bytes: heapless::Deque<u8, TYPE_AHEAD_BYTES>,
-}
-
-impl TypeAhead {
-    pub(crate) const fn new() -> Self {
-        Self {
-            bytes: heapless::Deque::new(),
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    pub(crate) fn on_input(&mut self, words: &mut Words, port: &mut impl Port) {
+        self.run_lines(words, port);
+        while !self.buffers.type_ahead.is_full() {
+            match port.read() {
+                Some(INTERRUPT) => self.interrupt(port),
+                Some(byte) => self.buffers.type_ahead.push(byte),
+                None => break,
+            }
+            self.run_lines(words, port);
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.bytes.is_full()
-    }
-
-    /// Queues a byte; a full queue drops it, so look first.
-    pub(crate) fn push(&mut self, byte: u8) {
-        let _ = self.bytes.push_back(byte);
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<u8> {
-        self.bytes.pop_front()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-    }
-}
-
-/// What a byte did to the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Edit {
-    /// Nothing that shows.
-    None,
-    /// The byte was added.
-    Added(u8),
-    /// So many columns at the end went.
-    Erased(usize),
-    /// The line is complete.
-    Complete,
-    /// The input is over.
-    EndOfInput,
-}
-
-/// The line that is being typed.
-#[derive(Debug)]
-pub(crate) struct Line {
-    bytes: heapless::Vec<u8, MAX_LINE_BYTES>,
-    /// Bytes that found no room.
-    lost: usize,
-    after_return: bool,
-    escape: Escape,
-}
-
-/// Where in an escape sequence of the terminal (an arrow key, say) the input is. There is no
-/// cursor to move yet; the sequence must not end up in the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escape {
-    Outside,
-    Begun,
-    Sequence,
-}
-
-impl Line {
-    pub(crate) const fn new() -> Self {
-        Self {
-            bytes: heapless::Vec::new(),
-            lost: 0,
-            after_return: false,
-            escape: Escape::Outside,
-        }
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Length that the line would have had, if it is too long.
-    pub(crate) const fn too_long(&self) -> Option<usize> {
-        if self.lost > 0 {
-            Some(MAX_LINE_BYTES.saturating_add(self.lost))
-        } else {
-            None
-        }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.lost = 0;
-    }
-
-    pub(crate) fn push(&mut self, byte: u8) -> Edit {
-        let after_return = core::mem::replace(&mut self.after_return, byte == b'\r');
-        match (self.escape, byte) {
-            (_, b'\r' | b'\n' | END_OF_INPUT) => self.escape = Escape::Outside,
-            (Escape::Outside, 0x1b) => {
-                self.escape = Escape::Begun;
-                return Edit::None;
+    /// Ctrl-C: ends what is under way, and forgets what was typed.
+    fn interrupt(&mut self, port: &mut impl Port) {
+        self.buffers.type_ahead.clear();
+        self.keys = Keys::new();
+        match &mut self.activity {
+            Activity::Generating {
+                request,
+                interrupted: interrupted @ false,
+                ..
+            } => {
+                *interrupted = true;
+                let request = *request;
+                self.send(request, &Request::Cancel, port);
             }
-            (Escape::Begun, b'[' | b'O') => {
-                self.escape = Escape::Sequence;
-                return Edit::None;
+            Activity::Reading {
+                request,
+                follow: true,
+                interrupted,
+                ..
             }
-            (Escape::Begun, _) => {
-                self.escape = Escape::Outside;
-                return Edit::None;
-            }
-            (Escape::Sequence, _) => {
-                if (0x40..=0x7e).contains(&byte) {
-                    self.escape = Escape::Outside;
+            | Activity::Watching {
+                request,
+                interrupted,
+                ..
+            } => {
+                let request = *request;
+                // Whoever asks twice does not want to wait for the last event.
+                if core::mem::replace(interrupted, true) {
+                    self.become_idle(port);
+                } else {
+                    self.send(request, &Request::Cancel, port);
                 }
-                return Edit::None;
             }
-            (Escape::Outside, _) => {}
-        }
-        match byte {
-            // A terminal sends \r, a file \n, and some both.
-            b'\n' if after_return => Edit::None,
-            b'\r' | b'\n' => Edit::Complete,
-            END_OF_INPUT => Edit::EndOfInput,
-            0x08 | 0x7f => self.erase_character(),
-            0x15 => {
-                let columns = characters(&self.bytes);
-                self.clear();
-                Edit::Erased(columns)
+            Activity::Waiting {
+                job, at_line_start, ..
+            } => {
+                let end = if *at_line_start { "" } else { "\n" };
+                let job = *job;
+                self.answer(format_args!("{end}job {job} goes on"), port);
             }
-            0x17 => self.erase_word(),
-            b'\t' | 0x20..=0x7e | 0x80..=0xff => {
-                if self.bytes.push(byte).is_err() {
-                    self.lost = self.lost.saturating_add(1);
-                    return Edit::None;
+            Activity::Idle | Activity::Passphrase(_) => {
+                if self.activity == Activity::Idle {
+                    self.buffers.editor.end();
+                    self.draw(port);
                 }
-                Edit::Added(byte)
+                self.buffers.editor.clear();
+                self.buffers.history.leave();
+                self.answer("^C", port);
             }
-            _ => Edit::None,
+            _ => {}
         }
     }
 
-    /// The spaces at the end, and the word before them.
-    fn erase_word(&mut self) -> Edit {
-        let kept = |bytes: &[u8], space: bool| {
-            let other = |byte: &u8| (*byte == b' ') != space;
-            bytes
-                .iter()
-                .rposition(other)
-                .map_or(0, |last| last.saturating_add(1))
+    /// Edits and runs lines for as long as no command is under way.
+    fn run_lines(&mut self, words: &mut Words, port: &mut impl Port) {
+        while matches!(self.activity, Activity::Idle | Activity::Passphrase(_)) {
+            if self.input_over && self.activity == Activity::Idle {
+                self.halt(port);
+                return;
+            }
+            // Audit signals when it has read, and then this goes on.
+            if self.ring.free() < PLACES {
+                return;
+            }
+            let byte = match self.buffers.type_ahead.pop() {
+                Some(byte) => byte,
+                // The passphrase's line was not ended either.
+                None if self.input_over => END_OF_INPUT,
+                None => return,
+            };
+            let mut pressed = heapless::Vec::<Key, KEYS>::new();
+            self.keys.push(byte, &mut |key| {
+                let _ = pressed.push(key);
+            });
+            for key in pressed {
+                match self.activity {
+                    Activity::Passphrase(user) => self.press_secretly(&key, user, port),
+                    _ => self.press(key, words, port),
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self, port: &mut impl Port) {
+        if self.mode == Mode::Terminal {
+            let mode = self.mode;
+            let _ = self.buffers.editor.draw(&mut Console { port, mode });
+        }
+    }
+
+    fn press(&mut self, key: Key, words: &mut Words, port: &mut impl Port) {
+        let (mode, is_terminal) = (self.mode, self.mode == Mode::Terminal);
+        let Buffers {
+            editor, history, ..
+        } = &mut *self.buffers;
+        match key {
+            Key::Typed(text) => {
+                editor.insert(&text);
+                if is_terminal {
+                    let _ = editor.draw_typed(text.len(), &mut Console { port, mode });
+                }
+                return;
+            }
+            Key::Enter => return self.run_line(words, port),
+            Key::EndOfInput => {
+                self.input_over = true;
+                return self.run_line(words, port);
+            }
+            Key::Backspace => editor.backspace(),
+            Key::KillToStart => editor.kill_to_start(),
+            Key::KillWord => editor.kill_word(),
+            Key::Tab if !is_terminal => editor.insert(b"\t"),
+            // A pipe has lines and no keys.
+            _ if !is_terminal => return,
+            Key::Tab => return self.complete(port),
+            Key::Left => editor.left(),
+            Key::Right => editor.right(),
+            Key::Home => editor.home(),
+            Key::End => editor.end(),
+            Key::WordLeft => editor.word_left(),
+            Key::WordRight => editor.word_right(),
+            Key::Delete => editor.delete(),
+            Key::KillToEnd => editor.kill_to_end(),
+            Key::Up => {
+                if let Some(line) = history.older(editor.bytes()) {
+                    editor.set(line);
+                }
+            }
+            Key::Down => {
+                if let Some(line) = history.newer() {
+                    editor.set(line);
+                }
+            }
+            Key::ClearScreen => {
+                self.print(CLEAR_SCREEN, port);
+                return self.prompt(port);
+            }
+        }
+        self.draw(port);
+    }
+
+    /// Runs the line that is complete.
+    fn run_line(&mut self, words: &mut Words, port: &mut impl Port) {
+        if self.mode == Mode::Terminal {
+            self.print("\n", port);
+        }
+        let Buffers {
+            editor, history, ..
+        } = &mut *self.buffers;
+        if let Some(bytes) = editor.too_long() {
+            editor.clear();
+            let limit = crate::MAX_LINE_BYTES;
+            return self.complain(
+                format_args!("the line has {bytes} bytes, at most {limit} are allowed"),
+                port,
+            );
+        }
+        if self.mode == Mode::Terminal && !may_hold_a_passphrase(editor.bytes()) {
+            history.add(editor.bytes());
+        }
+        history.leave();
+        let split = words.split(editor.bytes());
+        editor.clear();
+        match split.and_then(|()| crate::command::parse(words)) {
+            Ok(command) => self.run(&command, port),
+            Err(error) => self.complain(error, port),
+        }
+    }
+
+    // ---- Passphrases ------------------------------------------------------------------------------
+
+    /// A key of a passphrase: nothing shows, and nothing is kept.
+    fn press_secretly(&mut self, key: &Key, user: UserName, port: &mut impl Port) {
+        let editor = &mut self.buffers.editor;
+        match key {
+            Key::Typed(text) => editor.insert(text),
+            Key::Tab => editor.insert(b"\t"),
+            Key::Backspace => editor.backspace(),
+            Key::KillToStart => editor.kill_to_start(),
+            Key::Enter | Key::EndOfInput => {
+                self.input_over |= *key == Key::EndOfInput;
+                if self.mode == Mode::Terminal {
+                    self.print("\n", port);
+                }
+                self.log_in(user, port);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends user and passphrase, which is the line.
+    fn log_in(&mut self, user: UserName, port: &mut impl Port) {
+        let editor = &mut self.buffers.editor;
+        let len = editor.too_long().unwrap_or(editor.bytes().len());
+        if len > MAX_PASSPHRASE_BYTES {
+            editor.clear();
+            let limit = MAX_PASSPHRASE_BYTES as u64;
+            let failure = Failure::over(ErrorCode::PassphraseLength, len as u64, limit);
+            return self.complain_of(failure, &[], port);
+        }
+        let number = self.next_request();
+        self.activity = Activity::Asking {
+            request: number,
+            purpose: Purpose::Login,
         };
-        let before_spaces = kept(&self.bytes, true);
-        let word = kept(self.bytes.get(..before_spaces).unwrap_or(&[]), false);
-        let columns = characters(self.bytes.get(word..).unwrap_or(&[]));
-        self.bytes.truncate(word);
-        self.lost = 0;
-        if columns > 0 {
-            Edit::Erased(columns)
+        let passphrase = self.buffers.editor.bytes();
+        Request::Login { user, passphrase }.write(number, &mut self.buffers.outgoing);
+        self.buffers.editor.clear();
+        self.transmit(port);
+        // The next message could be a short one.
+        self.buffers.outgoing.begin(0, 0).fill(0);
+    }
+
+    /// Logs a user in, whose passphrase, if there is one, is the next line.
+    pub(crate) fn begin_login(&mut self, user: UserName, port: &mut impl Port) {
+        let known = self.buffers.names.user(user);
+        // Who is not known is refused by audit, which logs it; what was to follow is a command then.
+        if known.is_some_and(|known| known.has_passphrase != 0) {
+            self.activity = Activity::Passphrase(user);
+            if self.mode == Mode::Terminal {
+                self.print("passphrase: ", port);
+            }
         } else {
-            Edit::None
+            let passphrase = &[];
+            self.ask(&Request::Login { user, passphrase }, Purpose::Login, port);
         }
     }
 
-    fn erase_character(&mut self) -> Edit {
-        if self.lost > 0 {
-            self.lost = self.lost.saturating_sub(1);
-            return Edit::None;
+    // ---- Completion -------------------------------------------------------------------------------
+
+    /// Tab: completes the word before the cursor as far as that is possible, else lists what there is.
+    pub(crate) fn complete(&mut self, port: &mut impl Port) {
+        let before = self.buffers.editor.before_cursor();
+        let (source, start) = source(before);
+        let word = before.get(start..).unwrap_or(&[]);
+        let Ok(typed) = heapless::Vec::<u8, LONGEST_WORD>::from_slice(word) else {
+            return;
+        };
+        let names = &self.buffers.names;
+        match source {
+            Source::Models if !names.models_are_known => {
+                return self.ask(&Request::Models, Purpose::Complete(List::Models), port);
+            }
+            Source::Users | Source::UsersOrOptions if !names.users_are_known => {
+                return self.ask(&Request::Users, Purpose::Complete(List::Users), port);
+            }
+            _ => {}
         }
-        while let Some(byte) = self.bytes.pop() {
-            if is_first(byte) {
-                return Edit::Erased(1);
+        let mut candidates = Candidates::new(&typed);
+        let user = self.user.name;
+        each(source, self.buffers, user, &mut |word| {
+            candidates.offer(word)
+        });
+        let extension = candidates.extension();
+        if candidates.count > 1 && extension.is_empty() {
+            self.print("\n", port);
+            let mut console = Console {
+                port,
+                mode: self.mode,
+            };
+            each(source, self.buffers, user, &mut |word| {
+                if candidates.fits(word) {
+                    let _ = write!(console, "{word}  ");
+                }
+            });
+            self.print("\n", port);
+            return self.prompt(port);
+        }
+        self.buffers.editor.insert(extension);
+        if candidates.count == 1 {
+            self.buffers.editor.insert(b" ");
+        }
+        self.draw(port);
+    }
+}
+
+/// Gives every word of `source` to `take`.
+fn each(source: Source, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&str)) {
+    let names = &buffers.names;
+    match source {
+        Source::Nowhere => {}
+        Source::Words(words) => words.iter().for_each(|word| take(word)),
+        Source::Topics => COMMANDS.iter().chain(CONTROLS).for_each(|word| take(word)),
+        Source::Models => names.models.iter().for_each(|name| take(name.as_str())),
+        Source::Users => names.users.iter().for_each(|user| take(user.name.as_str())),
+        Source::UsersOrOptions => {
+            names.users.iter().for_each(|user| take(user.name.as_str()));
+            BUDGET_OPTIONS.iter().for_each(|word| take(word));
+        }
+        Source::Sessions => names.sessions(user).for_each(|name| take(name.as_str())),
+        Source::Jobs => {
+            for job in buffers.jobs.of(user) {
+                let mut number = heapless::String::<10>::new();
+                // A u32 has ten digits at most.
+                let _ = write!(number, "{}", job.id);
+                take(&number);
             }
         }
-        Edit::None
     }
 }
 
-/// Whether a byte begins a character of UTF-8.
-const fn is_first(byte: u8) -> bool {
-    byte & 0xC0 != 0x80
-}
-
-fn characters(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| is_first(**byte)).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::vec::Vec;
-
-    fn type_in(bytes: &[u8]) -> (Line, Vec<Edit>) {
-        let mut line = Line::new();
-        let edits = bytes.iter().map(|byte| line.push(*byte)).collect();
-        (line, edits)
-    }
-
-    #[test]
-    fn lines_end_with_either_or_both_ends_of_line() {
-        let ends = |bytes: &[u8]| {
-            type_in(bytes)
-                .1
-                .into_iter()
-                .filter(|edit| *edit == Edit::Complete)
-                .count()
-        };
-        assert_eq!(
-            (ends(b"a\r"), ends(b"a\n"), ends(b"a\r\n"), ends(b"a\n\n")),
-            (1, 1, 1, 2)
-        );
-    }
-
-    #[test]
-    fn erasing_takes_whole_characters() {
-        let (line, edits) = type_in("aé\u{7f}".as_bytes());
-        assert_eq!(
-            (line.bytes(), edits.last()),
-            (&b"a"[..], Some(&Edit::Erased(1)))
-        );
-        let (line, edits) = type_in("aé\u{15}".as_bytes());
-        assert_eq!(
-            (line.bytes(), edits.last()),
-            (&b""[..], Some(&Edit::Erased(2)))
-        );
-        assert_eq!(type_in(b"\x7f").1, [Edit::None]);
-        for (typed, left, columns) in [
-            ("a é  \u{17}", "a ", 3),
-            ("aé\u{17}", "", 2),
-            ("a b\u{17}\u{17}", "", 2),
-        ] {
-            let (line, edits) = type_in(typed.as_bytes());
-            assert_eq!(line.bytes(), left.as_bytes());
-            assert_eq!(edits.last(), Some(&Edit::Erased(columns)));
-        }
-        assert_eq!(type_in(b"\x17").1, [Edit::None]);
-    }
-
-    #[test]
-    fn keys_of_the_terminal_do_not_end_up_in_the_line() {
-        assert_eq!(
-            type_in(b"a\x1b[Ab\x1bOPc\x1b[1;5Cd\x01\x07").0.bytes(),
-            b"abcd"
-        );
-    }
-
-    #[test]
-    fn a_line_that_is_too_long_is_counted_to_its_end() {
-        let mut long = Vec::from([b'x'; MAX_LINE_BYTES + 3]);
-        long.push(b'\r');
-        let (line, edits) = type_in(&long);
-        assert_eq!(line.too_long(), Some(MAX_LINE_BYTES + 3));
-        assert_eq!(edits.last(), Some(&Edit::Complete));
-    }
-
-    #[test]
-    fn the_end_of_input_leaves_the_line_that_is_not_ended() {
-        let (line, edits) = type_in(b"a\x04");
-        assert_eq!(
-            (line.bytes(), edits.last()),
-            (&b"a"[..], Some(&Edit::EndOfInput))
-        );
-    }
+/// Whether more follows on the name after what was meant as `login`. It is no command, but it must not be kept.
+fn may_hold_a_passphrase(line: &[u8]) -> bool {
+    let mut words = line
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .filter(|word| !word.is_empty());
+    let is_login = words
+        .next()
+        .is_some_and(|word| nearest(word, COMMANDS) == Some("login"));
+    is_login && words.nth(1).is_some()
 }

@@ -1,11 +1,12 @@
 //! The shell component: the console of the system.
 //!
-//! Responsible for: reading lines, turning them into requests to audit, and writing what audit
-//! answers, in words.
+//! Responsible for: reading lines, turning them into requests to audit, keeping what runs in the background, and
+//! writing what audit answers, in words.
 //!
 //! The rule that keeps its user safe: model output and error details are untrusted text. They reach
 //! the terminal through [`sanitise`] alone, which lets no control character through, so nothing that
-//! a model says can move a cursor, forge a line of the system, or end the session.
+//! a model says can move a cursor, forge a line of the system, or end the session. The control sequences that a
+//! terminal gets (colour, the line that is edited, a screen that is drawn anew) are the shell's own constants.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,14 +32,29 @@
 extern crate std;
 
 mod command;
+mod complete;
+mod console;
+mod editor;
+mod events;
+mod history;
 mod input;
+mod jobs;
+mod json;
+mod keys;
+mod names;
+mod run;
 pub mod sanitise;
 mod shell;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod text;
+mod type_ahead;
+mod values;
+mod words;
 
-pub use shell::{Mode, Port, Shell};
+pub use console::{Mode, Port};
+pub use shell::{Memory, Shell};
 
 /// The line that says that the system takes commands. What drives the console from outside waits
 /// for it.
@@ -47,3 +63,6 @@ pub const READY_LINE: &str = "sel4-llm is ready. Type 'help'.";
 /// The line that says that the session is over, without its end of line. It begins with a control
 /// byte, which no text of a model can hold ([`sanitise`]).
 pub const HALT_LINE: &str = "\u{1}sel4-llm: halted";
+
+/// Longest line in bytes: the longest prompt with its command and options.
+pub(crate) const MAX_LINE_BYTES: usize = protocol::limits::MAX_PROMPT_BYTES + 512;

@@ -3,7 +3,7 @@
 use super::endpoint;
 use crate::pd::{Component, Console, Environment, Ids, Notifier, SetupError};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use shell::{Mode, Shell};
+use shell::{Memory, Mode, Shell};
 
 const AUDIT: u8 = 0;
 /// Interrupt of the UART.
@@ -34,7 +34,7 @@ impl shell::Port for Port {
 }
 
 struct Domain {
-    shell: Shell<ReadOnlyRegion, ReadWriteRegion>,
+    shell: Shell<'static, ReadOnlyRegion, ReadWriteRegion>,
     port: Port,
 }
 
@@ -50,8 +50,10 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         audit: env.notifier(AUDIT)?,
         console,
     };
+    // One for the life of the process.
+    let memory = Box::leak(Box::new(Memory::new()));
     Ok(Box::new(Domain {
-        shell: Shell::new(ring, mode),
+        shell: Shell::new(ring, mode, memory),
         port,
     }))
 }

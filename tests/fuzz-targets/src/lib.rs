@@ -21,7 +21,8 @@ use llm_core::transformer::{Checked, LoadError, LoadOptions, Positions};
 use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
-use protocol::wire::{Event, Request};
+use protocol::wire::console::{Event, ModelEntry, Request, User};
+use protocol::wire::engine::{Command, Report};
 use shell::{HALT_LINE, Mode, Shell};
 use std::collections::VecDeque;
 use std::sync::LazyLock;
@@ -176,6 +177,8 @@ fn drain(audit: &mut protocol::testing::TestEndpoint) {
             Ok(true) => {
                 let _ = Request::parse(&frame).map_err(|error| error.to_string());
                 let _ = Event::parse(&frame).map_err(|error| error.to_string());
+                let _ = Command::parse(&frame).map_err(|error| error.to_string());
+                let _ = Report::parse(&frame).map_err(|error| error.to_string());
             }
             Ok(false) => break,
             Err(_) => {}
@@ -207,33 +210,65 @@ impl shell::Port for Console {
     }
 }
 
-/// Keys at the console; what the shell writes never holds the control byte of the halt line.
+/// Audit's answer to what is asked: names for lists, hostile text and a refusal for all else.
+fn answers(frame: &Frame) -> Vec<Event<'static>> {
+    let name = |text| protocol::name::Name::new(text).expect("a name");
+    let user = User {
+        name: name("admin"),
+        has_passphrase: 1,
+        ..User::default()
+    };
+    let failure = protocol::error::Failure::of(protocol::error::ErrorCode::NoModel);
+    let failed = Event::Failed {
+        failure,
+        detail: b"\x01\x1b[2J",
+    };
+    match Request::parse(frame).expect("the shell sends messages") {
+        Request::Users => vec![Event::User(user), Event::Listed { count: 1 }],
+        Request::Models => {
+            let entry = ModelEntry {
+                name: protocol::name::Name::new("tiny").expect("a name"),
+                ..ModelEntry::default()
+            };
+            vec![Event::Model(entry), Event::Listed { count: 1 }]
+        }
+        Request::Login { .. } => vec![Event::User(user)],
+        Request::Infer { .. } => vec![
+            Event::Token {
+                text: b"\x01\x1b[2J\r\xc2",
+            },
+            Event::Token { text: b"\x9b" },
+            failed,
+        ],
+        _ => vec![failed],
+    }
+}
+
+/// Keys at the console; what the shell writes never holds the control byte of the halt line, and on a pipe no escape.
 pub fn shell_line(keys: &[u8]) {
     for mode in [Mode::Terminal, Mode::Plain] {
         let (mut audit, end, _) = endpoints();
         audit.lead(1);
         let mut console = Console::default();
-        let mut shell = Shell::new(end, mode);
+        let mut memory = Box::new(shell::Memory::new());
+        let mut shell = Shell::new(end, mode, &mut memory);
         let mut frame = Frame::new();
-        Event::Ready.write(0, &mut frame);
+        Event::Ready(User::default()).write(0, &mut frame);
         audit.send(&frame).expect("an empty ring");
         shell.on_signal(&mut console);
-        // Audit refuses every request, so that the shell goes on to the next line.
         console.input.extend(keys);
         for _ in 0..keys.len().min(64) {
             shell.on_input(&mut console);
             while let Ok(true) = audit.receive(&mut frame) {
                 let request = frame.header().request;
-                let failure = protocol::error::Failure::of(protocol::error::ErrorCode::NoModel);
-                Event::Failed {
-                    failure,
-                    detail: b"\x01\x1b[2J",
+                for event in answers(&frame) {
+                    event.write(request, &mut frame);
+                    let _ = audit.send(&frame);
                 }
-                .write(request, &mut frame);
-                let _ = audit.send(&frame);
             }
             shell.on_signal(&mut console);
         }
         assert!(!console.output.contains(&HALT_LINE.as_bytes()[0]));
+        assert!(mode == Mode::Terminal || !console.output.contains(&0x1b));
     }
 }

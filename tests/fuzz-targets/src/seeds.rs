@@ -116,6 +116,9 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     for (index, line) in [
         "llminfer \"Once upon a time\" --max-tokens 48 --temperature 0.8 --seed 7\n",
         "llmctl models\nllmctl load tiny\nllmctl status\nllmctl cancel\nllmstats\nhelp llminfer\nexit\n",
+        "login admin\nsecret\nllminfer a --background --session s\nllmctl jobs\nllmctl wait 1\nllmctl budget --tokens 5\n",
+        "llm\tload\t \t\x1b[A\x1b[D\x1b[1;5D\x0b\x0c\x01\x05\x1b[3~\x10\x0e\r",
+        "llmctl audit --follow --json\n\x03\x03llmstats --watch\n\x03\x03",
         "llminfer \"\\\"quoted\\\" \\\\ \u{e9}\x7f\x17\x15\x03\x1b[A\x04",
     ]
     .iter()

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use component::{HALT_LINE, Mode, Shell};
+use component::{HALT_LINE, Memory, Mode, Shell};
 use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::{patched, region};
@@ -40,8 +40,11 @@ impl component::Port for Console {
     }
 }
 
+/// Larger than the stack.
+static mut MEMORY: Memory = Memory::new();
+
 struct Domain {
-    shell: Shell<ReadOnlyRegion, ReadWriteRegion>,
+    shell: Shell<'static, ReadOnlyRegion, ReadWriteRegion>,
     console: Console,
     /// The interrupt waits for room in the type-ahead: acknowledged before, it would come again at
     /// once.
@@ -54,8 +57,10 @@ fn init() -> Domain {
     let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
     let console = Console(unsafe { Driver::new(uart() as *mut ()) });
+    // SAFETY: this function runs once, and nothing else names the static.
+    let memory = unsafe { &mut *&raw mut MEMORY };
     Domain {
-        shell: Shell::new(ring, Mode::Terminal),
+        shell: Shell::new(ring, Mode::Terminal, memory),
         console,
         unacknowledged: false,
     }

@@ -1,0 +1,309 @@
+//! Who is logged in, and who may log in when.
+//!
+//! There is one console, so there is one current user. A passphrase is hashed with Argon2id in memory that audit was
+//! given, and compared in constant time. After a failure a user has to wait, twice as long after each more; and between
+//! any two hashes there is a pause, so that a hostile shell cannot keep audit hashing.
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_USERS;
+use protocol::name::UserName;
+use protocol::policy::{PassphraseHash, Permission, Policy, Role, User};
+use protocol::wire::console;
+use subtle::ConstantTimeEq as _;
+
+/// Memory for hashing passphrases; audit has [`protocol::limits::MAX_KDF_KIB`] of them.
+pub type KdfBlock = Block;
+
+/// Between two hashes, in microseconds (0.2 s). A hash takes some milliseconds, so that logins take at most a few
+/// percent of the time below audit, whoever tries them.
+const PAUSE_US: u64 = 200_000;
+
+/// Attempts by names that no user has count together, in the place after the users.
+const NOBODY: usize = MAX_USERS;
+
+/// A user's failures since the last login.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempts {
+    failures: u32,
+    next_us: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Access<'m> {
+    policy: Policy,
+    current: usize,
+    attempts: [Attempts; MAX_USERS + 1],
+    next_hash_us: u64,
+    memory: &'m mut [KdfBlock],
+}
+
+impl<'m> Access<'m> {
+    pub(crate) fn new(policy: Policy, memory: &'m mut [KdfBlock]) -> Self {
+        Self {
+            current: policy.default_user as usize,
+            policy,
+            attempts: [Attempts::default(); MAX_USERS + 1],
+            next_hash_us: 0,
+            memory,
+        }
+    }
+
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Index of the current user.
+    pub(crate) const fn current(&self) -> usize {
+        self.current
+    }
+
+    /// Index of the user with this name.
+    pub(crate) fn find(&self, name: &UserName) -> Option<usize> {
+        self.policy
+            .users()
+            .iter()
+            .position(|user| user.name == *name)
+    }
+
+    /// Name of a user.
+    pub(crate) fn name(&self, user: usize) -> UserName {
+        self.user(user).map_or(UserName::EMPTY, |user| user.name)
+    }
+
+    fn user(&self, user: usize) -> Option<&User> {
+        self.policy.users().get(user)
+    }
+
+    /// Role of the current user; `None` without a policy.
+    pub(crate) fn role(&self) -> Option<&Role> {
+        let user = self.user(self.current)?;
+        self.policy.roles().get(user.role as usize)
+    }
+
+    /// Whether the current user may.
+    ///
+    /// # Errors
+    /// Not permitted.
+    pub(crate) fn require(&self, permission: Permission) -> Result<(), Failure> {
+        match self.role() {
+            Some(role) if role.may(permission) => Ok(()),
+            _ => Err(Failure::over(
+                ErrorCode::NotPermitted,
+                u64::from(permission as u32),
+                0,
+            )),
+        }
+    }
+
+    /// The user at `index` as others see one.
+    pub(crate) fn describe(&self, index: usize) -> Option<console::User> {
+        let user = self.user(index)?;
+        let role = self.policy.roles().get(user.role as usize)?;
+        Some(console::User {
+            name: user.name,
+            role: role.name,
+            permissions: role.permissions,
+            has_passphrase: u32::from(user.passphrase.passes > 0),
+        })
+    }
+
+    /// The default user is back.
+    pub(crate) fn log_out(&mut self) {
+        self.current = self.policy.default_user as usize;
+    }
+
+    /// Makes `name` the current user if the passphrase is right.
+    ///
+    /// # Errors
+    /// It is not, or it is too soon; nothing has changed but the time to wait.
+    pub(crate) fn log_in(
+        &mut self,
+        name: &UserName,
+        passphrase: &[u8],
+        now: u64,
+    ) -> Result<(), Failure> {
+        let index = self.find(name);
+        let place = index.unwrap_or(NOBODY);
+        let attempts = self.attempts.get(place).copied().unwrap_or_default();
+        let user = index.and_then(|index| self.user(index)).copied();
+        let hashes = user.is_some_and(|user| user.passphrase.passes > 0);
+        let earliest = match hashes {
+            true => attempts.next_us.max(self.next_hash_us),
+            false => attempts.next_us,
+        };
+        if now < earliest {
+            let wait = earliest.saturating_sub(now);
+            return Err(Failure::over(ErrorCode::LoginDelayed, wait, 0));
+        }
+        let right = user.is_some_and(|user| {
+            if !hashes {
+                return passphrase.is_empty();
+            }
+            self.next_hash_us = now.saturating_add(PAUSE_US);
+            self.matches(&user.passphrase, passphrase)
+        });
+        if let (Some(index), true) = (index, right) {
+            self.set_attempts(place, Attempts::default());
+            self.current = index;
+            return Ok(());
+        }
+        let failures = attempts.failures.saturating_add(1);
+        let delay = delay(&self.policy, failures);
+        let next_us = now.saturating_add(delay);
+        self.set_attempts(place, Attempts { failures, next_us });
+        Err(Failure::over(ErrorCode::LoginFailed, delay, 0))
+    }
+
+    fn set_attempts(&mut self, place: usize, attempts: Attempts) {
+        if let Some(entry) = self.attempts.get_mut(place) {
+            *entry = attempts;
+        }
+    }
+
+    /// Whether `passphrase` has this hash. The policy's limits bound the time.
+    fn matches(&mut self, wanted: &PassphraseHash, passphrase: &[u8]) -> bool {
+        let mut hash = [0; 32];
+        let Ok(params) = Params::new(wanted.memory_kib, wanted.passes, 1, Some(hash.len())) else {
+            return false;
+        };
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        // Too little memory is an error, and no login.
+        let result = argon2.hash_password_into_with_memory(
+            passphrase,
+            &wanted.salt,
+            &mut hash,
+            &mut *self.memory,
+        );
+        result.is_ok() && bool::from(hash.ct_eq(&wanted.hash))
+    }
+}
+
+/// How long to wait after so many failures.
+fn delay(policy: &Policy, failures: u32) -> u64 {
+    let factor = 1u64
+        .checked_shl(failures.saturating_sub(1))
+        .unwrap_or(u64::MAX);
+    policy
+        .login_delay_us
+        .saturating_mul(factor)
+        .min(policy.login_delay_max_us)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    pub(crate) fn memory() -> Vec<KdfBlock> {
+        vec![KdfBlock::new(); 16]
+    }
+
+    /// The test policy, in which the passphrase of `admin` is "secret".
+    pub(crate) fn policy() -> Policy {
+        let mut policy = protocol::testing::policy();
+        let params = Params::new(8, 1, 1, Some(32)).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let admin = &mut policy.users[1].passphrase;
+        admin.salt = *b"sixteen bytes...";
+        argon2
+            .hash_password_into_with_memory(b"secret", &admin.salt, &mut admin.hash, memory())
+            .unwrap();
+        policy
+    }
+
+    const SECOND: u64 = 1_000_000;
+
+    fn name(text: &str) -> UserName {
+        UserName::new(text).unwrap()
+    }
+
+    #[test]
+    fn the_right_passphrase_logs_in_and_a_logout_returns_to_the_default_user() {
+        let mut memory = memory();
+        let mut access = Access::new(policy(), &mut memory);
+        assert_eq!(access.name(access.current()), name("guest"));
+        assert!(access.require(Permission::Infer).is_ok());
+        assert_eq!(
+            access.require(Permission::Log),
+            Err(Failure::over(ErrorCode::NotPermitted, 16, 0))
+        );
+        assert_eq!(access.log_in(&name("admin"), b"secret", 0), Ok(()));
+        assert_eq!(access.name(access.current()), name("admin"));
+        assert!(Permission::ALL.iter().all(|p| access.require(*p).is_ok()));
+        access.log_out();
+        assert_eq!(access.name(access.current()), name("guest"));
+        // Who has no passphrase may log in with none alone.
+        assert_eq!(access.log_in(&name("guest"), b"", SECOND), Ok(()));
+        let failure = access.log_in(&name("guest"), b"x", SECOND).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::LoginFailed);
+    }
+
+    #[test]
+    fn each_failure_doubles_the_wait_up_to_the_longest() {
+        let mut memory = memory();
+        let mut access = Access::new(policy(), &mut memory);
+        let mut now = 0;
+        for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let wait = wait * SECOND;
+            let failed = Failure::over(ErrorCode::LoginFailed, wait, 0);
+            assert_eq!(access.log_in(&name("admin"), b"wrong", now), Err(failed));
+            // Even the right one has to wait now, and trying does not lengthen that.
+            let delayed = Failure::over(ErrorCode::LoginDelayed, 1, 0);
+            let early = now + wait - 1;
+            assert_eq!(
+                access.log_in(&name("admin"), b"secret", early),
+                Err(delayed)
+            );
+            now += wait;
+        }
+        assert_eq!(access.log_in(&name("admin"), b"secret", now), Ok(()));
+        now += SECOND;
+        let failed = Failure::over(ErrorCode::LoginFailed, SECOND, 0);
+        assert_eq!(access.log_in(&name("admin"), b"", now), Err(failed));
+        assert_eq!(access.name(access.current()), name("admin"));
+    }
+
+    #[test]
+    fn names_that_nobody_has_wait_together_and_hashes_have_a_pause() {
+        let mut memory = memory();
+        let mut access = Access::new(policy(), &mut memory);
+        let code = |result: Result<(), Failure>| result.unwrap_err().code;
+        assert_eq!(
+            code(access.log_in(&name("eve"), b"x", 0)),
+            ErrorCode::LoginFailed
+        );
+        assert_eq!(
+            code(access.log_in(&name("mallory"), b"x", 1)),
+            ErrorCode::LoginDelayed
+        );
+        assert_eq!(access.log_in(&name("admin"), b"secret", 2), Ok(()));
+        assert_eq!(
+            code(access.log_in(&name("admin"), b"secret", 3)),
+            ErrorCode::LoginDelayed
+        );
+        assert_eq!(
+            access.log_in(&name("admin"), b"secret", 2 + PAUSE_US),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_hash_that_needs_more_memory_than_there_is_lets_nobody_in() {
+        let mut policy = policy();
+        policy.users[1].passphrase.memory_kib = 64;
+        let mut memory = memory();
+        let mut access = Access::new(policy, &mut memory);
+        let failure = access.log_in(&name("admin"), b"secret", 0).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::LoginFailed);
+    }
+
+    #[test]
+    fn delays_do_not_overflow() {
+        let policy = policy();
+        assert_eq!(delay(&policy, u32::MAX), policy.login_delay_max_us);
+        assert_eq!(delay(&policy, 1), policy.login_delay_us);
+    }
+}

@@ -1,0 +1,321 @@
+//! Models: where they lie in the store, and whether their signatures are good.
+//!
+//! Nobody writes the store, so a file is hashed once, a slice at each wake-up, and the verdict is kept: however often
+//! models are loaded, audit hashes no more than the store.
+
+use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::ModelName;
+use protocol::policy::Policy;
+use protocol::record::Hash;
+use protocol::store::{SIGNATURE_BYTES, Store};
+use protocol::wire::console::Signature;
+use sha2::{Digest, Sha256};
+
+/// Bytes that are hashed at a wake-up: some milliseconds without instructions for SHA-256, so that tokens of others
+/// are not held up for longer.
+const SLICE_BYTES: usize = 128 << 10;
+
+/// Verdicts that are kept. More models than this, and some are hashed again.
+const KEPT: usize = 16;
+
+/// A model whose signature is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) name: ModelName,
+    /// Of its file in the store.
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Hash,
+}
+
+/// A verdict on the file at an offset.
+#[derive(Clone, Copy, Debug)]
+struct Verdict {
+    offset: usize,
+    sha256: Hash,
+    good: bool,
+}
+
+/// A file that is being hashed.
+#[derive(Clone, Debug)]
+pub(crate) struct Verification<'m> {
+    name: ModelName,
+    offset: usize,
+    file: &'m [u8],
+    signature: [u8; SIGNATURE_BYTES],
+    hasher: Sha256,
+    done: usize,
+}
+
+impl Verification<'_> {
+    /// Bytes that are done, and in all.
+    pub(crate) const fn progress(&self) -> (u64, u64) {
+        (self.done as u64, self.file.len() as u64)
+    }
+
+    pub(crate) const fn name(&self) -> ModelName {
+        self.name
+    }
+}
+
+/// The store, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Models<'m> {
+    store: Store<'m>,
+    verdicts: heapless::Deque<Verdict, KEPT>,
+}
+
+impl<'m> Models<'m> {
+    pub(crate) const fn new(store: &'m [u8]) -> Self {
+        Self {
+            store: Store::new(store),
+            verdicts: heapless::Deque::new(),
+        }
+    }
+
+    pub(crate) const fn store(&self) -> &Store<'m> {
+        &self.store
+    }
+
+    /// What is known of the signature of the model at `offset`.
+    pub(crate) fn signature(&self, offset: usize, has_one: bool) -> Signature {
+        match self.verdict(offset) {
+            _ if !has_one => Signature::Missing,
+            None => Signature::Unchecked,
+            Some(verdict) if verdict.good => Signature::Good,
+            Some(_) => Signature::Bad,
+        }
+    }
+
+    fn verdict(&self, offset: usize) -> Option<&Verdict> {
+        self.verdicts
+            .iter()
+            .find(|verdict| verdict.offset == offset)
+    }
+
+    /// Begins to verify the model of this name.
+    ///
+    /// # Errors
+    /// There is none, or it has no signature.
+    pub(crate) fn begin(&self, name: ModelName) -> Result<Verification<'m>, Failure> {
+        let model = self.store.find(name.as_str())?;
+        let signature = model.signature.ok_or(Failure::of(ErrorCode::Unsigned))?;
+        Ok(Verification {
+            name,
+            offset: model.file.offset,
+            file: model.file.data,
+            signature,
+            hasher: Sha256::new(),
+            done: 0,
+        })
+    }
+
+    /// Goes on for a slice; what came out, when all is done.
+    ///
+    /// # Errors
+    /// No key that the policy trusts has made the signature, or the file was changed after it.
+    pub(crate) fn step(
+        &mut self,
+        verification: &mut Verification<'m>,
+        policy: &Policy,
+    ) -> Option<Result<Verified, Failure>> {
+        if let Some(verdict) = self.verdict(verification.offset) {
+            return Some(conclude(verification, verdict));
+        }
+        let end = verification
+            .done
+            .saturating_add(SLICE_BYTES)
+            .min(verification.file.len());
+        if let Some(slice) = verification.file.get(verification.done..end) {
+            verification.hasher.update(slice);
+        }
+        verification.done = end;
+        if end < verification.file.len() {
+            return None;
+        }
+        let sha256: Hash = verification.hasher.finalize_reset().into();
+        let verdict = Verdict {
+            offset: verification.offset,
+            sha256,
+            good: is_signed(&sha256, &verification.signature, policy),
+        };
+        if self.verdicts.is_full() {
+            self.verdicts.pop_front();
+        }
+        // There is room now.
+        let _ = self.verdicts.push_back(verdict);
+        Some(conclude(verification, &verdict))
+    }
+}
+
+fn conclude(verification: &Verification<'_>, verdict: &Verdict) -> Result<Verified, Failure> {
+    if !verdict.good {
+        return Err(Failure::of(ErrorCode::BadSignature));
+    }
+    Ok(Verified {
+        name: verification.name,
+        offset: verification.offset as u64,
+        bytes: verification.file.len() as u64,
+        sha256: verdict.sha256,
+    })
+}
+
+/// Whether one of the policy's keys has signed the hash. Strict: no second signature can be made from a good one.
+fn is_signed(sha256: &Hash, signature: &[u8; SIGNATURE_BYTES], policy: &Policy) -> bool {
+    let signature = Ed25519::from_bytes(signature);
+    policy.keys().iter().any(|key| {
+        VerifyingKey::from_bytes(&key.public)
+            .is_ok_and(|key| key.verify_strict(sha256, &signature).is_ok())
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ed25519_dalek::{Signer as _, SigningKey};
+    use protocol::name::UserName;
+    use protocol::policy::TrustedKey;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    /// A policy that trusts the key that [`signed`] signs with, and another.
+    pub(crate) fn trusting(mut policy: Policy) -> Policy {
+        for (seed, name) in [(1, "other"), (2, "ours")] {
+            policy.keys[policy.key_count as usize] = TrustedKey {
+                name: UserName::new(name).unwrap(),
+                public: key(seed).verifying_key().to_bytes(),
+            };
+            policy.key_count += 1;
+        }
+        policy
+    }
+
+    fn sign(file: &[u8], seed: u8) -> [u8; 64] {
+        let hash: Hash = Sha256::digest(file).into();
+        key(seed).sign(&hash).to_bytes()
+    }
+
+    fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, data) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(data.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, *data).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    /// A store with `default`, `tiny` (several slices long), `unsigned`, and `foreign`, which somebody else has signed.
+    pub(crate) fn signed() -> Vec<u8> {
+        let tiny = vec![7; 3 * SLICE_BYTES + 5];
+        archive(&[
+            ("default.gguf", b"GGUF default"),
+            ("default.gguf.sig", &sign(b"GGUF default", 2)),
+            ("tiny.gguf", &tiny),
+            ("tiny.gguf.sig", &sign(&tiny, 1)),
+            ("unsigned.gguf", b"GGUF"),
+            ("foreign.gguf", b"GGUF"),
+            ("foreign.gguf.sig", &sign(b"GGUF", 3)),
+        ])
+    }
+
+    fn verify(store: &[u8], name: &str) -> Result<(Verified, usize), Failure> {
+        let policy = trusting(protocol::testing::policy());
+        let mut models = Models::new(store);
+        let mut verification = models.begin(ModelName::new(name).unwrap())?;
+        for steps in 1.. {
+            if let Some(result) = models.step(&mut verification, &policy) {
+                // The second time it is known.
+                let mut again = models.begin(ModelName::new(name).unwrap()).unwrap();
+                assert_eq!(models.step(&mut again, &policy), Some(result));
+                assert_eq!(again.progress().0, 0);
+                return result.map(|verified| (verified, steps));
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn a_signed_model_is_verified_in_slices() {
+        let store = signed();
+        let (verified, steps) = verify(&store, "default").unwrap();
+        assert_eq!((verified.bytes, steps), (12, 1));
+        let offset = verified.offset as usize;
+        assert_eq!(&store[offset..offset + 12], b"GGUF default");
+        let (verified, steps) = verify(&store, "tiny").unwrap();
+        assert_eq!((verified.bytes as usize, steps), (3 * SLICE_BYTES + 5, 4));
+    }
+
+    #[test]
+    fn unsigned_foreign_and_missing_models_are_refused() {
+        let store = signed();
+        for (name, code) in [
+            ("unsigned", ErrorCode::Unsigned),
+            ("foreign", ErrorCode::BadSignature),
+            ("nothing", ErrorCode::NoSuchModel),
+        ] {
+            assert_eq!(verify(&store, name).unwrap_err(), Failure::of(code));
+        }
+        assert_eq!(
+            verify(&[], "default").unwrap_err().code,
+            ErrorCode::BadStore
+        );
+    }
+
+    #[test]
+    fn every_bit_flip_of_a_signed_model_or_its_signature_is_refused() {
+        let store = signed();
+        let at = |what: &[u8]| store.windows(what.len()).position(|w| w == what).unwrap();
+        let file = at(b"GGUF default");
+        let signature = at(&sign(b"GGUF default", 2));
+        for byte in (file..file + 12).chain(signature..signature + 64) {
+            for bit in 0..8 {
+                let mut store = store.clone();
+                store[byte] ^= 1 << bit;
+                let failure = verify(&store, "default").unwrap_err();
+                assert_eq!(
+                    failure.code,
+                    ErrorCode::BadSignature,
+                    "byte {byte}, bit {bit}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_signatures_can_be_listed() {
+        let store = signed();
+        let policy = trusting(protocol::testing::policy());
+        let mut models = Models::new(&store);
+        for name in ["default", "foreign"] {
+            let mut verification = models.begin(ModelName::new(name).unwrap()).unwrap();
+            while models.step(&mut verification, &policy).is_none() {}
+        }
+        let known: Vec<_> = models
+            .store()
+            .models()
+            .unwrap()
+            .map(|m| {
+                (
+                    m.name,
+                    models.signature(m.file.offset, m.signature.is_some()),
+                )
+            })
+            .collect();
+        assert_eq!(
+            known,
+            [
+                ("default", Signature::Good),
+                ("tiny", Signature::Unchecked),
+                ("unsigned", Signature::Missing),
+                ("foreign", Signature::Bad),
+            ]
+        );
+    }
+}

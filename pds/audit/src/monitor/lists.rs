@@ -1,0 +1,308 @@
+//! Answers of more than one event, sent as the shell's ring has room, a few at each wake-up.
+
+use super::{Monitor, failed};
+use crate::log::{Cursor, Log, Verification, hash};
+use crate::sessions::Sessions;
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::{ModelName, UserName};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::console::{Event, LogExtent, LogQuery, ModelEntry};
+
+/// Lists at once. The shell has one command in the foreground, and completion.
+const LISTS: usize = 4;
+
+/// Events of all lists in a wake-up: with half of the ring's slots, tokens pass beside the longest log.
+const BURST: usize = 8;
+
+/// Bytes of the log that are checked in a wake-up, some milliseconds' worth.
+const VERIFIED_BYTES: usize = 128 << 10;
+
+/// Entries that are looked at for one that a filter lets through, in a wake-up.
+const LOOKED_AT: usize = 1024;
+
+/// What is being listed, and how far it has got.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ListKind {
+    /// Models of the store.
+    Models { next: usize },
+    /// Users of the policy.
+    Users { next: usize },
+    /// Sessions, of one user or of all.
+    Sessions { next: usize, user: Option<usize> },
+    /// Entries of the log.
+    Log(Reading),
+    /// A check of the log.
+    Verify(Verification),
+    /// Counters, once a second.
+    Watch { due: bool },
+}
+
+/// A reading of the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    cursor: Cursor,
+    user: UserName,
+    follow: bool,
+    /// Where it ends if it does not follow.
+    until: u64,
+    /// What was sent: where it begins, and the hash of its last entry.
+    sent: Option<LogExtent>,
+}
+
+impl ListKind {
+    /// The entries that `query` asks for.
+    pub(super) fn log(log: &Log<'_>, query: &LogQuery) -> Self {
+        Self::Log(Reading {
+            cursor: log.cursor(query.last),
+            user: query.user,
+            follow: query.follow,
+            until: log.extent().next,
+            sent: None,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    request: u32,
+    kind: ListKind,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lists {
+    lists: heapless::Vec<List, LISTS>,
+    /// A list has more work that needs no room in the ring.
+    wants_time: bool,
+}
+
+impl Lists {
+    pub(super) const fn new() -> Self {
+        Self {
+            lists: heapless::Vec::new(),
+            wants_time: false,
+        }
+    }
+
+    pub(super) fn contains(&self, request: u32) -> bool {
+        self.lists.iter().any(|list| list.request == request)
+    }
+
+    /// Whether to look again at once.
+    pub(super) const fn wants_time(&self) -> bool {
+        self.wants_time
+    }
+
+    /// A second has passed.
+    pub(super) fn tick(&mut self) {
+        for list in &mut self.lists {
+            if let ListKind::Watch { due } = &mut list.kind {
+                *due = true;
+            }
+        }
+    }
+}
+
+/// What a step of a list has come to.
+enum Step {
+    /// An event was sent.
+    Sent,
+    /// There is nothing to send now.
+    Waits,
+    /// It goes on without waiting for anybody.
+    Works,
+    /// The last event was sent.
+    Over,
+}
+
+impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+    /// Begins a list.
+    pub(super) fn list(&mut self, request: u32, kind: ListKind) -> Result<(), Failure> {
+        self.require_new(request)?;
+        let limit = LISTS as u64;
+        self.lists
+            .lists
+            .push(List { request, kind })
+            .map_err(|_| Failure::over(ErrorCode::Busy, limit, limit))
+    }
+
+    /// Ends a list before its end; false if there is no such list.
+    pub(super) fn cancel_list(&mut self, request: u32, _now: u64) -> bool {
+        let found = self
+            .lists
+            .lists
+            .iter()
+            .position(|list| list.request == request);
+        let Some(index) = found else {
+            return false;
+        };
+        let list = self.lists.lists.swap_remove(index);
+        match list.kind {
+            ListKind::Log(reading) => {
+                let extent = self.sent_extent(&reading);
+                self.tell_shell(request, &Event::LogEnd(extent))
+            }
+            ListKind::Models { next }
+            | ListKind::Users { next }
+            | ListKind::Sessions { next, .. } => self.tell_shell(request, &listed(next)),
+            ListKind::Verify(_) | ListKind::Watch { .. } => self.tell_shell(request, &Event::Done),
+        };
+        true
+    }
+
+    /// Goes on with all lists in turn.
+    pub(super) fn deliver_lists(&mut self, now: u64) {
+        self.lists.wants_time = false;
+        let mut left = BURST;
+        let mut index = 0;
+        while let Some(List { request, mut kind }) = self.lists.lists.get(index).copied() {
+            let mut over = false;
+            while left > 0 && self.has_room() {
+                match self.step_list(request, &mut kind, now) {
+                    Step::Sent => left = left.saturating_sub(1),
+                    Step::Waits => break,
+                    Step::Works => {
+                        self.lists.wants_time = true;
+                        break;
+                    }
+                    Step::Over => {
+                        over = true;
+                        break;
+                    }
+                }
+            }
+            if over {
+                self.lists.lists.swap_remove(index);
+            } else {
+                if let Some(list) = self.lists.lists.get_mut(index) {
+                    list.kind = kind;
+                }
+                index = index.saturating_add(1);
+            }
+        }
+        // The burst is over before the ring is full: go on after a look at the rest of the world.
+        self.lists.wants_time |= left == 0 && self.has_room();
+    }
+
+    fn step_list(&mut self, request: u32, kind: &mut ListKind, now: u64) -> Step {
+        match kind {
+            ListKind::Models { next } => {
+                let entry = self.model_entry(*next);
+                self.send_item(request, next, entry.map(Event::Model))
+            }
+            ListKind::Users { next } => {
+                let user = self.access.describe(*next);
+                self.send_item(request, next, user.map(Event::User))
+            }
+            ListKind::Sessions { next, user } => {
+                let Self {
+                    sessions, access, ..
+                } = self;
+                let session = Sessions::listed(sessions, *next, *user, now, |u| access.name(u));
+                self.send_item(request, next, session.map(Event::Session))
+            }
+            ListKind::Log(reading) => self.send_entry(request, reading),
+            ListKind::Verify(verification) => match verification.step(&self.log, VERIFIED_BYTES) {
+                None => Step::Works,
+                Some((extent, broken_at)) => {
+                    self.tell_shell(request, &Event::LogVerified { extent, broken_at });
+                    Step::Over
+                }
+            },
+            ListKind::Watch { due } => {
+                if !core::mem::take(due) {
+                    return Step::Waits;
+                }
+                let stats = self.stats_now(now);
+                self.tell_shell(request, &Event::Stats(stats));
+                Step::Sent
+            }
+        }
+    }
+
+    fn send_item(&mut self, request: u32, next: &mut usize, item: Option<Event<'_>>) -> Step {
+        match item {
+            Some(event) => {
+                self.tell_shell(request, &event);
+                *next = next.saturating_add(1);
+                Step::Sent
+            }
+            None => {
+                self.tell_shell(request, &listed(*next));
+                Step::Over
+            }
+        }
+    }
+
+    fn model_entry(&self, index: usize) -> Option<ModelEntry> {
+        let model = self.models.store().models().ok()?.nth(index)?;
+        let offset = model.file.offset;
+        let loaded = self
+            .current
+            .is_some_and(|current| current.verified.offset == offset as u64);
+        Some(ModelEntry {
+            name: ModelName::new(model.name)?,
+            file_bytes: model.file.data.len() as u64,
+            loaded,
+            signature: self.models.signature(offset, model.signature.is_some()),
+        })
+    }
+
+    fn send_entry(&mut self, request: u32, reading: &mut Reading) -> Step {
+        for _ in 0..LOOKED_AT {
+            let at_end = !reading.follow && reading.cursor.next() >= reading.until;
+            let entry = match at_end {
+                true => None,
+                false => self.log.read(&mut reading.cursor),
+            };
+            let Some(entry) = entry else {
+                if reading.follow {
+                    return Step::Waits;
+                }
+                let extent = self.sent_extent(reading);
+                self.tell_shell(request, &Event::LogEnd(extent));
+                return Step::Over;
+            };
+            let record = entry.record;
+            if !reading.user.is_empty() && record.user != reading.user {
+                continue;
+            }
+            let head = hash(&record, entry.text);
+            let first = reading.sent.map_or(record.sequence, |sent| sent.first);
+            let anchor = reading.sent.map_or(record.previous, |sent| sent.anchor);
+            reading.sent = Some(LogExtent {
+                first,
+                next: record.sequence.saturating_add(1),
+                anchor,
+                head,
+            });
+            let event = Event::Record {
+                record,
+                text: entry.text,
+            };
+            event.write(request, &mut self.outgoing);
+            self.signal_shell |= self.shell.send(&self.outgoing).is_ok();
+            return Step::Sent;
+        }
+        Step::Works
+    }
+
+    /// What a reading has sent; where it would have begun if nothing.
+    fn sent_extent(&self, reading: &Reading) -> LogExtent {
+        reading.sent.unwrap_or_else(|| {
+            let extent = self.log.extent();
+            LogExtent {
+                first: extent.next,
+                anchor: extent.head,
+                ..extent
+            }
+        })
+    }
+}
+
+fn listed(count: usize) -> Event<'static> {
+    match u32::try_from(count) {
+        Ok(count) => Event::Listed { count },
+        Err(_) => failed(Failure::of(ErrorCode::Unsupported)),
+    }
+}

@@ -1,0 +1,466 @@
+//! The peers, and what they saw.
+
+use crate::access::tests as access;
+use crate::models::tests as models;
+use crate::{Audit, Memory, Port};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::WATCHDOG_PERIOD_US;
+use protocol::name::{ModelName, SessionName, UserName};
+use protocol::policy::Policy;
+use protocol::record::{Kind, Record};
+use protocol::ring::Frame;
+use protocol::testing::{TestEndpoint, TestRegion, endpoints};
+use protocol::wire::console::{
+    Budget, Event, Finished, LogExtent, ModelEntry, Progress, Request, Session, Stats, Status, User,
+};
+use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
+use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo};
+use std::boxed::Box;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+use zerocopy::IntoBytes as _;
+
+#[derive(Default)]
+pub(super) struct Runtime {
+    pub(super) now: u64,
+    pub(super) timer: Option<u64>,
+    pub(super) to_shell: usize,
+    pub(super) to_inference: usize,
+    pub(super) restarts: usize,
+    pub(super) stops: usize,
+}
+
+impl Port for Runtime {
+    fn now_us(&mut self) -> u64 {
+        self.now
+    }
+    fn notify_shell(&mut self) {
+        self.to_shell += 1;
+    }
+    fn notify_inference(&mut self) {
+        self.to_inference += 1;
+    }
+    fn arm_timer(&mut self, at_us: Option<u64>) {
+        self.timer = at_us;
+    }
+    fn restart_inference(&mut self) {
+        self.restarts += 1;
+    }
+    fn stop_inference(&mut self) {
+        self.stops += 1;
+    }
+}
+
+/// An event as the shell saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Told {
+    Ready(String),
+    Text(u32, String),
+    Finished(u32, Finished),
+    Failed(u32, Failure),
+    Model(u32, ModelEntry),
+    Listed(u32, u32),
+    Loaded(u32, ModelInfo),
+    Status(u32, Box<Status>),
+    Stats(u32, Box<Stats>),
+    Fault(Fault),
+    Recovered(u32),
+    User(u32, User),
+    Budget(u32, Budget),
+    Record(u32, Box<Record>, String),
+    LogEnd(u32, LogExtent),
+    LogVerified(u32, LogExtent, u64),
+    Session(u32, Session),
+    Progress(u32, Progress),
+    Done(u32),
+}
+
+/// A command as inference saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Asked {
+    Infer {
+        number: u32,
+        session: u32,
+        fresh: bool,
+        keep: bool,
+        prompt: String,
+    },
+    Cancel(u32),
+    Load(u32, u64, u64),
+    Status(u32),
+    Drop(u32),
+}
+
+pub(super) struct System {
+    pub(super) audit: Audit<'static, TestRegion, TestRegion>,
+    pub(super) runtime: Runtime,
+    pub(super) shell: TestEndpoint,
+    pub(super) inference: TestEndpoint,
+    pub(super) inference_region: TestRegion,
+    pub(super) shell_region: TestRegion,
+    /// Number of the load that audit asked for itself.
+    pub(super) own_load: u32,
+}
+
+pub(super) const SECOND: u64 = 1_000_000;
+
+/// `guest` may generate; `admin`, whose passphrase is "secret", may everything.
+pub(super) fn policy() -> Policy {
+    models::trusting(access::policy())
+}
+
+fn leak<T: Clone>(value: T, count: usize) -> &'static mut [T] {
+    Box::leak(vec![value; count].into_boxed_slice())
+}
+
+impl System {
+    /// Before anything has happened.
+    pub(super) fn new(policy: &[u8], store: Vec<u8>) -> Self {
+        let (shell_end, shell, shell_region) = endpoints();
+        let (inference_end, inference, inference_region) = endpoints();
+        let memory = Memory {
+            log: leak(0, 1 << 18),
+            kdf: Box::leak(access::memory().into_boxed_slice()),
+            policy: Box::leak(policy.to_vec().into_boxed_slice()),
+            store: Box::leak(store.into_boxed_slice()),
+        };
+        let mut system = Self {
+            audit: Audit::new(shell_end, inference_end, memory),
+            runtime: Runtime {
+                now: SECOND,
+                ..Runtime::default()
+            },
+            shell,
+            inference,
+            inference_region,
+            shell_region,
+            own_load: 0,
+        };
+        system.audit.start(&mut system.runtime);
+        assert!(system.shell.follow());
+        system
+    }
+
+    /// Up to where the own load waits in inference's ring.
+    pub(super) fn boot(policy: &Policy) -> Self {
+        let mut system = Self::new(policy.as_bytes(), models::signed());
+        system.join();
+        system
+    }
+
+    /// A system that serves.
+    pub(super) fn serving_with(policy: &Policy) -> Self {
+        let mut system = Self::boot(policy);
+        system.loaded(system.own_load);
+        let told = system.told();
+        assert!(told.contains(&Told::Ready("guest".into())), "{told:?}");
+        system
+    }
+
+    pub(super) fn serving() -> Self {
+        Self::serving_with(&policy())
+    }
+
+    /// A system that serves, with `admin` logged in.
+    pub(super) fn of_admin() -> Self {
+        let mut system = Self::serving();
+        system.log_in("admin", "secret");
+        system
+    }
+
+    pub(super) fn log_in(&mut self, user: &str, passphrase: &str) {
+        let user = UserName::new(user).unwrap();
+        let passphrase = passphrase.as_bytes();
+        self.runtime.now += SECOND;
+        self.ask(900, &Request::Login { user, passphrase });
+        match &self.told()[..] {
+            [Told::User(900, told)] if told.name == user => {}
+            other => panic!("a login, not {other:?}"),
+        }
+    }
+
+    /// Inference joins the epoch and finds the own load.
+    pub(super) fn join(&mut self) {
+        assert!(self.inference.follow());
+        self.say(0, &Report::Ready);
+        match &self.asked()[..] {
+            [Asked::Load(number, ..)] => self.own_load = *number,
+            other => panic!("audit loads a model first, not {other:?}"),
+        }
+    }
+
+    pub(super) fn loaded(&mut self, number: u32) {
+        self.say(number, &Report::Loaded(loaded()));
+    }
+
+    /// The shell asks; audit is woken.
+    pub(super) fn ask(&mut self, id: u32, request: &Request<'_>) {
+        let mut frame = Frame::new();
+        request.write(id, &mut frame);
+        self.shell.send(&frame).unwrap();
+        self.wake();
+    }
+
+    pub(super) fn infer_in(&mut self, id: u32, session: &str, max_tokens: u32) {
+        let params = InferParams {
+            max_tokens,
+            ..InferParams::default()
+        };
+        let session = SessionName::new(session).unwrap();
+        let prompt = b"once";
+        self.ask(
+            id,
+            &Request::Infer {
+                params,
+                session,
+                prompt,
+            },
+        );
+    }
+
+    pub(super) fn infer(&mut self, id: u32, max_tokens: u32) {
+        self.infer_in(id, "", max_tokens);
+    }
+
+    /// Inference says something; audit is woken.
+    pub(super) fn say(&mut self, number: u32, report: &Report<'_>) {
+        let mut frame = Frame::new();
+        report.write(number, &mut frame);
+        self.inference.send(&frame).unwrap();
+        self.wake();
+    }
+
+    pub(super) fn token(&mut self, number: u32, text: &str) {
+        let text = text.as_bytes();
+        self.say(number, &Report::Token { id: 1, text });
+    }
+
+    pub(super) fn finished(&mut self, number: u32, reason: FinishReason, generated_tokens: u32) {
+        self.say(number, &done(reason, generated_tokens));
+    }
+
+    pub(super) fn fails(&mut self, number: u32, failure: Failure) {
+        self.say(
+            number,
+            &Report::Failed {
+                failure,
+                detail: b"",
+            },
+        );
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.audit.on_signal(&mut self.runtime);
+    }
+
+    /// Time passes, with nothing but the watchdog's ticks.
+    pub(super) fn watch(&mut self, us: u64) {
+        let end = self.runtime.now + us;
+        while self.runtime.now < end {
+            self.runtime.now = end.min(self.runtime.now + WATCHDOG_PERIOD_US);
+            self.audit.on_watchdog(&mut self.runtime);
+        }
+    }
+
+    pub(super) fn told(&mut self) -> Vec<Told> {
+        let (mut frame, mut told) = (Frame::new(), Vec::new());
+        while self.shell.receive(&mut frame).unwrap() {
+            let id = frame.header().request;
+            let string = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            told.push(match Event::parse(&frame).unwrap() {
+                Event::Ready(user) => Told::Ready(user.name.as_str().into()),
+                Event::Token { text } => Told::Text(id, string(text)),
+                Event::Finished(finished) => Told::Finished(id, finished),
+                Event::Failed { failure, .. } => Told::Failed(id, failure),
+                Event::Model(entry) => Told::Model(id, entry),
+                Event::Listed { count } => Told::Listed(id, count),
+                Event::Loaded { info, .. } => Told::Loaded(id, info),
+                Event::Status(status) => Told::Status(id, Box::new(status)),
+                Event::Stats(stats) => Told::Stats(id, Box::new(stats)),
+                Event::Fault(fault) => Told::Fault(fault),
+                Event::Recovered { restarts, .. } => Told::Recovered(restarts),
+                Event::User(user) => Told::User(id, user),
+                Event::Budget(budget) => Told::Budget(id, budget),
+                Event::Record { record, text } => Told::Record(id, Box::new(record), string(text)),
+                Event::LogEnd(extent) => Told::LogEnd(id, extent),
+                Event::LogVerified { extent, broken_at } => {
+                    Told::LogVerified(id, extent, broken_at)
+                }
+                Event::Session(session) => Told::Session(id, session),
+                Event::Progress(progress) => Told::Progress(id, progress),
+                Event::Done => Told::Done(id),
+            });
+        }
+        if self.shell.take_owed_signal() {
+            self.wake();
+        }
+        told
+    }
+
+    /// All that the shell is told, however often it has to look, and however often audit wants to go on by itself.
+    pub(super) fn told_at_last(&mut self) -> Vec<Told> {
+        let mut all = Vec::new();
+        loop {
+            let told = self.told();
+            let at_once = self.runtime.timer == Some(self.runtime.now);
+            if told.is_empty() && !at_once {
+                return all;
+            }
+            if at_once {
+                self.audit.on_timer(&mut self.runtime);
+            }
+            all.extend(told);
+        }
+    }
+
+    pub(super) fn asked(&mut self) -> Vec<Asked> {
+        let (mut frame, mut asked) = (Frame::new(), Vec::new());
+        while self.inference.receive(&mut frame).unwrap() {
+            let number = frame.header().request;
+            asked.push(match Command::parse(&frame).unwrap() {
+                Command::Infer {
+                    session,
+                    fresh,
+                    keep,
+                    prompt,
+                    ..
+                } => Asked::Infer {
+                    number,
+                    session,
+                    fresh,
+                    keep,
+                    prompt: String::from_utf8(prompt.to_vec()).unwrap(),
+                },
+                Command::Cancel => Asked::Cancel(number),
+                Command::Load { offset, bytes } => Asked::Load(number, offset, bytes),
+                Command::Status => Asked::Status(number),
+                Command::Drop { session } => Asked::Drop(session),
+            });
+        }
+        if self.inference.take_owed_signal() {
+            self.wake();
+        }
+        asked
+    }
+
+    /// The number of the one generation that inference was asked for.
+    pub(super) fn admitted(&mut self) -> u32 {
+        match &self.asked()[..] {
+            [Asked::Infer { number, .. }] => *number,
+            other => panic!("one generation, not {other:?}"),
+        }
+    }
+
+    pub(super) fn stats(&mut self) -> Stats {
+        self.ask(999, &Request::Stats { watch: false });
+        match self.told_at_last().pop() {
+            Some(Told::Stats(999, stats)) => *stats,
+            other => panic!("statistics, not {other:?}"),
+        }
+    }
+
+    pub(super) fn budget(&mut self) -> Budget {
+        let user = UserName::EMPTY;
+        self.ask(998, &Request::Budget { user, change: None });
+        match self.told_at_last().pop() {
+            Some(Told::Budget(998, budget)) => budget,
+            other => panic!("a budget, not {other:?}"),
+        }
+    }
+
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.audit.log().iter().map(|entry| entry.record).collect()
+    }
+
+    pub(super) fn last_record(&self, kind: Kind) -> Record {
+        let mut records = self.records().into_iter();
+        records
+            .rfind(|record| record.kind() == Some(kind))
+            .unwrap_or_else(|| panic!("no record of {kind:?}"))
+    }
+
+    /// A request that is refused: with this failure, at no cost, unseen by inference, and written down.
+    pub(super) fn is_refused(&mut self, request: &Request<'_>, failure: Failure) {
+        let (budget, refused) = (self.budget(), self.stats().refused);
+        self.ask(77, request);
+        assert_eq!(
+            self.told_at_last(),
+            [Told::Failed(77, failure)],
+            "{request:?}"
+        );
+        assert_eq!(self.asked(), [], "{request:?}");
+        let record = self.last_record(match request {
+            Request::Login { .. } => Kind::LoginFailed,
+            _ => Kind::Refuse,
+        });
+        assert_eq!(record.code, failure.code as u16);
+        assert_eq!((record.value, record.limit), (failure.value, failure.limit));
+        let stats = self.stats();
+        assert_eq!(stats.refused, refused + 1);
+        assert!(stats.refused_by_code[failure.code as usize] > 0);
+        let after = self.budget();
+        assert_eq!((after.used, after.reserved), (budget.used, budget.reserved));
+    }
+
+    /// A generation from beginning to end, after whatever has happened.
+    pub(super) fn serves(&mut self, id: u32) {
+        self.infer(id, 5);
+        let number = self.admitted();
+        self.token(number, "ok");
+        self.finished(number, FinishReason::EndOfText, 1);
+        let told = self.told_at_last();
+        assert!(told.contains(&Told::Text(id, "ok".into())), "{told:?}");
+        assert!(
+            matches!(told.last(), Some(Told::Finished(last, _)) if *last == id),
+            "{told:?}"
+        );
+    }
+}
+
+pub(super) fn loaded() -> Loaded {
+    Loaded {
+        info: ModelInfo {
+            parameters: 5,
+            context: 512,
+            ..ModelInfo::default()
+        },
+        arena: ArenaUse {
+            weights: 100,
+            ..ArenaUse::default()
+        },
+        numerics: 2,
+        kv_type: KvType::Q8,
+        kv_positions: 2048,
+    }
+}
+
+pub(super) fn holdings() -> Holdings {
+    Holdings {
+        kv_positions: 2048,
+        kv_free: 1024,
+        ..Holdings::default()
+    }
+}
+
+pub(super) fn done(reason: FinishReason, generated_tokens: u32) -> Report<'static> {
+    Report::Finished {
+        reason,
+        prompt_tokens: 3,
+        generated_tokens,
+    }
+}
+
+pub(super) const FAULT: Fault = Fault {
+    kind: FaultKind::Memory,
+    ip: 0x20_1000,
+    address: 0x1200_0000,
+};
+
+pub(super) fn model(name: &str) -> ModelName {
+    ModelName::new(name).unwrap()
+}
+
+pub(super) fn not_permitted(bit: u64) -> Failure {
+    Failure::over(ErrorCode::NotPermitted, bit, 0)
+}

@@ -1,0 +1,318 @@
+//! Peers that do anything at any time.
+
+use super::harness::*;
+use crate::log::Verification;
+use proptest::prelude::*;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::{INFERENCE_DEADLINE_US, MAX_SESSIONS, WATCHDOG_PERIOD_US};
+use protocol::name::SessionName;
+use protocol::record::{Kind, Record};
+use protocol::region::WriteWords;
+use protocol::ring::{Frame, SLOTS};
+use protocol::wire::console::{LogQuery, Request};
+use protocol::wire::engine::Report;
+use protocol::wire::{FinishReason, InferParams};
+use std::collections::HashMap;
+use std::vec;
+use std::vec::Vec;
+
+#[test]
+fn what_the_shell_writes_wrongly_costs_the_shell_alone() {
+    let mut system = System::serving();
+    let mut frame = Frame::new();
+    frame.begin(0xBEEF, 3);
+    system.shell.send(&frame).unwrap();
+    system.wake();
+    let unsupported = Failure::of(ErrorCode::Unsupported);
+    assert_eq!(system.told(), [Told::Failed(3, unsupported)]);
+    // An impossible head.
+    system.shell_region.publish(2, 1 << 32 | 5000);
+    system.wake();
+    system.watch(2 * WATCHDOG_PERIOD_US);
+    let violations = system
+        .records()
+        .into_iter()
+        .filter(|record| record.kind() == Some(Kind::Violation));
+    let counted: u64 = violations.map(|record| record.value).sum();
+    assert_eq!((counted, system.runtime.restarts), (2, 0));
+}
+
+#[test]
+fn garbage_without_end_is_counted_and_fills_no_log() {
+    let mut system = System::serving();
+    let before = system.audit.log().written();
+    for _ in 0..1000 {
+        let mut frame = Frame::new();
+        frame.begin(0xBEEF, 3);
+        system.shell.send(&frame).unwrap();
+        system.wake();
+        system.told();
+        system.runtime.now += 1000;
+    }
+    // One second's worth: one record at its beginning.
+    assert_eq!(system.audit.log().written() - before, 1);
+    system.watch(2 * WATCHDOG_PERIOD_US);
+    let record = system.last_record(Kind::Violation);
+    assert_eq!((record.code, record.value), (1, 999));
+    assert_eq!(system.stats().violations, 1000);
+}
+
+/// One thing that can happen to audit.
+#[derive(Clone, Debug)]
+enum Act {
+    Infer(u32, u8),
+    Cancel(u32),
+    Ask(u32, u8),
+    ShellGarbage(usize, u64),
+    Token(u32),
+    Finish(u32, u32),
+    FailRequest(u32, u8),
+    Evict(u32),
+    InferenceGarbage(usize, u64),
+    Join,
+    Fault,
+    Pass(u64),
+    ShellReads,
+    InferenceReads,
+}
+
+fn act(hostile: bool) -> impl Strategy<Value = Act> {
+    let word = if hostile { 0..64usize } else { 0..1 };
+    let word2 = word.clone();
+    prop_oneof![
+        3 => (1..20u32, 0..4u8).prop_map(|(id, s)| Act::Infer(id, s)),
+        1 => (1..20u32).prop_map(Act::Cancel),
+        2 => (1..20u32, any::<u8>()).prop_map(|(id, which)| Act::Ask(id, which)),
+        1 => (word, any::<u64>()).prop_map(|(i, v)| Act::ShellGarbage(i, v)),
+        3 => (1..40u32).prop_map(Act::Token),
+        3 => (1..40u32, 0..4u32).prop_map(|(n, t)| Act::Finish(n, t)),
+        1 => (1..40u32, any::<u8>()).prop_map(|(n, code)| Act::FailRequest(n, code)),
+        1 => (0..34u32).prop_map(Act::Evict),
+        1 => (word2, any::<u64>()).prop_map(|(i, v)| Act::InferenceGarbage(i, v)),
+        1 => Just(Act::Join),
+        1 => Just(Act::Fault),
+        1 => (0..40_000_000u64).prop_map(Act::Pass),
+        2 => Just(Act::ShellReads),
+        2 => Just(Act::InferenceReads),
+    ]
+}
+
+fn question(which: u8) -> Request<'static> {
+    let session = SessionName::new("s1").unwrap();
+    match which % 12 {
+        0 => Request::Status,
+        1 => Request::Models,
+        2 => Request::Sessions,
+        3 => Request::Log(LogQuery::default()),
+        4 => Request::Log(LogQuery {
+            follow: true,
+            ..LogQuery::default()
+        }),
+        5 => Request::VerifyLog,
+        6 => Request::Stats { watch: true },
+        7 => Request::Close { session },
+        8 => Request::Load {
+            name: model("tiny"),
+        },
+        9 => Request::Load {
+            name: model("foreign"),
+        },
+        10 => Request::Reset,
+        _ => Request::WhoAmI,
+    }
+}
+
+impl System {
+    fn act(&mut self, act: &Act) -> Vec<Told> {
+        let mut frame = Frame::new();
+        match act {
+            Act::Infer(id, session) => {
+                let params = InferParams {
+                    max_tokens: 2,
+                    ..InferParams::default()
+                };
+                let session = ["", "s1", "s2", "s3"][usize::from(*session)];
+                let request = Request::Infer {
+                    params,
+                    session: SessionName::new(session).unwrap(),
+                    prompt: b"p",
+                };
+                request.write(*id, &mut frame);
+                let _ = self.shell.send(&frame);
+            }
+            Act::Cancel(id) => {
+                Request::Cancel.write(*id, &mut frame);
+                let _ = self.shell.send(&frame);
+            }
+            Act::Ask(id, which) => {
+                question(*which).write(*id, &mut frame);
+                let _ = self.shell.send(&frame);
+            }
+            Act::ShellGarbage(word, value) => self.shell_region.store(*word, *value),
+            Act::Token(number) => {
+                Report::Token { id: 1, text: b"t" }.write(*number, &mut frame);
+                let _ = self.inference.send(&frame);
+            }
+            Act::Finish(number, tokens) => {
+                done(FinishReason::EndOfText, *tokens).write(*number, &mut frame);
+                let _ = self.inference.send(&frame);
+            }
+            Act::FailRequest(number, code) => {
+                let code = ErrorCode::ALL[usize::from(*code) % ErrorCode::ALL.len()];
+                let failure = Failure::of(code);
+                let detail = b"";
+                Report::Failed { failure, detail }.write(*number, &mut frame);
+                let _ = self.inference.send(&frame);
+            }
+            Act::Evict(session) => {
+                Report::Evicted { session: *session }.write(0, &mut frame);
+                let _ = self.inference.send(&frame);
+            }
+            Act::InferenceGarbage(word, value) => self.inference_region.store(*word, *value),
+            Act::Join => drop(self.inference.follow()),
+            Act::Fault => self.audit.on_fault(FAULT, &mut self.runtime),
+            Act::Pass(us) => {
+                self.runtime.now += us;
+                self.audit.on_watchdog(&mut self.runtime);
+            }
+            Act::ShellReads => return self.told(),
+            Act::InferenceReads => drop(self.inference.receive(&mut frame)),
+        }
+        self.wake();
+        Vec::new()
+    }
+
+    fn verify(&self) -> u64 {
+        let mut verification = Verification::new(self.audit.log());
+        loop {
+            if let Some((_, broken_at)) = verification.step(self.audit.log(), 1 << 20) {
+                return broken_at;
+            }
+        }
+    }
+}
+
+/// What the log says of each request for text: its kinds in order, and the tokens that it was charged.
+fn histories(system: &System) -> HashMap<u32, (Vec<Kind>, u64)> {
+    let mut histories: HashMap<u32, (Vec<Kind>, u64)> = HashMap::new();
+    for record in system.records() {
+        let Some(kind) = record.kind() else { continue };
+        let of_text = record.session > 0 && record.request > 0;
+        let ends = [Kind::Admit, Kind::Finish, Kind::Fail];
+        if of_text && ends.contains(&kind) {
+            let (kinds, charged) = histories.entry(record.request).or_default();
+            kinds.push(kind);
+            let Record {
+                prompt_tokens,
+                generated_tokens,
+                ..
+            } = record;
+            let counted = kind == Kind::Finish || record.code == ErrorCode::Deadline as u16;
+            if counted {
+                *charged += u64::from(prompt_tokens) + u64::from(generated_tokens);
+            }
+        }
+    }
+    histories
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever inference says and whenever it dies: every admitted request has exactly one end, the budget is what the
+    /// log says was used, and the log's chain holds.
+    #[test]
+    fn every_admitted_request_ends_exactly_once_and_no_token_is_lost(
+        acts in prop::collection::vec(act(false), 0..150)
+    ) {
+        let mut policy = policy();
+        policy.max_restarts = 256;
+        policy.roles[0].permissions = 63;
+        // One period, so that the log's sum is the budget's.
+        policy.users[0].budget_period_us = 31_622_400_000_000;
+        let mut system = System::serving_with(&policy);
+        let mut ends: HashMap<u32, (u32, u32)> = HashMap::new();
+        let mut look = |told: Vec<Told>| {
+            for told in told {
+                if let Told::Finished(id, _) | Told::Failed(id, _) = told {
+                    ends.entry(id).or_default().0 += 1;
+                }
+            }
+        };
+        for act in &acts {
+            // Honest writers: no garbage in their regions.
+            if !matches!(act, Act::ShellGarbage(..) | Act::InferenceGarbage(..)) {
+                look(system.act(act));
+            }
+        }
+        look(system.told_at_last());
+        // Whatever is still open ends by the deadlines.
+        for _ in 0..3 {
+            system.watch(INFERENCE_DEADLINE_US + 2 * WATCHDOG_PERIOD_US);
+            look(system.told_at_last());
+        }
+        let stats = system.stats();
+        prop_assert_eq!(stats.admitted, stats.finished + stats.cancelled + stats.failed);
+        let mut charged = 0;
+        for (request, (kinds, tokens)) in histories(&system) {
+            prop_assert!(
+                matches!(kinds[..], [Kind::Admit, Kind::Finish | Kind::Fail]),
+                "{request}: {kinds:?}"
+            );
+            charged += tokens;
+        }
+        let budget = system.budget();
+        prop_assert_eq!((budget.used, budget.reserved), (charged, 0));
+        prop_assert_eq!(system.verify(), 0);
+    }
+
+    /// Bytes and indices of any value: no panic, bounded work, a sound log, and audit still answers.
+    #[test]
+    fn hostile_peers_get_no_further_than_their_own_rings(
+        acts in prop::collection::vec(act(true), 0..200)
+    ) {
+        let mut policy = policy();
+        policy.roles[0].permissions = 63;
+        let mut system = System::serving_with(&policy);
+        for act in &acts {
+            let before = system.audit.log().written();
+            let mut frame = Frame::new();
+            // A shell whose region is garbage reads what it can.
+            if matches!(act, Act::ShellReads) {
+                for _ in 0..SLOTS {
+                    let _ = system.shell.receive(&mut frame);
+                }
+            } else {
+                system.act(act);
+            }
+            let records = system.audit.log().written() - before;
+            prop_assert!(records <= 8 * (SLOTS + MAX_SESSIONS) as u64, "{} records", records);
+        }
+        prop_assert_eq!(system.verify(), 0);
+    }
+
+    /// Any payload under any kind, from both sides.
+    #[test]
+    fn any_message_is_survived(
+        messages in prop::collection::vec(
+            (any::<bool>(), prop_oneof![0u16..20, 0x300u16..0x308], 0u32..12, prop::collection::vec(any::<u8>(), 0..200)),
+            0..60,
+        )
+    ) {
+        let mut system = System::serving();
+        for (from_shell, kind, request, payload) in messages {
+            let mut frame = Frame::new();
+            frame.begin(kind, request)[..payload.len()].copy_from_slice(&payload);
+            frame.finish(payload.len());
+            let end = if from_shell { &mut system.shell } else { &mut system.inference };
+            let _ = end.send(&frame);
+            system.wake();
+            for _ in 0..SLOTS {
+                let _ = system.shell.receive(&mut frame);
+                let _ = system.inference.receive(&mut frame);
+            }
+            let _ = system.inference.follow();
+        }
+        prop_assert_eq!(system.verify(), 0);
+    }
+}

@@ -1,0 +1,9 @@
+//! Audit between a shell and an inference that the tests play.
+
+mod harness;
+mod hostile;
+mod models;
+mod recovery;
+mod requests;
+mod sessions;
+mod users;

@@ -1,0 +1,173 @@
+//! Models: what is loaded, and what is not.
+
+use super::harness::*;
+use protocol::error::{ErrorCode, Failure};
+use protocol::record::Kind;
+use protocol::wire::console::{Request, Signature, Stage};
+use sha2::{Digest, Sha256};
+use std::vec;
+use std::vec::Vec;
+use zerocopy::IntoBytes as _;
+
+#[test]
+fn the_system_is_ready_when_the_first_load_has_ended_well_or_not() {
+    let mut system = System::boot(&policy());
+    assert!(matches!(system.told()[..], [Told::Progress(0, _)]));
+    system.fails(system.own_load, Failure::of(ErrorCode::ModelTooLarge));
+    let failed = Told::Failed(0, Failure::of(ErrorCode::ModelTooLarge));
+    assert_eq!(system.told(), [failed, Told::Ready("guest".into())]);
+    system.infer(1, 5);
+    let none = Failure::of(ErrorCode::NoModel);
+    assert_eq!(system.told(), [Told::Failed(1, none)]);
+
+    let mut system = System::new(policy().as_bytes(), vec![]);
+    let failed = Told::Failed(0, Failure::over(ErrorCode::BadStore, 0, 0));
+    assert_eq!(system.told(), [failed, Told::Ready("guest".into())]);
+    assert!(system.inference.follow());
+    assert_eq!(system.asked(), []);
+}
+
+#[test]
+fn a_model_is_verified_in_slices_before_inference_is_told() {
+    let mut system = System::of_admin();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    assert_eq!(system.asked(), [], "it is being verified");
+    // Another one has to wait.
+    system.ask(
+        6,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Failed(6, Failure::of(ErrorCode::ModelInUse))));
+    let stages: Vec<_> = told
+        .iter()
+        .filter_map(|t| match t {
+            Told::Progress(5, p) => Some((p.stage, p.done)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stages[0], (Stage::Verifying, 128 << 10));
+    assert_eq!(stages.last(), Some(&(Stage::Loading, 0)));
+    let [Asked::Load(number, _, bytes)] = system.asked()[..] else {
+        panic!("a load")
+    };
+    assert_eq!(bytes, (3 * (128 << 10)) + 5);
+    // Sessions would end with it.
+    system.infer(7, 5);
+    let in_use = Failure::of(ErrorCode::ModelInUse);
+    assert_eq!(system.told(), [Told::Failed(7, in_use)]);
+    system.loaded(number);
+    let sha256: [u8; 32] = Sha256::digest(vec![7; bytes as usize]).into();
+    let told = system.told();
+    assert!(
+        matches!(&told[..], [Told::Loaded(5, info)] if info.sha256 == sha256),
+        "{told:?}"
+    );
+    let record = system.last_record(Kind::Load);
+    assert_eq!((record.name, record.model_sha256), (model("tiny"), sha256));
+    assert_eq!(record.user.as_str(), "admin");
+    system.serves(8);
+    assert_eq!(system.last_record(Kind::Finish).model_sha256, sha256);
+
+    system.ask(9, &Request::Models);
+    let told = system.told_at_last();
+    let known: Vec<_> = told
+        .iter()
+        .filter_map(|t| match t {
+            Told::Model(9, m) => Some((m.name, m.loaded, m.signature)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        known,
+        [
+            (model("default"), false, Signature::Good),
+            (model("tiny"), true, Signature::Good),
+            (model("unsigned"), false, Signature::Missing),
+            (model("foreign"), false, Signature::Unchecked),
+        ]
+    );
+}
+
+#[test]
+fn unsigned_wrongly_signed_and_missing_models_are_refused_and_written_down() {
+    let mut system = System::of_admin();
+    for (name, code) in [
+        ("unsigned", ErrorCode::Unsigned),
+        ("foreign", ErrorCode::BadSignature),
+        ("nothing", ErrorCode::NoSuchModel),
+    ] {
+        system.is_refused(&Request::Load { name: model(name) }, Failure::of(code));
+        assert_eq!(system.last_record(Kind::Refuse).name, model(name));
+    }
+    system.serves(8);
+}
+
+#[test]
+fn a_model_that_inference_refuses_leaves_the_loaded_one_and_its_sessions() {
+    let mut system = System::of_admin();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    system.told_at_last();
+    let [Asked::Load(number, ..)] = system.asked()[..] else {
+        panic!("a load")
+    };
+    system.fails(number, Failure::over(ErrorCode::ModelTooLarge, 9, 8));
+    let failed = Told::Failed(5, Failure::over(ErrorCode::ModelTooLarge, 9, 8));
+    assert_eq!(system.told(), [failed]);
+    system.serves(6);
+    assert_eq!(system.stats().refused, 0);
+}
+
+#[test]
+fn a_store_whose_default_model_is_not_signed_serves_none() {
+    let store = crate::models::tests::signed();
+    let at = store.windows(4).position(|w| w == b"GGUF").unwrap();
+    let mut altered = store;
+    altered[at] ^= 1;
+    let mut system = System::new(policy().as_bytes(), altered);
+    let failed = Told::Failed(0, Failure::of(ErrorCode::BadSignature));
+    assert_eq!(system.told_at_last(), [failed, Told::Ready("guest".into())]);
+    let record = system.last_record(Kind::Refuse);
+    assert_eq!(
+        (record.code, record.name),
+        (ErrorCode::BadSignature as u16, model("default"))
+    );
+    assert!(system.inference.follow());
+    assert_eq!(system.asked(), []);
+}
+
+#[test]
+fn another_model_ends_the_sessions() {
+    let mut system = System::of_admin();
+    system.infer_in(1, "tale", 5);
+    let number = system.admitted();
+    system.finished(number, protocol::wire::FinishReason::EndOfText, 0);
+    system.told();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    system.told_at_last();
+    let [Asked::Load(number, ..)] = system.asked()[..] else {
+        panic!("a load")
+    };
+    system.loaded(number);
+    system.told();
+    system.infer_in(6, "tale", 5);
+    let lost = Failure::over(ErrorCode::SessionLost, 1, 0);
+    assert_eq!(system.told(), [Told::Failed(6, lost)]);
+}

@@ -1,0 +1,336 @@
+//! Deadlines, faults, restarts.
+
+use super::harness::*;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::{
+    CONTROL_DEADLINE_US, INFERENCE_DEADLINE_US, LOAD_DEADLINE_US, STOP_GRACE_US, WATCHDOG_PERIOD_US,
+};
+use protocol::record::Kind;
+use protocol::ring::Frame;
+use protocol::wire::console::Request;
+use protocol::wire::engine::Report;
+use protocol::wire::{Fault, FaultKind, FinishReason};
+use std::vec::Vec;
+
+#[test]
+fn at_the_deadline_inference_is_asked_to_stop_and_if_it_does_it_lives() {
+    let mut system = System::serving();
+    system.infer_in(5, "tale", 5);
+    let number = system.admitted();
+    system.token(number, "a");
+    let deadline = system.runtime.now + INFERENCE_DEADLINE_US;
+    assert_eq!(system.runtime.timer, Some(deadline));
+    system.runtime.now = deadline - 1;
+    system.audit.on_timer(&mut system.runtime);
+    assert_eq!(system.asked(), []);
+    system.runtime.now = deadline;
+    system.audit.on_timer(&mut system.runtime);
+    assert_eq!(system.asked(), [Asked::Cancel(number)]);
+    assert_eq!(system.runtime.timer, Some(deadline + STOP_GRACE_US));
+    system.runtime.now = deadline + STOP_GRACE_US - 1;
+    system.finished(number, FinishReason::Cancelled, 1);
+    let took = INFERENCE_DEADLINE_US + STOP_GRACE_US - 1;
+    let failure = Failure::over(ErrorCode::Deadline, took, INFERENCE_DEADLINE_US);
+    let told = system.told();
+    assert_eq!(told, [Told::Text(5, "a".into()), Told::Failed(5, failure)]);
+    assert_eq!((system.runtime.restarts, system.stats().timeouts), (0, 1));
+    // It is settled by what was counted, and its session can go on.
+    assert_eq!(system.budget().used, 4);
+    let record = system.last_record(Kind::Fail);
+    assert_eq!(
+        (record.code, record.generated_tokens),
+        (ErrorCode::Deadline as u16, 1)
+    );
+    assert_ne!(record.output_sha256, [0; 32]);
+    assert_eq!(
+        system.last_record(Kind::Timeout).limit,
+        INFERENCE_DEADLINE_US
+    );
+    system.infer_in(6, "tale", 5);
+    assert!(matches!(
+        system.asked()[..],
+        [Asked::Infer { fresh: false, .. }]
+    ));
+}
+
+#[test]
+fn an_inference_that_spins_is_restarted_by_the_watchdog_alone() {
+    let mut system = System::serving();
+    system.infer(5, 5);
+    system.admitted();
+    // The generic timer has been disarmed: only the watchdog comes.
+    let began = system.runtime.now;
+    while system.runtime.restarts == 0 {
+        system.watch(WATCHDOG_PERIOD_US);
+        assert!(system.runtime.now < began + 2 * INFERENCE_DEADLINE_US);
+    }
+    let late = system.runtime.now - began - INFERENCE_DEADLINE_US;
+    assert!(late <= STOP_GRACE_US + WATCHDOG_PERIOD_US, "{late}");
+    let unresponsive = Fault {
+        kind: FaultKind::Unresponsive,
+        ip: 0,
+        address: 0,
+    };
+    let failed = Told::Failed(5, Failure::of(ErrorCode::Unresponsive));
+    assert_eq!(system.told()[..2], [Told::Fault(unresponsive), failed]);
+    let budget = system.budget();
+    assert_eq!((budget.used, budget.reserved), (0, 0));
+    system.join();
+    system.loaded(system.own_load);
+    assert_eq!(system.told(), [Told::Recovered(1)]);
+    system.serves(6);
+}
+
+#[test]
+fn a_question_or_a_load_that_is_never_answered_ends_in_a_restart() {
+    let mut system = System::serving();
+    system.ask(5, &Request::Status);
+    system.watch(CONTROL_DEADLINE_US + WATCHDOG_PERIOD_US);
+    assert_eq!(system.runtime.restarts, 1);
+    let told = system.told();
+    let failed = Told::Failed(5, Failure::of(ErrorCode::Unresponsive));
+    assert!(told.contains(&failed), "{told:?}");
+    // The load that follows is not answered either.
+    system.watch(LOAD_DEADLINE_US + WATCHDOG_PERIOD_US);
+    assert_eq!(system.runtime.restarts, 2);
+}
+
+#[test]
+fn a_fault_ends_its_requests_with_a_refund_and_inference_serves_again() {
+    let mut system = System::serving();
+    system.infer_in(5, "tale", 9);
+    let old = system.admitted();
+    system.token(old, "a");
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    assert_eq!(system.runtime.restarts, 1);
+    let failure = Failure::of(ErrorCode::InferenceFault);
+    let told = system.told_at_last();
+    let failed = Told::Failed(5, failure);
+    assert_eq!(
+        told,
+        [Told::Text(5, "a".into()), Told::Fault(FAULT), failed]
+    );
+    let budget = system.budget();
+    assert_eq!((budget.used, budget.reserved), (0, 0));
+    let record = system.last_record(Kind::Fault);
+    assert_eq!((record.value, record.limit), (FAULT.address, FAULT.ip));
+    // What the old one still says is of another epoch.
+    let mut frame = Frame::new();
+    let ghost = Report::Token {
+        id: 1,
+        text: b"ghost",
+    };
+    ghost.write(old, &mut frame);
+    let _ = system.inference.send(&frame);
+    system.wake();
+    assert_eq!(system.told(), []);
+    // A prompt that comes before the reload has ended waits in the ring behind it.
+    system.join();
+    system.infer(6, 9);
+    let number = system.admitted();
+    assert_ne!(number, old);
+    system.loaded(system.own_load);
+    system.token(number, "b");
+    system.finished(number, FinishReason::EndOfText, 1);
+    let told = system.told_at_last();
+    assert_eq!(told[..2], [Told::Recovered(1), Told::Text(6, "b".into())]);
+    let stats = system.stats();
+    assert_eq!((stats.faults, stats.restarts, stats.failed), (1, 1, 1));
+    assert_eq!(stats.generated_tokens, 2, "what the shell was given counts");
+    assert_eq!(system.last_record(Kind::Recover).limit, 1);
+    // The conversation is gone, and its user is told.
+    system.infer_in(7, "tale", 5);
+    let lost = Failure::over(ErrorCode::SessionLost, 1, 0);
+    assert_eq!(system.told(), [Told::Failed(7, lost)]);
+}
+
+#[test]
+fn whoever_breaks_the_protocol_is_restarted() {
+    let breaches: [fn(&mut System, u32); 6] = [
+        |system, number| (0..6).for_each(|_| system.token(number, "x")),
+        |system, number| system.finished(number, FinishReason::EndOfText, 3),
+        |system, number| {
+            let lie = Report::Finished {
+                reason: FinishReason::EndOfText,
+                prompt_tokens: 7,
+                generated_tokens: 0,
+            };
+            system.say(number, &lie);
+        },
+        |system, number| system.say(number, &Report::Loaded(loaded())),
+        |system, number| system.say(number, &Report::Holdings(holdings())),
+        |system, _| {
+            let mut frame = Frame::new();
+            frame.begin(0xDEAD, 1);
+            system.inference.send(&frame).unwrap();
+            system.wake();
+        },
+    ];
+    for breach in breaches {
+        let mut system = System::serving();
+        system.infer(5, 5);
+        let number = system.admitted();
+        breach(&mut system, number);
+        let told = system.told_at_last();
+        let failed = Told::Failed(5, Failure::of(ErrorCode::ProtocolViolation));
+        assert_eq!(told.last(), Some(&failed), "{told:?}");
+        assert_eq!((system.runtime.restarts, system.stats().violations), (1, 1));
+        assert_eq!(system.budget().reserved, 0);
+        system.join();
+        system.loaded(system.own_load);
+        assert_eq!(system.told(), [Told::Recovered(1)]);
+        system.serves(6);
+    }
+}
+
+#[test]
+fn an_answer_to_what_is_over_is_counted_and_dropped() {
+    let mut system = System::serving();
+    system.token(12345, "ghost");
+    assert_eq!(system.told(), []);
+    assert_eq!((system.runtime.restarts, system.stats().violations), (0, 1));
+}
+
+#[test]
+fn a_fault_is_told_even_if_the_shell_had_no_room_for_it() {
+    let mut system = System::of_admin();
+    let mut numbers = Vec::new();
+    for id in 1..=10 {
+        system.infer(id, 100);
+        numbers.push(system.admitted());
+    }
+    for number in numbers {
+        (0..2).for_each(|_| system.token(number, "x"));
+        if system.inference.free() < 4 {
+            break;
+        }
+    }
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    let told = system.told_at_last();
+    let failed = told.iter().filter(|t| matches!(t, Told::Failed(..)));
+    assert_eq!(failed.count(), 10, "{told:?}");
+    let faults = told.iter().filter(|t| **t == Told::Fault(FAULT));
+    assert_eq!(faults.count(), 1);
+}
+
+#[test]
+fn audit_stops_trying_after_too_many_restarts_until_an_admin_resets_it() {
+    let mut system = System::serving();
+    for restart in 1..=5 {
+        system.audit.on_fault(FAULT, &mut system.runtime);
+        system.told_at_last();
+        assert_eq!(system.runtime.restarts, restart);
+        system.join();
+        system.loaded(system.own_load);
+        system.told_at_last();
+        system.serves(100 + restart as u32);
+    }
+    system.infer(6, 5);
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    assert_eq!((system.runtime.restarts, system.runtime.stops), (5, 1));
+    let exhausted = Failure::over(ErrorCode::RestartsExhausted, 5, 60 * SECOND);
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Failed(0, exhausted)), "{told:?}");
+    assert!(told.contains(&Told::Failed(6, Failure::of(ErrorCode::InferenceFault))));
+    assert_eq!(system.stats().stopped, 1);
+    assert_eq!(system.last_record(Kind::Stop).value, 5);
+    system.ask(7, &Request::Status);
+    assert_eq!(system.told(), [Told::Failed(7, exhausted)]);
+    system.infer(8, 1);
+    assert_eq!(system.told(), [Told::Failed(8, exhausted)]);
+    // Time alone does not help, and neither does a fault message, which may be forged.
+    system.watch(600 * SECOND);
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    assert_eq!(system.runtime.restarts, 5);
+    system.told_at_last();
+    system.log_in("admin", "secret");
+    // What the old one had not read.
+    system.asked();
+    let load = Request::Load {
+        name: model("tiny"),
+    };
+    system.is_refused(&load, Failure::of(ErrorCode::RestartsExhausted));
+    system.ask(9, &Request::Reset);
+    let told = system.told_at_last();
+    assert_eq!(told[0], Told::Done(9));
+    assert_eq!(system.runtime.restarts, 6);
+    assert_eq!(system.last_record(Kind::Reset).user.as_str(), "admin");
+    system.join();
+    system.loaded(system.own_load);
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Recovered(6)), "{told:?}");
+    system.serves(10);
+    // In service it only clears the count.
+    system.ask(11, &Request::Reset);
+    assert_eq!(
+        (system.told(), system.runtime.restarts),
+        (std::vec![Told::Done(11)], 6)
+    );
+}
+
+#[test]
+fn restarts_that_are_far_apart_are_no_reason_to_stop() {
+    let mut system = System::serving();
+    for restart in 1..=20 {
+        system.audit.on_fault(FAULT, &mut system.runtime);
+        system.told_at_last();
+        assert_eq!(system.runtime.restarts, restart);
+        system.join();
+        system.loaded(system.own_load);
+        system.told_at_last();
+        system.runtime.now += 13 * SECOND;
+    }
+    assert_eq!(system.runtime.stops, 0);
+}
+
+#[test]
+fn a_model_that_kills_inference_at_boot_ends_in_a_shell_that_says_so() {
+    let mut system = System::boot(&policy());
+    for _ in 0..6 {
+        system.audit.on_fault(FAULT, &mut system.runtime);
+    }
+    assert_eq!((system.runtime.restarts, system.runtime.stops), (5, 1));
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Ready("guest".into())), "{told:?}");
+}
+
+#[test]
+fn a_load_by_a_user_that_a_fault_interrupts_ends_or_goes_on() {
+    // While it is being verified: inference has nothing to do with it.
+    let mut system = System::of_admin();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Fault(FAULT)));
+    assert!(system.inference.follow());
+    system.say(0, &Report::Ready);
+    let asked = system.asked();
+    let [Asked::Load(own, ..), Asked::Load(theirs, ..)] = asked[..] else {
+        panic!("{asked:?}, {told:?}")
+    };
+    system.loaded(own);
+    system.loaded(theirs);
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Recovered(1)), "{told:?}");
+    assert!(
+        told.iter().any(|t| matches!(t, Told::Loaded(5, _))),
+        "{told:?}"
+    );
+    // When inference has it, it ends with inference.
+    system.ask(
+        6,
+        &Request::Load {
+            name: model("default"),
+        },
+    );
+    system.told_at_last();
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    let told = system.told_at_last();
+    let failed = Told::Failed(6, Failure::of(ErrorCode::InferenceFault));
+    assert!(told.contains(&failed), "{told:?}");
+}

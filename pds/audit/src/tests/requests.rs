@@ -1,0 +1,543 @@
+//! Requests for text: admission, metering, cancels, and what is counted and written down.
+
+use super::harness::*;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_PROMPT_BYTES;
+use protocol::name::{SessionName, UserName};
+use protocol::record::Kind;
+use protocol::ring::{Frame, SLOTS};
+use protocol::wire::console::{LogQuery, Request};
+use protocol::wire::engine::Report;
+use protocol::wire::{FinishReason, InferParams, Sampling};
+use sha2::{Digest, Sha256};
+use std::vec;
+use std::vec::Vec;
+
+#[test]
+fn a_request_is_admitted_metered_timed_and_written_down() {
+    let mut system = System::serving();
+    system.infer(7, 5);
+    let [
+        Asked::Infer {
+            number,
+            fresh: true,
+            keep: false,
+            prompt,
+            ..
+        },
+    ] = &system.asked()[..]
+    else {
+        panic!("no request")
+    };
+    assert_eq!(prompt, "once");
+    let number = *number;
+    assert_ne!(number, 7, "inference sees audit's number");
+    assert_eq!(system.budget().reserved, 4 + 2 + 5);
+    system.runtime.now += 200;
+    system.token(number, "a");
+    system.runtime.now += 300;
+    system.token(number, "b");
+    system.finished(number, FinishReason::EndOfText, 2);
+    let told = system.told();
+    assert_eq!(
+        told[..2],
+        [Told::Text(7, "a".into()), Told::Text(7, "b".into())]
+    );
+    let Told::Finished(7, finished) = &told[2] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((finished.prompt_tokens, finished.generated_tokens), (3, 2));
+    assert_eq!((finished.first_token_us, finished.total_us), (200, 500));
+    assert_eq!(finished.turn, 1);
+
+    let budget = system.budget();
+    assert_eq!((budget.used, budget.reserved), (3 + 2, 0));
+    let stats = system.stats();
+    assert_eq!((stats.admitted, stats.finished, stats.active), (1, 1, 0));
+    assert_eq!((stats.prompt_tokens, stats.generated_tokens), (3, 2));
+    assert_eq!((stats.latency_p50_us, stats.latency_max_us), (500, 500));
+    assert_eq!((stats.busy_us, stats.recent_tokens), (500, 2));
+    assert_eq!(stats.arena.weights, 100);
+    assert!(stats.egress_bytes > 0);
+
+    let admit = system.last_record(Kind::Admit);
+    let text: Vec<u8> = system
+        .audit
+        .log()
+        .iter()
+        .find(|entry| entry.record == admit)
+        .unwrap()
+        .text
+        .to_vec();
+    assert_eq!(text, b"once");
+    let finish = system.last_record(Kind::Finish);
+    for record in [admit, finish] {
+        assert_eq!(record.user.as_str(), "guest");
+        assert_eq!(
+            (record.request, record.session, record.turn),
+            (number, 1, 1)
+        );
+        assert_eq!(record.params.max_tokens, 5);
+        let hash: [u8; 32] = Sha256::digest(b"once").into();
+        assert_eq!((record.prompt_sha256, record.prompt_bytes), (hash, 4));
+        let model: [u8; 32] = Sha256::digest(b"GGUF default").into();
+        assert_eq!(
+            (record.model_sha256, record.kv_type, record.numerics),
+            (model, 3, 2)
+        );
+    }
+    assert_eq!((finish.prompt_tokens, finish.generated_tokens), (3, 2));
+    assert_eq!((finish.latency_us, finish.first_token_us), (500, 200));
+    assert_eq!(finish.code, FinishReason::EndOfText as u16);
+    let mut output = Sha256::new();
+    for text in ["a", "b"] {
+        output.update(1u32.to_le_bytes());
+        output.update(1u32.to_le_bytes());
+        output.update(text);
+    }
+    let output: [u8; 32] = output.finalize().into();
+    assert_eq!(finish.output_sha256, output);
+}
+
+#[test]
+fn a_policy_may_keep_hashes_of_prompts_alone() {
+    let mut policy = policy();
+    policy.keep_prompts = 0;
+    let mut system = System::serving_with(&policy);
+    system.serves(5);
+    assert!(system.audit.log().iter().all(|entry| entry.text.is_empty()));
+    assert_ne!(system.last_record(Kind::Admit).prompt_sha256, [0; 32]);
+}
+
+#[test]
+fn what_exceeds_a_limit_is_refused_and_costs_nothing() {
+    let mut system = System::serving();
+    let infer = |params, prompt| Request::Infer {
+        params,
+        session: SessionName::EMPTY,
+        prompt,
+    };
+    let with = |change: fn(&mut InferParams)| {
+        let mut params = InferParams::default();
+        change(&mut params);
+        params
+    };
+    let over = Failure::over;
+    for (params, failure) in [
+        (
+            with(|p| p.max_tokens = 0),
+            over(ErrorCode::MaxTokens, 0, 512),
+        ),
+        (
+            with(|p| p.max_tokens = 513),
+            over(ErrorCode::MaxTokens, 513, 512),
+        ),
+        (
+            with(|p| p.sampling.temperature = 10_000_001),
+            over(ErrorCode::Temperature, 10_000_001, 10_000_000),
+        ),
+        (
+            with(|p| p.sampling.top_k = 1_000_001),
+            over(ErrorCode::TopK, 1_000_001, 1_000_000),
+        ),
+        (
+            with(|p| p.sampling.top_p = 1_000_001),
+            over(ErrorCode::TopP, 1_000_001, 1_000_000),
+        ),
+        (
+            with(|p| p.sampling.min_p = 1_000_001),
+            over(ErrorCode::MinP, 1_000_001, 1_000_000),
+        ),
+        (
+            with(|p| p.sampling.repeat_penalty = 0),
+            over(ErrorCode::RepeatPenalty, 0, 10_000_000),
+        ),
+    ] {
+        system.is_refused(&infer(params, b"once"), failure);
+    }
+    let fine = InferParams::default();
+    system.is_refused(&infer(fine, b""), Failure::of(ErrorCode::EmptyPrompt));
+    system.is_refused(&infer(fine, b"a\xff"), over(ErrorCode::PromptNotUtf8, 1, 0));
+    // The longest prompt that a ring carries is one that the policy's budget has no room for here.
+    let longest = vec![b'x'; MAX_PROMPT_BYTES];
+    let mut policy = policy();
+    policy.users[0].budget_tokens = 8000;
+    let mut system = System::serving_with(&policy);
+    let most = 8192 + 2 + 128;
+    system.is_refused(
+        &infer(fine, &longest),
+        over(ErrorCode::QuotaExceeded, most, 8000),
+    );
+    system.serves(5);
+    system.is_refused(
+        &infer(fine, &longest),
+        over(ErrorCode::QuotaExceeded, most, 7996),
+    );
+}
+
+#[test]
+fn a_role_limits_the_tokens_of_a_request() {
+    let mut policy = policy();
+    policy.roles[0].max_tokens = 10;
+    let mut system = System::serving_with(&policy);
+    let request = Request::Infer {
+        params: InferParams {
+            max_tokens: 11,
+            ..InferParams::default()
+        },
+        session: SessionName::EMPTY,
+        prompt: b"once",
+    };
+    system.is_refused(&request, Failure::over(ErrorCode::MaxTokens, 11, 10));
+}
+
+#[test]
+fn a_number_that_is_in_use_is_refused_and_so_is_none() {
+    let mut system = System::serving();
+    system.infer(7, 5);
+    system.admitted();
+    for id in [7, 0] {
+        system.infer(id, 5);
+        let failure = Failure::over(ErrorCode::NoSuchRequest, u64::from(id), 0);
+        assert_eq!(system.told(), [Told::Failed(id, failure)]);
+        assert_eq!(system.asked(), []);
+    }
+    // Also one that a question has.
+    system.ask(8, &Request::Status);
+    system.ask(8, &Request::Models);
+    let failure = Failure::over(ErrorCode::NoSuchRequest, 8, 0);
+    assert_eq!(system.told(), [Told::Failed(8, failure)]);
+}
+
+#[test]
+fn an_inference_that_does_not_read_makes_requests_wait_for_nothing() {
+    let mut system = System::of_admin();
+    for id in 1..=SLOTS as u32 {
+        system.infer(id, 5);
+    }
+    assert_eq!(system.told(), []);
+    let budget = system.budget();
+    system.infer(99, 5);
+    let failure = Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64);
+    assert_eq!(system.told(), [Told::Failed(99, failure)]);
+    assert_eq!(system.budget(), budget, "the reservation is given back");
+}
+
+#[test]
+fn a_cancel_goes_to_inference_and_its_end_comes_back() {
+    let mut system = System::serving();
+    system.infer(7, 5);
+    let number = system.admitted();
+    system.token(number, "a");
+    system.ask(7, &Request::Cancel);
+    // A second one changes nothing.
+    system.ask(7, &Request::Cancel);
+    assert_eq!(system.asked(), [Asked::Cancel(number)]);
+    system.finished(number, FinishReason::Cancelled, 1);
+    let told = system.told();
+    assert!(matches!(&told[1], Told::Finished(7, f) if f.reason == FinishReason::Cancelled));
+    let stats = system.stats();
+    assert_eq!(
+        (stats.cancelled, stats.finished, stats.latency_max_us),
+        (1, 0, 0)
+    );
+    assert_eq!(system.budget().used, 4);
+    assert_eq!(system.last_record(Kind::Cancel).request, number);
+    let unknown = Failure::of(ErrorCode::NoSuchRequest);
+    system.ask(7, &Request::Cancel);
+    assert_eq!(system.told(), [Told::Failed(7, unknown)]);
+    // Nobody cancels what another user asked for.
+    system.infer(8, 5);
+    let number = system.admitted();
+    system.log_in("admin", "secret");
+    system.ask(8, &Request::Cancel);
+    assert_eq!(system.told(), [Told::Failed(8, unknown)]);
+    assert_eq!(system.asked(), []);
+    system.finished(number, FinishReason::EndOfText, 0);
+    // A question ends by itself.
+    system.told();
+    system.ask(9, &Request::Status);
+    system.ask(9, &Request::Cancel);
+    assert_eq!(system.told(), []);
+    assert!(matches!(system.asked()[..], [Asked::Status(_)]));
+}
+
+#[test]
+fn a_failure_in_inference_costs_nothing() {
+    let mut system = System::serving();
+    for code in [
+        ErrorCode::PromptTokens,
+        ErrorCode::NonFinite,
+        ErrorCode::CacheFull,
+    ] {
+        system.infer(7, 5);
+        let number = system.admitted();
+        if code == ErrorCode::NonFinite {
+            system.token(number, "a");
+        }
+        system.fails(number, Failure::over(code, 9, 8));
+        let told = system.told();
+        let failed = Told::Failed(7, Failure::over(code, 9, 8));
+        assert_eq!(told.last(), Some(&failed));
+        let budget = system.budget();
+        assert_eq!((budget.used, budget.reserved), (0, 0));
+        assert_eq!(system.last_record(Kind::Fail).code, code as u16);
+    }
+    assert_eq!((system.stats().failed, system.stats().sessions), (3, 0));
+    system.serves(8);
+}
+
+#[test]
+fn nothing_is_lost_when_the_shell_reads_slowly() {
+    let mut system = System::serving();
+    system.infer(5, 100);
+    let number = system.admitted();
+    let (mut sent, mut told) = (0, Vec::new());
+    let mut frame = Frame::new();
+    while sent < 100 {
+        Report::Token { id: 1, text: b"x" }.write(number, &mut frame);
+        if system.inference.send(&frame).is_ok() {
+            sent += 1;
+        } else {
+            // Both rings are full: nothing moves until the shell reads.
+            told.extend(system.told());
+        }
+        system.wake();
+    }
+    told.extend(system.told_at_last());
+    assert_eq!(told.len(), 100);
+    system.finished(number, FinishReason::MaxTokens, 100);
+    assert_eq!(system.told().len(), 1);
+}
+
+#[test]
+fn no_more_leaves_inference_than_the_egress_cap_allows() {
+    let mut policy = policy();
+    policy.egress_bytes_per_second = 500;
+    policy.egress_burst_bytes = 1024;
+    let mut system = System::serving_with(&policy);
+    system.infer(5, 500);
+    let number = system.admitted();
+    let before = system.runtime.now;
+    let text = [b'x'; 92];
+    let (mut sent, mut passed) = (0, 0);
+    let mut frame = Frame::new();
+    for look in 0.. {
+        if passed == 100 {
+            break;
+        }
+        assert!(
+            look < 10_000,
+            "{passed} of {sent} at {}",
+            system.runtime.now
+        );
+        Report::Token { id: 1, text: &text }.write(number, &mut frame);
+        if sent < 100 && system.inference.send(&frame).is_ok() {
+            sent += 1;
+        }
+        system.wake();
+        let told = system.told();
+        let texts = told.iter().filter(|t| matches!(t, Told::Text(..))).count();
+        passed += texts;
+        if texts > 0 {
+            continue;
+        }
+        if let Some(at) = system.runtime.timer.filter(|at| *at > system.runtime.now) {
+            system.runtime.now = at.min(system.runtime.now + SECOND);
+        }
+    }
+    // 100 events of 92 + 4 + 8 bytes, of which the burst passes at once.
+    let took = system.runtime.now - before;
+    let least = (100 * 104 - 1024) * SECOND / 500;
+    assert!(
+        took >= least && took < least + 2 * SECOND,
+        "{took} for {least}"
+    );
+    assert_eq!(system.stats().egress_limit, 500);
+}
+
+#[test]
+fn counters_can_be_watched_until_that_is_cancelled() {
+    let mut system = System::serving();
+    system.ask(7, &Request::Stats { watch: true });
+    assert!(matches!(system.told()[..], [Told::Stats(7, _)]));
+    for _ in 0..3 {
+        system.watch(SECOND);
+        assert!(matches!(system.told()[..], [Told::Stats(7, _)]));
+    }
+    system.ask(7, &Request::Cancel);
+    assert_eq!(system.told(), [Told::Done(7)]);
+    system.watch(5 * SECOND);
+    assert_eq!(system.told(), []);
+}
+
+#[test]
+fn questions_are_answered() {
+    let mut system = System::of_admin();
+    system.ask(7, &Request::Status);
+    let [Asked::Status(number)] = system.asked()[..] else {
+        panic!("a question")
+    };
+    system.say(number, &Report::Holdings(holdings()));
+    let told = system.told();
+    let [Told::Status(7, status)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((status.name, status.kv_free), (model("default"), 1024));
+    assert_eq!(status.model.parameters, 5);
+
+    system.ask(8, &Request::Users);
+    let told = system.told();
+    let names: Vec<_> = told
+        .iter()
+        .filter_map(|t| match t {
+            Told::User(8, user) => Some((user.name.as_str(), user.has_passphrase)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names, [("guest", 0), ("admin", 1)]);
+    assert_eq!(told.last(), Some(&Told::Listed(8, 2)));
+}
+
+#[test]
+fn so_many_lists_at_once_and_no_more() {
+    let mut system = System::of_admin();
+    for id in 1..=4 {
+        system.ask(id, &Request::Stats { watch: true });
+        system.told();
+    }
+    let failure = Failure::over(ErrorCode::Busy, 4, 4);
+    system.is_refused(&Request::Models, failure);
+    system.ask(2, &Request::Cancel);
+    assert_eq!(system.told(), [Told::Done(2)]);
+    system.ask(9, &Request::Models);
+    assert_eq!(system.told_at_last().last(), Some(&Told::Listed(9, 4)));
+}
+
+#[test]
+fn the_log_is_read_filtered_followed_and_verified() {
+    let mut system = System::serving();
+    for id in 1..30 {
+        system.serves(id);
+    }
+    system.log_in("admin", "secret");
+    let query = |last, user: &str, follow| {
+        let user = UserName::new(user).unwrap();
+        Request::Log(LogQuery { last, user, follow })
+    };
+    let records = |told: &[Told]| -> Vec<u64> {
+        told.iter()
+            .filter_map(|t| match t {
+                Told::Record(_, record, _) => Some(record.sequence),
+                _ => None,
+            })
+            .collect()
+    };
+    system.ask(50, &query(0, "", false));
+    let told = system.told_at_last();
+    let all = records(&told);
+    let written = system.audit.log().written();
+    assert_eq!(all, (1..=written).collect::<Vec<_>>());
+    let Some(Told::LogEnd(50, extent)) = told.last() else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*extent, system.audit.log().extent());
+    let texts = told
+        .iter()
+        .filter(|t| matches!(t, Told::Record(_, _, text) if text == "once"));
+    assert_eq!(texts.count(), 29);
+
+    system.ask(51, &query(3, "", false));
+    assert_eq!(
+        records(&system.told_at_last()),
+        [written - 2, written - 1, written]
+    );
+    system.ask(52, &query(0, "admin", false));
+    let told = system.told_at_last();
+    assert_eq!(records(&told), [written]);
+    system.is_refused(&query(0, "eve", false), Failure::of(ErrorCode::NoSuchUser));
+
+    let written = system.audit.log().written();
+    system.ask(53, &query(1, "", true));
+    assert_eq!(records(&system.told_at_last()), [written]);
+    system.infer(60, 5);
+    assert_eq!(records(&system.told_at_last()), [written + 1]);
+    system.ask(53, &Request::Cancel);
+    assert!(matches!(system.told()[..], [Told::LogEnd(53, _)]));
+    // Nothing new: the end says where it would have begun.
+    system.ask(54, &query(0, "guest", true));
+    let told = system.told_at_last();
+    assert_eq!(records(&told).len(), 2 * 29);
+    system.ask(54, &Request::Cancel);
+    system.told();
+
+    system.ask(55, &Request::VerifyLog);
+    let told = system.told_at_last();
+    assert_eq!(
+        told,
+        [Told::LogVerified(55, system.audit.log().extent(), 0)]
+    );
+}
+
+#[test]
+fn lists_that_are_cancelled_end_at_once() {
+    let mut system = System::of_admin();
+    // The ring is full, so that the lists wait.
+    system.infer(1, 100);
+    let number = system.admitted();
+    for _ in 0..12 {
+        system.token(number, "x");
+    }
+    let log = Request::Log(LogQuery::default());
+    for (id, request) in [(2, Request::Models), (3, log), (4, Request::VerifyLog)] {
+        let mut frame = Frame::new();
+        request.write(id, &mut frame);
+        system.shell.send(&frame).unwrap();
+    }
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Listed(2, 4)), "{told:?}");
+    assert!(told.iter().any(|t| matches!(t, Told::LogVerified(4, _, 0))));
+
+    // As before, but they are cancelled while they wait.
+    for id in 2..=3 {
+        let request = if id == 2 {
+            Request::Users
+        } else {
+            Request::VerifyLog
+        };
+        let mut frame = Frame::new();
+        request.write(id, &mut frame);
+        system.shell.send(&frame).unwrap();
+        Request::Cancel.write(id, &mut frame);
+        system.shell.send(&frame).unwrap();
+    }
+    system.wake();
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Listed(2, 0)), "{told:?}");
+    assert!(told.contains(&Told::Done(3)), "{told:?}");
+}
+
+#[test]
+fn a_request_says_its_sampler_to_inference_and_to_the_log() {
+    let mut system = System::serving();
+    let sampling = Sampling {
+        seed: 9,
+        temperature: 0,
+        ..Sampling::default()
+    };
+    let params = InferParams {
+        sampling,
+        ..InferParams::default()
+    };
+    let session = SessionName::EMPTY;
+    let prompt = b"x";
+    system.ask(
+        1,
+        &Request::Infer {
+            params,
+            session,
+            prompt,
+        },
+    );
+    assert_eq!(system.last_record(Kind::Admit).params, params);
+}

@@ -1,0 +1,184 @@
+//! Users, permissions, budgets.
+
+use super::harness::*;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::{MAX_BUDGET_TOKENS, MAX_PASSPHRASE_BYTES};
+use protocol::name::{SessionName, UserName};
+use protocol::policy::Permission;
+use protocol::record::Kind;
+use protocol::wire::FinishReason;
+use protocol::wire::InferParams;
+use protocol::wire::console::{BudgetChange, LogQuery, Request};
+use std::vec;
+use zerocopy::IntoBytes as _;
+
+fn user(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+
+fn login<'a>(name: &str, passphrase: &'a [u8]) -> Request<'a> {
+    Request::Login {
+        user: user(name),
+        passphrase,
+    }
+}
+
+#[test]
+fn who_logs_in_is_told_and_written_down() {
+    let mut system = System::serving();
+    system.ask(1, &Request::WhoAmI);
+    let told = system.told();
+    assert!(
+        matches!(&told[..], [Told::User(1, u)] if u.name == user("guest") && u.permissions == 1)
+    );
+    system.log_in("admin", "secret");
+    assert_eq!(system.last_record(Kind::Login).user, user("admin"));
+    system.ask(2, &Request::Logout);
+    let told = system.told();
+    assert!(matches!(&told[..], [Told::User(2, u)] if u.name == user("guest")));
+    assert_eq!(system.last_record(Kind::Logout).user, user("admin"));
+}
+
+#[test]
+fn a_wrong_passphrase_is_refused_delayed_and_written_down_without_what_was_typed() {
+    let mut system = System::serving();
+    let failed = |wait| Failure::over(ErrorCode::LoginFailed, wait, 0);
+    let delayed = |wait| Failure::over(ErrorCode::LoginDelayed, wait, 0);
+    system.is_refused(&login("admin", b"wrong"), failed(SECOND));
+    assert_eq!(system.last_record(Kind::LoginFailed).name, model("admin"));
+    system.is_refused(&login("admin", b"secret"), delayed(SECOND));
+    system.is_refused(&login("hunter2", b""), failed(SECOND));
+    assert!(system.last_record(Kind::LoginFailed).name.is_empty());
+    let longest = vec![b'x'; MAX_PASSPHRASE_BYTES];
+    system.runtime.now += SECOND;
+    system.is_refused(&login("admin", &longest), failed(2 * SECOND));
+    system.runtime.now += 2 * SECOND;
+    system.log_in("admin", "secret");
+}
+
+#[test]
+fn each_permission_is_needed_for_what_it_names() {
+    let mut system = System::serving();
+    let change = Some(BudgetChange {
+        tokens: 1,
+        period_us: SECOND,
+    });
+    let own = UserName::EMPTY;
+    for (request, permission) in [
+        (
+            Request::Load {
+                name: model("tiny"),
+            },
+            Permission::Load,
+        ),
+        (Request::Budget { user: own, change }, Permission::Budget),
+        (
+            Request::Budget {
+                user: user("admin"),
+                change: None,
+            },
+            Permission::Budget,
+        ),
+        (Request::Log(LogQuery::default()), Permission::Log),
+        (Request::VerifyLog, Permission::Log),
+        (Request::Reset, Permission::Reset),
+    ] {
+        system.is_refused(&request, not_permitted(permission as u64));
+    }
+    let mut policy = policy();
+    policy.roles[0].permissions = 0;
+    let mut system = System::serving_with(&policy);
+    let session = SessionName::new("x").unwrap();
+    for request in [
+        Request::Infer {
+            params: InferParams::default(),
+            session,
+            prompt: b"x",
+        },
+        Request::Models,
+        Request::Status,
+        Request::Sessions,
+        Request::Stats { watch: true },
+        Request::Close { session },
+    ] {
+        system.ask(5, &request);
+        let failure = not_permitted(Permission::Infer as u64);
+        assert_eq!(system.told(), [Told::Failed(5, failure)], "{request:?}");
+    }
+    // One's own budget may be seen by everybody.
+    assert_eq!(system.budget().user, user("guest"));
+}
+
+#[test]
+fn budgets_are_changed_by_who_may_and_their_periods_end() {
+    let mut system = System::of_admin();
+    let change = |name, tokens, period_us| Request::Budget {
+        user: user(name),
+        change: Some(BudgetChange { tokens, period_us }),
+    };
+    system.ask(1, &change("guest", 12, 5 * SECOND));
+    let told = system.told();
+    assert!(matches!(&told[..], [Told::Budget(1, b)] if b.tokens == 12 && b.user == user("guest")));
+    let record = system.last_record(Kind::Budget);
+    assert_eq!((record.user, record.name), (user("admin"), model("guest")));
+    assert_eq!((record.value, record.limit), (12, 5 * SECOND));
+    for (request, failure) in [
+        (
+            change("guest", MAX_BUDGET_TOKENS + 1, SECOND),
+            Failure::over(
+                ErrorCode::BudgetTokens,
+                MAX_BUDGET_TOKENS + 1,
+                MAX_BUDGET_TOKENS,
+            ),
+        ),
+        (
+            change("guest", 1, 0),
+            Failure::over(ErrorCode::BudgetPeriod, 0, 31_622_400_000_000),
+        ),
+        (change("eve", 1, SECOND), Failure::of(ErrorCode::NoSuchUser)),
+    ] {
+        system.is_refused(&request, failure);
+    }
+    system.ask(2, &Request::Logout);
+    system.told();
+    // 4 bytes and 2, and 5 tokens: 11 of 12.
+    system.infer(3, 5);
+    let number = system.admitted();
+    system.infer(4, 5);
+    let failure = Failure::over(ErrorCode::QuotaExceeded, 11, 1);
+    assert_eq!(system.told(), [Told::Failed(4, failure)]);
+    system.token(number, "x");
+    system.finished(number, FinishReason::EndOfText, 1);
+    system.told();
+    let budget = system.budget();
+    assert_eq!((budget.used, budget.available()), (4, 8));
+    system.runtime.now += 5 * SECOND;
+    assert_eq!(system.budget().used, 0);
+    system.serves(5);
+}
+
+#[test]
+fn without_a_sound_policy_nobody_may_do_anything() {
+    let mut damaged = policy();
+    damaged.user_count = 0;
+    let mut system = System::new(damaged.as_bytes(), vec![]);
+    assert_eq!(system.told(), [Told::Ready("".into())]);
+    let failure = Failure::over(ErrorCode::BadPolicy, 4, 0);
+    for request in [
+        Request::WhoAmI,
+        Request::Models,
+        Request::Stats { watch: false },
+        Request::Reset,
+        login("guest", b""),
+    ] {
+        system.ask(5, &request);
+        assert_eq!(system.told(), [Told::Failed(5, failure)]);
+    }
+    assert!(system.inference.follow());
+    assert_eq!(system.asked(), []);
+    let mut system = System::new(&[], vec![]);
+    system.told();
+    system.ask(5, &Request::WhoAmI);
+    let failure = Failure::over(ErrorCode::BadPolicy, 1, 0);
+    assert_eq!(system.told(), [Told::Failed(5, failure)]);
+}

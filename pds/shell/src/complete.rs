@@ -1,0 +1,184 @@
+//! What can stand where the cursor is.
+
+use crate::command::{
+    AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, INFER_OPTIONS, STATS_OPTIONS,
+};
+
+/// Where the words come from that can stand here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Nowhere,
+    Words(&'static [&'static str]),
+    /// Commands and controls.
+    Topics,
+    Models,
+    Users,
+    /// Users, or options of `llmctl budget`.
+    UsersOrOptions,
+    Sessions,
+    Jobs,
+}
+
+/// The source for the word that `before` ends with, and where that begins.
+pub(crate) fn source(before: &[u8]) -> (Source, usize) {
+    // In a quote there is a prompt.
+    if before.iter().any(|byte| matches!(byte, b'"' | b'\'')) && in_quote(before) {
+        return (Source::Nowhere, before.len());
+    }
+    let start = before
+        .iter()
+        .rposition(|byte| *byte == b' ')
+        .map_or(0, |space| space.saturating_add(1));
+    let (earlier, word) = before.split_at_checked(start).unwrap_or((&[], before));
+    let is_option = word.first() == Some(&b'-');
+    let mut words = earlier
+        .split(|byte| *byte == b' ')
+        .filter(|w| !w.is_empty());
+    let last = words.clone().next_back();
+    let source = match (words.next(), words.next()) {
+        (None, _) => Source::Words(COMMANDS),
+        (Some(b"help"), None) => Source::Topics,
+        (Some(b"help"), Some(b"llmctl")) => Source::Words(CONTROLS),
+        (Some(b"login"), None) => Source::Users,
+        (Some(b"llminfer"), _) if last == Some(b"--session") => Source::Sessions,
+        (Some(b"llminfer"), _) if is_option => Source::Words(INFER_OPTIONS),
+        (Some(b"llmstats"), _) => Source::Words(STATS_OPTIONS),
+        (Some(b"llmctl"), None) => Source::Words(CONTROLS),
+        (Some(b"llmctl"), Some(control)) => match control {
+            b"load" => Source::Models,
+            b"close" => Source::Sessions,
+            b"wait" | b"cancel" => Source::Jobs,
+            b"budget" => match last {
+                Some(b"--tokens" | b"--period") => Source::Nowhere,
+                _ if is_option => Source::Words(BUDGET_OPTIONS),
+                _ => Source::UsersOrOptions,
+            },
+            b"audit" => match last {
+                Some(b"--user") => Source::Users,
+                Some(b"--last" | b"verify") => Source::Nowhere,
+                Some(b"audit") => {
+                    Source::Words(&["verify", "--last", "--user", "--json", "--follow"])
+                }
+                _ => Source::Words(AUDIT_OPTIONS),
+            },
+            _ => Source::Nowhere,
+        },
+        _ => Source::Nowhere,
+    };
+    (source, start)
+}
+
+fn in_quote(before: &[u8]) -> bool {
+    let mut words = before.iter();
+    let mut open = None;
+    while let Some(byte) = words.next() {
+        match (open, *byte) {
+            (None, b'"' | b'\'') => open = Some(*byte),
+            (Some(b'"'), b'\\') => {
+                words.next();
+            }
+            (Some(quote), byte) if byte == quote => open = None,
+            _ => {}
+        }
+    }
+    open.is_some()
+}
+
+/// Longest word that is completed: names are shorter.
+const LONGEST: usize = 64;
+
+/// The words that begin as the one that was typed.
+#[derive(Debug)]
+pub(crate) struct Candidates<'a> {
+    typed: &'a [u8],
+    /// How many there are.
+    pub(crate) count: usize,
+    common: heapless::Vec<u8, LONGEST>,
+}
+
+impl<'a> Candidates<'a> {
+    pub(crate) const fn new(typed: &'a [u8]) -> Self {
+        Self {
+            typed,
+            count: 0,
+            common: heapless::Vec::new(),
+        }
+    }
+
+    pub(crate) fn fits(&self, word: &str) -> bool {
+        word.as_bytes().starts_with(self.typed)
+    }
+
+    pub(crate) fn offer(&mut self, word: &str) {
+        if !self.fits(word) {
+            return;
+        }
+        if self.count == 0 {
+            let word = word.as_bytes();
+            let word = word.get(..LONGEST).unwrap_or(word);
+            let _ = self.common.extend_from_slice(word);
+        }
+        let pairs = self.common.iter().zip(word.bytes());
+        let same = pairs.take_while(|(a, b)| **a == *b).count();
+        self.common.truncate(same);
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// What all of them have after what was typed.
+    pub(crate) fn extension(&self) -> &[u8] {
+        self.common.get(self.typed.len()..).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_before_decides_what_can_follow() {
+        for (line, expected) in [
+            ("", Source::Words(COMMANDS)),
+            ("llmi", Source::Words(COMMANDS)),
+            ("  llmi", Source::Words(COMMANDS)),
+            ("llmctl ", Source::Words(CONTROLS)),
+            ("llmctl load de", Source::Models),
+            ("llmctl close t", Source::Sessions),
+            ("llmctl wait ", Source::Jobs),
+            ("llmctl budget ", Source::UsersOrOptions),
+            ("llmctl budget guest --t", Source::Words(BUDGET_OPTIONS)),
+            ("llmctl budget --tokens 1", Source::Nowhere),
+            ("llmctl audit --last 3 --", Source::Words(AUDIT_OPTIONS)),
+            ("llmctl audit --user ", Source::Users),
+            ("llminfer x --se", Source::Words(INFER_OPTIONS)),
+            ("llminfer \"Once --se", Source::Nowhere),
+            ("llminfer \"a \\\" b\" --se", Source::Words(INFER_OPTIONS)),
+            ("llminfer \"it's\" --session t", Source::Sessions),
+            ("llminfer Onc", Source::Nowhere),
+            ("login ad", Source::Users),
+            ("help mod", Source::Topics),
+            ("llmstats --", Source::Words(STATS_OPTIONS)),
+            ("frob x", Source::Nowhere),
+        ] {
+            assert_eq!(source(line.as_bytes()).0, expected, "{line}");
+        }
+        assert_eq!(source(b"llmctl load de").1, 12);
+    }
+
+    #[test]
+    fn candidates_are_completed_as_far_as_they_agree() {
+        let complete = |typed: &str| {
+            let mut candidates = Candidates::new(typed.as_bytes());
+            INFER_OPTIONS.iter().for_each(|word| candidates.offer(word));
+            let extension = candidates.extension().to_vec();
+            (
+                candidates.count,
+                std::string::String::from_utf8(extension).unwrap(),
+            )
+        };
+        assert_eq!(complete("--te"), (1, "mperature".into()));
+        assert_eq!(complete("--rep"), (2, "eat-".into()));
+        assert_eq!(complete("--t"), (3, "".into()));
+        assert_eq!(complete("--x"), (0, "".into()));
+        assert_eq!(complete("--seed"), (1, "".into()));
+    }
+}

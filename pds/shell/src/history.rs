@@ -1,0 +1,126 @@
+//! Lines that were typed before, the oldest forgotten for the newest.
+
+use crate::MAX_LINE_BYTES;
+
+/// Bytes that are kept: some hundred usual lines, and at least the longest one.
+const HISTORY_BYTES: usize = 16384;
+
+const _: () = assert!(HISTORY_BYTES > MAX_LINE_BYTES);
+
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Lines, each with a new line at its end, which no line has in it.
+    bytes: heapless::Vec<u8, HISTORY_BYTES>,
+    /// How many lines back the user is; 0 is the line that is being typed.
+    back: usize,
+    /// That line, while the user looks at others.
+    draft: heapless::Vec<u8, MAX_LINE_BYTES>,
+}
+
+impl History {
+    pub(crate) const fn new() -> Self {
+        Self {
+            bytes: heapless::Vec::new(),
+            back: 0,
+            draft: heapless::Vec::new(),
+        }
+    }
+
+    /// Keeps a line that was run, unless it says nothing new.
+    pub(crate) fn add(&mut self, line: &[u8]) {
+        self.back = 0;
+        if line.trim_ascii().is_empty() || self.line(1) == Some(line) || line.contains(&b'\n') {
+            return;
+        }
+        let needed = line.len().saturating_add(1);
+        while HISTORY_BYTES.saturating_sub(self.bytes.len()) < needed {
+            let oldest = self.bytes.iter().position(|byte| *byte == b'\n');
+            let len = oldest.map_or(self.bytes.len(), |end| end.saturating_add(1));
+            self.bytes.rotate_left(len);
+            self.bytes.truncate(self.bytes.len().saturating_sub(len));
+        }
+        let _ = self.bytes.extend_from_slice(line);
+        let _ = self.bytes.push(b'\n');
+    }
+
+    /// The line before the one that shows, which is `current`.
+    pub(crate) fn older(&mut self, current: &[u8]) -> Option<&[u8]> {
+        let back = self.back.saturating_add(1);
+        self.line(back)?;
+        if self.back == 0 {
+            self.draft.clear();
+            let _ = self.draft.extend_from_slice(current);
+        }
+        self.back = back;
+        self.line(back)
+    }
+
+    /// The line after the one that shows.
+    pub(crate) fn newer(&mut self) -> Option<&[u8]> {
+        self.back = self.back.checked_sub(1)?;
+        if self.back == 0 {
+            Some(&self.draft)
+        } else {
+            self.line(self.back)
+        }
+    }
+
+    /// Back to the line that is being typed, which is dropped.
+    pub(crate) fn leave(&mut self) {
+        self.back = 0;
+    }
+
+    /// The line so many back, from 1.
+    fn line(&self, back: usize) -> Option<&[u8]> {
+        // After the last new line there is nothing: number 0.
+        let mut lines = self.bytes.rsplit(|byte| *byte == b'\n');
+        lines.nth(back).filter(|_| !self.bytes.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::vec;
+
+    #[test]
+    fn lines_come_back_in_both_directions_and_so_does_the_draft() {
+        let mut history = History::new();
+        assert_eq!(
+            (history.older(b"x").is_none(), history.newer().is_none()),
+            (true, true)
+        );
+        for line in [&b"one"[..], b"two", b"two", b"  ", b"three"] {
+            history.add(line);
+        }
+        assert_eq!(history.older(b"draft"), Some(&b"three"[..]));
+        assert_eq!(history.older(b"three"), Some(&b"two"[..]));
+        assert_eq!(history.older(b"two"), Some(&b"one"[..]));
+        assert_eq!(history.older(b"one"), None);
+        assert_eq!(history.newer(), Some(&b"two"[..]));
+        assert_eq!(history.newer(), Some(&b"three"[..]));
+        assert_eq!(history.newer(), Some(&b"draft"[..]));
+        assert_eq!(history.newer(), None);
+        history.older(b"");
+        history.leave();
+        assert_eq!(history.older(b"again"), Some(&b"three"[..]));
+    }
+
+    #[test]
+    fn the_oldest_lines_go_for_the_newest() {
+        let mut history = History::new();
+        for i in 0..5000 {
+            history.add(format!("line {i}").as_bytes());
+        }
+        assert_eq!(history.older(b""), Some(&b"line 4999"[..]));
+        let mut oldest = 0;
+        while let Some(line) = history.older(b"") {
+            oldest = core::str::from_utf8(line).unwrap()[5..].parse().unwrap();
+        }
+        assert!((3000..4000).contains(&oldest), "{oldest}");
+        let longest = vec![b'x'; MAX_LINE_BYTES];
+        history.add(&longest);
+        assert_eq!(history.older(b""), Some(&longest[..]));
+    }
+}

@@ -1,0 +1,272 @@
+//! Requests in the background: their text until somebody reads it.
+
+use crate::console::Style;
+use crate::sanitise::Sanitiser;
+use protocol::error::Failure;
+use protocol::limits::MAX_SESSIONS;
+use protocol::name::UserName;
+use protocol::wire::console::Finished;
+
+/// Jobs that are kept, running or not: as many as audit admits requests.
+pub(crate) const MAX_JOBS: usize = MAX_SESSIONS;
+
+/// Text of a job that is kept: four bytes for each of the most tokens that a request may generate, and 2 KiB. What is
+/// longer is dropped at its end, and counted. [`MAX_JOBS`] times this is more than half of the shell's memory.
+const TEXT_BYTES: usize = 4096;
+
+/// Bytes of the prompt that `llmctl jobs` shows.
+const PROMPT_BYTES: usize = 40;
+
+/// Bytes kept of what a failure is about.
+const DETAIL_BYTES: usize = 64;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JobState {
+    Running,
+    Finished(Finished),
+    Failed {
+        failure: Failure,
+        detail: heapless::Vec<u8, DETAIL_BYTES>,
+    },
+}
+
+impl JobState {
+    pub(crate) fn failed(failure: Failure, detail: &[u8]) -> Self {
+        let detail = detail.get(..DETAIL_BYTES).unwrap_or(detail);
+        Self::Failed {
+            failure,
+            detail: heapless::Vec::from_slice(detail).unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// What the user calls it; never given twice since boot.
+    pub(crate) id: u32,
+    /// Number of its request.
+    pub(crate) request: u32,
+    pub(crate) owner: UserName,
+    pub(crate) state: JobState,
+    /// Whether its owner was told that it has ended.
+    pub(crate) announced: bool,
+    /// Events that brought text or could have.
+    pub(crate) tokens: u32,
+    /// Bytes of text that found no room.
+    pub(crate) dropped: u64,
+    sanitiser: Sanitiser,
+    prompt: heapless::Vec<u8, PROMPT_BYTES>,
+    text: heapless::String<TEXT_BYTES>,
+}
+
+impl Job {
+    /// Safe text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The prompt's beginning, as typed, and whether that is all.
+    pub(crate) fn prompt(&self) -> (&[u8], bool) {
+        (&self.prompt, self.prompt.len() < PROMPT_BYTES)
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.state == JobState::Running
+    }
+
+    /// Whether its owner should be told of its end.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.announced && !self.is_running()
+    }
+
+    /// How the line that closes its text is written.
+    pub(crate) fn style(&self) -> Style {
+        match self.state {
+            JobState::Failed { .. } => Style::Error,
+            _ => Style::Aside,
+        }
+    }
+
+    /// Keeps a piece of text, and gives its safe characters to `show`.
+    pub(crate) fn push(&mut self, piece: &[u8], show: &mut impl FnMut(char)) {
+        self.tokens = self.tokens.saturating_add(1);
+        let (text, dropped) = (&mut self.text, &mut self.dropped);
+        self.sanitiser
+            .push(piece, &mut |character| keep(text, dropped, character, show));
+    }
+
+    /// It has ended.
+    pub(crate) fn end(&mut self, state: JobState, show: &mut impl FnMut(char)) {
+        self.state = state;
+        let (text, dropped) = (&mut self.text, &mut self.dropped);
+        self.sanitiser
+            .finish(&mut |character| keep(text, dropped, character, show));
+    }
+}
+
+fn keep<const N: usize>(
+    text: &mut heapless::String<N>,
+    dropped: &mut u64,
+    character: char,
+    show: &mut impl FnMut(char),
+) {
+    show(character);
+    // Once something is missing, nothing after it is kept: the text is a beginning.
+    if *dropped > 0 || text.push(character).is_err() {
+        *dropped = dropped.saturating_add(character.len_utf8() as u64);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    jobs: heapless::Vec<Job, MAX_JOBS>,
+    last_id: u32,
+}
+
+impl Jobs {
+    pub(crate) const fn new() -> Self {
+        Self {
+            jobs: heapless::Vec::new(),
+            last_id: 0,
+        }
+    }
+
+    /// Whether another can be added: the oldest that has ended goes for it.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.jobs.is_full() || self.jobs.iter().any(|job| !job.is_running())
+    }
+
+    /// Adds a job; its number. `None` without [`Self::has_room`].
+    pub(crate) fn add(&mut self, request: u32, owner: UserName, prompt: &[u8]) -> Option<u32> {
+        let id = self.last_id.wrapping_add(1).max(1);
+        let prompt = prompt.get(..PROMPT_BYTES).unwrap_or(prompt);
+        let job = Job {
+            id,
+            request,
+            owner,
+            state: JobState::Running,
+            announced: false,
+            tokens: 0,
+            dropped: 0,
+            sanitiser: Sanitiser::new(),
+            prompt: heapless::Vec::from_slice(prompt).unwrap_or_default(),
+            text: heapless::String::new(),
+        };
+        if let Err(job) = self.jobs.push(job) {
+            let ended = self.jobs.iter_mut().filter(|job| !job.is_running());
+            *ended.min_by_key(|job| job.id)? = job;
+        }
+        self.last_id = id;
+        Some(id)
+    }
+
+    /// The job of a request that is under way.
+    pub(crate) fn of_request(&mut self, request: u32) -> Option<&mut Job> {
+        let mut running = self.jobs.iter_mut().filter(|job| job.is_running());
+        running.find(|job| job.request == request)
+    }
+
+    /// The user's job of this number.
+    pub(crate) fn get(&self, id: u32, owner: UserName) -> Option<&Job> {
+        self.of(owner).find(|job| job.id == id)
+    }
+
+    /// The user's jobs, in no order.
+    pub(crate) fn of(&self, owner: UserName) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().filter(move |job| job.owner == owner)
+    }
+
+    /// The user's job with the least number over `id`.
+    pub(crate) fn after(&self, id: u32, owner: UserName) -> Option<&Job> {
+        self.of(owner)
+            .filter(|job| job.id > id)
+            .min_by_key(|job| job.id)
+    }
+
+    /// The user's first job that has ended and was not announced; now it is.
+    pub(crate) fn announce(&mut self, owner: UserName) -> Option<&Job> {
+        let mine = self.jobs.iter_mut().filter(|job| job.owner == owner);
+        let ended = mine.filter(|job| job.is_news());
+        let job = ended.min_by_key(|job| job.id)?;
+        job.announced = true;
+        Some(job)
+    }
+
+    /// Nobody needs to be told about this job's end.
+    pub(crate) fn mark_announced(&mut self, id: u32) {
+        for job in self.jobs.iter_mut().filter(|job| job.id == id) {
+            job.announced = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::error::ErrorCode;
+    use std::string::String;
+    use std::vec::Vec;
+
+    fn user(name: &str) -> UserName {
+        UserName::new(name).unwrap()
+    }
+
+    fn end(jobs: &mut Jobs, request: u32) {
+        let state = JobState::failed(Failure::of(ErrorCode::Busy), b"");
+        jobs.of_request(request).unwrap().end(state, &mut |_| ());
+    }
+
+    #[test]
+    fn jobs_are_seen_by_their_owner_alone() {
+        let mut jobs = Jobs::new();
+        let id = jobs.add(7, user("guest"), b"Once").unwrap();
+        assert!(jobs.get(id, user("guest")).is_some() && jobs.get(id, user("admin")).is_none());
+        end(&mut jobs, 7);
+        assert!(jobs.announce(user("admin")).is_none());
+        assert!(jobs.announce(user("guest")).is_some() && jobs.announce(user("guest")).is_none());
+        assert!(jobs.of_request(7).is_none(), "its request is over");
+    }
+
+    #[test]
+    fn the_oldest_that_has_ended_goes_for_a_new_one_and_a_running_one_never() {
+        let mut jobs = Jobs::new();
+        for request in 1..=MAX_JOBS as u32 {
+            jobs.add(request, user("guest"), b"").unwrap();
+        }
+        assert!(!jobs.has_room() && jobs.add(99, user("guest"), b"").is_none());
+        end(&mut jobs, 5);
+        end(&mut jobs, 3);
+        assert_eq!(jobs.add(99, user("guest"), b""), Some(33));
+        let (mut ids, mut id) = (Vec::new(), 0);
+        while let Some(job) = jobs.after(id, user("guest")) {
+            id = job.id;
+            ids.push(id);
+        }
+        assert!(!ids.contains(&3) && ids.contains(&5) && ids.is_sorted());
+    }
+
+    #[test]
+    fn text_is_safe_and_what_exceeds_the_room_is_counted() {
+        let mut jobs = Jobs::new();
+        let id = jobs.add(1, user("guest"), &[b'p'; 100]).unwrap();
+        let job = jobs.of_request(1).unwrap();
+        let mut shown = String::new();
+        job.push(b"\x1b[2J\xc3", &mut |c| shown.push(c));
+        job.push(b"\xa9", &mut |c| shown.push(c));
+        assert_eq!((job.text(), shown.as_str()), ("[2J\u{e9}", "[2J\u{e9}"));
+        for _ in 0..TEXT_BYTES {
+            job.push("\u{e9}".as_bytes(), &mut |_| ());
+        }
+        end(&mut jobs, 1);
+        let job = jobs.get(id, user("guest")).unwrap();
+        assert_eq!(
+            job.text().len() as u64 + job.dropped,
+            2 * TEXT_BYTES as u64 + 5
+        );
+        assert_eq!(
+            (job.prompt().0.len(), job.prompt().1),
+            (PROMPT_BYTES, false)
+        );
+        assert_eq!(job.tokens as usize, TEXT_BYTES + 2);
+    }
+}

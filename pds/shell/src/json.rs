@@ -1,0 +1,166 @@
+//! `llmstats --json`: one object in a line. Members are named as the fields of [`Stats`].
+
+use crate::text::{CodeName, Rate};
+use core::fmt::{self, Display, Formatter};
+use protocol::error::ErrorCode;
+use protocol::wire::ArenaUse;
+use protocol::wire::console::{Budget, Stats};
+
+pub(crate) struct StatsJson<'a>(pub(crate) &'a Stats);
+
+impl Display for StatsJson<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Stats {
+            uptime_us,
+            admitted,
+            refused,
+            finished,
+            cancelled,
+            failed,
+            prompt_tokens,
+            generated_tokens,
+            busy_us,
+            faults,
+            restarts,
+            timeouts,
+            violations,
+            records,
+            evicted,
+            recent_tokens,
+            recent_us,
+            latency_p50_us,
+            latency_p95_us,
+            latency_p99_us,
+            latency_max_us,
+            egress_bytes,
+            egress_limit,
+            budget,
+            arena,
+            active,
+            sessions,
+            stopped,
+            reserved: _,
+            refused_by_code,
+        } = self.0;
+        f.write_str("{")?;
+        for (name, value) in [
+            ("uptime_us", uptime_us),
+            ("admitted", admitted),
+            ("refused", refused),
+            ("finished", finished),
+            ("cancelled", cancelled),
+            ("failed", failed),
+            ("prompt_tokens", prompt_tokens),
+            ("generated_tokens", generated_tokens),
+            ("busy_us", busy_us),
+            ("faults", faults),
+            ("restarts", restarts),
+            ("timeouts", timeouts),
+            ("violations", violations),
+            ("records", records),
+            ("evicted", evicted),
+            ("recent_tokens", recent_tokens),
+            ("recent_us", recent_us),
+            ("latency_p50_us", latency_p50_us),
+            ("latency_p95_us", latency_p95_us),
+            ("latency_p99_us", latency_p99_us),
+            ("latency_max_us", latency_max_us),
+            ("egress_bytes", egress_bytes),
+            ("egress_limit", egress_limit),
+        ] {
+            write!(f, "\"{name}\":{value},")?;
+        }
+        write!(
+            f,
+            "\"active\":{active},\"sessions\":{sessions},\"stopped\":{},",
+            *stopped != 0
+        )?;
+        let average = Rate {
+            tokens: *generated_tokens,
+            us: *busy_us,
+        };
+        let now = Rate {
+            tokens: *recent_tokens,
+            us: *recent_us,
+        };
+        write!(
+            f,
+            "\"tokens_per_second\":{average},\"tokens_per_second_now\":{now},"
+        )?;
+        f.write_str("\"refused_by_code\":{")?;
+        for (i, code) in ErrorCode::ALL.iter().enumerate() {
+            let count = refused_by_code.get(*code as usize).unwrap_or(&0);
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}\"{}\":{count}", CodeName(*code))?;
+        }
+        let Budget {
+            user,
+            tokens,
+            used,
+            reserved,
+            period_us,
+            left_us,
+        } = budget;
+        write!(
+            f,
+            "}},\"budget\":{{\"user\":\"{user}\",\"tokens\":{tokens},\"used\":{used},\"reserved\":{reserved},\
+             \"available\":{},\"period_us\":{period_us},\"left_us\":{left_us}}},",
+            budget.available()
+        )?;
+        let ArenaUse {
+            weights,
+            kv_cache,
+            activations,
+            vocabulary,
+            other,
+            peak,
+            capacity,
+        } = arena;
+        write!(
+            f,
+            "\"arena\":{{\"weights\":{weights},\"kv_cache\":{kv_cache},\"activations\":{activations},\
+             \"vocabulary\":{vocabulary},\"other\":{other},\"in_use\":{},\"peak\":{peak},\"capacity\":{capacity}}}}}",
+            arena.current()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::name::UserName;
+    use std::string::ToString as _;
+
+    #[test]
+    fn counters_parse_as_json_with_their_values() {
+        let mut stats = Stats {
+            admitted: 7,
+            generated_tokens: 1234,
+            busy_us: 10_000_000,
+            latency_max_us: u64::MAX,
+            stopped: 1,
+            ..Stats::default()
+        };
+        stats.budget.user = UserName::new("guest").unwrap();
+        stats.budget.tokens = 100;
+        stats.budget.used = 30;
+        stats.refused_by_code[ErrorCode::QuotaExceeded as usize] = 3;
+        let text = StatsJson(&stats).to_string();
+        assert!(!text.contains('\n'));
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["admitted"], 7);
+        assert_eq!(json["latency_max_us"], u64::MAX);
+        assert_eq!(json["tokens_per_second"], 123.4);
+        assert_eq!(json["stopped"], true);
+        assert_eq!(json["refused_by_code"]["quota-exceeded"], 3);
+        assert_eq!(
+            json["refused_by_code"].as_object().unwrap().len(),
+            ErrorCode::ALL.len()
+        );
+        assert_eq!(
+            (&json["budget"]["user"], &json["budget"]["available"]),
+            (&"guest".into(), &70.into())
+        );
+        assert_eq!(json["arena"].as_object().unwrap().len(), 8);
+    }
+}

@@ -1,0 +1,68 @@
+//! Names that the shell has learnt: for completion, and to know who has a passphrase.
+
+use protocol::limits::{MAX_SESSIONS, MAX_USERS};
+use protocol::name::{ModelName, SessionName, UserName};
+use protocol::wire::console::User;
+
+/// Models that are remembered. The store may have more; they are not completed.
+const MODELS: usize = 32;
+
+/// Sessions that are remembered: of two users as many as there can be at once.
+const SESSIONS: usize = 2 * MAX_SESSIONS;
+
+/// Store and policy stay as they are until the next boot, so lists that are complete are asked for once.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) models: heapless::Vec<ModelName, MODELS>,
+    pub(crate) models_are_known: bool,
+    pub(crate) users: heapless::Vec<User, MAX_USERS>,
+    pub(crate) users_are_known: bool,
+    sessions: heapless::Deque<(UserName, SessionName), SESSIONS>,
+}
+
+impl Names {
+    pub(crate) const fn new() -> Self {
+        Self {
+            models: heapless::Vec::new(),
+            models_are_known: false,
+            users: heapless::Vec::new(),
+            users_are_known: false,
+            sessions: heapless::Deque::new(),
+        }
+    }
+
+    pub(crate) fn add_model(&mut self, name: ModelName) {
+        if !self.models.contains(&name) {
+            let _ = self.models.push(name);
+        }
+    }
+
+    pub(crate) fn add_user(&mut self, user: User) {
+        if self.user(user.name).is_none() {
+            let _ = self.users.push(user);
+        }
+    }
+
+    pub(crate) fn user(&self, name: UserName) -> Option<&User> {
+        self.users.iter().find(|user| user.name == name)
+    }
+
+    pub(crate) fn add_session(&mut self, user: UserName, session: SessionName) {
+        if session.is_empty() || self.sessions.iter().any(|known| *known == (user, session)) {
+            return;
+        }
+        if self.sessions.is_full() {
+            self.sessions.pop_front();
+        }
+        let _ = self.sessions.push_back((user, session));
+    }
+
+    pub(crate) fn remove_session(&mut self, user: UserName, session: SessionName) {
+        self.sessions.retain(|known| *known != (user, session));
+    }
+
+    pub(crate) fn sessions(&self, of: UserName) -> impl Iterator<Item = &SessionName> {
+        let mine = self.sessions.iter().filter(move |(user, _)| *user == of);
+        mine.map(|(_, session)| session)
+    }
+}

@@ -1,0 +1,242 @@
+//! What commands do.
+
+use crate::command::Command;
+use crate::console::{Console, Port, Style, Styled};
+use crate::jobs::{Job, MAX_JOBS};
+use crate::sanitise::Sanitiser;
+use crate::shell::{Activity, Purpose, Session, Shown};
+use crate::text::{Help, JobLine};
+use core::fmt::Write as _;
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::UserName;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire;
+use protocol::wire::console::{BudgetChange, LogQuery, Request};
+
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    pub(crate) fn run(&mut self, command: &Command<'_>, port: &mut impl Port) {
+        let (request, purpose) = match *command {
+            Command::Empty => return self.become_idle(port),
+            Command::Help(topic) => return self.answer(Help(topic), port),
+            Command::Exit => return self.halt(port),
+            Command::FineTune => {
+                return self.complain("this build has no fine-tuning; see 'help'", port);
+            }
+            Command::Infer {
+                params,
+                session,
+                background,
+                prompt,
+            } => {
+                let request = Request::Infer {
+                    params,
+                    session,
+                    prompt,
+                };
+                // A prompt that is too long fits no message; all else audit decides.
+                if let Err(failure) = wire::check_prompt(prompt) {
+                    return self.complain_of(failure, &[], port);
+                }
+                let user = self.user.name;
+                self.buffers.names.add_session(user, session);
+                return if background {
+                    self.start_job(&request, prompt, port)
+                } else {
+                    self.generate(&request, port)
+                };
+            }
+            Command::Jobs => return self.list_jobs(port),
+            Command::Wait(job) => return self.wait(job, port),
+            Command::Cancel(job) => return self.cancel(job, port),
+            Command::Audit { query, json } => return self.read_log(query, json, port),
+            Command::Stats { json, watch: true } => return self.watch(json, port),
+            Command::Login(user) => {
+                if self.buffers.names.users_are_known {
+                    return self.begin_login(user, port);
+                }
+                (Request::Users, Purpose::LookUpUser(user))
+            }
+            Command::Budget {
+                user,
+                tokens,
+                period,
+            } => match (tokens, period) {
+                (Some(tokens), Some(period_us)) => {
+                    let change = Some(BudgetChange { tokens, period_us });
+                    (Request::Budget { user, change }, Purpose::Show)
+                }
+                (None, None) => (Request::Budget { user, change: None }, Purpose::Show),
+                // What is to stay as it is has to be known.
+                _ => (
+                    Request::Budget { user, change: None },
+                    Purpose::ChangeBudget {
+                        user,
+                        tokens,
+                        period,
+                    },
+                ),
+            },
+            Command::Load(name) => (Request::Load { name }, Purpose::Show),
+            Command::Models => (Request::Models, Purpose::Models),
+            Command::Status => (Request::Status, Purpose::Show),
+            Command::Sessions => (Request::Sessions, Purpose::Sessions),
+            Command::Close(session) => (Request::Close { session }, Purpose::Close(session)),
+            Command::VerifyAudit => (Request::VerifyLog, Purpose::Show),
+            Command::Reset => (Request::Reset, Purpose::Show),
+            Command::Logout => (Request::Logout, Purpose::Logout),
+            Command::WhoAmI => (Request::WhoAmI, Purpose::WhoAmI),
+            Command::Stats { json: false, .. } => (Request::Stats { watch: false }, Purpose::Show),
+            Command::Stats { json: true, .. } => {
+                (Request::Stats { watch: false }, Purpose::StatsJson)
+            }
+        };
+        self.ask(&request, purpose, port);
+    }
+
+    fn generate(&mut self, request: &Request<'_>, port: &mut impl Port) {
+        let number = self.next_request();
+        self.sanitiser = Sanitiser::new();
+        self.activity = Activity::Generating {
+            request: number,
+            interrupted: false,
+            at_line_start: true,
+        };
+        self.send(number, request, port);
+    }
+
+    fn read_log(&mut self, query: LogQuery, json: bool, port: &mut impl Port) {
+        let number = self.next_request();
+        self.shown = Shown::default();
+        self.activity = Activity::Reading {
+            request: number,
+            json,
+            follow: query.follow,
+            interrupted: false,
+        };
+        self.send(number, &Request::Log(query), port);
+    }
+
+    fn watch(&mut self, json: bool, port: &mut impl Port) {
+        let number = self.next_request();
+        self.activity = Activity::Watching {
+            request: number,
+            json,
+            interrupted: false,
+        };
+        self.send(number, &Request::Stats { watch: true }, port);
+    }
+
+    // ---- Jobs -------------------------------------------------------------------------------------
+
+    fn start_job(&mut self, request: &Request<'_>, prompt: &[u8], port: &mut impl Port) {
+        if !self.buffers.jobs.has_room() {
+            let all = MAX_JOBS as u64;
+            let failure = Failure::over(ErrorCode::TooManyRequests, all, all);
+            return self.complain_of(failure, &[], port);
+        }
+        let number = self.next_request();
+        let user = self.user.name;
+        if !self.send(number, request, port) {
+            return;
+        }
+        if let Some(id) = self.buffers.jobs.add(number, user, prompt) {
+            self.answer(
+                format_args!("job {id}: under way; 'llmctl wait {id}' shows its text"),
+                port,
+            );
+        }
+    }
+
+    fn list_jobs(&mut self, port: &mut impl Port) {
+        let (user, mut last) = (self.user.name, 0);
+        while let Some(job) = self.buffers.jobs.after(last, user) {
+            last = job.id;
+            self.print_line(JobLine(job), port);
+        }
+        if last == 0 {
+            self.print_line("no jobs; see 'help jobs'", port);
+        }
+        self.become_idle(port);
+    }
+
+    fn no_such_job(&mut self, id: u32, port: &mut impl Port) {
+        self.complain(format_args!("no job {id}; see 'llmctl jobs'"), port);
+    }
+
+    /// Shows a job's text so far, and the rest as it comes.
+    fn wait(&mut self, id: u32, port: &mut impl Port) {
+        let (mode, user): (_, UserName) = (self.mode, self.user.name);
+        let Some(job) = self.buffers.jobs.get(id, user) else {
+            return self.no_such_job(id, port);
+        };
+        let mut console = Console { port, mode };
+        let _ = console.write_str(job.text());
+        let at_line_start = job.text().is_empty() || job.text().ends_with('\n');
+        if job.dropped > 0 {
+            let end = if at_line_start { "" } else { "\n" };
+            let (text, style) = (Dropped(job), Style::Aside);
+            let _ = writeln!(console, "{end}{}", Styled { mode, style, text });
+        }
+        let at_line_start = at_line_start || job.dropped > 0;
+        if job.is_running() {
+            self.activity = Activity::Waiting {
+                request: job.request,
+                job: id,
+                at_line_start,
+            };
+        } else {
+            self.close_job(id, at_line_start, port);
+        }
+    }
+
+    /// Writes the line that closes the text of a job which has ended.
+    pub(crate) fn close_job(&mut self, id: u32, at_line_start: bool, port: &mut impl Port) {
+        if !at_line_start {
+            self.print("\n", port);
+        }
+        if let Some(job) = self.buffers.jobs.get(id, self.user.name) {
+            let style = job.style();
+            self.print_styled(style, &job.state, port);
+        }
+        self.buffers.jobs.mark_announced(id);
+        self.become_idle(port);
+    }
+
+    /// Asks a job to stop: this one, or the newest that runs.
+    fn cancel(&mut self, id: Option<u32>, port: &mut impl Port) {
+        let user = self.user.name;
+        let job = match id {
+            Some(id) => self.buffers.jobs.get(id, user),
+            None => {
+                let running = self.buffers.jobs.of(user).filter(|job| job.is_running());
+                running.max_by_key(|job| job.id)
+            }
+        };
+        let found = job.map(|job| (job.id, job.request, job.is_running()));
+        match (found, id) {
+            (None, Some(id)) => self.no_such_job(id, port),
+            (None, None) => self.complain("no job is running; see 'llmctl jobs'", port),
+            (Some((id, _, false)), _) => {
+                self.complain(format_args!("job {id} has ended already"), port);
+            }
+            (Some((id, request, true)), _) => {
+                if self.send(request, &Request::Cancel, port) {
+                    self.answer(format_args!("job {id}: asked to stop"), port);
+                }
+            }
+        }
+    }
+}
+
+/// That not all text of a job was kept.
+struct Dropped<'a>(&'a Job);
+
+impl core::fmt::Display for Dropped<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (kept, dropped) = (self.0.text().len(), self.0.dropped);
+        write!(
+            f,
+            "({dropped} more bytes were dropped: a job in the background keeps {kept})"
+        )
+    }
+}

@@ -1,0 +1,44 @@
+//! The known word that is nearest to what was typed.
+
+/// Longest word that is compared.
+const LONGEST: usize = 24;
+
+/// What may have been meant by `word`; nothing if all is far from it.
+pub(crate) fn nearest(word: &[u8], there_are: &[&'static str]) -> Option<&'static str> {
+    there_are
+        .iter()
+        .map(|name| (distance(word, name.as_bytes()), *name))
+        .min()
+        // Farther away it is a guess.
+        .filter(|(distance, name)| *distance <= name.len() / 3)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance; words that are too long are as far as can be.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    if a.len() > LONGEST || b.len() > LONGEST {
+        return usize::MAX;
+    }
+    // Distances from the first bytes of `a` to each beginning of `b`.
+    let mut row = [0usize; LONGEST + 1];
+    for (i, cell) in row.iter_mut().enumerate() {
+        *cell = i;
+    }
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        let mut left = i.saturating_add(1);
+        let mut cells = row.iter_mut();
+        if let Some(first) = cells.next() {
+            *first = left;
+        }
+        for (y, cell) in b.iter().zip(cells) {
+            let replaced = diagonal.saturating_add(usize::from(x != y));
+            diagonal = *cell;
+            left = replaced
+                .min(left.saturating_add(1))
+                .min(diagonal.saturating_add(1));
+            *cell = left;
+        }
+    }
+    row.get(b.len()).copied().unwrap_or(usize::MAX)
+}

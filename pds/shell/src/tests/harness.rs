@@ -1,0 +1,190 @@
+//! A console and audit's end of the ring.
+
+pub(super) use crate::{HALT_LINE, Memory, Mode, Port, READY_LINE, Shell};
+pub(super) use protocol::error::{ErrorCode, Failure};
+pub(super) use protocol::name::Name;
+pub(super) use protocol::ring::Frame;
+pub(super) use protocol::wire::FinishReason;
+pub(super) use protocol::wire::console::{Event, Finished, Request, Stats, User};
+pub(super) use std::format;
+pub(super) use std::string::{String, ToString};
+pub(super) use std::vec::Vec;
+
+use protocol::testing::{TestEndpoint, TestRegion, endpoints};
+use std::boxed::Box;
+use std::collections::VecDeque;
+
+#[derive(Default)]
+pub(super) struct Terminal {
+    pub(super) input: VecDeque<u8>,
+    pub(super) output: Vec<u8>,
+    pub(super) signals: usize,
+    pub(super) halted: bool,
+}
+
+impl Port for Terminal {
+    fn notify_audit(&mut self) {
+        self.signals += 1;
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.output.extend(bytes);
+    }
+    fn read(&mut self) -> Option<u8> {
+        self.input.pop_front()
+    }
+    fn halt(&mut self) {
+        self.halted = true;
+    }
+}
+
+pub(super) struct System {
+    pub(super) shell: Shell<'static, TestRegion, TestRegion>,
+    pub(super) terminal: Terminal,
+    pub(super) audit: TestEndpoint,
+}
+
+/// A request as audit saw it, in debug text, with its number.
+pub(super) type Asked = Vec<(u32, String)>;
+
+pub(super) fn name<const N: usize>(text: &str) -> Name<N> {
+    Name::new(text).unwrap()
+}
+
+pub(super) fn user(text: &str, has_passphrase: u32) -> User {
+    User {
+        name: name(text),
+        role: name("reader"),
+        permissions: 1,
+        has_passphrase,
+    }
+}
+
+impl System {
+    /// Before audit has said anything.
+    pub(super) fn off(mode: Mode) -> Self {
+        let (mut audit, end, _) = endpoints();
+        audit.lead(1);
+        let memory = Box::leak(Box::new(Memory::new()));
+        Self {
+            shell: Shell::new(end, mode, memory),
+            terminal: Terminal::default(),
+            audit,
+        }
+    }
+
+    pub(super) fn boot(mode: Mode) -> Self {
+        let mut system = Self::off(mode);
+        system.say(0, &Event::Ready(user("guest", 0)));
+        system
+    }
+
+    pub(super) fn plain() -> Self {
+        let mut system = Self::boot(Mode::Plain);
+        assert_eq!(system.output(), format!("{READY_LINE}\n"));
+        system
+    }
+
+    /// A terminal with a prompt.
+    pub(super) fn terminal() -> Self {
+        let mut system = Self::boot(Mode::Terminal);
+        assert!(system.output().ends_with("\x1b[1mllm> \x1b[0m"));
+        system
+    }
+
+    pub(super) fn say(&mut self, number: u32, event: &Event<'_>) {
+        let mut frame = Frame::new();
+        event.write(number, &mut frame);
+        self.audit.send(&frame).unwrap();
+        self.shell.on_signal(&mut self.terminal);
+    }
+
+    pub(super) fn type_in(&mut self, text: impl AsRef<[u8]>) {
+        self.terminal.input.extend(text.as_ref());
+        self.shell.on_input(&mut self.terminal);
+    }
+
+    pub(super) fn output(&mut self) -> String {
+        String::from_utf8(core::mem::take(&mut self.terminal.output)).unwrap()
+    }
+
+    pub(super) fn asked(&mut self) -> Asked {
+        let (mut frame, mut asked) = (Frame::new(), Vec::new());
+        while self.audit.receive(&mut frame).unwrap() {
+            let request = Request::parse(&frame).unwrap();
+            let text = match request {
+                Request::Infer {
+                    params,
+                    session,
+                    prompt,
+                } => {
+                    let prompt = core::str::from_utf8(prompt);
+                    format!("{} {session:?} {prompt:?}", params.max_tokens)
+                }
+                Request::Login { user, passphrase } => {
+                    format!("Login {user} {:?}", core::str::from_utf8(passphrase))
+                }
+                other => format!("{other:?}"),
+            };
+            asked.push((frame.header().request, text));
+        }
+        self.shell.on_signal(&mut self.terminal);
+        asked
+    }
+
+    /// The one request that there must be; its number.
+    pub(super) fn asked_for(&mut self, text: &str) -> u32 {
+        let asked = self.asked();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert_eq!(asked[0].1, text);
+        asked[0].0
+    }
+
+    /// Types a line that must send one request; its number.
+    pub(super) fn request(&mut self, line: &str) -> u32 {
+        self.type_in(format!("{line}\n"));
+        let asked = self.asked();
+        assert_eq!(asked.len(), 1, "{line}: {asked:?}");
+        asked[0].0
+    }
+
+    pub(super) fn token(&mut self, number: u32, text: &[u8]) {
+        self.say(number, &Event::Token { text });
+    }
+
+    pub(super) fn fail(&mut self, number: u32, failure: Failure, detail: &[u8]) {
+        self.say(number, &Event::Failed { failure, detail });
+    }
+
+    /// Lists users: guest, and admin with a passphrase.
+    pub(super) fn list_users(&mut self, number: u32) {
+        self.say(number, &Event::User(user("guest", 0)));
+        self.say(number, &Event::User(user("admin", 1)));
+        self.say(number, &Event::Listed { count: 2 });
+    }
+
+    /// Logs in; guest and admin are known afterwards.
+    pub(super) fn log_in(&mut self, who: &str) {
+        self.type_in(format!("login {who}\n"));
+        let mut asked = self.asked();
+        if asked.first().is_some_and(|asked| asked.1 == "Users") {
+            self.list_users(asked[0].0);
+            asked = self.asked();
+        }
+        if asked.is_empty() {
+            self.type_in("secret\n");
+            asked = self.asked();
+        }
+        self.say(asked[0].0, &Event::User(user(who, 0)));
+    }
+}
+
+pub(super) fn finished(reason: FinishReason) -> Event<'static> {
+    Event::Finished(Finished {
+        reason,
+        prompt_tokens: 5,
+        generated_tokens: 48,
+        turn: 1,
+        first_token_us: 210_000,
+        total_us: 4_000_000,
+    })
+}

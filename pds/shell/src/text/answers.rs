@@ -1,0 +1,433 @@
+//! What audit answers, in lines.
+
+use super::{Bytes, CodeName, FailureText, Rate, Seconds, Time, Untrusted};
+use crate::jobs::{Job, JobState};
+use core::fmt::{self, Display, Formatter};
+use protocol::error::ErrorCode;
+use protocol::policy::Permission;
+use protocol::record::Hex;
+use protocol::wire::console::{
+    Budget, Finished, LogExtent, Progress, Session, SessionState, Signature, Stage, Stats, Status,
+    User,
+};
+use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
+
+/// The line that closes a generation.
+pub(crate) struct Closing(pub(crate) Finished);
+
+impl Display for Closing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Finished {
+            generated_tokens: tokens,
+            total_us: us,
+            ..
+        } = self.0;
+        let rate = Rate {
+            tokens: u64::from(tokens),
+            us,
+        };
+        write!(f, "[{tokens} tokens, {rate} tokens/s")?;
+        if tokens > 0 {
+            write!(f, ", first after {} s", Seconds(self.0.first_token_us))?;
+        }
+        let reason = match self.0.reason {
+            FinishReason::EndOfText => "end of text",
+            FinishReason::MaxTokens => "--max-tokens reached",
+            FinishReason::ContextFull => "context full",
+            FinishReason::Cancelled => "cancelled",
+        };
+        write!(f, ", {reason}]")
+    }
+}
+
+/// Digits of a hash that tell two files apart.
+const SHORT_HASH: usize = 8;
+
+/// A loaded model in a line.
+pub(crate) struct ModelLine<'a> {
+    pub(crate) info: ModelInfo,
+    pub(crate) name: &'a str,
+}
+
+impl Display for ModelLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let info = &self.info;
+        write!(
+            f,
+            "{}: {} parameters, {} layers, {} wide, vocabulary {}, context {}, sha256 {}",
+            self.name,
+            info.parameters,
+            info.layers,
+            info.width,
+            info.vocabulary,
+            info.context,
+            Hex(info.sha256.get(..SHORT_HASH).unwrap_or(&[]))
+        )
+    }
+}
+
+/// What is known of a model's signature.
+pub(crate) struct SignatureWord(pub(crate) Signature);
+
+impl Display for SignatureWord {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Signature::Missing => "not signed",
+            Signature::Unchecked => "signed, not checked yet",
+            Signature::Good => "signature good",
+            Signature::Bad => "signature BAD",
+        })
+    }
+}
+
+fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
+    for (name, bytes) in [
+        ("arena        weights    ", arena.weights),
+        ("             KV cache   ", arena.kv_cache),
+        ("             activations", arena.activations),
+        ("             vocabulary ", arena.vocabulary),
+        ("             other      ", arena.other),
+        ("             in use     ", arena.current()),
+        ("             peak       ", arena.peak),
+    ] {
+        writeln!(f, "{name} {}", Bytes(bytes))?;
+    }
+    write!(f, "             capacity    {}", Bytes(arena.capacity))
+}
+
+/// Answer to `llmctl status`.
+pub(crate) struct StatusText<'a>(pub(crate) &'a Status);
+
+impl Display for StatusText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let status = self.0;
+        if status.name.is_empty() {
+            writeln!(f, "model        none")?;
+        } else {
+            let model = ModelLine {
+                info: status.model,
+                name: status.name.as_str(),
+            };
+            writeln!(f, "model        {model}")?;
+        }
+        writeln!(
+            f,
+            "requests     {} active, {} of them wait for room",
+            status.active, status.waiting
+        )?;
+        writeln!(
+            f,
+            "sessions     {} hold keys and values; {} of {} positions are free",
+            status.sessions, status.kv_free, status.kv_positions
+        )?;
+        writeln!(f, "restarts     {}", status.restarts)?;
+        arena_lines(f, &status.arena)
+    }
+}
+
+/// A user's budget in a line.
+pub(crate) struct BudgetText<'a>(pub(crate) &'a Budget);
+
+impl Display for BudgetText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let budget = self.0;
+        write!(
+            f,
+            "{}: {} of {} tokens left ({} used, {} reserved); the period of {} ends in {}",
+            budget.user,
+            budget.available(),
+            budget.tokens,
+            budget.used,
+            budget.reserved,
+            Time(budget.period_us),
+            Time(budget.left_us)
+        )
+    }
+}
+
+/// Answer to `llmstats`.
+pub(crate) struct StatsText<'a>(pub(crate) &'a Stats);
+
+impl Display for StatsText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let stats = self.0;
+        writeln!(f, "uptime       {} s", Seconds(stats.uptime_us))?;
+        writeln!(
+            f,
+            "requests     {} admitted, {} refused, {} finished, {} cancelled, {} failed, {} under way",
+            stats.admitted,
+            stats.refused,
+            stats.finished,
+            stats.cancelled,
+            stats.failed,
+            stats.active
+        )?;
+        for code in ErrorCode::ALL {
+            let count = stats.refused_by_code.get(*code as usize).unwrap_or(&0);
+            if *count > 0 {
+                writeln!(f, "             {count} refused: {}", CodeName(*code))?;
+            }
+        }
+        let average = Rate {
+            tokens: stats.generated_tokens,
+            us: stats.busy_us,
+        };
+        let now = Rate {
+            tokens: stats.recent_tokens,
+            us: stats.recent_us,
+        };
+        writeln!(
+            f,
+            "tokens       {} of prompts, {} generated, {average} tokens/s on average, {now} tokens/s now",
+            stats.prompt_tokens, stats.generated_tokens
+        )?;
+        writeln!(
+            f,
+            "latency      p50 {} s, p95 {} s, p99 {} s, max {} s",
+            Seconds(stats.latency_p50_us),
+            Seconds(stats.latency_p95_us),
+            Seconds(stats.latency_p99_us),
+            Seconds(stats.latency_max_us)
+        )?;
+        writeln!(
+            f,
+            "sessions     {} hold keys and values, {} were evicted",
+            stats.sessions, stats.evicted
+        )?;
+        writeln!(
+            f,
+            "inference    {} faults, {} restarts, {} deadlines passed, {} protocol violations",
+            stats.faults, stats.restarts, stats.timeouts, stats.violations
+        )?;
+        if stats.stopped != 0 {
+            writeln!(
+                f,
+                "             stopped after too many restarts; see 'help reset'"
+            )?;
+        }
+        writeln!(
+            f,
+            "egress       {} bytes left inference, {} in a second are allowed",
+            stats.egress_bytes, stats.egress_limit
+        )?;
+        writeln!(f, "budget       {}", BudgetText(&stats.budget))?;
+        writeln!(f, "audit log    {} records since boot", stats.records)?;
+        arena_lines(f, &stats.arena)
+    }
+}
+
+/// A user, with the role and what it allows.
+pub(crate) struct UserText<'a>(pub(crate) &'a User);
+
+impl Display for UserText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let user = self.0;
+        write!(f, "{} ({}; may ", user.name, user.role)?;
+        let mut first = true;
+        for permission in Permission::ALL {
+            if user.permissions & permission as u32 != 0 {
+                let comma = if first { "" } else { ", " };
+                write!(f, "{comma}{}", permission.as_str())?;
+                first = false;
+            }
+        }
+        f.write_str(if first { "nothing)" } else { ")" })
+    }
+}
+
+/// A session in a line.
+pub(crate) struct SessionLine<'a>(pub(crate) &'a Session);
+
+impl Display for SessionLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let session = self.0;
+        let name = match session.name.as_str() {
+            "" => "(one request)",
+            name => name,
+        };
+        write!(
+            f,
+            "{name}  {}  {} turns, {} tokens, ",
+            session.user, session.turns, session.tokens
+        )?;
+        match session.state {
+            SessionState::Idle => write!(f, "idle for {}", Time(session.idle_us)),
+            SessionState::Active => write!(f, "active"),
+            SessionState::Evicted => write!(f, "evicted to make room"),
+            SessionState::Lost => write!(f, "lost with a restart or another model"),
+        }
+    }
+}
+
+/// A job in a line of `llmctl jobs`.
+pub(crate) struct JobLine<'a>(pub(crate) &'a Job);
+
+impl Display for JobLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let job = self.0;
+        let (prompt, whole) = job.prompt();
+        let dots = if whole { "" } else { "..." };
+        write!(f, "{:>4}  ", job.id)?;
+        match &job.state {
+            JobState::Running => write!(f, "running, {} tokens", job.tokens)?,
+            JobState::Finished(finished) => {
+                let word = match finished.reason {
+                    FinishReason::Cancelled => "cancelled",
+                    _ => "finished",
+                };
+                write!(f, "{word}, {} tokens", finished.generated_tokens)?;
+            }
+            JobState::Failed { failure, .. } => write!(f, "failed, {}", CodeName(failure.code))?,
+        }
+        write!(f, "  \"{}{dots}\"", Untrusted(prompt))
+    }
+}
+
+impl Display for JobState {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => write!(f, "running"),
+            Self::Finished(finished) => Closing(*finished).fmt(f),
+            Self::Failed { failure, detail } => {
+                let failure = *failure;
+                write!(f, "error: {}", FailureText { failure, detail })
+            }
+        }
+    }
+}
+
+/// Answer to `llmctl audit verify`.
+pub(crate) struct VerifiedText {
+    pub(crate) extent: LogExtent,
+    pub(crate) broken_at: u64,
+}
+
+impl Display for VerifiedText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let LogExtent {
+            first, next, head, ..
+        } = self.extent;
+        if self.broken_at != 0 {
+            return write!(
+                f,
+                "the log's chain is BROKEN at entry {}: it was changed outside of audit",
+                self.broken_at
+            );
+        }
+        match next.checked_sub(1).filter(|last| *last >= first) {
+            None => write!(f, "the log is empty"),
+            Some(last) => {
+                write!(f, "entries {first} to {last} are unbroken")?;
+                if first > 1 {
+                    write!(f, "; older ones went to make room")?;
+                }
+                write!(f, "; last hash {}", Hex(&head))
+            }
+        }
+    }
+}
+
+const fn stage_word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Verifying => "verifying",
+        Stage::Loading => "loading",
+    }
+}
+
+/// The beginning of a stage of loading, in a line.
+pub(crate) struct StageLine(pub(crate) Progress);
+
+impl Display for StageLine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Progress { stage, total, .. } = self.0;
+        write!(f, "{} the model, {total} bytes", stage_word(stage))
+    }
+}
+
+/// How far a stage has got, to be drawn over and over.
+pub(crate) struct ProgressBar {
+    pub(crate) stage: Stage,
+    pub(crate) percent: u64,
+}
+
+impl Display for ProgressBar {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<9} [", stage_word(self.stage))?;
+        for step in 1..=25u64 {
+            let done = step.saturating_mul(4) <= self.percent;
+            f.write_str(if done { "#" } else { "-" })?;
+        }
+        write!(f, "] {:>3} %", self.percent)
+    }
+}
+
+/// A fault, as audit recorded it.
+pub(crate) struct FaultText(pub(crate) Fault);
+
+impl Display for FaultText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Fault { kind, ip, address } = self.0;
+        let kind = match kind {
+            FaultKind::Memory => "a memory fault",
+            FaultKind::Capability => "a capability fault",
+            FaultKind::UnknownSyscall => "an unknown system call",
+            FaultKind::Exception => "an exception",
+            FaultKind::Timeout => "a timeout of its budget",
+            FaultKind::Unknown => "an unknown fault",
+            FaultKind::Unresponsive => {
+                return write!(f, "inference did not stop at its deadline; restarting it");
+            }
+            FaultKind::Violation => {
+                return write!(f, "inference broke the protocol; restarting it");
+            }
+        };
+        write!(
+            f,
+            "inference died of {kind} at address {address:#x} (instruction {ip:#x}); restarting it"
+        )
+    }
+}
+
+/// End of a recovery.
+pub(crate) struct RecoveredText {
+    pub(crate) after_us: u64,
+    pub(crate) restarts: u32,
+}
+
+impl Display for RecoveredText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { after_us, restarts } = *self;
+        write!(
+            f,
+            "inference serves again after {} s (restart {restarts})",
+            Seconds(after_us)
+        )
+    }
+}
+
+/// That a job has ended, in a line.
+pub(crate) struct JobNotice<'a>(pub(crate) &'a Job);
+
+impl Display for JobNotice<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let id = self.0.id;
+        match &self.0.state {
+            JobState::Running => write!(f, "job {id}: running"),
+            JobState::Finished(finished) => {
+                let word = match finished.reason {
+                    FinishReason::Cancelled => "cancelled after",
+                    _ => "finished,",
+                };
+                let tokens = finished.generated_tokens;
+                write!(
+                    f,
+                    "job {id}: {word} {tokens} tokens; 'llmctl wait {id}' shows its text"
+                )
+            }
+            JobState::Failed { failure, detail } => {
+                let failure = *failure;
+                write!(f, "job {id}: error: {}", FailureText { failure, detail })
+            }
+        }
+    }
+}

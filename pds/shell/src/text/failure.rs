@@ -1,0 +1,337 @@
+//! Why something was refused or failed, and what to do about it.
+
+use super::{Seconds, Time, Untrusted};
+use core::fmt::{self, Display, Formatter, Write};
+use protocol::decimal::Millionths;
+use protocol::error::{ErrorCode, Failure};
+use protocol::policy::Permission;
+
+/// A reason, with the value and the limit.
+pub(crate) struct FailureText<'a> {
+    pub(crate) failure: Failure,
+    pub(crate) detail: &'a [u8],
+}
+
+impl Display for FailureText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Failure { code, value, limit } = self.failure;
+        let detail = Untrusted(self.detail);
+        let (fraction, largest) = (Millionths(value), Millionths(limit));
+        match code {
+            ErrorCode::EmptyPrompt => write!(f, "the prompt is empty"),
+            ErrorCode::PromptBytes => write!(
+                f,
+                "the prompt has {value} bytes, at most {limit} are allowed"
+            ),
+            ErrorCode::PromptTokens => write!(
+                f,
+                "the prompt has {value} tokens, the model's context has room for {limit}"
+            ),
+            ErrorCode::PromptNotUtf8 => write!(f, "the prompt is not UTF-8 at byte {value}"),
+            ErrorCode::MaxTokens => write!(
+                f,
+                "--max-tokens {value} is out of range, 1 to {limit} are allowed"
+            ),
+            ErrorCode::Temperature => write!(
+                f,
+                "--temperature {fraction} is out of range, 0 to {largest} are allowed"
+            ),
+            ErrorCode::TopK => write!(
+                f,
+                "--top-k {value} is out of range, 0 to {limit} are allowed"
+            ),
+            ErrorCode::TopP => write!(
+                f,
+                "--top-p {fraction} is out of range, 0 to {largest} are allowed"
+            ),
+            ErrorCode::MinP => write!(
+                f,
+                "--min-p {fraction} is out of range, 0 to {largest} are allowed"
+            ),
+            ErrorCode::RepeatPenalty => write!(
+                f,
+                "--repeat-penalty {fraction} is out of range, 1 to {largest} are allowed"
+            ),
+            ErrorCode::TooManyRequests => write!(
+                f,
+                "{value} requests are active, {limit} are allowed; wait for one, or cancel one (see \
+                 'llmctl jobs')"
+            ),
+            ErrorCode::Busy => write!(
+                f,
+                "inference is busy ({value} of {limit} places taken); try again later"
+            ),
+            ErrorCode::NoSuchRequest => write!(f, "no such request is active"),
+            ErrorCode::SessionBusy => write!(
+                f,
+                "the session has a request under way; wait for it or cancel it (see 'llmctl jobs')"
+            ),
+            ErrorCode::SessionEvicted => write!(
+                f,
+                "the session was evicted to make room for others: its conversation of {value} turns is gone; the same \
+                 command now starts it anew"
+            ),
+            ErrorCode::SessionLost => write!(
+                f,
+                "the session ended when inference was restarted or got another model: its conversation of {value} \
+                 turns is gone; the same command now starts it anew"
+            ),
+            ErrorCode::TooManySessions => write!(
+                f,
+                "you have {value} sessions, {limit} are allowed; close one with 'llmctl close NAME' (see 'llmctl \
+                 sessions')"
+            ),
+            ErrorCode::NoSuchSession => {
+                write!(f, "you have no session")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, "; see 'llmctl sessions'")
+            }
+            ErrorCode::BadName => {
+                write!(f, "the name")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " has characters that names may not have: use visible ASCII without quotes and backslashes"
+                )
+            }
+            ErrorCode::NoModel => write!(
+                f,
+                "no model is loaded; see 'llmctl models', then 'llmctl load NAME'"
+            ),
+            ErrorCode::NoSuchModel => {
+                write!(f, "no model '{detail}' in the store; see 'llmctl models'")
+            }
+            ErrorCode::NameLength => {
+                write!(f, "the name has {value} bytes, 1 to {limit} are allowed")
+            }
+            ErrorCode::BadModel => {
+                write!(f, "the model file ({value} bytes) is damaged: {detail}")
+            }
+            ErrorCode::UnsupportedModel => write!(f, "the model is not supported: {detail}"),
+            ErrorCode::ModelTooLarge => write!(
+                f,
+                "the model needs {value} bytes, the arena has {limit} ({detail})"
+            ),
+            ErrorCode::BadStore => write!(
+                f,
+                "the model store ({value} bytes) is no tar archive; see 'llmtool pack'"
+            ),
+            ErrorCode::ModelInUse => write!(
+                f,
+                "a generation is using the loaded model, or another is being loaded; wait for it or cancel it"
+            ),
+            ErrorCode::Unsigned => {
+                write!(f, "the model")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " has no signature in the store; sign it with 'llmtool sign'"
+                )
+            }
+            ErrorCode::BadSignature => {
+                write!(f, "the signature of the model")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " is by no key that the policy trusts, or the file was changed after it was signed; sign it with \
+                     'llmtool sign'"
+                )
+            }
+            ErrorCode::ContextFull => write!(
+                f,
+                "the context of {limit} tokens has no room for {value}; use a shorter prompt, or start another session"
+            ),
+            ErrorCode::NonFinite => write!(
+                f,
+                "a value in the computation was not finite; the request is lost"
+            ),
+            ErrorCode::CacheFull => write!(
+                f,
+                "the KV cache has {limit} positions free, {value} are needed; wait, or ask for fewer tokens"
+            ),
+            ErrorCode::Deadline => write!(
+                f,
+                "it took {} s, {} s are allowed; ask for fewer tokens",
+                Seconds(value),
+                Seconds(limit)
+            ),
+            ErrorCode::InferenceFault => write!(f, "inference died while it had the request"),
+            ErrorCode::ProtocolViolation => {
+                write!(f, "inference broke the protocol while it had the request")
+            }
+            ErrorCode::Unresponsive => {
+                write!(f, "inference did not answer in time and was stopped")
+            }
+            ErrorCode::Unsupported => write!(f, "the request is not supported"),
+            ErrorCode::RestartsExhausted => write!(
+                f,
+                "inference was restarted {value} times within {}, so audit has stopped trying; who may reset it can \
+                 with 'llmctl reset'",
+                Time(limit)
+            ),
+            ErrorCode::NotPermitted => {
+                write!(f, "you need the permission ")?;
+                match Permission::from_bit(value) {
+                    Some(permission) => write!(f, "'{}'", permission.as_str())?,
+                    None => write!(f, "{value:#x}")?,
+                }
+                write!(f, ", which the role of ")?;
+                match self.detail {
+                    [] => write!(f, "your user")?,
+                    _ => write!(f, "'{detail}'")?,
+                }
+                write!(
+                    f,
+                    " does not have; log in as a user who has it with 'login USER'"
+                )
+            }
+            ErrorCode::QuotaExceeded => write!(
+                f,
+                "{value} tokens may be needed, {limit} are left of your budget in this period; 'llmctl budget' says \
+                 when the next one begins"
+            ),
+            ErrorCode::LoginFailed => {
+                write!(f, "user or passphrase is wrong")?;
+                match value {
+                    0 => Ok(()),
+                    _ => write!(f, "; another try is possible in {}", Time(value)),
+                }
+            }
+            ErrorCode::LoginDelayed => write!(
+                f,
+                "too soon after a login that failed; another try is possible in {}",
+                Time(value)
+            ),
+            ErrorCode::NoSuchUser => {
+                write!(f, "the policy has no user")?;
+                quoted(f, &detail, self.detail)
+            }
+            ErrorCode::BadPolicy => write!(
+                f,
+                "the policy cannot be used (reason {value}), so nobody may do anything; check it with 'llmtool policy' \
+                 and build the image anew"
+            ),
+            ErrorCode::BudgetTokens => write!(
+                f,
+                "--tokens {value} is out of range, 0 to {limit} are allowed"
+            ),
+            ErrorCode::BudgetPeriod => write!(
+                f,
+                "--period {} s is out of range, 1 s to {} are allowed",
+                Seconds(value),
+                Time(limit)
+            ),
+            ErrorCode::PassphraseLength => write!(
+                f,
+                "the passphrase has {value} bytes, at most {limit} are allowed"
+            ),
+        }
+    }
+}
+
+/// ` 'detail'`, if there is one.
+fn quoted(f: &mut Formatter<'_>, detail: &Untrusted<'_>, bytes: &[u8]) -> fmt::Result {
+    if bytes.is_empty() {
+        Ok(())
+    } else {
+        write!(f, " '{detail}'")
+    }
+}
+
+/// Name of a code in counts: `quota-exceeded`.
+pub(crate) struct CodeName(pub(crate) ErrorCode);
+
+impl Display for CodeName {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        struct Kebab<'a, 'f> {
+            out: &'a mut Formatter<'f>,
+            first: bool,
+        }
+        impl Write for Kebab<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                for character in text.chars() {
+                    if character.is_ascii_uppercase() && !self.first {
+                        self.out.write_char('-')?;
+                    }
+                    self.first = false;
+                    self.out.write_char(character.to_ascii_lowercase())?;
+                }
+                Ok(())
+            }
+        }
+        write!(
+            Kebab {
+                out: f,
+                first: true
+            },
+            "{:?}",
+            self.0
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::{String, ToString as _};
+    use std::vec::Vec;
+
+    fn text(failure: Failure, detail: &str) -> String {
+        let detail = detail.as_bytes();
+        FailureText { failure, detail }.to_string()
+    }
+
+    #[test]
+    fn every_code_has_a_text_of_its_own_with_its_value() {
+        let mut texts = Vec::new();
+        for &code in ErrorCode::ALL {
+            let text = text(Failure::over(code, 7_000_000, 9_000_000), "thing");
+            assert!(
+                text.len() > 20 || code == ErrorCode::EmptyPrompt,
+                "{code:?}: {text}"
+            );
+            assert!(!texts.contains(&text), "{text}");
+            texts.push(text);
+        }
+    }
+
+    #[test]
+    fn what_to_do_is_named() {
+        for (code, part) in [
+            (ErrorCode::QuotaExceeded, "'llmctl budget'"),
+            (ErrorCode::SessionEvicted, "now starts it anew"),
+            (ErrorCode::SessionLost, "now starts it anew"),
+            (ErrorCode::LoginDelayed, "possible in 7 s"),
+            (ErrorCode::LoginFailed, "possible in 7 s"),
+            (ErrorCode::Unsigned, "'llmtool sign'"),
+            (ErrorCode::BadSignature, "'llmtool sign'"),
+            (ErrorCode::RestartsExhausted, "'llmctl reset'"),
+            (ErrorCode::NotPermitted, "'login USER'"),
+            (ErrorCode::TooManySessions, "'llmctl close NAME'"),
+            (ErrorCode::BadPolicy, "'llmtool policy'"),
+        ] {
+            let text = text(Failure::over(code, 7_000_000, 1_000_000), "");
+            assert!(text.contains(part), "{text}");
+            assert!(!text.contains("''"), "no empty name: {text}");
+        }
+        let refused = Failure::over(ErrorCode::NotPermitted, Permission::Load as u64, 0);
+        assert_eq!(
+            text(refused, "guest"),
+            "you need the permission 'load', which the role of 'guest' does not have; log in as a user who has it with \
+             'login USER'"
+        );
+    }
+
+    #[test]
+    fn names_of_codes_are_one_word() {
+        assert_eq!(
+            CodeName(ErrorCode::QuotaExceeded).to_string(),
+            "quota-exceeded"
+        );
+        assert_eq!(
+            CodeName(ErrorCode::PromptNotUtf8).to_string(),
+            "prompt-not-utf8"
+        );
+        assert_eq!(CodeName(ErrorCode::TopP).to_string(), "top-p");
+    }
+}

@@ -1,0 +1,243 @@
+//! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
+
+use super::{FailureText, FaultText, Rate, Seconds, Time, Untrusted};
+use core::fmt::{self, Display, Formatter};
+use protocol::decimal::Millionths;
+use protocol::error::{ErrorCode, Failure};
+use protocol::record::{Hex, Kind, Record};
+use protocol::wire::{Fault, FaultKind};
+
+/// Bytes of a prompt that the line shows; the export has all.
+const PROMPT_BYTES: usize = 48;
+
+/// Bytes of a hash that tell two apart.
+const SHORT_HASH: usize = 8;
+
+/// The line.
+pub(crate) struct LogLine<'a> {
+    pub(crate) record: &'a Record,
+    /// The prompt, if the policy keeps it.
+    pub(crate) text: &'a [u8],
+}
+
+impl Display for LogLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let record = self.record;
+        let kind = record.kind().map_or("unknown", Kind::as_str);
+        write!(
+            f,
+            "#{} {:>9} s  {kind}",
+            record.sequence,
+            Padded(record.time_us)
+        )?;
+        if !record.user.is_empty() {
+            write!(f, " by {}", record.user)?;
+        }
+        if record.request != 0 {
+            write!(f, ", request {}", record.request)?;
+        }
+        if record.session != 0 {
+            write!(f, ", session {} turn {}", record.session, record.turn)?;
+        }
+        match record.kind() {
+            Some(kind) => self.details(kind, f),
+            None => write!(f, ": kind {}", record.kind),
+        }
+    }
+}
+
+impl LogLine<'_> {
+    fn details(&self, kind: Kind, f: &mut Formatter<'_>) -> fmt::Result {
+        let record = self.record;
+        let (value, limit) = (record.value, record.limit);
+        match kind {
+            Kind::Boot | Kind::Cancel | Kind::Login | Kind::Logout | Kind::Reset | Kind::Close => {
+                Ok(())
+            }
+            Kind::Load => write!(
+                f,
+                ": model {}, {value} bytes, sha256 {}",
+                record.name,
+                short(&record.model_sha256)
+            ),
+            Kind::Admit => {
+                let sampling = &record.params.sampling;
+                write!(
+                    f,
+                    ": {} bytes of prompt, at most {} tokens, temperature {}, seed {}",
+                    record.prompt_bytes,
+                    record.params.max_tokens,
+                    Millionths(u64::from(sampling.temperature)),
+                    sampling.seed
+                )?;
+                self.prompt(f)
+            }
+            Kind::Refuse | Kind::Fail | Kind::LoginFailed => {
+                let name = record.name.as_str();
+                match ErrorCode::from_u16(record.code) {
+                    Some(code) => {
+                        let failure = Failure::over(code, value, limit);
+                        let detail = name.as_bytes();
+                        write!(f, ": {}", FailureText { failure, detail })?;
+                    }
+                    None => write!(f, ": code {}", record.code)?,
+                }
+                if kind == Kind::LoginFailed && !name.is_empty() {
+                    write!(f, " (tried: {name})")?;
+                }
+                self.prompt(f)
+            }
+            Kind::Finish => {
+                let rate = Rate {
+                    tokens: u64::from(record.generated_tokens),
+                    us: record.latency_us,
+                };
+                write!(
+                    f,
+                    ": {} tokens of prompt, {} generated in {} s ({rate} tokens/s), output {}",
+                    record.prompt_tokens,
+                    record.generated_tokens,
+                    Seconds(record.latency_us),
+                    short(&record.output_sha256)
+                )
+            }
+            Kind::Timeout => write!(f, ": not done after {} s", Seconds(limit)),
+            Kind::Fault => match FaultKind::from_u32(u32::from(record.code)) {
+                Some(kind) => {
+                    let (ip, address) = (limit, value);
+                    write!(f, ": {}", FaultText(Fault { kind, ip, address }))
+                }
+                None => write!(f, ": kind {} at address {value:#x}", record.code),
+            },
+            Kind::Recover => write!(f, ": after {} s, restart {limit}", Seconds(value)),
+            Kind::Violation => {
+                let peer = match record.code {
+                    1 => "shell",
+                    2 => "inference",
+                    _ => "a peer",
+                };
+                write!(f, ": {peer} broke the protocol {value} times")
+            }
+            Kind::Budget => write!(
+                f,
+                ": {} gets {value} tokens every {}",
+                record.name,
+                Time(limit)
+            ),
+            Kind::Evict => write!(f, ": it had {value} turns"),
+            Kind::Stop => write!(
+                f,
+                ": {value} restarts within {}, no more are tried",
+                Time(limit)
+            ),
+        }
+    }
+
+    fn prompt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let beginning = self.text.get(..PROMPT_BYTES);
+        let dots = if beginning.is_some() { "..." } else { "" };
+        write!(
+            f,
+            ", \"{}{dots}\"",
+            Untrusted(beginning.unwrap_or(self.text))
+        )
+    }
+}
+
+fn short(hash: &[u8]) -> Hex<'_> {
+    Hex(hash.get(..SHORT_HASH).unwrap_or(hash))
+}
+
+/// Seconds, aligned: [`Seconds`] has no width of its own.
+struct Padded(u64);
+
+impl Display for Padded {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let hundredths = self.0 / 10_000;
+        let width = f.width().unwrap_or(0).saturating_sub(3);
+        write!(f, "{:>width$}.{:02}", hundredths / 100, hundredths % 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::name::{ModelName, UserName};
+    use std::string::{String, ToString as _};
+
+    fn line(kind: Kind, change: fn(&mut Record), text: &[u8]) -> String {
+        let mut record = Record::new(kind);
+        record.sequence = 12;
+        record.time_us = 3_456_789;
+        change(&mut record);
+        let record = &record;
+        LogLine { record, text }.to_string()
+    }
+
+    #[test]
+    fn every_kind_of_entry_is_one_safe_line() {
+        for &kind in Kind::ALL {
+            let text = line(
+                kind,
+                |record| {
+                    record.code = 1;
+                    record.user = UserName::new("guest").unwrap();
+                },
+                b"a\nb\x1b[2J",
+            );
+            assert!(text.starts_with("#12      3.45 s  "), "{text}");
+            assert!(
+                text.contains(kind.as_str()) && text.contains("guest"),
+                "{text}"
+            );
+            assert!(!text.contains(['\n', '\x1b']), "{text}");
+        }
+        assert!(line(Kind::Boot, |record| record.kind = 999, b"").contains("unknown: kind 999"));
+    }
+
+    #[test]
+    fn what_matters_of_an_entry_is_told() {
+        let admit = line(
+            Kind::Admit,
+            |record| {
+                (record.request, record.session, record.turn) = (3, 5, 2);
+                record.prompt_bytes = 60;
+                record.params.max_tokens = 48;
+                record.params.sampling.temperature = 800_000;
+            },
+            &[b'x'; 60],
+        );
+        let x = "x".repeat(48);
+        assert_eq!(
+            admit,
+            std::format!(
+                "#12      3.45 s  admit, request 3, session 5 turn 2: 60 bytes of prompt, at most 48 tokens, \
+                 temperature 0.8, seed 0, \"{x}...\""
+            )
+        );
+        let refuse = line(
+            Kind::Refuse,
+            |record| {
+                record.code = ErrorCode::NoSuchModel as u16;
+                record.name = ModelName::new("big").unwrap();
+            },
+            b"",
+        );
+        assert!(
+            refuse.ends_with("refuse: no model 'big' in the store; see 'llmctl models'"),
+            "{refuse}"
+        );
+        let fault = line(
+            Kind::Fault,
+            |record| (record.code, record.value) = (1, 0x1000),
+            b"",
+        );
+        assert!(
+            fault.contains("a memory fault at address 0x1000"),
+            "{fault}"
+        );
+    }
+}

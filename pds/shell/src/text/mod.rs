@@ -1,0 +1,120 @@
+//! Every text for people. Errors arrive as codes with a value and a limit; here they become words, and nowhere else.
+
+mod answers;
+mod failure;
+mod help;
+mod log;
+mod wrong;
+
+pub(crate) use answers::{
+    BudgetText, Closing, FaultText, JobLine, JobNotice, ModelLine, ProgressBar, RecoveredText,
+    SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText, VerifiedText,
+};
+pub(crate) use failure::{CodeName, FailureText};
+pub(crate) use help::Help;
+pub(crate) use log::LogLine;
+
+use crate::sanitise::Sanitiser;
+use core::fmt::{self, Display, Formatter, Write as _};
+
+/// Untrusted bytes in a line, made safe for the terminal.
+pub(crate) struct Untrusted<'a>(pub(crate) &'a [u8]);
+
+impl Display for Untrusted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        let mut sanitiser = Sanitiser::new();
+        // A name or a detail is one line.
+        let mut write = |character: char| {
+            let shown = if character.is_whitespace() {
+                ' '
+            } else {
+                character
+            };
+            result = result.and_then(|()| f.write_char(shown));
+        };
+        sanitiser.push(self.0, &mut write);
+        sanitiser.finish(&mut write);
+        result
+    }
+}
+
+/// Microseconds as seconds with two digits.
+pub(crate) struct Seconds(pub(crate) u64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let hundredths = self.0 / 10_000;
+        write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
+    }
+}
+
+/// Microseconds as a length of time that people say: two units at most.
+pub(crate) struct Time(pub(crate) u64);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_ceil(1_000_000);
+        let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+        let (large, small) = match seconds {
+            0..60 => ((seconds, "s"), (0, "")),
+            60..3600 => ((minutes, "min"), (seconds % 60, "s")),
+            3600..86_400 => ((hours, "h"), (minutes % 60, "min")),
+            _ => ((days, "d"), (hours % 24, "h")),
+        };
+        write!(f, "{} {}", large.0, large.1)?;
+        if small.0 > 0 {
+            write!(f, " {} {}", small.0, small.1)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tokens a second with one digit.
+pub(crate) struct Rate {
+    pub(crate) tokens: u64,
+    pub(crate) us: u64,
+}
+
+impl Display for Rate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let tenths = self
+            .tokens
+            .saturating_mul(10_000_000)
+            .checked_div(self.us)
+            .unwrap_or(0);
+        write!(f, "{}.{}", tenths / 10, tenths % 10)
+    }
+}
+
+/// Bytes, and KiB where that helps.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>9} bytes ({} KiB)", self.0, self.0.div_ceil(1024))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString as _;
+
+    #[test]
+    fn times_have_the_units_that_people_use() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (3600, "1 h"),
+            (86_399, "23 h 59 min"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(Time(seconds * 1_000_000).to_string(), text);
+        }
+        assert_eq!(Time(1).to_string(), "1 s", "what is left is not nothing");
+        assert!(!Time(u64::MAX).to_string().is_empty());
+    }
+}

@@ -1,0 +1,112 @@
+//! Values of options: numbers, fractions, periods, names.
+
+use crate::command::CommandError;
+use protocol::decimal::{self, DecimalError};
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::Name;
+
+const SECOND_US: u64 = 1_000_000;
+
+pub(crate) fn whole<'a>(
+    option: &'static str,
+    word: &'a [u8],
+    max: u64,
+) -> Result<u64, CommandError<'a>> {
+    digits(word)
+        .filter(|value| *value <= max)
+        .ok_or(CommandError::Whole { option, word, max })
+}
+
+pub(crate) fn whole_u32<'a>(option: &'static str, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
+    let max = u64::from(u32::MAX);
+    u32::try_from(whole(option, word, max)?).map_err(|_| CommandError::Whole { option, word, max })
+}
+
+pub(crate) fn millionths<'a>(
+    option: &'static str,
+    word: &'a [u8],
+) -> Result<u32, CommandError<'a>> {
+    let wrong = |why| CommandError::Decimal { option, word, why };
+    let text = core::str::from_utf8(word).map_err(|_| wrong(DecimalError::Malformed))?;
+    decimal::parse(text).map_err(wrong)
+}
+
+/// A period such as `3600s`, `60m`, `1h` or `1d`, in microseconds.
+pub(crate) fn period<'a>(option: &'static str, word: &'a [u8]) -> Result<u64, CommandError<'a>> {
+    let parse = || {
+        let (unit, number) = word.split_last()?;
+        let seconds: u64 = match unit {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3600,
+            b'd' => 86_400,
+            _ => return None,
+        };
+        digits(number)?.checked_mul(seconds)?.checked_mul(SECOND_US)
+    };
+    parse().ok_or(CommandError::Period { option, word })
+}
+
+/// A name, which may not be empty.
+pub(crate) fn name<const N: usize>(word: &[u8]) -> Result<Name<N>, CommandError<'_>> {
+    let name = core::str::from_utf8(word)
+        .ok()
+        .and_then(Name::<N>::new)
+        .filter(|name| !name.is_empty());
+    name.ok_or_else(|| {
+        let failure = if word.is_empty() || word.len() > N {
+            Failure::over(ErrorCode::NameLength, word.len() as u64, N as u64)
+        } else {
+            Failure::of(ErrorCode::BadName)
+        };
+        CommandError::Name { failure, word }
+    })
+}
+
+fn digits(word: &[u8]) -> Option<u64> {
+    let digits = word.iter().all(u8::is_ascii_digit);
+    let text = core::str::from_utf8(word).ok().filter(|_| digits)?;
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_have_a_unit_and_do_not_overflow() {
+        for (text, seconds) in [
+            ("3600s", 3600),
+            ("60m", 3600),
+            ("1h", 3600),
+            ("2d", 172_800),
+        ] {
+            assert_eq!(period("--period", text.as_bytes()), Ok(seconds * SECOND_US));
+        }
+        for wrong in [
+            "",
+            "s",
+            "3600",
+            "-1s",
+            "1w",
+            "1.5h",
+            "99999999999999999999s",
+            "999999999999999d",
+        ] {
+            assert!(period("--period", wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_says_why() {
+        let code = |word: &[u8]| match name::<4>(word) {
+            Err(CommandError::Name { failure, .. }) => failure.code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code(b""), ErrorCode::NameLength);
+        assert_eq!(code(b"abcde"), ErrorCode::NameLength);
+        assert_eq!(code(b"a b"), ErrorCode::BadName);
+        assert_eq!(code(b"\xff"), ErrorCode::BadName);
+        assert_eq!(name::<4>(b"abcd").unwrap().as_str(), "abcd");
+    }
+}

@@ -1,0 +1,119 @@
+//! A line becomes words: quotes and escapes are resolved here.
+
+use crate::MAX_LINE_BYTES;
+use crate::command::CommandError;
+
+/// Words of a line: a command with all of its options has fewer.
+pub(crate) const MAX_WORDS: usize = 32;
+
+/// A line taken apart into words.
+#[derive(Debug)]
+pub(crate) struct Words {
+    text: heapless::Vec<u8, MAX_LINE_BYTES>,
+    /// Where each word ends in `text`.
+    ends: heapless::Vec<usize, MAX_WORDS>,
+}
+
+impl Words {
+    pub(crate) const fn new() -> Self {
+        Self {
+            text: heapless::Vec::new(),
+            ends: heapless::Vec::new(),
+        }
+    }
+
+    /// Splits `line`. Words are separated by spaces; `"…"` and `'…'` keep them together; inside
+    /// `"…"`, `\"`, `\\` and `\n` stand for a quote, a backslash and a new line.
+    pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), CommandError<'static>> {
+        self.text.clear();
+        self.ends.clear();
+        let mut bytes = line.iter().copied().peekable();
+        let mut in_word = false;
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b' ' | b'\t' => {
+                    if in_word {
+                        self.end_word()?;
+                    }
+                    in_word = false;
+                }
+                b'"' | b'\'' => {
+                    in_word = true;
+                    loop {
+                        match bytes.next() {
+                            None => return Err(CommandError::Unterminated(char::from(byte))),
+                            Some(next) if next == byte => break,
+                            Some(b'\\') if byte == b'"' => match bytes.peek() {
+                                Some(b'n') => {
+                                    bytes.next();
+                                    self.push(b'\n');
+                                }
+                                Some(&escaped @ (b'"' | b'\\')) => {
+                                    bytes.next();
+                                    self.push(escaped);
+                                }
+                                _ => self.push(b'\\'),
+                            },
+                            Some(next) => self.push(next),
+                        }
+                    }
+                }
+                _ => {
+                    in_word = true;
+                    self.push(byte);
+                }
+            }
+        }
+        if in_word { self.end_word() } else { Ok(()) }
+    }
+
+    fn push(&mut self, byte: u8) {
+        // A line is no longer than the room for it, and its words are no longer than the line.
+        let _ = self.text.push(byte);
+    }
+
+    fn end_word(&mut self) -> Result<(), CommandError<'static>> {
+        self.ends
+            .push(self.text.len())
+            .map_err(|_| CommandError::TooManyWords)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().filter_map(move |&end| {
+            let word = self.text.get(start..end);
+            start = end;
+            word
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    fn split(line: &str) -> Vec<String> {
+        let mut words = Words::new();
+        words.split(line.as_bytes()).unwrap();
+        words
+            .iter()
+            .map(|word| String::from_utf8_lossy(word).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn quotes_keep_words_together() {
+        assert_eq!(
+            split("  a  \"b c\" 'd \"e' f\"g\"h "),
+            ["a", "b c", "d \"e", "fgh"]
+        );
+        assert_eq!(
+            split(r#""a\"b\\c\nd\e" 'x\n' """#),
+            ["a\"b\\c\nd\\e", "x\\n", ""]
+        );
+        assert_eq!(split(""), [""; 0]);
+        assert_eq!(split("Höhle"), ["Höhle"]);
+    }
+}
