@@ -81,7 +81,7 @@ fn the_shipped_policy_is_what_the_audit_domain_reads() {
     for part in [
         "may infer\n",
         "20,000 tokens each 1h",
-        "a hostile one leaks at most 29,556,736 bits an hour",
+        "a hostile one leaks at most 59,113,472 bits an hour",
     ] {
         assert!(words.contains(part), "{part}: {words}");
     }
@@ -146,7 +146,7 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         ),
         ("restarts = 5", "restarts = 0", "restarts 0 is out of range"),
         (
-            "egress-burst-bytes = 8192",
+            "egress-burst-bytes = 16384",
             "egress-burst-bytes = 100",
             "egress-burst-bytes 100 is out of range, 1024 to",
         ),
