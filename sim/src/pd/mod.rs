@@ -19,7 +19,7 @@ pub use environment::{Environment, SetupError};
 pub use ports::{Clock, Console, END_OF_INPUT, Notifier, Restarter, Timer};
 
 pub(crate) use handler::{EXIT_STATUS, REPORT_BYTES};
-pub(crate) use ports::{CONSOLE_GONE, HALT, monotonic_us};
+pub(crate) use ports::{CONSOLE_GONE, HALT, STOP, monotonic_us};
 
 use crate::description::Description;
 use crate::fault::{RECORD_BYTES, Record};

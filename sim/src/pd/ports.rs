@@ -192,7 +192,7 @@ impl Console {
     }
 }
 
-/// The right to restart children.
+/// The right to stop and restart children.
 #[derive(Clone, Debug)]
 pub struct Restarter(pub(super) Option<Rc<Orders>>);
 
@@ -213,13 +213,26 @@ impl Orders {
     }
 }
 
+/// In an order: the child is only stopped. Microkit's numbers of children end below it.
+pub(crate) const STOP: u8 = 0x80;
+
 impl Restarter {
     /// Kills the child if it is still alive, and starts it afresh. Its regions and channels stay.
     /// When this returns, nothing of the old child runs any more. Ignored for what is no child.
     pub fn restart(&self, child: u8) {
+        self.give(child, child);
+    }
+
+    /// Kills the child if it is still alive. When this returns, nothing of it runs any more. Ignored for
+    /// what is no child.
+    pub fn stop(&self, child: u8) {
+        self.give(child, child | STOP);
+    }
+
+    fn give(&self, child: u8, order: u8) {
         let Some(orders) = &self.0 else { return };
         if let Some((_, restarts)) = orders.children.iter().find(|(id, _)| *id == child)
-            && rustix::io::write(orders.order, &[child]).is_ok()
+            && rustix::io::write(orders.order, &[order]).is_ok()
         {
             restarts.set(restarts.get().wrapping_add(1));
             orders.wait();

@@ -2,7 +2,8 @@
 
 use super::endpoint;
 use crate::pd::{Clock, Component, Environment, Ids, Notifier, Restarter, SetupError, Timer};
-use audit::Audit;
+use audit::{Audit, KdfBlock, Memory};
+use protocol::limits::MAX_KDF_KIB;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::wire::Fault;
 
@@ -43,6 +44,10 @@ impl audit::Port for Port {
     fn restart_inference(&mut self) {
         self.restarter.restart(CHILD);
     }
+
+    fn stop_inference(&mut self) {
+        self.restarter.stop(CHILD);
+    }
 }
 
 struct Domain {
@@ -60,9 +65,13 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         timer: env.timer(TIMER)?,
         restarter: env.restarter(CHILD)?,
     };
-    let log = env.private("audit_log")?;
-    let (policy, store) = (env.constant("policy")?, env.constant("model_store")?);
-    let audit = Audit::new(shell, inference, log, policy, store);
+    let memory = Memory {
+        log: env.private("audit_log")?,
+        kdf: vec![KdfBlock::new(); MAX_KDF_KIB as usize].leak(),
+        policy: env.constant("policy")?,
+        store: env.constant("model_store")?,
+    };
+    let audit = Audit::new(shell, inference, memory);
     Ok(Box::new(Domain { audit, port }))
 }
 

@@ -17,7 +17,7 @@ mod terminal;
 pub(crate) mod tracer;
 
 use crate::fault::{Record, Seen};
-use crate::pd::{self, Role};
+use crate::pd::{self, Role, STOP};
 use clap::Parser;
 use log::Log;
 use nix::sys::signal::{SigSet, Signal};
@@ -252,9 +252,10 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Restarts the children that their parents ordered to.
+    /// Stops and restarts the children that their parents ordered to.
     fn obey_orders(&mut self) -> Result<(), Error> {
-        for (parent, id) in self.resources.take_orders() {
+        for (parent, order) in self.resources.take_orders() {
+            let (id, stop) = (order & !STOP, order & STOP != 0);
             let is_it = |domain: &sysdesc::Domain| {
                 domain
                     .parent
@@ -272,10 +273,13 @@ impl Supervisor {
                 &self.system.domains[child].name,
                 &self.system.domains[parent].name,
             );
+            let what = if stop { "stopped" } else { "restarted" };
             self.log
-                .note(&format!("{child_name}: restarted by {parent_name}"));
+                .note(&format!("{child_name}: {what} by {parent_name}"));
             self.resources.acknowledge(parent);
-            self.start(child)?;
+            if !stop {
+                self.start(child)?;
+            }
         }
         Ok(())
     }

@@ -36,6 +36,12 @@ pub(crate) fn fault(child: Child, message: &MessageInfo) -> Fault {
     Fault { kind, ip, address }
 }
 
+/// Stops inference until [`restart`].
+pub(crate) fn stop() {
+    // It does not fail on a TCB that this domain holds.
+    let _ = INFERENCE.tcb().tcb_suspend();
+}
+
 /// Stops inference and starts it from its reset code, with every register written.
 pub(crate) fn restart() {
     let tcb = INFERENCE.tcb();

@@ -6,13 +6,15 @@
 
 mod child;
 
-use component::Audit;
+use component::{Audit, KdfBlock, Memory};
+use protocol::limits::MAX_KDF_KIB;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::watchdog::Watchdog;
 use runtime::{clock, patched, region};
 use sel4_microkit::{
     Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain,
 };
+use static_cell::ConstStaticCell;
 
 patched! {
     rtc shell_to_audit audit_to_shell audit_to_inference inference_to_audit audit_log
@@ -23,6 +25,10 @@ const SHELL: Channel = Channel::new(0);
 const INFERENCE: Channel = Channel::new(1);
 const WATCHDOG: Channel = Channel::new(2);
 const TIMER: Channel = Channel::new(3);
+
+/// For hashing passphrases.
+static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
+    ConstStaticCell::new([const { KdfBlock::new() }; MAX_KDF_KIB as usize]);
 
 struct Port;
 
@@ -46,6 +52,10 @@ impl component::Port for Port {
     fn restart_inference(&mut self) {
         child::restart();
     }
+
+    fn stop_inference(&mut self) {
+        child::stop();
+    }
 }
 
 struct Domain {
@@ -67,7 +77,13 @@ fn init() -> Domain {
     let store = unsafe { region::immutable(model_store(), model_store_size()) };
     // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
     let watchdog = unsafe { Watchdog::start(rtc()) };
-    let mut audit = Audit::new(shell, inference, log, policy, store);
+    let memory = Memory {
+        log,
+        kdf: KDF.take(),
+        policy,
+        store,
+    };
+    let mut audit = Audit::new(shell, inference, memory);
     audit.start(&mut Port);
     Domain { audit, watchdog }
 }
@@ -76,12 +92,14 @@ impl Handler for Domain {
     type Error = Infallible;
 
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
+        // Whatever woke us, audit looks at everything, and arms the timer anew.
         if channels.contains(WATCHDOG) {
             self.watchdog.tick();
             let _ = WATCHDOG.irq_ack();
+            self.audit.on_watchdog(&mut Port);
+        } else {
+            self.audit.on_signal(&mut Port);
         }
-        // Whatever woke us, audit looks at everything, and arms the timer anew.
-        self.audit.on_signal(&mut Port);
         if channels.contains(TIMER) {
             let _ = TIMER.irq_ack();
         }
