@@ -2,8 +2,8 @@
 //!
 //! The suite does not know the runtime. The environment says how to start it:
 //! `SEL4_LLM_RUN` (the system), `SEL4_LLM_RUN_INJECT` (one whose inference misbehaves when a prompt
-//! says so, with the test store) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run
-//! from the repository's root.
+//! says so, with the test store and `tests/policy.toml`, where `login tester` may everything) and `SEL4_LLM_LLMTOOL`
+//! (the host tool), as commands for a shell, run from the repository's root.
 //!
 //! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
 //! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
@@ -100,6 +100,21 @@ pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
         .expect("UTF-8")
         .trim_end_matches('\n')
         .to_string()
+}
+
+/// What the host tool prints for `arguments` and this standard input, and its exit status.
+///
+/// # Panics
+/// It cannot be started.
+#[must_use]
+pub fn llmtool(arguments: &[&str], input: impl AsRef<[u8]>) -> Session {
+    let mut command = command("SEL4_LLM_LLMTOOL");
+    command.args(arguments);
+    let output = finish(command, input.as_ref());
+    Session {
+        output: String::from_utf8_lossy(&output.stdout).into_owned(),
+        status: output.status.code(),
+    }
 }
 
 impl Session {
