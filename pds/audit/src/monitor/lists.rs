@@ -88,7 +88,7 @@ impl Lists {
         self.lists.iter().any(|list| list.request == request)
     }
 
-    /// Whether to look again at once.
+    /// Whether to look again soon.
     pub(super) const fn wants_time(&self) -> bool {
         self.wants_time
     }

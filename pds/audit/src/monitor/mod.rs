@@ -68,6 +68,10 @@ const RESERVE: usize = 4;
 /// does not fill the log with it.
 const VIOLATIONS_US: u64 = 1_000_000;
 
+/// Between two slices of what takes longer than a wake-up should (hashing a model, checking the log), in microseconds
+/// (2 ms): about as long as a slice, so that shell and inference get a share meanwhile.
+pub(crate) const PAUSE_US: u64 = 2_000;
+
 /// What the system is doing as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -277,9 +281,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             State::Stopping { until_us } => Some(until_us),
             State::Ended(_) => None,
         });
-        let at_once = self.load.is_some() || self.lists.wants_time();
+        let works = self.load.is_some() || self.lists.wants_time();
+        let slice = works.then_some(now.saturating_add(PAUSE_US));
         let egress = self.throttled.then(|| self.egress.next_us());
-        deadline.chain(egress).chain(at_once.then_some(now)).min()
+        deadline.chain(egress).chain(slice).min()
     }
 
     // ---- The log and the counters -------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 use crate::access::tests as access;
 use crate::models::tests as models;
+use crate::monitor::PAUSE_US;
 use crate::{Audit, Memory, Port};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
@@ -303,11 +304,13 @@ impl System {
         let mut all = Vec::new();
         loop {
             let told = self.told();
-            let at_once = self.runtime.timer == Some(self.runtime.now);
-            if told.is_empty() && !at_once {
+            let soon = self.runtime.now + PAUSE_US;
+            let slice = self.runtime.timer.filter(|at| *at <= soon);
+            if told.is_empty() && slice.is_none() {
                 return all;
             }
-            if at_once {
+            if let Some(at) = slice {
+                self.runtime.now = at.max(self.runtime.now);
                 self.audit.on_timer(&mut self.runtime);
             }
             all.extend(told);
