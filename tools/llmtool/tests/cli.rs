@@ -57,7 +57,19 @@ fn file_with_rows_of(columns: u64) -> Vec<u8> {
 #[test]
 fn help_teaches_with_examples() {
     for command in [
-        "inspect", "tokenize", "generate", "logits", "quantize", "pack",
+        "inspect",
+        "tokenize",
+        "generate",
+        "logits",
+        "quantize",
+        "pack",
+        "policy",
+        "passphrase",
+        "keygen",
+        "sign",
+        "verify",
+        "audit",
+        "replay",
     ] {
         let help = output(&[command, "--help"]);
         assert!(help.contains("Examples:"), "{command}");

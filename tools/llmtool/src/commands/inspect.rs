@@ -1,0 +1,238 @@
+//! `inspect`: what is in a model file, and what it needs to run.
+
+use std::io::Write;
+
+use llm_core::gguf::{Gguf, Value};
+use llm_core::kv_cache::KvType;
+use llm_core::quantize::TensorType;
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions};
+
+use super::printable;
+use crate::args::{ByteSize, Inspect};
+use crate::engine::service_options;
+use crate::error::ToolError;
+use crate::files;
+
+pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), ToolError> {
+    let file = files::read(&arguments.file)?;
+    let gguf = Gguf::parse(&file).map_err(ToolError::gguf(&arguments.file))?;
+    let text = |key: &str| gguf.str_opt(key).ok().flatten();
+    let number = |key: &str| gguf.u32_opt(key).ok().flatten();
+    let architecture = text("general.architecture").unwrap_or("(not named)");
+    let parameters: u64 = gguf.tensors().map(|tensor| tensor.elements()).sum();
+
+    writeln!(out, "{}", arguments.file.display())?;
+    let mut line = |label: &str, value: String| writeln!(out, "  {label:<14}{value}");
+    line(
+        "name",
+        printable(text("general.name").unwrap_or("(not named)").as_bytes()),
+    )?;
+    line("architecture", printable(architecture.as_bytes()))?;
+    line(
+        "file",
+        format!("{}, GGUF v{}", ByteSize(file.len() as u64), gguf.version()),
+    )?;
+    line(
+        "parameters",
+        format!(
+            "{:.2} M in {} tensors",
+            parameters as f64 / 1e6,
+            gguf.tensor_count()
+        ),
+    )?;
+    for ty in TensorType::ALL {
+        let of_type = || gguf.tensors().filter(move |tensor| tensor.ty == ty);
+        let bytes: u64 = of_type().map(|tensor| tensor.data.len() as u64).sum();
+        if bytes > 0 {
+            line(
+                "",
+                format!(
+                    "{:<5} {:>4} tensors {:>12}",
+                    ty.name(),
+                    of_type().count(),
+                    ByteSize(bytes).to_string()
+                ),
+            )?;
+        }
+    }
+    if let Some(tokens) = gguf.array_opt("tokenizer.ggml.tokens").ok().flatten() {
+        let model = text("tokenizer.ggml.model").unwrap_or("(not named)");
+        line(
+            "vocabulary",
+            format!(
+                "{} tokens, tokenizer {}",
+                tokens.len(),
+                printable(model.as_bytes())
+            ),
+        )?;
+    }
+    let key = |name: &str| number(&format!("{architecture}.{name}"));
+    if let (Some(layers), Some(width), Some(heads)) = (
+        key("block_count"),
+        key("embedding_length"),
+        key("attention.head_count"),
+    ) {
+        let kv_heads = key("attention.head_count_kv").unwrap_or(heads);
+        let feed_forward = key("feed_forward_length").unwrap_or(0);
+        line(
+            "shape",
+            format!(
+                "{layers} layers, {width} wide, {heads} heads ({kv_heads} for keys and values), \
+             feed-forward {feed_forward}"
+            ),
+        )?;
+    }
+    if let Some(context) = key("context_length") {
+        line("context", format!("{context} tokens"))?;
+    }
+
+    if gguf.tensor_count() > 0 {
+        inspect_plan(arguments, &file, out)?;
+    }
+    if arguments.metadata {
+        writeln!(out, "\n  metadata")?;
+        for (key, value) in gguf.keys() {
+            writeln!(
+                out,
+                "    {:<42} {}",
+                printable(key.as_bytes()),
+                show(&value)
+            )?;
+        }
+    }
+    if arguments.tensors {
+        writeln!(out, "\n  tensors")?;
+        for tensor in gguf.tensors() {
+            let dims: Vec<String> = tensor
+                .dims
+                .iter()
+                .take(tensor.rank)
+                .map(u64::to_string)
+                .collect();
+            writeln!(
+                out,
+                "    {:<32} {:<5} {:>16} {:>12}",
+                printable(tensor.name.as_bytes()),
+                tensor.ty.name(),
+                dims.join(" x "),
+                ByteSize(tensor.data.len() as u64).to_string(),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// What the model needs to run, or why it does not run.
+fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Result<(), ToolError> {
+    let options = service_options(arguments.context as usize, arguments.kv.into());
+    let capacity = usize::try_from(arguments.arena.0).unwrap_or(usize::MAX);
+    let refused = |error: LoadError| format!("  cannot run    {error}");
+    let checked = match Checked::new(file) {
+        Ok(checked) => checked,
+        Err(error) => return Ok(writeln!(out, "{}", refused(error))?),
+    };
+    let (plan, fits) = match checked.plan(&options, capacity) {
+        Ok(plan) => (plan, true),
+        Err(LoadError::TooLarge(plan)) => (plan, false),
+        Err(error) => return Ok(writeln!(out, "{}", refused(error))?),
+    };
+    let Plan {
+        weights,
+        kv_cache,
+        activations,
+        vocabulary,
+        ..
+    } = plan;
+    let kv = match options.kv {
+        KvType::Q8 => "8-bit",
+        KvType::F16 => "F16",
+        KvType::F32 => "F32",
+    };
+    writeln!(
+        out,
+        "  memory        for a session of {} tokens, keys and values {kv}; tables for {} sessions",
+        plan.context, options.sessions
+    )?;
+    for (purpose, bytes) in [
+        ("weights", weights),
+        ("KV cache", kv_cache),
+        ("activations", activations),
+        ("vocabulary", vocabulary),
+        ("total", plan.total()),
+    ] {
+        writeln!(
+            out,
+            "                {purpose:<12}{:>12}",
+            ByteSize(bytes).to_string()
+        )?;
+    }
+    let arena = arguments.arena;
+    if fits {
+        writeln!(out, "  runs          in an arena of {arena}")?;
+        let fill = LoadOptions {
+            positions: Positions::Fill,
+            ..options
+        };
+        // It fits with the least, so it fits with what is left.
+        if let Ok(full) = checked.plan(&fill, capacity) {
+            writeln!(
+                out,
+                "                whose sessions share keys and values of {} tokens",
+                full.positions
+            )?;
+        }
+    } else if plan.largest_context > 0 {
+        writeln!(
+            out,
+            "  too large     for an arena of {arena}; with a context of {} tokens it fits",
+            plan.largest_context
+        )?;
+    } else {
+        writeln!(
+            out,
+            "  too large     for an arena of {arena}: quantize it further, or enlarge the arena"
+        )?;
+    }
+    Ok(())
+}
+
+/// A metadata value on one line.
+fn show(value: &Value<'_>) -> String {
+    const MOST: usize = 6;
+    match value {
+        Value::U8(number) => number.to_string(),
+        Value::I8(number) => number.to_string(),
+        Value::U16(number) => number.to_string(),
+        Value::I16(number) => number.to_string(),
+        Value::U32(number) => number.to_string(),
+        Value::I32(number) => number.to_string(),
+        Value::U64(number) => number.to_string(),
+        Value::I64(number) => number.to_string(),
+        Value::F32(number) => number.to_string(),
+        Value::F64(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::String(text) => {
+            let text = printable(text);
+            let cut: String = text.chars().take(72).collect();
+            if cut.len() < text.len() {
+                format!("\"{cut}…\"")
+            } else {
+                format!("\"{cut}\"")
+            }
+        }
+        Value::Array(array) => {
+            let first: Vec<String> = array
+                .values()
+                .take(MOST)
+                .map(|value| show(&value))
+                .collect();
+            let more = if array.len() > MOST { ", …" } else { "" };
+            format!(
+                "{} {}: [{}{more}]",
+                array.len(),
+                array.item_type().name(),
+                first.join(", ")
+            )
+        }
+    }
+}

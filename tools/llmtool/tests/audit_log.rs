@@ -1,0 +1,377 @@
+//! Exports of the audit log, as an auditor handles them. The log is made here as audit makes it, from an engine that
+//! runs several sessions at once.
+
+use std::fs;
+use std::path::PathBuf;
+
+use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
+use llm_core::NUMERICS_VERSION;
+use llm_core::arena::Arena;
+use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
+use llm_core::kv_cache::KvType;
+use llm_core::sampling::SamplerParams;
+use llm_core::simd::Cpu;
+use llm_core::transformer::{LoadOptions, Positions};
+use llm_core::verify::sha256;
+use llmtool::audit_log::export::entry_hash;
+use protocol::error::ErrorCode;
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PROMPT_BYTES};
+use protocol::name::UserName;
+use protocol::record::{Ending, Hex, Json, Kind, Opening, Record};
+use protocol::wire::{InferParams, engine};
+use sha2::{Digest, Sha256};
+
+const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-f32.gguf");
+
+/// What audit writes down.
+#[derive(Default)]
+struct Log(Vec<(Record, Vec<u8>)>);
+
+impl Log {
+    fn append(&mut self, record: Record, text: &[u8]) {
+        self.0.push((record, text.to_vec()));
+    }
+
+    /// Links the entries; the export as a console prints it, and the hash of the newest.
+    fn export(&mut self) -> (String, String) {
+        let mut previous = [0; 32];
+        let mut lines = vec!["llm> llmctl audit --json".to_owned()];
+        let opening = Opening {
+            anchor: previous,
+            first: 1,
+        };
+        lines.push(opening.to_string());
+        for (i, (record, text)) in self.0.iter_mut().enumerate() {
+            record.sequence = i as u64 + 1;
+            record.time_us = 1000 * record.sequence;
+            record.previous = previous;
+            record.text_bytes = text.len() as u32;
+            previous = entry_hash(record, text);
+            lines.push(Json { record, text }.to_string());
+        }
+        let ending = Ending {
+            head: previous,
+            entries: self.0.len() as u64,
+            filtered: false,
+        };
+        lines.push(ending.to_string());
+        lines.push("llm> exit".to_owned());
+        (lines.join("\r\n"), Hex(&previous).to_string())
+    }
+
+    /// The same without the texts, as where the policy keeps none.
+    fn without_texts(&self) -> Self {
+        let entries = self.0.iter();
+        Self(entries.map(|(record, _)| (*record, Vec::new())).collect())
+    }
+}
+
+/// A turn to run: of which session, from what, how, and after how many tokens it is cancelled.
+struct Request {
+    slot: usize,
+    turn: u32,
+    prompt: &'static str,
+    seed: u64,
+    max_tokens: u32,
+    cancel_after: Option<u32>,
+}
+
+/// The requests of a round run at once; rounds one after another.
+fn run(rounds: &[Vec<Request>]) -> Log {
+    let file = fs::read(TINY).unwrap();
+    let mut memory = vec![0; 16 << 20];
+    let at = memory.as_ptr().align_offset(64);
+    let options = LoadOptions {
+        context: DEFAULT_CONTEXT_TOKENS,
+        kv: KvType::Q8,
+        sessions: 4,
+        positions: Positions::Exactly(4 * DEFAULT_CONTEXT_TOKENS),
+        max_prompt_bytes: MAX_PROMPT_BYTES,
+        cpu: Cpu::detect(),
+    };
+    let len = (memory.len() - at) & !63;
+    let arena = Arena::new(&mut memory[at..at + len]).unwrap();
+    let mut backend = TransformerBackend::new(arena, options);
+    backend.load(&file).unwrap();
+
+    let mut log = Log::default();
+    log.append(Record::new(Kind::Boot), &[]);
+    let mut number = 0;
+    for round in rounds {
+        let mut running = Vec::new();
+        for request in round {
+            number += 1;
+            let mut record = Record::new(Kind::Admit);
+            record.request = number;
+            record.user = UserName::new("guest").unwrap();
+            record.session = request.slot as u32 + 1;
+            record.turn = request.turn;
+            record.prompt_bytes = request.prompt.len() as u32;
+            record.prompt_sha256 = sha256(request.prompt.as_bytes());
+            record.model_sha256 = sha256(&file);
+            record.kv_type = engine::KvType::Q8 as u16;
+            record.numerics = NUMERICS_VERSION;
+            record.params = InferParams::default();
+            record.params.sampling.seed = request.seed;
+            record.params.max_tokens = request.max_tokens;
+            log.append(record, request.prompt.as_bytes());
+            let turn = Turn {
+                session: request.slot,
+                fresh: request.turn == 1,
+                keep: true,
+            };
+            let params = generate_params(&record.params);
+            match backend.start(turn, request.prompt.as_bytes(), &params) {
+                Ok(_) => running.push((request, record, Sha256::new())),
+                Err(_) => {
+                    record.kind = Kind::Fail as u16;
+                    record.code = ErrorCode::ContextFull as u16;
+                    log.append(record, &[]);
+                }
+            }
+        }
+        let mut text = Text::new();
+        loop {
+            let (slot, step) = match backend.step(&mut text) {
+                Progress::Idle => break,
+                Progress::Session(slot, step) => (slot, step.unwrap()),
+                _ => continue,
+            };
+            let (request, record, output) = running
+                .iter_mut()
+                .find(|(request, ..)| request.slot == slot)
+                .unwrap();
+            match step {
+                Step::Prefill { .. } => {}
+                Step::Token { id } => {
+                    record.generated_tokens += 1;
+                    output.update(id.to_le_bytes());
+                    output.update((text.len() as u32).to_le_bytes());
+                    output.update(text.as_bytes());
+                    if request.cancel_after == Some(record.generated_tokens) {
+                        backend.cancel(slot);
+                    }
+                }
+                Step::Finished {
+                    reason,
+                    prompt_tokens,
+                    generated,
+                } => {
+                    assert_eq!(generated, record.generated_tokens);
+                    record.kind = Kind::Finish as u16;
+                    record.code = match reason {
+                        FinishReason::EndOfText => 1,
+                        FinishReason::MaxTokens => 2,
+                        FinishReason::ContextFull => 3,
+                        FinishReason::Cancelled => 4,
+                    };
+                    record.prompt_tokens = prompt_tokens;
+                    record.output_sha256 = output.clone().finalize().into();
+                    log.append(*record, &[]);
+                }
+            }
+        }
+    }
+    log
+}
+
+fn generate_params(params: &InferParams) -> GenerateParams {
+    let sampling = &params.sampling;
+    GenerateParams {
+        sampler: SamplerParams {
+            seed: sampling.seed,
+            temperature: sampling.temperature,
+            top_k: sampling.top_k,
+            top_p: sampling.top_p,
+            min_p: sampling.min_p,
+            repeat_penalty: sampling.repeat_penalty,
+            repeat_last_n: sampling.repeat_last_n,
+        },
+        max_tokens: params.max_tokens,
+    }
+}
+
+/// Three sessions of several turns: at once, cancelled, with scripts that need several tokens for a character, one
+/// that does not fit.
+fn conversations() -> Log {
+    let request = |slot, turn, prompt, max_tokens, cancel_after| Request {
+        slot,
+        turn,
+        prompt,
+        seed: 7 + slot as u64,
+        max_tokens,
+        cancel_after,
+    };
+    let long: &str = Box::leak("the king and the queen ".repeat(150).into_boxed_str());
+    run(&[
+        vec![
+            request(0, 1, "Once upon a time", 20, None),
+            request(1, 1, "Ein Märchen: 猫\n\"zwei\"", 30, Some(5)),
+            request(2, 1, "The king said", 12, Some(11)),
+        ],
+        vec![
+            request(0, 2, " and then", 16, None),
+            request(1, 2, "Weiter 😀", 9, None),
+        ],
+        vec![request(1, 3, long, 9, None)],
+        vec![
+            request(1, 4, "The end", 7, None),
+            request(2, 2, "He went", 5, None),
+        ],
+    ])
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+fn llmtool(arguments: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("llmtool");
+    command.args(arguments);
+    command
+}
+
+/// What it prints and its messages, of a run that ends with this status.
+fn output(arguments: &[&str], status: i32) -> (String, String) {
+    let assert = llmtool(arguments).assert().code(status);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let output = assert.get_output();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn write(name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = path(name);
+    fs::write(&path, content).unwrap();
+    path.into_os_string().into_string().unwrap()
+}
+
+#[test]
+fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
+    let mut log = conversations();
+    let (export, head) = log.export();
+    let file = write("whole.log", export);
+    let (table, _) = output(&["replay", &file, "--models", MODELS, "--head", &head], 0);
+    assert!(
+        table.contains("7 requests reproduced, 0 differ, 0 not replayed"),
+        "{table}"
+    );
+
+    // Only hashes of prompts: their texts come from a file, and what is not in it is named, with what follows from it.
+    let (export, _) = log.without_texts().export();
+    let file = write("hashes.log", export);
+    let (table, message) = output(&["replay", &file, "--models", MODELS], 1);
+    assert!(
+        message.contains("0 requests reproduced, 0 differ, 7 not replayed"),
+        "{table}"
+    );
+    let prompts = write(
+        "prompts.txt",
+        "Once upon a time\n\"Ein M\\u00e4rchen: 猫\\n\\\"zwei\\\"\"\r\nWeiter 😀\nThe end\nThe king said\nHe went\n",
+    );
+    let arguments = ["replay", &file, "--models", MODELS, "--prompts", &prompts];
+    let (table, _) = output(&arguments, 0);
+    assert!(
+        table.contains("6 requests reproduced, 0 differ, 1 not replayed"),
+        "{table}"
+    );
+    let digest = Hex(&sha256(b" and then")).to_string();
+    assert!(table.contains(&digest), "{table}");
+}
+
+#[test]
+fn a_log_that_says_something_else_than_the_model_is_seen() {
+    let mut log = conversations();
+    let second = log
+        .0
+        .iter_mut()
+        .find(|(record, _)| record.kind() == Some(Kind::Finish) && record.session == 1)
+        .unwrap();
+    second.0.output_sha256[0] ^= 1;
+    // The whole chain is made anew, so that only the replay can see it.
+    let (export, _) = log.export();
+    let file = write("forged.log", export);
+    let (table, message) = output(&["replay", &file, "--models", MODELS], 1);
+    assert!(
+        message.contains("5 requests reproduced, 1 differ, 1 not replayed"),
+        "{table}{message}"
+    );
+    assert!(table.contains("DIFFERS: output "), "{table}");
+    assert!(
+        table.contains("turn 1 of its session was not reproduced"),
+        "{table}"
+    );
+
+    let empty = path("no-models");
+    fs::create_dir_all(&empty).unwrap();
+    let (export, _) = conversations().export();
+    let file = write("no-models.log", export);
+    let (table, _) = output(&["replay", &file, "--models", empty.to_str().unwrap()], 1);
+    assert!(table.contains("no model with SHA-256 82ce7221"), "{table}");
+
+    let mut log = conversations();
+    for (record, _) in &mut log.0 {
+        record.numerics += 1;
+    }
+    let (export, _) = log.export();
+    let file = write("numerics.log", export);
+    let (table, _) = output(&["replay", &file, "--models", MODELS], 1);
+    assert!(
+        table.contains("numerics version 2, this tool has 1"),
+        "{table}"
+    );
+}
+
+#[test]
+fn what_became_of_an_export_is_said_on_a_line_each() {
+    let mut log = conversations();
+    let (export, head) = log.export();
+    let file = write("sound.log", &export);
+    let (said, _) = output(&["audit", "verify", &file], 0);
+    assert!(said.contains("entries hold, 1 to "), "{said}");
+    assert!(said.contains(&format!("head {head}")), "{said}");
+    assert!(said.contains("without --head"), "{said}");
+    let (said, _) = output(&["audit", "verify", &file, "--head", &head], 0);
+    assert!(said.contains("has the hash of --head"), "{said}");
+    let other = "00".repeat(32);
+    let (said, _) = output(&["audit", "verify", &file, "--head", &other], 0);
+    // The anchor of a log since boot.
+    assert!(said.contains("the anchor has the hash of --head"), "{said}");
+    let other = "11".repeat(32);
+    let (said, _) = output(&["audit", "verify", &file, "--head", &other], 1);
+    assert!(said.contains("no entry has the hash 1111"), "{said}");
+    output(&["audit", "verify", &file, "--head", "xyz"], 2);
+
+    let from_stdin = llmtool(&["audit", "verify", "-"])
+        .write_stdin(export.clone())
+        .assert()
+        .success();
+    assert!(!from_stdin.get_output().stdout.is_empty());
+
+    let (shown, _) = output(&["audit", "show", &file], 0);
+    assert!(shown.contains("session 2 turn 1"), "{shown}");
+    assert!(
+        shown.contains("\"Ein M\\u00e4rchen: \\u732b\\u000a\\\"zwei\\\"\""),
+        "{shown}"
+    );
+    assert!(shown.contains("ContextFull"), "{shown}");
+
+    let changed = export.replacen("\"turn\":2", "\"turn\":3", 1);
+    let file = write("changed.log", changed);
+    let (said, message) = output(&["audit", "verify", &file], 1);
+    assert!(said.contains(" is changed: entry "), "{said}");
+    assert!(
+        message.contains("the log does not hold: 1 findings"),
+        "{message}"
+    );
+    // Nothing of a log that does not hold is replayed.
+    let (said, message) = output(&["replay", &file, "--models", MODELS], 1);
+    assert!(!said.contains("reproduced"), "{said}");
+    assert!(message.contains("does not hold"), "{message}");
+    let filtered = export.replacen("\"filtered\":false", "\"filtered\":true", 1);
+    let file = write("filtered.log", filtered);
+    let (said, _) = output(&["audit", "verify", &file], 1);
+    assert!(said.contains("export without --user"), "{said}");
+}

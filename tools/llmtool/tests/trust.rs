@@ -1,0 +1,433 @@
+//! Policies, passphrases, keys and signatures, as a person handles them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
+use llm_core::verify::sha256;
+use llmtool::keys;
+use protocol::policy::{POLICY_REGION_BYTES, Policy};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-f32.gguf");
+
+fn llmtool(arguments: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("llmtool");
+    command.args(arguments);
+    command
+}
+
+/// Runs what should work and returns what it prints.
+fn output(arguments: &[&str]) -> String {
+    let assert = llmtool(arguments).assert().success();
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+/// Runs what should fail and returns its message.
+fn failure(arguments: &[&str]) -> String {
+    let assert = llmtool(arguments).assert().code(1);
+    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+}
+
+/// An empty folder.
+fn folder(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn shipped() -> String {
+    fs::read_to_string(format!("{ROOT}/policy.toml")).unwrap()
+}
+
+#[test]
+fn the_shipped_policy_is_what_the_audit_domain_reads() {
+    let folder = folder("shipped");
+    let (source, image) = (format!("{ROOT}/policy.toml"), folder.join("policy.bin"));
+    let assert = llmtool(&["policy", &source, "-o", text(&image)])
+        .assert()
+        .success();
+    let warning = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(
+        warning.contains("the passphrase of 'admin' is the one that everybody knows"),
+        "{warning}"
+    );
+    let image = fs::read(image).unwrap();
+    assert_eq!(image.len(), POLICY_REGION_BYTES);
+    let policy = Policy::read(&image).unwrap();
+    let users: Vec<&str> = policy.users().iter().map(|u| u.name.as_str()).collect();
+    assert_eq!(users, ["guest", "admin"]);
+    let [guest, admin] = policy.users() else {
+        panic!("two users");
+    };
+    let role = |user: &protocol::policy::User| policy.roles()[user.role as usize];
+    assert_eq!((role(guest).permissions, role(admin).permissions), (1, 63));
+    assert_eq!(guest.budget_tokens, 20_000);
+    assert_eq!(guest.budget_period_us, 3_600_000_000);
+    assert_eq!((guest.passphrase.passes, policy.default_user), (0, 0));
+    assert!(llmtool::passphrase::matches(&admin.passphrase, b"sel4"));
+    assert_eq!(policy.keep_prompts, 0);
+    assert_eq!(policy.deadline_us, 30_000_000);
+    assert_eq!(policy.stop_grace_us, 250_000);
+
+    let words = output(&["policy", &source]);
+    for part in [
+        "may infer\n",
+        "20,000 tokens each 1h",
+        "a hostile one leaks at most 59,113,472 bits an hour",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+}
+
+#[test]
+fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
+    let folder = folder("bad-policies");
+    let path = folder.join("policy.toml");
+    let shipped = shipped();
+    let number = |part: &str| {
+        let at = shipped.find(part).unwrap_or_else(|| panic!("{part}"));
+        1 + shipped[..at].matches('\n').count()
+    };
+    for (from, to, reason) in [
+        (
+            "role = \"reader\"",
+            "role = \"writer\"",
+            "there is no role 'writer'",
+        ),
+        (
+            "default-user = \"guest\"",
+            "default-user = \"gast\"",
+            "the default user 'gast' is none of the users",
+        ),
+        (
+            "default-user = \"guest\"",
+            "default-user = \"admin\"",
+            "the default user 'admin' has a passphrase",
+        ),
+        (
+            "budget = 20_000",
+            "bugdet = 20_000",
+            "unknown field `bugdet`, expected one of",
+        ),
+        (
+            "budget = 20_000",
+            "budget = 9_000_000_000_000",
+            "budget 9000000000000 is out of range, 0 to 1099511627776",
+        ),
+        ("budget = 20_000", "budget = -1", "invalid value"),
+        ("budget = 20_000", "budget = \"x\"", "invalid type"),
+        (
+            "period = \"1h\"",
+            "period = \"10ms\"",
+            "a period of 10ms is out of range, 1s to",
+        ),
+        (
+            "period = \"1h\"",
+            "period = \"1 fortnight\"",
+            "\"1 fortnight\" is no duration such as",
+        ),
+        (
+            "deadline = \"30s\"",
+            "deadline = \"0s\"",
+            "shorter than a microsecond",
+        ),
+        (
+            "prompts = \"hash\"",
+            "prompts = \"none\"",
+            "unknown variant `none`, expected `text` or `hash`",
+        ),
+        ("restarts = 5", "restarts = 0", "restarts 0 is out of range"),
+        (
+            "egress-burst-bytes = 16384",
+            "egress-burst-bytes = 100",
+            "egress-burst-bytes 100 is out of range, 1024 to",
+        ),
+        (
+            "longest-delay = \"60s\"",
+            "longest-delay = \"10ms\"",
+            "longest-delay is shorter than delay",
+        ),
+        (
+            "may = [\"infer\"]",
+            "may = [\"infer\", \"fly\"]",
+            "'fly' is nothing that a role may do; there are infer, load,",
+        ),
+        (
+            "may = [\"infer\"]",
+            "may = [\"infer\", \"infer\"]",
+            "'infer' is there twice",
+        ),
+        (
+            "max-tokens = 512",
+            "max-tokens = 513",
+            "max-tokens 513 is out of range, 1 to 512",
+        ),
+        (
+            "max-sessions = 4",
+            "max-sessions = 33",
+            "max-sessions 33 is out of range, 1 to 32",
+        ),
+        (
+            "[users.guest]",
+            "[users.\"gu est\"]",
+            "'gu est' is no name for a user",
+        ),
+        ("[users.admin]", "[users.guest]", "duplicate key"),
+        ("t=4", "t=9", "passphrase: it takes 9 passes (t), 1 to 4"),
+        ("$argon2id$", "$scrypt$", "passphrase: "),
+        ("$argon2id$", "argon2id", "passphrase: no PHC string"),
+        (
+            "ed25519 = \"23",
+            "ed25519 = \"2",
+            "has 64 hexadecimal digits",
+        ),
+        (
+            "ed25519 = \"23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9\"",
+            "file = \"nowhere.pem\"",
+            "cannot read ",
+        ),
+        (
+            "ed25519 = \"23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9\"",
+            "ed25519 = \"0100000000000000000000000000000000000000000000000000000000000000\"",
+            "no Ed25519 public key that can be trusted",
+        ),
+        ("[login]", "[login", ""),
+    ] {
+        let line = number(from);
+        fs::write(&path, shipped.replacen(from, to, 1)).unwrap();
+        let image = folder.join("policy.bin");
+        let message = failure(&["policy", text(&path), "-o", text(&image)]);
+        let start = format!("llmtool: {}:{line}: ", path.display());
+        assert!(message.starts_with(&start), "{to}: {message}");
+        assert!(message.contains(reason), "{to}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(!image.exists(), "{to}");
+    }
+}
+
+#[test]
+fn what_is_left_out_or_there_too_often_is_named() {
+    let folder = folder("counts");
+    let path = folder.join("policy.toml");
+    let shipped = shipped();
+    let refused = |content: &str, reason: &str| {
+        fs::write(&path, content).unwrap();
+        let message = failure(&["policy", text(&path)]);
+        assert!(message.contains(reason), "{message}");
+    };
+    refused(
+        &shipped.replace("stop-grace = \"250ms\"\n", ""),
+        "missing field `stop-grace`",
+    );
+    let mut many = shipped.clone();
+    for i in 0..15 {
+        many += &format!("[users.u{i}]\nrole = \"reader\"\nbudget = 1\nperiod = \"1s\"\n");
+    }
+    refused(&many, "17 users, 1 to 16 are allowed");
+    let same = "\n[keys.again]\ned25519 = \"23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9\"\n";
+    refused(
+        &format!("{shipped}{same}"),
+        "key 'again' is the same as 'sel4-llm-models'",
+    );
+    refused(
+        &format!("{shipped}\n[keys.neither]\n"),
+        "key 'neither' needs either ed25519",
+    );
+    let message = failure(&["policy", "/no/such/policy.toml"]);
+    assert!(message.contains("cannot read /no/such/policy.toml"));
+}
+
+#[test]
+fn a_passphrase_becomes_a_line_for_the_policy() {
+    let hash = |passphrase: &str, options: &[&str]| {
+        let mut arguments = vec!["passphrase"];
+        arguments.extend(options);
+        llmtool(&arguments)
+            .write_stdin(passphrase.to_owned())
+            .assert()
+    };
+    let made = hash("correct horse\n", &["--memory-kib", "64", "--passes", "1"]).success();
+    let line = String::from_utf8(made.get_output().stdout.clone()).unwrap();
+    assert!(line.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{line}");
+    let parsed = llmtool::passphrase::parse(line.trim()).unwrap();
+    assert!(llmtool::passphrase::matches(&parsed, b"correct horse"));
+
+    let folder = folder("passphrase");
+    let path = folder.join("policy.toml");
+    let shipped = shipped();
+    let old = shipped
+        .lines()
+        .find(|line| line.starts_with("passphrase"))
+        .unwrap();
+    let new = format!("passphrase = \"{}\"", line.trim());
+    fs::write(&path, shipped.replace(old, &new)).unwrap();
+    let assert = llmtool(&["policy", text(&path)]).assert().success();
+    // Nobody is warned of a passphrase that is not the shipped one.
+    assert!(assert.get_output().stderr.is_empty());
+
+    hash("", &[]).code(1);
+    hash("x\n", &["--memory-kib", "513"]).code(2);
+    hash("x\n", &["--passes", "0"]).code(2);
+}
+
+#[test]
+fn keys_sign_models_and_nobody_else_reads_or_overwrites_them() {
+    let folder = folder("keys");
+    let (name, model) = (folder.join("mine"), folder.join("model.gguf"));
+    let (secret, public) = (folder.join("mine.key.pem"), folder.join("mine.pub.pem"));
+    let made = output(&["keygen", text(&name)]);
+    let mode = fs::metadata(&secret).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let message = failure(&["keygen", text(&name)]);
+    assert!(message.contains("cannot write"), "{message}");
+    fs::remove_file(&public).unwrap();
+    let before = fs::read(&secret).unwrap();
+    failure(&["keygen", text(&name)]);
+    assert!(
+        fs::read(&secret).unwrap() == before,
+        "the secret key is kept"
+    );
+    assert!(!public.exists());
+
+    let digits = made.split('"').nth(1).unwrap();
+    let policy = folder.join("policy.toml");
+    let by_hex = shipped().replace(
+        "23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9",
+        digits,
+    );
+    fs::write(&policy, by_hex).unwrap();
+    fs::copy(TINY, &model).unwrap();
+    let verify =
+        |model: &Path| llmtool(&["verify", "--policy", text(&policy), text(model)]).assert();
+    let said = |assert: assert_cmd::assert::Assert| {
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    let unsigned = said(verify(&model).code(1));
+    assert!(
+        unsigned.contains("REFUSED: there is no signature"),
+        "{unsigned}"
+    );
+    output(&["sign", "--key", text(&secret), text(&model)]);
+    let signature = folder.join("model.gguf.sig");
+    assert_eq!(fs::metadata(&signature).unwrap().len(), 64);
+    let good = said(verify(&model).success());
+    assert!(good.contains("signed by sel4-llm-models"), "{good}");
+
+    // Altered after signing.
+    let mut content = fs::read(&model).unwrap();
+    *content.last_mut().unwrap() ^= 1;
+    fs::write(&model, content).unwrap();
+    let altered = said(verify(&model).code(1));
+    assert!(
+        altered.contains("REFUSED: the signature is by none"),
+        "{altered}"
+    );
+    fs::copy(TINY, &model).unwrap();
+    // By a key that the policy does not trust.
+    let other = folder.join("other");
+    output(&["keygen", text(&other)]);
+    let key = format!("{}.key.pem", other.display());
+    output(&["sign", "--key", &key, text(&model)]);
+    verify(&model).code(1);
+    let public = format!("{}.pub.pem", other.display());
+    output(&["verify", "--key", &public, text(&model)]);
+    fs::write(&signature, b"short").unwrap();
+    let short = said(verify(&model).code(1));
+    assert!(short.contains("has 5 bytes, a signature has 64"), "{short}");
+
+    let message = failure(&["sign", "--key", TINY, text(&model)]);
+    assert!(message.contains("is no secret Ed25519 key"), "{message}");
+}
+
+#[test]
+fn openssl_agrees_on_keys_and_signatures() {
+    let folder = folder("openssl");
+    let name = folder.join("k");
+    output(&["keygen", text(&name)]);
+    let model = folder.join("model.gguf");
+    fs::copy(TINY, &model).unwrap();
+    let [secret, public] =
+        [".key.pem", ".pub.pem"].map(|suffix| format!("{}{suffix}", name.display()));
+    output(&["sign", "--key", &secret, text(&model)]);
+    let digest = folder.join("digest");
+    fs::write(&digest, sha256(&fs::read(&model).unwrap())).unwrap();
+    let verify = std::process::Command::new("openssl")
+        .args(["pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", &public])
+        .args(["-in", text(&digest)])
+        .args(["-sigfile", &format!("{}.sig", model.display())])
+        .output();
+    match verify {
+        Ok(verified) => assert!(verified.status.success(), "{verified:?}"),
+        Err(error) => eprintln!("skipped: no openssl ({error})"),
+    }
+}
+
+#[test]
+fn what_is_not_signed_is_not_packed() {
+    let folder = folder("pack");
+    let (model, store) = (folder.join("m.gguf"), folder.join("store.tar"));
+    fs::copy(TINY, &model).unwrap();
+    let message = failure(&["pack", text(&store), text(&model)]);
+    assert!(message.contains("there is no signature"), "{message}");
+    assert!(!store.exists());
+    let listed = output(&["pack", text(&store), text(&model), "--unsigned"]);
+    assert!(listed.contains("not signed"), "{listed}");
+
+    let policy = format!("{ROOT}/policy.toml");
+    fs::copy(format!("{TINY}.sig"), folder.join("m.gguf.sig")).unwrap();
+    let listed = output(&["pack", text(&store), text(&model), "--policy", &policy]);
+    assert!(listed.contains("signed by sel4-llm-models"), "{listed}");
+    let archive = fs::read(&store).unwrap();
+    let found = protocol::store::Store::new(&archive).find("m").unwrap();
+    let signature = fs::read(format!("{TINY}.sig")).unwrap();
+    assert_eq!(found.signature.unwrap()[..], signature[..]);
+
+    fs::write(folder.join("m.gguf.sig"), [7; 64]).unwrap();
+    let message = failure(&["pack", text(&store), text(&model), "--policy", &policy]);
+    assert!(message.contains("by none of the keys"), "{message}");
+}
+
+#[test]
+fn the_shipped_models_are_signed_and_bit_flips_all_over_the_default_one_are_found() {
+    let policy = llmtool::policy::compile(Path::new(&format!("{ROOT}/policy.toml"))).unwrap();
+    let keys = policy.trusted_keys();
+    let signer = |digest, signature: &[u8; 64]| {
+        let keys = keys.iter().map(|(name, key)| (name.as_str(), key));
+        keys::signer(keys, &digest, signature)
+    };
+    for name in ["default-q8_0", "tiny-f32"] {
+        let path = PathBuf::from(format!("{ROOT}/models/{name}.gguf"));
+        let digest = sha256(&fs::read(&path).unwrap());
+        let signature = keys::read_signature(&path).unwrap();
+        assert_eq!(
+            signer(digest, &signature),
+            Some("sel4-llm-models"),
+            "{name}"
+        );
+    }
+    let path = PathBuf::from(format!("{ROOT}/models/default-q8_0.gguf"));
+    let mut file = fs::read(&path).unwrap();
+    let signature = keys::read_signature(&path).unwrap();
+    // Every bit of the header's first fields, and 200 all over the file.
+    let step = 8 * file.len() / 200 - 1;
+    let bits = (0..64).chain((64..8 * file.len()).step_by(step));
+    for bit in bits {
+        file[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(signer(sha256(&file), &signature), None, "bit {bit}");
+        file[bit / 8] ^= 1 << (bit % 8);
+    }
+    let digest = sha256(&file);
+    for bit in 0..512 {
+        let mut changed = signature;
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(signer(digest, &changed), None, "bit {bit} of the signature");
+    }
+}
