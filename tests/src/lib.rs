@@ -73,14 +73,47 @@ pub fn session_with_faults(input: impl AsRef<[u8]>) -> Session {
 
 fn run(variable: &str, input: &[u8]) -> Session {
     let output = finish(command(variable), input);
-    let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+    let text = without_sequences(&String::from_utf8_lossy(&output.stdout)).replace("\r\n", "\n");
     Session {
         // A terminal shows what was typed, after the prompt of the shell.
         output: text
             .split_inclusive('\n')
-            .filter(|line| !line.starts_with("llm> "))
+            .filter(|line| !is_prompt(line))
             .collect(),
         status: output.status.code(),
+    }
+}
+
+/// Whether a line is a prompt and what was typed there: `llm> `, and before it the user who is not the default one.
+fn is_prompt(line: &str) -> bool {
+    line.split_once("llm> ").is_some_and(|(user, _)| {
+        user.is_empty() || (user.ends_with('@') && !user.contains(char::is_whitespace))
+    })
+}
+
+/// `text` without colours and other control sequences of a terminal (ECMA-48), which the shell writes to one.
+fn without_sequences(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|last: char| ('@'..='~').contains(&last));
+        plain.push_str(end.map_or(part, |end| &part[end + 1..]));
+    }
+    plain
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_shows_is_told_from_what_the_system_says() {
+        assert_eq!(
+            without_sequences("\x1b[31merror: x\x1b[0m [1m\x1b[2K"),
+            "error: x [1m"
+        );
+        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> exit\n"));
+        assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
     }
 }
 

@@ -10,7 +10,8 @@ use crate::text::{
     SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText, VerifiedText,
 };
 use core::fmt::{Display, Write as _};
-use protocol::error::Failure;
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::UserName;
 use protocol::record::{Ending, Json, Opening, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
@@ -88,13 +89,25 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Token { text } => self.print_model_text(text, port),
             Event::Finished(finished) => {
                 self.close_generation(Style::Aside, &Closing(finished), port);
+                self.become_idle(port);
             }
             Event::Failed { failure, detail } => {
                 let text = FailureText { failure, detail };
                 self.close_generation(Style::Error, &format_args!("error: {text}"), port);
+                if failure.code == ErrorCode::QuotaExceeded {
+                    self.show_own_budget(port);
+                } else {
+                    self.become_idle(port);
+                }
             }
             _ => {}
         }
+    }
+
+    /// Says what is left, and until when.
+    fn show_own_budget(&mut self, port: &mut impl Port) {
+        let (user, change) = (UserName::EMPTY, None);
+        self.ask(&Request::Budget { user, change }, Purpose::Show, port);
     }
 
     fn print_model_text(&mut self, text: &[u8], port: &mut impl Port) {
@@ -131,7 +144,6 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             self.print("\n", port);
         }
         self.print_styled(style, closing, port);
-        self.become_idle(port);
     }
 
     /// An event of a request in the background, if it is one.

@@ -376,6 +376,33 @@ fn a_budget_is_shown_and_changed_also_by_half() {
 }
 
 #[test]
+fn who_has_used_up_a_budget_is_told_when_the_next_one_begins() {
+    let mut system = System::plain();
+    let number = system.request("llminfer x");
+    system.fail(
+        number,
+        Failure::over(ErrorCode::QuotaExceeded, 131, 12),
+        b"",
+    );
+    let number = system.asked_for("Budget { user: \"\", change: None }");
+    let budget = Budget {
+        user: name("guest"),
+        tokens: 100,
+        used: 88,
+        period_us: 3_600_000_000,
+        left_us: 1_500_000_000,
+        ..Budget::default()
+    };
+    system.say(number, &Event::Budget(budget));
+    assert_eq!(
+        system.output(),
+        "error: 131 tokens may be needed, 12 are left of your budget in this period; see 'llmctl budget'\n\
+         guest: 12 of 100 tokens left (88 used, 0 reserved); the period of 1 h ends in 25 min\n"
+    );
+    system.request("whoami");
+}
+
+#[test]
 fn counters_are_shown_as_text_and_as_json_that_parses() {
     let mut system = System::plain();
     let number = system.request("llmstats");

@@ -187,8 +187,7 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::QuotaExceeded => write!(
                 f,
-                "{value} tokens may be needed, {limit} are left of your budget in this period; 'llmctl budget' says \
-                 when the next one begins"
+                "{value} tokens may be needed, {limit} are left of your budget in this period; see 'llmctl budget'"
             ),
             ErrorCode::LoginFailed => {
                 write!(f, "user or passphrase is wrong")?;
