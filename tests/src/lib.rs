@@ -102,21 +102,6 @@ fn without_sequences(text: &str) -> String {
     plain
 }
 
-#[cfg(test)]
-mod unit {
-    use super::*;
-
-    #[test]
-    fn what_a_terminal_shows_is_told_from_what_the_system_says() {
-        assert_eq!(
-            without_sequences("\x1b[31merror: x\x1b[0m [1m\x1b[2K"),
-            "error: x [1m"
-        );
-        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> exit\n"));
-        assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
-    }
-}
-
 /// The text that the host tool generates, without its closing line.
 ///
 /// # Panics
@@ -209,5 +194,20 @@ impl Terminal {
             Ok(WaitStatus::Exited(_, status)) => status,
             other => panic!("ended as {other:?}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_shows_is_told_from_what_the_system_says() {
+        assert_eq!(
+            without_sequences("\x1b[31merror: x\x1b[0m [1m\x1b[2K"),
+            "error: x [1m"
+        );
+        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> exit\n"));
+        assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
     }
 }

@@ -28,7 +28,7 @@ pub struct Memory {
     incoming: Frame,
 }
 
-// The figure that is promised above, and what `system.xml` has room for.
+// The figure that is promised above.
 const _: () = assert!(size_of::<Memory>() <= 219 * 1024);
 
 impl Memory {
