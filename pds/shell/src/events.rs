@@ -19,6 +19,15 @@ use protocol::wire::console::{
     BudgetChange, Event, LogExtent, ModelEntry, Progress, Request, Stats, User,
 };
 
+/// What a failure is about: the detail, or the user who may not do what was asked for.
+pub(crate) fn about<'a>(failure: Failure, detail: &'a [u8], user: &'a UserName) -> &'a [u8] {
+    if failure.code == ErrorCode::NotPermitted && detail.is_empty() {
+        user.as_str().as_bytes()
+    } else {
+        detail
+    }
+}
+
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn on_signal(&mut self, frame: &mut Frame, port: &mut impl Port) {
         self.ring.follow();
@@ -92,6 +101,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.become_idle(port);
             }
             Event::Failed { failure, detail } => {
+                let user = self.user.name;
+                let detail = about(failure, detail, &user);
                 let text = FailureText { failure, detail };
                 self.close_generation(Style::Error, &format_args!("error: {text}"), port);
                 if failure.code == ErrorCode::QuotaExceeded {
@@ -172,7 +183,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Token { text } => return job.push(text, &mut show),
             Event::Finished(finished) => job.end(JobState::Finished(finished), &mut show),
             Event::Failed { failure, detail } => {
-                job.end(JobState::failed(failure, detail), &mut show);
+                let owner = job.owner;
+                let state = JobState::failed(failure, about(failure, detail, &owner));
+                job.end(state, &mut show);
             }
             _ => return,
         }

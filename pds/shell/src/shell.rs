@@ -2,6 +2,7 @@
 
 use crate::console::{Console, Mode, Port, Style, Styled};
 use crate::editor::Editor;
+use crate::events::about;
 use crate::history::History;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
@@ -296,6 +297,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     pub(crate) fn complain_of(&mut self, failure: Failure, detail: &[u8], port: &mut impl Port) {
+        let user = self.user.name;
+        let detail = about(failure, detail, &user);
         self.complain(FailureText { failure, detail }, port);
     }
 

@@ -362,7 +362,11 @@ fn a_budget_is_shown_and_changed_also_by_half() {
     let change = "Budget { user: \"guest\", change: Some(BudgetChange { tokens: 9, period_us: 7200000000 }) }";
     let number = system.asked_for(change);
     system.fail(number, Failure::over(ErrorCode::NotPermitted, 8, 0), b"");
-    assert!(system.output().contains("the permission 'budget'"));
+    assert_eq!(
+        system.output(),
+        "error: you need the permission 'budget', which the role of 'guest' does not have; log in as a user who has it \
+         with 'login USER'\n"
+    );
     // The half that is to stay is asked for.
     system.type_in("llmctl budget guest --tokens 5\n");
     let number = system.asked_for("Budget { user: \"guest\", change: None }");
