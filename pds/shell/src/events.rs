@@ -359,12 +359,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             self.activity = Activity::Idle;
             return;
         }
-        match purpose {
-            Purpose::Close(session) if detail.is_empty() => {
-                self.complain_of(failure, session.as_str().as_bytes(), port);
-            }
-            _ => self.complain_of(failure, detail, port),
-        }
+        let subject = core::mem::take(&mut self.subject);
+        let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;
+        self.complain_of(failure, if names_subject { &subject } else { detail }, port);
     }
 
     fn take_model(&mut self, purpose: Purpose, entry: &ModelEntry, port: &mut impl Port) {

@@ -13,6 +13,7 @@ use crate::type_ahead::TypeAhead;
 use crate::words::Words;
 use core::fmt::{Display, Write as _};
 use protocol::error::Failure;
+use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::{SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
@@ -85,7 +86,7 @@ pub(crate) enum Purpose {
     Models,
     /// One's sessions, to be shown.
     Sessions,
-    /// The end of this session.
+    /// The end of this session, which then is no longer known.
     Close(SessionName),
     /// The users: whether this one, who wants to log in, has a passphrase.
     LookUpUser(UserName),
@@ -179,6 +180,8 @@ pub(crate) struct Session<'m, R, W> {
     /// Stage and percentage that the progress bar shows.
     pub(crate) bar: Option<(Stage, u64)>,
     pub(crate) shown: Shown,
+    /// What the command under way names: a model, a session, a user. Audit does not repeat it.
+    pub(crate) subject: heapless::Vec<u8, MAX_NAME_BYTES>,
     /// The input is over; end the session when the command under way is done.
     pub(crate) input_over: bool,
     pub(crate) buffers: &'m mut Buffers,
@@ -205,6 +208,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 last_request: 0,
                 bar: None,
                 shown: Shown::default(),
+                subject: heapless::Vec::new(),
                 input_over: false,
                 buffers,
             },

@@ -342,6 +342,32 @@ fn answers_are_shown() {
 }
 
 #[test]
+fn what_was_named_is_named_in_the_refusal() {
+    for (line, code, expected) in [
+        (
+            "llmctl load big",
+            ErrorCode::NoSuchModel,
+            "no model 'big' in the store; see 'llmctl models'",
+        ),
+        (
+            "llmctl close tale",
+            ErrorCode::NoSuchSession,
+            "you have no session 'tale'; see 'llmctl sessions'",
+        ),
+        (
+            "llmctl budget bob",
+            ErrorCode::NoSuchUser,
+            "the policy has no user 'bob'",
+        ),
+    ] {
+        let mut system = System::plain();
+        let number = system.request(line);
+        system.fail(number, Failure::of(code), b"");
+        assert_eq!(system.output(), format!("error: {expected}\n"));
+    }
+}
+
+#[test]
 fn a_budget_is_shown_and_changed_also_by_half() {
     let mut system = System::plain();
     let budget = Budget {

@@ -99,7 +99,9 @@ impl Display for FailureText<'_> {
                 "no model is loaded; see 'llmctl models', then 'llmctl load NAME'"
             ),
             ErrorCode::NoSuchModel => {
-                write!(f, "no model '{detail}' in the store; see 'llmctl models'")
+                write!(f, "no model")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, " in the store; see 'llmctl models'")
             }
             ErrorCode::NameLength => {
                 write!(f, "the name has {value} bytes, 1 to {limit} are allowed")
