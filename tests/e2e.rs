@@ -167,7 +167,7 @@ fn a_model_that_is_refused_leaves_the_loaded_one_in_service() {
 #[test]
 fn a_person_edits_a_line_and_cancels_a_generation_but_not_the_system() {
     let mut terminal = Terminal::start();
-    // Backspace, a word that is deleted whole, an arrow key that does nothing.
+    // Backspace, a word that is deleted whole, an arrow key that finds no line before this one.
     terminal.type_in("llmctl modelt\x7fs now\x17\x1b[A\r");
     assert!(terminal.expect("llm> ").contains("* default"));
 
@@ -191,6 +191,39 @@ fn a_person_edits_a_line_and_cancels_a_generation_but_not_the_system() {
     // Ctrl-D on an empty line is the end of input.
     terminal.type_in([0x04]);
     assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_person_completes_words_and_repeats_a_line() {
+    let mut terminal = Terminal::start();
+    terminal.type_in("llmctl mo\t\r");
+    assert!(terminal.expect("llm> ").contains("* default"));
+    // The names of models come from audit.
+    terminal.type_in("llmctl load ti\t\r");
+    terminal.expect("loaded tiny");
+    terminal.expect("llm> ");
+    terminal.type_in("\x1b[A\x1b[A\r");
+    assert!(terminal.expect("llm> ").contains("* tiny"));
+    terminal.type_in("exit\r");
+    assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_request_in_the_background_gives_the_text_that_it_gives_in_front() {
+    let options = ["--max-tokens", "20", "--temperature", "0"];
+    let session = session(format!(
+        "llminfer \"One day\" {} --background\nllmctl wait 1\nllmctl wait 1\nllmctl jobs\nexit\n",
+        options.join(" ")
+    ));
+    let output = &session.output;
+    let text = llmtool_generate("One day", &options);
+    // While it comes, and from what was kept.
+    assert_eq!(output.matches(&text).count(), 2, "{output}");
+    assert_eq!(output.matches("\n[20 tokens, ").count(), 2, "{output}");
+    assert!(
+        output.contains("   1  finished, 20 tokens  \"One day\""),
+        "{output}"
+    );
 }
 
 #[test]

@@ -111,22 +111,30 @@ fn run(variable: &str, input: &[u8]) -> Session {
 
 /// What a terminal's output says without colours, redrawn lines, and what was typed after the shell's prompts.
 fn printed(output: &str) -> String {
-    let mut plain = String::new();
-    let mut rest = output;
-    // Colours: ESC [ … m.
-    while let Some((before, after)) = rest.split_once("\x1b[") {
-        plain.push_str(before);
-        rest = after.split_once('m').map_or("", |(_, after)| after);
-    }
-    plain.push_str(rest);
-    let plain = plain.replace("\r\n", "\n");
+    let plain = without_sequences(output).replace("\r\n", "\n");
     let lines = plain.split_inclusive('\n');
     let last_drawn = lines.map(|line| line.rsplit('\r').next().unwrap_or(line));
-    let is_output = |line: &&str| {
-        let prompt = line.split(' ').next().unwrap_or("");
-        !(prompt == "llm>" || prompt.ends_with("@llm>") || line.starts_with("passphrase:"))
-    };
-    last_drawn.filter(is_output).collect()
+    last_drawn.filter(|line| !is_prompt(line)).collect()
+}
+
+/// Whether a line is a prompt and what was typed there: `llm> `, before it the user who is not the default one, or the
+/// one for a passphrase.
+fn is_prompt(line: &str) -> bool {
+    line.starts_with("passphrase:")
+        || line.split_once("llm> ").is_some_and(|(user, _)| {
+            user.is_empty() || (user.ends_with('@') && !user.contains(char::is_whitespace))
+        })
+}
+
+/// `text` without colours and other control sequences of a terminal (ECMA-48), which the shell writes to one.
+fn without_sequences(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|last: char| ('@'..='~').contains(&last));
+        plain.push_str(end.map_or(part, |end| &part[end + 1..]));
+    }
+    plain
 }
 
 /// The text that the host tool generates, without its closing line.
@@ -221,5 +229,20 @@ impl Terminal {
             Ok(WaitStatus::Exited(_, status)) => status,
             other => panic!("ended as {other:?}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_shows_is_told_from_what_the_system_says() {
+        assert_eq!(
+            without_sequences("\x1b[31merror: x\x1b[0m [1m\x1b[2K"),
+            "error: x [1m"
+        );
+        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> exit\n"));
+        assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
     }
 }

@@ -390,19 +390,6 @@ mod tests {
         assert_eq!((editor.too_long(), editor.bytes().len()), (None, 0));
     }
 
-    #[test]
-    fn bytes_of_a_line_do_not_stay_behind_it() {
-        let mut editor = Editor::new();
-        editor.insert(b"secret");
-        editor.clear();
-        editor.bytes.resize(6, 1).unwrap();
-        editor.bytes.clear();
-        editor.insert(b"abc");
-        editor.clear();
-        let spare = editor.bytes.spare_capacity_mut();
-        assert!(spare.len() == MAX_LINE_BYTES);
-    }
-
     /// A terminal of one row: what it shows, and where its cursor is.
     #[derive(Default)]
     struct Row {

@@ -10,13 +10,23 @@ use crate::text::{
     SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText, VerifiedText,
 };
 use core::fmt::{Display, Write as _};
-use protocol::error::Failure;
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::UserName;
 use protocol::record::{Ending, Json, Opening, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
 use protocol::wire::console::{
     BudgetChange, Event, LogExtent, ModelEntry, Progress, Request, Stats, User,
 };
+
+/// What a failure is about: the detail, or the user who may not do what was asked for.
+pub(crate) fn about<'a>(failure: Failure, detail: &'a [u8], user: &'a UserName) -> &'a [u8] {
+    if failure.code == ErrorCode::NotPermitted && detail.is_empty() {
+        user.as_str().as_bytes()
+    } else {
+        detail
+    }
+}
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn on_signal(&mut self, frame: &mut Frame, port: &mut impl Port) {
@@ -88,13 +98,27 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Token { text } => self.print_model_text(text, port),
             Event::Finished(finished) => {
                 self.close_generation(Style::Aside, &Closing(finished), port);
+                self.become_idle(port);
             }
             Event::Failed { failure, detail } => {
+                let user = self.user.name;
+                let detail = about(failure, detail, &user);
                 let text = FailureText { failure, detail };
                 self.close_generation(Style::Error, &format_args!("error: {text}"), port);
+                if failure.code == ErrorCode::QuotaExceeded {
+                    self.show_own_budget(port);
+                } else {
+                    self.become_idle(port);
+                }
             }
             _ => {}
         }
+    }
+
+    /// Says what is left, and until when.
+    fn show_own_budget(&mut self, port: &mut impl Port) {
+        let (user, change) = (UserName::EMPTY, None);
+        self.ask(&Request::Budget { user, change }, Purpose::Show, port);
     }
 
     fn print_model_text(&mut self, text: &[u8], port: &mut impl Port) {
@@ -131,7 +155,6 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             self.print("\n", port);
         }
         self.print_styled(style, closing, port);
-        self.become_idle(port);
     }
 
     /// An event of a request in the background, if it is one.
@@ -160,7 +183,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Token { text } => return job.push(text, &mut show),
             Event::Finished(finished) => job.end(JobState::Finished(finished), &mut show),
             Event::Failed { failure, detail } => {
-                job.end(JobState::failed(failure, detail), &mut show);
+                let owner = job.owner;
+                let state = JobState::failed(failure, about(failure, detail, &owner));
+                job.end(state, &mut show);
             }
             _ => return,
         }
@@ -334,12 +359,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             self.activity = Activity::Idle;
             return;
         }
-        match purpose {
-            Purpose::Close(session) if detail.is_empty() => {
-                self.complain_of(failure, session.as_str().as_bytes(), port);
-            }
-            _ => self.complain_of(failure, detail, port),
-        }
+        let subject = core::mem::take(&mut self.subject);
+        let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;
+        self.complain_of(failure, if names_subject { &subject } else { detail }, port);
     }
 
     fn take_model(&mut self, purpose: Purpose, entry: &ModelEntry, port: &mut impl Port) {

@@ -1,7 +1,7 @@
 //! Requests in the background: their text until somebody reads it.
 
 use crate::console::Style;
-use crate::sanitise::Sanitiser;
+use crate::sanitise::{Sanitiser, beginning};
 use protocol::error::Failure;
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::UserName;
@@ -32,7 +32,7 @@ pub(crate) enum JobState {
 
 impl JobState {
     pub(crate) fn failed(failure: Failure, detail: &[u8]) -> Self {
-        let detail = detail.get(..DETAIL_BYTES).unwrap_or(detail);
+        let detail = beginning(detail, DETAIL_BYTES);
         Self::Failed {
             failure,
             detail: heapless::Vec::from_slice(detail).unwrap_or_default(),
@@ -56,6 +56,7 @@ pub(crate) struct Job {
     pub(crate) dropped: u64,
     sanitiser: Sanitiser,
     prompt: heapless::Vec<u8, PROMPT_BYTES>,
+    has_whole_prompt: bool,
     text: heapless::String<TEXT_BYTES>,
 }
 
@@ -67,7 +68,7 @@ impl Job {
 
     /// The prompt's beginning, as typed, and whether that is all.
     pub(crate) fn prompt(&self) -> (&[u8], bool) {
-        (&self.prompt, self.prompt.len() < PROMPT_BYTES)
+        (&self.prompt, self.has_whole_prompt)
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -139,7 +140,7 @@ impl Jobs {
     /// Adds a job; its number. `None` without [`Self::has_room`].
     pub(crate) fn add(&mut self, request: u32, owner: UserName, prompt: &[u8]) -> Option<u32> {
         let id = self.last_id.wrapping_add(1).max(1);
-        let prompt = prompt.get(..PROMPT_BYTES).unwrap_or(prompt);
+        let first = beginning(prompt, PROMPT_BYTES);
         let job = Job {
             id,
             request,
@@ -149,7 +150,8 @@ impl Jobs {
             tokens: 0,
             dropped: 0,
             sanitiser: Sanitiser::new(),
-            prompt: heapless::Vec::from_slice(prompt).unwrap_or_default(),
+            prompt: heapless::Vec::from_slice(first).unwrap_or_default(),
+            has_whole_prompt: first.len() == prompt.len(),
             text: heapless::String::new(),
         };
         if let Err(job) = self.jobs.push(job) {

@@ -15,6 +15,14 @@ use protocol::wire::console::{BudgetChange, LogQuery, Request};
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn run(&mut self, command: &Command<'_>, port: &mut impl Port) {
+        let subject = match command {
+            Command::Load(name) => name.as_str(),
+            Command::Close(name) => name.as_str(),
+            Command::Login(name) | Command::Budget { user: name, .. } => name.as_str(),
+            _ => "",
+        };
+        // No name is longer than the room.
+        self.subject = heapless::Vec::from_slice(subject.as_bytes()).unwrap_or_default();
         let (request, purpose) = match *command {
             Command::Empty => return self.become_idle(port),
             Command::Help(topic) => return self.answer(Help(topic), port),

@@ -81,6 +81,19 @@ pub const fn is_safe(character: char) -> bool {
         | '\u{2028}' | '\u{2029}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// The beginning of a text, at most `max` bytes of it, that cuts no character in two.
+#[must_use]
+pub fn beginning(text: &[u8], max: usize) -> &[u8] {
+    let Some(cut) = text.get(..max) else {
+        return text;
+    };
+    match core::str::from_utf8(cut) {
+        // A character was not complete.
+        Err(error) if error.error_len().is_none() => cut.get(..error.valid_up_to()).unwrap_or(cut),
+        _ => cut,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +144,18 @@ mod tests {
         );
         assert_eq!(sanitise(&[b"\xf0\x9f\x98"]), "\u{fffd}");
         assert_eq!(sanitise(&[b"\x9b"]), "\u{fffd}");
+    }
+
+    #[test]
+    fn a_beginning_cuts_no_character_in_two() {
+        let text = "a\u{e9}\u{732b}".as_bytes();
+        let lens: Vec<usize> = (0..8).map(|max| beginning(text, max).len()).collect();
+        assert_eq!(lens, [0, 1, 1, 3, 3, 3, 6, 6]);
+        assert_eq!(
+            beginning(b"\xff\xc3x", 2),
+            b"\xff\xc3",
+            "what is no text stays"
+        );
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use crate::console::{Console, Mode, Port, Style, Styled};
 use crate::editor::Editor;
+use crate::events::about;
 use crate::history::History;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
@@ -12,12 +13,13 @@ use crate::type_ahead::TypeAhead;
 use crate::words::Words;
 use core::fmt::{Display, Write as _};
 use protocol::error::Failure;
+use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::{SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
 use protocol::wire::console::{Request, Stage, User};
 
-/// What the shell keeps in buffers: some 220 KiB, most of it text of jobs. It lies outside of [`Shell`] so that a
+/// What the shell keeps in buffers: 218 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
 /// runtime with a small stack can make it a static, and is all zeros when it is new.
 #[derive(Debug)]
 pub struct Memory {
@@ -27,6 +29,9 @@ pub struct Memory {
     /// The message at hand, which the event that is handled refers to.
     incoming: Frame,
 }
+
+// The figure that is promised above.
+const _: () = assert!(size_of::<Memory>() <= 219 * 1024);
 
 impl Memory {
     /// Empty buffers.
@@ -81,7 +86,7 @@ pub(crate) enum Purpose {
     Models,
     /// One's sessions, to be shown.
     Sessions,
-    /// The end of this session.
+    /// The end of this session, which then is no longer known.
     Close(SessionName),
     /// The users: whether this one, who wants to log in, has a passphrase.
     LookUpUser(UserName),
@@ -175,6 +180,8 @@ pub(crate) struct Session<'m, R, W> {
     /// Stage and percentage that the progress bar shows.
     pub(crate) bar: Option<(Stage, u64)>,
     pub(crate) shown: Shown,
+    /// What the command under way names: a model, a session, a user. Audit does not repeat it.
+    pub(crate) subject: heapless::Vec<u8, MAX_NAME_BYTES>,
     /// The input is over; end the session when the command under way is done.
     pub(crate) input_over: bool,
     pub(crate) buffers: &'m mut Buffers,
@@ -201,6 +208,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 last_request: 0,
                 bar: None,
                 shown: Shown::default(),
+                subject: heapless::Vec::new(),
                 input_over: false,
                 buffers,
             },
@@ -293,6 +301,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     pub(crate) fn complain_of(&mut self, failure: Failure, detail: &[u8], port: &mut impl Port) {
+        let user = self.user.name;
+        let detail = about(failure, detail, &user);
         self.complain(FailureText { failure, detail }, port);
     }
 

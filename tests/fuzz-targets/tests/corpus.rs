@@ -26,8 +26,9 @@ fn seeds_run() {
 
 #[test]
 fn the_corpus_runs() {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz"));
     for (name, run) in TARGETS {
+        let mut count = 0;
         for folder in ["corpus", "found"] {
             let Ok(entries) = fs::read_dir(root.join(folder).join(name)) else {
                 continue;
@@ -37,8 +38,10 @@ fn the_corpus_runs() {
                 let bytes = fs::read(&path).expect("a file");
                 println!("{}", path.display());
                 run(&bytes);
+                count += 1;
             }
         }
+        assert!(count > 0, "{name} has no corpus");
     }
 }
 

@@ -57,8 +57,9 @@ fn init() -> Domain {
     let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
     let console = Console(unsafe { Driver::new(uart() as *mut ()) });
+    let memory = &raw mut MEMORY;
     // SAFETY: this function runs once, and nothing else names the static.
-    let memory = unsafe { &mut *&raw mut MEMORY };
+    let memory = unsafe { &mut *memory };
     Domain {
         shell: Shell::new(ring, Mode::Terminal, memory),
         console,

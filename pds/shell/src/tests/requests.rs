@@ -342,6 +342,32 @@ fn answers_are_shown() {
 }
 
 #[test]
+fn what_was_named_is_named_in_the_refusal() {
+    for (line, code, expected) in [
+        (
+            "llmctl load big",
+            ErrorCode::NoSuchModel,
+            "no model 'big' in the store; see 'llmctl models'",
+        ),
+        (
+            "llmctl close tale",
+            ErrorCode::NoSuchSession,
+            "you have no session 'tale'; see 'llmctl sessions'",
+        ),
+        (
+            "llmctl budget bob",
+            ErrorCode::NoSuchUser,
+            "the policy has no user 'bob'",
+        ),
+    ] {
+        let mut system = System::plain();
+        let number = system.request(line);
+        system.fail(number, Failure::of(code), b"");
+        assert_eq!(system.output(), format!("error: {expected}\n"));
+    }
+}
+
+#[test]
 fn a_budget_is_shown_and_changed_also_by_half() {
     let mut system = System::plain();
     let budget = Budget {
@@ -362,7 +388,11 @@ fn a_budget_is_shown_and_changed_also_by_half() {
     let change = "Budget { user: \"guest\", change: Some(BudgetChange { tokens: 9, period_us: 7200000000 }) }";
     let number = system.asked_for(change);
     system.fail(number, Failure::over(ErrorCode::NotPermitted, 8, 0), b"");
-    assert!(system.output().contains("the permission 'budget'"));
+    assert_eq!(
+        system.output(),
+        "error: you need the permission 'budget', which the role of 'guest' does not have; log in as a user who has it \
+         with 'login USER'\n"
+    );
     // The half that is to stay is asked for.
     system.type_in("llmctl budget guest --tokens 5\n");
     let number = system.asked_for("Budget { user: \"guest\", change: None }");
@@ -373,6 +403,33 @@ fn a_budget_is_shown_and_changed_also_by_half() {
     );
     system.say(number, &Event::Budget(budget));
     assert!(system.output().starts_with("guest: "));
+}
+
+#[test]
+fn who_has_used_up_a_budget_is_told_when_the_next_one_begins() {
+    let mut system = System::plain();
+    let number = system.request("llminfer x");
+    system.fail(
+        number,
+        Failure::over(ErrorCode::QuotaExceeded, 131, 12),
+        b"",
+    );
+    let number = system.asked_for("Budget { user: \"\", change: None }");
+    let budget = Budget {
+        user: name("guest"),
+        tokens: 100,
+        used: 88,
+        period_us: 3_600_000_000,
+        left_us: 1_500_000_000,
+        ..Budget::default()
+    };
+    system.say(number, &Event::Budget(budget));
+    assert_eq!(
+        system.output(),
+        "error: 131 tokens may be needed, 12 are left of your budget in this period; see 'llmctl budget'\n\
+         guest: 12 of 100 tokens left (88 used, 0 reserved); the period of 1 h ends in 25 min\n"
+    );
+    system.request("whoami");
 }
 
 #[test]

@@ -99,7 +99,9 @@ impl Display for FailureText<'_> {
                 "no model is loaded; see 'llmctl models', then 'llmctl load NAME'"
             ),
             ErrorCode::NoSuchModel => {
-                write!(f, "no model '{detail}' in the store; see 'llmctl models'")
+                write!(f, "no model")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, " in the store; see 'llmctl models'")
             }
             ErrorCode::NameLength => {
                 write!(f, "the name has {value} bytes, 1 to {limit} are allowed")
@@ -187,8 +189,7 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::QuotaExceeded => write!(
                 f,
-                "{value} tokens may be needed, {limit} are left of your budget in this period; 'llmctl budget' says \
-                 when the next one begins"
+                "{value} tokens may be needed, {limit} are left of your budget in this period; see 'llmctl budget'"
             ),
             ErrorCode::LoginFailed => {
                 write!(f, "user or passphrase is wrong")?;

@@ -1,6 +1,7 @@
 //! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
 
 use super::{FailureText, FaultText, Rate, Seconds, Time, Untrusted};
+use crate::sanitise::beginning;
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::Millionths;
 use protocol::error::{ErrorCode, Failure};
@@ -137,13 +138,10 @@ impl LogLine<'_> {
         if self.text.is_empty() {
             return Ok(());
         }
-        let beginning = self.text.get(..PROMPT_BYTES);
-        let dots = if beginning.is_some() { "..." } else { "" };
-        write!(
-            f,
-            ", \"{}{dots}\"",
-            Untrusted(beginning.unwrap_or(self.text))
-        )
+        let first = beginning(self.text, PROMPT_BYTES);
+        let is_whole = first.len() == self.text.len();
+        let dots = if is_whole { "" } else { "..." };
+        write!(f, ", \"{}{dots}\"", Untrusted(first))
     }
 }
 
