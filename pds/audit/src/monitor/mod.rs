@@ -322,8 +322,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             latency_us: now.saturating_sub(entry.admitted_us),
             ..Record::new(kind)
         };
-        if let Some(generation) = entry.generation() {
-            self.describe(generation, entry, &mut record);
+        match &entry.work {
+            Work::Infer(generation) => self.describe(generation, entry, &mut record),
+            Work::Load(verified) => {
+                record.name = verified.name;
+                record.model_sha256 = verified.sha256;
+            }
+            Work::Status => {}
         }
         record
     }

@@ -55,7 +55,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         match report {
             // It has joined the epoch; its requests wait in the ring already.
             Report::Ready => return Ok(()),
-            Report::Evicted { session } => return self.evicted(session, now),
+            Report::Evicted { session } => {
+                self.egress.pass(frame.payload().len());
+                return self.evicted(session, now);
+            }
             _ => {}
         }
         let found = self
@@ -284,8 +287,6 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         });
         if let Some(entry) = self.table.get(index).cloned() {
             let record = Record {
-                name: verified.name,
-                model_sha256: verified.sha256,
                 kv_type: loaded.kv_type as u16,
                 numerics: loaded.numerics,
                 value: verified.bytes,

@@ -126,6 +126,7 @@ fn a_model_that_inference_refuses_leaves_the_loaded_one_and_its_sessions() {
     system.fails(number, Failure::over(ErrorCode::ModelTooLarge, 9, 8));
     let failed = Told::Failed(5, Failure::over(ErrorCode::ModelTooLarge, 9, 8));
     assert_eq!(system.told(), [failed]);
+    assert_eq!(system.last_record(Kind::Fail).name, model("tiny"));
     system.serves(6);
     assert_eq!(system.stats().refused, 0);
 }
