@@ -27,8 +27,8 @@ pub const LOAD_DEADLINE_US: u64 = 30_000_000;
 pub const CONTROL_DEADLINE_US: u64 = 10_000_000;
 
 /// How long inference has to obey a stop at a deadline before it is restarted, in microseconds (250 ms), where the
-/// policy says nothing else. It looks between the blocks of a model, for 64 tokens at most. Less would restart a slow
-/// but honest inference; one whose blocks take longer than this is restarted at its deadline all the same.
+/// policy says nothing else. It looks between halves of a block of the model, for 64 tokens at most. Less would restart
+/// a slow but honest inference; one whose steps take longer than this is restarted at its deadline all the same.
 pub const STOP_GRACE_US: u64 = 250_000;
 
 /// Period of the trusted watchdog, in microseconds (1 s, the RTC's resolution). A domain that

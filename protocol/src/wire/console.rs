@@ -267,10 +267,10 @@ pub struct Stats {
     pub active: u32,
     /// Sessions that hold keys and values.
     pub sessions: u32,
+    /// Of the active ones, those whose first token has not come: the depth of the queue.
+    pub queued: u32,
     /// 1: audit has stopped trying to restart inference.
     pub stopped: u32,
-    /// Zero.
-    pub reserved: u32,
     /// Requests refused, by [`ErrorCode`].
     pub refused_by_code: [u32; ErrorCode::END],
 }

@@ -393,6 +393,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         u32::try_from(active.count()).unwrap_or(u32::MAX)
     }
 
+    /// Of them, those whose first token has not come.
+    fn queued(&self) -> u32 {
+        let waits = |entry: &&Entry| {
+            let generation = entry.generation().filter(|_| !entry.is_over());
+            generation.is_some_and(|generation| generation.first_token_us.is_none())
+        };
+        u32::try_from(self.table.iter().filter(waits).count()).unwrap_or(u32::MAX)
+    }
+
     /// Counts the time in which a request is under way; after every change of that.
     fn note_busy(&mut self, now: u64) {
         match (self.active() > 0, self.busy_since_us) {
@@ -429,6 +438,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 .current
                 .map_or_else(Default::default, |current| current.loaded.arena),
             active: self.active(),
+            queued: self.queued(),
             sessions: u32::try_from(self.sessions.count()).unwrap_or(u32::MAX),
             stopped: u32::from(self.phase == Phase::Stopped),
             ..self.stats

@@ -252,7 +252,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             );
         match failure.code {
             // It was evicted before inference saw the request.
-            ErrorCode::NoSuchSession if turns_before > 0 => {
+            ErrorCode::SessionEvicted if turns_before > 0 => {
                 self.sessions.forget(generation.slot);
                 let turns = u64::from(turns_before);
                 return Failure::over(ErrorCode::SessionEvicted, turns, 0);
