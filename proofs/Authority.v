@@ -310,6 +310,8 @@ Proof.
   apply O. left. reflexivity.
 Qed.
 
+Definition attaches (e : effect) : bool := match e with Attach _ _ => true | _ => false end.
+
 (** *** Disciplined executions
 
     What the theorems on integrity and flow assume of whoever holds a TCB capability: it exchanges no

@@ -437,4 +437,228 @@ Proof.
 Qed.
 
 End Step.
+
+(** *** A step preserves [sound] *)
+
+Lemma sound_apply : forall st e,
+  sound st -> grants e = false -> attaches e = false -> keeps e -> sound (apply st e).
+Proof.
+  intros st e [C A Q W K R I] Gr At Ke.
+  destruct e; try discriminate; constructor; simpl in *; try assumption;
+    unfold but_for; intros;
+    repeat match goal with
+    | H : context [if ?eq ?x ?y then _ else _] |- _ => destruct (eq x y); subst; simpl in *
+    end; eauto; try congruence.
+  - rewrite H in Ke. assumption.
+  - rewrite H in Ke. assumption.
+  - apply in_app_or in H. destruct H as [H | [<- | []]]; eauto.
+  - apply Q. destruct (queue st e); simpl in *; [destruct H | right; assumption].
+  - apply filter_In in H. apply Q. tauto.
+  - rewrite H in Ke. assumption.
+Qed.
+
+Lemma sound_apply_all : forall l st,
+  sound st -> (forall e, In e l -> grants e = false /\ attaches e = false /\ keeps e) -> sound (apply_all st l).
+Proof.
+  induction l as [| e l IH]; simpl; intros st So H; [assumption |].
+  apply IH; [| auto]. destruct (H e) as (? & ? & ?); auto. apply sound_apply; assumption.
+Qed.
+
+Hypothesis Source : no_authority_source G = true.
+
+(** The effects of a disciplined step are within the graph, and none is on authority. *)
+Lemma effects_safe : forall st e, sound st -> disciplined G e -> In (fst e) (subjects G) ->
+  forall r x, In x (effects st (fst e) (snd e r)) ->
+  grants x = false /\ attaches x = false /\ within (fst e) x.
+Proof.
+  intros st e So D E r x X. split; [| split].
+  - eapply grants_nothing; [rewrite (sound_cfg _ So) |]; eassumption.
+  - destruct x; try reflexivity. exfalso.
+    apply attaches_only_by_holders in X. rewrite (sound_cfg _ So) in X. destruct X as [H R].
+    rewrite (D H) in R. discriminate.
+  - pose proof (effects_within st So _ E (snd e r) Source) as W.
+    rewrite Forall_forall in W. auto.
+Qed.
+
+Ltac in_subjects So :=
+  match goal with E : _ && _ = true |- _ =>
+    apply andb_true_iff in E; destruct E as [E _]; rewrite (sound_cfg _ So) in E; apply is_subject_in in E
+  end.
+
+Lemma sound_step : forall st e, sound st -> disciplined G e -> sound (step st e).
+Proof.
+  intros st e So D. unfold step. destruct (_ && _) eqn:E; [| assumption]. in_subjects So.
+  apply sound_apply_all; [assumption |]. intros x X.
+  apply effects_safe in X; try assumption. unfold within in X. tauto.
+Qed.
+
+Lemma sound_exec : forall l st, sound st -> Forall (disciplined G) l -> sound (exec st l).
+Proof.
+  induction l as [| e l IH]; simpl; intros st So D; [assumption |].
+  pose proof (Forall_inv D) as De. apply Forall_inv_tail in D. apply IH; [apply sound_step |]; assumption.
+Qed.
+
+(** ** T2 *)
+
+Lemma apply_frame : forall p st e, writes e <> Some p -> grants e = false -> attaches e = false ->
+  same p st (apply st e).
+Proof.
+  intros p st e H Gr At.
+  destruct e; try discriminate; destruct p; try (simpl; reflexivity); simpl; unfold but_for; intros;
+    try match goal with |- context [if ?c then _ else _] => destruct c end; subst; try reflexivity;
+    exfalso; apply H; reflexivity.
+Qed.
+
+Lemma apply_all_frame : forall l p st,
+  (forall e, In e l -> writes e <> Some p /\ grants e = false /\ attaches e = false) ->
+  same p st (apply_all st l).
+Proof.
+  induction l as [| e l IH]; simpl; intros p st H; [apply same_refl |].
+  eapply same_trans; [| apply IH; auto]. destruct (H e) as (? & ? & ?); auto. apply apply_frame; assumption.
+Qed.
+
+(** A step changes only what its subject may alter. *)
+Lemma step_frame : forall p st e, sound st -> disciplined G e ->
+  (In (fst e) (subjects G) -> ~ In p (alters (fst e))) -> same p st (step st e).
+Proof.
+  intros p st e So D N. unfold step. destruct (_ && _) eqn:E; [| apply same_refl]. in_subjects So.
+  apply apply_all_frame. intros x X.
+  apply effects_safe in X; try assumption. destruct X as (Gr & At & W & _). repeat split; auto.
+  intros P. rewrite P in W. apply N; auto.
+Qed.
+
+(** Over any execution, whoever takes the steps: a part of the state that none of them may alter is as
+    it was. *)
+Theorem integrity : forall l p st, sound st -> Forall (disciplined G) l ->
+  (forall e, In e l -> In (fst e) (subjects G) -> ~ In p (alters (fst e))) ->
+  same p st (exec st l).
+Proof.
+  induction l as [| e l IH]; intros p st So D N; [apply same_refl |].
+  change (exec st (e :: l)) with (exec (step st e) l).
+  pose proof (Forall_inv D) as De. apply Forall_inv_tail in D. apply same_trans with (b := step st e).
+  - apply step_frame; [assumption | assumption | apply N; left; reflexivity].
+  - apply IH; [apply sound_step; assumption | assumption | intros; apply N; [right |]; assumption].
+Qed.
+
+(** In the issue's words: whatever subjects other than [x] do, what no other subject may alter stays. *)
+Corollary integrity_of : forall x p l st, sound st -> Forall (disciplined G) l ->
+  (forall s, In s (subjects G) -> s <> x -> ~ In p (alters s)) ->
+  (forall e, In e l -> fst e <> x) ->
+  same p st (exec st l).
+Proof. intros. apply integrity; auto. Qed.
+
+(** ** What a step depends on *)
+
+(** Two states that look the same to [s]. *)
+Definition agree (s : subject) (st st' : state) : Prop := forall p, In p (observes s) -> same p st st'.
+
+Lemma agree_refl : forall s st, agree s st st.
+Proof. intros s st p _. apply same_refl. Qed.
+
+Section Dependence.
+
+Variables st st' : state.
+Hypothesis Sound : sound st.
+Hypothesis Sound' : sound st'.
+Variable s : subject.
+Hypothesis Agree : agree s st st'.
+
+Lemma agree_cfg : cfg st = cfg st'.
+Proof. rewrite (sound_cfg _ Sound), (sound_cfg _ Sound'). reflexivity. Qed.
+
+Lemma agree_attached : attached st = attached st'.
+Proof. rewrite (sound_attached _ Sound), (sound_attached _ Sound'). reflexivity. Qed.
+
+Lemma agree_cap : forall c p, In c (named_by s) -> In p (observes_by s c) -> same p st st'.
+Proof. intros. apply Agree. eapply observes_cap; eassumption. Qed.
+
+Lemma agree_named : forall l, named st s l = named st' s l.
+Proof. intros. unfold named. rewrite agree_cfg. reflexivity. Qed.
+
+Lemma agree_take : forall t l slot, take_cap st t l slot = take_cap st' t l slot.
+Proof. intros. unfold take_cap. rewrite agree_cfg. reflexivity. Qed.
+
+Lemma agree_receive : forall e b r o slot,
+  In (CEndpoint e b r) (named_by s) -> may_read r = true ->
+  match o with Some o => In (CReply o) (named_by s) | None => True end ->
+  receive st s e o slot = receive st' s e o slot.
+Proof.
+  intros e b r o slot E R O.
+  assert (Q : queue st e = queue st' e).
+  { apply (agree_cap _ (PQueue e) E). simpl. rewrite R. left. reflexivity. }
+  assert (D : forall m, deliver st s e o m slot = deliver st' s e o m slot).
+  { intros m. unfold deliver. rewrite agree_take. destruct o as [o |]; [| reflexivity].
+    assert (A : awaits st o = awaits st' o) by (apply (agree_cap _ (PAwaits o) O); left; reflexivity).
+    rewrite A. reflexivity. }
+  unfold receive. rewrite <- agree_attached, Q. rewrite (sound_attached _ Sound).
+  destruct (bound B s) as [n |] eqn:N.
+  - assert (P : pending st n = pending st' n).
+    { apply (Agree (PPending n)). apply observes_bound. unfold bound_part. rewrite N. left. reflexivity. }
+    rewrite P. destruct (queue st' e); rewrite ?D; reflexivity.
+  - destruct (queue st' e); rewrite ?D; reflexivity.
+Qed.
+
+(** What a step does is a function of what its subject may observe. *)
+Lemma effects_agree : forall o, effects st s o = effects st' s o.
+Proof.
+  intros o. pose proof (sound_cfg _ Sound) as C.
+  assert (T : forall a t, tcb G s a = Some t -> thr st t = thr st' t).
+  { intros a t E. apply tcb_named in E. apply (agree_cap _ (PThread t) E). left. reflexivity. }
+  destruct o; unfold effects; rewrite <- ?agree_cfg, ?C, <- ?agree_attached, ?agree_named; try reflexivity.
+  - destruct (mapped _ _ _ _) eqn:M; [| reflexivity].
+    rewrite (Agree (PMemory m)); [reflexivity | apply observes_memory; assumption].
+  - unfold crash. rewrite agree_attached. reflexivity.
+  - destruct (notification _ _ _) as [[[n' b] r] |] eqn:N; [| reflexivity].
+    destruct (_ && _) eqn:E; [| reflexivity]. apply andb_true_iff in E. destruct E as [R P].
+    rewrite (sound_attached _ Sound) in P.
+    apply notification_named in N.
+    rewrite (agree_cap _ (PPending n') N); [reflexivity |]. simpl. rewrite R, P. left. reflexivity.
+  - destruct (endpoint _ _ _) as [[[e' b] r] |] eqn:E; [| reflexivity].
+    destruct (may_read r) eqn:R; [| reflexivity]. apply endpoint_named in E.
+    eapply agree_receive; [eassumption | assumption |].
+    destruct (reply_object _ _ _) eqn:O; [eapply reply_named; eassumption | exact Logic.I].
+  - destruct (reply_object _ _ _) as [o |] eqn:O; [| reflexivity]. apply reply_named in O.
+    rewrite (agree_cap _ (PAwaits o) O) by (left; reflexivity).
+    destruct (awaits st' o); [rewrite agree_take |]; reflexivity.
+  - destruct (tcb _ _ _) eqn:E; [| reflexivity]. unfold cancel. rewrite (T _ _ E). reflexivity.
+  - destruct (tcb _ _ _) eqn:E; [| reflexivity]. unfold cancel. rewrite (T _ _ E). reflexivity.
+  - destruct (tcb _ _ _) eqn:E; [| reflexivity]. rewrite (T _ _ E). reflexivity.
+  - destruct (tcb _ _ from) eqn:E; [| reflexivity]. rewrite (T _ _ E). reflexivity.
+  - destruct (existsb _ _) eqn:E; [| reflexivity]. unfold raise_irq.
+    rewrite (Agree (PIrq irq)); [reflexivity |]. apply observes_line. assumption.
+Qed.
+
+End Dependence.
+
+Lemma apply_same : forall p st st' e,
+  grants e = false -> attaches e = false -> same p st st' -> same p (apply st e) (apply st' e).
+Proof.
+  intros p st st' e Gr At H.
+  destruct e; try discriminate; destruct p; try exact H; simpl in *; unfold but_for; intros;
+    repeat match goal with |- context [if ?c then _ else _] => destruct c end; subst; auto; try (rewrite H; reflexivity).
+Qed.
+
+Lemma apply_all_same : forall l p st st',
+  (forall e, In e l -> grants e = false /\ attaches e = false) -> same p st st' ->
+  same p (apply_all st l) (apply_all st' l).
+Proof.
+  induction l as [| e l IH]; simpl; intros p st st' H E; [assumption |].
+  apply IH; auto. destruct (H e) as [? ?]; auto. apply apply_same; assumption.
+Qed.
+
+(** A part that is the same in two states is the same after a step of a subject to which they look the
+    same. *)
+Lemma step_same : forall p st st' e,
+  sound st -> sound st' -> disciplined G e ->
+  agree (fst e) st st' -> same p st st' -> same p (step st e) (step st' e).
+Proof.
+  intros p st st' e So So' D A E.
+  assert (T : thr st (fst e) = thr st' (fst e)) by (apply (A (PThread (fst e))); left; reflexivity).
+  unfold step. rewrite <- T, <- (agree_cfg st st') by assumption.
+  destruct (_ && _) eqn:R; [| assumption]. in_subjects So.
+  rewrite <- (effects_agree st st') by assumption.
+  apply apply_all_same; [| assumption].
+  intros x X. apply effects_safe in X; tauto.
+Qed.
+
 End Graph.
