@@ -7,7 +7,7 @@
     decidable condition under which a set of subjects cuts all flow ([separates]). *)
 
 From Coq Require Import List NArith String Bool.
-From SeL4LLM Require Import Description Model Authority Graph.
+From SeL4LLM Require Import Description Model Authority Graph Depend.
 Import ListNotations.
 
 Section Flow.
@@ -20,10 +20,12 @@ Hypothesis Source : no_authority_source G = true.
 
 Notation alters := (alters S).
 Notation observes := (observes S).
-Notation agree := (agree S).
 Notation sound := (sound S).
 
 (** ** The flow relation *)
+
+(** Two states that look the same to [s]. *)
+Definition agree (s : subject) (st st' : state) : Prop := forall p, In p (observes s) -> same p st st'.
 
 Definition meet (a b : list part) : bool :=
   existsb (fun p => existsb (fun q => if part_eq p q then true else false) b) a.
@@ -72,7 +74,10 @@ Proof. intros v a b c H K p P. eapply same_trans; eauto. Qed.
 
 Lemma agree_step : forall v e st st', sound st -> sound st' -> disciplined G e ->
   agree (fst e) st st' -> agree v st st' -> agree v (step st e) (step st' e).
-Proof. intros v e st st' So So' D A V p P. apply (step_same S Source); auto. Qed.
+Proof.
+  intros v e st st' So So' D A V p P. apply (step_same S Source); auto.
+  intros q Q. apply A. exact (reads_observed S _ _ _ _ So Q).
+Qed.
 
 (** Two executions from states that may differ in what no source of [u] sees, one with all events, one
     with those of sources only: [u] sees the same. *)
@@ -197,125 +202,6 @@ Proof.
   destruct (leaves_through _ _ _ _ C From F) as [V | V].
   - destruct (IH V N) as (c & ? & ?). exists c. simpl. auto.
   - exists v. split; [assumption |]. right. destruct P; left; reflexivity.
-Qed.
-
-(** *** In terms of executions *)
-
-Lemma sources_member : forall l base v, In v (sources base l) -> In v base \/ exists e, In e l /\ fst e = v.
-Proof.
-  induction l as [| e l IH]; simpl; intros base v V; [auto |].
-  assert (H : In v (sources base l) -> In v base \/ exists x, (e = x \/ In x l) /\ fst x = v).
-  { intros I. apply IH in I. destruct I as [| (x & ? & ?)]; eauto. }
-  destruct (existsb _ _); [| auto]. destruct V as [<- | V]; eauto.
-Qed.
-
-Lemma sources_app : forall l l' base, sources base (l ++ l') = sources (sources base l') l.
-Proof. induction l as [| e l IH]; simpl; intros l' base; [reflexivity |]. rewrite IH. reflexivity. Qed.
-
-(** If nobody of [cut] takes a step, nothing of [inside] arrives where neither was. *)
-Lemma sources_avoid : forall cut inside base l, is_cut cut inside = true ->
-  (forall v, In v base -> ~ In v inside /\ ~ In v cut) ->
-  (forall e, In e l -> ~ In (fst e) cut) ->
-  forall v, In v (sources base l) -> ~ In v inside.
-Proof.
-  intros cut inside base l C Bs L.
-  assert (Cut : forall v, In v (sources base l) -> ~ In v cut).
-  { intros v V. apply sources_member in V. destruct V as [V | (e & I & <-)]; [apply Bs | apply L]; assumption. }
-  induction l as [| e l IH]; simpl in *; intros v V; [apply Bs; assumption |].
-  assert (A : forall x, In x (sources base l) -> ~ In x cut).
-  { intros x X. apply Cut. destruct (existsb _ _); simpl; auto. }
-  specialize (IH (fun e I => L e (or_intror I)) A).
-  destruct (existsb _ _) eqn:E; [| auto]. destruct V as [<- | V]; [| auto].
-  apply existsb_exists in E. destruct E as (x & X & F). intros I.
-  destruct (leaves_through _ _ _ _ C I F); [eapply IH | eapply A]; eassumption.
-Qed.
-
-(** Without [inside]'s events, the sources are the same. *)
-Definition without (inside : list subject) (l : list event) : list event :=
-  filter (fun e => negb (is_member (fst e) inside)) l.
-
-Lemma purge_without : forall inside u l,
-  (forall v, In v (sources [u] l) -> ~ In v inside) ->
-  sources [u] (without inside l) = sources [u] l /\ purge u (without inside l) = purge u l.
-Proof.
-  intros inside u l. induction l as [| e l IH]; simpl; intros N; [auto |].
-  destruct (existsb (flows (fst e)) (sources [u] l)) eqn:E.
-  - assert (~ In (fst e) inside) by (apply N; left; reflexivity).
-    assert (Sub : forall v, In v (sources [u] l) -> ~ In v inside) by (intros; apply N; right; assumption).
-    destruct (IH Sub) as [IS IP].
-    assert (F : is_member (fst e) inside = false) by (apply not_true_iff_false; rewrite is_member_in; assumption).
-    rewrite F. simpl. rewrite IS, IP, E. auto.
-  - destruct (IH N) as [IS IP]. destruct (is_member (fst e) inside); simpl; rewrite ?IS, ?IP, ?E; auto.
-Qed.
-
-(** From states that differ only in what [inside] sees, with and without [inside]'s events: if its
-    information has no way to [u] in these events, [u] sees the same. *)
-Lemma unaffected : forall inside u l st st', sound st -> sound st' -> Forall (disciplined G) l ->
-  (forall v, In v (sources [u] l) -> ~ In v inside) ->
-  (forall v, ~ In v inside -> agree v st st') ->
-  agree u (exec st l) (exec st' (without inside l)).
-Proof.
-  intros inside u l st st' So So' D N A.
-  destruct (purge_without inside u l N) as [IS IP].
-  assert (D' : Forall (disciplined G) (without inside l)).
-  { rewrite Forall_forall in *. intros e I. apply filter_In in I. apply D. tauto. }
-  apply agree_trans with (b := exec st' (purge u l)).
-  - apply noninterference; auto.
-  - apply agree_sym. rewrite <- IP. apply noninterference; auto. intros. apply agree_refl.
-Qed.
-
-(** The general T3. If [cut] separates [from] from [to], then in every execution in which nobody of
-    [cut] takes a step, [to] sees the same whether or not [from] acts and whatever it holds at the
-    start: all that [from] reaches without [cut] may be left out of the events, and may differ in the
-    states. *)
-Theorem mediation : forall cut from to, separates cut from to = true -> ~ In to cut ->
-  forall l st st', sound st -> sound st' -> Forall (disciplined G) l ->
-  (forall e, In e l -> ~ In (fst e) cut) ->
-  (forall v, ~ In v (reach cut from) -> agree v st st') ->
-  In from (reach cut from) /\
-  agree to (exec st l) (exec st' (without (reach cut from) l)).
-Proof.
-  intros cut from to H T l st st' So So' D L A. unfold separates in H.
-  apply andb_true_iff in H. destruct H as [H C]. apply andb_true_iff in H. destruct H as [From To].
-  apply is_member_in in From. apply negb_true_iff in To. split; [assumption |].
-  apply unaffected; try assumption.
-  eapply sources_avoid; try eassumption.
-  intros v [<- | []]. split; [rewrite <- is_member_in; congruence | assumption].
-Qed.
-
-(** The general T4: mediation by two in a fixed order. If every path from [from] to [to] passes
-    [first] and, from there, [second] (the monitor left aside: [cut]), then in every execution in
-    which no step of [first] is followed by a step of [second], [to] is unaffected by [from]. *)
-Theorem ordered_mediation : forall first second cut from to,
-  separates (first :: cut) from to = true ->
-  separates (second :: cut) first to = true ->
-  incl (reach (first :: cut) from) (reach (second :: cut) first) ->
-  to <> second -> ~ In to cut ->
-  forall l1 l2 st st', sound st -> sound st' -> Forall (disciplined G) (l1 ++ l2) ->
-  (forall e, In e (l1 ++ l2) -> ~ In (fst e) cut) ->
-  (forall e, In e l1 -> fst e <> first) ->
-  (forall e, In e l2 -> fst e <> second) ->
-  (forall v, ~ In v (reach (first :: cut) from) -> agree v st st') ->
-  In from (reach (first :: cut) from) /\
-  agree to (exec st (l1 ++ l2)) (exec st' (without (reach (first :: cut) from) (l1 ++ l2))).
-Proof.
-  intros first second cut from to H1 H2 Inc Ne Nc l1 l2 st st' So So' D L L1 L2 A.
-  unfold separates in H1, H2.
-  apply andb_true_iff in H1. destruct H1 as [H1 C1]. apply andb_true_iff in H1. destruct H1 as [F1 T1].
-  apply andb_true_iff in H2. destruct H2 as [H2 C2]. apply andb_true_iff in H2. destruct H2 as [F2 T2].
-  apply is_member_in in F1, F2. apply negb_true_iff in T1, T2.
-  split; [assumption |]. apply unaffected; try assumption. rewrite sources_app.
-  assert (Later : forall v, In v (sources [to] l2) -> ~ In v (reach (second :: cut) first)).
-  { eapply sources_avoid; [eassumption | |].
-    - intros v [<- | []]. split; [rewrite <- is_member_in; congruence |].
-      intros [E | E]; [congruence | contradiction].
-    - intros e I [E | E]; [symmetry in E; apply (L2 e I E) |]. apply (L e); [apply in_or_app; auto | assumption]. }
-  eapply sources_avoid; [exact C1 | |].
-  - intros v V. pose proof (Later v V) as N. split; [intros I; apply N; apply Inc; assumption |].
-    intros [<- | I]; [contradiction |].
-    apply sources_member in V. destruct V as [[<- | []] | (e & Ie & <-)]; [contradiction |].
-    apply (L e); [apply in_or_app; auto | assumption].
-  - intros e I [E | E]; [symmetry in E; apply (L1 e I E) |]. apply (L e); [apply in_or_app; auto | assumption].
 Qed.
 
 End Flow.
