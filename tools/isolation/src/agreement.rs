@@ -5,7 +5,7 @@ use crate::claims::Finding;
 use crate::microkit::{Configuration, Row};
 use crate::view::View;
 use std::collections::BTreeMap;
-use sysdesc::System;
+use sysdesc::{System, Trigger};
 
 /// Compares the image with the description, and gives every capability of the image its reason.
 #[must_use]
@@ -94,6 +94,21 @@ pub fn check(
     }
 
     threads(expected, image, &mut finding);
+    for irq in system.domains.iter().flat_map(|domain| &domain.irqs) {
+        let must = match irq.trigger {
+            Trigger::Level => 0,
+            Trigger::Edge => 1,
+        };
+        let is = image.image.triggers.get(&irq.number).copied();
+        if is.is_some_and(|is| is != must) {
+            finding.violation(format!(
+                "IRQ {} has trigger {}, line {} demands {must}",
+                irq.number,
+                is.unwrap_or_default(),
+                irq.line
+            ));
+        }
+    }
     memory(system, image, &mut finding);
     finding.evidence(format!(
         "{} objects, {} capabilities: {} explained by system.xml, {} by rows {} to {} of Microkit's table{}",
@@ -179,7 +194,7 @@ fn memory(system: &System, image: &View, finding: &mut Finding) {
             let must = region
                 .phys_addr
                 .map(|start| start + page * region.page_size);
-            if paddr != must || 1 << bits != region.page_size {
+            if paddr != must || 1_u64.checked_shl(bits.into()) != Some(region.page_size) {
                 let text =
                     |at: Option<u64>| at.map_or("anywhere".to_owned(), |at| format!("at {at:#x}"));
                 finding.violation(format!(

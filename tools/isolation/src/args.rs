@@ -25,6 +25,9 @@ pub enum Command {
     Table,
     /// Print the instance for the proofs in proofs/: Instance.v, or with --capdl Image.v.
     Rocq(Rocq),
+    /// Write what is generated from the description: docs/authority.svg, the table in docs/isolation.md and
+    /// proofs/Instance.v.
+    Docs(Docs),
     /// Copy a capDL JSON without the bytes that fill its frames.
     Strip {
         /// What `microkit --capdl-json` wrote.
@@ -75,6 +78,20 @@ pub struct Rocq {
     /// Print what is in the slots of this image instead: Image.v.
     #[arg(long, value_name = "FILE")]
     pub capdl: Option<PathBuf>,
+}
+
+/// Arguments of `docs`.
+#[derive(Debug, Args)]
+pub struct Docs {
+    /// The system description.
+    #[arg(default_value = "system.xml")]
+    pub system: PathBuf,
+    /// What must hold.
+    #[arg(long, default_value = "tools/isolation/policy.toml")]
+    pub policy: PathBuf,
+    /// The root of the repository.
+    #[arg(long, default_value = ".")]
+    pub root: PathBuf,
 }
 
 /// Names of configurations.

@@ -17,6 +17,7 @@ pub mod args;
 pub mod capability;
 pub mod capdl;
 pub mod claims;
+pub mod documents;
 mod error;
 pub mod graph;
 pub mod kernel;

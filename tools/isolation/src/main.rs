@@ -3,6 +3,7 @@
 use clap::Parser;
 use isolation::args::{Check, Cli, Command, Rocq};
 use isolation::capdl::{self, Spec};
+use isolation::documents::documents;
 use isolation::policy::Policy;
 use isolation::report::{self, Report, Subjects};
 use isolation::view::View;
@@ -38,6 +39,19 @@ fn run(cli: &Cli) -> Result<bool> {
             Ok(true)
         }
         Command::Rocq(arguments) => instance(arguments),
+        Command::Docs(arguments) => {
+            let system = description(&arguments.system)?;
+            let policy = policy(&arguments.policy)?;
+            let root = &arguments.root;
+            let documents = documents(root, &system, &policy).map_err(|source| {
+                let path = root.clone();
+                Error::Read { path, source }
+            })?;
+            for document in documents {
+                write(&root.join(&document.path), &document.text)?;
+            }
+            Ok(true)
+        }
         Command::Strip { input, output } => {
             let spec = specification(input)?;
             let file = File::create(output).map_err(|source| write_error(output, source))?;
@@ -51,11 +65,7 @@ fn run(cli: &Cli) -> Result<bool> {
 
 fn check(arguments: &Check) -> Result<bool> {
     let system = description(&arguments.system)?;
-    let path = &arguments.policy;
-    let policy = Policy::parse(&text(path)?).map_err(|source| {
-        let path = path.clone();
-        Error::Policy { path, source }
-    })?;
+    let policy = policy(&arguments.policy)?;
     let image = match &arguments.capdl {
         Some(path) => Some(capdl::view(&specification(path)?)),
         None => None,
@@ -131,6 +141,13 @@ fn description(path: &Path) -> Result<System> {
     System::parse(&text(path)?).map_err(|source| {
         let path = path.to_owned();
         Error::Description { path, source }
+    })
+}
+
+fn policy(path: &Path) -> Result<Policy> {
+    Policy::parse(&text(path)?).map_err(|source| {
+        let path = path.to_owned();
+        Error::Policy { path, source }
     })
 }
 

@@ -40,6 +40,8 @@ pub struct Image {
     pub prefilled: BTreeSet<String>,
     /// The ELF files that fill a program, by the numbers that the tool gives them.
     pub programs: BTreeMap<Subject, BTreeSet<usize>>,
+    /// How each interrupt is signalled: 0 as long as it wants service, 1 once.
+    pub triggers: BTreeMap<u64, u64>,
     /// Pairs of frames that share physical memory.
     pub aliases: Vec<(String, String)>,
     /// What does not fit any picture: an object that is nobody's, a shared page table.

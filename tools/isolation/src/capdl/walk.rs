@@ -8,7 +8,7 @@ use super::format::{Cap, Content, Data, Frame, Object as Kind, Slot, Spec, Tcb};
 use crate::capability::{
     Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread,
 };
-use crate::microkit::{IPC_BUFFER, STACK_TOP};
+use crate::microkit::{CNODE_BITS, IPC_BUFFER, ROOT_CNODE_BITS, STACK_TOP};
 use crate::view::{Image, Input, View};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -25,6 +25,8 @@ pub fn view(spec: &Spec) -> View {
         spec,
         labels: Vec::with_capacity(spec.objects.len()),
         reached: HashSet::new(),
+        program: HashMap::new(),
+        looked: HashSet::new(),
         tables: HashMap::new(),
         capabilities: Vec::new(),
         threads: Vec::new(),
@@ -65,6 +67,10 @@ struct Walk<'a> {
     labels: Vec<Object>,
     /// Objects that some capability names.
     reached: HashSet<usize>,
+    /// Where each page of a program is mapped.
+    program: HashMap<usize, String>,
+    /// CNodes that were looked at: whose, which, and with how many bits left.
+    looked: HashSet<(Subject, usize, u32)>,
     /// Whose address space a page table is in.
     tables: HashMap<usize, Subject>,
     capabilities: Vec<Capability>,
@@ -151,7 +157,17 @@ impl<'a> Walk<'a> {
                 ));
                 self.labels[entry.handler] = Object::Irq(entry.irq);
             }
+            self.image.triggers.insert(entry.irq, irq.extra.trigger);
+            if irq.extra.target != 0 {
+                self.odd(format!(
+                    "IRQ {} goes to core {}, not 0",
+                    entry.irq, irq.extra.target
+                ));
+            }
             for slot in &irq.slots {
+                if slot.slot != 0 {
+                    self.odd(format!("IRQ {} has a slot {}", entry.irq, slot.slot));
+                }
                 // Whoever it signals gets it.
                 let object = self.object(&slot.cap);
                 let holder = object.owner().cloned().unwrap_or(Subject::domain("nobody"));
@@ -243,7 +259,21 @@ impl<'a> Walk<'a> {
             ));
             return;
         }
+        if !self.looked.insert((subject.clone(), index, bits)) {
+            return;
+        }
         let label = self.labels[index].clone();
+        let must = match label {
+            Object::RootCNode(Subject::Domain(_)) => ROOT_CNODE_BITS,
+            _ => CNODE_BITS,
+        };
+        if cnode.size_bits != must {
+            self.odd(format!(
+                "'{}' has 2^{} slots, not 2^{must}",
+                self.name(index),
+                cnode.size_bits
+            ));
+        }
         for Slot { slot, cap } in &cnode.slots {
             let place = if label == Object::RootCNode(subject.clone()) {
                 Place::RootSlot(*slot)
@@ -254,7 +284,11 @@ impl<'a> Walk<'a> {
                 Place::Foreign { cnode, slot: *slot }
             };
             let at = place.to_string();
-            if u64::from(*slot) >> cnode.size_bits != 0 {
+            if u64::from(*slot)
+                .checked_shr(cnode.size_bits.into())
+                .unwrap_or(0)
+                != 0
+            {
                 self.odd(format!("'{}' has no {at}", self.name(index)));
             }
             self.hold(subject, place, cap);
@@ -315,12 +349,31 @@ impl<'a> Walk<'a> {
                             frame.size_bits
                         ));
                     }
+                    self.once(subject, vaddr, cap);
                     self.hold(subject, Place::Page { vaddr }, cap);
                 }
                 kind => self.odd(format!(
                     "{subject}: page table '{name}' maps a {kind} at {vaddr:#x}"
                 )),
             }
+        }
+    }
+
+    /// A page of a program is mapped once: its label does not tell it from the others, so that one that is
+    /// writable here and executable there would not be seen.
+    fn once(&mut self, subject: &Subject, vaddr: u64, cap: &Cap) {
+        let index = cap.body.object.unwrap_or(usize::MAX);
+        let what = Private::Program;
+        if !matches!(self.labels.get(index), Some(Object::Private { what: of, .. }) if *of == what)
+        {
+            return;
+        }
+        let here = format!("{vaddr:#x} in {subject}");
+        if let Some(there) = self.program.insert(index, here.clone()) {
+            self.odd(format!(
+                "frame '{}' is mapped at {there} and at {here}",
+                self.name(index)
+            ));
         }
     }
 
@@ -432,7 +485,7 @@ impl<'a> Walk<'a> {
                 };
                 frame
                     .paddr
-                    .map(|start| (start, start + (1 << frame.size_bits), index))
+                    .map(|start| (start, start.saturating_add(bytes(frame.size_bits)), index))
             });
         let mut frames: Vec<_> = frames.collect();
         frames.sort_unstable();
@@ -460,6 +513,11 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// Size of a frame.
+fn bytes(size_bits: u8) -> u64 {
+    1_u64.checked_shl(size_bits.into()).unwrap_or(u64::MAX)
 }
 
 fn bound(slot: u32) -> Bound {
