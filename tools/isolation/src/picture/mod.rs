@@ -200,7 +200,7 @@ impl<'a> Picture<'a> {
             true,
             "Authority graph of sel4-llm",
         );
-        let note = "what system.xml allows, and what Microkit adds to it; there is nothing else";
+        let note = "the capabilities that system.xml and Microkit give";
         canvas.text(MARGIN, 60.0, 13.0, FAINT, "start", false, note);
     }
 
