@@ -204,4 +204,28 @@ Proof.
   - exists v. split; [assumption |]. right. destruct P; left; reflexivity.
 Qed.
 
+(** Mediation by two in order: wherever a path from [from] to [to] passes [first], it passes [second] or
+    [cut] later. With [every_path_passes] it also passes [first], or [cut]. *)
+Lemma path_from : forall u p w, path u p w -> forall p1 x p2, p = p1 ++ x :: p2 -> path x (x :: p2) w.
+Proof.
+  intros u p w P. induction P as [u | u v w p F P IH]; intros p1 x p2 E.
+  - destruct p1 as [| y p1]; injection E; intros; subst.
+    + constructor.
+    + destruct p1; discriminate.
+  - destruct p1 as [| y p1]; simpl in E; injection E; intros; subst.
+    + econstructor; eassumption.
+    + eapply IH. reflexivity.
+Qed.
+
+Theorem later_passes : forall first second cut to, separates (second :: cut) first to = true -> first <> second ->
+  forall from p, path from p to -> forall p1 p2, p = p1 ++ first :: p2 ->
+  (forall c, In c cut -> ~ In c p) -> In second p2.
+Proof.
+  intros first second cut to H Ne from p P p1 p2 E N.
+  pose proof (path_from _ _ _ P _ _ _ E) as P2.
+  destruct (every_path_passes _ _ _ H _ P2) as (c & [<- | C] & I).
+  - destruct I as [I | I]; [congruence | exact I].
+  - exfalso. apply (N c C). rewrite E. apply in_or_app. right. exact I.
+Qed.
+
 End Flow.
