@@ -165,8 +165,8 @@ ifneq ($(wildcard $(SDK)/bin/microkit),)
 isolation: isolation-tool capdl ## check the isolation argument: system.xml, and with an SDK the image's capabilities
 	@mkdir -p $(ISOLATION_OUT)
 	@$(ISOLATION) $(ISOLATION_REPORTS) --config $(CONFIG) --capdl $(CAPDL) \
-		--kernel $(SDK)/board/$(BOARD)/$(CONFIG)/include/kernel/gen_config.json
-	@rm $(CAPDL)
+		--kernel $(SDK)/board/$(BOARD)/$(CONFIG)/include/kernel/gen_config.json; \
+		status=$$?; rm $(CAPDL); exit $$status
 	@echo 'report, JSON and picture: $(ISOLATION_OUT)'
 else
 isolation: isolation-tool $(if $(LARGE),$(LARGE_STORE))

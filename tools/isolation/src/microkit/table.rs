@@ -27,6 +27,8 @@ pub enum Row {
     Thread,
     /// Microkit's monitor.
     Monitor,
+    /// The initialiser, which is gone when the domains run.
+    Initialiser,
     /// A domain's own TCB, in the benchmark configuration.
     OwnTcb,
 }
@@ -44,7 +46,7 @@ pub struct Text {
 
 impl Row {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Input,
         Self::FaultEndpoint,
         Self::VSpace,
@@ -55,6 +57,7 @@ impl Row {
         Self::Memory,
         Self::Thread,
         Self::Monitor,
+        Self::Initialiser,
         Self::OwnTcb,
     ];
 
@@ -72,6 +75,7 @@ impl Row {
             Self::Memory => "M8",
             Self::Thread => "M9",
             Self::Monitor => "M10",
+            Self::Initialiser => "M11",
             Self::OwnTcb => "B1",
         }
     }
@@ -157,6 +161,13 @@ impl Row {
                            holds no region and no channel. A forged message with label 0 makes it invoke two \
                            slots that are empty without passive domains, which is an error and no more.",
                 source: "Microkit capdl/builder.rs, steps 1 and 3-15; monitor/src/main.c",
+            },
+            Self::Initialiser => Text {
+                adds: "Not in the capDL: the initialiser, the first thread, which makes all objects out of all memory \
+                       and so holds every capability there is.",
+                harmless: "It is trusted. Its last act is to suspend itself; the capability to its TCB is in its own \
+                           CSpace alone, so that nobody can resume it or take what it holds.",
+                source: "Microkit manual, capDL Initialiser; rust-sel4 sel4-capdl-initializer/src/initialize.rs",
             },
             Self::OwnTcb => Text {
                 adds: "Benchmark configuration only, slot 6: the domain's own TCB.",
