@@ -1,7 +1,7 @@
 //! The capDL specification of an image, as `microkit --capdl-json` writes it.
 //!
 //! Responsible for: reading it without keeping the bytes that fill frames ([`format`]), and telling
-//! whose each object is ([`walk`]).
+//! whose each object is ([`view`]).
 //!
 //! The rule that keeps it safe: nothing is skipped but those bytes. A field, an object or a kind of
 //! capability that is not known is an error or an oddity, because a reader that ignored it would
