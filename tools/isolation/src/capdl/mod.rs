@@ -1,6 +1,6 @@
 //! The capDL specification of an image, as `microkit --capdl-json` writes it.
 //!
-//! Responsible for: reading it without keeping the bytes that fill frames ([`format`]), and telling
+//! Responsible for: reading it without keeping the bytes that fill frames ([`mod@format`]), and telling
 //! whose each object is ([`view`]).
 //!
 //! The rule that keeps it safe: nothing is skipped but those bytes. A field, an object or a kind of
