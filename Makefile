@@ -188,6 +188,10 @@ isolation-description:
 isolation-docs: isolation-tool ## what is generated from system.xml: the picture, Microkit's table, the proofs' instance
 	@$(BIN)/isolation docs system.xml --policy tools/isolation/policy.toml
 
+.PHONY: proofs
+proofs: ## check the proofs for system.xml (Rocq: Debian's package coq)
+	@$(MAKE) --no-print-directory -C proofs
+
 .PHONY: capdl
 capdl: image
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) \

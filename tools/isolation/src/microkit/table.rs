@@ -107,9 +107,15 @@ impl Row {
             Self::VSpace => Text {
                 adds: "Slot 3 and the TCB: the domain's own address space.",
                 harmless: "It takes cache maintenance of the domain's own mappings. To map anything needs a \
-                           capability to a frame or page table besides, and no slot holds one (I8).",
+                           capability to a frame or page table besides, and no slot holds one (I8). But a kernel \
+                           with hypervisor support, as this board's is, also lets a domain invalidate what it \
+                           may only read: on hardware, though not in QEMU, a reader can so take back what the \
+                           writer wrote and what is still in the cache. It can bring back only what the same \
+                           memory held before, only in regions that are there for this reader (a ring to it, \
+                           the store), and no producer reads back what it wrote: the reader harms itself, or \
+                           makes audit refuse a store that it can no longer verify.",
                 source: "Microkit capdl/builder.rs, step 3-1; seL4 arch/arm/64/kernel/vspace.c \
-                         decodeARMVSpaceRootInvocation",
+                         decodeARMVSpaceRootInvocation; protocol/src/ring.rs",
             },
             Self::Reply => Text {
                 adds: "Slot 4: the domain's own reply object.",

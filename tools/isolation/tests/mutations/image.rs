@@ -237,6 +237,15 @@ const MUTATIONS: &[Mutation] = &[
         &["shell", "slot 10", "Endpoint 'ntfn_audit'"],
     ),
     (
+        "a_thread_is_missing",
+        |image| {
+            let shell = image.index("tcb_shell");
+            image.spec.objects[shell].name = Some("tcb_console".to_owned());
+        },
+        &["A", "P"],
+        &["no thread of shell"],
+    ),
+    (
         "a_thread_more_is_there",
         |image| {
             let tcb = image.object("tcb_inference").clone();
