@@ -5,7 +5,6 @@
 //! a notification that is bound to another is none, because the kernel refuses it.
 
 use crate::capability::{Bound, Object, Place, Subject};
-use crate::microkit::slot;
 use crate::policy::Policy;
 use crate::view::View;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -146,13 +145,9 @@ impl Graph {
                         .entry(of)
                         .or_default()
                         .push((holder, rights.read, rights.write));
-                    let fault = matches!(place, Place::Bound(Bound::FaultEndpoint));
-                    if fault {
+                    if matches!(place, Place::Bound(Bound::FaultEndpoint)) {
                         self.right(holder, Right::FaultTo, of.name());
-                    } else if rights.write
-                        && of != holder
-                        && *place != Place::Slot(slot::FAULT_ENDPOINT)
-                    {
+                    } else if rights.write && of != holder {
                         self.right(holder, Right::Call, of.name());
                     }
                 }

@@ -52,7 +52,7 @@ pub fn markdown(report: &Report) -> String {
         );
     }
 
-    out.push_str("\n## Direct authority\n\nWhat each subject can do by itself.\n\n| |");
+    out.push_str("\n## Direct authority\n\nWhat each subject can do by itself. Calls go to fault endpoints (row M2).\n\n| |");
     for (_, name) in RIGHTS {
         let _ = write!(out, " {name} |");
     }
