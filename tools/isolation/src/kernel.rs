@@ -68,6 +68,16 @@ const OPTIONS: &[Switch] = &[
         means: "every domain can clean and invalidate caches by the addresses that it has mapped",
     },
     Switch {
+        name: "ARM_HYPERVISOR_SUPPORT",
+        expected: [On; 3],
+        means: "whoever holds its own VSpace can invalidate cached data that it may only read (row M3)",
+    },
+    Switch {
+        name: "ALLOW_SMC_CALLS",
+        expected: [On; 3],
+        means: "whoever held an SMC capability could call the firmware; nobody does (I8)",
+    },
+    Switch {
         name: "SET_TLS_BASE_SELF",
         expected: [Off; 3],
         means: "every domain can set its own TLS register by a system call",

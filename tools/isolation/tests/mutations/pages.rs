@@ -119,6 +119,29 @@ pub const MUTATIONS: &[Mutation] = &[
         &["shell's stack", "execute"],
     ),
     (
+        "a_page_of_a_region_is_missing",
+        |image| {
+            let page = image.index("frame_mr_arena_000000003");
+            image.spec.objects[page].name = Some("frame_mr_other_000000000".to_owned());
+        },
+        &["A"],
+        &["no page 3 of region 'arena'"],
+    ),
+    (
+        "a_region_that_nobody_maps_is_in_the_image_alone",
+        |image| {
+            let init = Fill { entries: vec![] };
+            let frame = Frame {
+                size_bits: 12,
+                paddr: None,
+                init,
+            };
+            image.add("frame_mr_hidden_000000000", Object::Frame(frame));
+        },
+        &["A"],
+        &["page 0 of region 'hidden'", "system.xml has not"],
+    ),
+    (
         "the_uart_is_also_in_audit",
         |image| {
             let uart = image.index("frame_mr_uart_000000000");
