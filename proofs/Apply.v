@@ -182,6 +182,10 @@ Theorem I8_fault_endpoints_only : differ subject_pair_eq endpoints
   [(audit, audit); (audit, Monitor); (inference, audit); (shell, Monitor); (Monitor, Monitor)] = ([], []).
 Proof. now_computed. Qed.
 
+Theorem I8_no_protected_procedure :
+  filter (fun '(a, _) => end_pp a) (ends Instance.system) = [].
+Proof. now_computed. Qed.
+
 (** ** What is assumed of code
 
     [disciplined]: a holder of a TCB capability exchanges nobody's fault handler and nobody's bound
@@ -399,7 +403,7 @@ Proof.
 Qed.
 
 (** Who is behind audit: inference alone on one side, shell and its UART on the other. *)
-Theorem behind_audit : wrong (fun p => match p with PThread s => reach sel4_llm mediators s | _ => [] end)
+Theorem T3_behind_audit : wrong (fun p => match p with PThread s => reach sel4_llm mediators s | _ => [] end)
   [(PThread inference, [inference]); (PThread shell, [shell; uart])] = [].
 Proof. now_computed. Qed.
 
