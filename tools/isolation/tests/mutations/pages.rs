@@ -238,7 +238,44 @@ pub const MUTATIONS: &[Mutation] = &[
             fill(image, "frame_elf_inference_000000003", elf(2));
         },
         &["A"],
-        &["inference's program", "2 ELF files"],
+        &["inference's program", "ELF file 2", "its own, 1"],
+    ),
+    (
+        "shell_and_inference_have_each_others_programs",
+        |image| {
+            for object in &mut image.spec.objects {
+                let name = object.name.as_deref().unwrap_or_default();
+                let file = match name {
+                    name if name.starts_with("frame_elf_shell_") => 1,
+                    name if name.starts_with("frame_elf_inference_") => 2,
+                    _ => continue,
+                };
+                if let Object::Frame(frame) = &mut object.object {
+                    for entry in &mut frame.init.entries {
+                        entry.content = elf(file);
+                    }
+                }
+            }
+        },
+        &["A"],
+        &["shell's program", "ELF file 1", "its own, 2"],
+    ),
+    (
+        "audits_program_is_not_filled",
+        |image| {
+            for object in &mut image.spec.objects {
+                if let Object::Frame(frame) = &mut object.object
+                    && object
+                        .name
+                        .as_deref()
+                        .is_some_and(|name| name.starts_with("frame_elf_audit_"))
+                {
+                    frame.init.entries.clear();
+                }
+            }
+        },
+        &["A"],
+        &["audit's program", "no ELF file"],
     ),
     (
         "the_arena_is_filled_from_a_file",
