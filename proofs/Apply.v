@@ -388,6 +388,28 @@ Proof.
            T3_inference_to_shell (proj1 not_mediators) l taint st st' So So' D Hi E U).
 Qed.
 
+(** What the arena, inference's program, stack and registers, and its ring to audit hold at the start is
+    tainted in this sense: nobody but inference and the mediators can see it. *)
+Definition of_inference : list part :=
+  [memory "arena"; PMemory (Private inference); PThread inference; memory "inference_to_audit"; PPending inference].
+
+Theorem T3_inference_secrets :
+  are_hidden sel4_llm mediators (reach sel4_llm mediators inference) of_inference = true.
+Proof. now_computed. Qed.
+
+(** So two systems that boot with different weights, activations or conversations in inference look the
+    same to shell until audit or the monitor reads what inference made of them. *)
+Corollary T3_secrets : forall l st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
+  let behind := reach sel4_llm mediators inference in
+  (forall p, ~ In p of_inference -> same p st st') ->
+  unread_by sel4_llm mediators behind (fun p => In p of_inference) st l ->
+  agree sel4_llm shell (exec st l) (exec st' (without behind l)).
+Proof.
+  intros l st st' So So' D behind E U.
+  exact (proj2 (T3 l (fun p => In p of_inference) st st' So So' D
+    (hidden_parts sel4_llm attached_known _ _ _ T3_inference_secrets) E U)).
+Qed.
+
 (** The same from shell to inference. *)
 Theorem T3_reverse : forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
   let behind := reach sel4_llm mediators shell in

@@ -9,6 +9,7 @@ Print Assumptions Apply.model_store_is_constant.
 Print Assumptions Apply.audit_log_is_audits.
 Print Assumptions Apply.T3_paths.
 Print Assumptions Apply.T3.
+Print Assumptions Apply.T3_secrets.
 Print Assumptions Apply.T3_reverse.
 Print Assumptions Apply.T4_paths.
 Print Assumptions Apply.T4_other_devices.

@@ -176,6 +176,28 @@ Fixpoint unread_by (cut inside : list subject) (taint : part -> Prop) (st : stat
 Definition hidden (cut inside : list subject) (taint : part -> Prop) : Prop :=
   forall p v, taint p -> In p (observes v) -> In v inside \/ In v cut.
 
+(** [hidden], decided for a list of parts. *)
+Definition are_hidden (cut inside : list subject) (parts : list part) : bool :=
+  forallb (fun p =>
+    match p with PThread t => is_member t (universe S) | _ => true end
+    && forallb (fun v => negb (existsb (fun q => if part_eq p q then true else false) (observes v))
+                         || is_member v inside || is_member v cut) (universe S)) parts.
+
+Lemma hidden_parts : forall cut inside parts, are_hidden cut inside parts = true ->
+  hidden cut inside (fun p => In p parts).
+Proof.
+  intros cut inside parts H p v I O. unfold are_hidden in H. rewrite forallb_forall in H.
+  specialize (H p I). apply andb_true_iff in H. destruct H as [T H].
+  destruct (in_dec subject_eq v (universe S)) as [V | V].
+  - rewrite forallb_forall in H. specialize (H v V).
+    apply orb_true_iff in H. rewrite is_member_in in H. destruct H as [H | H]; [| auto].
+    apply orb_true_iff in H. rewrite is_member_in in H. destruct H as [H | H]; [| auto].
+    apply negb_true_iff in H. exfalso. apply not_true_iff_false in H. apply H.
+    apply existsb_exists. exists p. split; [exact O |]. destruct (part_eq p p); congruence.
+  - exfalso. rewrite (observes_outside S) in O; [| exact V | exact (bound_outside S Attached _ V)].
+    destruct O as [<- | []]. apply is_member_in in T. contradiction.
+Qed.
+
 (** The stronger T3. If [cut] separates [from] from [to], then in every execution in which no step of
     [cut] reads what is tainted from behind it, [to] sees the same with and without the steps of
     [inside] (all that [from] reaches without [cut]), and whatever the tainted parts held at the
