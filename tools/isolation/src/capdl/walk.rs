@@ -69,8 +69,8 @@ struct Walk<'a> {
     reached: HashSet<usize>,
     /// Where each page of a program is mapped.
     program: HashMap<usize, String>,
-    /// CNodes that were looked at: whose, which, and with how many bits left.
-    looked: HashSet<(Subject, usize, u32)>,
+    /// CNodes that were looked at: whose, which, with how many bits left, and how many it takes.
+    looked: HashSet<(Subject, usize, u32, u32)>,
     /// Whose address space a page table is in.
     tables: HashMap<usize, Subject>,
     capabilities: Vec<Capability>,
@@ -259,7 +259,7 @@ impl<'a> Walk<'a> {
             ));
             return;
         }
-        if !self.looked.insert((subject.clone(), index, bits)) {
+        if !self.looked.insert((subject.clone(), index, bits, level)) {
             return;
         }
         let label = self.labels[index].clone();

@@ -254,6 +254,60 @@ const MUTATIONS: &[Mutation] = &[
         &["A", "P"],
         &["thread of spy"],
     ),
+    (
+        "a_thread_is_called_otherwise",
+        |image| {
+            let shell = image.index("tcb_shell");
+            image.spec.objects[shell].name = Some("shell".to_owned());
+        },
+        &["A", "P"],
+        &["TCB is called 'shell'"],
+    ),
+    (
+        "a_thread_does_not_start",
+        |image| {
+            if let Object::Tcb(tcb) = image.object("tcb_audit") {
+                tcb.extra.resume = false;
+            }
+        },
+        &["A"],
+        &["audit's thread does not start"],
+    ),
+    (
+        "a_cnode_is_out_of_reach",
+        |image| {
+            let body = image.give("cnode_shell_root", 1, "CNode", "cnode_shell");
+            (body.guard, body.guard_size) = (Some(0), Some(60));
+            let body = image.give("cnode_shell", 9, "CNode", "cnode_audit");
+            (body.guard, body.guard_size) = (Some(0), Some(49));
+        },
+        &["A", "I8"],
+        &["shell", "no lookup of 64 bits reaches", "slot 9"],
+    ),
+    (
+        "a_cnode_has_no_bits",
+        |image| {
+            let object = isolation::capdl::format::CNode {
+                size_bits: 0,
+                slots: vec![],
+            };
+            let new = image.add("cnode_none", Object::CNode(object));
+            image
+                .put("cnode_shell_root", 1, "CNode", Some(new))
+                .guard_size = Some(0);
+        },
+        &["A", "I8"],
+        &["'cnode_none'", "no bits"],
+    ),
+    (
+        "an_interrupts_handler_is_none",
+        |image| {
+            let shell = image.index("tcb_shell");
+            image.spec.irqs[1].handler = shell;
+        },
+        &["A"],
+        &["handler of IRQ 33", "no ArmIrq"],
+    ),
     // Endpoints, notifications, badges.
     (
         "inferences_faults_go_to_the_monitor",

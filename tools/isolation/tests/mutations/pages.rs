@@ -142,6 +142,55 @@ pub const MUTATIONS: &[Mutation] = &[
         &["page 0 of region 'hidden'", "system.xml has not"],
     ),
     (
+        "a_page_table_maps_a_tcb",
+        |image| {
+            let (table, slot) = image.page("inference", FREE);
+            image.give(&table, slot, "Tcb", "tcb_audit");
+        },
+        &["A"],
+        &["maps a Tcb at 0x3ff000"],
+    ),
+    (
+        "a_page_table_is_missing",
+        |image| {
+            let (upper, slot) = image.large_page("shell", 0x1000_0000);
+            let uart = image.index("frame_mr_uart_000000000");
+            image.cap(&upper, slot).body.object = Some(uart);
+        },
+        &["A", "I6"],
+        &["shell", "page table at 0x10000000 is none"],
+    ),
+    (
+        "a_page_table_is_of_another_level",
+        |image| {
+            let (table, _) = image.page("shell", 0x1000_0000);
+            if let Object::PageTable(table) = image.object(&table) {
+                table.level = Some(2);
+            }
+        },
+        &["A"],
+        &["not of level 3"],
+    ),
+    (
+        "a_large_frame_is_mapped_as_a_small_one",
+        |image| {
+            if let Object::Frame(frame) = image.object("frame_mr_rtc_000000000") {
+                frame.size_bits = 21;
+            }
+        },
+        &["A"],
+        &["audit", "frame_mr_rtc_000000000", "2^21", "2^12"],
+    ),
+    (
+        "the_stack_of_audit_is_filled_from_a_file",
+        |image| {
+            let bytes = Content::Data(Data::BytesContent(Bytes::default()));
+            fill(image, "frame_audit_stack_000000000", bytes);
+        },
+        &["A"],
+        &["frame_audit_stack_000000000", "prefilled"],
+    ),
+    (
         "the_uart_is_also_in_audit",
         |image| {
             let uart = image.index("frame_mr_uart_000000000");
