@@ -112,9 +112,17 @@ Definition monitor_cnode : cnode * list (N * capability) :=
 
 (** ** Address spaces *)
 
-(** The kernel has no write-only mappings; what can be executed can be read by executing it. *)
-Definition map_rights (m : mapping) : rights :=
-  {| may_read := map_read m || map_write m || map_execute m; may_write := map_write m; may_grant := false |}.
+(** The kernel has no write-only mappings; what can be executed can be read by executing it; and reading
+    a device's registers may change the device, so who maps a device writes it. *)
+Definition is_device (r : string) : bool :=
+  existsb (fun x => same_name r (region_name x) && match region_phys x with Some _ => true | None => false end)
+    (regions d).
+
+Definition map_rights (m : mapping) : rights := {|
+  may_read := map_read m || map_write m || map_execute m;
+  may_write := map_write m || is_device (map_region m);
+  may_grant := false;
+|}.
 
 Definition domain_space (p : protection_domain) : list (region * rights) :=
   (Private (Pd (pd_name p)), read_write)
