@@ -100,6 +100,9 @@ pub struct Device {
     /// Physical address of its registers.
     #[serde(default)]
     pub at: Option<u64>,
+    /// How far its registers reach, in bytes. What comes after may be another device.
+    #[serde(default)]
+    pub size: Option<u64>,
     /// Its interrupt.
     #[serde(default)]
     pub irq: Option<u64>,

@@ -23,8 +23,8 @@ pub struct View {
     pub capabilities: Vec<Capability>,
     /// All threads.
     pub threads: Vec<Thread>,
-    /// Regions that lie at a physical address of their own, by name: devices.
-    pub physical: BTreeMap<String, u64>,
+    /// Regions that lie at a physical address of their own, by name: devices. Address and size.
+    pub physical: BTreeMap<String, (u64, u64)>,
     /// What only an image shows.
     pub image: Image,
 }
@@ -78,7 +78,11 @@ impl View {
             physical: system
                 .regions
                 .iter()
-                .filter_map(|region| region.phys_addr.map(|at| (region.name.clone(), at)))
+                .filter_map(|region| {
+                    region
+                        .phys_addr
+                        .map(|at| (region.name.clone(), (at, region.size)))
+                })
                 .collect(),
             image: Image::default(),
         }

@@ -9,6 +9,7 @@
 //! from where it is mapped; names are used where nothing else tells, and what they say is checked.
 
 pub mod format;
+mod names;
 mod walk;
 
 pub use format::Spec;

@@ -5,6 +5,7 @@
 //! own and the authority is as described, whether or not the names say the truth.
 
 use super::format::{Cap, Content, Data, Frame, Object as Kind, Slot, Spec, Tcb};
+use super::names::label;
 use crate::capability::{
     Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread,
 };
@@ -47,16 +48,12 @@ pub fn view(spec: &Spec) -> View {
     }
     walk.aliases();
     walk.leftovers();
+    let physical = walk.physical();
     View {
         input: Input::Image,
         capabilities: walk.capabilities,
         threads: walk.threads,
-        physical: walk
-            .image
-            .frames
-            .iter()
-            .filter_map(|((name, page), (at, _))| (*page == 0).then_some((name.clone(), (*at)?)))
-            .collect(),
+        physical,
         image: walk.image,
     }
 }
@@ -473,6 +470,20 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Where regions begin that must lie somewhere, and how long they are together. Claim A has their pages in
+    /// a row.
+    fn physical(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut regions: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for ((name, _), (at, size_bits)) in &self.image.frames {
+            if let Some(at) = *at {
+                let (start, size) = regions.entry(name.clone()).or_insert((at, 0));
+                *start = at.min(*start);
+                *size = size.saturating_add(bytes(*size_bits));
+            }
+        }
+        regions
+    }
+
     fn aliases(&mut self) {
         let frames = self
             .spec
@@ -530,68 +541,4 @@ fn bound(slot: u32) -> Bound {
         8 => Bound::Notification,
         other => Bound::Other(other),
     }
-}
-
-/// What an object is, by the names that the Microkit tool gives.
-fn label(object: &Kind, name: &str) -> Object {
-    let after = |prefix: &str| name.strip_prefix(prefix).map(Subject::named);
-    let known = match object {
-        Kind::Tcb(_) => after("tcb_").map(Object::Tcb),
-        Kind::Notification => after("ntfn_").map(Object::Notification),
-        Kind::Endpoint if name == "ep_fault_monitor" => Some(Object::Endpoint(Subject::Monitor)),
-        Kind::Endpoint => after("ep_").map(Object::Endpoint),
-        Kind::Reply => after("reply_").map(Object::Reply),
-        Kind::SchedContext(_) => after("sched_context_").map(Object::SchedContext),
-        Kind::CNode(_) if name == "cnode_monitor" => Some(Object::RootCNode(Subject::Monitor)),
-        Kind::CNode(_) => {
-            name.strip_prefix("cnode_")
-                .map(|rest| match rest.strip_suffix("_root") {
-                    Some(subject) => Object::RootCNode(Subject::named(subject)),
-                    None => Object::CNode(Subject::named(rest)),
-                })
-        }
-        Kind::PageTable(table) if table.is_root => {
-            let subject = name
-                .split_once('_')
-                .map(|(_, subject)| Subject::named(subject));
-            subject.map(Object::VSpace)
-        }
-        Kind::ArmIrq(_) => {
-            let rest = name
-                .strip_prefix("irq_")
-                .and_then(|rest| rest.split_once('_'));
-            rest.and_then(|(number, _)| number.parse().ok())
-                .map(Object::Irq)
-        }
-        Kind::Frame(_) => name.strip_prefix("frame_").and_then(frame_label),
-        _ => None,
-    };
-    known.unwrap_or_else(|| Object::Other {
-        kind: object.kind().to_owned(),
-        name: name.to_owned(),
-    })
-}
-
-fn frame_label(name: &str) -> Option<Object> {
-    let private = |of: &str, what, page| {
-        let of = Subject::named(of);
-        Object::Private { of, what, page }
-    };
-    if let Some(of) = name.strip_prefix("ipcbuf_") {
-        return Some(private(of, Private::IpcBuffer, 0));
-    }
-    if name == "monitor_stack" {
-        return Some(private("monitor", Private::Stack, 0));
-    }
-    let (rest, number) = name.rsplit_once('_')?;
-    let page = number.parse().ok()?;
-    if let Some(name) = rest.strip_prefix("mr_") {
-        let name = name.to_owned();
-        return Some(Object::Region { name, page });
-    }
-    if let Some(of) = rest.strip_prefix("elf_") {
-        return Some(private(of, Private::Program, 0));
-    }
-    let of = rest.strip_suffix("_stack")?;
-    Some(private(of, Private::Stack, page))
 }

@@ -247,15 +247,16 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
                     "{owner} has not its {what}: no read-write mapping of region '{region}'"
                 ));
             }
-            if device.at != view.physical.get(region).copied() {
-                let text = |at: Option<u64>| {
-                    at.map_or("no physical address".to_owned(), |at| format!("{at:#x}"))
-                };
-                finding.violation(format!(
-                    "device region '{region}' ({what}) lies at {}, the policy has {}",
-                    text(view.physical.get(region).copied()),
-                    text(device.at)
-                ));
+            match (view.physical.get(region), device.at, device.size) {
+                (Some((start, size)), Some(at), Some(most)) if *start == at && *size <= most => {}
+                (Some((start, size)), at, most) => finding.violation(format!(
+                    "device region '{region}' ({what}) lies at {start:#x} with {size:#x} bytes, the policy has {:#x} with at most {:#x}",
+                    at.unwrap_or(0),
+                    most.unwrap_or(0)
+                )),
+                (None, ..) => finding.violation(format!(
+                    "device region '{region}' ({what}) has no physical address"
+                )),
             }
             parts.push(format!("region {region}"));
         }

@@ -75,7 +75,7 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
         }
     }
 
-    for (name, at) in &view.physical {
+    for (name, (at, _)) in &view.physical {
         if policy.device_of_region(name).is_none() {
             let mappings = regions
                 .get(name.as_str())

@@ -285,6 +285,21 @@ const MUTATIONS: &[Mutation] = &[
         &["'uart'", "0x9040000", "0x9000000"],
     ),
     (
+        "the_watchdogs_region_reaches_the_next_device",
+        &[(
+            r#"name="rtc" size="0x1000""#,
+            r#"name="rtc" size="0x11000""#,
+        )],
+        &["I6"],
+        &["'rtc'", "0x11000 bytes", "at most 0x1000"],
+    ),
+    (
+        "the_uart_is_ordinary_memory",
+        &[(r#" phys_addr="0x9000000""#, "")],
+        &["I6"],
+        &["'uart'", "no physical address"],
+    ),
+    (
         "the_watchdog_is_cached",
         &[(
             r#"perms="rw" cached="false" setvar_vaddr="rtc""#,
