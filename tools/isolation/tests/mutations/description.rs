@@ -413,6 +413,18 @@ const MUTATIONS: &[Mutation] = &[
         &["inference holds a channel to shell's notification"],
     ),
     (
+        "inference_reaches_the_uart_through_shell",
+        &[(
+            CHANNELS,
+            "<channel><end pd=\"shell\" id=\"8\" notify=\"false\" /><end pd=\"inference\" id=\"8\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" />",
+        )],
+        &["I1", "I6"],
+        &[
+            "inference reaches the UART without audit",
+            "inference → shell → UART",
+        ],
+    ),
+    (
         "a_channel_is_missing",
         &[(
             "    <channel>\n        <end pd=\"audit\" id=\"1\" />\n        <end pd=\"inference\" id=\"0\" />\n    </channel>",

@@ -180,6 +180,16 @@ const MUTATIONS: &[Mutation] = &[
         &["inference", "slot 1 of the root CNode", "audit's CNode"],
     ),
     (
+        "a_slot_is_beyond_its_cnode",
+        |image| {
+            let cap = image.take("cnode_shell", 139);
+            let slots = image.slots("cnode_shell");
+            slots.push(isolation::capdl::format::Slot { slot: 513, cap });
+        },
+        &["A"],
+        &["'cnode_shell' has no slot 513"],
+    ),
+    (
         "the_guard_of_a_cnode_is_shorter",
         |image| {
             image.cap("cnode_shell_root", 0).body.guard_size = Some(48);

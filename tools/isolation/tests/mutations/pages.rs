@@ -386,6 +386,15 @@ pub const MUTATIONS: &[Mutation] = &[
         &["audit", "delivery of IRQ 34", "badge 0x1", "0x4"],
     ),
     (
+        "two_interrupts_have_each_others_handlers",
+        |image| {
+            let handlers = [image.spec.irqs[1].handler, image.spec.irqs[2].handler];
+            (image.spec.irqs[1].handler, image.spec.irqs[2].handler) = (handlers[1], handlers[0]);
+        },
+        &["A"],
+        &["object of IRQ 34", "handler of IRQ 33"],
+    ),
+    (
         "two_handlers_share_an_interrupt",
         |image| {
             let handler = image.index("irq_33_shell");
@@ -424,6 +433,14 @@ pub const MUTATIONS: &[Mutation] = &[
             "115",
             "120",
         ],
+    ),
+    (
+        "the_monitor_is_a_little_lower",
+        |image| {
+            tcb(image, "tcb_monitor").prio = 254;
+        },
+        &["A", "I8"],
+        &["the monitor has priority 254, not 255"],
     ),
     (
         "inference_has_half_of_its_time",
