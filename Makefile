@@ -188,12 +188,66 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor -- --test-threads 2
 
+## ---- Isolation ----------------------------------------------------------------------------------
+
+# Given to every check: the description, and what must hold of it.
+ISOLATION := $(BIN)/isolation check $(SYSTEM) --policy tools/isolation/policy.toml
+ISOLATION_OUT := $(BUILD)/isolation
+ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
+# What the Microkit tool has put into the image, with the bytes that fill frames: 29 for each.
+CAPDL := $(SEL4_OUT)/capdl.json
+
+.PHONY: isolation
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+isolation: isolation-tool capdl ## check the isolation argument: system.xml, and with an SDK the image's capabilities
+	@mkdir -p $(ISOLATION_OUT)
+	@$(ISOLATION) $(ISOLATION_REPORTS) --config $(CONFIG) --capdl $(CAPDL) \
+		--kernel $(SDK)/board/$(BOARD)/$(CONFIG)/include/kernel/gen_config.json; \
+		status=$$?; rm $(CAPDL); exit $$status
+	@echo 'report, JSON and picture: $(ISOLATION_OUT)'
+else
+isolation: isolation-tool $(if $(LARGE),$(LARGE_STORE))
+	@mkdir -p $(ISOLATION_OUT)
+	@$(ISOLATION) $(ISOLATION_REPORTS)
+	@echo 'report, JSON and picture: $(ISOLATION_OUT)'
+	@echo '*** SKIPPED: the capabilities of the image: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
+.PHONY: isolation-tool
+isolation-tool:
+	@$(CARGO) build $(QUIET) --release -p isolation >&2
+
+.PHONY: isolation-description
+isolation-description:
+	@$(CARGO) run $(QUIET) -p isolation -- check system.xml --quiet
+
+.PHONY: isolation-docs
+isolation-docs: isolation-tool ## what is generated from system.xml: the picture, Microkit's table, the proofs' instance
+	@$(BIN)/isolation docs system.xml --policy tools/isolation/policy.toml
+
+.PHONY: proofs
+proofs: ## check the proofs for system.xml (Rocq: Debian's package coq)
+	@$(MAKE) --no-print-directory -C proofs
+
+.PHONY: capdl
+capdl: image
+	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
+		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
+
+# The capDL that the checker's mutation tests start from: that of the release image, without fills.
+.PHONY: isolation-fixture
+isolation-fixture: isolation-tool capdl
+	@$(BIN)/isolation strip $(CAPDL) tools/isolation/tests/fixtures/capdl.json
+	@cp $(SYSTEM) tools/isolation/tests/fixtures/system.xml
+	@rm $(CAPDL)
+
 ## ---- Test ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint doc unit unit-aarch64 loom e2e-sim ## lints, docs, units, ring model, end to end on the simulation and, with an SDK, on seL4
+test: lint doc unit unit-aarch64 loom isolation-description e2e-sim ## lints, docs, units, ring model, isolation, end to end on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 	@$(MAKE) --no-print-directory lint-sel4
+	@$(MAKE) --no-print-directory isolation
 	@$(MAKE) --no-print-directory e2e-qemu
 else
 	@echo
