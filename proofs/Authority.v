@@ -5,7 +5,7 @@
     ([no_authority_source]), and the proof that under it no execution whatever changes the capability
     distribution. *)
 
-From Coq Require Import List NArith String Bool Lia.
+From Coq Require Import List NArith String Bool.
 From SeL4LLM Require Import Description Model.
 Import ListNotations.
 Local Open Scope N_scope.
