@@ -7,11 +7,12 @@ Local Open Scope N_scope.
 
 Definition system : description := {|
   regions := [
-    {| region_name := "shell_to_audit"; region_size := 0x22000; region_phys := None; region_prefilled := false |};
-    {| region_name := "audit_to_shell"; region_size := 0x22000; region_phys := None; region_prefilled := false |};
-    {| region_name := "audit_to_inference"; region_size := 0x22000; region_phys := None; region_prefilled := false |};
-    {| region_name := "inference_to_audit"; region_size := 0x22000; region_phys := None; region_prefilled := false |};
-    {| region_name := "audit_log"; region_size := 0x40000; region_phys := None; region_prefilled := false |};
+    {| region_name := "shell_to_audit"; region_size := 0x23000; region_phys := None; region_prefilled := false |};
+    {| region_name := "audit_to_shell"; region_size := 0x23000; region_phys := None; region_prefilled := false |};
+    {| region_name := "audit_to_inference"; region_size := 0x23000; region_phys := None; region_prefilled := false |};
+    {| region_name := "inference_to_audit"; region_size := 0x23000; region_phys := None; region_prefilled := false |};
+    {| region_name := "policy"; region_size := 0x1000; region_phys := None; region_prefilled := true |};
+    {| region_name := "audit_log"; region_size := 0x100000; region_phys := None; region_prefilled := false |};
     {| region_name := "arena"; region_size := 0x800000; region_phys := None; region_prefilled := false |};
     {| region_name := "model_store"; region_size := 0x800000; region_phys := None; region_prefilled := true |};
     {| region_name := "uart"; region_size := 0x1000; region_phys := Some 0x9000000; region_prefilled := false |};
@@ -26,6 +27,7 @@ Definition system : description := {|
          {| map_region := "audit_to_inference"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "inference_to_audit"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "audit_log"; map_read := true; map_write := true; map_execute := false |};
+         {| map_region := "policy"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "model_store"; map_read := true; map_write := false; map_execute := false |}
        ];
        pd_irqs := [
