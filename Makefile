@@ -244,7 +244,7 @@ isolation-fixture: isolation-tool capdl
 ## ---- Test ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint doc unit unit-aarch64 loom isolation-description e2e-sim ## lints, docs, units, ring model, isolation, end to end on the simulation and, with an SDK, on seL4
+test: lint doc unit unit-aarch64 loom isolation-description proofs e2e-sim ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 	@$(MAKE) --no-print-directory lint-sel4
 	@$(MAKE) --no-print-directory isolation
