@@ -35,7 +35,12 @@ impl<'s> File<'s> {
     /// The last part of its path.
     #[must_use]
     pub fn file_name(&self) -> &'s str {
-        self.path.rsplit('/').next().unwrap_or(self.path)
+        // Forwards: a search from the end has panics that no compiler can rule out.
+        let mut name = self.path;
+        while let Some((_, rest)) = name.split_once('/') {
+            name = rest;
+        }
+        name
     }
 
     /// The model's name, if it is one that can be asked for.

@@ -3,6 +3,7 @@
 //! Audit gives out the slots; what they hold is inference's. A session that ends without its user's doing is
 //! remembered, so that who comes back to it is told instead of silently starting anew.
 
+use crate::counters::count;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::{SessionName, UserName};
@@ -65,12 +66,12 @@ impl Sessions {
 
     /// Sessions that hold something, and which slots they have.
     fn present(&self) -> impl Iterator<Item = (usize, &Session)> {
-        let slots = self.slots.iter().enumerate();
+        let slots = (0..MAX_SESSIONS).zip(&self.slots);
         slots.filter_map(|(slot, session)| Some((slot, session.as_ref()?)))
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.present().count()
+        count(self.present())
     }
 
     fn find(&self, user: usize, name: SessionName) -> Option<usize> {
@@ -103,7 +104,7 @@ impl Sessions {
             }
         }
         let fresh = |slot| Ok(Place { slot, fresh: true });
-        let own = self.present().filter(|(_, s)| s.user == user).count();
+        let own = count(self.present().filter(|(_, s)| s.user == user));
         if own >= limit {
             // One's own oldest idle session makes room.
             return match self.oldest_idle(Some(user)) {
