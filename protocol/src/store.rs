@@ -242,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_octal_with_spaces_before_and_an_end_after() {
+        assert_eq!(octal(b"  17 9"), Some(0o17));
+        assert_eq!(octal(b"0000\x008"), Some(0));
+        assert_eq!(octal(b"7777777777777777777777"), None, "more than 64 bits");
+        for wrong in [&b""[..], b"    ", b"18", b"-1", b"\0"] {
+            assert_eq!(octal(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_archive_is_refused() {
         for archive in [&[][..], &[0xFF; 1024], &[1; 511], &[0; 2048]] {
             assert_eq!(

@@ -382,6 +382,41 @@ mod tests {
     }
 
     #[test]
+    fn of_too_many_sessions_that_ended_the_oldest_are_forgotten() {
+        let mut sessions = Sessions::new();
+        for n in 0..REMEMBERED + 2 {
+            let slot = turn(&mut sessions, 0, &std::format!("s{n}"), 0).unwrap();
+            sessions.end(slot, ErrorCode::SessionLost);
+        }
+        let fresh = |sessions: &mut Sessions, text| {
+            sessions.place(0, name(text), 40).map(|place| place.fresh)
+        };
+        assert_eq!(fresh(&mut sessions, "s1"), Ok(true));
+        let told = Failure::over(ErrorCode::SessionLost, 1, 0);
+        assert_eq!(fresh(&mut sessions, "s2"), Err(told));
+        assert_eq!(
+            fresh(&mut sessions, &std::format!("s{}", REMEMBERED + 1)),
+            Err(told)
+        );
+    }
+
+    #[test]
+    fn what_has_no_slot_changes_nothing() {
+        let mut sessions = Sessions::new();
+        let slot = turn(&mut sessions, 0, "a", 1).unwrap();
+        for nowhere in [MAX_SESSIONS, usize::MAX] {
+            sessions.end_turn(nowhere, 5, 2);
+            sessions.forget(nowhere);
+            assert!(sessions.end(nowhere, ErrorCode::SessionLost).is_none());
+        }
+        let session = sessions.get(slot).unwrap();
+        assert_eq!(
+            (session.active, session.tokens, sessions.count()),
+            (true, 0, 1)
+        );
+    }
+
+    #[test]
     fn closed_sessions_are_forgotten_and_lost_ones_remembered() {
         let mut sessions = Sessions::new();
         let slot = turn(&mut sessions, 0, "a", 1).unwrap();
