@@ -178,6 +178,11 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@$(SEL4_CARGO:build=clippy) -p shell -p audit --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 
+# A panic of audit is the end of the system.
+.PHONY: panic-check
+panic-check: image ## no panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues
+	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit.elf pds/audit/panics.toml
+
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	@$(MAKE) --no-print-directory image INJECT=1
@@ -249,6 +254,7 @@ ifneq ($(wildcard $(SDK)/bin/microkit),)
 	@$(MAKE) --no-print-directory lint-sel4
 	@$(MAKE) --no-print-directory isolation
 	@$(MAKE) --no-print-directory e2e-qemu
+	@$(MAKE) --no-print-directory panic-check
 else
 	@echo
 	@echo '*** SKIPPED: the seL4 lane: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'

@@ -425,6 +425,57 @@ mod tests {
     }
 
     #[test]
+    fn a_region_that_is_too_small_is_refused() {
+        for (theirs, ours) in [(WORDS - 1, WORDS), (WORDS, WORDS - 1)] {
+            let regions = [theirs, ours].map(TestRegion::with_words);
+            let [theirs, ours] = regions;
+            let error = End::new(theirs, ours).unwrap_err();
+            assert_eq!((error.words, error.needed), (WORDS - 1, WORDS));
+        }
+    }
+
+    /// A region whose owner begins another epoch after so many reads of its first word.
+    struct Restarted(TestRegion, std::rc::Rc<std::cell::Cell<usize>>);
+
+    impl ReadWords for Restarted {
+        fn words(&self) -> usize {
+            self.0.words()
+        }
+
+        fn load(&self, index: usize) -> u64 {
+            let left = self.1.get();
+            if index == HEAD_WORD {
+                self.1.set(left.wrapping_sub(1));
+            }
+            match (index, left) {
+                (HEAD_WORD, 0) => tagged(2, 0),
+                _ => self.0.load(index),
+            }
+        }
+
+        fn acquire_fence(&self) {}
+    }
+
+    #[test]
+    fn a_message_is_dropped_if_its_epoch_ends_while_it_is_copied() {
+        let (a, b) = (TestRegion::with_words(WORDS), TestRegion::with_words(WORDS));
+        let mut audit = End::new(b.clone(), a.clone()).unwrap();
+        audit.lead(1);
+        audit.send(&frame(1, b"half")).unwrap();
+        let reads = std::rc::Rc::new(std::cell::Cell::new(usize::MAX));
+        let theirs = Restarted(a, reads.clone());
+        let mut peer = Endpoint::<_, _, RING, PAYLOAD>::new(theirs, b.clone()).unwrap();
+        assert!(peer.follow());
+        assert_eq!((peer.epoch(), audit.epoch()), (1, 1));
+        let before = b.load(TAIL_WORD);
+        // One read finds the message, the next comes after the copy.
+        reads.set(1);
+        assert_eq!(peer.receive(&mut Frame::default()), Ok(false));
+        assert_eq!(b.load(TAIL_WORD), before, "the slot is not given back");
+        assert!(!peer.take_owed_signal());
+    }
+
+    #[test]
     fn messages_arrive_in_order_and_whole() {
         let (mut audit, mut peer, _) = pair();
         audit.lead(1);

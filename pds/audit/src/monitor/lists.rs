@@ -171,7 +171,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                     }
                 }
             }
-            if over {
+            if over && index < self.lists.lists.len() {
                 self.lists.lists.swap_remove(index);
             } else {
                 if let Some(list) = self.lists.lists.get_mut(index) {

@@ -9,7 +9,7 @@ mod reports;
 mod requests;
 
 use crate::access::{Access, KdfBlock};
-use crate::counters::{Latencies, Recent};
+use crate::counters::{Latencies, Recent, count};
 use crate::egress::Egress;
 use crate::log::Log;
 use crate::models::{Models, Verified};
@@ -390,7 +390,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             .table
             .iter()
             .filter(|entry| entry.generation().is_some() && !entry.is_over());
-        u32::try_from(active.count()).unwrap_or(u32::MAX)
+        u32::try_from(count(active)).unwrap_or(u32::MAX)
     }
 
     /// Of them, those whose first token has not come.
@@ -513,6 +513,14 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     fn forget(&mut self, index: usize) {
         if index < self.table.len() {
             self.table.swap_remove(index);
+        }
+    }
+
+    /// Audit's own load is over.
+    fn forget_own(&mut self) {
+        let own = |entry: &Entry| entry.origin == Origin::Audit;
+        while let Some(index) = self.table.iter().position(own) {
+            self.forget(index);
         }
     }
 

@@ -227,7 +227,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.inference.lead(self.epoch);
         self.signal_inference = true;
         // What has ended keeps its place until the shell knows; the own load needs one, too.
-        self.table.retain(|entry| entry.origin != Origin::Audit);
+        self.forget_own();
         // A verification for a user goes on; it does not concern inference.
         match &self.load {
             Some(job) if job.origin != Origin::Audit => {
@@ -259,7 +259,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.tell_shell(0, &Event::Ready(user));
         }
         self.phase = Phase::Stopped;
-        self.table.retain(|entry| entry.origin != Origin::Audit);
+        self.forget_own();
         self.load = None;
         let failure = Failure::over(ErrorCode::RestartsExhausted, restarts, window);
         self.tell_shell(0, &super::failed(failure));
