@@ -191,7 +191,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_RUN_INJECT='$(call BOOT,$(SEL4_OUT)-inject-1/loader.img)' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor -- --test-threads 2
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay -- --test-threads 2
 
 ## ---- Isolation ----------------------------------------------------------------------------------
 
@@ -323,7 +323,7 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay
 
 ## ---- Speed --------------------------------------------------------------------------------------
 

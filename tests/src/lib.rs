@@ -9,6 +9,8 @@
 //! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
 //! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
 
+pub mod console;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -137,15 +139,24 @@ fn without_sequences(text: &str) -> String {
     plain
 }
 
-/// The text that the host tool generates, without its closing line.
+/// The text that the host tool generates with the default model, without its closing line.
 ///
 /// # Panics
 /// The tool fails.
 #[must_use]
 pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
+    llmtool_generate_with("models/default-q8_0.gguf", prompt, options)
+}
+
+/// As [`llmtool_generate`], with this model.
+///
+/// # Panics
+/// The tool fails.
+#[must_use]
+pub fn llmtool_generate_with(model: &str, prompt: &str, options: &[&str]) -> String {
     let mut command = command("SEL4_LLM_LLMTOOL");
     command
-        .args(["generate", "--model", "models/default-q8_0.gguf", prompt])
+        .args(["generate", "--model", model, prompt])
         .args(options);
     let output = finish(command, b"");
     assert!(output.status.success(), "llmtool fails");
@@ -156,6 +167,22 @@ pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
 }
 
 impl Session {
+    /// What was printed before a mark and after the mark before it; see [`console::mark`].
+    ///
+    /// # Panics
+    /// The mark is not there.
+    #[must_use]
+    pub fn before(&self, mark: usize) -> String {
+        let end = console::answer_to_mark(mark);
+        let (before, _) = self
+            .output
+            .split_once(&end)
+            .unwrap_or_else(|| panic!("no {end:?} in {}", self.output));
+        let start = console::answer_to_mark(mark.wrapping_sub(1));
+        let text = before.rsplit_once(&start).map_or(before, |(_, text)| text);
+        console::without_notices(text)
+    }
+
     /// The texts of its generations: what stands before each closing line.
     #[must_use]
     pub fn generations(&self) -> Vec<&str> {

@@ -1,0 +1,66 @@
+//! What the console prints, for programs that read it.
+//!
+//! A *mark* is a line that is no command. The shell answers it itself, when everything before it has been answered: so
+//! what stands between two answers to marks belongs to the command between the marks.
+
+/// Whether a line is news that no command has asked for: of audit, or of a job that has ended.
+#[must_use]
+pub fn is_notice(line: &str) -> bool {
+    line.starts_with("audit: ") || ended_job(line).is_some()
+}
+
+/// The job that a notice is about, and what it says.
+#[must_use]
+pub fn ended_job(line: &str) -> Option<(u32, &str)> {
+    let (job, what) = line.strip_prefix("job ")?.split_once(": ")?;
+    let ended = ["finished, ", "cancelled after ", "error: "];
+    let is_end = ended.iter().any(|end| what.starts_with(end));
+    is_end.then_some((job.parse().ok()?, what))
+}
+
+/// Without notices.
+#[must_use]
+pub fn without_notices(text: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines.filter(|line| !is_notice(line)).collect()
+}
+
+/// The mark of a number.
+#[must_use]
+pub fn mark(number: usize) -> String {
+    format!("mark-{number}\n")
+}
+
+/// What the shell answers to the mark of a number.
+#[must_use]
+pub fn answer_to_mark(number: usize) -> String {
+    format!("error: no command 'mark-{number}'; see 'help'\n")
+}
+
+/// The text of a generation, and the line that closes it.
+#[must_use]
+pub fn text_and_closing(section: &str) -> Option<(&str, &str)> {
+    let section = section.strip_suffix('\n')?;
+    let (text, closing) = section.rsplit_once('\n').unwrap_or(("", section));
+    let is_closing = closing.starts_with('[') && closing.contains(" tokens/s");
+    (is_closing || closing.starts_with("error: ")).then_some((text, closing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_end_texts() {
+        assert_eq!(
+            text_and_closing("a\nb\n[2 tokens, 1.0 tokens/s, end of text]\n"),
+            Some(("a\nb", "[2 tokens, 1.0 tokens/s, end of text]"))
+        );
+        assert_eq!(text_and_closing("error: no\n"), Some(("", "error: no")));
+        assert_eq!(text_and_closing("a\nb\n"), None);
+        assert_eq!(
+            without_notices("a\njob 3: finished, 4 tokens; x\njob 3: 4\n"),
+            "a\njob 3: 4\n"
+        );
+    }
+}
