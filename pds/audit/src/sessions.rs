@@ -207,7 +207,7 @@ impl Sessions {
         }
     }
 
-    /// Ends an idle session at its user's wish; its slot, if inference has it.
+    /// Ends an idle session at its user's wish: its slot, if inference has it, and its number.
     ///
     /// # Errors
     /// There is none, or it is busy.
@@ -215,19 +215,22 @@ impl Sessions {
         &mut self,
         user: usize,
         name: SessionName,
-    ) -> Result<Option<usize>, Failure> {
+    ) -> Result<(Option<usize>, u32), Failure> {
         if name.is_empty() {
             return Err(Failure::of(ErrorCode::NoSuchSession));
         }
-        if let Some(slot) = self.find(user, name) {
-            if self.get(slot).is_some_and(|session| session.active) {
+        let slot = self.find(user, name);
+        if let Some(slot) = slot
+            && let Some(session) = self.get(slot).copied()
+        {
+            if session.active {
                 return Err(Failure::of(ErrorCode::SessionBusy));
             }
             self.forget(slot);
-            return Ok(Some(slot));
+            return Ok((Some(slot), session.number));
         }
         match self.take_gone(user, name) {
-            Some(_) => Ok(None),
+            Some(gone) => Ok((None, gone.session.number)),
             None => Err(Failure::of(ErrorCode::NoSuchSession)),
         }
     }
@@ -430,7 +433,7 @@ mod tests {
             code(sessions.close(1, name("a"))),
             Err(ErrorCode::NoSuchSession)
         );
-        assert_eq!(sessions.close(0, name("a")), Ok(Some(slot)));
+        assert_eq!(sessions.close(0, name("a")), Ok((Some(slot), 1)));
         assert!(sessions.place(0, name("a"), 32).unwrap().fresh);
         turn(&mut sessions, 0, "b", 3).unwrap();
         sessions.end_all();
@@ -441,7 +444,7 @@ mod tests {
                 .listed(0, Some(1), 9, |_| UserName::EMPTY)
                 .is_none()
         );
-        assert_eq!(sessions.close(0, name("b")), Ok(None));
+        assert_eq!(sessions.close(0, name("b")), Ok((None, 2)));
         assert_eq!(
             code(sessions.close(0, SessionName::EMPTY)),
             Err(ErrorCode::NoSuchSession)

@@ -261,6 +261,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     fn finish_wake_up(&mut self, now: u64, port: &mut impl Port) {
         self.advance_load(now);
         self.check_deadlines(now, port);
+        self.ask_again_to_stop();
         self.record_violations(now);
         self.deliver(now);
         self.signal_shell |= self.shell.take_owed_signal();
@@ -500,10 +501,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             else {
                 return;
             };
-            if let Origin::Shell(request) = origin
-                && !self.tell_shell(request, &failed(failure))
-            {
-                return;
+            if let Origin::Shell(request) = origin {
+                if !self.has_room() {
+                    return;
+                }
+                self.tell_shell(request, &failed(failure));
             }
             self.forget(index);
         }

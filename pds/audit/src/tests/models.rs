@@ -195,3 +195,26 @@ fn a_verified_model_that_finds_no_room_in_the_ring_is_refused_and_can_be_loaded_
     system.told_at_last();
     assert!(matches!(system.asked()[..], [Asked::Load(..)]));
 }
+
+#[test]
+fn a_users_load_that_ends_while_text_is_generated_is_a_breach() {
+    let mut system = System::of_admin();
+    system.infer_in(1, "tale", 5);
+    system.admitted();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    system.told_at_last();
+    let [Asked::Load(number, ..)] = system.asked()[..] else {
+        panic!("a load")
+    };
+    // An honest inference refuses it.
+    system.loaded(number);
+    let told = system.told_at_last();
+    let broken = Failure::of(ErrorCode::ProtocolViolation);
+    assert!(told.contains(&Told::Failed(5, broken)), "{told:?}");
+    assert_eq!(system.runtime.restarts, 1);
+}

@@ -54,11 +54,11 @@ const EDITS: &[Edit] = &[
         &[
             (
                 REGIONS,
-                "    <memory_region name=\"policy\" size=\"0x10000\" prefill_path=\"policy.bin\" />\n    <memory_region name=\"audit_log\"",
+                "    <memory_region name=\"constants\" size=\"0x10000\" prefill_path=\"constants.bin\" />\n    <memory_region name=\"audit_log\"",
             ),
             (
                 AUDIT,
-                r#"<program_image path="audit.elf" /><map mr="policy" vaddr="0x13000000" perms="r" setvar_vaddr="policy" />"#,
+                r#"<program_image path="audit.elf" /><map mr="constants" vaddr="0x14000000" perms="r" setvar_vaddr="constants" />"#,
             ),
         ],
     ),
@@ -92,7 +92,7 @@ const EDITS: &[Edit] = &[
     (
         "a_ring_is_larger",
         &[(
-            r#"name="shell_to_audit" size="0x22000""#,
+            r#"name="shell_to_audit" size="0x23000""#,
             r#"name="shell_to_audit" size="0x24000""#,
         )],
     ),
