@@ -133,9 +133,10 @@ docker-run: ## run in the Docker image
 ## ---- seL4 ---------------------------------------------------------------------------------------
 
 # `core` for the domains' targets: installed ones where rustup has them, else built from source,
-# which a stable compiler does only when told to.
+# which a stable compiler does only when told to. Without overflow checks, as the installed ones have it.
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
-BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
+BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
+	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
 SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
 	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_OUT)/target $(BUILD_STD)
