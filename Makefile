@@ -136,9 +136,10 @@ docker-run: ## run in the Docker image
 ## ---- seL4 ---------------------------------------------------------------------------------------
 
 # `core` for the domains' targets: installed ones where rustup has them, else built from source,
-# which a stable compiler does only when told to.
+# which a stable compiler does only when told to. Without overflow checks, as the installed ones have it.
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
-BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
+BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
+	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
 SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
 	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_TARGET) $(BUILD_STD)
@@ -274,6 +275,7 @@ doc: ## the documentation, warnings are errors
 unit: ## unit and integration tests
 	$(CARGO) test $(QUIET) --workspace
 	python3 -m unittest discover --quiet tools/qemu-console
+	python3 -m unittest discover --quiet tools/coverage
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -296,6 +298,21 @@ else
 	@echo
 	@echo '*** SKIPPED: the NEON kernels in qemu-user: they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src ***'
 endif
+
+# Line coverage of what must not fail. LLVM's tools must be those of rustc: rustup's component, or a distribution's of
+# the same version.
+LLVM_VERSION = $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+LLVM_BIN = $(firstword $(dir $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/llvm-cov /usr/lib/llvm-$(LLVM_VERSION)/bin/llvm-cov)))
+COVERED := pds/audit protocol
+
+.PHONY: coverage
+coverage: ## line coverage of audit and the protocol, at least 95 % (needs cargo-llvm-cov; MISSING=1 shows the lines)
+	@command -v cargo-llvm-cov >/dev/null || { echo 'no cargo-llvm-cov: cargo install cargo-llvm-cov' >&2; exit 1; }
+	@test -x '$(LLVM_BIN)llvm-cov' || { echo 'no llvm-cov of LLVM $(LLVM_VERSION): rustup component add llvm-tools, or install llvm-$(LLVM_VERSION)' >&2; exit 1; }
+	@mkdir -p $(BUILD)/coverage
+	LLVM_COV=$(LLVM_BIN)llvm-cov LLVM_PROFDATA=$(LLVM_BIN)llvm-profdata CARGO_TARGET_DIR=$(TARGET_DIR)/coverage \
+		$(CARGO) llvm-cov $(QUIET) -p sel4-llm-audit -p sel4-llm-protocol --lcov --output-path $(BUILD)/coverage/lcov.info
+	@tools/coverage/coverage $(BUILD)/coverage/lcov.info $(COVERED) $(if $(MISSING),--missing)
 
 # The fuzzed crates have next to no unsafe code, so that no sanitizer is needed; a stable compiler takes
 # cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.

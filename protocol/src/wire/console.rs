@@ -971,6 +971,16 @@ mod tests {
     use std::vec;
 
     #[test]
+    fn states_come_back_from_their_numbers_and_others_are_none() {
+        for number in 0..4 {
+            assert_eq!(Signature::from_u32(number).unwrap() as u32, number);
+            assert_eq!(SessionState::from_u32(number).unwrap() as u32, number);
+        }
+        assert_eq!(Signature::from_u32(4), None);
+        assert_eq!(SessionState::from_u32(4), None);
+    }
+
+    #[test]
     fn every_request_is_parsed_as_it_was_written() {
         let longest = vec![b'x'; MAX_PROMPT_BYTES];
         let infer = |session, prompt| Request::Infer {

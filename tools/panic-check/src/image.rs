@@ -3,7 +3,8 @@
 use crate::decode::{Op, decode};
 use addr2line::Context;
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
-use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use object::elf::{SHF_ALLOC, SHF_EXECINSTR};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Why a file cannot be looked at.
@@ -108,9 +109,18 @@ impl<'f> Image<'f> {
         if object.architecture() != Architecture::Aarch64 {
             return Err(ImageError::Machine(object.architecture()));
         }
-        let sections = |wanted: fn(SectionKind) -> bool| {
-            let of_kind = object.sections().filter(move |s| wanted(s.kind()));
-            of_kind
+        // What is loaded, by whether it is executable.
+        let sections = |is_code: bool| {
+            let is_wanted = move |section: &object::Section<'_, '_>| match section.flags() {
+                SectionFlags::Elf { sh_flags, .. } => {
+                    let has = |flag: object::elf::SectionFlags| sh_flags.0 & flag.0 != 0;
+                    has(SHF_ALLOC) && has(SHF_EXECINSTR) == is_code
+                }
+                _ => false,
+            };
+            object
+                .sections()
+                .filter(is_wanted)
                 .map(|section| {
                     let data = section.uncompressed_data()?.into_owned();
                     let start = section.address();
@@ -118,11 +128,8 @@ impl<'f> Image<'f> {
                 })
                 .collect::<Result<Vec<_>, object::Error>>()
         };
-        let code = sections(|kind| kind == SectionKind::Text)?;
-        let data = sections(|kind| {
-            let is_data = matches!(kind, SectionKind::Data | SectionKind::ReadOnlyData);
-            is_data || kind == SectionKind::ReadOnlyString
-        })?;
+        let code = sections(true)?;
+        let data = sections(false)?;
         let load = |id: SectionId| -> Result<_, object::Error> {
             let section = object.section_by_name(id.name());
             let bytes = section.map_or(Ok(&[][..]), |section| section.data())?;

@@ -6,8 +6,8 @@
 //! argument for each call of them that is left ([`argument`]): compilers cannot prove everything.
 //!
 //! What makes the walk safe to believe: every direct call and jump counts, whether or not it is ever taken; a call
-//! through a register may go to every function whose address is taken anywhere; code that belongs to no function is an
-//! error. What it does not see is the machine's own exceptions (an access outside mapped memory), which safe Rust does not
+//! through a register may go to every function whose address is taken anywhere, in code or in data; a jump to code that
+//! belongs to no function is an error. What it does not see is the machine's own exceptions (an access outside mapped memory), which safe Rust does not
 //! raise.
 
 #![forbid(unsafe_code)]
