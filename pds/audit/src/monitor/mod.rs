@@ -400,7 +400,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             let generation = entry.generation().filter(|_| !entry.is_over());
             generation.is_some_and(|generation| generation.first_token_us.is_none())
         };
-        u32::try_from(self.table.iter().filter(waits).count()).unwrap_or(u32::MAX)
+        u32::try_from(count(self.table.iter().filter(waits))).unwrap_or(u32::MAX)
     }
 
     /// Counts the time in which a request is under way; after every change of that.
