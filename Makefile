@@ -23,6 +23,8 @@ POLICY := $(BUILD)/policy/policy.bin
 TEST_MODELS := default small truncated corrupt large
 TEST_STORE := $(BUILD)/store-test/store.tar
 TEST_POLICY := $(BUILD)/policy-test/policy.bin
+# As the test builds', with a deadline that a hang reaches soon.
+STORM_POLICY := $(BUILD)/policy-storm/policy.bin
 KEYS := $(BUILD)/keys
 
 # The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
@@ -90,6 +92,11 @@ $(POLICY): policy.toml llmtool
 $(TEST_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
 	@$(BIN)/llmtool policy $< -o $@ >&2
+
+$(STORM_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
+	@mkdir -p $(@D)
+	@sed -E 's/^deadline = .*/deadline = "2s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
+	@$(BIN)/llmtool policy $(@D)/policy.toml -o $@ >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -193,6 +200,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay -- --test-threads 2
+	@$(MAKE) --no-print-directory storm STORM_FAULTS=10
 
 ## ---- Isolation ----------------------------------------------------------------------------------
 
@@ -341,6 +349,42 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay
+	@$(MAKE) --no-print-directory soak SOAK_REQUESTS=300
+	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
+
+## ---- Endurance ----------------------------------------------------------------------------------
+
+SOAK_REQUESTS ?= 10000
+SOAK_SEED ?= 1
+STORM_FAULTS ?= 200
+
+ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin
+# With the model that is shipped.
+STORM = $(ENDURANCE) storm -- --model models/default-q8_0.gguf --models models --faults $(STORM_FAULTS)
+STORM_IMAGE := $(BUILD)/storm/loader.img
+
+.PHONY: inject-sim
+inject-sim: llmtool $(STORE) $(TEST_STORE) $(STORM_POLICY)
+	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+
+.PHONY: soak
+soak: inject-sim ## SOAK_REQUESTS requests at random on the simulation, with kills, cancels and garbage
+	@SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(STORM_POLICY))' \
+		$(ENDURANCE) soak -- --requests $(SOAK_REQUESTS) --seed $(SOAK_SEED) \
+		--models $(dir $(TEST_STORE)) --output $(BUILD)/soak
+
+.PHONY: storm-sim
+storm-sim: inject-sim ## STORM_FAULTS faults and hangs in a row on the simulation
+	@SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(STORE)) $(dir $(STORM_POLICY))' \
+		$(STORM) --output $(BUILD)/storm-sim
+
+.PHONY: storm
+storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a row on seL4 in QEMU
+	@$(MAKE) --no-print-directory image INJECT=1
+	@mkdir -p $(dir $(STORM_IMAGE))
+	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT)-inject-1 $(dir $(STORE)) $(dir $(STORM_POLICY)) \
+		--board $(BOARD) --config $(CONFIG) -r $(dir $(STORM_IMAGE))report.txt -o $(STORM_IMAGE) >&2
+	@SEL4_LLM_RUN_INJECT='$(call BOOT,$(STORM_IMAGE))' $(STORM) --output $(BUILD)/storm
 
 ## ---- Speed --------------------------------------------------------------------------------------
 

@@ -10,6 +10,9 @@
 //! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
 
 pub mod console;
+pub mod export;
+pub mod live;
+pub mod scripted;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,0 +1,152 @@
+//! `storm`: one fault or hang of inference after the other. After each, the canonical prompt gives the text that it gave
+//! before and that `llmtool` gives, and the shell answers; in the end the log has every fault with its cause and its
+//! recovery, within a second, and its chain holds.
+//!
+//! The environment says how to start the system, as for the end-to-end suite: `SEL4_LLM_RUN_INJECT` and
+//! `SEL4_LLM_LLMTOOL`. Its policy should have a short deadline, since each hang lasts that long. `make storm` does all
+//! that.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use protocol::wire::FaultKind;
+use sel4_llm_tests::export::{Entry, Table};
+use sel4_llm_tests::live::Broken;
+use sel4_llm_tests::llmtool_generate_with;
+use sel4_llm_tests::scripted::Scripted;
+
+/// Longest recovery that is allowed, in microseconds (1 s).
+const RECOVERY_US: u64 = 1_000_000;
+
+/// Faults between two exports of the log.
+const STRETCH: usize = 50;
+
+/// The address that inference writes to and must not: the audit log's in every other domain's map.
+const FOREIGN: u64 = 0x1200_0000;
+
+/// Each misdeed: the prompt, what its request ends with, and what the log says of it.
+const MISDEEDS: [(&str, &str, FaultKind); 4] = [
+    ("!fault-write", DIED, FaultKind::Memory),
+    ("!spin", HUNG, FaultKind::Unresponsive),
+    ("!fpcr", DIED, FaultKind::Memory),
+    ("!silent", HUNG, FaultKind::Unresponsive),
+];
+const DIED: &str = "error: inference died while it had the request";
+const HUNG: &str = "error: inference did not answer in time and was stopped";
+
+const PROMPT: &str = "Once upon a time";
+const OPTIONS: [&str; 4] = ["--max-tokens", "12", "--temperature", "0"];
+
+/// Fault after fault.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Faults and hangs
+    #[arg(long, default_value_t = 200)]
+    faults: usize,
+    /// The default model of the store
+    #[arg(long)]
+    model: PathBuf,
+    /// Folder of the models of the store, for the replay
+    #[arg(long)]
+    models: PathBuf,
+    /// Folder for the log
+    #[arg(long)]
+    output: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let began = Instant::now();
+    let mut table = Table::default();
+    let result = storm(&arguments, &mut table);
+    table.row("seconds", began.elapsed().as_secs());
+    print!("{table}");
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("storm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
+    let model = arguments.model.to_string_lossy();
+    let expected = llmtool_generate_with(&model, PROMPT, &OPTIONS);
+    let mut console = Scripted::start(&[])?;
+    canonical(&mut console, &expected, "the start")?;
+    for number in 0..arguments.faults {
+        let (prompt, ends_with, _) = MISDEEDS[number % MISDEEDS.len()];
+        let line = format!("llminfer \"{prompt} {number}\" --max-tokens 4");
+        let (_, closing) = console.infer(&line, None)?;
+        if closing != ends_with {
+            return Err(Broken::Wrong(format!("{line:?} ends with {closing:?}")));
+        }
+        console.ask("whoami")?;
+        canonical(&mut console, &expected, prompt)?;
+        if number % STRETCH == STRETCH - 1 {
+            console.checkpoint()?;
+        }
+    }
+    let models = arguments.models.to_string_lossy();
+    console.verdict(&arguments.output, &models, table)?;
+    table.row("canonical outputs, all the same", arguments.faults + 1);
+    check_log(&console.log.entries, arguments.faults)?;
+    console.live.end()
+}
+
+/// The canonical prompt gives what it always gives.
+fn canonical(console: &mut Scripted, expected: &str, after: &str) -> Result<(), Broken> {
+    let line = format!("llminfer \"{PROMPT}\" {}", OPTIONS.join(" "));
+    let (text, closing) = console.infer(&line, None)?;
+    if text.trim_end_matches('\n') == expected && closing.starts_with("[12 tokens, ") {
+        return Ok(());
+    }
+    Err(Broken::Wrong(format!(
+        "after {after}: {text:?} {closing:?}, expected {expected:?}"
+    )))
+}
+
+/// Each fault is in the log, in its order, with its cause, and a recovery in time after it.
+fn check_log(entries: &[Entry], faults: usize) -> Result<(), Broken> {
+    let mut expected = (0..faults).map(|number| MISDEEDS[number % MISDEEDS.len()]);
+    let mut down: Option<&Entry> = None;
+    for entry in entries {
+        let wrong = |why: &str| Err(Broken::Wrong(format!("{why}: {entry:?}")));
+        match entry.event.as_str() {
+            "fault" => {
+                if down.replace(entry).is_some() {
+                    return wrong("a fault before the recovery from the last");
+                }
+                let Some((_, _, kind)) = expected.next() else {
+                    return wrong("a fault that nobody has asked for");
+                };
+                let at = if kind == FaultKind::Memory {
+                    FOREIGN
+                } else {
+                    0
+                };
+                if (u32::from(entry.code), entry.value) != (kind as u32, at) {
+                    return wrong("another fault than the one that was asked for");
+                }
+            }
+            "recover" => {
+                if down.take().is_none() {
+                    return wrong("a recovery without a fault");
+                }
+                if entry.value > RECOVERY_US {
+                    return wrong("a recovery of more than a second");
+                }
+            }
+            _ => {}
+        }
+    }
+    match (expected.next(), down) {
+        (None, None) => Ok(()),
+        (missing, down) => Err(Broken::Wrong(format!(
+            "not all faults and recoveries are in the log: {missing:?}, {down:?}"
+        ))),
+    }
+}

@@ -1,0 +1,220 @@
+//! A system that runs for as long as a program talks to it.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::console;
+
+/// Why a system is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// Nothing came for [`crate::PATIENCE`].
+    #[error("no answer to {command:?} within {} s; the last that it printed: {last:?}", crate::PATIENCE.as_secs())]
+    Silent {
+        /// What was typed.
+        command: String,
+        /// End of its output.
+        last: String,
+    },
+    /// It has ended.
+    #[error("the system ended; the last that it printed: {last:?}")]
+    Ended {
+        /// End of its output.
+        last: String,
+    },
+    /// Its console takes no input.
+    #[error("the console: {0}")]
+    Console(#[from] std::io::Error),
+    /// It says what it should not.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// What a command has printed, and how long that took.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Without notices.
+    pub text: String,
+    /// Notices of audit, and of jobs that have ended.
+    pub notices: Vec<String>,
+    /// From the line to the end of its answer.
+    pub took: Duration,
+}
+
+/// A running system.
+#[derive(Debug)]
+pub struct Live {
+    child: Child,
+    stdin: ChildStdin,
+    output: Receiver<Vec<u8>>,
+    /// What came and belongs to no answer yet.
+    pending: String,
+    marks: usize,
+}
+
+impl Live {
+    /// Starts what the variable says, with more arguments, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not get ready.
+    ///
+    /// # Panics
+    /// The variable is not set, or `sh` cannot be started.
+    pub fn start(variable: &str, arguments: &[&str]) -> Result<Self, Broken> {
+        let mut child = crate::command(variable)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh starts");
+        let (stdin, mut stdout) = (
+            child.stdin.take().expect("a pipe"),
+            child.stdout.take().expect("a pipe"),
+        );
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65536];
+            while let Ok(bytes @ 1..) = stdout.read(&mut buffer) {
+                if sender.send(buffer[..bytes].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut live = Self {
+            child,
+            stdin,
+            output,
+            pending: String::new(),
+            marks: 0,
+        };
+        live.wait_for("sel4-llm is ready. Type 'help'.", "the start")?;
+        Ok(live)
+    }
+
+    /// Number of the process that was started.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Runs lines, and gives what they print.
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub fn run(&mut self, lines: &str) -> Result<Answer, Broken> {
+        let began = Instant::now();
+        self.type_in(format!("{lines}\n").as_bytes())?;
+        self.answer(lines, began)
+    }
+
+    /// Runs a line, and types Ctrl-C after a while.
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub fn run_and_interrupt(&mut self, line: &str, after: Duration) -> Result<Answer, Broken> {
+        let began = Instant::now();
+        self.type_in(format!("{line}\n").as_bytes())?;
+        std::thread::sleep(after);
+        self.type_in(&[0x03])?;
+        let mut answer = self.answer(line, began)?;
+        // It came too late: the shell was at its prompt.
+        answer.text = answer.text.replace("^C\n", "");
+        Ok(answer)
+    }
+
+    fn type_in(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        self.stdin.write_all(bytes)?;
+        Ok(self.stdin.flush()?)
+    }
+
+    fn answer(&mut self, command: &str, began: Instant) -> Result<Answer, Broken> {
+        self.marks += 1;
+        let mark = console::mark(self.marks);
+        self.type_in(mark.as_bytes())?;
+        let printed = self.wait_for(console::answer_to_mark(self.marks).trim_end(), command)?;
+        let took = began.elapsed();
+        let printed = crate::printed(&printed);
+        let lines = printed.split_inclusive('\n');
+        let (notices, text): (Vec<&str>, Vec<&str>) =
+            lines.partition(|line| console::is_notice(line));
+        Ok(Answer {
+            text: text.concat(),
+            notices: notices.iter().map(|line| line.trim().to_owned()).collect(),
+            took,
+        })
+    }
+
+    /// What is printed up to the line that has `what`, without that line.
+    fn wait_for(&mut self, what: &str, command: &str) -> Result<String, Broken> {
+        let until = Instant::now() + crate::PATIENCE;
+        // Where to look from: what is before was looked at.
+        let mut from = 0;
+        loop {
+            let found = self.pending[from..].find(what).map(|at| from + at);
+            let end = found.and_then(|at| Some(at + self.pending[at..].find('\n')? + 1));
+            if let (Some(at), Some(end)) = (found, end) {
+                let rest = self.pending.split_off(end);
+                let mut printed = std::mem::replace(&mut self.pending, rest);
+                let line = printed[..at].rfind('\n').map_or(0, |newline| newline + 1);
+                printed.truncate(line);
+                return Ok(printed);
+            }
+            from = found.unwrap_or_else(|| self.pending.len().saturating_sub(what.len()));
+            while !self.pending.is_char_boundary(from) {
+                from -= 1;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => self.pending += &String::from_utf8_lossy(&bytes),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Broken::Silent {
+                        command: command.to_owned(),
+                        last: self.last(),
+                    });
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Broken::Ended { last: self.last() });
+                }
+            }
+        }
+    }
+
+    fn last(&self) -> String {
+        let start = self.pending.len().saturating_sub(500);
+        let start = (start..).find(|at| self.pending.is_char_boundary(*at));
+        self.pending[start.unwrap_or(0)..].to_owned()
+    }
+
+    /// Ends it by `exit`.
+    ///
+    /// # Errors
+    /// It does not end with status 0.
+    pub fn end(mut self) -> Result<(), Broken> {
+        self.type_in(b"exit\n")?;
+        let until = Instant::now() + crate::PATIENCE;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return match status.success() {
+                    true => Ok(()),
+                    false => Err(Broken::Wrong(format!("the system ended with {status}"))),
+                };
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err(Broken::Silent {
+            command: "exit".to_owned(),
+            last: self.last(),
+        })
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Without its input it ends by itself; if it has ended, there is nobody to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
