@@ -4,8 +4,8 @@ use crate::image::{Function, Image, Place};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
-/// Functions that do not return, by the beginnings of their names: a call of one of these is a panic. One that is missing here
-/// is seen all the same, by its own call of another.
+/// Functions that do not return, by the beginnings of their names: a call of one of these is a panic. One that is
+/// missing here is seen all the same, by its own call of another.
 const PANICS: &[&str] = &[
     "core::cell::panic_already",
     "core::option::expect_failed",

@@ -73,7 +73,8 @@ pub struct Function {
 pub struct Image<'f> {
     /// Its functions by address.
     pub functions: BTreeMap<u64, Function>,
-    /// Functions whose addresses lie in its data: what may be called from where a register says, with those that code takes.
+    /// Functions whose addresses lie in its data. With those whose addresses code takes, they are what a call through a
+    /// register may reach.
     pub in_data: BTreeSet<u64>,
     context: Context<EndianSlice<'f, LittleEndian>>,
 }
@@ -267,7 +268,7 @@ impl Body<'_> {
                         .push(self.call(at, self.function_at(to)?, &states));
                 }
                 Op::CallRegister => function.indirect.push(at),
-                // A jump table: the compiler adds the entry to the base just before, and the targets are the function's own.
+                // A jump table: the entry is added to the base just before, and the targets are the function's own.
                 Op::JumpRegister(register) if before == Op::AddRegisters(register) => {}
                 Op::JumpRegister(_) => function.indirect.push(at),
                 Op::Trap => function.traps.push(at),

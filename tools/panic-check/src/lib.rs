@@ -7,8 +7,8 @@
 //!
 //! What makes the walk safe to believe: every direct call and jump counts, whether or not it is ever taken; a call
 //! through a register may go to every function whose address is taken anywhere, in code or in data; a jump to code that
-//! belongs to no function is an error. What it does not see is the machine's own exceptions (an access outside mapped memory), which safe Rust does not
-//! raise.
+//! belongs to no function is an error. What it does not see is the machine's own exceptions (an access outside mapped
+//! memory), which safe Rust does not raise but by running out of stack.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! `panic-check ELF ARGUMENTS`: exits with 1 if a panic that a handler can reach has no argument, or an argument no panic.
+//! `panic-check ELF ARGUMENTS`: exits with 1 if a panic that a handler can reach has no argument, or an argument no
+//! panic.
 
 use clap::Parser;
 use panic_check::argument::{Arguments, judge};

@@ -144,7 +144,7 @@ fn walk_from(program: &Program, root: &str) -> Walk {
 fn with_a_panic() -> Program {
     let (mut program, overflow) = program();
     let first = program.location(
-        "/home/me/.cargo/registry/src/index.crates.io-1949/queue-1.0.0/src/lib.rs",
+        "/home/me/.cargo/registry/src/registry-1949/queue-1.0.0/src/lib.rs",
         7,
     );
     let second = program.location("/home/me/project/protocol/src/ring.rs", 9);
