@@ -16,10 +16,11 @@
 //! of another epoch is ignored: shared regions keep their contents when a peer is restarted, and
 //! audit cannot clear a region that its peer writes.
 //!
-//! A producer never believes a tail that would give it more room than there is, a consumer never a
-//! head that would give it more messages than fit; both are counted as [`Violation`]s. A signal
-//! says only "look": whoever sends or reads, signals afterwards, and whoever is woken reads until the
-//! ring is empty.
+//! A producer never believes a tail that would give it more room than there is: to it the ring is
+//! full, and it sends nothing ([`SendError::Violation`]). A consumer never believes a head that would
+//! give it more messages than fit: it drops them all ([`Violation::Index`]). Audit counts what it
+//! receives wrongly; an impossible tail is counted nowhere. A signal says only "look": whoever sends
+//! or reads, signals afterwards, and whoever is woken reads until the ring is empty.
 
 use crate::VERSION;
 use crate::region::{ReadWords, WriteWords};
@@ -76,7 +77,7 @@ pub enum SendError {
     /// The peer has not read enough yet.
     #[error("the ring is full")]
     Full,
-    /// The peer's tail is impossible; it is taken as "nothing was read".
+    /// The peer's tail is impossible. There is no room until it is possible again.
     #[error("the peer's tail is impossible")]
     Violation,
     /// The payload does not fit a slot.
@@ -210,7 +211,8 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.epoch
     }
 
-    /// Audit's side: begins an epoch (not 0, and not used before). Whatever was in flight is gone.
+    /// Audit's side: begins an epoch: not 0, not the one that ends, and after a restart none that the peer which ended
+    /// could foresee, since its region outlives it. Whatever was in flight is gone.
     pub fn lead(&mut self, epoch: u32) {
         self.begin(epoch);
     }
