@@ -10,7 +10,7 @@ use crate::console;
 /// Why a system is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
-    /// Nothing came for [`crate::PATIENCE`].
+    /// Nothing came for `PATIENCE`.
     #[error("no answer to {command:?} within {} s; the last that it printed: {last:?}", crate::PATIENCE.as_secs())]
     Silent {
         /// What was typed.

@@ -147,6 +147,10 @@ struct Monitor<'m, R, W> {
     restarts_us: heapless::Deque<u64, MAX_RESTARTS>,
     /// Notice that the shell's ring had no room for.
     pending_fault: Option<Fault>,
+    /// The shell's ring had room when audit woke, so that inference could say what it has to: who is not heard because
+    /// the shell does not read is not to blame for a deadline. Looked at before inference's ring, whose reports take
+    /// room.
+    heard: bool,
     /// Inference's ring may hold what the egress cap has no room for yet.
     throttled: bool,
     outgoing: Frame,
@@ -190,6 +194,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 load: None,
                 restarts_us: heapless::Deque::new(),
                 pending_fault: None,
+                heard: true,
                 throttled: false,
                 outgoing: Frame::new(),
                 signal_shell: false,
@@ -207,6 +212,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     /// A peer has signalled: looks at both rings.
     pub fn on_signal(&mut self, port: &mut impl Port) {
         let now = port.now_us();
+        self.monitor.heard = self.monitor.has_room();
         self.monitor.deliver(now);
         self.monitor.read_inference(&mut self.incoming, now, port);
         self.monitor.read_shell(&mut self.incoming, now, port);

@@ -16,6 +16,8 @@ use protocol::wire::{Fault, FaultKind, engine};
 #[derive(Clone, Debug)]
 pub(super) struct LoadJob<'m> {
     pub(super) origin: Origin,
+    /// Who was logged in.
+    user: usize,
     verification: Verification<'m>,
 }
 
@@ -33,6 +35,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let verification = self.models.begin(name)?;
         self.load = Some(LoadJob {
             origin: Origin::Shell(id),
+            user: self.access.current(),
             verification,
         });
         Ok(())
@@ -57,6 +60,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Ok(verification) => {
                 self.load = Some(LoadJob {
                     origin: Origin::Audit,
+                    user: self.access.current(),
                     verification,
                 });
                 self.advance_load(now);
@@ -106,7 +110,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 self.load = Some(job);
             }
             Some(Ok(verified)) => {
-                let entry = self.entry(job.origin, Work::Load(verified), LOAD_DEADLINE_US, now);
+                let mut entry = self.entry(job.origin, Work::Load(verified), LOAD_DEADLINE_US, now);
+                entry.user = job.user;
                 let command = engine::Command::Load {
                     offset: verified.offset,
                     bytes: verified.bytes,
@@ -127,7 +132,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Origin::Shell(request) => {
                 let record = Record {
                     name,
-                    ..self.record_of_user(Kind::Refuse)
+                    user: self.access.name(job.user),
+                    ..Record::new(Kind::Refuse)
                 };
                 self.refuse(request, failure, record, now);
             }
@@ -169,6 +175,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
         let now = port.now_us();
+        self.heard = self.has_room();
         self.stats.faults = self.stats.faults.saturating_add(1);
         self.restart(fault, ErrorCode::InferenceFault, now, port);
         self.finish_wake_up(now, port);
@@ -293,9 +300,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn check_deadlines(&mut self, now: u64, port: &mut impl Port) {
         let grace = self.access.policy().stop_grace_us;
-        // Who cannot speak because the shell does not read is not to blame. Inference cannot bring that about for long:
-        // what it may send is counted.
-        let heard = self.has_room();
+        let heard = self.heard;
         let mut hung = false;
         for index in 0..self.table.len() {
             let Some(entry) = self.table.get_mut(index) else {
@@ -305,6 +310,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 State::Active if entry.deadline_us <= now => {
                     let allowed_us = entry.deadline_us.saturating_sub(entry.admitted_us);
                     let asked = entry.generation().is_some();
+                    if !asked && !heard {
+                        entry.deadline_us = now.saturating_add(grace);
+                        continue;
+                    }
                     if asked {
                         // From the deadline on: where the timer was disarmed, so that only the watchdog comes, the time
                         // until its tick counts.

@@ -218,3 +218,21 @@ fn a_users_load_that_ends_while_text_is_generated_is_a_breach() {
     assert!(told.contains(&Told::Failed(5, broken)), "{told:?}");
     assert_eq!(system.runtime.restarts, 1);
 }
+
+#[test]
+fn a_load_is_written_down_under_who_asked_for_it() {
+    let mut system = System::of_admin();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    system.ask(6, &Request::Logout);
+    system.told_at_last();
+    let [Asked::Load(number, ..)] = system.asked()[..] else {
+        panic!("a load")
+    };
+    system.loaded(number);
+    assert_eq!(system.last_record(Kind::Load).user.as_str(), "admin");
+}

@@ -458,3 +458,50 @@ fn a_load_that_is_being_verified_ends_when_audit_stops_trying() {
     assert!(told.contains(&Told::Failed(5, exhausted)), "{told:?}");
     assert!(told.contains(&Told::Failed(0, exhausted)), "{told:?}");
 }
+
+#[test]
+fn tokens_that_fill_the_shells_ring_do_not_put_a_restart_off() {
+    let mut system = System::serving();
+    system.infer(5, 512);
+    let number = system.admitted();
+    let began = system.runtime.now;
+    let mut frame = Frame::new();
+    Report::Token { id: 1, text: b"x" }.write(number, &mut frame);
+    // It never stops, and has its ring full whenever audit looks; the shell reads what it is told.
+    while system.runtime.restarts == 0 {
+        for _ in 0..12 {
+            let _ = system.inference.send(&frame);
+        }
+        let at = system.runtime.timer.unwrap();
+        system.runtime.now = at.min(system.runtime.now + WATCHDOG_PERIOD_US);
+        system.audit.on_timer(&mut system.runtime);
+        system.told();
+        assert!(system.runtime.now <= began + INFERENCE_DEADLINE_US + STOP_GRACE_US);
+    }
+}
+
+#[test]
+fn a_question_is_not_blamed_on_inference_while_the_console_stands_still() {
+    let mut system = System::serving();
+    system.infer(5, 100);
+    let number = system.admitted();
+    system.ask(6, &Request::Status);
+    let mut frame = Frame::new();
+    Report::Token { id: 1, text: b"x" }.write(number, &mut frame);
+    while system.inference.send(&frame).is_ok() {
+        system.wake();
+    }
+    system.watch(CONTROL_DEADLINE_US + 5 * WATCHDOG_PERIOD_US);
+    assert_eq!(system.runtime.restarts, 0);
+    assert_eq!(
+        system
+            .records()
+            .iter()
+            .filter(|r| r.kind() == Some(Kind::Timeout))
+            .count(),
+        0
+    );
+    system.told_at_last();
+    system.watch(2 * WATCHDOG_PERIOD_US);
+    assert_eq!(system.runtime.restarts, 1);
+}
