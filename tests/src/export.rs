@@ -129,9 +129,8 @@ impl Joined {
         for entry in &self.entries {
             match entry.event.as_str() {
                 "admit" => {
-                    if open.insert(entry.request, entry).is_some()
-                        || ends.contains_key(&entry.request)
-                    {
+                    let again = open.insert(entry.request, entry).is_some();
+                    if again || ends.contains_key(&entry.request) {
                         return Err(format!("request {} was admitted twice", entry.request));
                     }
                 }
