@@ -143,9 +143,10 @@ docker-run: ## run in the Docker image
 ## ---- seL4 ---------------------------------------------------------------------------------------
 
 # `core` for the domains' targets: installed ones where rustup has them, else built from source,
-# which a stable compiler does only when told to.
+# which a stable compiler does only when told to. Without overflow checks, as the installed ones have it.
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
-BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
+BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
+	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
 SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
 	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_TARGET) $(BUILD_STD)
@@ -185,6 +186,11 @@ lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@$(SEL4_CARGO:build=clippy) -p shell -p audit --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 
+# A panic of audit is the end of the system.
+.PHONY: panic-check
+panic-check: image ## no panic that a message could reach in the linked audit, but those that pds/audit/panics.toml argues
+	@$(CARGO) run $(QUIET) -p panic-check -- $(SEL4_OUT)/audit.elf pds/audit/panics.toml
+
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	@$(MAKE) --no-print-directory image INJECT=1
@@ -196,13 +202,68 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay -- --test-threads 2
 	@$(MAKE) --no-print-directory storm STORM_FAULTS=10
 
+## ---- Isolation ----------------------------------------------------------------------------------
+
+# Given to every check: the description, and what must hold of it.
+ISOLATION := $(BIN)/isolation check $(SYSTEM) --policy tools/isolation/policy.toml
+ISOLATION_OUT := $(BUILD)/isolation
+ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
+# What the Microkit tool has put into the image, with the bytes that fill frames: 29 for each.
+CAPDL := $(SEL4_OUT)/capdl.json
+
+.PHONY: isolation
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+isolation: isolation-tool capdl ## check the isolation argument: system.xml, and with an SDK the image's capabilities
+	@mkdir -p $(ISOLATION_OUT)
+	@$(ISOLATION) $(ISOLATION_REPORTS) --config $(CONFIG) --capdl $(CAPDL) \
+		--kernel $(SDK)/board/$(BOARD)/$(CONFIG)/include/kernel/gen_config.json; \
+		status=$$?; rm $(CAPDL); exit $$status
+	@echo 'report, JSON and picture: $(ISOLATION_OUT)'
+else
+isolation: isolation-tool $(if $(LARGE),$(LARGE_STORE))
+	@mkdir -p $(ISOLATION_OUT)
+	@$(ISOLATION) $(ISOLATION_REPORTS)
+	@echo 'report, JSON and picture: $(ISOLATION_OUT)'
+	@echo '*** SKIPPED: the capabilities of the image: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
+.PHONY: isolation-tool
+isolation-tool:
+	@$(CARGO) build $(QUIET) --release -p isolation >&2
+
+.PHONY: isolation-description
+isolation-description:
+	@$(CARGO) run $(QUIET) -p isolation -- check system.xml --quiet
+
+.PHONY: isolation-docs
+isolation-docs: isolation-tool ## what is generated from system.xml: the picture, Microkit's table, the proofs' instance
+	@$(BIN)/isolation docs system.xml --policy tools/isolation/policy.toml
+
+.PHONY: proofs
+proofs: ## check the proofs for system.xml (Rocq: Debian's package coq)
+	@$(MAKE) --no-print-directory -C proofs
+
+.PHONY: capdl
+capdl: image
+	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
+		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
+
+# The capDL that the checker's mutation tests start from: that of the release image, without fills.
+.PHONY: isolation-fixture
+isolation-fixture: isolation-tool capdl
+	@$(BIN)/isolation strip $(CAPDL) tools/isolation/tests/fixtures/capdl.json
+	@cp $(SYSTEM) tools/isolation/tests/fixtures/system.xml
+	@rm $(CAPDL)
+
 ## ---- Test ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint doc unit unit-aarch64 loom e2e-sim ## lints, docs, units, ring model, end to end on the simulation and, with an SDK, on seL4
+test: lint doc unit unit-aarch64 loom isolation-description proofs e2e-sim ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 	@$(MAKE) --no-print-directory lint-sel4
+	@$(MAKE) --no-print-directory isolation
 	@$(MAKE) --no-print-directory e2e-qemu
+	@$(MAKE) --no-print-directory panic-check
 else
 	@echo
 	@echo '*** SKIPPED: the seL4 lane: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
@@ -222,6 +283,7 @@ doc: ## the documentation, warnings are errors
 unit: ## unit and integration tests
 	$(CARGO) test $(QUIET) --workspace
 	python3 -m unittest discover --quiet tools/qemu-console
+	python3 -m unittest discover --quiet tools/coverage
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -244,6 +306,21 @@ else
 	@echo
 	@echo '*** SKIPPED: the NEON kernels in qemu-user: they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src ***'
 endif
+
+# Line coverage of what must not fail. LLVM's tools must be those of rustc: rustup's component, or a distribution's of
+# the same version.
+LLVM_VERSION = $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+LLVM_BIN = $(firstword $(dir $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/llvm-cov /usr/lib/llvm-$(LLVM_VERSION)/bin/llvm-cov)))
+COVERED := pds/audit protocol
+
+.PHONY: coverage
+coverage: ## line coverage of audit and the protocol, at least 95 % (needs cargo-llvm-cov; MISSING=1 shows the lines)
+	@command -v cargo-llvm-cov >/dev/null || { echo 'no cargo-llvm-cov: cargo install cargo-llvm-cov' >&2; exit 1; }
+	@test -x '$(LLVM_BIN)llvm-cov' || { echo 'no llvm-cov of LLVM $(LLVM_VERSION): rustup component add llvm-tools, or install llvm-$(LLVM_VERSION)' >&2; exit 1; }
+	@mkdir -p $(BUILD)/coverage
+	LLVM_COV=$(LLVM_BIN)llvm-cov LLVM_PROFDATA=$(LLVM_BIN)llvm-profdata CARGO_TARGET_DIR=$(TARGET_DIR)/coverage \
+		$(CARGO) llvm-cov $(QUIET) -p sel4-llm-audit -p sel4-llm-protocol --lcov --output-path $(BUILD)/coverage/lcov.info
+	@tools/coverage/coverage $(BUILD)/coverage/lcov.info $(COVERED) $(if $(MISSING),--missing)
 
 # The fuzzed crates have next to no unsafe code, so that no sanitizer is needed; a stable compiler takes
 # cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.

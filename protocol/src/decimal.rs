@@ -107,11 +107,19 @@ mod tests {
         assert_eq!(parse("1e3"), Err(DecimalError::Malformed));
         assert_eq!(parse("0.1.2"), Err(DecimalError::Malformed));
         assert_eq!(parse("0.0000001"), Err(DecimalError::TooPrecise));
+        assert_eq!(parse("0.000000x"), Err(DecimalError::Malformed));
         assert_eq!(parse("4294.967296"), Err(DecimalError::TooLarge));
         assert_eq!(
             parse("99999999999999999999999"),
             Err(DecimalError::TooLarge)
         );
+    }
+
+    #[test]
+    fn whole_numbers_are_written_without_a_point() {
+        assert_eq!(Millionths(0).to_string(), "0");
+        assert_eq!(Millionths(12_000_000).to_string(), "12");
+        assert_eq!(Millionths(12_050_000).to_string(), "12.05");
     }
 
     proptest::proptest! {

@@ -62,7 +62,8 @@ error_codes! {
     SessionBusy = 14,
     /// The session was evicted to make room for others; it had `value` turns.
     SessionEvicted = 15,
-    /// The session ended when inference was restarted, or loaded a model; it had `value` turns.
+    /// The session ended when inference was restarted or loaded another model, or when a turn failed that had begun; it
+    /// had `value` turns, with the one that failed.
     SessionLost = 16,
     /// `value` sessions of the user are there, `limit` allowed.
     TooManySessions = 17,

@@ -36,17 +36,28 @@
     )
 )]
 
+// What is forbidden cannot be allowed again further in: `unsafe` is in `region` alone.
+#[forbid(unsafe_code)]
 pub mod decimal;
+#[forbid(unsafe_code)]
 pub mod error;
+#[forbid(unsafe_code)]
 pub mod limits;
+#[forbid(unsafe_code)]
 pub mod name;
+#[forbid(unsafe_code)]
 pub mod policy;
+#[forbid(unsafe_code)]
 pub mod record;
 pub mod region;
+#[forbid(unsafe_code)]
 pub mod ring;
+#[forbid(unsafe_code)]
 pub mod store;
 #[cfg(all(any(test, feature = "testing"), not(loom)))]
+#[forbid(unsafe_code)]
 pub mod testing;
+#[forbid(unsafe_code)]
 pub mod wire;
 
 /// Version of everything in this crate that another domain can see. A peer of another version is

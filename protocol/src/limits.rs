@@ -26,9 +26,10 @@ pub const LOAD_DEADLINE_US: u64 = 30_000_000;
 /// polls its ring between tokens, so this is many tokens even on an emulated board.
 pub const CONTROL_DEADLINE_US: u64 = 10_000_000;
 
-/// How long inference has to obey a stop at a deadline before it is restarted, in microseconds (250 ms), where the
-/// policy says nothing else. It looks between the blocks of a model, for 64 tokens at most. Less would restart a slow
-/// but honest inference; one whose blocks take longer than this is restarted at its deadline all the same.
+/// How long after a deadline inference is restarted if it has not obeyed the stop, in microseconds (250 ms), in the
+/// shipped policy and that of the tests. A policy always says its own (`stop-grace`); nothing falls back to this one.
+/// Inference looks between halves of a block of the model, for 64 tokens at most. Less would restart a slow but
+/// honest inference; one whose steps take longer than this is restarted at its deadline all the same.
 pub const STOP_GRACE_US: u64 = 250_000;
 
 /// Period of the trusted watchdog, in microseconds (1 s, the RTC's resolution). A domain that

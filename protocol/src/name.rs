@@ -86,7 +86,17 @@ impl<const N: usize> fmt::Debug for Name<N> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::format;
+
+    #[test]
+    fn names_are_shown_as_text_padded_where_asked() {
+        let name = Name::<4>::new("a-b").unwrap();
+        assert_eq!(format!("{name:?} [{name:>5}]"), "\"a-b\" [  a-b]");
+        let broken = Name::<4>::read_from_bytes(&[0xFF; 4]).unwrap();
+        assert_eq!(format!("{broken:?} [{broken}]"), "\"\" []");
+    }
 
     #[test]
     fn names_are_visible_ascii_that_fits() {

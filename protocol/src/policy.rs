@@ -331,6 +331,33 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn permissions_come_back_from_their_bits_and_have_names_of_their_own() {
+        for (i, permission) in Permission::ALL.into_iter().enumerate() {
+            assert_eq!(permission as u32, 1 << i);
+            assert_eq!(Permission::from_bit(1 << i), Some(permission));
+            let others = Permission::ALL.iter().filter(|other| **other != permission);
+            assert!(
+                others
+                    .into_iter()
+                    .all(|other| other.as_str() != permission.as_str())
+            );
+            let role = Role {
+                permissions: 1 << i,
+                ..policy().roles()[0]
+            };
+            assert!(
+                Permission::ALL
+                    .iter()
+                    .all(|p| role.may(*p) == (*p == permission))
+            );
+        }
+        assert_eq!(PERMISSIONS, (1 << Permission::ALL.len()) - 1);
+        for bit in [0, 3, 64, 1 << 32] {
+            assert_eq!(Permission::from_bit(bit), None);
+        }
+    }
+
+    #[test]
     fn a_policy_is_read_as_it_was_written() {
         let policy = policy();
         assert_eq!(Policy::read(policy.as_bytes()), Ok(policy));

@@ -68,7 +68,8 @@ kinds! {
     Load = 2 "load",
     /// A request was admitted.
     Admit = 3 "admit",
-    /// A request was refused; `code`, `value` and `limit` say why. `name` is the model or user that was asked for.
+    /// A request was refused; `code`, `value` and `limit` say why. `name` is the model or user that was asked for, or
+    /// the session that was to be closed.
     Refuse = 4 "refuse",
     /// A request was cancelled by its user.
     Cancel = 5 "cancel",
@@ -83,8 +84,9 @@ kinds! {
     Fault = 9 "fault",
     /// Inference serves again; `value` is how long it took in microseconds, `limit` the restarts since boot.
     Recover = 10 "recover",
-    /// A peer broke the protocol and the message was dropped; `code` is 1 for shell and 2 for inference, `value` how
-    /// often since the last record of this kind, of which there is at most one a second.
+    /// A peer broke the protocol, or answered what was over already, and the message was dropped; `code` is 1 for shell
+    /// and 2 for inference, `value` how often since the peer's last record of this kind, of which there is at most one a
+    /// second.
     Violation = 11 "violation",
     /// A user has logged in.
     Login = 12 "login",
@@ -94,13 +96,14 @@ kinds! {
     Logout = 14 "logout",
     /// A budget was changed; `name` is whose, `value` the tokens, `limit` the period in microseconds.
     Budget = 15 "budget",
-    /// Inference evicted a session to make room; `session` says which, `value` how many turns it had.
+    /// A session was evicted to make room, by inference for keys and values, or by audit for another session; `session`
+    /// says which, `value` how many turns it had.
     Evict = 16 "evict",
     /// Too many restarts: audit has stopped trying. `value` of them within `limit` microseconds.
     Stop = 17 "stop",
     /// An admin has made audit try again.
     Reset = 18 "reset",
-    /// The session ended at its user's wish.
+    /// A session ended at its user's wish, or was over and its user wants no more of it; `name` and `session` say which.
     Close = 19 "close",
 }
 
@@ -156,7 +159,7 @@ pub struct Record {
     pub value: u64,
     /// Depends on the kind.
     pub limit: u64,
-    /// A model or a user.
+    /// A model, a user or a session.
     pub name: ModelName,
 }
 

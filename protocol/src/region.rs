@@ -143,8 +143,36 @@ mod mapped {
 #[cfg(all(test, not(loom)))]
 #[allow(unsafe_code)]
 mod tests {
+    extern crate std;
     use super::*;
+    use crate::ring::{Endpoint, Frame, REGION_BYTES};
     use core::ptr::NonNull;
+    use std::vec;
+
+    #[test]
+    fn messages_pass_over_mapped_memory() {
+        let mut memory = [vec![0u64; REGION_BYTES / 8], vec![0u64; REGION_BYTES / 8]];
+        let [a, b] = memory.each_mut().map(|words| NonNull::from(&mut words[0]));
+        // SAFETY: all of that memory, which is borrowed for the whole test and touched by the regions alone.
+        let region = |start| unsafe { ReadOnlyRegion::new(start, REGION_BYTES) };
+        // SAFETY: as above.
+        let own = |start| unsafe { ReadWriteRegion::new(start, REGION_BYTES) };
+        let mut audit = Endpoint::<_, _>::new(region(b), own(a)).unwrap();
+        let mut peer = Endpoint::<_, _>::new(region(a), own(b)).unwrap();
+        audit.lead(1);
+        assert!(peer.follow());
+        let mut frame = Frame::new();
+        frame.begin(3, 5)[..4].copy_from_slice(b"over");
+        frame.finish(4);
+        audit.send(&frame).unwrap();
+        let mut received = Frame::new();
+        assert_eq!(peer.receive(&mut received), Ok(true));
+        assert_eq!(
+            (received.header(), received.payload()),
+            (frame.header(), &b"over"[..])
+        );
+        assert_eq!(peer.receive(&mut received), Ok(false));
+    }
 
     #[test]
     fn words_out_of_range_read_zero_and_are_not_written() {

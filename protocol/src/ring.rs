@@ -16,10 +16,11 @@
 //! of another epoch is ignored: shared regions keep their contents when a peer is restarted, and
 //! audit cannot clear a region that its peer writes.
 //!
-//! A producer never believes a tail that would give it more room than there is, a consumer never a
-//! head that would give it more messages than fit; both are counted as [`Violation`]s. A signal
-//! says only "look": whoever sends or reads, signals afterwards, and whoever is woken reads until the
-//! ring is empty.
+//! A producer never believes a tail that would give it more room than there is: to it the ring is
+//! full, and it sends nothing ([`SendError::Violation`]). A consumer never believes a head that would
+//! give it more messages than fit: it drops them all ([`Violation::Index`]). Audit counts what it
+//! receives wrongly; an impossible tail is counted nowhere. A signal says only "look": whoever sends
+//! or reads, signals afterwards, and whoever is woken reads until the ring is empty.
 
 use crate::VERSION;
 use crate::region::{ReadWords, WriteWords};
@@ -76,7 +77,7 @@ pub enum SendError {
     /// The peer has not read enough yet.
     #[error("the ring is full")]
     Full,
-    /// The peer's tail is impossible; it is taken as "nothing was read".
+    /// The peer's tail is impossible. There is no room until it is possible again.
     #[error("the peer's tail is impossible")]
     Violation,
     /// The payload does not fit a slot.
@@ -210,7 +211,8 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.epoch
     }
 
-    /// Audit's side: begins an epoch (not 0, and not used before). Whatever was in flight is gone.
+    /// Audit's side: begins an epoch: not 0, not the one that ends, and after a restart none that the peer which ended
+    /// could foresee, since its region outlives it. Whatever was in flight is gone.
     pub fn lead(&mut self, epoch: u32) {
         self.begin(epoch);
     }
@@ -422,6 +424,57 @@ mod tests {
         frame.begin(kind, 5)[..payload.len()].copy_from_slice(payload);
         frame.finish(payload.len());
         frame
+    }
+
+    #[test]
+    fn a_region_that_is_too_small_is_refused() {
+        for (theirs, ours) in [(WORDS - 1, WORDS), (WORDS, WORDS - 1)] {
+            let regions = [theirs, ours].map(TestRegion::with_words);
+            let [theirs, ours] = regions;
+            let error = End::new(theirs, ours).unwrap_err();
+            assert_eq!((error.words, error.needed), (WORDS - 1, WORDS));
+        }
+    }
+
+    /// A region whose owner begins another epoch after so many reads of its first word.
+    struct Restarted(TestRegion, std::rc::Rc<std::cell::Cell<usize>>);
+
+    impl ReadWords for Restarted {
+        fn words(&self) -> usize {
+            self.0.words()
+        }
+
+        fn load(&self, index: usize) -> u64 {
+            let left = self.1.get();
+            if index == HEAD_WORD {
+                self.1.set(left.wrapping_sub(1));
+            }
+            match (index, left) {
+                (HEAD_WORD, 0) => tagged(2, 0),
+                _ => self.0.load(index),
+            }
+        }
+
+        fn acquire_fence(&self) {}
+    }
+
+    #[test]
+    fn a_message_is_dropped_if_its_epoch_ends_while_it_is_copied() {
+        let (a, b) = (TestRegion::with_words(WORDS), TestRegion::with_words(WORDS));
+        let mut audit = End::new(b.clone(), a.clone()).unwrap();
+        audit.lead(1);
+        audit.send(&frame(1, b"half")).unwrap();
+        let reads = std::rc::Rc::new(std::cell::Cell::new(usize::MAX));
+        let theirs = Restarted(a, reads.clone());
+        let mut peer = Endpoint::<_, _, RING, PAYLOAD>::new(theirs, b.clone()).unwrap();
+        assert!(peer.follow());
+        assert_eq!((peer.epoch(), audit.epoch()), (1, 1));
+        let before = b.load(TAIL_WORD);
+        // One read finds the message, the next comes after the copy.
+        reads.set(1);
+        assert_eq!(peer.receive(&mut Frame::default()), Ok(false));
+        assert_eq!(b.load(TAIL_WORD), before, "the slot is not given back");
+        assert!(!peer.take_owed_signal());
     }
 
     #[test]

@@ -35,7 +35,12 @@ impl<'s> File<'s> {
     /// The last part of its path.
     #[must_use]
     pub fn file_name(&self) -> &'s str {
-        self.path.rsplit('/').next().unwrap_or(self.path)
+        // Forwards: a search from the end has panics that no compiler can rule out.
+        let mut name = self.path;
+        while let Some((_, rest)) = name.split_once('/') {
+            name = rest;
+        }
+        name
     }
 
     /// The model's name, if it is one that can be asked for.
@@ -234,6 +239,16 @@ mod tests {
             store.find("other").unwrap_err().code,
             ErrorCode::NoSuchModel
         );
+    }
+
+    #[test]
+    fn sizes_are_octal_with_spaces_before_and_an_end_after() {
+        assert_eq!(octal(b"  17 9"), Some(0o17));
+        assert_eq!(octal(b"0000\x008"), Some(0));
+        assert_eq!(octal(b"7777777777777777777777"), None, "more than 64 bits");
+        for wrong in [&b""[..], b"    ", b"18", b"-1", b"\0"] {
+            assert_eq!(octal(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

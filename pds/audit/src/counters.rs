@@ -1,5 +1,10 @@
 //! What is counted over time: latencies, and the tokens of the last seconds.
 
+/// How many there are. `Iterator::count` would panic where this stays.
+pub(crate) fn count<T>(items: impl Iterator<Item = T>) -> usize {
+    items.fold(0usize, |n, _| n.saturating_add(1))
+}
+
 /// Sub-buckets of a power of two: a latency is known to one part in sixteen.
 const PARTS: usize = 16;
 const PARTS_LOG2: u32 = PARTS.trailing_zeros();

@@ -101,6 +101,7 @@ mod tests {
             for (wait, payload) in looks {
                 now += wait;
                 if egress.allows(now) {
+                    prop_assert_eq!(egress.next_us(), now);
                     egress.pass(payload);
                 } else {
                     // It says when, and then it may.

@@ -267,6 +267,12 @@ impl Verification {
             if self.cursor.sequence < log.first() {
                 // Entries went meanwhile: the check goes on with what is there.
                 let now = log.extent();
+                if now.first >= self.extent.next {
+                    // All of them.
+                    self.extent.first = self.extent.next;
+                    self.extent.anchor = self.extent.head;
+                    return Some((self.extent, 0));
+                }
                 self.extent.first = now.first;
                 self.extent.anchor = now.anchor;
                 self.expected = now.anchor;
@@ -332,6 +338,35 @@ mod tests {
         assert_eq!(extent.anchor, log.iter().next().unwrap().record.previous);
         assert_ne!(extent.anchor, [0; 32]);
         assert_eq!(verify(&log), 0);
+    }
+
+    #[test]
+    fn a_check_goes_on_with_what_is_there_while_the_oldest_entries_go() {
+        for appended in 0..12 {
+            let mut memory = vec![0; 6 * RECORD_BYTES];
+            let mut log = Log::new(&mut memory);
+            for _ in 0..6 {
+                log.append(Record::new(Kind::Admit), &[], 1);
+            }
+            let mut verification = Verification::new(&log);
+            assert_eq!(verification.step(&log, 1), None);
+            for _ in 0..appended {
+                log.append(Record::new(Kind::Refuse), &[], 2);
+            }
+            let (extent, broken_at) = loop {
+                if let Some(result) = verification.step(&log, 1) {
+                    break result;
+                }
+            };
+            assert_eq!(broken_at, 0, "after {appended}");
+            // What was there when it began, less what went before it was looked at.
+            let first = if appended < 2 {
+                1
+            } else {
+                (1 + appended).min(7)
+            };
+            assert_eq!((extent.first, extent.next), (first, 7), "after {appended}");
+        }
     }
 
     #[test]

@@ -253,6 +253,50 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn of_too_many_verdicts_the_oldest_is_forgotten_and_found_again() {
+        let files: Vec<_> = (0..=KEPT)
+            .map(|n| {
+                (
+                    std::format!("m{n}.gguf"),
+                    std::format!("GGUF {n}").into_bytes(),
+                )
+            })
+            .collect();
+        let signatures: Vec<_> = files
+            .iter()
+            .map(|(name, data)| (std::format!("{name}.sig"), sign(data, 2)))
+            .collect();
+        let mut all: Vec<(&str, &[u8])> = Vec::new();
+        for ((name, data), (signature_name, signature)) in files.iter().zip(&signatures) {
+            all.extend([(name.as_str(), &data[..]), (signature_name, signature)]);
+        }
+        let store = archive(&all);
+        let policy = trusting(protocol::testing::policy());
+        let mut models = Models::new(&store);
+        let verify = |models: &mut Models<'_>, n: usize| {
+            let name = ModelName::new(&std::format!("m{n}")).unwrap();
+            let mut verification = models.begin(name).unwrap();
+            assert!(matches!(
+                models.step(&mut verification, &policy),
+                Some(Ok(_))
+            ));
+        };
+        let known = |models: &Models<'_>, n: usize| {
+            let model = models.store().find(&std::format!("m{n}")).unwrap();
+            models.signature(model.file.offset, true)
+        };
+        for n in 0..KEPT {
+            verify(&mut models, n);
+        }
+        assert_eq!(known(&models, 0), Signature::Good);
+        verify(&mut models, KEPT);
+        assert_eq!(known(&models, 0), Signature::Unchecked);
+        assert_eq!(known(&models, 1), Signature::Good);
+        verify(&mut models, 0);
+        assert_eq!(known(&models, 0), Signature::Good);
+    }
+
+    #[test]
     fn unsigned_foreign_and_missing_models_are_refused() {
         let store = signed();
         for (name, code) in [

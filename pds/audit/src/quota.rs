@@ -1,8 +1,9 @@
 //! Budgets: tokens per user and period.
 //!
 //! A request reserves the most that it can cost when it is admitted, and is settled at its end by what was counted. It
-//! is charged to the period in which it was admitted, also if it ends in a later one; so in every period, what was
-//! used and what is reserved never exceed the budget, and no token is charged twice or never.
+//! is charged to the period in which it was admitted, also if it ends in a later one; so no token is charged twice or
+//! never, and in every period what was used and what is reserved never exceed the budget, unless an admin lowers it
+//! below them. Then nothing more is reserved until there is room again, and what was reserved before is honoured.
 
 use protocol::limits::MAX_USERS;
 use protocol::name::UserName;

@@ -3,6 +3,7 @@
 //! Audit gives out the slots; what they hold is inference's. A session that ends without its user's doing is
 //! remembered, so that who comes back to it is told instead of silently starting anew.
 
+use crate::counters::count;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::{SessionName, UserName};
@@ -65,12 +66,12 @@ impl Sessions {
 
     /// Sessions that hold something, and which slots they have.
     fn present(&self) -> impl Iterator<Item = (usize, &Session)> {
-        let slots = self.slots.iter().enumerate();
+        let slots = (0..MAX_SESSIONS).zip(&self.slots);
         slots.filter_map(|(slot, session)| Some((slot, session.as_ref()?)))
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.present().count()
+        count(self.present())
     }
 
     fn find(&self, user: usize, name: SessionName) -> Option<usize> {
@@ -103,7 +104,7 @@ impl Sessions {
             }
         }
         let fresh = |slot| Ok(Place { slot, fresh: true });
-        let own = self.present().filter(|(_, s)| s.user == user).count();
+        let own = count(self.present().filter(|(_, s)| s.user == user));
         if own >= limit {
             // One's own oldest idle session makes room.
             return match self.oldest_idle(Some(user)) {
@@ -206,7 +207,7 @@ impl Sessions {
         }
     }
 
-    /// Ends an idle session at its user's wish; its slot, if inference has it.
+    /// Ends an idle session at its user's wish: its slot, if inference has it, and its number.
     ///
     /// # Errors
     /// There is none, or it is busy.
@@ -214,19 +215,22 @@ impl Sessions {
         &mut self,
         user: usize,
         name: SessionName,
-    ) -> Result<Option<usize>, Failure> {
+    ) -> Result<(Option<usize>, u32), Failure> {
         if name.is_empty() {
             return Err(Failure::of(ErrorCode::NoSuchSession));
         }
-        if let Some(slot) = self.find(user, name) {
-            if self.get(slot).is_some_and(|session| session.active) {
+        let slot = self.find(user, name);
+        if let Some(slot) = slot
+            && let Some(session) = self.get(slot).copied()
+        {
+            if session.active {
                 return Err(Failure::of(ErrorCode::SessionBusy));
             }
             self.forget(slot);
-            return Ok(Some(slot));
+            return Ok((Some(slot), session.number));
         }
         match self.take_gone(user, name) {
-            Some(_) => Ok(None),
+            Some(gone) => Ok((None, gone.session.number)),
             None => Err(Failure::of(ErrorCode::NoSuchSession)),
         }
     }
@@ -381,6 +385,41 @@ mod tests {
     }
 
     #[test]
+    fn of_too_many_sessions_that_ended_the_oldest_are_forgotten() {
+        let mut sessions = Sessions::new();
+        for n in 0..REMEMBERED + 2 {
+            let slot = turn(&mut sessions, 0, &std::format!("s{n}"), 0).unwrap();
+            sessions.end(slot, ErrorCode::SessionLost);
+        }
+        let fresh = |sessions: &mut Sessions, text| {
+            sessions.place(0, name(text), 40).map(|place| place.fresh)
+        };
+        assert_eq!(fresh(&mut sessions, "s1"), Ok(true));
+        let told = Failure::over(ErrorCode::SessionLost, 1, 0);
+        assert_eq!(fresh(&mut sessions, "s2"), Err(told));
+        assert_eq!(
+            fresh(&mut sessions, &std::format!("s{}", REMEMBERED + 1)),
+            Err(told)
+        );
+    }
+
+    #[test]
+    fn what_has_no_slot_changes_nothing() {
+        let mut sessions = Sessions::new();
+        let slot = turn(&mut sessions, 0, "a", 1).unwrap();
+        for nowhere in [MAX_SESSIONS, usize::MAX] {
+            sessions.end_turn(nowhere, 5, 2);
+            sessions.forget(nowhere);
+            assert!(sessions.end(nowhere, ErrorCode::SessionLost).is_none());
+        }
+        let session = sessions.get(slot).unwrap();
+        assert_eq!(
+            (session.active, session.tokens, sessions.count()),
+            (true, 0, 1)
+        );
+    }
+
+    #[test]
     fn closed_sessions_are_forgotten_and_lost_ones_remembered() {
         let mut sessions = Sessions::new();
         let slot = turn(&mut sessions, 0, "a", 1).unwrap();
@@ -394,7 +433,7 @@ mod tests {
             code(sessions.close(1, name("a"))),
             Err(ErrorCode::NoSuchSession)
         );
-        assert_eq!(sessions.close(0, name("a")), Ok(Some(slot)));
+        assert_eq!(sessions.close(0, name("a")), Ok((Some(slot), 1)));
         assert!(sessions.place(0, name("a"), 32).unwrap().fresh);
         turn(&mut sessions, 0, "b", 3).unwrap();
         sessions.end_all();
@@ -405,7 +444,7 @@ mod tests {
                 .listed(0, Some(1), 9, |_| UserName::EMPTY)
                 .is_none()
         );
-        assert_eq!(sessions.close(0, name("b")), Ok(None));
+        assert_eq!(sessions.close(0, name("b")), Ok((None, 2)));
         assert_eq!(
             code(sessions.close(0, SessionName::EMPTY)),
             Err(ErrorCode::NoSuchSession)

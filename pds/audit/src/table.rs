@@ -35,6 +35,8 @@ pub(crate) struct Generation {
     pub(crate) output: Sha256,
     /// Its user has cancelled it.
     pub(crate) cancelled: bool,
+    /// Inference is to stop it and could not be told yet.
+    pub(crate) stop_owed: bool,
 }
 
 impl Generation {

@@ -38,8 +38,8 @@ impl Display for StatsJson<'_> {
             arena,
             active,
             sessions,
+            queued,
             stopped,
-            reserved: _,
             refused_by_code,
         } = self.0;
         f.write_str("{")?;
@@ -72,7 +72,7 @@ impl Display for StatsJson<'_> {
         }
         write!(
             f,
-            "\"active\":{active},\"sessions\":{sessions},\"stopped\":{},",
+            "\"active\":{active},\"queued\":{queued},\"sessions\":{sessions},\"stopped\":{},",
             *stopped != 0
         )?;
         let average = Rate {

@@ -267,10 +267,10 @@ pub struct Stats {
     pub active: u32,
     /// Sessions that hold keys and values.
     pub sessions: u32,
+    /// Of the active ones, those whose first token has not come: the depth of the queue.
+    pub queued: u32,
     /// 1: audit has stopped trying to restart inference.
     pub stopped: u32,
-    /// Zero.
-    pub reserved: u32,
     /// Requests refused, by [`ErrorCode`].
     pub refused_by_code: [u32; ErrorCode::END],
 }
@@ -969,6 +969,16 @@ mod tests {
     use crate::wire::engine;
     use proptest::prelude::*;
     use std::vec;
+
+    #[test]
+    fn states_come_back_from_their_numbers_and_others_are_none() {
+        for number in 0..4 {
+            assert_eq!(Signature::from_u32(number).unwrap() as u32, number);
+            assert_eq!(SessionState::from_u32(number).unwrap() as u32, number);
+        }
+        assert_eq!(Signature::from_u32(4), None);
+        assert_eq!(SessionState::from_u32(4), None);
+    }
 
     #[test]
     fn every_request_is_parsed_as_it_was_written() {

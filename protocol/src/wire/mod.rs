@@ -356,6 +356,44 @@ mod tests {
     use super::*;
     use std::vec;
 
+    /// Which numbers up to 99 a type knows, if each comes back as itself.
+    fn known<T>(from: fn(u32) -> Option<T>, number: fn(T) -> u32) -> std::vec::Vec<u32> {
+        let known = (0..100).filter_map(|n| Some((n, number(from(n)?))));
+        known
+            .map(|(n, same)| {
+                assert_eq!(n, same);
+                n
+            })
+            .collect()
+    }
+
+    #[test]
+    fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
+        let reasons = known(FinishReason::from_u32, |reason| reason as u32);
+        assert_eq!(reasons, [1, 2, 3, 4]);
+        let kinds = known(FaultKind::from_u32, |kind| kind as u32);
+        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8]);
+        let types = known(engine::KvType::from_u32, |kv_type| kv_type as u32);
+        assert_eq!(types, [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_in_use_of_an_arena_is_the_sum_of_its_parts_and_not_its_peak() {
+        let parts = ArenaUse {
+            weights: 1,
+            kv_cache: 20,
+            activations: 300,
+            vocabulary: 4000,
+            other: 50_000,
+            peak: 600_000,
+            capacity: 7_000_000,
+        };
+        assert_eq!(parts.current(), 54_321);
+        // Inference may say anything.
+        let weights = u64::MAX;
+        assert_eq!(ArenaUse { weights, ..parts }.current(), u64::MAX);
+    }
+
     #[test]
     fn limits_are_checked_with_the_value_and_the_limit() {
         let params = |change: fn(&mut InferParams)| {

@@ -199,6 +199,7 @@ fn leaves_session(record: &Record) -> bool {
                     | ErrorCode::PromptNotUtf8
                     | ErrorCode::ContextFull
                     | ErrorCode::CacheFull
+                    | ErrorCode::UnsupportedModel
                     | ErrorCode::Busy
             )
         )

@@ -150,6 +150,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         true
     }
 
+    /// Ends all lists before their ends.
+    pub(super) fn end_lists(&mut self, now: u64) {
+        while let Some(request) = self.lists.lists.first().map(|list| list.request) {
+            self.cancel_list(request, now);
+        }
+    }
+
     /// Goes on with all lists in turn.
     pub(super) fn deliver_lists(&mut self, now: u64) {
         self.lists.wants_time = false;
@@ -171,7 +178,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                     }
                 }
             }
-            if over {
+            if over && index < self.lists.lists.len() {
                 self.lists.lists.swap_remove(index);
             } else {
                 if let Some(list) = self.lists.lists.get_mut(index) {

@@ -9,7 +9,7 @@ mod reports;
 mod requests;
 
 use crate::access::{Access, KdfBlock};
-use crate::counters::{Latencies, Recent};
+use crate::counters::{Latencies, Recent, count};
 use crate::egress::Egress;
 use crate::log::Log;
 use crate::models::{Models, Verified};
@@ -261,6 +261,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     fn finish_wake_up(&mut self, now: u64, port: &mut impl Port) {
         self.advance_load(now);
         self.check_deadlines(now, port);
+        self.ask_again_to_stop();
         self.record_violations(now);
         self.deliver(now);
         self.signal_shell |= self.shell.take_owed_signal();
@@ -390,7 +391,16 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             .table
             .iter()
             .filter(|entry| entry.generation().is_some() && !entry.is_over());
-        u32::try_from(active.count()).unwrap_or(u32::MAX)
+        u32::try_from(count(active)).unwrap_or(u32::MAX)
+    }
+
+    /// Of them, those whose first token has not come.
+    fn queued(&self) -> u32 {
+        let waits = |entry: &&Entry| {
+            let generation = entry.generation().filter(|_| !entry.is_over());
+            generation.is_some_and(|generation| generation.first_token_us.is_none())
+        };
+        u32::try_from(count(self.table.iter().filter(waits))).unwrap_or(u32::MAX)
     }
 
     /// Counts the time in which a request is under way; after every change of that.
@@ -429,6 +439,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 .current
                 .map_or_else(Default::default, |current| current.loaded.arena),
             active: self.active(),
+            queued: self.queued(),
             sessions: u32::try_from(self.sessions.count()).unwrap_or(u32::MAX),
             stopped: u32::from(self.phase == Phase::Stopped),
             ..self.stats
@@ -490,10 +501,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             else {
                 return;
             };
-            if let Origin::Shell(request) = origin
-                && !self.tell_shell(request, &failed(failure))
-            {
-                return;
+            if let Origin::Shell(request) = origin {
+                if !self.has_room() {
+                    return;
+                }
+                self.tell_shell(request, &failed(failure));
             }
             self.forget(index);
         }
@@ -503,6 +515,14 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     fn forget(&mut self, index: usize) {
         if index < self.table.len() {
             self.table.swap_remove(index);
+        }
+    }
+
+    /// Audit's own load is over.
+    fn forget_own(&mut self) {
+        let own = |entry: &Entry| entry.origin == Origin::Audit;
+        while let Some(index) = self.table.iter().position(own) {
+            self.forget(index);
         }
     }
 

@@ -26,9 +26,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     pub(super) fn load(&mut self, id: u32, name: ModelName, _now: u64) -> Result<(), Failure> {
         self.access.require(Permission::Load)?;
         self.require_new(id)?;
-        if self.phase == Phase::Stopped {
-            return Err(Failure::of(ErrorCode::RestartsExhausted));
-        }
+        self.require_running()?;
         if self.load.is_some() || self.is_loading() {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
@@ -222,12 +220,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.phase = Phase::Recovering { since_us: now };
         }
         port.restart_inference();
-        // After 2³² restarts epochs repeat; the messages of that first one are long gone.
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.epoch = self.next_epoch();
         self.inference.lead(self.epoch);
         self.signal_inference = true;
         // What has ended keeps its place until the shell knows; the own load needs one, too.
-        self.table.retain(|entry| entry.origin != Origin::Audit);
+        self.forget_own();
         // A verification for a user goes on; it does not concern inference.
         match &self.load {
             Some(job) if job.origin != Origin::Audit => {
@@ -240,6 +237,16 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 }
             }
             _ => self.begin_own_load(now),
+        }
+    }
+
+    /// An epoch that the inference that just ended could not foresee: it may have left messages for the next one in its
+    /// region, which outlives it. It cannot read the log, whose last hash holds the times of all that was asked.
+    fn next_epoch(&self) -> u32 {
+        let [a, b, c, d, ..] = self.log.extent().head;
+        match u32::from_le_bytes([a, b, c, d]) {
+            epoch if epoch != 0 && epoch != self.epoch => epoch,
+            _ => self.epoch.wrapping_add(1).max(1),
         }
     }
 
@@ -259,9 +266,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.tell_shell(0, &Event::Ready(user));
         }
         self.phase = Phase::Stopped;
-        self.table.retain(|entry| entry.origin != Origin::Audit);
-        self.load = None;
+        self.forget_own();
         let failure = Failure::over(ErrorCode::RestartsExhausted, restarts, window);
+        if let Some(job) = self.load.take()
+            && job.origin != Origin::Audit
+        {
+            self.fail_load(&job, failure, now);
+        }
         self.tell_shell(0, &super::failed(failure));
     }
 
@@ -282,6 +293,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn check_deadlines(&mut self, now: u64, port: &mut impl Port) {
         let grace = self.access.policy().stop_grace_us;
+        // Who cannot speak because the shell does not read is not to blame. Inference cannot bring that about for long:
+        // what it may send is counted.
+        let heard = self.has_room();
         let mut hung = false;
         for index in 0..self.table.len() {
             let Some(entry) = self.table.get_mut(index) else {
@@ -289,11 +303,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             };
             match entry.state {
                 State::Active if entry.deadline_us <= now => {
-                    let number = entry.number;
                     let allowed_us = entry.deadline_us.saturating_sub(entry.admitted_us);
                     let asked = entry.generation().is_some();
                     if asked {
-                        let until_us = now.saturating_add(grace);
+                        // From the deadline on: where the timer was disarmed, so that only the watchdog comes, the time
+                        // until its tick counts.
+                        let until_us = entry.deadline_us.saturating_add(grace);
+                        hung |= heard && until_us <= now;
                         entry.state = State::Stopping { until_us };
                     }
                     let entry = entry.clone();
@@ -304,13 +320,20 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                     };
                     self.record(record, now);
                     if asked {
-                        self.ask_to_stop(number);
+                        self.ask_to_stop(index);
                     } else {
                         // A load or a question cannot be cancelled, and takes this long only if nobody is there.
                         hung = true;
                     }
                 }
-                State::Stopping { until_us } if until_us <= now => hung = true,
+                State::Stopping { until_us } if until_us <= now => {
+                    if heard {
+                        hung = true;
+                    } else {
+                        let until_us = now.saturating_add(grace);
+                        entry.state = State::Stopping { until_us };
+                    }
+                }
                 _ => {}
             }
         }

@@ -103,6 +103,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
             (Work::Load(verified), Report::Loaded(loaded)) => {
                 let verified = *verified;
+                // Inference refuses a user's load while it generates: the sessions would be another model's.
+                if origin != Origin::Audit && self.active() > 0 {
+                    return Err(Breach);
+                }
                 self.finish_load(index, verified, &loaded, now);
                 Ok(())
             }
@@ -112,6 +116,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 Ok(())
             }
             (_, Report::Failed { failure, detail }) => {
+                if !is_inferences(failure.code) {
+                    return Err(Breach);
+                }
                 self.fail(index, failure, detail, now);
                 Ok(())
             }
@@ -248,11 +255,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                     | ErrorCode::PromptNotUtf8
                     | ErrorCode::ContextFull
                     | ErrorCode::CacheFull
+                    | ErrorCode::UnsupportedModel
                     | ErrorCode::Busy
             );
         match failure.code {
             // It was evicted before inference saw the request.
-            ErrorCode::NoSuchSession if turns_before > 0 => {
+            ErrorCode::SessionEvicted if turns_before > 0 => {
                 self.sessions.forget(generation.slot);
                 let turns = u64::from(turns_before);
                 return Failure::over(ErrorCode::SessionEvicted, turns, 0);
@@ -325,4 +333,29 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.sessions.end_all();
         self.note_busy(now);
     }
+}
+
+/// Whether inference may give this reason. The others are audit's to give, and mean something in its log.
+const fn is_inferences(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::EmptyPrompt
+            | ErrorCode::PromptBytes
+            | ErrorCode::PromptTokens
+            | ErrorCode::PromptNotUtf8
+            | ErrorCode::MaxTokens
+            | ErrorCode::Busy
+            | ErrorCode::NoSuchRequest
+            | ErrorCode::SessionEvicted
+            | ErrorCode::NoModel
+            | ErrorCode::BadModel
+            | ErrorCode::UnsupportedModel
+            | ErrorCode::ModelTooLarge
+            | ErrorCode::BadStore
+            | ErrorCode::ModelInUse
+            | ErrorCode::ContextFull
+            | ErrorCode::NonFinite
+            | ErrorCode::CacheFull
+            | ErrorCode::Unsupported
+    )
 }

@@ -104,6 +104,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Request::Logout => {
                 let record = self.record_of_user(Kind::Logout);
                 self.record(record, now);
+                self.end_lists(now);
                 self.access.log_out();
                 let user = self.user_now();
                 self.tell_shell(id, &Event::User(user));
@@ -144,7 +145,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     // ---- Checks -------------------------------------------------------------------------------
 
-    fn require_running(&self) -> Result<(), Failure> {
+    pub(super) fn require_running(&self) -> Result<(), Failure> {
         match self.phase {
             Phase::Stopped => {
                 let policy = self.access.policy();
@@ -226,6 +227,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             tokens: 0,
             output: Sha256::new(),
             cancelled: false,
+            stop_owed: false,
         };
         let allowed_us = self.access.policy().deadline_us;
         let work = Work::Infer(generation);
@@ -275,6 +277,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             .iter()
             .position(|entry| entry.origin == Origin::Shell(id) && entry.user == user);
         let Some(index) = found else {
+            let loads = Origin::Shell(id);
+            if self.load.as_ref().is_some_and(|load| load.origin == loads) {
+                // It ends by itself.
+                return;
+            }
             if !self.cancel_list(id, now) {
                 self.tell_shell(id, &failed(Failure::of(ErrorCode::NoSuchRequest)));
             }
@@ -283,7 +290,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let Some(entry) = self.table.get_mut(index) else {
             return;
         };
-        let (number, active) = (entry.number, entry.state == State::Active);
+        let active = entry.state == State::Active;
         // Loads and questions end by themselves.
         let Some(generation) = entry.generation_mut() else {
             return;
@@ -293,20 +300,41 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let record = self.record_of(entry, Kind::Cancel, now);
                 self.record(record, now);
             }
-            self.ask_to_stop(number);
+            self.ask_to_stop(index);
         }
     }
 
-    /// A full ring swallows it; then the deadline ends the request.
-    pub(super) fn ask_to_stop(&mut self, number: u32) {
-        engine::Command::Cancel.write(number, &mut self.outgoing);
-        self.signal_inference |= self.inference.send(&self.outgoing).is_ok();
+    /// Asks inference to end a request; if its ring is full, at the next wake-up.
+    pub(super) fn ask_to_stop(&mut self, index: usize) {
+        let Some(entry) = self.table.get_mut(index) else {
+            return;
+        };
+        engine::Command::Cancel.write(entry.number, &mut self.outgoing);
+        let sent = self.inference.send(&self.outgoing).is_ok();
+        self.signal_inference |= sent;
+        if let Some(generation) = entry.generation_mut() {
+            generation.stop_owed = !sent;
+        }
+    }
+
+    /// Sends what [`Self::ask_to_stop`] could not.
+    pub(super) fn ask_again_to_stop(&mut self) {
+        for index in 0..self.table.len() {
+            let owed = self.table.get(index).is_some_and(|entry| {
+                let generation = entry.generation().filter(|_| !entry.is_over());
+                generation.is_some_and(|generation| generation.stop_owed)
+            });
+            if owed {
+                self.ask_to_stop(index);
+            }
+        }
     }
 
     fn close(&mut self, id: u32, name: SessionName, now: u64) -> Result<(), Failure> {
         self.access.require(Permission::Infer)?;
         let user = self.access.current();
-        if let Some(slot) = self.sessions.close(user, name)? {
+        let (slot, number) = self.sessions.close(user, name)?;
+        if let Some(slot) = slot {
             let session = u32::try_from(slot).unwrap_or(u32::MAX);
             // A full ring swallows it: then inference forgets the session when the slot is used again.
             engine::Command::Drop { session }.write(0, &mut self.outgoing);
@@ -314,6 +342,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
         let record = Record {
             name: model_name(&name),
+            session: number,
             ..self.record_of_user(Kind::Close)
         };
         self.record(record, now);
@@ -329,6 +358,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Ok(()) => {
                 let record = self.record_of_user(Kind::Login);
                 self.record(record, now);
+                // They were asked for by whoever was there before.
+                self.end_lists(now);
                 let user = self.user_now();
                 self.tell_shell(id, &Event::User(user));
             }

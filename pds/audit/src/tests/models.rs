@@ -3,6 +3,7 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::Kind;
+use protocol::ring::SLOTS;
 use protocol::wire::console::{Request, Signature, Stage};
 use sha2::{Digest, Sha256};
 use std::vec;
@@ -171,4 +172,49 @@ fn another_model_ends_the_sessions() {
     system.infer_in(6, "tale", 5);
     let lost = Failure::over(ErrorCode::SessionLost, 1, 0);
     assert_eq!(system.told(), [Told::Failed(6, lost)]);
+}
+
+#[test]
+fn a_verified_model_that_finds_no_room_in_the_ring_is_refused_and_can_be_loaded_later() {
+    let mut system = System::of_admin();
+    let load = Request::Load {
+        name: model("tiny"),
+    };
+    // Inference does not look at its ring.
+    for id in 10..10 + SLOTS as u32 {
+        system.ask(id, &Request::Status);
+    }
+    system.ask(5, &load);
+    let slots = SLOTS as u64;
+    let busy = Failure::over(ErrorCode::Busy, slots, slots);
+    assert!(system.told_at_last().contains(&Told::Failed(5, busy)));
+    let record = system.last_record(Kind::Refuse);
+    assert_eq!((record.name, record.value), (model("tiny"), slots));
+    assert_eq!(system.asked().len(), SLOTS);
+    system.ask(6, &load);
+    system.told_at_last();
+    assert!(matches!(system.asked()[..], [Asked::Load(..)]));
+}
+
+#[test]
+fn a_users_load_that_ends_while_text_is_generated_is_a_breach() {
+    let mut system = System::of_admin();
+    system.infer_in(1, "tale", 5);
+    system.admitted();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    system.told_at_last();
+    let [Asked::Load(number, ..)] = system.asked()[..] else {
+        panic!("a load")
+    };
+    // An honest inference refuses it.
+    system.loaded(number);
+    let told = system.told_at_last();
+    let broken = Failure::of(ErrorCode::ProtocolViolation);
+    assert!(told.contains(&Told::Failed(5, broken)), "{told:?}");
+    assert_eq!(system.runtime.restarts, 1);
 }

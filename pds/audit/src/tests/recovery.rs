@@ -55,11 +55,18 @@ fn at_the_deadline_inference_is_asked_to_stop_and_if_it_does_it_lives() {
 
 #[test]
 fn an_inference_that_spins_is_restarted_by_the_watchdog_alone() {
+    for after_us in [1, 100_000, 249_999, 250_001, 500_000, 999_999] {
+        is_restarted_by_the_watchdog(after_us);
+    }
+}
+
+fn is_restarted_by_the_watchdog(after_us: u64) {
     let mut system = System::serving();
     system.infer(5, 5);
     system.admitted();
-    // The generic timer has been disarmed: only the watchdog comes.
+    // The generic timer has been disarmed: only the watchdog comes, and at its own times.
     let began = system.runtime.now;
+    system.watch(after_us);
     while system.runtime.restarts == 0 {
         system.watch(WATCHDOG_PERIOD_US);
         assert!(system.runtime.now < began + 2 * INFERENCE_DEADLINE_US);
@@ -146,7 +153,7 @@ fn a_fault_ends_its_requests_with_a_refund_and_inference_serves_again() {
 
 #[test]
 fn whoever_breaks_the_protocol_is_restarted() {
-    let breaches: [fn(&mut System, u32); 6] = [
+    let breaches: [fn(&mut System, u32); 8] = [
         |system, number| (0..6).for_each(|_| system.token(number, "x")),
         |system, number| system.finished(number, FinishReason::EndOfText, 3),
         |system, number| {
@@ -159,6 +166,9 @@ fn whoever_breaks_the_protocol_is_restarted() {
         },
         |system, number| system.say(number, &Report::Loaded(loaded())),
         |system, number| system.say(number, &Report::Holdings(holdings())),
+        // Reasons that are audit's to give.
+        |system, number| system.fails(number, Failure::of(ErrorCode::Deadline)),
+        |system, number| system.fails(number, Failure::of(ErrorCode::QuotaExceeded)),
         |system, _| {
             let mut frame = Frame::new();
             frame.begin(0xDEAD, 1);
@@ -249,7 +259,7 @@ fn audit_stops_trying_after_too_many_restarts_until_an_admin_resets_it() {
     let load = Request::Load {
         name: model("tiny"),
     };
-    system.is_refused(&load, Failure::of(ErrorCode::RestartsExhausted));
+    system.is_refused(&load, exhausted);
     system.ask(9, &Request::Reset);
     let told = system.told_at_last();
     assert_eq!(told[0], Told::Done(9));
@@ -333,4 +343,118 @@ fn a_load_by_a_user_that_a_fault_interrupts_ends_or_goes_on() {
     let told = system.told_at_last();
     let failed = Told::Failed(6, Failure::of(ErrorCode::InferenceFault));
     assert!(told.contains(&failed), "{told:?}");
+}
+
+#[test]
+fn what_inference_left_for_the_next_epoch_is_not_believed() {
+    let mut system = System::serving();
+    system.infer(5, 9);
+    let number = system.admitted();
+    // It writes its region as the next epochs' by counting, with a token and its end, and dies.
+    let epoch = system.inference.epoch();
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    for guess in [epoch + 1, epoch + 2, epoch] {
+        system.inference.lead(guess);
+        let mut frame = Frame::new();
+        Report::Ready.write(0, &mut frame);
+        system.inference.send(&frame).unwrap();
+        for next in number..number + 4 {
+            Report::Token {
+                id: 1,
+                text: b"ghost",
+            }
+            .write(next, &mut frame);
+            system.inference.send(&frame).unwrap();
+        }
+        system.wake();
+    }
+    let told = system.told_at_last();
+    assert!(
+        !told.iter().any(|t| matches!(t, Told::Text(..))),
+        "{told:?}"
+    );
+    assert_eq!(system.stats().violations, 0);
+    // An impossible tail would have kept its load out of the ring.
+    system.join();
+    system.loaded(system.own_load);
+    system.told();
+    system.serves(6);
+}
+
+#[test]
+fn a_console_that_stands_still_is_no_reason_to_restart_inference() {
+    let mut system = System::serving();
+    system.infer(5, 100);
+    let number = system.admitted();
+    // The shell does not read: its ring is full, and inference's as well.
+    let mut frame = Frame::new();
+    Report::Token { id: 1, text: b"x" }.write(number, &mut frame);
+    let mut sent = 0;
+    loop {
+        system.wake();
+        if system.inference.send(&frame).is_err() {
+            break;
+        }
+        sent += 1;
+    }
+    system.watch(INFERENCE_DEADLINE_US + 10 * WATCHDOG_PERIOD_US);
+    assert_eq!(system.runtime.restarts, 0);
+    assert_eq!(system.asked(), [Asked::Cancel(number)]);
+    // It reads again: inference gets its word in.
+    let mut told = system.told_at_last();
+    system.finished(number, FinishReason::Cancelled, sent);
+    told.extend(system.told_at_last());
+    assert!(
+        matches!(told.last(), Some(Told::Failed(5, f)) if f.code == ErrorCode::Deadline),
+        "{told:?}"
+    );
+    system.serves(6);
+}
+
+#[test]
+fn a_stop_that_found_no_room_is_sent_when_there_is() {
+    let mut system = System::of_admin();
+    system.infer(1, 5);
+    let number = system.admitted();
+    // Inference reads nothing more: its ring is full.
+    for id in 2..20 {
+        system.infer(id, 5);
+        system.told();
+    }
+    system.ask(1, &Request::Cancel);
+    let asked = system.asked();
+    assert!(!asked.contains(&Asked::Cancel(number)), "{asked:?}");
+    system.wake();
+    assert_eq!(system.asked(), [Asked::Cancel(number)]);
+}
+
+#[test]
+fn a_load_that_is_being_verified_ends_when_audit_stops_trying() {
+    let mut policy = policy();
+    policy.max_restarts = 1;
+    let mut system = System::serving_with(&policy);
+    system.log_in("admin", "secret");
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.told_at_last();
+    system.join();
+    system.loaded(system.own_load);
+    system.told_at_last();
+    system.ask(
+        5,
+        &Request::Load {
+            name: model("tiny"),
+        },
+    );
+    // It ends by itself, so that nobody answers this.
+    system.ask(5, &Request::Cancel);
+    let told = system.told();
+    assert!(
+        !told.iter().any(|t| matches!(t, Told::Failed(..))),
+        "{told:?}"
+    );
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    let exhausted = Failure::over(ErrorCode::RestartsExhausted, 1, 60 * SECOND);
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Failed(5, exhausted)), "{told:?}");
+    assert!(told.contains(&Told::Failed(0, exhausted)), "{told:?}");
 }

@@ -541,3 +541,42 @@ fn a_request_says_its_sampler_to_inference_and_to_the_log() {
     );
     assert_eq!(system.last_record(Kind::Admit).params, params);
 }
+
+#[test]
+fn a_table_without_room_refuses_and_leaves_audit_a_place_of_its_own() {
+    let mut system = System::serving();
+    let places = crate::table::SHELL_PLACES;
+    for id in 1..=places as u32 {
+        system.ask(id, &Request::Status);
+        assert!(matches!(system.asked()[..], [Asked::Status(_)]), "{id}");
+    }
+    assert_eq!(system.told_at_last(), []);
+    let (value, limit) = (places as u64, places as u64);
+    let full = Failure::over(ErrorCode::TooManyRequests, value, limit);
+    system.ask(100, &Request::Status);
+    assert_eq!(system.told(), [Told::Failed(100, full)]);
+    // All fail with a restart; the load that follows finds its place before the shell has heard of each.
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.join();
+    system.loaded(system.own_load);
+    let told = system.told_at_last();
+    let failed = told.iter().filter(|t| matches!(t, Told::Failed(..)));
+    assert_eq!(failed.count(), places);
+    assert!(told.contains(&Told::Recovered(1)), "{told:?}");
+    system.serves(101);
+}
+
+#[test]
+fn a_long_log_is_verified_in_slices() {
+    let mut system = System::serving();
+    for id in 1..=600 {
+        system.ask(id, &Request::Logout);
+        system.told();
+    }
+    system.log_in("admin", "secret");
+    system.ask(700, &Request::VerifyLog);
+    assert_eq!(system.told(), [], "a slice is not enough");
+    assert!(system.runtime.timer.is_some(), "it goes on by itself");
+    let verified = Told::LogVerified(700, system.audit.log().extent(), 0);
+    assert_eq!(system.told_at_last(), [verified]);
+}

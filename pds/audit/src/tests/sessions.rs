@@ -131,7 +131,7 @@ fn a_session_that_was_evicted_meanwhile_says_so() {
     let number = system.admitted();
     // Inference had evicted it before it read the request.
     system.say(0, &Report::Evicted { session: slot });
-    system.fails(number, Failure::of(ErrorCode::NoSuchSession));
+    system.fails(number, Failure::of(ErrorCode::SessionEvicted));
     let evicted = Failure::over(ErrorCode::SessionEvicted, 1, 0);
     assert_eq!(system.told(), [Told::Failed(2, evicted)]);
     assert_eq!(system.budget().reserved, 0);
@@ -167,7 +167,11 @@ fn thirty_two_at_once_and_idle_ones_make_room() {
         system.infer_in(id, &format!("s{id}"), 5);
         numbers.push(system.admitted());
     }
-    assert_eq!((system.stats().active, system.stats().sessions), (32, 32));
+    let stats = system.stats();
+    assert_eq!((stats.active, stats.queued, stats.sessions), (32, 32, 32));
+    system.token(numbers[0], "x");
+    assert_eq!(system.stats().queued, 31);
+    system.told();
     system.infer_in(50, "more", 5);
     let full = Failure::over(ErrorCode::TooManySessions, 32, 32);
     assert_eq!(system.told(), [Told::Failed(50, full)]);

@@ -182,3 +182,30 @@ fn without_a_sound_policy_nobody_may_do_anything() {
     let failure = Failure::over(ErrorCode::BadPolicy, 1, 0);
     assert_eq!(system.told(), [Told::Failed(5, failure)]);
 }
+
+#[test]
+fn what_a_user_follows_ends_when_another_comes() {
+    let mut system = System::of_admin();
+    let follow = LogQuery {
+        follow: true,
+        ..LogQuery::default()
+    };
+    system.ask(5, &Request::Log(follow));
+    system.ask(6, &Request::Stats { watch: true });
+    system.told_at_last();
+    system.ask(7, &Request::Logout);
+    let told = system.told_at_last();
+    assert!(
+        told.iter().any(|t| matches!(t, Told::LogEnd(5, _))),
+        "{told:?}"
+    );
+    assert!(told.contains(&Told::Done(6)), "{told:?}");
+    assert!(matches!(told.last(), Some(Told::User(7, _))), "{told:?}");
+    system.serves(8);
+    assert!(
+        !system
+            .told_at_last()
+            .iter()
+            .any(|t| matches!(t, Told::Record(..)))
+    );
+}

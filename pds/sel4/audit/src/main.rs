@@ -5,12 +5,14 @@
 #![no_main]
 
 mod child;
+mod port;
 
 use component::{Audit, KdfBlock, Memory};
+use port::Port;
 use protocol::limits::MAX_KDF_KIB;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::watchdog::Watchdog;
-use runtime::{clock, patched, region};
+use runtime::{patched, region};
 use sel4_microkit::{
     Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain,
 };
@@ -21,42 +23,12 @@ patched! {
     audit_log_size policy policy_size model_store model_store_size
 }
 
-const SHELL: Channel = Channel::new(0);
-const INFERENCE: Channel = Channel::new(1);
 const WATCHDOG: Channel = Channel::new(2);
 const TIMER: Channel = Channel::new(3);
 
 /// For hashing passphrases.
 static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
     ConstStaticCell::new([const { KdfBlock::new() }; MAX_KDF_KIB as usize]);
-
-struct Port;
-
-impl component::Port for Port {
-    fn now_us(&mut self) -> u64 {
-        clock::now_us()
-    }
-
-    fn notify_shell(&mut self) {
-        SHELL.notify();
-    }
-
-    fn notify_inference(&mut self) {
-        INFERENCE.notify();
-    }
-
-    fn arm_timer(&mut self, at_us: Option<u64>) {
-        clock::arm(at_us);
-    }
-
-    fn restart_inference(&mut self) {
-        child::restart();
-    }
-
-    fn stop_inference(&mut self) {
-        child::stop();
-    }
-}
 
 struct Domain {
     audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion>,

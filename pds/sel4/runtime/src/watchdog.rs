@@ -47,11 +47,11 @@ impl Watchdog {
 
     fn read(&self, register: usize) -> u32 {
         // SAFETY: a register of the device (`start`).
-        unsafe { core::ptr::read_volatile((self.base + register) as *const u32) }
+        unsafe { core::ptr::read_volatile(self.base.wrapping_add(register) as *const u32) }
     }
 
     fn write(&self, register: usize, value: u32) {
         // SAFETY: a register of the device (`start`).
-        unsafe { core::ptr::write_volatile((self.base + register) as *mut u32, value) }
+        unsafe { core::ptr::write_volatile(self.base.wrapping_add(register) as *mut u32, value) }
     }
 }

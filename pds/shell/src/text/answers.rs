@@ -154,13 +154,14 @@ impl Display for StatsText<'_> {
         writeln!(f, "uptime       {} s", Seconds(stats.uptime_us))?;
         writeln!(
             f,
-            "requests     {} admitted, {} refused, {} finished, {} cancelled, {} failed, {} under way",
+            "requests     {} admitted, {} refused, {} finished, {} cancelled, {} failed, {} under way, of which {} wait for their first token",
             stats.admitted,
             stats.refused,
             stats.finished,
             stats.cancelled,
             stats.failed,
-            stats.active
+            stats.active,
+            stats.queued
         )?;
         for code in ErrorCode::ALL {
             let count = stats.refused_by_code.get(*code as usize).unwrap_or(&0);

@@ -73,8 +73,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::SessionLost => write!(
                 f,
-                "the session ended when inference was restarted or got another model: its conversation of {value} \
-                 turns is gone; the same command now starts it anew"
+                "the session ended when inference was restarted or got another model, or when a turn of it failed: its \
+                 conversation of {value} turns is gone; the same command now starts it anew"
             ),
             ErrorCode::TooManySessions => write!(
                 f,

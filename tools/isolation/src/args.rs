@@ -1,0 +1,114 @@
+//! The command line.
+
+use crate::microkit::Configuration;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Checks the isolation argument of sel4-llm.
+///
+/// Exit status: 0 if no claim is violated, 1 if one is or if something cannot be read, 2 if the command
+/// line is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "isolation", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check every claim and print claim, evidence and verdict.
+    Check(Check),
+    /// Print the table of what Microkit adds to a description, and why each addition is harmless.
+    Table,
+    /// Print the instance for the proofs in proofs/: Instance.v, or with --capdl Image.v.
+    Rocq(Rocq),
+    /// Write what is generated from the description: docs/authority.svg, the table in docs/isolation.md and
+    /// proofs/Instance.v.
+    Docs(Docs),
+    /// Copy a capDL JSON without the bytes that fill its frames.
+    Strip {
+        /// What `microkit --capdl-json` wrote.
+        input: PathBuf,
+        /// Where to.
+        output: PathBuf,
+    },
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The system description.
+    #[arg(default_value = "system.xml")]
+    pub system: PathBuf,
+    /// What must hold.
+    #[arg(long, default_value = "tools/isolation/policy.toml")]
+    pub policy: PathBuf,
+    /// The capDL of the image, as `microkit --capdl-json FILE` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub capdl: Option<PathBuf>,
+    /// The kernel's configuration: include/kernel/gen_config.json of the SDK's board.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// What the image is built for. Claims are made for release; for the others it says what they add.
+    #[arg(long, value_enum, default_value_t = Config::Release)]
+    pub config: Config,
+    /// Write the report as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw the authority graph.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print violations and the last line only.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `rocq`.
+#[derive(Debug, Args)]
+pub struct Rocq {
+    /// The system description.
+    #[arg(default_value = "system.xml")]
+    pub system: PathBuf,
+    /// Print what is in the slots of this image instead: Image.v.
+    #[arg(long, value_name = "FILE")]
+    pub capdl: Option<PathBuf>,
+}
+
+/// Arguments of `docs`.
+#[derive(Debug, Args)]
+pub struct Docs {
+    /// The system description.
+    #[arg(default_value = "system.xml")]
+    pub system: PathBuf,
+    /// What must hold.
+    #[arg(long, default_value = "tools/isolation/policy.toml")]
+    pub policy: PathBuf,
+    /// The root of the repository.
+    #[arg(long, default_value = ".")]
+    pub root: PathBuf,
+}
+
+/// Names of configurations.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Config {
+    Release,
+    Debug,
+    Benchmark,
+}
+
+impl From<Config> for Configuration {
+    fn from(config: Config) -> Self {
+        match config {
+            Config::Release => Self::Release,
+            Config::Debug => Self::Debug,
+            Config::Benchmark => Self::Benchmark,
+        }
+    }
+}

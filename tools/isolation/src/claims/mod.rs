@@ -1,0 +1,139 @@
+//! The invariants I1 to I8 and two more, checked on a picture of the system.
+//!
+//! The rule that keeps it safe: each claim is checked on the description and, where there is one, on the
+//! image by the same code, and each finding names the region, domain, channel or right that it is
+//! about.
+
+mod memory;
+mod policy;
+mod subjects;
+
+use crate::graph::Graph;
+use crate::policy::Policy;
+use crate::view::View;
+use serde::Serialize;
+
+/// A claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[allow(missing_docs)]
+pub enum Claim {
+    I1,
+    I2,
+    I3,
+    I4,
+    I5,
+    I6,
+    I7,
+    I8,
+    /// Policy and description name the same things.
+    P,
+    /// Image and description agree.
+    A,
+    /// The kernel's configuration.
+    K,
+}
+
+/// What was found about a claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Facts that the claim rests on.
+    pub evidence: Vec<String>,
+    /// Facts that break it.
+    pub violations: Vec<String>,
+    /// Facts for which it is not made: what a debug or benchmark configuration adds.
+    pub not_claimed: Vec<String>,
+}
+
+impl Claim {
+    /// Those that hold of a single picture.
+    pub const OF_A_VIEW: [Self; 9] = [
+        Self::I1,
+        Self::I2,
+        Self::I3,
+        Self::I4,
+        Self::I5,
+        Self::I6,
+        Self::I7,
+        Self::I8,
+        Self::P,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::I1 => "I1",
+            Self::I2 => "I2",
+            Self::I3 => "I3",
+            Self::I4 => "I4",
+            Self::I5 => "I5",
+            Self::I6 => "I6",
+            Self::I7 => "I7",
+            Self::I8 => "I8",
+            Self::P => "P",
+            Self::A => "A",
+            Self::K => "K",
+        }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn statement(self, policy: &Policy) -> String {
+        let [a, b] = &policy.mediation.between;
+        let mediator = &policy.mediation.mediator;
+        let order = policy.scheduling.order.join(" > ");
+        match self {
+            Self::I1 => format!("{a} and {b} share no region, endpoint or channel; every flow between them passes {mediator}"),
+            Self::I2 => "every shared region has one writer".to_owned(),
+            Self::I3 => "private regions are mapped in one domain alone".to_owned(),
+            Self::I4 => "constant regions are mapped writable nowhere".to_owned(),
+            Self::I5 => "no mapping is writable and executable".to_owned(),
+            Self::I6 => "each device and its interrupt belong to one domain".to_owned(),
+            Self::I7 => format!("priorities {order}, strictly; budgets last their periods"),
+            Self::I8 => "authority cannot grow: no capability creates or moves another; TCBs are in the right hands".to_owned(),
+            Self::P => "policy and description name the same domains, regions, devices and channels".to_owned(),
+            Self::A => "the image holds what system.xml and Microkit's table explain, and all of it".to_owned(),
+            Self::K => "the kernel's configuration gives user code no more than is written down".to_owned(),
+        }
+    }
+}
+
+impl Finding {
+    pub(crate) fn evidence(&mut self, text: impl Into<String>) {
+        self.evidence.push(text.into());
+    }
+
+    pub(crate) fn violation(&mut self, text: impl Into<String>) {
+        self.violations.push(text.into());
+    }
+}
+
+/// Checks a claim on a picture.
+#[must_use]
+pub fn check(claim: Claim, view: &View, policy: &Policy) -> Finding {
+    let mut finding = Finding::default();
+    match claim {
+        Claim::I1 => subjects::mediation(view, policy, &Graph::of(view, policy), &mut finding),
+        Claim::I2 => memory::one_writer(view, policy, &mut finding),
+        Claim::I3 => memory::private(view, policy, &mut finding),
+        Claim::I4 => memory::constant(view, policy, &mut finding),
+        Claim::I5 => memory::writable_or_executable(view, policy, &mut finding),
+        Claim::I6 => memory::devices(view, policy, &Graph::of(view, policy), &mut finding),
+        Claim::I7 => subjects::scheduling(view, policy, &mut finding),
+        Claim::I8 => subjects::confinement(view, policy, &mut finding),
+        Claim::P => policy::complete(view, policy, &mut finding),
+        // Of both inputs, or of neither.
+        Claim::A | Claim::K => {}
+    }
+    finding
+}
+
+/// Names in a list for people: `a, b and c`.
+pub(crate) fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
+    match &names[..] {
+        [] => "nobody".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

@@ -1,0 +1,152 @@
+//! P: nothing is in the description that the policy has no place for, and no line of the policy is void.
+
+use super::Finding;
+use crate::capability::{Object, Subject};
+use crate::graph::{Graph, Right};
+use crate::policy::Policy;
+use crate::view::{Input, View};
+use std::collections::BTreeSet;
+
+pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
+    let regions = view.regions();
+    let domains: BTreeSet<&str> = view
+        .subjects()
+        .map(Subject::name)
+        .filter(|name| *name != "monitor")
+        .collect();
+    for thread in &view.threads {
+        if thread.subject != Subject::Monitor && !policy.knows_domain(thread.subject.name()) {
+            let place = match view.input {
+                Input::Description => format!(" (line {})", thread.line),
+                Input::Image => String::new(),
+            };
+            finding.violation(format!(
+                "domain '{}'{place} has no place in the policy's scheduling.order",
+                thread.subject
+            ));
+        }
+    }
+
+    for name in named_domains(policy) {
+        if !domains.contains(name) {
+            finding.violation(format!(
+                "the policy names domain '{name}', which is not there"
+            ));
+        }
+    }
+    let named = (policy.shared.iter().map(|shared| &shared.region))
+        .chain(policy.private.iter().map(|private| &private.region))
+        .chain(policy.constant.iter().map(|constant| &constant.region))
+        .chain(policy.execution.regions.iter())
+        .chain(
+            policy
+                .device
+                .iter()
+                .filter_map(|device| device.region.as_ref()),
+        );
+    for name in named.collect::<BTreeSet<_>>() {
+        if !regions.contains_key(name.as_str()) {
+            finding.violation(format!(
+                "the policy names region '{name}', which nobody maps"
+            ));
+        }
+    }
+
+    let irqs: BTreeSet<u64> = view
+        .capabilities
+        .iter()
+        .filter_map(|capability| match capability.object {
+            Object::Irq(number) => Some(number),
+            _ => None,
+        })
+        .collect();
+    for irq in &irqs {
+        if policy.device_of_irq(*irq).is_none() {
+            let holders: BTreeSet<_> = view
+                .capabilities
+                .iter()
+                .filter(|capability| capability.object == Object::Irq(*irq))
+                .map(|capability| view.at(capability))
+                .collect();
+            finding.violation(format!(
+                "IRQ {irq} ({}) has no [[device]] in the policy",
+                super::list(holders)
+            ));
+        }
+    }
+
+    for (name, (at, _)) in &view.physical {
+        if policy.device_of_region(name).is_none() {
+            let mappings = regions
+                .get(name.as_str())
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            finding.violation(format!(
+                "region '{name}' at physical address {at:#x} ({}) has no [[device]] in the policy",
+                super::list(mappings.iter().map(|mapping| view.at(mapping.first)))
+            ));
+        }
+    }
+
+    let graph = Graph::of(view, policy);
+    let mut channels = BTreeSet::new();
+    for (subject, rights) in &graph.rights {
+        for other in rights.get(&Right::Notify).into_iter().flatten() {
+            let pair = [subject.name(), other.as_str()];
+            let allowed = policy
+                .mediation
+                .channels
+                .iter()
+                .any(|[a, b]| pair == [a, b] || pair == [b, a]);
+            if !allowed {
+                finding.violation(format!(
+                    "a channel from {subject} to {other} has no line in the policy's mediation.channels"
+                ));
+            }
+            channels.insert(pair.map(str::to_owned));
+        }
+    }
+    for [a, b] in &policy.mediation.channels {
+        let there = |from: &String, to: &String| channels.contains(&[from.clone(), to.clone()]);
+        if !there(a, b) && !there(b, a) {
+            finding.violation(format!(
+                "the policy names a channel of {a} and {b}, which is not there"
+            ));
+        }
+    }
+    finding.evidence(format!(
+        "{} domains, {} mapped regions, {} interrupts",
+        domains.len(),
+        regions.len(),
+        irqs.len()
+    ));
+}
+
+fn named_domains(policy: &Policy) -> BTreeSet<&str> {
+    let mediation = &policy.mediation;
+    let mut names: BTreeSet<&str> = mediation.between.iter().map(String::as_str).collect();
+    names.insert(&mediation.mediator);
+    names.extend(mediation.channels.iter().flatten().map(String::as_str));
+    for shared in &policy.shared {
+        names.insert(&shared.writer);
+        names.extend(shared.readers.iter().map(String::as_str));
+    }
+    names.extend(policy.private.iter().map(|private| private.domain.as_str()));
+    names.extend(
+        policy
+            .constant
+            .iter()
+            .flat_map(|constant| &constant.readers)
+            .map(String::as_str),
+    );
+    names.extend(policy.device.iter().map(|device| device.domain.as_str()));
+    names.extend(policy.scheduling.order.iter().map(String::as_str));
+    names.extend(policy.scheduling.whole_budget.iter().map(String::as_str));
+    names.extend(
+        policy
+            .control
+            .iter()
+            .flat_map(|control| [control.parent.as_str(), &control.child]),
+    );
+    names
+}

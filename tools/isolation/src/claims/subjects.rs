@@ -1,0 +1,302 @@
+//! I1, I7 and I8: what the kernel's objects say.
+
+use super::{Finding, list};
+use crate::capability::{Bound, Object, Place, Subject};
+use crate::graph::{Graph, Node};
+use crate::microkit::{MONITOR_PRIORITY, slot};
+use crate::policy::Policy;
+use crate::view::{Input, View};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &mut Finding) {
+    let pair = policy
+        .mediation
+        .between
+        .each_ref()
+        .map(|name| Subject::domain(name));
+    let [a, b] = &pair;
+    let mediator = &policy.mediation.mediator;
+
+    for (name, mappings) in view.regions() {
+        let of = |subject: &Subject| mappings.iter().find(|mapping| mapping.subject == subject);
+        if let (Some(first), Some(second)) = (of(a), of(b)) {
+            finding.violation(format!(
+                "{a} and {b} share region '{name}' ({}; {})",
+                view.at(first.first),
+                view.at(second.first)
+            ));
+        }
+    }
+    for capability in &view.capabilities {
+        let holder = &capability.holder;
+        let Some(owner) = capability.object.owner() else {
+            continue;
+        };
+        if pair.contains(holder) && pair.contains(owner) && holder != owner {
+            let what = match capability.object {
+                Object::Notification(_) => "a channel to ",
+                _ => "",
+            };
+            finding.violation(format!(
+                "{holder} holds {what}{} ({}; {})",
+                capability.object,
+                capability.rights,
+                view.at(capability)
+            ));
+        }
+    }
+    let endpoints = |subject: &Subject| {
+        let held = view.capabilities.iter().filter(|capability| {
+            capability.holder == *subject && matches!(capability.object, Object::Endpoint(_))
+        });
+        held.map(|capability| capability.object.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    for shared in endpoints(a).intersection(&endpoints(b)) {
+        finding.violation(format!(
+            "{a} and {b} both hold {shared}, where each could hear the other"
+        ));
+    }
+
+    let avoid = |node: &Node| {
+        matches!(node, Node::Subject(subject) if subject.name() == mediator
+            || policy.mediation.trusted.iter().any(|trusted| trusted == subject.name()))
+    };
+    for (from, to) in [(a, b), (b, a)] {
+        let (from, to) = (Node::Subject(from.clone()), Node::Subject(to.clone()));
+        if let Some(path) = graph.path(&from, &to, avoid) {
+            let path: Vec<_> = path.iter().map(ToString::to_string).collect();
+            finding.violation(format!("a flow avoids {mediator}: {}", path.join(" → ")));
+        }
+        if let Some(path) = graph.path(&from, &to, |node| *node == Node::Subject(Subject::Monitor))
+        {
+            let path: Vec<_> = path.iter().map(ToString::to_string).collect();
+            finding.evidence(format!("shortest flow {}", path.join(" → ")));
+        }
+    }
+    if !finding.violations.is_empty() {
+        return;
+    }
+    for (subject, other) in [(a, b), (b, a)] {
+        let mapped: Vec<_> = view
+            .regions()
+            .into_iter()
+            .filter(|(_, mappings)| mappings.iter().any(|mapping| mapping.subject == subject))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        finding.evidence(format!(
+            "{subject} maps {}, of which {other} maps none",
+            list(mapped)
+        ));
+    }
+    finding.evidence(format!(
+        "no flow between {a} and {b} is left when {mediator} is taken away"
+    ));
+}
+
+pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
+    let threads: BTreeMap<&str, _> = view
+        .threads
+        .iter()
+        .map(|thread| (thread.subject.name(), thread))
+        .collect();
+    let place = |line: u32| match view.input {
+        Input::Description => format!(" (line {line})"),
+        Input::Image => String::new(),
+    };
+    let order: Vec<_> = policy
+        .scheduling
+        .order
+        .iter()
+        .filter_map(|name| threads.get(name.as_str()))
+        .collect();
+    for pair in order.windows(2) {
+        let [above, below] = pair else { continue };
+        if above.priority <= below.priority {
+            finding.violation(format!(
+                "{} has priority {}{}, not above {}'s {}{}",
+                above.subject,
+                above.priority,
+                place(above.line),
+                below.subject,
+                below.priority,
+                place(below.line)
+            ));
+        }
+    }
+    for thread in &view.threads {
+        let subject = &thread.subject;
+        if thread.max_priority > thread.priority {
+            finding.violation(format!(
+                "{subject} may give priority {}, above its own {}",
+                thread.max_priority, thread.priority
+            ));
+        }
+        if thread.budget_us.is_none() {
+            finding.violation(format!("{subject} has no scheduling context of its own"));
+        }
+    }
+    for name in &policy.scheduling.whole_budget {
+        let Some(thread) = threads.get(name.as_str()) else {
+            continue;
+        };
+        if thread.budget_us != thread.period_us {
+            finding.violation(format!(
+                "{name} has a budget of {} µs in a period of {} µs{}, not all of it",
+                thread.budget_us.unwrap_or(0),
+                thread.period_us.unwrap_or(0),
+                place(thread.line)
+            ));
+        }
+    }
+    let priorities = order
+        .iter()
+        .map(|thread| format!("{} {}", thread.subject, thread.priority));
+    finding.evidence(priorities.collect::<Vec<_>>().join(" > "));
+    let budgets = order.iter().map(|thread| {
+        format!(
+            "{} {}/{} µs",
+            thread.subject,
+            thread.budget_us.unwrap_or(0),
+            thread.period_us.unwrap_or(0)
+        )
+    });
+    finding.evidence(format!(
+        "budget/period: {}",
+        budgets.collect::<Vec<_>>().join(", ")
+    ));
+}
+
+pub(super) fn confinement(view: &View, policy: &Policy, finding: &mut Finding) {
+    slots(view, policy, finding);
+    bindings(view, finding);
+    for (subject, place) in &view.image.nameable_cnodes {
+        finding.violation(format!(
+            "{subject}: {place} holds a CNode that a lookup of 64 bits can name: {subject} could copy and move capabilities"
+        ));
+    }
+    for control in &policy.control {
+        let (parent, child) = (
+            Subject::domain(&control.parent),
+            Subject::domain(&control.child),
+        );
+        let holds = view.in_slots().any(|capability| {
+            capability.holder == parent && capability.object == Object::Tcb(child.clone())
+        });
+        if !holds {
+            finding.violation(format!(
+                "{parent} does not hold {child}'s TCB: it could not restart it"
+            ));
+        }
+        let handler = view.capabilities.iter().find(|capability| {
+            capability.holder == child && capability.place == Place::Bound(Bound::FaultEndpoint)
+        });
+        match handler {
+            Some(fault) if fault.object == Object::Endpoint(parent.clone()) => {}
+            _ => finding.violation(format!("{child}'s faults do not go to {parent}")),
+        }
+        finding.evidence(format!("{parent} holds {child}'s TCB and gets its faults"));
+    }
+    match view.input {
+        Input::Description => finding.evidence(
+            "no protected procedure, passive domain, smc, cspace or virtual machine (the reader refuses them)",
+        ),
+        Input::Image if !finding.violations.is_empty() => {}
+        Input::Image => {
+            let slots = view.in_slots().count();
+            finding.evidence(format!(
+                "{slots} capabilities in slots: no Untyped, frame, page table but the own VSpace, ASID pool, scheduling context or IRQControl"
+            ));
+            finding.evidence("no CNode is nameable by a lookup of 64 bits".to_owned());
+        }
+    }
+    finding.evidence("monitor holds the TCBs of all".to_owned());
+}
+
+/// What may be in a slot, by kind, whatever the description says.
+fn slots(view: &View, policy: &Policy, finding: &mut Finding) {
+    for capability in view.in_slots() {
+        let holder = &capability.holder;
+        let own = capability.object.owner() == Some(holder);
+        let allowed = match &capability.object {
+            Object::Reply(_) | Object::VSpace(_) => own,
+            Object::Notification(_) | Object::Irq(_) => true,
+            // Where the holder gets faults, or where its own go.
+            Object::Endpoint(_) => {
+                own || matches!(capability.place, Place::Slot(slot::FAULT_ENDPOINT))
+            }
+            // The path to the slots; whether it can be named is computed apart.
+            Object::CNode(_) => own && capability.place == Place::RootSlot(0),
+            Object::Tcb(of) => {
+                *holder == Subject::Monitor
+                    || policy.control.iter().any(|control| {
+                        control.parent == holder.name() && control.child == of.name()
+                    })
+                    // Row B1, which claim A accepts in a benchmark image only.
+                    || (own && capability.place == Place::Slot(slot::OWN_TCB))
+            }
+            _ => false,
+        };
+        if !allowed {
+            let kind = match &capability.object {
+                Object::Region { .. } | Object::Private { .. } => "a frame capability to ",
+                Object::VSpace(_) => "the foreign VSpace capability to ",
+                Object::CNode(_) | Object::RootCNode(_) => "the CNode capability to ",
+                Object::SchedContext(_) => "the scheduling context capability to ",
+                _ => "",
+            };
+            finding.violation(format!(
+                "{}: holds {kind}{}",
+                view.at(capability),
+                capability.object
+            ));
+        }
+    }
+}
+
+/// The facts on which rows M2 and M6 of Microkit's table rest.
+fn bindings(view: &View, finding: &mut Finding) {
+    let bound: BTreeSet<&Object> = view
+        .capabilities
+        .iter()
+        .filter(|capability| {
+            capability.place == Place::Bound(Bound::Notification)
+                && capability.object.owner() == Some(&capability.holder)
+        })
+        .map(|capability| &capability.object)
+        .collect();
+    let mut reported = BTreeSet::new();
+    for capability in view.in_slots() {
+        if matches!(capability.object, Object::Notification(_))
+            && capability.rights.read
+            && !bound.contains(&capability.object)
+            && reported.insert(&capability.object)
+        {
+            finding.violation(format!(
+                "{} is bound to no thread of its owner, and {} may wait on it",
+                capability.object, capability.holder
+            ));
+        }
+    }
+    for capability in view.in_slots() {
+        let Object::Endpoint(owner) = &capability.object else {
+            continue;
+        };
+        let priority = |subject: &Subject| view.thread(subject).map_or(0, |thread| thread.priority);
+        let (above, below) = (priority(owner), priority(&capability.holder));
+        if *owner != capability.holder && capability.rights.read && above <= below {
+            finding.violation(format!(
+                "{} may take messages from {}, whose priority {above} is not above its own {below}",
+                capability.holder, capability.object
+            ));
+        }
+    }
+    if let Some(monitor) = view.thread(&Subject::Monitor)
+        && monitor.priority != MONITOR_PRIORITY
+    {
+        finding.violation(format!(
+            "the monitor has priority {}, not {MONITOR_PRIORITY}",
+            monitor.priority
+        ));
+    }
+}

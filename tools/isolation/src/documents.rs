@@ -1,0 +1,62 @@
+//! What is generated from `system.xml` and committed: the picture and Microkit's table in the docs, and the
+//! instance for the proofs. `isolation docs` writes them; a test checks that they are fresh.
+
+use crate::microkit::Configuration;
+use crate::policy::Policy;
+use crate::view::View;
+use crate::{picture, report, rocq};
+use std::path::{Path, PathBuf};
+use sysdesc::System;
+
+/// Where Microkit's table begins and ends in the document.
+const MARKS: [&str; 2] = [
+    "<!-- The table below is written by `make isolation-docs`. -->\n",
+    "<!-- End of the table. -->\n",
+];
+
+/// A file that is generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Relative to the root of the repository.
+    pub path: PathBuf,
+    /// What it must be.
+    pub text: String,
+}
+
+/// All of them, for the repository at `root`.
+///
+/// # Errors
+/// A document that has a generated part and cannot be read.
+pub fn documents(root: &Path, system: &System, policy: &Policy) -> std::io::Result<Vec<Document>> {
+    let view = View::of_description(system, Configuration::Release);
+    let mut documents = vec![
+        Document {
+            path: "docs/authority.svg".into(),
+            text: picture::svg(system, &view, policy),
+        },
+        Document {
+            path: "proofs/Instance.v".into(),
+            text: rocq::instance(system, "system.xml"),
+        },
+    ];
+    let path = PathBuf::from("docs/isolation.md");
+    let text = std::fs::read_to_string(root.join(&path))?;
+    let [begin, end] = MARKS;
+    let Some((before, rest)) = text.split_once(begin) else {
+        return Err(std::io::Error::other(format!(
+            "no line '{}' in {}",
+            begin.trim(),
+            path.display()
+        )));
+    };
+    let Some((_, after)) = rest.split_once(end) else {
+        return Err(std::io::Error::other(format!(
+            "no line '{}' in {}",
+            end.trim(),
+            path.display()
+        )));
+    };
+    let text = format!("{before}{begin}\n{}\n{end}{after}", report::table());
+    documents.push(Document { path, text });
+    Ok(documents)
+}

@@ -1,0 +1,184 @@
+//! `isolation`: see [`isolation::args`].
+
+use clap::Parser;
+use isolation::args::{Check, Cli, Command, Rocq};
+use isolation::capdl::{self, Spec};
+use isolation::documents::documents;
+use isolation::policy::Policy;
+use isolation::report::{self, Report, Subjects};
+use isolation::view::View;
+use isolation::{Error, Result, picture, rocq};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use sysdesc::System;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Whoever read the output has gone; that is no failure of the check.
+        Err(Error::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // Nothing is left to do where that fails, too.
+            let _ = writeln!(std::io::stderr(), "isolation: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether no claim is violated.
+fn run(cli: &Cli) -> Result<bool> {
+    match &cli.command {
+        Command::Check(arguments) => check(arguments),
+        Command::Table => {
+            print(&report::table())?;
+            Ok(true)
+        }
+        Command::Rocq(arguments) => instance(arguments),
+        Command::Docs(arguments) => {
+            let system = description(&arguments.system)?;
+            let policy = policy(&arguments.policy)?;
+            let root = &arguments.root;
+            let documents = documents(root, &system, &policy).map_err(|source| {
+                let path = root.clone();
+                Error::Read { path, source }
+            })?;
+            for document in documents {
+                write(&root.join(&document.path), &document.text)?;
+            }
+            Ok(true)
+        }
+        Command::Strip { input, output } => {
+            let spec = specification(input)?;
+            let file = File::create(output).map_err(|source| write_error(output, source))?;
+            let path = output.clone();
+            spec.write(file)
+                .map_err(|source| Error::Json { path, source })?;
+            Ok(true)
+        }
+    }
+}
+
+fn check(arguments: &Check) -> Result<bool> {
+    let system = description(&arguments.system)?;
+    let policy = policy(&arguments.policy)?;
+    let image = match &arguments.capdl {
+        Some(path) => Some(capdl::view(&specification(path)?)),
+        None => None,
+    };
+    let kernel = match &arguments.kernel {
+        Some(path) => Some(serde_json::from_str(&text(path)?).map_err(|source| {
+            let path = path.clone();
+            Error::Json { path, source }
+        })?),
+        None => None,
+    };
+    let report = Report::of(Subjects {
+        system: &system,
+        policy: &policy,
+        image,
+        kernel: kernel.as_ref(),
+        configuration: arguments.config.into(),
+    });
+
+    if let Some(path) = &arguments.markdown {
+        write(path, &report::markdown(&report))?;
+    }
+    if let Some(path) = &arguments.json {
+        let json = serde_json::to_string_pretty(&report).map_err(|source| {
+            let path = path.clone();
+            Error::Json { path, source }
+        })?;
+        write(path, &(json + "\n"))?;
+    }
+    if let Some(path) = &arguments.svg {
+        let view = View::of_description(&system, isolation::microkit::Configuration::Release);
+        write(path, &picture::svg(&system, &view, &policy))?;
+    }
+    if arguments.quiet {
+        for (claim, violation) in report.violations() {
+            print(&format!("{}: {violation}\n", claim.id()))?;
+        }
+        print(report::text(&report).lines().last().unwrap_or_default())?;
+        print("\n")?;
+    } else {
+        print(&report::text(&report))?;
+    }
+    Ok(report.holds())
+}
+
+fn instance(arguments: &Rocq) -> Result<bool> {
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    let Some(path) = &arguments.capdl else {
+        let system = description(&arguments.system)?;
+        print(&rocq::instance(&system, &name(&arguments.system)))?;
+        return Ok(true);
+    };
+    match rocq::image(&capdl::view(&specification(path)?), &name(path)) {
+        Ok(text) => {
+            print(&text)?;
+            Ok(true)
+        }
+        Err(problem) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "isolation: the proofs have no word for this: {problem}"
+            );
+            Ok(false)
+        }
+    }
+}
+
+fn description(path: &Path) -> Result<System> {
+    System::parse(&text(path)?).map_err(|source| {
+        let path = path.to_owned();
+        Error::Description { path, source }
+    })
+}
+
+fn policy(path: &Path) -> Result<Policy> {
+    Policy::parse(&text(path)?).map_err(|source| {
+        let path = path.to_owned();
+        Error::Policy { path, source }
+    })
+}
+
+fn specification(path: &Path) -> Result<Spec> {
+    let owned = || path.to_owned();
+    let file = File::open(path).map_err(|source| Error::Read {
+        path: owned(),
+        source,
+    })?;
+    Spec::read(file).map_err(|source| Error::Json {
+        path: owned(),
+        source,
+    })
+}
+
+fn text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|source| {
+        let path = path.to_owned();
+        Error::Read { path, source }
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|source| write_error(path, source))
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> Error {
+    let path = path.to_owned();
+    Error::Write { path, source }
+}
+
+fn print(text: &str) -> Result<()> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}

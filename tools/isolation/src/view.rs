@@ -1,0 +1,157 @@
+//! One picture of the system for both inputs, over which every claim is checked by the same code.
+
+use crate::capability::{Capability, Object, Place, Subject, Thread};
+use crate::microkit::{self, Configuration};
+use std::collections::{BTreeMap, BTreeSet};
+use sysdesc::System;
+
+/// Where a picture comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// `system.xml`, with what Microkit makes of it by our table.
+    Description,
+    /// The capDL of a built image.
+    Image,
+}
+
+/// A picture of the system.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Where it comes from.
+    pub input: Input,
+    /// All capabilities.
+    pub capabilities: Vec<Capability>,
+    /// All threads.
+    pub threads: Vec<Thread>,
+    /// Regions that lie at a physical address of their own, by name: devices. Address and size.
+    pub physical: BTreeMap<String, (u64, u64)>,
+    /// What only an image shows.
+    pub image: Image,
+}
+
+/// What only an image shows.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// Capabilities to CNodes that a lookup of 64 bits can name: the holder and where.
+    pub nameable_cnodes: Vec<(Subject, String)>,
+    /// Physical address and log2 of the size of each page of a region.
+    pub frames: BTreeMap<(String, u64), (Option<u64>, u8)>,
+    /// Regions that are filled from a file.
+    pub prefilled: BTreeSet<String>,
+    /// The ELF files that fill a program, by the numbers that the tool gives them.
+    pub programs: BTreeMap<Subject, BTreeSet<usize>>,
+    /// How each interrupt is signalled: 0 as long as it wants service, 1 once.
+    pub triggers: BTreeMap<u64, u64>,
+    /// Pairs of frames that share physical memory.
+    pub aliases: Vec<(String, String)>,
+    /// What does not fit any picture: an object that is nobody's, a shared page table.
+    pub oddities: Vec<String>,
+    /// How many objects there are.
+    pub objects: usize,
+}
+
+/// How a subject has a region mapped, over all of its pages.
+#[derive(Clone, Debug)]
+pub struct Mapping<'a> {
+    /// Who.
+    pub subject: &'a Subject,
+    /// The union of what its pages allow.
+    pub read: bool,
+    /// See [`Self::read`].
+    pub write: bool,
+    /// See [`Self::read`].
+    pub execute: bool,
+    /// Whether all of it is cached.
+    pub cached: bool,
+    /// The first capability, for messages.
+    pub first: &'a Capability,
+}
+
+impl View {
+    /// The picture that the description gives.
+    #[must_use]
+    pub fn of_description(system: &System, configuration: Configuration) -> Self {
+        Self {
+            input: Input::Description,
+            capabilities: microkit::capabilities(system, configuration),
+            threads: microkit::threads(system),
+            physical: system
+                .regions
+                .iter()
+                .filter_map(|region| {
+                    region
+                        .phys_addr
+                        .map(|at| (region.name.clone(), (at, region.size)))
+                })
+                .collect(),
+            image: Image::default(),
+        }
+    }
+
+    /// Where something is, for a message: the line in the description, or the place in the image.
+    #[must_use]
+    pub fn at(&self, capability: &Capability) -> String {
+        match self.input {
+            Input::Description => format!("{}: {}", capability.holder, capability.origin),
+            Input::Image => format!("{}: {}", capability.holder, capability.place),
+        }
+    }
+
+    /// Who has which region mapped how, by the regions' names.
+    #[must_use]
+    pub fn regions(&self) -> BTreeMap<&str, Vec<Mapping<'_>>> {
+        let mut regions: BTreeMap<&str, Vec<Mapping<'_>>> = BTreeMap::new();
+        for capability in &self.capabilities {
+            let (Object::Region { name, .. }, Place::Page { .. }) =
+                (&capability.object, &capability.place)
+            else {
+                continue;
+            };
+            let mappings = regions.entry(name).or_default();
+            let rights = capability.rights;
+            match mappings
+                .iter_mut()
+                .find(|m| *m.subject == capability.holder)
+            {
+                Some(mapping) => {
+                    mapping.read |= rights.read;
+                    mapping.write |= rights.write;
+                    mapping.execute |= rights.execute;
+                    mapping.cached &= capability.cached;
+                }
+                None => mappings.push(Mapping {
+                    subject: &capability.holder,
+                    read: rights.read,
+                    write: rights.write,
+                    execute: rights.execute,
+                    cached: capability.cached,
+                    first: capability,
+                }),
+            }
+        }
+        regions
+    }
+
+    /// Every subject, in the order of its threads.
+    pub fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.threads.iter().map(|thread| &thread.subject)
+    }
+
+    /// The thread of a subject.
+    #[must_use]
+    pub fn thread(&self, subject: &Subject) -> Option<&Thread> {
+        self.threads
+            .iter()
+            .find(|thread| thread.subject == *subject)
+    }
+
+    /// The capabilities that a subject can invoke: those in slots.
+    pub fn in_slots(&self) -> impl Iterator<Item = &Capability> {
+        self.capabilities.iter().filter(|capability| {
+            matches!(
+                capability.place,
+                Place::Slot(_) | Place::RootSlot(_) | Place::Foreign { .. }
+            )
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! Runs the checker on changed inputs and judges what it says.
+
+use isolation::capdl::format::{Cap, CapBody, Object, Rights, Slot};
+use isolation::capdl::{self, Spec};
+use isolation::microkit::Configuration;
+use isolation::policy::Policy;
+use isolation::report::{Report, Subjects};
+use libtest_mimic::Failed;
+use std::sync::LazyLock;
+use sysdesc::System;
+
+pub const SYSTEM: &str = include_str!("../../../../system.xml");
+const FIXTURE_SYSTEM: &str = include_str!("../fixtures/system.xml");
+const FIXTURE: &str = include_str!("../fixtures/capdl.json");
+
+static POLICY: LazyLock<Policy> =
+    LazyLock::new(|| Policy::parse(include_str!("../../policy.toml")).unwrap());
+static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_bytes()).unwrap());
+
+/// A change of an image: its name, what it does, the claims that it must violate, words of one message.
+pub type Mutation = (
+    &'static str,
+    fn(&mut Image),
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+pub const READ_WRITE: Rights = Rights {
+    read: true,
+    write: true,
+    grant: false,
+    grant_reply: false,
+};
+
+/// What a mutation must be caught with: the claim, or `refused` if the reader does not take it, and
+/// words that its messages contain.
+pub struct Caught {
+    pub claims: &'static [&'static str],
+    pub words: &'static [&'static str],
+}
+
+/// Every violation as `claim: text`, or the reader's refusal.
+pub fn check_description(text: &str) -> Vec<String> {
+    match System::parse(text) {
+        Ok(system) => report(&system, None),
+        Err(error) => vec![format!("refused: {error}")],
+    }
+}
+
+/// Every violation as `claim: text`.
+pub fn check_image(spec: &Spec) -> Vec<String> {
+    let system = System::parse(FIXTURE_SYSTEM).unwrap();
+    report(&system, Some(spec))
+}
+
+fn report(system: &System, spec: Option<&Spec>) -> Vec<String> {
+    let report = Report::of(Subjects {
+        system,
+        policy: &POLICY,
+        image: spec.map(capdl::view),
+        kernel: None,
+        configuration: Configuration::Release,
+    });
+    let violations: Vec<_> = report
+        .violations()
+        .map(|(claim, text)| format!("{}: {text}", claim.id()))
+        .collect();
+    assert_eq!(report.holds(), violations.is_empty(), "{violations:#?}");
+    violations
+}
+
+pub fn unchanged() -> Result<(), Failed> {
+    let mut violations = check_description(SYSTEM);
+    violations.extend(check_image(&FIXTURE_SPEC));
+    none(&violations)
+}
+
+pub fn none(violations: &[String]) -> Result<(), Failed> {
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(format!("flagged:\n{}", violations.join("\n")).into())
+}
+
+impl Caught {
+    pub fn judge(&self, violations: &[String]) -> Result<(), Failed> {
+        let said = violations.join("\n");
+        for claim in self.claims {
+            if !violations
+                .iter()
+                .any(|text| text.starts_with(&format!("{claim}: ")))
+            {
+                return Err(format!("no violation of {claim}, but:\n{said}").into());
+            }
+        }
+        // One message has all of the words, so that it can be understood by itself.
+        let named = |text: &String| self.words.iter().all(|word| text.contains(word));
+        if !violations.iter().any(named) {
+            return Err(format!("no message has all of {:?}:\n{said}", self.words).into());
+        }
+        Ok(())
+    }
+}
+
+/// The text with `from`, which must be there exactly once, replaced.
+pub fn replace(text: &str, from: &str, to: &str) -> String {
+    assert_eq!(text.matches(from).count(), 1, "'{from}' must be there once");
+    text.replace(from, to)
+}
+
+/// The capDL of the fixture, with short ways to change it.
+pub struct Image {
+    pub spec: Spec,
+}
+
+impl Image {
+    pub fn new() -> Self {
+        let spec = FIXTURE_SPEC.clone();
+        Self { spec }
+    }
+
+    pub fn index(&self, name: &str) -> usize {
+        let named =
+            |object: &isolation::capdl::format::NamedObject| object.name.as_deref() == Some(name);
+        self.spec
+            .objects
+            .iter()
+            .position(named)
+            .unwrap_or_else(|| panic!("no object '{name}'"))
+    }
+
+    pub fn object(&mut self, name: &str) -> &mut Object {
+        let index = self.index(name);
+        &mut self.spec.objects[index].object
+    }
+
+    /// Slots of a CNode, TCB, page table or interrupt.
+    pub fn slots(&mut self, name: &str) -> &mut Vec<Slot> {
+        match self.object(name) {
+            Object::CNode(cnode) => &mut cnode.slots,
+            Object::Tcb(tcb) => &mut tcb.slots,
+            Object::PageTable(table) => &mut table.slots,
+            Object::ArmIrq(irq) => &mut irq.slots,
+            other => panic!("'{name}' of kind {} has no slots", other.kind()),
+        }
+    }
+
+    pub fn cap(&mut self, name: &str, slot: u32) -> &mut Cap {
+        let entry = self.slots(name).iter_mut().find(|entry| entry.slot == slot);
+        &mut entry
+            .unwrap_or_else(|| panic!("'{name}' has no slot {slot}"))
+            .cap
+    }
+
+    pub fn rights(&mut self, name: &str, slot: u32) -> &mut Rights {
+        self.cap(name, slot).body.rights.as_mut().unwrap()
+    }
+
+    /// Puts a capability of this kind to this object into a slot that is empty.
+    pub fn give(&mut self, cnode: &str, slot: u32, kind: &str, object: &str) -> &mut CapBody {
+        let index = self.index(object);
+        self.put(cnode, slot, kind, Some(index))
+    }
+
+    pub fn put(
+        &mut self,
+        cnode: &str,
+        slot: u32,
+        kind: &str,
+        object: Option<usize>,
+    ) -> &mut CapBody {
+        let slots = self.slots(cnode);
+        assert!(
+            slots.iter().all(|entry| entry.slot != slot),
+            "slot {slot} is taken"
+        );
+        let kind = kind.to_owned();
+        let body = CapBody {
+            object,
+            ..CapBody::default()
+        };
+        let cap = Cap { kind, body };
+        slots.push(Slot { slot, cap });
+        &mut slots.last_mut().unwrap().cap.body
+    }
+
+    pub fn take(&mut self, cnode: &str, slot: u32) -> Cap {
+        let slots = self.slots(cnode);
+        let place = slots.iter().position(|entry| entry.slot == slot).unwrap();
+        slots.remove(place).cap
+    }
+
+    /// Adds an object, as the last.
+    pub fn add(&mut self, name: &str, object: Object) -> usize {
+        let name = Some(name.to_owned());
+        self.spec
+            .objects
+            .push(isolation::capdl::format::NamedObject { name, object });
+        self.spec.root_objects.end = self.spec.objects.len();
+        self.spec.objects.len() - 1
+    }
+
+    /// The last page table over an address of a domain, and the slot there: for small pages.
+    pub fn page(&self, domain: &str, vaddr: u64) -> (String, u32) {
+        self.entry(domain, vaddr, 12)
+    }
+
+    /// The same for large pages.
+    pub fn large_page(&self, domain: &str, vaddr: u64) -> (String, u32) {
+        self.entry(domain, vaddr, 21)
+    }
+
+    fn entry(&self, domain: &str, vaddr: u64, until: u32) -> (String, u32) {
+        let name = format!("_{domain}");
+        let mut index = self
+            .spec
+            .objects
+            .iter()
+            .position(|object| {
+                matches!(&object.object, Object::PageTable(table) if table.is_root)
+                    && object.name.as_ref().unwrap().ends_with(&name)
+            })
+            .unwrap();
+        let mut shift = 30;
+        loop {
+            let Object::PageTable(table) = &self.spec.objects[index].object else {
+                panic!("no page table");
+            };
+            let mask = if shift == 30 { 0x3ff } else { 0x1ff };
+            let slot = u32::try_from((vaddr >> shift) & mask).unwrap();
+            if shift == until {
+                return (self.spec.objects[index].name.clone().unwrap(), slot);
+            }
+            let next = table.slots.iter().find(|entry| entry.slot == slot);
+            index = next
+                .unwrap_or_else(|| panic!("nothing at {vaddr:#x}"))
+                .cap
+                .body
+                .object
+                .unwrap();
+            shift -= 9;
+        }
+    }
+
+    /// The capability to the page at an address.
+    pub fn mapping(&mut self, domain: &str, vaddr: u64) -> &mut CapBody {
+        let (table, slot) = self.page(domain, vaddr);
+        &mut self.cap(&table, slot).body
+    }
+
+    pub fn large_mapping(&mut self, domain: &str, vaddr: u64) -> &mut CapBody {
+        let (table, slot) = self.large_page(domain, vaddr);
+        &mut self.cap(&table, slot).body
+    }
+
+    /// The first page of a program that is executable.
+    pub fn code(&mut self, domain: &str) -> &mut CapBody {
+        let vaddr = (0x20_0000_u64..0x40_0000).step_by(0x1000).find(|vaddr| {
+            let (table, slot) = self.page(domain, *vaddr);
+            let slots = self.slots(&table);
+            slots
+                .iter()
+                .any(|entry| entry.slot == slot && entry.cap.body.executable == Some(true))
+        });
+        self.mapping(domain, vaddr.unwrap())
+    }
+}

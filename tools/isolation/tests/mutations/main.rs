@@ -1,0 +1,36 @@
+//! The mutation test of the checker: each change of the description or of an image's capabilities that
+//! breaks a claim is caught, by a message that names what was changed; changes that break none pass.
+//!
+//! Descriptions are the system's own `system.xml`, changed as text. Images are `fixtures/capdl.json`,
+//! which the Microkit tool made of `fixtures/system.xml` (`make isolation-fixture`), changed as
+//! data; so they need no SDK.
+
+mod description;
+mod harmless;
+mod harness;
+mod image;
+mod pages;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// Fewest harmful and harmless changes that this test is worth its name with.
+const FEWEST: (usize, usize) = (40, 10);
+
+fn main() {
+    let mut harmful = description::trials();
+    harmful.extend(image::trials());
+    let harmless = harmless::trials();
+    let counts = (harmful.len(), harmless.len());
+    let mut trials = vec![
+        Trial::test("the_unchanged_inputs_violate_nothing", harness::unchanged),
+        Trial::test("there_are_enough_mutations", move || {
+            let enough = counts.0 >= FEWEST.0 && counts.1 >= FEWEST.1;
+            enough
+                .then_some(())
+                .ok_or_else(|| format!("{counts:?}, not {FEWEST:?}").into())
+        }),
+    ];
+    trials.extend(harmful);
+    trials.extend(harmless);
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}

@@ -1,0 +1,457 @@
+//! A linked binary as functions, what they call, and what they tell the panic machinery.
+
+use crate::decode::{Op, decode};
+use addr2line::Context;
+use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use object::elf::{SHF_ALLOC, SHF_EXECINSTR};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Why a file cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// It is no object file, or a damaged one.
+    #[error("not an object file: {0}")]
+    Object(#[from] object::Error),
+    /// Its debug information is damaged.
+    #[error("debug information: {0}")]
+    Debug(#[from] addr2line::gimli::Error),
+    /// It is for another machine.
+    #[error("for {0:?}, not AArch64")]
+    Machine(Architecture),
+    /// It has no function with code.
+    #[error("no symbols of functions: it was stripped")]
+    Stripped,
+    /// Code that belongs to no function, so that what it does would go unseen.
+    #[error("{from} goes to {to:#x}, where no function is")]
+    Nowhere {
+        /// Which function.
+        from: String,
+        /// Where to.
+        to: u64,
+    },
+}
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Path from the crate's own directory on, which has the crate's version if it comes from a registry.
+    pub file: String,
+    /// Line.
+    pub line: u32,
+    /// Column.
+    pub column: u32,
+}
+
+/// A call, or a jump out of the function.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Address of the instruction.
+    pub at: u64,
+    /// Address of the function that it goes to.
+    pub to: u64,
+    /// Places that the caller hands over as `core::panic::Location`: where a panic function says that it happened.
+    pub places: BTreeSet<Place>,
+}
+
+/// A function.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Demangled, without hashes.
+    pub name: String,
+    /// Its calls.
+    pub calls: Vec<Call>,
+    /// Calls and jumps to where a register says, jump tables not among them.
+    pub indirect: Vec<u64>,
+    /// Instructions that raise an exception.
+    pub traps: Vec<u64>,
+    /// Functions whose addresses it takes.
+    pub takes: BTreeSet<u64>,
+}
+
+/// A linked binary.
+pub struct Image<'f> {
+    /// Its functions by address.
+    pub functions: BTreeMap<u64, Function>,
+    /// Functions whose addresses lie in its data. With those whose addresses code takes, they are what a call through a
+    /// register may reach.
+    pub in_data: BTreeSet<u64>,
+    context: Context<EndianSlice<'f, LittleEndian>>,
+}
+
+/// Code and where it lies.
+struct Section {
+    start: u64,
+    data: Vec<u8>,
+}
+
+impl Section {
+    fn get(&self, at: u64, bytes: usize) -> Option<&[u8]> {
+        let offset = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        self.data.get(offset..offset.checked_add(bytes)?)
+    }
+
+    fn word(&self, at: u64) -> Option<u32> {
+        Some(u32::from_le_bytes(self.get(at, 4)?.try_into().ok()?))
+    }
+
+    fn double_word(&self, at: u64) -> Option<u64> {
+        Some(u64::from_le_bytes(self.get(at, 8)?.try_into().ok()?))
+    }
+}
+
+impl<'f> Image<'f> {
+    /// Reads a binary with its symbols; debug information makes places better known.
+    ///
+    /// # Errors
+    /// See [`ImageError`].
+    pub fn read(file: &'f [u8]) -> Result<Self, ImageError> {
+        let object = object::File::parse(file)?;
+        if object.architecture() != Architecture::Aarch64 {
+            return Err(ImageError::Machine(object.architecture()));
+        }
+        // What is loaded, by whether it is executable.
+        let sections = |is_code: bool| {
+            let is_wanted = move |section: &object::Section<'_, '_>| match section.flags() {
+                SectionFlags::Elf { sh_flags, .. } => {
+                    let has = |flag: object::elf::SectionFlags| sh_flags.0 & flag.0 != 0;
+                    has(SHF_ALLOC) && has(SHF_EXECINSTR) == is_code
+                }
+                _ => false,
+            };
+            object
+                .sections()
+                .filter(is_wanted)
+                .map(|section| {
+                    let data = section.uncompressed_data()?.into_owned();
+                    let start = section.address();
+                    Ok(Section { start, data })
+                })
+                .collect::<Result<Vec<_>, object::Error>>()
+        };
+        let code = sections(true)?;
+        let data = sections(false)?;
+        let load = |id: SectionId| -> Result<_, object::Error> {
+            let section = object.section_by_name(id.name());
+            let bytes = section.map_or(Ok(&[][..]), |section| section.data())?;
+            Ok(EndianSlice::new(bytes, LittleEndian))
+        };
+        let context = Context::from_dwarf(Dwarf::load(load)?)?;
+        let starts = starts(&object, &code);
+        let mut functions = BTreeMap::new();
+        for (start, (end, name)) in &starts {
+            let section = code.iter().find(|section| section.get(*start, 4).is_some());
+            let Some(section) = section else { continue };
+            let body = Body {
+                start: *start,
+                end: *end,
+                code: section,
+                data: &data,
+                starts: &starts,
+                name,
+            };
+            functions.insert(*start, body.read()?);
+        }
+        if functions.is_empty() {
+            return Err(ImageError::Stripped);
+        }
+        let in_data = data
+            .iter()
+            .flat_map(|section| {
+                let words = (0..section.data.len() as u64 / 8).map(|n| section.start + n * 8);
+                words.filter_map(|at| section.double_word(at))
+            })
+            .filter(|word| functions.contains_key(word))
+            .collect();
+        Ok(Self {
+            functions,
+            in_data,
+            context,
+        })
+    }
+
+    /// Where an instruction comes from, the innermost inlined function first; empty without debug information.
+    #[must_use]
+    pub fn frames(&self, at: u64) -> Vec<(String, Option<Place>)> {
+        let mut frames = Vec::new();
+        let Ok(mut found) = self.context.find_frames(at).skip_all_loads() else {
+            return frames;
+        };
+        while let Ok(Some(frame)) = found.next() {
+            let name = frame.function.and_then(|name| {
+                let name = name.raw_name().ok()?.into_owned();
+                Some(demangle(&name))
+            });
+            let place = frame.location.and_then(|location| {
+                Some(Place {
+                    file: short(location.file?),
+                    line: location.line.filter(|line| *line > 0)?,
+                    column: location.column.unwrap_or(0),
+                })
+            });
+            frames.push((name.unwrap_or_default(), place));
+        }
+        frames
+    }
+}
+
+/// Where functions begin and end, and their names. One without a size ends where the next begins.
+fn starts(object: &object::File<'_>, code: &[Section]) -> BTreeMap<u64, (u64, String)> {
+    let mut named: BTreeMap<u64, (u64, String)> = BTreeMap::new();
+    for symbol in object.symbols() {
+        let name = symbol.name().unwrap_or_default();
+        let is_code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label)
+            || (symbol.kind() == SymbolKind::Unknown && !name.is_empty());
+        // Mapping symbols mark code and data.
+        if !is_code || name.is_empty() || name.starts_with('$') {
+            continue;
+        }
+        let start = symbol.address();
+        if !code.iter().any(|section| section.get(start, 4).is_some()) {
+            continue;
+        }
+        let entry = named.entry(start).or_insert((0, demangle(name)));
+        entry.0 = entry.0.max(symbol.size());
+    }
+    let order: Vec<u64> = named.keys().copied().collect();
+    let end_of = |start: u64| {
+        let section = code.iter().find(|section| section.get(start, 4).is_some());
+        section.map_or(start, |section| section.start + section.data.len() as u64)
+    };
+    named
+        .into_iter()
+        .map(|(start, (size, name))| {
+            let next = order.partition_point(|other| *other <= start);
+            let next = order
+                .get(next)
+                .copied()
+                .unwrap_or(u64::MAX)
+                .min(end_of(start));
+            let end = if size == 0 { next } else { start + size };
+            (start, (end, name))
+        })
+        .collect()
+}
+
+/// A function's instructions.
+struct Body<'a> {
+    start: u64,
+    end: u64,
+    name: &'a str,
+    code: &'a Section,
+    data: &'a [Section],
+    starts: &'a BTreeMap<u64, (u64, String)>,
+}
+
+/// Addresses that a register may hold, as far as they were made from constants.
+type Registers = BTreeMap<u8, BTreeSet<u64>>;
+
+impl Body<'_> {
+    fn read(&self) -> Result<Function, ImageError> {
+        let mut function = Function {
+            name: self.name.to_owned(),
+            calls: Vec::new(),
+            indirect: Vec::new(),
+            traps: Vec::new(),
+            takes: BTreeSet::new(),
+        };
+        let states = self.registers();
+        let mut before = Op::Other(31);
+        for (at, op) in self.ops(self.start) {
+            match op {
+                Op::Call(to) => function
+                    .calls
+                    .push(self.call(at, self.function_at(to)?, &states)),
+                Op::Jump(to) | Op::Branch(to) if !(self.start..self.end).contains(&to) => {
+                    function
+                        .calls
+                        .push(self.call(at, self.function_at(to)?, &states));
+                }
+                Op::CallRegister => function.indirect.push(at),
+                // A jump table: the entry is added to the base just before, and the targets are the function's own.
+                Op::JumpRegister(register) if before == Op::AddRegisters(register) => {}
+                Op::JumpRegister(_) => function.indirect.push(at),
+                Op::Trap => function.traps.push(at),
+                _ => {}
+            }
+            before = op;
+        }
+        let made = states.values().flat_map(BTreeMap::values).flatten();
+        function.takes = made
+            .copied()
+            .filter(|at| self.starts.contains_key(at))
+            .collect();
+        Ok(function)
+    }
+
+    fn ops(&self, from: u64) -> impl Iterator<Item = (u64, Op)> {
+        (from..self.end)
+            .step_by(4)
+            .map_while(|at| Some((at, decode(self.code.word(at)?, at))))
+    }
+
+    fn function_at(&self, at: u64) -> Result<u64, ImageError> {
+        let found = self.starts.range(..=at).next_back();
+        match found {
+            Some((start, (end, _))) if at < *end => Ok(*start),
+            _ => Err(ImageError::Nowhere {
+                from: self.name.to_owned(),
+                to: at,
+            }),
+        }
+    }
+
+    fn call(&self, at: u64, to: u64, states: &HashMap<u64, Registers>) -> Call {
+        // Arguments go in x0 to x7.
+        let arguments = states
+            .get(&at)
+            .into_iter()
+            .flat_map(|state| state.range(..8));
+        let places = arguments
+            .flat_map(|(_, addresses)| addresses)
+            .filter_map(|address| self.location(*address));
+        Call {
+            at,
+            to,
+            places: places.collect(),
+        }
+    }
+
+    /// The registers before each instruction: a fixed point over all ways through the function.
+    fn registers(&self) -> HashMap<u64, Registers> {
+        let mut states = HashMap::from([(self.start, Registers::new())]);
+        let mut todo = vec![self.start];
+        // What jump tables lead to is not known: begin there with nothing.
+        for (at, op) in self.ops(self.start) {
+            if matches!(
+                op,
+                Op::Jump(_) | Op::JumpRegister(_) | Op::Return | Op::Trap | Op::Call(_)
+            ) {
+                states.entry(at + 4).or_default();
+                todo.push(at + 4);
+            }
+        }
+        while let Some(at) = todo.pop() {
+            let Some(word) = self
+                .code
+                .word(at)
+                .filter(|_| (self.start..self.end).contains(&at))
+            else {
+                continue;
+            };
+            let op = decode(word, at);
+            let mut state = states.get(&at).cloned().unwrap_or_default();
+            match op {
+                Op::Address(to, address) => {
+                    state.insert(to, BTreeSet::from([address]));
+                }
+                Op::Add(to, from, value) => {
+                    let sums = state
+                        .get(&from)
+                        .map(|all| all.iter().map(|a| a.wrapping_add(value)).collect());
+                    set(&mut state, to, sums);
+                }
+                Op::Move(to, from) => {
+                    let moved = state.get(&from).cloned();
+                    set(&mut state, to, moved);
+                }
+                // The callee may change what the caller saves.
+                Op::Call(_) | Op::CallRegister => {
+                    state.retain(|register, _| (19..30).contains(register))
+                }
+                Op::AddRegisters(to) | Op::Other(to) => {
+                    state.remove(&to);
+                }
+                Op::Jump(_)
+                | Op::Branch(_)
+                | Op::JumpRegister(_)
+                | Op::Return
+                | Op::Trap
+                | Op::Store => {}
+            }
+            let next = match op {
+                Op::Jump(to) => [Some(to), None],
+                Op::Branch(to) => [Some(to), Some(at + 4)],
+                Op::JumpRegister(_) | Op::Return | Op::Trap => [None, None],
+                _ => [Some(at + 4), None],
+            };
+            for next in next.into_iter().flatten() {
+                let known = states.contains_key(&next);
+                let there = states.entry(next).or_default();
+                let mut grown = !known;
+                for (register, addresses) in &state {
+                    let into = there.entry(*register).or_default();
+                    for address in addresses {
+                        grown |= into.insert(*address);
+                    }
+                }
+                if grown {
+                    todo.push(next);
+                }
+            }
+        }
+        states
+    }
+
+    /// The `core::panic::Location` at an address: a file's name (pointer and length), line, column.
+    fn location(&self, at: u64) -> Option<Place> {
+        let data =
+            |at: u64, bytes: usize| self.data.iter().find_map(|section| section.get(at, bytes));
+        let section = self
+            .data
+            .iter()
+            .find(|section| section.get(at, 24).is_some())?;
+        let len = usize::try_from(section.double_word(at + 8)?).ok()?;
+        let name = data(section.double_word(at)?, len.min(4096))?;
+        let name = std::str::from_utf8(name).ok()?.trim_end_matches('\0');
+        name.ends_with(".rs").then_some(())?;
+        Some(Place {
+            file: short(name),
+            line: section.word(at + 16)?,
+            column: section.word(at + 20)?,
+        })
+    }
+}
+
+fn set(state: &mut Registers, register: u8, value: Option<BTreeSet<u64>>) {
+    match value {
+        Some(value) => state.insert(register, value),
+        None => state.remove(&register),
+    };
+}
+
+/// A name as people write it. Of two mangled ones, the v0 scheme's has no hash that is worth reading.
+fn demangle(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// A source file's path without what differs between machines.
+fn short(path: &str) -> String {
+    // Registry and git sources lie two folders below these, the standard library and ours right below.
+    for (mark, skipped) in [
+        ("/registry/src/", 1),
+        ("/git/checkouts/", 2),
+        ("/library/", 0),
+    ] {
+        if let Some((_, rest)) = path.split_once(mark) {
+            return rest
+                .splitn(skipped + 1, '/')
+                .last()
+                .unwrap_or(rest)
+                .to_owned();
+        }
+    }
+    // What build scripts write: `…/build/CRATE-HASH/out/FILE`.
+    if let Some((before, file)) = path.rsplit_once("/out/")
+        && let Some((_, folder)) = before.rsplit_once("/build/")
+    {
+        let name = folder.rsplit_once('-').map_or(folder, |(name, _)| name);
+        return format!("{name}/{file}");
+    }
+    for ours in ["pds/", "protocol/", "llm-core/"] {
+        if let Some(at) = path.rfind(&format!("/{ours}")) {
+            return path[at + 1..].to_owned();
+        }
+    }
+    path.to_owned()
+}
