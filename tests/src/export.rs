@@ -128,11 +128,11 @@ impl Joined {
         let mut ends = BTreeMap::new();
         for entry in &self.entries {
             match entry.event.as_str() {
-                "admit"
-                    if (open.insert(entry.request, entry).is_some()
-                        || ends.contains_key(&entry.request)) =>
-                {
-                    return Err(format!("request {} was admitted twice", entry.request));
+                "admit" => {
+                    let again = open.insert(entry.request, entry).is_some();
+                    if again || ends.contains_key(&entry.request) {
+                        return Err(format!("request {} was admitted twice", entry.request));
+                    }
                 }
                 // Loads fail, too; they have no session.
                 "finish" | "fail" if entry.session > 0 => {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
+use protocol::error::ErrorCode;
+
 use crate::console::{ended_job, text_and_closing};
 use crate::export::{Entry, Joined, Table, agrees, is_charged, spread};
 use crate::live::{Answer, Broken, Live};
@@ -420,11 +422,11 @@ impl Scripted {
         table.row("requests typed", self.asked.len());
         table.row("  admitted", log.count("admit"));
         let refused = log.decided().filter(|entry| entry.event == "refuse");
-        table.row("  refused", refused.count());
+        table.row("  refused", reasons(refused));
         table.row("  finished, cancelled ones included", log.count("finish"));
         table.row("  cancelled by their user", log.count("cancel"));
         let failed = log.of("fail").filter(|entry| entry.session > 0);
-        table.row("  failed", failed.count());
+        table.row("  failed", reasons(failed));
         table.row("  past their deadline", log.count("timeout"));
         for user in USERS {
             table.row(
@@ -438,7 +440,8 @@ impl Scripted {
         let recovered = log.of("recover").map(|entry| entry.value).collect();
         table.row("time to recover, by the log", spread(recovered));
         table.row("sessions evicted", log.count("evict"));
-        table.row("models loaded", log.count("load"));
+        let loads = log.of("load").filter(|entry| !entry.user.is_empty());
+        table.row("models loaded by users", loads.count());
         table.row("logins, logouts", log.count("login") + log.count("logout"));
         table.row("protocol violations recorded", log.count("violation"));
         table.row("entries of the log", log.entries.len());
@@ -447,6 +450,23 @@ impl Scripted {
             spread(self.shell_us.clone()),
         );
     }
+}
+
+/// How many entries, and of which codes.
+fn reasons<'e>(entries: impl Iterator<Item = &'e Entry>) -> String {
+    let mut codes: BTreeMap<u16, usize> = BTreeMap::new();
+    for entry in entries {
+        *codes.entry(entry.code).or_default() += 1;
+    }
+    let all: usize = codes.values().sum();
+    let mut text = all.to_string();
+    for (code, count) in codes {
+        match ErrorCode::from_u16(code) {
+            Some(code) => text += &format!(", {count} {code:?}"),
+            None => text += &format!(", {count} of code {code}"),
+        }
+    }
+    text
 }
 
 /// What `llmtool` prints.

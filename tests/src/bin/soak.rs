@@ -18,7 +18,8 @@ use sel4_llm_tests::export::Table;
 use sel4_llm_tests::live::Broken;
 use sel4_llm_tests::scripted::{Scripted, USERS};
 
-/// Requests between two comparisons of everything with everything: the log's memory holds those of about 700.
+/// Requests between two comparisons of everything with everything: the log's memory holds those of about 700. In every
+/// second stretch inference is left in peace, so that sessions live long enough to be evicted.
 const STRETCH: usize = 200;
 
 /// A soak of the simulation.
@@ -79,6 +80,11 @@ fn soak(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
         if console.requests() >= next {
             console.checkpoint()?;
             next += STRETCH;
+            let user = console.user();
+            if console.log_in("tester")? {
+                console.set_budget("guest", 1_000_000_000)?;
+                console.log_in(user)?;
+            }
         }
     }
     table.row("kills of the process of inference", done.kills);
@@ -97,14 +103,17 @@ fn step(
     done: &mut Done,
     messages: &Path,
 ) -> Result<(), Broken> {
+    let calm = console.requests() / STRETCH % 2 == 1;
     match chance.below(1000) {
+        820..910 if calm => console.infer(&request(chance), None).map(|_| ()),
         0..500 => {
             let line = request(chance);
             if chance.below(6) > 0 {
                 return console.infer(&line, None).map(|_| ());
             }
             done.interrupts += 1;
-            let after = Duration::from_micros(chance.below(15_000));
+            let line = format!("{line} --max-tokens 200");
+            let after = Duration::from_micros(chance.below(8_000));
             console.infer(&line, Some(after)).map(|_| ())
         }
         500..700 => console.start_job(&request(chance)),
@@ -125,28 +134,32 @@ fn step(
             console.ask("login admin\nwrong")?;
             Ok(())
         }
-        822..836 => {
+        822..850 => {
             done.kills += 1;
             kill(console.live.pid(), messages)
         }
-        836..866 => {
+        850..910 => {
             done.misdeeds += 1;
-            let misdeeds = [
-                "garbage",
-                "lie",
-                "lie-prompt",
-                "flood",
-                "fault-write",
-                "fpcr",
-            ];
-            let (misdeed, number) = (chance.pick(&misdeeds), chance.below(1 << 32));
+            let hang = chance.below(16) == 0;
+            let misdeeds = match hang {
+                true => &["silent", "spin"][..],
+                false => &[
+                    "garbage",
+                    "lie",
+                    "lie-prompt",
+                    "flood",
+                    "fault-write",
+                    "fpcr",
+                ],
+            };
+            let (misdeed, number) = (chance.pick(misdeeds), chance.below(1 << 32));
             let line = format!("llminfer \"!{} {number}\"", misdeed.unwrap_or(&""));
             match chance.below(3) {
                 0 => console.start_job(&line),
                 _ => console.infer(&line, None).map(|_| ()),
             }
         }
-        866..880 => {
+        910..925 => {
             done.questions += 1;
             let models = [
                 "small",
@@ -163,7 +176,7 @@ fn step(
             let model = chance.pick(&models).unwrap_or(&"none");
             console.ask(&format!("llmctl load {model}")).map(|_| ())
         }
-        880..890 => {
+        925..932 => {
             done.questions += 1;
             change_budget(console, chance)
         }

@@ -37,7 +37,11 @@ const DIED: &str = "error: inference died while it had the request";
 const HUNG: &str = "error: inference did not answer in time and was stopped";
 
 const PROMPT: &str = "Once upon a time";
-const OPTIONS: [&str; 4] = ["--max-tokens", "12", "--temperature", "0"];
+/// Hot, since another rounding mode then gives another text within these tokens; a greedy one stays the same.
+const OPTIONS: [&str; 6] = ["--max-tokens", "12", "--temperature", "1.5", "--seed", "3"];
+
+/// How often the canonical prompt may pass its deadline in a row.
+const TRIES: usize = 5;
 
 /// Fault after fault.
 #[derive(Debug, Parser)]
@@ -76,7 +80,7 @@ fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     let model = arguments.model.to_string_lossy();
     let expected = llmtool_generate_with(&model, PROMPT, &OPTIONS);
     let mut console = Scripted::start(&[])?;
-    canonical(&mut console, &expected, "the start")?;
+    let mut late = canonical(&mut console, &expected, "the start")?;
     for number in 0..arguments.faults {
         let (prompt, ends_with, _) = MISDEEDS[number % MISDEEDS.len()];
         let line = format!("llminfer \"{prompt} {number}\" --max-tokens 4");
@@ -85,7 +89,7 @@ fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
             return Err(Broken::Wrong(format!("{line:?} ends with {closing:?}")));
         }
         console.ask("whoami")?;
-        canonical(&mut console, &expected, prompt)?;
+        late += canonical(&mut console, &expected, prompt)?;
         if number % STRETCH == STRETCH - 1 {
             console.checkpoint()?;
         }
@@ -93,19 +97,29 @@ fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     let models = arguments.models.to_string_lossy();
     console.verdict(&arguments.output, &models, table)?;
     table.row("canonical outputs, all the same", arguments.faults + 1);
+    table.row("canonical prompts past their deadline", late);
     check_log(&console.log.entries, arguments.faults)?;
     console.live.end()
 }
 
-/// The canonical prompt gives what it always gives.
-fn canonical(console: &mut Scripted, expected: &str, after: &str) -> Result<(), Broken> {
+/// The canonical prompt gives what it always gives; how often it took a busy machine longer than the deadline, which
+/// leaves the beginning of the text.
+fn canonical(console: &mut Scripted, expected: &str, after: &str) -> Result<usize, Broken> {
     let line = format!("llminfer \"{PROMPT}\" {}", OPTIONS.join(" "));
-    let (text, closing) = console.infer(&line, None)?;
-    if text.trim_end_matches('\n') == expected && closing.starts_with("[12 tokens, ") {
-        return Ok(());
+    for late in 0..TRIES {
+        let (text, closing) = console.infer(&line, None)?;
+        let text = text.trim_end_matches('\n');
+        if text == expected && closing.starts_with("[12 tokens, ") {
+            return Ok(late);
+        }
+        if !(expected.starts_with(text) && closing.starts_with("error: it took ")) {
+            return Err(Broken::Wrong(format!(
+                "after {after}: {text:?} {closing:?}, expected {expected:?}"
+            )));
+        }
     }
     Err(Broken::Wrong(format!(
-        "after {after}: {text:?} {closing:?}, expected {expected:?}"
+        "after {after}: no text within the deadline"
     )))
 }
 
