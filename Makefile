@@ -192,6 +192,20 @@ test-sel4:
 	@echo '*** SKIPPED: the golden vectors on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
 endif
 
+# What each misbehaviour must be reported as.
+REPORT_wrong := failed: misbehaviour
+REPORT_panic := FAILED: panicked at
+REPORT_fault := silence for 15 s during misbehaviour
+REPORT_silence := silence for 15 s during misbehaviour
+
+.PHONY: test-sel4-fails
+test-sel4-fails: $(foreach misdeed,wrong panic fault silence,test-sel4-fails-$(misdeed)) ## see that test-sel4 notices a wrong result, a panic, a fault and a silence
+
+test-sel4-fails-%: check-sdk
+	@mkdir -p $(BUILD)
+	@! $(MAKE) --no-print-directory test-sel4 MISBEHAVE=$* SILENCE=15 >$(BUILD)/test-sel4-$*.txt 2>&1
+	@grep '$(REPORT_$*)' $(BUILD)/test-sel4-$*.txt
+
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
