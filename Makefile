@@ -147,6 +147,7 @@ docker-run: ## run in the Docker image
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
 BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
 	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
+comma := ,
 SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
 	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_TARGET) $(BUILD_STD)
@@ -171,20 +172,54 @@ image: check-sdk store policy ## build the seL4 image (CONFIG=release|debug|benc
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
-QEMU := tools/qemu-console/qemu-console qemu-system-aarch64 -machine virt,virtualization=on \
+EMULATOR := qemu-system-aarch64 -machine virt,virtualization=on \
 	-cpu cortex-a53 -m size=2G -display none -monitor none \
 	-chardev stdio,id=console,signal=off -serial chardev:console
+QEMU := tools/qemu-console/qemu-console $(EMULATOR)
 BOOT = $(QEMU) -device loader,file=$(1),addr=0x70000000,cpu-num=0
 
 .PHONY: qemu
 qemu: image ## run on seL4 in QEMU
 	@$(call BOOT,$(IMAGE))
 
+# `cargo test` for the domains' target: a runner makes an image of the domain `tests` alone and boots it. Its cases need
+# a heap. MISBEHAVE=wrong|panic|fault|silence: a build that must fail, to see that the runner notices.
+MISBEHAVE ?=
+SILENCE ?= 60
+
+.PHONY: test-sel4
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+test-sel4: check-sdk ## the golden vectors inside a protection domain on seL4 in QEMU
+	@export MICROKIT_SDK='$(SDK)' BOARD=$(BOARD) CONFIG=$(CONFIG) EMULATOR='$(EMULATOR)' SILENCE=$(SILENCE) \
+		SYSTEM=$(CURDIR)/tests/sel4/system.xml OUT=$(CURDIR)/$(BUILD)/sel4-tests-$(CONFIG) \
+		CARGO_TARGET_AARCH64_UNKNOWN_NONE_RUNNER=$(CURDIR)/tools/test-sel4/run-elf; \
+		$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=test)) -p tests \
+			$(if $(MISBEHAVE),--features $(MISBEHAVE)) --target aarch64-unknown-none
+else
+test-sel4:
+	@echo '*** SKIPPED: the golden vectors on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
+# What each misbehaviour must be reported as.
+REPORT_wrong := failed: misbehaviour
+REPORT_panic := FAILED: panicked at
+REPORT_fault := silence for 15 s during misbehaviour
+REPORT_silence := silence for 15 s during misbehaviour
+
+.PHONY: test-sel4-fails
+test-sel4-fails: $(foreach misdeed,wrong panic fault silence,test-sel4-fails-$(misdeed)) ## see that test-sel4 notices a wrong result, a panic, a fault and a silence
+
+test-sel4-fails-%: check-sdk
+	@mkdir -p $(BUILD)
+	@! $(MAKE) --no-print-directory test-sel4 MISBEHAVE=$* SILENCE=15 >$(BUILD)/test-sel4-$*.txt 2>&1
+	@grep '$(REPORT_$*)' $(BUILD)/test-sel4-$*.txt
+
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
 	@$(SEL4_CARGO:build=clippy) -p shell -p audit --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
+	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
 
 # A panic of audit is the end of the system.
 .PHONY: panic-check
@@ -262,6 +297,7 @@ test: lint doc unit unit-aarch64 loom isolation-description proofs e2e-sim ## li
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 	@$(MAKE) --no-print-directory lint-sel4
 	@$(MAKE) --no-print-directory isolation
+	@$(MAKE) --no-print-directory test-sel4
 	@$(MAKE) --no-print-directory e2e-qemu
 	@$(MAKE) --no-print-directory panic-check
 else
@@ -284,6 +320,7 @@ unit: ## unit and integration tests
 	$(CARGO) test $(QUIET) --workspace
 	python3 -m unittest discover --quiet tools/qemu-console
 	python3 -m unittest discover --quiet tools/coverage
+	python3 -m unittest discover --quiet tools/test-sel4
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -296,12 +333,12 @@ AARCH64_STD := $(if $(filter aarch64-unknown-linux-gnu,$(INSTALLED)),,-Zbuild-st
 AARCH64_TOOLS := $(and $(shell command -v qemu-aarch64),$(shell command -v aarch64-linux-gnu-gcc),$(or $(filter aarch64-unknown-linux-gnu,$(INSTALLED)),$(wildcard $(shell rustc --print sysroot)/lib/rustlib/src/rust/library/std)))
 
 .PHONY: unit-aarch64
-unit-aarch64: ## the engine's unit tests on aarch64, in qemu-user
+unit-aarch64: ## the engine's unit tests and the golden vectors on aarch64, in qemu-user
 ifneq ($(AARCH64_TOOLS),)
 	RUSTC_BOOTSTRAP=1 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L $(AARCH64_SYSROOT)' \
 		$(CARGO) test $(QUIET) $(AARCH64_STD) --target aarch64-unknown-linux-gnu --target-dir $(TARGET_DIR)/aarch64 \
-		--profile emulated -p llm-core --lib
+		--profile emulated -p llm-core -p golden --lib --test golden
 else
 	@echo
 	@echo '*** SKIPPED: the NEON kernels in qemu-user: they need qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src ***'

@@ -12,7 +12,9 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(any(test, feature = "testing", feature = "detect"))]
+#[cfg(any(test, feature = "testing"))]
+extern crate alloc;
+#[cfg(any(test, feature = "detect"))]
 extern crate std;
 
 pub mod arena;

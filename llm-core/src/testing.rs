@@ -1,9 +1,13 @@
-//! Small models and aligned memory for tests, also those of other crates (feature `testing`).
+//! Small models and aligned memory for tests, also those of other crates (feature `testing`). They need a
+//! heap, but no operating system.
+
+pub mod kernels;
 
 use crate::quantize::{TensorType, quantize_row};
-use std::string::{String, ToString};
-use std::vec;
-use std::vec::Vec;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -250,13 +254,13 @@ fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
     let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"]
         .map(<[u8]>::to_vec)
         .to_vec();
-    tokens.extend((0..=255u8).map(|byte| std::format!("<0x{byte:02X}>").into_bytes()));
+    tokens.extend((0..=255u8).map(|byte| format!("<0x{byte:02X}>").into_bytes()));
     tokens.extend(
         LETTERS
             .chars()
             .map(|letter| letter.to_string().into_bytes()),
     );
-    tokens.extend((0..words).map(|word| std::format!("w{word}").into_bytes()));
+    tokens.extend((0..words).map(|word| format!("w{word}").into_bytes()));
     let vocabulary = tokens.len();
     let kinds: Vec<i32> = (0..vocabulary)
         .map(|id| {
@@ -294,7 +298,7 @@ fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
     };
     let head = width / heads;
     let ones = vec![1.0; width];
-    let deviation = 1.5 / (width as f32).sqrt();
+    let deviation = 1.5 / libm::sqrtf(width as f32);
     writer.tensor(
         "token_embd.weight",
         shape.ty,
@@ -302,7 +306,7 @@ fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
         &random(width * vocabulary, 1.0),
     );
     for layer in 0..layers {
-        let name = |tensor| std::format!("blk.{layer}.{tensor}.weight");
+        let name = |tensor| format!("blk.{layer}.{tensor}.weight");
         writer.tensor(&name("attn_norm"), TensorType::F32, &[width], &ones);
         writer.tensor(&name("ffn_norm"), TensorType::F32, &[width], &ones);
         for (tensor, columns, rows) in [
@@ -380,7 +384,7 @@ pub fn gpt2(shape: Shape) -> GgufWriter {
             })
             .collect()
     };
-    let deviation = 1.5 / (width as f32).sqrt();
+    let deviation = 1.5 / libm::sqrtf(width as f32);
     let float = TensorType::F32;
     writer.tensor(
         "token_embd.weight",
@@ -395,7 +399,7 @@ pub fn gpt2(shape: Shape) -> GgufWriter {
         &random(width * context, 0.3),
     );
     for layer in 0..layers {
-        let name = |tensor, part| std::format!("blk.{layer}.{tensor}.{part}");
+        let name = |tensor, part| format!("blk.{layer}.{tensor}.{part}");
         for norm in ["attn_norm", "ffn_norm"] {
             let weight: Vec<f32> = random(width, 0.2).iter().map(|w| 1.0 + w).collect();
             writer.tensor(&name(norm, "weight"), float, &[width], &weight);

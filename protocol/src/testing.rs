@@ -1,12 +1,12 @@
 //! Regions in ordinary memory, for tests (feature `testing`).
 
-extern crate std;
+extern crate alloc;
 
 use crate::region::{ReadWords, WriteWords};
 use crate::ring::{Endpoint, REGION_BYTES};
-use std::cell::Cell;
-use std::rc::Rc;
-use std::vec;
+use alloc::rc::Rc;
+use alloc::vec;
+use core::cell::Cell;
 
 /// A region that its clones share, within one thread. Whoever has it plays any role: the honest
 /// writer, the reader, or a hostile owner that stores what it likes.
@@ -74,6 +74,12 @@ pub fn endpoints() -> (TestEndpoint, TestEndpoint, TestRegion) {
         Endpoint::new(theirs.clone(), ours.clone()).expect("regions of the size of the rings")
     };
     (end(&peer, &audit), end(&audit, &peer), peer)
+}
+
+/// [`policy`] as it lies in its region.
+#[must_use]
+pub fn policy_bytes() -> alloc::vec::Vec<u8> {
+    zerocopy::IntoBytes::as_bytes(&policy()).to_vec()
 }
 
 /// A policy for tests: `guest` without a passphrase, who may only generate, and `admin`, who may everything and whose

@@ -541,78 +541,19 @@ fn row<T: crate::arena::Plain>(part: &[u8], slot: usize, size: usize) -> &[T] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arena::{Arena, Purpose};
-    use crate::kv_cache::{KvCache, KvShape, store};
+    use crate::kv_cache::KvShape;
     use crate::simd::Cpu;
-    use crate::testing::Memory;
+    use crate::testing::kernels;
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    /// Keys and values that have anything in them, the largest at the ends of the range, and a query.
+    /// Bits of what a token attends to.
     fn attended(cpu: Cpu, shape: KvShape, heads: usize, positions: usize, x: &[f32]) -> Vec<u32> {
-        let mut memory = Memory::new(1 << 20);
-        let mut arena = Arena::new(memory.bytes()).unwrap();
-        let cache = KvCache::new(&mut arena, shape).unwrap();
-        // Blocks that do not lie in order.
-        cache.reserve(&mut arena, 1, 20).unwrap();
-        cache.reserve(&mut arena, 0, positions).unwrap();
-        let size = shape.head_size;
-        let alloc = |arena: &mut Arena<'_>, len| arena.alloc::<f32>(len, Purpose::Other).unwrap();
-        let query = alloc(&mut arena, heads * size);
-        let out = alloc(&mut arena, heads * size);
-        let scores = alloc(
-            &mut arena,
-            GROUP * positions.next_multiple_of(BLOCK_POSITIONS),
-        );
-        let (pool, table) = cache.spans(0);
-        let quantized = arena.alloc::<i8>(heads * size.next_multiple_of(4), Purpose::Other);
-        let scales = arena.alloc::<QueryScale>(heads, Purpose::Other).unwrap();
-        let mut x = x.iter().copied().cycle();
-        for layer in 0..2 {
-            for position in 0..positions {
-                let mut row = || -> Vec<f32> { x.by_ref().take(shape.kv_heads * size).collect() };
-                let (key, value) = (row(), row());
-                let table = arena.get(table).to_vec();
-                let pool = arena.get_mut(pool);
-                store(&shape, pool, &table, layer, position, [&key, &value]).unwrap();
-            }
-        }
-        arena
-            .get_mut(query)
-            .iter_mut()
-            .for_each(|q| *q = x.next().unwrap());
-        let (_, mut working) = arena.split(crate::arena::Mark::default());
-        let [query, out, scores, quantized, query_scales, pool, table] = working.disjoint([
-            query.range(),
-            out.range(),
-            scores.range(),
-            quantized.unwrap().range(),
-            scales.range(),
-            pool.range(),
-            table.range(),
-        ]);
-        use crate::arena::as_mut;
-        let attended: &mut [f32] = as_mut(out);
-        cpu.attend(Attention {
-            heads,
-            positions,
-            query: as_mut(query),
-            attended,
-            scores: as_mut(scores),
-            quantized: as_mut(quantized),
-            query_scales: as_mut(query_scales),
-            cache: CachedLayer {
-                shape: &shape,
-                pool,
-                table: as_mut(table),
-                layer: 1,
-            },
-        })
-        .unwrap();
         let exact = |x: &f32| {
             assert!(x.is_finite());
             x.to_bits()
         };
+        let attended = kernels::attended(cpu, shape, heads, positions, x);
         attended.iter().map(exact).collect()
     }
 

@@ -333,7 +333,7 @@ impl Pass<'_> {
     }
 }
 
-fn multiply_floats(ty: TensorType, w: &[u8], columns: usize, x: &[f32], to: &mut [f32]) {
+pub(crate) fn multiply_floats(ty: TensorType, w: &[u8], columns: usize, x: &[f32], to: &mut [f32]) {
     match ty {
         TensorType::F16 => {
             let value = |w| f16::from_le_bytes(w).to_f32();

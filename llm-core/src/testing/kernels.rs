@@ -1,0 +1,170 @@
+//! The kernels one by one, as the forward pass calls them: for golden vectors, and for tests that compare one
+//! path of the CPU with another. The engine's own interface has no use for a kernel alone.
+
+use super::Memory;
+use crate::arena::{Arena, Mark, Purpose, as_mut};
+use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvCache, KvShape};
+use crate::quantize::{
+    ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK, TensorType,
+};
+use crate::simd::Cpu;
+use crate::simd::attention::{Attention, GROUP, QueryScale};
+use crate::transformer::{multiply_floats, multiply_small, multiply_super};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// What the angles of RoPE are computed with.
+pub use libm::{cosf, powf, sinf};
+
+/// RMSNorm, as [`crate::simd::scalar::rms_norm`].
+pub fn rms_norm(cpu: Cpu, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    cpu.rms_norm(x, weight, epsilon, out);
+}
+
+/// LayerNorm without its bias, as [`crate::simd::scalar::layer_norm`].
+pub fn layer_norm(cpu: Cpu, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    cpu.layer_norm(x, weight, epsilon, out);
+}
+
+/// SwiGLU, as [`crate::simd::scalar::swiglu`].
+pub fn swiglu(cpu: Cpu, gate: &mut [f32], up: &[f32]) {
+    cpu.swiglu(gate, up);
+}
+
+/// GELU, as [`crate::simd::scalar::gelu`].
+pub fn gelu(cpu: Cpu, x: &mut [f32]) {
+    cpu.gelu(x);
+}
+
+/// RoPE, as [`crate::simd::scalar::rotate`].
+pub fn rotate(cpu: Cpu, heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) {
+    cpu.rotate(heads, size, angles, halves);
+}
+
+/// x\[i\] += y\[i\].
+pub fn add(cpu: Cpu, x: &mut [f32], y: &[f32]) {
+    cpu.add(x, y);
+}
+
+/// Activations for weights in blocks of 32.
+///
+/// # Errors
+/// A value or a scale is not finite.
+pub fn quantize_activations(
+    cpu: Cpu,
+    x: &[f32],
+    out: &mut [ActivationQ8],
+) -> Result<(), NonFinite> {
+    cpu.quantize_activations(x, out)
+}
+
+/// Activations for k-quants.
+///
+/// # Errors
+/// A value is not finite.
+pub fn quantize_activations_k(
+    cpu: Cpu,
+    x: &[f32],
+    out: &mut [ActivationQ8K],
+) -> Result<(), NonFinite> {
+    cpu.quantize_activations_k(x, out)
+}
+
+/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for a matrix that does not lie in tiles, `columns` elements a row.
+///
+/// # Errors
+/// A value of `x` is not finite.
+pub fn multiply(
+    cpu: Cpu,
+    ty: TensorType,
+    w: &[u8],
+    columns: usize,
+    x: &[f32],
+    out: &mut [f32],
+) -> Result<(), NonFinite> {
+    match ty.activations() {
+        ActivationType::Float => multiply_floats(ty, w, columns, x, out),
+        ActivationType::Q8 => {
+            let mut q = vec![ActivationQ8::ZERO; x.len() / BLOCK];
+            cpu.quantize_activations(x, &mut q)?;
+            multiply_small(ty, w, columns / BLOCK, &q, out);
+        }
+        ActivationType::Q8K => {
+            let mut q = vec![ActivationQ8K::ZERO; x.len() / SUPER_BLOCK];
+            cpu.quantize_activations_k(x, &mut q)?;
+            multiply_super(ty, w, columns / SUPER_BLOCK, &q, out);
+        }
+    }
+    Ok(())
+}
+
+/// What a token at the last of `positions` positions attends to, \[heads, head_size\], in the second of the
+/// layers of `shape`. Keys, values and the query are taken from `x`, over and over. `shape` has two sessions: the
+/// other one holds blocks too, so that those of the session do not lie in order.
+///
+/// # Panics
+/// `x` is empty or has a value that is not finite, or the shape has fewer than two layers, two sessions, or
+/// 20 positions more than `positions`.
+#[must_use]
+pub fn attended(cpu: Cpu, shape: KvShape, heads: usize, positions: usize, x: &[f32]) -> Vec<f32> {
+    let mut memory = Memory::new(1 << 20);
+    let mut arena = Arena::new(memory.bytes()).expect("aligned");
+    let cache = KvCache::new(&mut arena, shape).expect("room for the cache");
+    cache.reserve(&mut arena, 1, 20).expect("positions");
+    cache.reserve(&mut arena, 0, positions).expect("positions");
+    let size = shape.head_size;
+    let mut floats = |len| {
+        let span = arena.alloc::<f32>(len, Purpose::Other);
+        span.expect("room for floats")
+    };
+    let query = floats(heads * size);
+    let out = floats(heads * size);
+    let scores = floats(GROUP * positions.next_multiple_of(BLOCK_POSITIONS));
+    let quantized = arena.alloc::<i8>(heads * size.next_multiple_of(4), Purpose::Other);
+    let quantized = quantized.expect("room for queries");
+    let scales = arena.alloc::<QueryScale>(heads, Purpose::Other);
+    let scales = scales.expect("room for scales");
+    let (pool, table) = cache.spans(0);
+    let mut x = x.iter().copied().cycle();
+    for layer in 0..shape.layers {
+        for position in 0..positions {
+            let mut row = || -> Vec<f32> { x.by_ref().take(shape.kv_heads * size).collect() };
+            let (key, value) = (row(), row());
+            let table = arena.get(table).to_vec();
+            let pool = arena.get_mut(pool);
+            cpu.store(&shape, pool, &table, layer, position, [&key, &value])
+                .expect("finite rows");
+        }
+    }
+    for (to, x) in arena.get_mut(query).iter_mut().zip(x) {
+        *to = x;
+    }
+    let (_, mut working) = arena.split(Mark::default());
+    let [query, out, scores, quantized, query_scales, pool, table] = working.disjoint([
+        query.range(),
+        out.range(),
+        scores.range(),
+        quantized.range(),
+        scales.range(),
+        pool.range(),
+        table.range(),
+    ]);
+    let attended: &mut [f32] = as_mut(out);
+    cpu.attend(Attention {
+        heads,
+        positions,
+        query: as_mut(query),
+        attended,
+        scores: as_mut(scores),
+        quantized: as_mut(quantized),
+        query_scales: as_mut(query_scales),
+        cache: CachedLayer {
+            shape: &shape,
+            pool,
+            table: as_mut(table),
+            layer: 1,
+        },
+    })
+    .expect("a finite query");
+    attended.to_vec()
+}

@@ -1,0 +1,54 @@
+//! The UART as text.
+
+use core::fmt;
+use embedded_hal_nb::serial::Write as _;
+use sel4_pl011_driver::Driver;
+
+pub(crate) struct Console(Driver);
+
+impl Console {
+    /// `base` is what the Microkit tool has written for the UART.
+    pub(crate) fn new(base: usize) -> Self {
+        // SAFETY: `system.xml` maps the PL011 there, to this domain alone; it has one thread, and what a panic
+        // handler writes comes after all else.
+        Self(unsafe { Driver::new(base as *mut ()) })
+    }
+}
+
+impl fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                // The driver waits for the FIFO and cannot fail.
+                let _ = self.0.write(b'\r');
+            }
+            let _ = self.0.write(byte);
+        }
+        Ok(())
+    }
+}
+
+/// What the runner of the tests must notice.
+#[cfg(any(
+    feature = "wrong",
+    feature = "panic",
+    feature = "fault",
+    feature = "silence"
+))]
+pub(crate) fn misbehave(console: &mut Console) {
+    use core::fmt::Write as _;
+    let _ = write!(console, "test misbehaviour ... ");
+    #[cfg(feature = "wrong")]
+    let _ = crate::TALLY.fail(console, format_args!("as it was asked to"));
+    #[cfg(feature = "panic")]
+    panic!("as it was asked to");
+    #[cfg(feature = "fault")]
+    // SAFETY: nothing is mapped there, so the kernel stops this domain.
+    unsafe {
+        core::ptr::write_volatile(0x1000 as *mut u8, 1);
+    }
+    #[cfg(feature = "silence")]
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,76 @@
+//! The golden vectors inside a protection domain: the same cases as on the host, with NEON and with the scalar
+//! path, on the kernel, the target and the start-up code that the product has. `tests/sel4/system.xml` is the system,
+//! with this domain alone.
+//!
+//! It prints a line for each test, a closing line, and the line that halts QEMU. A panic fails the test that is
+//! under way and closes the run; whoever watches takes a fault, which a release kernel does not report, from the
+//! silence.
+
+#![no_std]
+#![no_main]
+
+mod console;
+
+use console::Console;
+use core::arch::asm;
+use core::fmt::Write as _;
+use core::panic::PanicInfo;
+use golden::{EXPECTED, Tally};
+use llm_core::simd::Cpu;
+use one_shot_mutex::sync::RawOneShotMutex;
+use runtime::{patched, region};
+use sel4_dlmalloc::{DeferredStaticDlmalloc, StaticHeapBounds};
+use sel4_microkit::{Handler, NullHandler, panicking, protection_domain};
+
+patched! { uart heap heap_size }
+
+/// The product has no heap; the cases build their models and arenas in one.
+#[global_allocator]
+static HEAP: DeferredStaticDlmalloc<RawOneShotMutex> = DeferredStaticDlmalloc::new();
+
+/// Outside of [`init`], so that a panic can close the run.
+static TALLY: Tally = Tally::new();
+
+// What this run is for: the kernels that inference has.
+const _: () = assert!(Cpu::of_build().wants_tiles(), "the target has no NEON");
+
+#[protection_domain]
+fn init() -> impl Handler {
+    // As inference does: another rounding mode would change the numerics.
+    // SAFETY: concerns this thread's floating point alone, before any is done.
+    unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
+    panicking::set_hook(&on_panic);
+    // SAFETY: `system.xml` maps the heap to this domain alone; this is its only use.
+    let heap = unsafe { region::private(heap(), heap_size()) };
+    let bounds = StaticHeapBounds::new(heap.as_mut_ptr(), heap.len());
+    HEAP.set_bounds(bounds).expect("this function runs once");
+    let mut console = Console::new(uart());
+    #[cfg(any(
+        feature = "wrong",
+        feature = "panic",
+        feature = "fault",
+        feature = "silence"
+    ))]
+    console::misbehave(&mut console);
+    let written = golden::run(
+        &[Cpu::of_build(), Cpu::SCALAR],
+        EXPECTED,
+        &TALLY,
+        &mut console,
+    );
+    written.expect("the console takes everything");
+    close(&mut console);
+    NullHandler::new()
+}
+
+/// Its message fails the test that is under way; the tests after it do not run.
+fn on_panic(info: &PanicInfo<'_>) {
+    let mut console = Console::new(uart());
+    let _ = TALLY.fail(&mut console, format_args!("{info}"));
+    close(&mut console);
+}
+
+fn close(console: &mut Console) {
+    let _ = TALLY.close(console);
+    let _ = writeln!(console, "{}", component::HALT_LINE);
+}

@@ -1,0 +1,46 @@
+//! Attention of one token, with each way to store keys and values.
+
+use super::Case;
+use crate::bits::Bits;
+use crate::generator::Generator;
+use llm_core::kv_cache::{KvShape, KvType};
+use llm_core::simd::Cpu;
+use llm_core::testing::kernels;
+
+/// See the module.
+pub const CASES: &[Case] = &[
+    Case::on("attention_f32", |cpu, bits| {
+        attention(cpu, KvType::F32, bits)
+    }),
+    Case::on("attention_f16", |cpu, bits| {
+        attention(cpu, KvType::F16, bits)
+    }),
+    Case::on("attention_q8", |cpu, bits| attention(cpu, KvType::Q8, bits)),
+];
+
+/// Heads in groups of one to four, sizes that are whole groups of lanes and one that is not, positions around a
+/// block's sixteen; elements with the ends of their range among them. With the small range many positions count,
+/// with the large one hardly more than one.
+fn attention(cpu: Cpu, ty: KvType, bits: &mut Bits) {
+    let mut generator = Generator::new(600);
+    for (kv_heads, group, head_size) in [(2, 1, 64), (1, 3, 32), (2, 4, 16), (1, 2, 128), (2, 3, 6)]
+    {
+        for (positions, range) in [(1, 1.0), (16, 1.0), (37, 1.0), (37, 8.0)] {
+            let mut x = generator.floats(701, range);
+            for x in x.iter_mut().step_by(13) {
+                *x = if *x < 0.0 { -range } else { range };
+            }
+            let shape = KvShape {
+                ty,
+                layers: 2,
+                kv_heads,
+                head_size,
+                context: 40,
+                sessions: 2,
+                positions: 80,
+            };
+            let heads = kv_heads * group;
+            bits.floats(&kernels::attended(cpu, shape, heads, positions, &x));
+        }
+    }
+}

@@ -1,0 +1,582 @@
+//! What crosses the boundaries: rings in ordinary memory, messages, records, the policy, the store, fractions.
+
+use super::Case;
+use crate::bits::Bits;
+use crate::generator::Generator;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use protocol::decimal::{self, Millionths};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_PROMPT_BYTES;
+use protocol::name::{ModelName, SessionName, UserName};
+use protocol::policy::{POLICY_REGION_BYTES, Policy};
+use protocol::record::{Ending, Json, JsonText, Kind, Opening, Record};
+use protocol::region::{ReadWords as _, WriteWords as _};
+use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
+use protocol::store::{SIGNATURE_BYTES, Store};
+use protocol::testing::{endpoints, policy_bytes};
+use protocol::wire::console::{
+    Budget, BudgetChange, Event, Finished, LogExtent, LogQuery, Request, Stats,
+};
+use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
+use protocol::wire::{
+    ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, check_prompt,
+};
+
+/// See the module.
+pub const CASES: &[Case] = &[
+    Case::once("ring_round_trips", ring_round_trips),
+    Case::once("ring_hostile_peer", ring_hostile_peer),
+    Case::once("wire_commands", wire_commands),
+    Case::once("wire_reports", wire_reports),
+    Case::once("wire_requests", wire_requests),
+    Case::once("wire_events", wire_events),
+    Case::once("wire_any_bytes", wire_any_bytes),
+    Case::once("record_json", record_json),
+    Case::once("policy_read", policy_read),
+    Case::once("store_read", store_read),
+    Case::once("decimal_fractions", decimal_fractions),
+    Case::once("names", names),
+];
+
+fn message(frame: &mut Frame, kind: u16, request: u32, payload: &[u8]) {
+    frame.begin(kind, request)[..payload.len()].copy_from_slice(payload);
+    frame.finish(payload.len());
+}
+
+/// Messages of every length both ways, several times around the ring, filled to the brim, over two epochs.
+fn ring_round_trips(bits: &mut Bits) {
+    let mut generator = Generator::new(900);
+    let (mut audit, mut peer, region) = endpoints();
+    let mut frame = Frame::new();
+    message(&mut frame, 1, 1, b"before the first epoch");
+    assert_eq!(audit.send(&frame), Err(SendError::Stale));
+    for epoch in [1, 0xFFFF_FFFF] {
+        audit.lead(epoch);
+        assert!(peer.follow() && !peer.follow() && audit.peer_has_joined());
+        for round in 0..12 {
+            let count = if round % 3 == 0 {
+                SLOTS
+            } else {
+                1 + generator.below(SLOTS)
+            };
+            let (from, to) = match round % 2 {
+                0 => (&mut audit, &mut peer),
+                _ => (&mut peer, &mut audit),
+            };
+            let mut sent = Vec::new();
+            for n in 0..count {
+                let length = [0, 1, 7, 8, 9, 100, PAYLOAD_BYTES][generator.below(7)];
+                let payload = generator.bytes(length);
+                message(&mut frame, n as u16, round * 100 + n as u32, &payload);
+                from.send(&frame).expect("room in the ring");
+                sent.push(payload);
+            }
+            assert_eq!(from.free(), SLOTS - count);
+            if count == SLOTS {
+                assert_eq!(from.send(&frame), Err(SendError::Full));
+            }
+            for (n, payload) in sent.iter().enumerate() {
+                assert_eq!(to.receive(&mut frame), Ok(true));
+                assert_eq!(frame.payload(), payload);
+                assert_eq!(frame.header().request, round * 100 + n as u32);
+                bits.number(u64::from(frame.header().kind));
+                bits.bytes(frame.payload());
+            }
+            assert_eq!(to.receive(&mut frame), Ok(false));
+            assert_eq!(from.free(), SLOTS);
+        }
+        // What lies in the region of the peer is the layout.
+        (0..region.words()).for_each(|index| bits.number(region.load(index)));
+    }
+    message(&mut frame, 1, 1, &[]);
+    frame.finish(PAYLOAD_BYTES + 1);
+    assert_eq!(audit.send(&frame), Err(SendError::TooLong));
+}
+
+/// A peer that writes what it likes into its region: what audit receives, and what it objects to.
+fn ring_hostile_peer(bits: &mut Bits) {
+    let mut generator = Generator::new(901);
+    let (mut audit, mut peer, region) = endpoints();
+    let mut frame = Frame::new();
+    audit.lead(5);
+    peer.follow();
+    for _ in 0..300 {
+        // The header and the beginning of the slots, mostly with indices and epochs that are nearly right.
+        let index = [2, 2, 3, 8, 9, 1, 10][generator.below(7)];
+        let value = match generator.below(4) {
+            0 => generator.word(),
+            1 => 5 << 32 | generator.below(40) as u64,
+            2 => generator.below(10) as u64,
+            _ => 5 << 32 | 0xFFFF_FFFF,
+        };
+        region.store(index, value);
+        for _ in 0..SLOTS + 2 {
+            match audit.receive(&mut frame) {
+                Ok(received) => {
+                    bits.number(u64::from(received));
+                    if !received {
+                        break;
+                    }
+                    bits.bytes(frame.payload());
+                }
+                Err(violation) => bits.number(2 + violation as u64),
+            }
+        }
+        bits.number(audit.free() as u64);
+    }
+}
+
+/// Writes, parses, writes what was parsed: the same bytes, and the message that was meant.
+macro_rules! round_trips {
+    ($ty:ident, $bits:ident, $messages:expr) => {
+        for (number, message) in $messages.into_iter().enumerate() {
+            let mut frame: Frame = Frame::new();
+            message.write(number as u32, &mut frame);
+            let parsed = $ty::parse(&frame).expect("a message that was written");
+            assert_eq!(parsed, message);
+            let mut again: Frame = Frame::new();
+            parsed.write(number as u32, &mut again);
+            assert_eq!(frame.payload(), again.payload());
+            $bits.number(u64::from(frame.header().kind));
+            $bits.number(u64::from(frame.header().request));
+            $bits.bytes(frame.payload());
+        }
+    };
+}
+
+const PROMPT: &[u8] = "once upon a time, é 🦊".as_bytes();
+
+const INFO: ModelInfo = ModelInfo {
+    parameters: 15_700_000,
+    file_bytes: 3_956_288,
+    context: 512,
+    width: 384,
+    layers: 6,
+    vocabulary: 4096,
+    sha256: [0xA5; 32],
+};
+
+const ARENA: ArenaUse = ArenaUse {
+    weights: 1,
+    kv_cache: 2,
+    activations: 3,
+    vocabulary: 4,
+    other: 5,
+    peak: 15,
+    capacity: 8 << 20,
+};
+
+fn user() -> UserName {
+    UserName::new("admin").expect("a name")
+}
+
+fn session() -> SessionName {
+    SessionName::new("story").expect("a name")
+}
+
+fn model() -> ModelName {
+    ModelName::new("default").expect("a name")
+}
+
+fn wire_commands(bits: &mut Bits) {
+    let infer = |session, fresh, keep| Command::Infer {
+        params: InferParams::default(),
+        session,
+        fresh,
+        keep,
+        prompt: PROMPT,
+    };
+    round_trips!(
+        Command,
+        bits,
+        [
+            infer(0, true, false),
+            infer(31, false, true),
+            Command::Cancel,
+            Command::Load {
+                offset: 512,
+                bytes: u64::MAX,
+            },
+            Command::Status,
+            Command::Drop { session: 31 },
+        ]
+    );
+}
+
+fn wire_reports(bits: &mut Bits) {
+    round_trips!(
+        Report,
+        bits,
+        [
+            Report::Ready,
+            Report::Token {
+                id: 4095,
+                text: PROMPT
+            },
+            Report::Token { id: 0, text: b"" },
+            Report::Finished {
+                reason: FinishReason::ContextFull,
+                prompt_tokens: 7,
+                generated_tokens: 505,
+            },
+            Report::Failed {
+                failure: Failure::over(ErrorCode::PromptTokens, 600, 511),
+                detail: b"blk.0.attn_q.weight",
+            },
+            Report::Loaded(Loaded {
+                info: INFO,
+                arena: ARENA,
+                numerics: 1,
+                kv_type: KvType::Q8,
+                kv_positions: 2048,
+            }),
+            Report::Holdings(Holdings {
+                arena: ARENA,
+                kv_positions: 2048,
+                kv_free: 16,
+                running: 1,
+                waiting: 2,
+            }),
+            Report::Evicted { session: 4 },
+        ]
+    );
+}
+
+fn wire_requests(bits: &mut Bits) {
+    let change = BudgetChange {
+        tokens: 1000,
+        period_us: 60_000_000,
+    };
+    round_trips!(
+        Request,
+        bits,
+        [
+            Request::Infer {
+                params: InferParams::default(),
+                session: session(),
+                prompt: PROMPT,
+            },
+            Request::Infer {
+                params: InferParams::default(),
+                session: SessionName::EMPTY,
+                prompt: &[b'x'; MAX_PROMPT_BYTES],
+            },
+            Request::Cancel,
+            Request::Models,
+            Request::Load { name: model() },
+            Request::Status,
+            Request::Stats { watch: true },
+            Request::Login {
+                user: user(),
+                passphrase: b"correct horse",
+            },
+            Request::Logout,
+            Request::WhoAmI,
+            Request::Users,
+            Request::Budget {
+                user: user(),
+                change: Some(change),
+            },
+            Request::Budget {
+                user: UserName::EMPTY,
+                change: None,
+            },
+            Request::Log(LogQuery {
+                last: 10,
+                user: user(),
+                follow: true,
+            }),
+            Request::VerifyLog,
+            Request::Reset,
+            Request::Sessions,
+            Request::Close { session: session() },
+        ]
+    );
+}
+
+fn wire_events(bits: &mut Bits) {
+    let extent = LogExtent {
+        first: 3,
+        next: 9,
+        anchor: [1; 32],
+        head: [2; 32],
+    };
+    round_trips!(
+        Event,
+        bits,
+        [
+            Event::Token { text: PROMPT },
+            Event::Finished(Finished {
+                reason: FinishReason::EndOfText,
+                prompt_tokens: 1,
+                generated_tokens: 2,
+                turn: 3,
+                first_token_us: 4,
+                total_us: 5,
+            }),
+            Event::Failed {
+                failure: Failure::of(ErrorCode::InferenceFault),
+                detail: b"",
+            },
+            Event::Listed { count: 2 },
+            Event::Loaded {
+                name: model(),
+                info: INFO,
+            },
+            Event::Stats(Stats {
+                uptime_us: 1,
+                refused_by_code: [7; ErrorCode::END],
+                ..Stats::default()
+            }),
+            Event::Fault(Fault {
+                kind: FaultKind::Memory,
+                ip: 0x20_0000,
+                address: 0xDEAD,
+            }),
+            Event::Recovered {
+                after_us: 3000,
+                restarts: 1,
+            },
+            Event::Budget(Budget {
+                user: user(),
+                tokens: 10,
+                used: 4,
+                reserved: 3,
+                period_us: 2,
+                left_us: 1,
+            }),
+            Event::Record {
+                record: record(Kind::Admit),
+                text: PROMPT,
+            },
+            Event::LogEnd(extent),
+            Event::LogVerified {
+                extent,
+                broken_at: 4,
+            },
+            Event::Done,
+        ]
+    );
+}
+
+/// Of bytes that no honest peer sends, which are messages.
+fn wire_any_bytes(bits: &mut Bits) {
+    let mut generator = Generator::new(902);
+    let mut frame = Frame::new();
+    for _ in 0..600 {
+        let kind = [0, 0x100, 0x200, 0x300][generator.below(4)] + generator.below(20) as u16;
+        let length = generator.below(200);
+        let payload: Vec<u8> = match generator.below(2) {
+            // Small numbers, as flags and enums have them.
+            0 => (0..length).map(|_| generator.below(3) as u8).collect(),
+            _ => generator.bytes(length),
+        };
+        message(&mut frame, kind, 1, &payload);
+        let accepted = [
+            Command::parse(&frame).is_ok(),
+            Report::parse(&frame).is_ok(),
+            Request::parse(&frame).is_ok(),
+            Event::parse(&frame).is_ok(),
+        ];
+        bits.bytes(&accepted.map(u8::from));
+    }
+    for prompt in [&b""[..], b"ab", b"ab\xff", &[b'x'; MAX_PROMPT_BYTES + 1]] {
+        match check_prompt(prompt) {
+            Ok(text) => bits.bytes(text.as_bytes()),
+            Err(Failure { code, value, limit }) => {
+                [code as u64, value, limit]
+                    .iter()
+                    .for_each(|n| bits.number(*n));
+            }
+        }
+    }
+}
+
+fn record(kind: Kind) -> Record {
+    Record {
+        code: 3,
+        kv_type: KvType::Q8 as u16,
+        numerics: 1,
+        request: 9,
+        sequence: u64::MAX,
+        time_us: 123_456_789,
+        previous: [0x0F; 32],
+        user: user(),
+        session: 2,
+        turn: 1,
+        prompt_bytes: PROMPT.len() as u32,
+        prompt_tokens: 6,
+        generated_tokens: 100,
+        text_bytes: PROMPT.len() as u32,
+        params: InferParams::default(),
+        model_sha256: [0xF0; 32],
+        value: 17,
+        limit: 18,
+        name: model(),
+        ..Record::new(kind)
+    }
+}
+
+fn record_json(bits: &mut Bits) {
+    let mut line = |text: core::fmt::Arguments<'_>| {
+        let _ = writeln!(bits, "{text}");
+    };
+    let opening = Opening {
+        anchor: [3; 32],
+        first: 7,
+    };
+    line(format_args!("{opening}"));
+    for kind in Kind::ALL {
+        let record = record(*kind);
+        let text = PROMPT;
+        line(format_args!(
+            "{}",
+            Json {
+                record: &record,
+                text
+            }
+        ));
+    }
+    let text = b"\"quoted\" \\ \x00\x1b[31m \xff \xe2\x96 \xf0\x9f\xa6\x8a \n";
+    line(format_args!("{}", JsonText(text)));
+    let ending = Ending {
+        head: [4; 32],
+        entries: 19,
+        filtered: false,
+    };
+    line(format_args!("{ending}"));
+}
+
+/// A policy, and what is wrong with it when a byte is.
+fn policy_read(bits: &mut Bits) {
+    let mut sound = policy_bytes();
+    sound.resize(POLICY_REGION_BYTES, 0);
+    let mut generator = Generator::new(903);
+    let mut read = |bytes: &[u8]| match Policy::read(bytes) {
+        Ok(policy) => {
+            for user in policy.users() {
+                let _ = writeln!(bits, "{} {}", user.name, user.budget_tokens);
+            }
+        }
+        Err(error) => bits.number(error as u64),
+    };
+    read(&sound);
+    read(&sound[..100]);
+    for at in 0..256 {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1 << generator.below(8);
+        read(&bytes);
+    }
+}
+
+/// A file of a tar archive, as `ustar` has it.
+fn archived(path: &str, data: &[u8], archive: &mut Vec<u8>) {
+    let mut header = [0u8; 512];
+    header[..path.len()].copy_from_slice(path.as_bytes());
+    for (digit, place) in header[124..135].iter_mut().rev().enumerate() {
+        *place = b'0' + (data.len() >> (3 * digit) & 7) as u8;
+    }
+    header[148..156].fill(b' ');
+    header[156] = b'0';
+    header[257..262].copy_from_slice(b"ustar");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    for (digit, place) in header[148..154].iter_mut().rev().enumerate() {
+        *place = b'0' + (sum >> (3 * digit) & 7) as u8;
+    }
+    header[154] = 0;
+    archive.extend(header);
+    archive.extend(data);
+    archive.resize(archive.len().next_multiple_of(512), 0);
+}
+
+/// An archive with models, signatures and other files, and what is left of it when a byte is wrong.
+fn store_read(bits: &mut Bits) {
+    let mut generator = Generator::new(904);
+    let mut sound = Vec::new();
+    archived("README", b"no model", &mut sound);
+    archived("models/default.gguf", &generator.bytes(700), &mut sound);
+    archived("models/default.gguf.sig", &[7; SIGNATURE_BYTES], &mut sound);
+    archived("tiny.gguf", &generator.bytes(512), &mut sound);
+    archived("tiny.gguf.sig", b"too short", &mut sound);
+    sound.resize(sound.len() + 2048, 0);
+    let model = Store::new(&sound).find("default").expect("it is there");
+    assert_eq!(model.signature, Some([7; SIGNATURE_BYTES]));
+    assert_eq!(&sound[model.file.offset..][..700], model.file.data);
+    for _ in 0..200 {
+        for file in Store::new(&sound).files() {
+            let _ = writeln!(bits, "{} {} {}", file.path, file.offset, file.data.len());
+        }
+        match Store::new(&sound).models() {
+            Ok(models) => models.for_each(|model| {
+                let _ = writeln!(bits, "{} {}", model.name, model.signature.is_some());
+            }),
+            Err(failure) => bits.number(failure.code as u64),
+        }
+        let header = 512 * generator.below(sound.len() / 512);
+        sound[header + [0, 124, 130, 134, 148, 156][generator.below(6)]] = generator.byte();
+    }
+}
+
+fn decimal_fractions(bits: &mut Bits) {
+    let texts = [
+        "0.8",
+        ".5",
+        "1.",
+        "0",
+        "0.000001",
+        "4294.967295",
+        "4294.967296",
+        "",
+        ".",
+        "-1",
+        "1e3",
+        "0.1.2",
+        "0.0000001",
+        "99999999999999999999999",
+        "٣",
+        "12a",
+        " 1",
+    ];
+    for text in texts {
+        match decimal::parse(text) {
+            Ok(millionths) => bits.number(u64::from(millionths)),
+            Err(error) => bits.number(u64::MAX - error as u64),
+        }
+    }
+    let mut generator = Generator::new(905);
+    for _ in 0..200 {
+        let value = generator.word() as u32 >> generator.below(32);
+        let mut text = Bits::default();
+        let _ = write!(text, "{}", Millionths(u64::from(value)));
+        let text = text.into_bytes();
+        let text = core::str::from_utf8(&text).expect("digits");
+        assert_eq!(decimal::parse(text), Ok(value));
+        bits.bytes(text.as_bytes());
+    }
+}
+
+fn names(bits: &mut Bits) {
+    let long = vec![b'a'; 33];
+    let long = core::str::from_utf8(&long).expect("letters");
+    for text in [
+        "guest",
+        "a-b_c.d",
+        "",
+        "a b",
+        "ü",
+        "a\n",
+        "a\"",
+        "a\0b",
+        &long[..32],
+        long,
+    ] {
+        match UserName::new(text) {
+            Some(name) => {
+                let _ = writeln!(bits, "{name}");
+            }
+            None => bits.number(0),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Inputs: pseudo-random, the same everywhere, with what is extreme mixed in.
+
+use alloc::vec::Vec;
+use llm_core::quantize::TensorType;
+
+/// SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014).
+#[derive(Clone, Debug)]
+pub struct Generator(u64);
+
+impl Generator {
+    /// Its values depend on the seed alone.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// 64 bits.
+    pub fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ z >> 31
+    }
+
+    /// Below `end`, which is not 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.word() % end as u64) as usize
+    }
+
+    /// A byte.
+    pub fn byte(&mut self) -> u8 {
+        self.word() as u8
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.byte()).collect()
+    }
+
+    /// From −`scale` to `scale`, of 24 bits before it is scaled.
+    pub fn float(&mut self, scale: f32) -> f32 {
+        ((self.word() >> 40) as f32 / (1 << 23) as f32 - 1.0) * scale
+    }
+
+    /// Of them.
+    pub fn floats(&mut self, count: usize, scale: f32) -> Vec<f32> {
+        (0..count).map(|_| self.float(scale)).collect()
+    }
+
+    /// Activations in groups of 32: ordinary ones, ones of −1 and 1 alone (which become −127 and 127), zeros, ones
+    /// below the least that counts, the smallest normal numbers, large ones, one that dwarfs the rest.
+    pub fn activations(&mut self, count: usize) -> Vec<f32> {
+        let mut values = Vec::with_capacity(count);
+        while values.len() < count {
+            let kind = self.below(10);
+            for i in 0..32 {
+                let sign = if self.byte() < 128 { -1.0 } else { 1.0 };
+                values.push(match kind {
+                    0 => sign,
+                    1 => 0.0 * sign,
+                    2 => 9e-31 * sign,
+                    3 => f32::MIN_POSITIVE * sign,
+                    4 => self.float(1e3),
+                    5 if i == 17 => 100.0 * sign,
+                    _ => self.float(4.0),
+                });
+            }
+        }
+        values.truncate(count);
+        values
+    }
+
+    /// A finite f16 between 2⁻¹⁰ and 2 in magnitude, as its bytes.
+    pub fn scale(&mut self) -> [u8; 2] {
+        let word = self.word();
+        let exponent = 5 + word % 11;
+        let bits = word & 0x8000 | exponent << 10 | word >> 16 & 0x3FF;
+        (bits as u16).to_le_bytes()
+    }
+
+    /// Rows of weights of a type, row by row: any quantised values, −128 and its like with `extreme`, and scales
+    /// that are ordinary.
+    ///
+    /// # Panics
+    /// A row is no whole number of blocks.
+    pub fn weights(
+        &mut self,
+        ty: TensorType,
+        rows: usize,
+        columns: usize,
+        extreme: bool,
+    ) -> Vec<u8> {
+        let bytes = rows * ty.row_bytes(columns).expect("whole blocks");
+        let mut weights = match extreme {
+            // In 8 bits −128; in 4 the least and, of a half, 8.
+            true => (0..bytes).map(|_| 0x80).collect(),
+            false => self.bytes(bytes),
+        };
+        let places: &[usize] = match ty {
+            TensorType::F32 => {
+                for bytes in weights.as_chunks_mut::<4>().0 {
+                    *bytes = self.float(2.0).to_le_bytes();
+                }
+                return weights;
+            }
+            TensorType::BF16 => {
+                for bytes in weights.as_chunks_mut::<2>().0 {
+                    let [_, _, low, high] = self.float(2.0).to_le_bytes();
+                    *bytes = [low, high];
+                }
+                return weights;
+            }
+            TensorType::F16 | TensorType::Q4_0 | TensorType::Q5_0 | TensorType::Q8_0 => &[0],
+            TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q8_1 => &[0, 2],
+            TensorType::Q4K | TensorType::Q5K => &[0, 2],
+            TensorType::Q2K => &[80, 82],
+            TensorType::Q3K => &[108],
+            TensorType::Q6K => &[208],
+        };
+        for block in weights.chunks_exact_mut(ty.block_bytes()) {
+            for &place in places {
+                block[place..place + 2].copy_from_slice(&self.scale());
+            }
+        }
+        weights
+    }
+}

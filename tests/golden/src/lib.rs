@@ -1,0 +1,126 @@
+//! Golden vectors: what the engine and the protocol must compute, bit for bit, wherever they are built.
+//!
+//! A [`Case`] computes something from seeded inputs; the SHA-256 of the bits that come out is compared with a table
+//! of what the scalar path gave when it was last blessed (`expected.txt`, `cargo run -p golden -- --bless`). The same
+//! cases run on the host, on every path of its CPU (`cargo test -p golden`), and inside a protection domain on seL4
+//! (`make test-sel4`), so this crate needs a heap but no operating system.
+//!
+//! A change of the table is a change of the arithmetic or of a format: it comes with a new
+//! `llm_core::NUMERICS_VERSION` or a new version of what it changes.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod bits;
+pub mod cases;
+pub mod generator;
+
+use bits::Bits;
+use cases::{Case, Run};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use llm_core::simd::Cpu;
+
+/// What every case must give: a line for each, its SHA-256 in hexadecimal, two spaces, its name.
+pub const EXPECTED: &str = include_str!("../expected.txt");
+
+/// How many tests have passed and failed. A static can hold it, so that a panic handler can still close a run.
+#[derive(Debug, Default)]
+pub struct Tally {
+    passed: AtomicU32,
+    failed: AtomicU32,
+}
+
+impl Tally {
+    /// None has.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            passed: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
+        }
+    }
+
+    /// Tests that have failed.
+    pub fn failed(&self) -> u32 {
+        self.failed.load(Relaxed)
+    }
+
+    /// The test that is under way has failed, for a reason that is not a wrong result.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn fail(&self, out: &mut impl Write, why: fmt::Arguments<'_>) -> fmt::Result {
+        self.failed.fetch_add(1, Relaxed);
+        writeln!(out, "FAILED: {why}")
+    }
+
+    /// The closing line of a run.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn close(&self, out: &mut impl Write) -> fmt::Result {
+        let (passed, failed) = (self.passed.load(Relaxed), self.failed());
+        writeln!(out, "{passed} passed, {failed} failed")
+    }
+}
+
+/// Runs every case on every of the `cpus` (those that know none: once), compares with `table`, and writes a line for
+/// each: `test NAME ... ok` or `test NAME ... FAILED: got HASH, expected HASH`. The name is written before the case
+/// runs, so that one that never ends is known.
+///
+/// # Errors
+/// Those of `out`.
+pub fn run(cpus: &[Cpu], table: &str, tally: &Tally, out: &mut impl Write) -> fmt::Result {
+    for case in cases::all() {
+        match case.run {
+            Run::On(_) => {
+                for cpu in cpus {
+                    write!(out, "test {} ({}) ... ", case.name, cpu.name())?;
+                    check(case, *cpu, table, tally, out)?;
+                }
+            }
+            Run::Once(_) => {
+                write!(out, "test {} ... ", case.name)?;
+                check(case, Cpu::SCALAR, table, tally, out)?;
+            }
+        }
+    }
+    for (_, name) in entries(table) {
+        if !cases::all().any(|case| case.name == name) {
+            write!(out, "test {name} ... ")?;
+            tally.fail(out, format_args!("no such case: the table is out of date"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check(case: &Case, cpu: Cpu, table: &str, tally: &Tally, out: &mut impl Write) -> fmt::Result {
+    let got = digest(case, cpu);
+    let got = core::str::from_utf8(&got).unwrap_or("");
+    match entries(table).find(|(_, name)| *name == case.name) {
+        Some((expected, _)) if expected == got => {
+            tally.passed.fetch_add(1, Relaxed);
+            writeln!(out, "ok")
+        }
+        Some((expected, _)) => tally.fail(out, format_args!("got {got}, expected {expected}")),
+        None => tally.fail(out, format_args!("got {got}, the table has no entry")),
+    }
+}
+
+/// What a case gives on a CPU: a SHA-256 in lower-case hexadecimal.
+#[must_use]
+pub fn digest(case: &Case, cpu: Cpu) -> [u8; 64] {
+    let mut bits = Bits::default();
+    case.compute(cpu, &mut bits);
+    let hash = bits.sha256();
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+    core::array::from_fn(|i| digit(hash[i / 2] >> (4 * (1 - i % 2)) & 15))
+}
+
+/// Hashes and names of a table.
+fn entries(table: &str) -> impl Iterator<Item = (&str, &str)> {
+    table.lines().filter_map(|line| line.split_once("  "))
+}
