@@ -90,12 +90,36 @@ def command_train(args):
             export.write(trainer.model, processor, args.export_to, f"step {trainer.step} of {trainer.schedule.steps}")
 
     trainer.run(args.max_minutes, args.checkpoint_minutes, args.stop_at, write_gguf)
-    bpb = trainer.measure(None, trainer.config.model.context // 2)
-    trainer.log(kind="valid", step=trainer.step, bits_per_byte=bpb, whole=True)
+    bpb = trainer.measure_all(None, trainer.config.model.context // 2, whole=True)
     print(f"step {trainer.step}, {trainer.step * trainer.config.train.batch * trainer.config.model.context:,} tokens, "
           f"{trainer.seconds / 60:.1f} minutes: held-out {bpb:.4f} bits per byte (whole file, stride half)")
     write_gguf(trainer)
     plot.draw(folder / "log.jsonl", trainer.meta, folder / "loss.svg")
+
+
+def command_mix(args):
+    from trainlib import mix
+
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    made = mix.write(args.output, args.stories, args.megabytes and round(args.megabytes * 1e6), args.seed)
+    print(f"{made.tales} tales ({made.tales_bytes:,} bytes) and {made.stories} stories ({made.stories_bytes:,} bytes, "
+          f"{made.share:.1%}) in {args.output}")
+
+
+def command_study(args):
+    from trainlib import study
+
+    plan, folder = study.load(args.config), args.work / args.config.stem
+
+    def report(_=None):
+        rows = study.report(plan, folder, args.llmtool, args.csv or folder / "study.csv", args.chart or folder / "study.svg")
+        for row in rows:
+            print("  ".join(f"{key} {row[key]}" for key in ("name", "least_arena_bytes", "bytes_seen", "tales_bits_per_byte", "finished")))
+
+    study.prepare(plan, folder)
+    if not args.report:
+        study.run(plan, folder, args.jobs, args.threads, report)
+    report()
 
 
 def command_evaluate(args):
@@ -174,6 +198,21 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--checkpoint-minutes", type=float, default=5.0, help="time between checkpoints (default %(default)s)")
     sub.add_argument("--export-to", type=Path, metavar="GGUF", help="also write each checkpoint as GGUF")
     sub.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
+
+    sub = command("mix", command_mix, "write a training text: tales of the corpus, and stories of the generator")
+    sub.add_argument("--stories", type=float, default=0.25, metavar="SHARE", help="share of the bytes (default %(default)s)")
+    sub.add_argument("--megabytes", type=float, metavar="MB", help="size of the text (default: all tales, and stories to match)")
+    sub.add_argument("--seed", type=int, default=1, help="chooses and orders the documents (default %(default)s)")
+    sub.add_argument("-o", "--output", type=Path, default=HERE / "work" / "mix.txt", metavar="FILE")
+
+    sub = command("study", command_study, "train several shapes on the same text, and chart bits per byte against arena bytes")
+    sub.add_argument("config", type=Path, help="TOML file of the study")
+    sub.add_argument("--llmtool", type=Path, required=True, help="the built llmtool, which says what arena a shape needs")
+    sub.add_argument("--jobs", type=int, default=2, help="runs at a time (default %(default)s)")
+    sub.add_argument("--threads", type=int, default=1, help="threads of each run (default %(default)s)")
+    sub.add_argument("--report", action="store_true", help="write table and chart of what has been run, and run nothing")
+    sub.add_argument("--csv", type=Path, help="the table (default: study.csv in the study's folder)")
+    sub.add_argument("--chart", type=Path, metavar="SVG", help="the chart (default: study.svg there)")
 
     sub = command("evaluate", command_evaluate, "held-out bits per byte of a checkpoint, in F32")
     run_option(sub)

@@ -54,6 +54,8 @@ class TrainConfig:
     adam_lr: float
     """AdamW's learning rate, for embeddings and norm gains."""
     weight_decay: float = 0.1
+    dropout: float = 0.0
+    """Share of the activations that training sets to zero (`model.py` says which)."""
     grad_clip: float = 1.0
     eval_every: int = 100
     """Steps between measurements on a fixed part of the held-out text."""
@@ -67,6 +69,8 @@ class TrainConfig:
             raise ConfigError(f"warmup = {self.warmup} must lie below steps = {self.steps}")
         if not 0.0 < self.decay <= 1.0:
             raise ConfigError(f"decay = {self.decay} must be above 0 and at most 1")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout = {self.dropout} must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,12 @@ class Trainer:
             )
         t = config.train
         self.windows = data.Windows(data.read(data_folder / "train.bin"), config.model.context, t.batch, t.seed)
-        self.valid = data.read(data_folder / "valid.bin")
+        # Held-out texts by name, each with its bytes; "" is the one that the headline figure is measured on.
+        self.valid = {"": (data.read(data_folder / "valid.bin"), self.meta["valid_bytes"])}
+        for name, size in self.meta.get("also_valid", {}).items():
+            self.valid[name] = (data.read(data_folder / f"valid-{name}.bin"), size)
         torch.manual_seed(t.seed)
-        self.model = Llama(config.model)
+        self.model = Llama(config.model, t.dropout)
         self.optimizers = optimizers(self.model, config)
         self.schedule = Schedule.planned(t.steps, t.warmup, t.decay)
         self.step = 0
@@ -111,12 +114,20 @@ class Trainer:
         self.step += 1
         return loss.item()
 
-    def measure(self, max_windows: int | None, stride: int) -> float:
-        """Held-out bits per byte; over part of the file, its bytes are counted in proportion to its tokens."""
+    def measure(self, max_windows: int | None, stride: int, text: str = "") -> float:
+        """Held-out bits per byte; over part of a text, its bytes are counted in proportion to its tokens."""
+        tokens, size = self.valid[text]
         nats, count = evaluate.nll(
-            self.model, self.valid, self.config.model.context, stride, self.config.train.bf16, max_windows
+            self.model, tokens, self.config.model.context, stride, self.config.train.bf16, max_windows
         )
-        return evaluate.bits_per_byte(nats, self.meta["valid_bytes"] * count / (len(self.valid) - 1))
+        return evaluate.bits_per_byte(nats, size * count / (len(tokens) - 1))
+
+    def measure_all(self, max_windows: int | None, stride: int, **more) -> float:
+        """Measures and logs every held-out text; returns the headline figure."""
+        found = {name: self.measure(max_windows, stride, name) for name in self.valid}
+        also = {name: bpb for name, bpb in found.items() if name}
+        self.log(kind="valid", step=self.step, bits_per_byte=found[""], **({"also": also} if also else {}), **more)
+        return found[""]
 
     def run(self, max_minutes: float | None, checkpoint_minutes: float, stop_at: int | None, on_checkpoint=None):
         """Trains to the end of the schedule (or `stop_at`), under a limit on the whole run's training time."""
@@ -134,8 +145,7 @@ class Trainer:
             bar.set_postfix_str(f"loss {loss:.3f}, {self.step * tokens_per_step / self.seconds:.0f} tokens/s", refresh=False)
             last = self.step == self.schedule.steps
             if self.step % t.eval_every == 0 and not last:
-                bpb = self.measure(t.eval_windows, self.config.model.context)
-                self.log(kind="valid", step=self.step, bits_per_byte=bpb)
+                bpb = self.measure_all(t.eval_windows, self.config.model.context)
                 bar.write(f"step {self.step}: held-out {bpb:.4f} bits per byte (first {t.eval_windows} windows)")
             if max_minutes is not None and self.step % REFIT_EVERY == 0 and not last:
                 latest = (self.seconds - looked[1]) / (self.step - looked[0])
