@@ -3,14 +3,13 @@
 import re
 from dataclasses import dataclass
 
-VOWEL_SOUND = re.compile(r"(?:[aeio]|u(?!ni|se|su)|hour|honest)", re.IGNORECASE)
-"""Words that take "an": a vowel, but not the `you` of "unicorn" and "useful"; "hour" and "honest" begin silent."""
+VOWEL_SOUND = re.compile(r"(?:[aei]|o(?!ne\b|nce\b)|u(?!ni|se|su)|hour|honest)", re.IGNORECASE)
+"""Words that take "an": a vowel, but not the `you` of "unicorn" or the `w` of "one"; "hour" and "honest" begin silent."""
 
 
 def with_article(noun: str) -> str:
     """`noun` with its indefinite article: a kite, an old kite."""
-    an = VOWEL_SOUND.match(noun) and not noun.lower().startswith(("one ", "once"))
-    return ("an " if an else "a ") + noun
+    return ("an " if VOWEL_SOUND.match(noun) else "a ") + noun
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ SHE = Pronouns("she", "her", "her", "herself")
 IT = Pronouns("it", "it", "its", "itself")
 
 
-INDEFINITE = re.compile(r"\b([Aa]) (?=(\w+))")
+INDEFINITE = re.compile(r"\b([Aa]) (?=([\w-]+))")
 KNOWN = re.compile(r"(?:a|an|two|three|four|five|six|seven|twelve) ")
 
 
@@ -64,7 +63,7 @@ SENTENCE_START = re.compile(
 SPEECH_VERB = "(?:said|asked|cried|whispered|called|answered|shouted|thought|says|screamed)"
 SPEECH_GOES_ON = re.compile(rf'[!?]" (?:(?:he|she|it|they|(?:his|her|its|their|the)(?: \w+){{1,3}}?) )?{SPEECH_VERB}\b')
 AFTER_SPEECH = re.compile(r'[!?]" [a-z]')
-DIVIDED_SPEECH = re.compile(r'(?<=,")( [^".!?]*, ")(?=[a-z])')
+DIVIDED_SPEECH = re.compile(r'(?<=,")( (?:[^".!?]|Mrs?\.)*, ")(?=[a-z])')
 NO_CAPITAL = "~"
 
 

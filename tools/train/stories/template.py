@@ -43,10 +43,7 @@ CLOSING = {"{": "}", "<": ">"}
 
 def parse(source: str) -> tuple[Node, ...]:
     """One template to its nodes."""
-    nodes, at = _sequence(source, 0, inside=False)
-    if at != len(source):
-        raise TemplateError(f"unexpected {source[at]!r} at {at} of {source!r}")
-    return nodes
+    return _sequence(source, 0, inside=False)[0]
 
 
 def beats(source: str) -> list[list[tuple[Node, ...]]]:
@@ -76,8 +73,10 @@ def _sequence(source: str, at: int, inside: bool):
 
     while at < len(source):
         char = source[at]
-        if inside and char in "|]":
-            break
+        if char in "|]":
+            if inside:
+                break
+            raise TemplateError(f"{char} outside [ ] in {source!r}")
         if char == "[":
             flush()
             options = []

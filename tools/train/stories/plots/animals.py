@@ -76,7 +76,7 @@ So {A} opened the door wide. "Come in," {A.said}. "But in the spring you will he
 They shared everything. It was not much. But {B.name} gave what {B.he} had, and that was {v.gave}. {A} had never laughed so much in a winter.
 / They ate a little less, and they laughed a lot more, for {B.name} brought {v.gave}. The winter seemed short.
 
-When spring came, {B.name} was the first to get up. {B} planted and carried and did not stop to play until it was done. {B} had kept {B.his} promise.
+When spring came, {B.name} was the first to get up. {B} gathered {v.food} for the next winter and did not stop to play until it was done. {B} had kept {B.his} promise.
 / The next autumn, two friends gathered {v.food}. One of them sang and the other one counted. And there was enough for anybody who might knock at the door.
 """,
     ),
@@ -85,10 +85,10 @@ When spring came, {B.name} was the first to get up. {B} planted and carried and 
         cast={"A": "animal small", "B": "otheranimal big"},
         home="garden",
         variants=(
-            {"trouble": "had a thorn in the foot", "fix": "crept close and pulled out the thorn", "later": "a flood took the little house away", "save": "carried {A.name} across the water"},
-            {"trouble": "had something in the eye", "fix": "climbed up and took out a grain of sand", "later": "a cat sat in front of the door", "save": "chased the cat away with one loud roar"},
-            {"trouble": "had a bad itch where no paw could reach", "fix": "climbed up and scratched just the right spot", "later": "a heavy log fell in front of the door", "save": "pushed the log aside with one nose"},
-            {"trouble": "had a rope around one leg", "fix": "bit through the rope, thread by thread", "later": "the snow was too deep to get out", "save": "made a wide path through the snow"},
+            {"what": "thorn", "trouble": "had a thorn in the foot", "fix": "crept close and pulled out the thorn", "later": "a flood took the little house away", "save": "carried {A.name} across the water"},
+            {"what": "grain of sand", "trouble": "had a grain of sand in the eye", "fix": "climbed up and took it out", "later": "a cat sat in front of the door", "save": "chased the cat away with one loud roar"},
+            {"what": "itch", "trouble": "had an itch where no paw could reach", "fix": "climbed up and scratched just the right spot", "later": "a heavy log fell in front of the door", "save": "pushed the log aside with one nose"},
+            {"what": "rope", "trouble": "had a rope around one leg", "fix": "bit through the rope, thread by thread", "later": "the snow was too deep to get out", "save": "made a wide path through the snow"},
         ),
         text="""
 {A} was the smallest one of all. "You are too small to help," the others said. {A} wanted so much to show them that it was not true.
@@ -115,8 +115,8 @@ When spring came, {B.name} was the first to get up. {B} planted and carried and 
 {A} was in trouble. "I am too small for this," {A.he} said. Then the ground began to shake. {B.name} was coming!
 / {A} did not know what to do. {A.He} called as loud as {A.he} could, and that was not loud. But one big pair of ears heard it.
 
-"Now it is my turn," said {B.name}, and {B.name} {v.save}. It was easy for somebody so big.
-/ {B.name} did not ask any questions. {B} {v.save}. "You see," {B.said}, "I did not forget."
+"You helped me with the {v.what}. Now it is my turn," said {B.name}, and {B.name} {v.save}. It was easy for somebody so big.
+/ {B.name} did not ask any questions. {B} {v.save}. "You see," {B.said}, "I did not forget the {v.what}."
 
 "Sometimes one must be small," {A.said}. "And sometimes one must be big," {B.said}. And together they were just right.
 / They have been friends ever since, the biggest one and the smallest one. And nobody in that place says, "You are too small," any more.
@@ -195,8 +195,8 @@ On the bank sat {B.plain}. "What are you doing?" {B.asked}. "I am catching the m
 "Nobody has it," {B.said}. "So everybody has it. I can see it from my hole, and you can see it from your pond. It is our moon."
 / {B} sat down beside {A.him}. "If you had it in a box, I could not see it," {B.said}. "And I would miss it. Would you like that?" {A} shook {A.his} head.
 
-They sat side by side and looked at the moon until it went down behind the hill. It was better with two.
-/ {A} thought about that. It was true. So they watched it together, and {B.name} told {A.name} all that {B.he} knew about the stars.
+They sat side by side and looked at the moon until it went down behind the hill. {v.try} lay in the grass, and nobody needed it.
+/ {A} thought about that. It was true. So {A} put {v.try} aside, and they watched the moon together.
 
 The next evening, {B.name} brought a present. It was {v.gift}. "So that you have something to hold," {B.said}.
 / A few days later, {B.name} came with {v.gift}. "It is not the moon," {B.said}, "but it will stay with you in the daytime."
@@ -243,8 +243,8 @@ They all hid {v.hide}, just in time. It was a long night. In the morning, the da
 {A} stood before them with {A.his} head down. "I lied so often that you could not believe me," {A.he} said. "<imsorry>." For a while nobody spoke. Then {B.name} made room. "Sit down with us," {B.said}.
 / "It was my fault," {A.said} to {B.name}. "A joke is only good if everybody can laugh." {B.name} looked at {A.him} and nodded. "That is the first true thing that I have heard from you," {B.said}.
 
-{A} still likes to be funny. But when {A.he} makes a joke now, everybody laughs. And when {A.he} calls for help, everybody comes.
-/ <fromthen>, {A} told the truth, and never again did {A.he} shout "{v.cry}!" for fun.
+{A} still likes to be funny. But when {A.he} plays a trick now, everybody laughs. And when {A.he} calls for help, everybody comes.
+/ <fromthen>, {A} told the truth, and never again did {A.he} shout "{v.cry}!" for a trick.
 """,
     ),
     Plot(
@@ -299,7 +299,7 @@ When the others saw it, they wanted to try it too. Even {C.name} came back. And 
 {A} did not like {A.his} home, because {v.fault}. {A} wanted to have a better one.
 / {A} looked around {A.his} home. It was all right, but {v.fault}. "There must be something better," {A.said}.
 
-{day}, {A} packed {A.his} things in a cloth and went away to look for a new home. {A} did not even close the door.
+{day}, {A} packed {A.his} things in a bundle and went away to look for a new home. {A} did not even close the door.
 / {day}, {A} said good-bye to {A.his} old home and walked down the path with a bundle on {A.his} back.
 
 First {A.he} came to {B.name}, {B.who}. "You can live with me," {B.said}, "here in the reeds." {A} tried it. But the water came in, and in the morning {A.he} sneezed.
@@ -314,8 +314,8 @@ The third home was empty. {v.third}. {A} sat down on the floor and thought of {A
 "What is it that I really want?" {A.asked}. It was not a new home. {A.He} wanted the old one, only better.
 / "At home I know every corner," {A.said} to the dark. "It is not a bad home. It only needs some work."
 
-So {A} went back. The door was still open. {A} did not unpack. First {A.he} {v.mend}. {B.name} came from the water to help, and {C.name} came too.
-/ When the sun came up, {A} was already on the way back. And at home {A.he} {v.mend}. It took three days, and {B.name} and {C.name} helped to carry.
+So {A} went back. The door was still open. {A} put down the bundle and did not unpack. First {A.he} {v.mend}. {B.name} came from the water to help, and {C.name} came too.
+/ When the sun came up, {A} was already on the way back, with the bundle on {A.his} back. And at home {A.he} {v.mend}. It took three days, and {B.name} and {C.name} helped to carry.
 
 Then {A} sat down in the middle of it. It was the same home, and it was new. "This is the one that I was looking for," {A.said}.
 / When it was done, {A} made tea for {B.name} and {C.name}. "Now it is just right," {B.said}. "It was almost right all the time," {A.said}.

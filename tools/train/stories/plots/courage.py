@@ -129,7 +129,7 @@ The people clapped and clapped. In the third row stood {G.name} and clapped loud
         cast={"A": "child", "L": "little"},
         sky="night",
         variants=(
-            {"say": "a giant who moves his chairs", "game": "counted the seconds between the flash and the boom"},
+            {"say": "a giant who moves chairs around", "game": "counted the seconds between the flash and the boom"},
             {"say": "the sky, clearing its throat", "game": "made a boom of their own with a pot and a spoon"},
             {"say": "two clouds who bumped their heads", "game": "gave each flash a number of points"},
             {"say": "the sky's tummy, because it is hungry", "game": "told a story and let the thunder be the bear in it"},
@@ -139,7 +139,7 @@ The people clapped and clapped. In the third row stood {G.name} and clapped loud
 / {A} was not afraid of dogs, and not of spiders. There was just one thing that {A.he} was afraid of, and that was thunder.
 
 {day}, a storm came up. There was a flash, and then a boom that shook the window. {A} hid under the blanket.
-/ {day}, {A} woke up from a loud crash. The whole room was white for a moment. Then it was black again, and the rain beat on the roof.
+/ {day}, a storm woke {A.o} up with a loud crash. The whole room was white for a moment. Then it was black again, and the rain beat on the roof.
 
 <suddenly> the door opened. There stood {L.name}, {A.his} {L.kind}, with wet cheeks. "Can I come into your bed?" {L.asked}.
 / Little feet came running. It was {L.name}, {A.his} {L.kind}. "I am scared," {L.said}, and {L.his} voice was very small.
@@ -154,7 +154,7 @@ Then they {v.game}. {L.name} began to giggle. And {A} noticed something strange:
 / To make the time go by, they {v.game}. After the third boom, {L.name} laughed. After the fifth, {A} laughed too.
 
 The storm went away over the hills. The booms got softer and softer. {L.name} was already asleep.
-/ By and by, the rain slowed down. "Is it over?" {L.name} asked, and yawned. "Almost," {A.said}.
+/ By and by, the storm went away. "Is it over?" {L.name} asked, and yawned. "Almost," {A.said}.
 
 "Thank you for being so brave," {L.name} said in the morning. {A} smiled. "I was only brave because you came," {A.said}.
 / The next morning, the sky was clean and blue. {A} thought about {v.say}, and {A.he} laughed out loud.

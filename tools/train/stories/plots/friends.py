@@ -29,19 +29,19 @@ Then {A} broke {treat.the} in two. One half was a bit bigger. {A} gave that one 
 "Funny," {A.said}. "Half of it tasted better than a whole one." {B} <laughed>.
 / {A} was surprised. {A.His} half was small, but it tasted twice as good.
 
-The next day, {B.name} was on the bench again. {B} had a paper bag. Inside were two of them, one for each. "This time I brought them," {B.said}.
-/ <fromthen>, they met on that bench every week. Sometimes {A.name} brought something, and sometimes {B.name} did. And they always broke it in two.
+The next day, {B.name} was on the bench again. {B} had a {treat.noun} in a paper bag, and broke it in two. "This time, you get the bigger half," {B.said}.
+/ <fromthen>, they met on that bench every week. Sometimes {A.name} brought a {treat.noun}, and sometimes {B.name} did. And they always broke it in two.
 """,
     ),
     Plot(
         "one swing",
         cast={"A": "child", "B": "other", "M": "parent"},
         variants=(
-            {"thing": "swing", "use": "sit on it", "turn": "swing", "together": "one sat and one pushed", "broke": "The rope made an ugly sound", "place": "in the yard"},
-            {"thing": "scooter", "use": "ride it", "turn": "ride", "together": "one rode and one gave a push", "broke": "A wheel came off", "place": "in front of the house"},
-            {"thing": "wagon", "use": "sit in it", "turn": "ride", "together": "one pulled and one sat inside", "broke": "The handle came off", "place": "on the path"},
-            {"thing": "sled", "use": "have it", "turn": "slide", "together": "one sat in front and one sat behind", "broke": "The string tore", "place": "on the hill"},
-            {"thing": "hammock", "use": "lie in it", "turn": "rest", "together": "both lay in it, head to foot", "broke": "One end came loose", "place": "between the trees"},
+            {"thing": "swing", "use": "sit on it", "together": "one sat and one pushed", "broke": "The rope made an ugly sound", "place": "in the yard"},
+            {"thing": "scooter", "use": "ride it", "together": "one rode and one gave a push", "broke": "A wheel came off", "place": "in front of the house"},
+            {"thing": "wagon", "use": "sit in it", "together": "one pulled and one sat inside", "broke": "The handle came off", "place": "on the path"},
+            {"thing": "sled", "use": "have it", "together": "one sat in front and one sat behind", "broke": "The string tore", "place": "on the hill"},
+            {"thing": "hammock", "use": "lie in it", "together": "both lay in it, head to foot", "broke": "One end came loose", "place": "between the trees"},
         ),
         text="""
 {A} and {A.his} cousin {B.name} were good friends. But there was only one {v.thing} {v.place}, and both of them wanted to {v.use}.

@@ -152,8 +152,8 @@ But {A} did not want a new one. At home {A.he} put a cloth on the table and open
 For a moment nothing happened. Then a wheel moved. And then, slowly, it came: {v.song}.
 / {G} gave it a tiny push. And there it was again, as clear as on the first day: {v.song}.
 
-{G} sat down. {G} took {A.s} hand and listened with closed eyes. "Everybody looked at the price," {G.said}. "You were the only one who looked inside."
-/ "You did it," {G.said}, and {G.his} voice was not quite steady. "How did you know?" "I did not know," {A.said}. "I only looked for a long time."
+{G} sat down beside {v.clock}. {G} took {A.s} hand and listened with closed eyes. "Everybody looked at the price," {G.said}. "You were the only one who looked inside."
+/ {G} put a hand on {v.clock}. "You did it," {G.said}, and {G.his} voice was not quite steady. "How did you know?" "I did not know," {A.said}. "I only looked for a long time."
 
 {A} is asked to mend many things now. {A.He} does not always know how. But {A.he} always looks first, for a long time.
 / That night, {A} lay in bed and listened. {v.song}, it went. {A} fell asleep before it was done.

@@ -186,8 +186,8 @@ But {day}, {B.s} mother called. {B.name} had {v.sick} and had to stay in bed.
 {A} was <sad>. {A} could have gone alone. But what would that be without {B.name}?
 / "You can still go," {M.said}. {A} <thought>. "I would only think of {B.name} the whole time," {A.he} said.
 
-"If {B.name} can't go there," {A.said} slowly, "then it must come to {B.name}." {A} began to look for some things.
-/ Then {A} had an idea. {A.He} ran around the house and came back with full arms. "May I use the big box?" {A.asked}.
+"If {B.name} can't go there," {A.said} slowly, "then it must come to {B.name}." {A} took a big box and began to look for some things.
+/ Then {A} had an idea. {A.He} ran around the house and came back with full arms. "I only need a big box," {A.said}.
 
 On Sunday, {A} rang the bell. {B.name} was in bed, pale and bored. "I wanted so much to {v.wish}," {B.said}.
 / When Sunday came, {A} walked to {B.s} house. {B.name} was looking at the ceiling. {B} had counted all the cracks in it twice.
@@ -201,7 +201,7 @@ On Sunday, {A} rang the bell. {B.name} was in bed, pale and bored. "I wanted so 
 "You could have gone without me," {B.name} said after a while. "I did not want to go," {A.said}. "I wanted to go with you."
 / "That was better than the real thing," {B.said}. "The real thing will wait for us," {A.said}.
 
-A month later, {B.name} was well. They went to {v.wish} at last. It was fine. But when they talk about it now, they talk about that Sunday in {B.s} room.
+A month later, {B.name} was well. They went to {v.wish} at last. It was fine. But when they talk about it now, they talk about that Sunday and the box.
 / {B.name} is well again now. But sometimes, when it is a gray day, {B.he} says, "Do it again. Bring me the world in a box." And {A} does.
 """,
     ),
@@ -242,8 +242,8 @@ They hid behind a tree and waited. {N.name} came along the path and stopped. {N}
 "There is room for three," {N.name} called after a while. So they came out from behind the tree, and {N.name} showed them how to talk to {v.talk}.
 / "Who did this?" {N.asked}. {A} showed {A.his} blue thumb. {N} laughed and wiped {N.his} eyes.
 
-Now somebody sits there <everyday>. And when you walk by, you can hear two young voices and an old one, and {v.talk}.
-/ If you come to that park, look for a bench with one small mark, where a hammer missed. It is the best seat of all.
+{A} sits there <everyday> now. And when you walk by, you can hear two young voices and an old one, and {v.talk}.
+/ {A} tells everybody who comes to the park to look for a bench with one small mark, where a hammer missed. It is the best seat of all.
 """,
     ),
 ]

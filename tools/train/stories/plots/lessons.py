@@ -98,7 +98,7 @@ And the next time there were clouds in the sky, it was {A} who said, "Wait! My {
 {A} loved {v.food} more than anything. {A} could never get enough of them.
 / There was nothing that {A} liked so much as {v.food}. When {A.he} saw one, {A.he} had to eat it.
 
-{day}, {A} found a place where there were hundreds of {v.food}. It was at {v.place}, and nobody else knew about it. "I will not tell anybody," {A.said}. "They are all for me."
+{day}, {A} found a bush with hundreds of {v.food}. It was at {v.place}, and nobody else knew about it. "I will not tell anybody," {A.said}. "They are all for me."
 / {day}, at {v.place}, {A} came to a bush that was full of {v.food}. {A} looked left and right. Nobody was there. "All mine!" {A.he} whispered.
 
 {B.name} came along the path. {B} was {B.who} with a little basket. "Did you find any {v.food}?" {B.asked}. "No," said {A.name}, with a full mouth. "Not one."
@@ -120,7 +120,7 @@ Somebody heard {A.him}. It was {B.name}. {B} saw {A.s} {v.mouth} mouth and the e
 / {A} was <ashamed>. "There were enough for all of us," {A.he} said. "Next time I will share. I promise." "I hope so," {B.said}. "It would be better for your tummy too."
 
 The next summer, the bush was full again. {A} went to get {B.name} first. They picked a basket full, and each of them ate ten. They tasted better than a hundred.
-/ When the {v.food} were ripe again, {A} called all the others. There was enough for everyone, and nobody had a tummy ache.
+/ When the {v.food} were ripe again, {A} called all the others to the bush. There was enough for everyone, and nobody had a tummy ache.
 """,
     ),
     Plot(
@@ -204,7 +204,7 @@ That evening, {B.name} came back with a piece of cake in a napkin. "I saved this
 / In the evening, the bell rang. It was {B.name}. "It was not so much fun without you," {B.said}. "And now we can play on your floor. I did not know that you had one!"
 
 Now the {v.need} has a hook, and {small.the} has a little box. And when there is something to go to, {A} is the first at the door.
-/ <fromthen>, {A} put one thing back in its place every night. It took one minute. And {A} was never late again.
+/ <fromthen>, {A} put one thing back in its place every night, first of all {small.the}. It took one minute. And {A} was never late again.
 """,
     ),
     Plot(

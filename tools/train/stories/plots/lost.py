@@ -154,8 +154,8 @@ Then {A.he} remembered the words. "Stop and stay where you are." So {A.name} wal
 "I stayed where I was," {A.said}. "Just as you told me." "And that is how I found you," {M.said}. [They both thanked {W.name}.|]
 / "I was so <worried>," {M.said}. "But you remembered what I told you." {A} <smiled>, and the fear was gone.
 
-On the way home, {A} held {M.s} hand all the time. It was warm and big, and {A.he} did not let go once.
-/ That night, {A} drew a picture of {v.mark}. Beside it stood a very small {A.kind} who was waiting, and who was not afraid any more.
+On the way home, they passed {v.thing} again. {A} looked, but {A.he} held {M.s} hand and did not let go once.
+/ That night, {A} drew a picture of {v.thing}. Beside it stood a very small {A.kind} who was waiting, and who was not afraid any more.
 """,
     ),
     Plot(
@@ -198,7 +198,7 @@ At home, {A} told {M.name} the whole story. {A.He} was afraid that {M.name} woul
     Plot(
         "key and box",
         cast={"A": "child", "G": "grandparent"},
-        things={"box": "box", "key": "small"},
+        things={"box": "box"},
         variants=(
             {"inside": "a bundle of old letters", "tell": "how the two of them used to write to each other every week", "do": "wrote a letter of {A.his} own"},
             {"inside": "a wooden flute", "tell": "about dancing under the stars", "do": "learned to play a short tune"},

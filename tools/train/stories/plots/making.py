@@ -47,7 +47,6 @@ The little boat stood by {A.s} bed that night. It smelled of pond water, and {A}
         "kite without a tail",
         cast={"A": "child", "B": "other"},
         sky="wind",
-        things={"kite": "gift"},
         variants=(
             {"paper": "blue paper", "shape": "a fish", "tail": "an old red ribbon", "place": "the hill behind the school"},
             {"paper": "an old newspaper", "shape": "a bird", "tail": "a row of paper bows", "place": "the wide meadow"},
@@ -195,8 +194,8 @@ It grew and grew. By the end of summer, {plant.a} stood there, and {A} was the o
 "It was not broken," {A.said}. "It was only slow." {G} <nodded>. "The <best> things often are," {G.said}.
 / {G} came to see it. "You waited," {G.said}, and that was all, but {A} felt <proud> from head to toe.
 
-In the autumn, the plant made new seeds. {A} put one in a small bag and gave it to a friend. "You have to wait," {A.he} said. "That is the secret."
-/ {A} kept one seed for next year. It looked just like the first one, small and brown. But now {A} knew what was asleep in it.
+In the autumn, {plant.the} made new seeds. {A} put one in a small bag and gave it to a friend. "You have to wait," {A.he} said. "That is the secret."
+/ When {plant.the} had seeds of its own, {A} kept one for next year. It looked just like the first one, small and brown. But now {A} knew what was asleep in it.
 """,
     ),
     Plot(
@@ -231,7 +230,7 @@ They ran into the house and looked around. In the closet they found {v.dry}. The
 Then they crept back in. It was dry. The rain sang on the roof, and they felt like the only two people in the world.
 / Now the rain was the best part. It went tap, tap, tap, and they sat inside, warm and dry, and told each other stories.
 
-When they were called for dinner, they did not want to come out. So dinner came to them, on two plates, through the door of {v.house}.
+When {A.name} was called for dinner, {A.he} did not want to come out. So dinner came to {A.him} and {B.name}, on two plates, through the door of {v.house}.
 / "I hope it rains tomorrow too," {B.said}. "So do I," {A.said}. And it did.
 """,
     ),

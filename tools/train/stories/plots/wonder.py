@@ -26,8 +26,8 @@ Outside, {A} met {B.name}, {B.who} from the farm next door. "Can I come too?" {B
 They counted the steps, {v.first}. There was nothing but grass. "Your steps are too long," {B.said}. They counted again. This time they found a bottle with another note. It said: {v.second}.
 / They started {v.first} and found a note under a leaf. The next place was {v.second}.
 
-They went to look {v.second}. They dug a hole. They dug another hole. {A} was hot and tired. "It is only a joke," {A.said}, and threw down the spade.
-/ The second place was harder to find. They looked {v.second} until the sun was low. "I give up," {A.said}. "There is no treasure."
+They went there. They dug a hole. They dug another hole. {A} was hot and tired. "It is only a joke," {A.said}, and threw down the spade.
+/ The second place was harder to find. They looked until the sun was low. "I give up," {A.said}. "There is no treasure."
 
 "Let me see the map once more," {B.said}, and turned it over. There was something on the back, in very small letters: {v.third}!
 / {B.name} held the map up against the light. Now they could see more words, as thin as threads: {v.third}. "We did not look closely," {B.said}.
@@ -102,7 +102,7 @@ There was a noise in the attic. It came every night, just when {A} was falling a
 / {A} told {A.his} {L.kind} {L.name} about it. That was a mistake, for now {L.name} was afraid to go to sleep. "I will find out what it is," {A.said}.
 
 {day}, they took a lamp and climbed up the ladder, step by step. It was dusty, and it smelled of old books.
-/ {day}, {A} put on slippers. "I am coming too," {L.said}, and held on to {A.s} shirt. They opened the little door. Everything was black.
+/ {day}, {A} put on slippers and took a lamp. "I am coming too," {L.said}, and held on to {A.s} shirt. They opened the little door. Everything was black.
 
 "{v.sound}!" Something moved in the corner. {L.name} screamed. {A} dropped the lamp, and it went out.
 / They stood still and listened. "{v.sound}!" It was very close. {A.s} knees turned to water, but {A.he} held {L.s} hand.
@@ -122,8 +122,8 @@ In the morning, they told {M.name}. "I wanted to clean up the attic this week," 
 Nobody touched {v.left} all summer. And at night, when it went "{v.sound}," {A} and {L.name} smiled in their beds.
 / They left {v.left} just as it was. The noise came every night, and now it helped {A.name} to fall asleep.
 
-In the fall, the attic was empty. But the guests had left something behind to say thank you. It was {v.thanks}.
-/ Then, one night, it was still. They had gone. {A} was a little sad. But they had given the house a present: {v.thanks}.
+In the fall, {A} climbed up with the lamp again. The attic was empty. But the guests had left something behind to say thank you. It was {v.thanks}.
+/ Then, one night, it was still. {A} looked with the lamp, but they had gone. {A} was a little sad. But they had given the house a present: {v.thanks}.
 """,
     ),
     Plot(
