@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from .config import ConfigError, ModelConfig
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 MODEL_KEYS = ("vocab", "context", "dim", "layers", "heads", "kv_heads", "head_dim", "ffn")
+STUDY_KEYS = ("megabytes_seen", "evaluations", "rounds")
+"""Keys of [train] that are the study's own; the others are those of a config."""
 TINY_ARENA = "1KiB"
 """No model fits, so that `llmtool inspect` plans the least that it needs, without room for large batches."""
 FIELDS = ("name", "vocab", "layers", "dim", "heads", "kv_heads", "ffn", "parameters", "type", "least_arena_bytes", "steps",
@@ -69,8 +72,9 @@ def prepare(study: Study, folder: Path):
     text, stories = folder / "mix.txt", folder / "stories-valid.txt"
     if not text.with_suffix(".json").exists():
         mix.write(text, study.text["stories"], round(study.text["megabytes"] * 1e6), study.text["seed"])
-    with open(stories, "w") as file:
-        generate.write(file, round(study.text["stories_valid_kilobytes"] * 1e3), "valid", study.text["seed"])
+    if not stories.exists():
+        with open(stories, "w") as file:
+            generate.write(file, round(study.text["stories_valid_kilobytes"] * 1e3), "valid", study.text["seed"])
     for vocab in sorted({shape.model.vocab for shape in study.shapes}):
         place = vocabulary_folder(folder, vocab)
         if (place / "data" / "meta.json").exists():
@@ -90,9 +94,10 @@ def steps_of(study: Study, shape: Shape, meta: dict) -> int:
 def write_config(study: Study, shape: Shape, folder: Path) -> Path:
     """The config file of one run, from which `train` can repeat it alone."""
     meta = json.loads((vocabulary_folder(folder, shape.model.vocab) / "data" / "meta.json").read_text())
-    train = {key: value for key, value in study.train.items() if key != "megabytes_seen"}
+    steps = steps_of(study, shape, meta)
+    train = {key: value for key, value in study.train.items() if key not in STUDY_KEYS}
     lines = ["[model]", f'name = "{shape.model.name}"'] + [f"{key} = {getattr(shape.model, key)}" for key in MODEL_KEYS]
-    lines += ["", "[train]", f"steps = {steps_of(study, shape, meta)}"] + [f"{key} = {value}" for key, value in train.items()]
+    lines += ["", "[train]", f"steps = {steps}", f"eval_every = {steps // study.train['evaluations']}"] + [f"{key} = {value}" for key, value in train.items()]
     place = folder / "configs" / f"{shape.model.name}.toml"
     place.parent.mkdir(exist_ok=True)
     place.write_text("\n".join(lines) + "\n")
@@ -100,20 +105,30 @@ def write_config(study: Study, shape: Shape, folder: Path) -> Path:
 
 
 def run(study: Study, folder: Path, jobs: int, threads: int, after_each):
-    """Runs all shapes in the order of the file, `jobs` at a time, each as a process of its own."""
+    """Runs all shapes in the order of the file, `jobs` at a time, each as a process of its own.
 
-    def one(shape: Shape):
+    In rounds: all shapes are trained up to the first share of their steps before any goes on. So a study that is cut short
+    still has curves over the same text.
+    """
+
+    def one(shape: Shape, share: float):
         place, config = vocabulary_folder(folder, shape.model.vocab), write_config(study, shape, folder)
+        meta = json.loads((place / "data" / "meta.json").read_text())
+        stop = round(share * steps_of(study, shape, meta))
         with open(folder / f"{shape.model.name}.log", "a") as log:
             subprocess.run(
-                [sys.executable, TRAIN, "--work", place, "train", config, "--threads", str(threads), "--checkpoint-minutes", "3"],
+                [sys.executable, TRAIN, "--work", place, "train", config, "--threads", str(threads), "--checkpoint-minutes", "3",
+                 "--stop-at", str(stop)],
                 stdout=log, stderr=subprocess.STDOUT, check=True,
             )
-        after_each(shape)
+        with reporting:
+            after_each(shape)
 
+    reporting = threading.Lock()
     with ThreadPoolExecutor(jobs) as pool:
-        for done in [pool.submit(one, shape) for shape in study.shapes]:
-            done.result()
+        for share in study.train["rounds"]:
+            for done in [pool.submit(one, shape, share) for shape in study.shapes]:
+                done.result()
 
 
 # Report
@@ -129,12 +144,19 @@ def arena_bytes(llmtool: Path, shape: Shape, processor, folder: Path) -> int:
     from . import export
     from .model import Llama
 
+    known = folder / "arena.json"
+    figures = json.loads(known.read_text()) if known.exists() else {}
+    key = f"{shape.model} {shape.quantise}"
+    if key in figures:
+        return figures[key]
     torch.manual_seed(0)
     plain, small = folder / "shape-f32.gguf", folder / f"shape-{shape.quantise}.gguf"
     export.write(Llama(shape.model), processor, plain, "untrained")
     subprocess.run([llmtool, "quantize", plain, small, "--type", shape.quantise], check=True, capture_output=True)
     command = [llmtool, "inspect", small, "--context", str(shape.model.context), "--arena", TINY_ARENA]
-    return parse_total(subprocess.run(command, check=False, capture_output=True, text=True).stdout)
+    figures[key] = parse_total(subprocess.run(command, check=False, capture_output=True, text=True).stdout)
+    known.write_text(json.dumps(figures, indent=1) + "\n")
+    return figures[key]
 
 
 def parse_total(inspected: str) -> int:
