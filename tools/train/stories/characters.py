@@ -48,7 +48,8 @@ GROWN_UPS = [
 PARENTS = GROWN_UPS[:8]
 GRANDPARENTS = GROWN_UPS[8:]
 SIBLINGS = [("big sister", SHE), ("big brother", HE), ("older sister", SHE), ("older brother", HE)]
-LITTLE_SIBLINGS = [("little sister", SHE), ("little brother", HE), ("baby sister", SHE), ("baby brother", HE)]
+LITTLE_SIBLINGS = [("little sister", SHE), ("little brother", HE), ("younger sister", SHE), ("younger brother", HE)]
+BABIES = [("baby sister", SHE), ("baby brother", HE)]
 NEIGHBOURS = """Lake Hill Green Brown Wood Stone Bell Field Rivers Park Gray Cook Fisher Young West Reed""".split()
 WORKERS = {
     "shop": "baker shopkeeper toymaker".split(),
@@ -58,7 +59,7 @@ WORKERS = {
     "doctor": ["doctor", "nurse"],
     "vet": ["vet"],
     "library": ["librarian"],
-    "farm": ["farmer"],
+    "clock": ["clockmaker", "watchmaker"],
 }
 
 
@@ -108,7 +109,7 @@ class Caster:
 
     def cast(self, role: str, hero: Character | None) -> Character:
         """A character for a role's description: `child`, `animal wood`, `parent`, `grandparent`, `sibling`, `little`,
-        `neighbour`, `worker shop`. The hero is cast first: the family is named after the hero."""
+        `baby`, `neighbour`, `worker shop`. The hero is cast first: the family is named after the hero."""
         what, _, where = role.partition(" ")
         chance = self.chance
         if what == "child":
@@ -129,8 +130,8 @@ class Caster:
         if what == "animalparent":
             call, gender = chance.choice((("Mama", SHE), ("Papa", HE), ("Grandma", SHE), ("Grandpa", HE)))
             return Character(f"{call} {hero.kind.capitalize()}", hero.kind, gender, "", call)
-        if what in ("sibling", "little"):
-            kind, gender = chance.choice(SIBLINGS if what == "sibling" else LITTLE_SIBLINGS)
+        if what in ("sibling", "little", "baby"):
+            kind, gender = chance.choice({"sibling": SIBLINGS, "little": LITTLE_SIBLINGS, "baby": BABIES}[what])
             name = self._name(BOYS if gender is HE else GIRLS)
             return Character(name, kind, gender, "", name)
         if what == "neighbour":

@@ -50,7 +50,7 @@ OPENINGS = [
     Opening("it was a [bright|warm|beautiful] morning, and the sky was blue. {A.intro} was already awake.", 2, dated=True, sky="sun"),
     Opening("the sun was shining, and the birds were singing. {A.intro} was in a good mood.", 2, dated=True, sky="sun"),
     Opening("the sun came up over {home}. {A.intro} was the first to wake up.", 1, dated=True, sky="sun"),
-    Opening("it was Saturday, and there was no school. {A.intro} was [happy|glad] about that.", 2, dated=True, people=True),
+    Opening("it was still early, and everybody was asleep. Only {A.intro} was awake.", 2, dated=True, people=True),
     Opening('"good morning, sun!" said {A.name}. {A} was {A.who} who lived in {home}.', 1, dated=True, sky="sun"),
     Opening("it was a rainy day. {A.intro} watched the drops run down [the window|the glass].", 3, dated=True, sky="rain", people=True),
     Opening("the sky was gray, and the rain went drip, drip, drip. {A.intro} listened to it.", 2, dated=True, sky="rain"),

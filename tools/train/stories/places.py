@@ -8,9 +8,9 @@ a small village on a hill
 a busy town with many shops
 an apartment above a bakery
 a cozy house near the woods
-a farm with a big barn
+a farmhouse with a big barn
 a brick house next to the school
-a quiet street with old trees
+a quiet part of the town
 a house by the river
 a little house with a green door""".split("\n")
 
@@ -22,12 +22,8 @@ a little den near the stream
 a warm burrow at the edge of the forest""".split("\n"),
     "pond": """a nest of reeds by the pond
 a quiet pond full of lily pads
-a bank of soft mud by the river
+a hole in the river bank
 a pond at the edge of the meadow""".split("\n"),
-    "farm": """a farm at the foot of a hill
-a barn full of sweet hay
-a farm with a wide green meadow
-a small farm near the river""".split("\n"),
     "bird": """a tall oak tree
 an old apple tree
 the top of a pine tree

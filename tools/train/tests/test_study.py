@@ -89,6 +89,7 @@ def test_every_shape_is_trained_on_the_same_bytes_and_ends_in_table_and_chart(pl
     for row in rows:
         assert row["bytes_seen"] == pytest.approx(4000, rel=0.05)  # a step is about 100 bytes
         assert row["least_arena_bytes"] == 3 << 19
+        assert row["compared_bytes"] == 4000 and row["finished"]
         assert 0 < row["tales_bits_per_byte"] < 9 and 0 < row["stories_bits_per_byte"] < 9
     assert rows[0]["steps"] > rows[1]["steps"]  # larger pieces, fewer steps
     with open(tmp_path / "out.csv") as file:
@@ -182,3 +183,17 @@ def test_a_second_held_out_text_is_measured_beside_the_first(folder, tmp_path): 
     record = json.loads((tmp_path / "run" / "log.jsonl").read_text())
     assert record["bits_per_byte"] == headline
     assert record["also"]["stories"] == trainer.measure(None, 16, "stories") != headline
+
+
+def test_the_plot_has_a_curve_for_every_held_out_text(tmp_path):
+    import json
+
+    from trainlib import plot
+
+    log = [{"kind": "train", "step": 1, "loss": 5.0}, {"kind": "train", "step": 2, "loss": 4.0},
+           {"kind": "valid", "step": 2, "bits_per_byte": 2.0, "also": {"stories": 0.5}},
+           {"kind": "valid", "step": 2, "bits_per_byte": 1.9, "whole": True}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log))
+    assert plot.read_log(tmp_path / "log.jsonl") == ({1: 5.0, 2: 4.0}, {"": {2: 2.0}, "stories": {2: 0.5}})
+    plot.draw(tmp_path / "log.jsonl", {"train_tokens": 10, "train_bytes": 30}, tmp_path / "loss.svg")
+    assert "<svg" in (tmp_path / "loss.svg").read_text()

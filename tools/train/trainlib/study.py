@@ -28,7 +28,10 @@ STUDY_KEYS = ("megabytes_seen", "evaluations", "rounds")
 TINY_ARENA = "1KiB"
 """No model fits, so that `llmtool inspect` plans the least that it needs, without room for large batches."""
 FIELDS = ("name", "vocab", "layers", "dim", "heads", "kv_heads", "ffn", "parameters", "type", "least_arena_bytes", "steps",
-          "steps_planned", "tokens_seen", "bytes_seen", "minutes", "tales_bits_per_byte", "stories_bits_per_byte", "finished")
+          "steps_planned", "tokens_seen", "bytes_seen", "minutes", "tales_bits_per_byte", "stories_bits_per_byte", "finished",
+          "compared_bytes", "compared_tales_bits_per_byte", "compared_stories_bits_per_byte")
+"""`compared_…` is measured on the first `eval_windows` windows of the held-out texts, after the same bytes of training text
+for all shapes: the most that all of them have reached, those left out that have not ended the first round."""
 
 
 @dataclass(frozen=True)
@@ -167,14 +170,38 @@ def parse_total(inspected: str) -> int:
     return round(float(found.group(1)) * {"KiB": 1 << 10, "MiB": 1 << 20}[found.group(2)])
 
 
+def read_log(folder: Path, shape: Shape) -> list[dict]:
+    log = vocabulary_folder(folder, shape.model.vocab) / "runs" / shape.model.name / "log.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def curve(study: Study, shape: Shape, folder: Path) -> dict[int, dict]:
+    """The measurements of a run by their number: the k-th comes after k / `evaluations` of its bytes."""
+    meta = json.loads((vocabulary_folder(folder, shape.model.vocab) / "data" / "meta.json").read_text())
+    every = steps_of(study, shape, meta) // study.train["evaluations"]
+    measured = [r for r in read_log(folder, shape) if r["kind"] == "valid" and not r.get("whole")]
+    return {r["step"] // every: r for r in measured if r["step"] % every == 0}
+
+
+def compare(study: Study, folder: Path, rows: list[dict]):
+    """Adds to the rows what the runs had reached after the same bytes."""
+    first_round = int(study.train["rounds"][0] * study.train["evaluations"])
+    curves = [curve(study, shape, folder) for shape in study.shapes]
+    common = min((max(c) for c in curves if c and max(c) >= first_round), default=None)
+    for entry, measured in zip(rows, curves):
+        at = measured.get(common)
+        entry["compared_bytes"] = round(study.train["megabytes_seen"] * 1e6 * common / study.train["evaluations"]) if at else ""
+        entry["compared_tales_bits_per_byte"] = round(at["bits_per_byte"], 4) if at else ""
+        entry["compared_stories_bits_per_byte"] = round(at["also"]["stories"], 4) if at else ""
+
+
 def row(study: Study, shape: Shape, folder: Path, arena: int) -> dict:
     """What is known of a run, from its log; bits per byte are those of the whole held-out texts once it has ended."""
     from .model import Llama
 
     place = vocabulary_folder(folder, shape.model.vocab)
     meta = json.loads((place / "data" / "meta.json").read_text())
-    log = place / "runs" / shape.model.name / "log.jsonl"
-    records = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    records = read_log(folder, shape)
     steps = max((r["step"] for r in records), default=0)
     last = [r for r in records if r["kind"] == "valid"][-1:]
     tokens = steps * study.train["batch"] * shape.model.context
@@ -203,6 +230,7 @@ def report(study: Study, folder: Path, llmtool: Path, table: Path, chart: Path) 
     for shape in study.shapes:
         processor = tokenizer.load(vocabulary_folder(folder, shape.model.vocab) / "tokenizer.model")
         rows.append(row(study, shape, folder, arena_bytes(llmtool, shape, processor, folder)))
+    compare(study, folder, rows)
     with open(table, "w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
@@ -212,7 +240,8 @@ def report(study: Study, folder: Path, llmtool: Path, table: Path, chart: Path) 
 
 
 def draw(rows: list[dict], place: Path):
-    """Held-out bits per byte against the least arena; a point for each finished run, the goal as a line."""
+    """Held-out bits per byte of the tales against the least arena, the goal as a line; a point for each run that has ended
+    the first round. If all have ended, the figures are those of the whole text, else those after the same bytes."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -220,15 +249,19 @@ def draw(rows: list[dict], place: Path):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.5))
+    ended = all(r["finished"] for r in rows)
+    key = "tales_bits_per_byte" if ended else "compared_tales_bits_per_byte"
+    seen = max((r["bytes_seen"] if ended else r["compared_bytes"] or 0 for r in rows), default=0)
     for vocab, marker in zip(sorted({r["vocab"] for r in rows}), "os^D"):
-        points = [r for r in rows if r["vocab"] == vocab and r["finished"]]
-        xs, ys = [r["least_arena_bytes"] / 2**20 for r in points], [r["tales_bits_per_byte"] for r in points]
+        points = [r for r in rows if r["vocab"] == vocab and r[key] != ""]
+        xs, ys = [r["least_arena_bytes"] / 2**20 for r in points], [r[key] for r in points]
         axes.plot(xs, ys, marker, label=f"vocabulary {vocab}", markersize=6)
         for r, x, y in zip(points, xs, ys):
             axes.annotate(f"{r['layers']} x {r['dim']}\n{r['parameters'] / 1e6:.1f} M", (x, y), textcoords="offset points",
                           xytext=(6, 4), fontsize=7)
     axes.axvline(6, linestyle="--", linewidth=1, color="gray")
-    axes.set(xlabel="least arena, 4-bit weights, context 512 (MiB)", ylabel="held-out bits per byte (tales)", xlim=(0, 9))
+    axes.set(xlabel="least arena, 4-bit weights, context 512 (MiB)", xlim=(0, 9),
+             ylabel=f"held-out bits per byte (tales), after {seen / 1e6:.1f} MB")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.tight_layout()

@@ -58,7 +58,7 @@ It was autumn, and {A} was busy. {A} wanted to have {v.many} {v.food} before the
 {B.name} was not busy at all. {B} was {B.who}, and {B.he} {v.did}. "Come and play!" {B.called}. "I can't," {A.said}. "You should gather food too."
 / Not far away lived {B.plain}, who {v.did} <allday>. "There is time enough," {B.said}, whenever {A.name} told {B.him} to gather food.
 
-{day}, the wind turned cold. The next morning, everything was white. {B.name} looked for food, but there was nothing left under the snow.
+{day}, it turned cold. The next morning, everything was white. {B.name} looked for food, but there was nothing left under the snow.
 / And then, {day}, the sky turned gray, and it began to snow. It did not stop for a week. {B.name} had nothing to eat.
 
 There was a knock on {A.s} door. There stood {B.name}, thin and cold. "I was foolish," {B.said}. "Could you give me a little?"
@@ -137,7 +137,7 @@ When spring came, {B.name} was the first to get up. {B} gathered {v.food} for th
 {A} was slow. {A} had always been slow, and {A.he} always got there in the end. But {A.he} wished that somebody would trust {A.him} with something important.
 / Everybody knew that {A} was slow. When there was something to carry, nobody ever asked {A.him}. {A} would have liked to be asked.
 
-{day}, {C.name}, {C.who} by the pond, had {v.carry} for {v.to}. "Who will take it?" {C.asked}. "I will," said {A.name}. "I will," said {B.name}.
+{day}, {C.name}, {C.who} by the pond, had {v.carry} for {v.to}. "Who will take it?" {C.asked}. "I will," said {A.name}.
 / {day}, {C.name} needed help. {C} was {C.who}, and {C.he} had {v.carry} that must go to {v.to}. "It has to be there before the sun goes down," {C.said}.
 
 {B.name} was {B.who}, and nobody was faster. "You?" {B.he} said to {A.name}, and laughed. "It would be there next year!" So {B.name} took it and was off like an arrow.

@@ -241,7 +241,7 @@ The next morning, {A} looked at {v.token} and put it on the shelf. {A.He} did no
 """,
     ),
     Plot(
-        "loose tooth",
+        "doctor and the patient",
         cast={"A": "child", "D": "worker doctor", "M": "parent"},
         variants=(
             {"hurt": "{A.his} ear hurt", "see": "look into it with a little light", "gift": "a star to stick on {A.his} shirt", "pet": "a toy elephant"},

@@ -12,7 +12,7 @@ PLOTS = [
 / There was only one left: {treat.a}. It belonged to {A.o}, and {A.his} mouth watered when {A.he} looked at it.
 
 {day}, {A} sat down on a bench to eat it. On the other end of the bench sat {B.plain}. {B} had dropped {B.his} lunch in the mud.
-/ {day}, {A} took it to the park. {B.plain} was sitting there, and {B.he} looked at an empty box. A dog had eaten all {B.his} food.
+/ {day}, {A} took it to the park. {B.plain} was sitting there on a bench, and {B.he} looked at an empty box. A dog had eaten all {B.his} food.
 
 {B} did not ask for anything. {B} just looked at {B.his} shoes. Then {B.his} tummy made a sound like a small bear.
 / {A} opened {A.his} mouth to take a bite. Then {A.he} heard {B.s} tummy rumble.
@@ -76,8 +76,8 @@ There is still only one {v.thing}. But now that is just right for two.
         "new in class",
         cast={"A": "child", "B": "other", "T": "worker school"},
         variants=(
-            {"from": "a far country", "hard": "the words were all new", "skill": "fold birds out of paper", "game": "jump rope", "sign": "a paper bird"},
-            {"from": "a big city", "hard": "nobody knew {B.him}", "skill": "whistle like a bird", "game": "marbles", "sign": "a marble"},
+            {"from": "a far country", "hard": "all the words were new", "skill": "fold birds out of paper", "game": "jump rope", "sign": "a paper bird"},
+            {"from": "a big city", "hard": "everything was too quiet", "skill": "whistle like a bird", "game": "marbles", "sign": "a marble"},
             {"from": "an island", "hard": "everything was cold", "skill": "tie the most wonderful knots", "game": "tag", "sign": "a little rope with a knot"},
             {"from": "a village in the mountains", "hard": "it was so loud", "skill": "draw goats that looked alive", "game": "hide and seek", "sign": "a drawing of a goat"},
             {"from": "the other side of the sea", "hard": "the other children talked so fast", "skill": "do tricks with a ball", "game": "football", "sign": "a small red ball"},

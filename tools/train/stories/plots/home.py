@@ -5,7 +5,7 @@ from ..story import Plot
 PLOTS = [
     Plot(
         "new baby",
-        cast={"A": "child", "L": "little", "M": "parent"},
+        cast={"A": "child", "L": "baby", "M": "parent"},
         variants=(
             {"noise": "sang an old song about a duck", "thing": "a rattle made of a jar and some rice", "first": "duck"},
             {"noise": "barked like a small dog", "thing": "a paper bird on a thread", "first": "woof"},
@@ -120,7 +120,7 @@ When the pot was empty, {A} and {G.name} washed it together. "And all that from 
     ),
     Plot(
         "clock that stopped",
-        cast={"A": "child", "G": "grandparent", "S": "worker shop"},
+        cast={"A": "child", "G": "grandparent", "S": "worker clock"},
         variants=(
             {"clock": "a tall old clock", "song": "dong, dong, dong", "cause": "a spider web between the wheels", "tool": "a soft brush"},
             {"clock": "a cuckoo clock", "song": "cuckoo, cuckoo", "cause": "a tiny pine seed under the bird", "tool": "a pair of tweezers"},
@@ -137,7 +137,7 @@ In the house of {G.name} there was {v.clock}. {A} loved to hear it. It went {v.s
 {G} looked <sad>. It had been a wedding present, many years ago. {A} wanted to make it go again, so that {G.name} would smile.
 / {G} did not say much that day. {A} saw how often {G.he} looked at it. "I will get it mended," {A.thought}.
 
-{A} took all {A.his} money and asked {S.name} in the shop. "That costs three times as much," {S.said}. "And nobody makes the parts any more. Buy a new one."
+{A} took all {A.his} money and asked {S.name} in the town. "That costs three times as much," {S.said}. "And nobody makes the parts any more. Buy a new one."
 / They went to see {S.name}, who knew something about such things. {S} shook {S.his} head. "Too old," {S.said}. "It is not worth the trouble."
 
 But {A} did not want a new one. At home {A.he} put a cloth on the table and opened the back, very carefully. There were wheels, big ones and small ones. {A} did not touch them. {A.He} only looked.

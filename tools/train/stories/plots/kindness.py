@@ -143,7 +143,7 @@ Nobody had seen who made it. But it wore the hat of {N.name}.
 / {A} did not buy candy, and {A.he} did not buy comics. Clink, went the coins in the jar. Slowly, the jar became full.
 
 {day}, {A} had enough. {A} took the jar under {A.his} arm and was ready to go. Then {A.he} heard somebody cry.
-/ {day}, {A} counted the money, and there was enough! {A.He} ran to get {A.his} shoes. In the hall sat {A.his} {L.kind}, with a sad face.
+/ {day}, {A} counted the money, and there was enough! {A.He} ran to get {A.his} shoes. In the hall sat somebody with a sad face.
 
 It was {A.his} {L.kind}, {L.name}. {L} {v.need}. There was no money in the house until the end of the month.
 / {L.name}, as {A.his} {L.kind} was called, {v.need}. "We have to wait until next month," {L.said}, and tried to be brave.

@@ -239,7 +239,7 @@ The key turned with a squeak. [Slowly, they opened the lid.|{G} opened the lid.]
         variants=(
             {"place": "on the bus", "mine": "a red school bag", "other": "a pair of dancing shoes", "need": "a dance show tonight"},
             {"place": "at the pool", "mine": "a blue swim bag", "other": "a silver trophy", "need": "a team that was waiting for it"},
-            {"place": "at the library", "mine": "a green cloth bag", "other": "a notebook full of poems", "need": "a poem to read aloud that evening"},
+            {"place": "at the library", "mine": "a green cloth bag", "other": "a notebook full of poems", "need": "a poem to read aloud this evening"},
             {"place": "at the train station", "mine": "a small brown suitcase", "other": "a birthday cake in a box", "need": "a birthday party to go to"},
         ),
         text="""
@@ -259,7 +259,7 @@ Then {A} thought of the other person. "Somebody is missing this too," {A.said}. 
 / {A} ran all the way and rang the bell. {B.plain} opened the door. When {B.he} saw the bag, {B.he} jumped for joy. "You came just in time," {B.said}. "I have {v.need}!"
 
 "And here is yours," {B.said}. {A} opened the bag. {bag.the} looked up at {A.him} as if nothing had happened.
-/ {B.name} gave {A.name} the right bag. {A} looked inside. There was {bag.the}, safe and soft. {A} let out a long breath.
+/ {B.name} gave {A.name} the right bag. {A} looked inside. There was {bag.the}, safe and sound. {A} let out a long breath.
 
 "Would you like to come with me?" {B.name} asked. {A} did, and it was a wonderful evening. Nobody minded that {A.name} brought {bag.the} along.
 / The two of them talked for a long time, and they liked each other. After that day {A.name} and {B.name} met every week, and they tied a ribbon to each bag, so that they could tell them apart.

@@ -58,7 +58,7 @@ The little boat stood by {A.s} bed that night. It smelled of pond water, and {A}
 {A} made a kite out of two sticks and some {v.paper}. It looked like {v.shape}. {A} wanted it to fly higher than the trees.
 / From two thin sticks and {v.paper}, {A} made a kite. "It looks just like {v.shape}," {A.he} said proudly. "It will fly up to the clouds."
 
-{day}, the wind was strong. {A} took the kite to {v.place} and ran as fast as {A.he} could. The kite went up. It turned over twice and fell down on its nose.
+{day}, {A} took the kite to {v.place}, for the wind was strong there. {A} ran as fast as {A.he} could. The kite went up. It turned over twice and fell down on its nose.
 / {day}, {A} ran across {v.place} with the kite. Up it went! Then it began to spin like a top, and down it came.
 
 {A} tried again. And again. Each time the kite spun around and fell. {A} was <tired> and <angry>.
@@ -89,8 +89,8 @@ The kite hangs on {A.s} wall now. When the wind blows, {A.he} takes it down and 
         variants=(
             {"cake": "a chocolate cake", "miss": "sugar", "taste": "bitter", "fix": "put sweet jam and strawberries on top", "name": "the jam cake"},
             {"cake": "a lemon cake", "miss": "baking powder", "taste": "as flat as a plate", "fix": "cut it into little stars", "name": "the star cake"},
-            {"cake": "an apple cake", "miss": "a clock", "taste": "black on one side", "fix": "cut off the black part and covered the rest with cream", "name": "the snow cake"},
-            {"cake": "a carrot cake", "miss": "an egg", "taste": "all in crumbs", "fix": "put the crumbs in glasses with fruit and cream", "name": "the cake in a glass"},
+            {"cake": "an apple cake", "miss": "the time", "taste": "black on one side", "fix": "cut off the black part and covered the rest with cream", "name": "the snow cake"},
+            {"cake": "a carrot cake", "miss": "the butter", "taste": "all in crumbs", "fix": "put the crumbs in glasses with fruit and cream", "name": "the cake in a glass"},
             {"cake": "a honey cake", "miss": "patience", "taste": "still wet in the middle", "fix": "took out the middle and filled it with berries", "name": "the ring cake"},
         ),
         text="""

@@ -9,7 +9,7 @@ PLOTS = [
         sky="sun",
         variants=(
             {"first": "ten steps from the well", "second": "where the shadow of the tree ends", "third": "under the stone with a white stripe", "treasure": "a tin box with two whistles in it", "note": "One is for you, and one is for your best friend"},
-            {"first": "twenty steps from the gate", "second": "between the two apple trees", "third": "under the blue flower pot", "treasure": "a jar full of shiny coins made of chocolate", "note": "Treasure tastes best when it is shared"},
+            {"first": "twenty steps from the gate", "second": "between the two apple trees", "third": "under the blue flower pot", "treasure": "a jar full of chocolate coins", "note": "Treasure tastes best when it is shared"},
             {"first": "seven big steps from the barn", "second": "where the path makes a turn", "third": "inside the hollow log", "treasure": "a spy glass that could be pulled out", "note": "Now look for a treasure of your own"},
             {"first": "fifteen steps from the bridge", "second": "in front of the old wall", "third": "behind the loose brick", "treasure": "a small wooden ship with a red sail", "note": "I hid this when I was six"},
         ),
@@ -257,7 +257,7 @@ A week later, {A} found the stone in the grass. It was still {v.look}. {A} picke
             {"thing": "sled", "need": "snow", "instead": "slid down the grassy hill on cardboard", "came": "In the night, it began to snow"},
             {"thing": "kite", "need": "wind", "instead": "painted a face on the kite and made a puppet show with it", "came": "In the evening, the wind began to blow"},
             {"thing": "pair of skates", "need": "ice", "instead": "danced on the kitchen floor in woolly socks", "came": "In the night, the pond froze"},
-            {"thing": "telescope", "need": "a clear sky", "instead": "looked at ants and leaves and a very surprised cat", "came": "In the evening, the clouds opened"},
+            {"thing": "telescope", "need": "starlight", "instead": "looked at ants and leaves and a very surprised cat", "came": "In the evening, the clouds opened"},
         ),
         text="""
 {A} got a {v.thing} for {A.his} birthday. It was just what {A.he} had wished for. There was only one thing missing, and that was {v.need}.
