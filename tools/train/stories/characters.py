@@ -59,6 +59,7 @@ WORKERS = {
     "doctor": ["doctor", "nurse"],
     "vet": ["vet"],
     "library": ["librarian"],
+    "bus": ["bus driver"],
     "clock": ["clockmaker", "watchmaker"],
 }
 

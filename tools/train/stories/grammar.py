@@ -61,7 +61,8 @@ SENTENCE_START = re.compile(
 
 
 SPEECH_VERB = "(?:said|asked|cried|whispered|called|answered|shouted|thought|says|screamed)"
-SPEECH_GOES_ON = re.compile(rf'[!?]" (?:(?:he|she|it|they|(?:his|her|its|their|the)(?: \w+){{1,3}}?) )?{SPEECH_VERB}\b')
+SPEECH_GOES_ON = re.compile(rf'[!?]" (?:[a-z]+ ){{0,4}}?{SPEECH_VERB}\b')
+"""Who speaks, in a few small words, and a verb: his big sister asked."""
 AFTER_SPEECH = re.compile(r'[!?]" [a-z]')
 DIVIDED_SPEECH = re.compile(r'(?<=,")( (?:[^".!?]|Mrs?\.)*, ")(?=[a-z])')
 NO_CAPITAL = "~"
@@ -69,7 +70,8 @@ NO_CAPITAL = "~"
 
 def capitalise(paragraph: str) -> str:
     """Capital letters where sentences begin, speech included. Two places need a look: after `!"` and `?"` the sentence may
-    go on ("Stop!" cried the baker), and so may divided speech ("Here," she said, "in the reeds")."""
+    go on ("Stop!" cried the baker), and so may divided speech ("Here," she said, "in the reeds"). A template says `^` or `~`
+    where that is not seen."""
     paragraph = DIVIDED_SPEECH.sub(rf"\1{NO_CAPITAL}", paragraph)
     paragraph = AFTER_SPEECH.sub(
         lambda found: found.group() if SPEECH_GOES_ON.match(paragraph, found.start()) else found.group()[:-1] + found.group()[-1].upper(),

@@ -3,7 +3,7 @@
     [a|b|c]        one of the alternatives, which may hold anything, also nothing
     <happy>        one of the phrases of that name (`phrases.py`)
     {A}            a slot: a role, a thing, a place or a variant's text; after a dot the form that is wanted
-    ^              the next letter is a capital one
+    ^ or ~         the next letter is a capital one, or is not, where the rule of `grammar.capitalise` would miss it
 
 A text of several *beats* separates them with a blank line; a line that starts with `/ ` begins another version of
 the same beat. What a beat says, every version of it says; how, they choose.

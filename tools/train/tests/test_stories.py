@@ -212,6 +212,7 @@ def test_the_article_follows_the_sound(noun, expected):
     ('tom ran. he fell. "ow!" he cried.', 'Tom ran. He fell. "Ow!" he cried.'),
     ('"is it you?" asked the old man. "yes."', '"Is it you?" asked the old man. "Yes."'),
     ('"who is there?" the door opened.', '"Who is there?" The door opened.'),
+    ('"run!" somebody shouted. "run!" ~came back.', '"Run!" somebody shouted. "Run!" came back.'),
     ('"who is there?" his mother asked.', '"Who is there?" his mother asked.'),
     ('"here," she said, "in the reeds."', '"Here," she said, "in the reeds."'),
     ('then he said, "in the reeds."', 'Then he said, "In the reeds."'),

@@ -31,7 +31,7 @@ FIELDS = ("name", "vocab", "layers", "dim", "heads", "kv_heads", "ffn", "paramet
           "steps_planned", "tokens_seen", "bytes_seen", "minutes", "tales_bits_per_byte", "stories_bits_per_byte", "finished",
           "compared_bytes", "compared_tales_bits_per_byte", "compared_stories_bits_per_byte")
 """`compared_…` is measured on the first `eval_windows` windows of the held-out texts, after the same bytes of training text
-for all shapes: the most that all of them have reached, those left out that have not ended the first round."""
+for all shapes that have been measured: the latest measurement that they share."""
 
 
 @dataclass(frozen=True)
@@ -175,22 +175,23 @@ def read_log(folder: Path, shape: Shape) -> list[dict]:
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def curve(study: Study, shape: Shape, folder: Path) -> dict[int, dict]:
-    """The measurements of a run by their number: the k-th comes after k / `evaluations` of its bytes."""
+def curve(study: Study, shape: Shape, folder: Path) -> dict[float, dict]:
+    """The measurements of a run by the share of its steps that they come after."""
     meta = json.loads((vocabulary_folder(folder, shape.model.vocab) / "data" / "meta.json").read_text())
+    # In units of whole evaluations first: their number of steps is rounded, differently for each vocabulary.
     every = steps_of(study, shape, meta) // study.train["evaluations"]
     measured = [r for r in read_log(folder, shape) if r["kind"] == "valid" and not r.get("whole")]
-    return {r["step"] // every: r for r in measured if r["step"] % every == 0}
+    return {round(r["step"] / every / study.train["evaluations"], 4): r for r in measured}
 
 
 def compare(study: Study, folder: Path, rows: list[dict]):
     """Adds to the rows what the runs had reached after the same bytes."""
-    first_round = int(study.train["rounds"][0] * study.train["evaluations"])
     curves = [curve(study, shape, folder) for shape in study.shapes]
-    common = min((max(c) for c in curves if c and max(c) >= first_round), default=None)
+    started = [set(measured) for measured in curves if measured]
+    common = max(set.intersection(*started), default=None) if started else None
     for entry, measured in zip(rows, curves):
         at = measured.get(common)
-        entry["compared_bytes"] = round(study.train["megabytes_seen"] * 1e6 * common / study.train["evaluations"]) if at else ""
+        entry["compared_bytes"] = round(study.train["megabytes_seen"] * 1e6 * common) if at else ""
         entry["compared_tales_bits_per_byte"] = round(at["bits_per_byte"], 4) if at else ""
         entry["compared_stories_bits_per_byte"] = round(at["also"]["stories"], 4) if at else ""
 
@@ -240,8 +241,8 @@ def report(study: Study, folder: Path, llmtool: Path, table: Path, chart: Path) 
 
 
 def draw(rows: list[dict], place: Path):
-    """Held-out bits per byte of the tales against the least arena, the goal as a line; a point for each run that has ended
-    the first round. If all have ended, the figures are those of the whole text, else those after the same bytes."""
+    """Held-out bits per byte of the tales against the least arena, the goal as a line; a point for each run that has
+    been measured. If all have ended, the figures are those of the whole text, else those after the same bytes."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -261,7 +262,7 @@ def draw(rows: list[dict], place: Path):
                           xytext=(6, 4), fontsize=7)
     axes.axvline(6, linestyle="--", linewidth=1, color="gray")
     axes.set(xlabel="least arena, 4-bit weights, context 512 (MiB)", xlim=(0, 9),
-             ylabel=f"held-out bits per byte (tales), after {seen / 1e6:.1f} MB")
+             ylabel=f"held-out bits per byte (tales), after {seen / 1e6:.2g} MB")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.tight_layout()

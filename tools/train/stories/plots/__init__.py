@@ -2,6 +2,6 @@
 
 from importlib import import_module
 
-THEMES = ("lost", "making", "friends", "courage", "animals", "kindness", "lessons", "wonder", "home")
+THEMES = ("lost", "making", "friends", "courage", "animals", "kindness", "lessons", "wonder", "home", "days")
 
 PLOTS = [plot for theme in THEMES for plot in import_module(f".{theme}", __name__).PLOTS]

@@ -244,7 +244,7 @@ They all hid {v.hide}, just in time. It was a long night. In the morning, the da
 / "It was my fault," {A.said} to {B.name}. "A joke is only good if everybody can laugh." {B.name} looked at {A.him} and nodded. "That is the first true thing that I have heard from you," {B.said}.
 
 {A} still likes to be funny. But when {A.he} plays a trick now, everybody laughs. And when {A.he} calls for help, everybody comes.
-/ <fromthen>, {A} told the truth, and never again did {A.he} shout "{v.cry}!" for a trick.
+/ <fromthen>, {A} told the truth, and never again did {A.he} shout "{v.cry}!" ~for a trick.
 """,
     ),
     Plot(
