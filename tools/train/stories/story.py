@@ -1,8 +1,8 @@
 """One story: a plot, its cast and its things, realised as text.
 
-The realiser walks a template and chooses. Its one rule: **a pronoun is used only for the character of its gender who was
-named last, in this paragraph, at most one sentence ago**; all other mentions are by name. So every "he" can be
-resolved by looking back, which is what a small model must learn to do.
+The realiser walks a template and chooses. Its one rule: **it chooses a pronoun only for the character of its gender who
+was named last, in this paragraph, at most one sentence ago**; all other mentions are by name, save where the template
+itself asks for a pronoun (`{A.he}`). So a "he" can be resolved by looking back, which is what a small model must learn.
 """
 
 import random
