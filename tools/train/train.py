@@ -31,9 +31,9 @@ def run_folder(args) -> Path:
 def load_model(args):
     from trainlib.loop import load_checkpoint
 
-    place = run_folder(args) / "checkpoint.pt"
+    place = run_folder(args) / ("averaged.pt" if args.averaged else "checkpoint.pt")
     if not place.exists():
-        raise SystemExit(f"no checkpoint at {place}: run `train {args.config}` first")
+        raise SystemExit(f"no checkpoint at {place}: run `{'average' if args.averaged else 'train'} {args.config}` first")
     return load_checkpoint(place)
 
 
@@ -59,7 +59,7 @@ def command_prepare(args):
 
     meta = data.prepare(
         load_tokenizer(args), args.text or corpus.train_files(), args.valid or corpus.valid_file(),
-        args.drop_titles, args.seed, args.work / "data",
+        args.drop_titles, args.seed, args.work / "data", dict(args.also_valid),
     )
     print(json.dumps(meta, indent=1))
 
@@ -76,6 +76,7 @@ def command_train(args):
     trainer = loop.Trainer(config.load(args.config), args.work / "data", folder)
     if args.fresh:
         (folder / "log.jsonl").unlink(missing_ok=True)
+        trainer.forget(0)
     elif (folder / "checkpoint.pt").exists():
         trainer.resume()
         print(f"going on from step {trainer.step}")
@@ -90,12 +91,39 @@ def command_train(args):
             export.write(trainer.model, processor, args.export_to, f"step {trainer.step} of {trainer.schedule.steps}")
 
     trainer.run(args.max_minutes, args.checkpoint_minutes, args.stop_at, write_gguf)
-    bpb = trainer.measure(None, trainer.config.model.context // 2)
-    trainer.log(kind="valid", step=trainer.step, bits_per_byte=bpb, whole=True)
+    if trainer.step < trainer.schedule.steps:
+        print(f"stopped at step {trainer.step} of {trainer.schedule.steps}")
+        return
+    bpb = trainer.measure_all(None, trainer.config.model.context // 2, whole=True)
     print(f"step {trainer.step}, {trainer.step * trainer.config.train.batch * trainer.config.model.context:,} tokens, "
           f"{trainer.seconds / 60:.1f} minutes: held-out {bpb:.4f} bits per byte (whole file, stride half)")
     write_gguf(trainer)
     plot.draw(folder / "log.jsonl", trainer.meta, folder / "loss.svg")
+
+
+def command_mix(args):
+    from trainlib import mix
+
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    made = mix.write(args.output, args.stories, args.megabytes and round(args.megabytes * 1e6), args.seed)
+    print(f"{made.tales} tales ({made.tales_bytes:,} bytes) and {made.stories} stories ({made.stories_bytes:,} bytes, "
+          f"{made.share:.1%}) in {args.output}")
+
+
+def command_study(args):
+    from trainlib import study
+
+    plan, folder = study.load(args.config), args.work / args.config.stem
+
+    def report(_=None):
+        rows = study.report(plan, folder, args.llmtool, args.csv or folder / "study.csv", args.chart or folder / "study.svg")
+        for row in rows:
+            print("  ".join(f"{key} {row[key]}" for key in ("name", "least_arena_bytes", "bytes_seen", "tales_bits_per_byte", "finished")))
+
+    study.prepare(plan, folder)
+    if not args.report:
+        study.run(plan, folder, args.jobs, args.threads, report)
+    report()
 
 
 def command_evaluate(args):
@@ -107,6 +135,12 @@ def command_evaluate(args):
     nats, count = evaluate.nll(model, tokens, config.model.context, config.model.context // 2, bf16=False)
     print(f"step {step}: {evaluate.bits_per_byte(nats, meta['valid_bytes']):.4f} bits per byte, "
           f"{nats / count:.4f} nats per token over {count} tokens and {meta['valid_bytes']} bytes")
+
+
+def command_average(args):
+    from trainlib import loop
+
+    print(f"mean of {loop.average(run_folder(args))} snapshots in {run_folder(args) / 'averaged.pt'}")
 
 
 def command_export(args):
@@ -133,6 +167,13 @@ def command_plot(args):
     plot.draw(run_folder(args) / "log.jsonl", meta, args.output or run_folder(args) / "loss.svg")
 
 
+def named_file(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name.isidentifier() and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, Path(path)
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=HERE / "work", help="folder for all that is made (default: work/ here)")
@@ -148,9 +189,11 @@ def arguments() -> argparse.ArgumentParser:
                          help="training text, may be repeated (default: corpus/train.txt and train-extra.txt of the "
                          "folder SEL4_LLM_SHARED, or of ../shared beside the repository)")
 
-    def run_option(sub):
+    def run_option(sub, averaged=False):
         sub.add_argument("config", type=Path, help="TOML file of the model")
         sub.add_argument("--run", type=Path, help="the run's folder (default: runs/NAME-OF-CONFIG in the work folder)")
+        if averaged:
+            sub.add_argument("--averaged", action="store_true", help="of the mean of the snapshots, which `average` makes")
 
     sub = command("tokenizer", command_tokenizer, "train the vocabulary")
     text_option(sub)
@@ -162,6 +205,8 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--drop-titles", type=float, default=0.5, metavar="SHARE",
                      help="share of the training documents that begin without their title (default %(default)s)")
     sub.add_argument("--seed", type=int, default=1, help="chooses those documents (default %(default)s)")
+    sub.add_argument("--also-valid", type=named_file, action="append", default=[], metavar="NAME=FILE",
+                     help="a further held-out text, measured beside the first; may be repeated (stories=stories-valid.txt)")
 
     sub = command("train", command_train, "train, or go on with a run that was stopped")
     run_option(sub)
@@ -175,16 +220,34 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--export-to", type=Path, metavar="GGUF", help="also write each checkpoint as GGUF")
     sub.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
 
+    sub = command("mix", command_mix, "write a training text: tales of the corpus, and stories of the generator")
+    sub.add_argument("--stories", type=float, default=0.25, metavar="SHARE", help="share of the bytes (default %(default)s)")
+    sub.add_argument("--megabytes", type=float, metavar="MB", help="size of the text (default: all tales, and stories to match)")
+    sub.add_argument("--seed", type=int, default=1, help="chooses and orders the documents (default %(default)s)")
+    sub.add_argument("-o", "--output", type=Path, default=HERE / "work" / "mix.txt", metavar="FILE")
+
+    sub = command("study", command_study, "train several shapes on the same text, and chart bits per byte against arena bytes")
+    sub.add_argument("config", type=Path, help="TOML file of the study")
+    sub.add_argument("--llmtool", type=Path, required=True, help="the built llmtool, which says what arena a shape needs")
+    sub.add_argument("--jobs", type=int, default=2, help="runs at a time (default %(default)s)")
+    sub.add_argument("--threads", type=int, default=1, help="threads of each run (default %(default)s)")
+    sub.add_argument("--report", action="store_true", help="write table and chart of what has been run, and run nothing")
+    sub.add_argument("--csv", type=Path, help="the table (default: study.csv in the study's folder)")
+    sub.add_argument("--chart", type=Path, metavar="SVG", help="the chart (default: study.svg there)")
+
     sub = command("evaluate", command_evaluate, "held-out bits per byte of a checkpoint, in F32")
+    run_option(sub, averaged=True)
+
+    sub = command("average", command_average, "take the mean of a run's latest snapshots")
     run_option(sub)
 
     sub = command("export", command_export, "write a checkpoint as GGUF (F32)")
-    run_option(sub)
+    run_option(sub, averaged=True)
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="GGUF")
     sub.add_argument("--description", help="general.description of the file (default: the step)")
 
     sub = command("sample", command_sample, "print text from a checkpoint")
-    run_option(sub)
+    run_option(sub, averaged=True)
     sub.add_argument("prompt", nargs="+")
     sub.add_argument("--max-tokens", type=int, default=120)
     sub.add_argument("--temperature", type=float, default=0.8)

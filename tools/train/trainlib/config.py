@@ -54,7 +54,13 @@ class TrainConfig:
     adam_lr: float
     """AdamW's learning rate, for embeddings and norm gains."""
     weight_decay: float = 0.1
+    dropout: float = 0.0
+    """Share of the activations that training sets to zero (`model.py` says which)."""
     grad_clip: float = 1.0
+    average_every: int = 0
+    """Steps between the snapshots of the weights that `average` takes the mean of; 0: none are kept."""
+    average_last: int = 8
+    """How many snapshots are kept, the latest ones."""
     eval_every: int = 100
     """Steps between measurements on a fixed part of the held-out text."""
     eval_windows: int = 64
@@ -67,6 +73,11 @@ class TrainConfig:
             raise ConfigError(f"warmup = {self.warmup} must lie below steps = {self.steps}")
         if not 0.0 < self.decay <= 1.0:
             raise ConfigError(f"decay = {self.decay} must be above 0 and at most 1")
+        if self.average_every < 0 or self.average_last < 1:
+            raise ConfigError(f"average_every = {self.average_every} must not be negative, average_last = {self.average_last} "
+                              "must be at least 1")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout = {self.dropout} must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)

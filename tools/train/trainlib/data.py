@@ -20,8 +20,14 @@ def encode(processor, texts: list[str]) -> np.ndarray:
     return np.array(pieces, dtype="<u2")
 
 
-def prepare(processor, train_files: list[Path], valid_file: Path, drop_titles: float, seed: int, folder: Path) -> dict:
-    """Writes train.bin, valid.bin and meta.json; returns what meta.json says."""
+def prepare(
+    processor, train_files: list[Path], valid_file: Path, drop_titles: float, seed: int, folder: Path,
+    also_valid: dict[str, Path] | None = None,
+) -> dict:
+    """Writes train.bin, valid.bin and meta.json; returns what meta.json says.
+
+    `also_valid` names further held-out texts, which go to valid-NAME.bin and are measured beside the first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     texts = [text for path in train_files for text in corpus.documents(path)]
     train = encode(processor, corpus.drop_titles(texts, drop_titles, seed))
@@ -34,7 +40,11 @@ def prepare(processor, train_files: list[Path], valid_file: Path, drop_titles: f
         "valid_tokens": len(valid),
         "valid_bytes": valid_file.stat().st_size,
         "vocab": processor.vocab_size(),
+        "also_valid": {},
     }
+    for name, path in (also_valid or {}).items():
+        encode(processor, corpus.documents(path)).tofile(folder / f"valid-{name}.bin")
+        meta["also_valid"][name] = path.stat().st_size
     (folder / "meta.json").write_text(json.dumps(meta, indent=1) + "\n")
     return meta
 

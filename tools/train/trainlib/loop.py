@@ -1,7 +1,7 @@
 """The training loop: optimiser, schedule, checkpoints, log.
 
 A run lives in one folder: `checkpoint.pt` (all that is needed to go on), `log.jsonl` (one line per step or
-measurement) and `loss.svg`. State after n steps is a function of (config, data, knots) alone on one
+measurement), `loss.svg`, and with `average_every` the latest `snapshot-STEP.pt` and their mean, `averaged.pt`. State after n steps is a function of (config, data, knots) alone on one
 machine and number of threads; `--max-minutes` may move knots that lie ahead, and logs that it did.
 """
 
@@ -51,9 +51,12 @@ class Trainer:
             )
         t = config.train
         self.windows = data.Windows(data.read(data_folder / "train.bin"), config.model.context, t.batch, t.seed)
-        self.valid = data.read(data_folder / "valid.bin")
+        # Held-out texts by name, each with its bytes; "" is the one that the headline figure is measured on.
+        self.valid = {"": (data.read(data_folder / "valid.bin"), self.meta["valid_bytes"])}
+        for name, size in self.meta.get("also_valid", {}).items():
+            self.valid[name] = (data.read(data_folder / f"valid-{name}.bin"), size)
         torch.manual_seed(t.seed)
-        self.model = Llama(config.model)
+        self.model = Llama(config.model, t.dropout)
         self.optimizers = optimizers(self.model, config)
         self.schedule = Schedule.planned(t.steps, t.warmup, t.decay)
         self.step = 0
@@ -77,6 +80,20 @@ class Trainer:
         torch.save(state, place.with_suffix(".new"))
         os.replace(place.with_suffix(".new"), place)
 
+    def snapshot(self):
+        """Keeps the weights of now, and of all snapshots the latest `average_last`."""
+        t = self.config.train
+        if t.average_every and self.step % t.average_every == 0:
+            torch.save(self.model.state_dict(), self.run_folder / f"snapshot-{self.step}.pt")
+            for old in snapshots(self.run_folder)[: -t.average_last]:
+                old.unlink()
+
+    def forget(self, after: int):
+        """Drops the snapshots of steps that are about to be taken again."""
+        for place in snapshots(self.run_folder):
+            if snapshot_step(place) > after:
+                place.unlink()
+
     def resume(self):
         state = torch.load(self.run_folder / "checkpoint.pt", weights_only=True)
         if state["config"]["model"] != self.config.as_dict()["model"]:
@@ -87,6 +104,7 @@ class Trainer:
         torch.set_rng_state(state["rng"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.schedule = Schedule([tuple(knot) for knot in state["knots"]])
+        self.forget(self.step)
 
     def log(self, **record):
         with open(self.run_folder / "log.jsonl", "a") as file:
@@ -111,12 +129,20 @@ class Trainer:
         self.step += 1
         return loss.item()
 
-    def measure(self, max_windows: int | None, stride: int) -> float:
-        """Held-out bits per byte; over part of the file, its bytes are counted in proportion to its tokens."""
+    def measure(self, max_windows: int | None, stride: int, text: str = "") -> float:
+        """Held-out bits per byte; over part of a text, its bytes are counted in proportion to its tokens."""
+        tokens, size = self.valid[text]
         nats, count = evaluate.nll(
-            self.model, self.valid, self.config.model.context, stride, self.config.train.bf16, max_windows
+            self.model, tokens, self.config.model.context, stride, self.config.train.bf16, max_windows
         )
-        return evaluate.bits_per_byte(nats, self.meta["valid_bytes"] * count / (len(self.valid) - 1))
+        return evaluate.bits_per_byte(nats, size * count / (len(tokens) - 1))
+
+    def measure_all(self, max_windows: int | None, stride: int, **more) -> float:
+        """Measures and logs every held-out text; returns the headline figure."""
+        found = {name: self.measure(max_windows, stride, name) for name in self.valid}
+        also = {name: bpb for name, bpb in found.items() if name}
+        self.log(kind="valid", step=self.step, bits_per_byte=found[""], **({"also": also} if also else {}), **more)
+        return found[""]
 
     def run(self, max_minutes: float | None, checkpoint_minutes: float, stop_at: int | None, on_checkpoint=None):
         """Trains to the end of the schedule (or `stop_at`), under a limit on the whole run's training time."""
@@ -125,17 +151,17 @@ class Trainer:
         saved, looked, pace = begun, (self.step, already), None
         self.log(kind="start", step=self.step, knots=self.schedule.knots, threads=torch.get_num_threads())
         bar = tqdm(total=self.schedule.steps, initial=self.step, unit="step", mininterval=5.0, dynamic_ncols=True)
-        while self.step < self.schedule.steps and self.step != stop_at:
+        while self.step < self.schedule.steps and (stop_at is None or self.step < stop_at):
             loss = self.train_step()
             self.seconds = already + time.monotonic() - begun
+            self.snapshot()
             self.log(kind="train", step=self.step, loss=loss, rate=self.schedule.multiplier(self.step - 1),
                      seconds=round(self.seconds, 1))
             bar.update()
             bar.set_postfix_str(f"loss {loss:.3f}, {self.step * tokens_per_step / self.seconds:.0f} tokens/s", refresh=False)
             last = self.step == self.schedule.steps
             if self.step % t.eval_every == 0 and not last:
-                bpb = self.measure(t.eval_windows, self.config.model.context)
-                self.log(kind="valid", step=self.step, bits_per_byte=bpb)
+                bpb = self.measure_all(t.eval_windows, self.config.model.context)
                 bar.write(f"step {self.step}: held-out {bpb:.4f} bits per byte (first {t.eval_windows} windows)")
             if max_minutes is not None and self.step % REFIT_EVERY == 0 and not last:
                 latest = (self.seconds - looked[1]) / (self.step - looked[0])
@@ -154,6 +180,28 @@ class Trainer:
         bar.close()
         self.save()
         self.log(kind="stop", step=self.step, knots=self.schedule.knots, seconds=round(self.seconds, 1))
+
+
+def snapshot_step(place: Path) -> int:
+    return int(place.stem.removeprefix("snapshot-"))
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """The snapshots of a run, oldest first."""
+    return sorted(folder.glob("snapshot-*.pt"), key=snapshot_step)
+
+
+def average(folder: Path) -> int:
+    """Writes the mean of a run's snapshots (Izmailov et al. 2018) as `averaged.pt`, which loads like a checkpoint; returns
+    how many there were."""
+    places = snapshots(folder)
+    if not places:
+        raise SystemExit(f"no snapshots in {folder}: set average_every in the config's [train] section, and train")
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    weights = [torch.load(place, weights_only=True) for place in places]
+    mean = {key: sum(w[key].double() for w in weights).div(len(weights)).to(weights[0][key].dtype) for key in weights[0]}
+    torch.save({"config": state["config"], "step": state["step"], "model": mean}, folder / "averaged.pt")
+    return len(places)
 
 
 def load_checkpoint(path: Path) -> tuple[Llama, Config, int]:

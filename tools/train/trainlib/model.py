@@ -7,6 +7,9 @@ For a batch of B token rows of length T, width D, H query heads and G key/value 
     x += Wdown · (silu(Wgate n(x)) * Wup n(x))            F inner channels
     logits = E · n(x)                                     tied embeddings: E again
 
+While training, dropout (Srivastava et al. 2014) acts on the embedded tokens and on what a branch adds to x.
+
+
 n is RMSNorm with a learned gain (Zhang and Sennrich 2019), rope rotates the *neighbouring* pairs
 (2i, 2i+1) by position · base^(-2i/d) (Su et al. 2021). GGUF's `llama` stores exactly this pairing, so
 that weights go to the file as they are; the half-split pairing of other code bases would need the rows
@@ -23,22 +26,29 @@ from .config import ModelConfig
 
 
 class Rope(nn.Module):
-    """Cosines and sines for every position of the context: (context, d/2) each."""
+    """The rotation of each pair at every position of the context, as unit complex numbers: (context, d/2)."""
 
     def __init__(self, context: int, head_dim: int, base: float):
         super().__init__()
         frequency = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
         angle = torch.outer(torch.arange(context, dtype=torch.float64), frequency)
-        self.register_buffer("cos", angle.cos().float(), persistent=False)
-        self.register_buffer("sin", angle.sin().float(), persistent=False)
+        self.register_buffer("turn", torch.polar(torch.ones_like(angle), angle).to(torch.complex64), persistent=False)
 
     def forward(self, x):
         """Rotates x (B, heads, T, d), whose rows stand at positions 0..T."""
-        length = x.shape[-2]
-        cos, sin = self.cos[:length], self.sin[:length]
-        even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-        rotated = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
-        return rotated.flatten(-2).to(x.dtype)
+        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+        return torch.view_as_real(pairs * self.turn[: x.shape[-2]]).flatten(-2).to(x.dtype)
+
+
+def attend(q, k, v):
+    """Causal attention. q, k, v (B, heads, T, d) to (B, heads, T, d).
+
+    Written out, for on a CPU it takes half the time of PyTorch's fused kernel, forward and backward together.
+    """
+    length = q.shape[-2]
+    future = torch.ones(length, length, dtype=torch.bool).triu(1)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    return scores.masked_fill(future, -torch.inf).softmax(-1).to(v.dtype) @ v
 
 
 class Attention(nn.Module):
@@ -57,8 +67,7 @@ class Attention(nn.Module):
         # Query heads g*H/G .. (g+1)*H/G use key/value head g, as in GGUF.
         share = self.heads // self.kv_heads
         k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.output(mixed.transpose(1, 2).flatten(-2))
+        return self.output(attend(q, k, v).transpose(1, 2).flatten(-2))
 
 
 class FeedForward(nn.Module):
@@ -72,26 +81,33 @@ class FeedForward(nn.Module):
         return self.down(F.silu(self.gate(x)) * self.up(x))
 
 
+def matmul_type(x):
+    """x in the type that autocast would give it, once for all the products that it enters."""
+    return x.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else x
+
+
 class Block(nn.Module):
-    def __init__(self, c: ModelConfig):
+    def __init__(self, c: ModelConfig, dropout: float):
         super().__init__()
         self.attn_norm = nn.RMSNorm(c.dim, eps=c.norm_eps)
         self.attn = Attention(c)
         self.ffn_norm = nn.RMSNorm(c.dim, eps=c.norm_eps)
         self.ffn = FeedForward(c)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x, rope):
-        x = x + self.attn(self.attn_norm(x), rope)
-        return x + self.ffn(self.ffn_norm(x))
+        x = x + self.dropout(self.attn(matmul_type(self.attn_norm(x)), rope))
+        return x + self.dropout(self.ffn(matmul_type(self.ffn_norm(x))))
 
 
 class Llama(nn.Module):
-    def __init__(self, c: ModelConfig):
+    def __init__(self, c: ModelConfig, dropout: float = 0.0):
         super().__init__()
         self.config = c
         self.token_embd = nn.Embedding(c.vocab, c.dim)
+        self.dropout = nn.Dropout(dropout)
         self.rope = Rope(c.context, c.head_dim, c.rope_base)
-        self.blocks = nn.ModuleList(Block(c) for _ in range(c.layers))
+        self.blocks = nn.ModuleList(Block(c, dropout) for _ in range(c.layers))
         self.output_norm = nn.RMSNorm(c.dim, eps=c.norm_eps)
         self.initialise()
 
@@ -107,7 +123,7 @@ class Llama(nn.Module):
 
     def forward(self, tokens):
         """Logits (B, T, vocab) of the token that follows each position of tokens (B, T)."""
-        x = self.token_embd(tokens)
+        x = self.dropout(self.token_embd(tokens))
         for block in self.blocks:
             x = block(x, self.rope)
         return F.linear(self.output_norm(x), self.token_embd.weight)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 
 def read_log(path: Path) -> tuple[dict, dict]:
-    """Training loss and held-out bits per byte by step. Steps that a resumed run repeated count once, as last logged."""
-    train, valid = {}, {}
+    """Training loss by step, and for each held-out text ("" is the headline one) bits per byte by step. Steps that a
+    resumed run repeated count once, as last logged."""
+    train, valid = {}, {"": {}}
     for line in path.read_text().splitlines():
         record = json.loads(line)
         if record["kind"] == "train":
             train[record["step"]] = record["loss"]
         elif record["kind"] == "valid" and not record.get("whole"):  # the final figure is measured in another way
-            valid[record["step"]] = record["bits_per_byte"]
+            for name, bpb in ({"": record["bits_per_byte"]} | record.get("also", {})).items():
+                valid.setdefault(name, {})[record["step"]] = bpb
     return train, valid
 
 
@@ -27,7 +29,7 @@ def smooth(values: list[float], share: float = 0.05) -> list[float]:
 
 
 def draw(log: Path, meta: dict, place: Path):
-    """Both curves in bits per byte; the training one by the average bytes per training token."""
+    """The curves in bits per byte; the training one by the average bytes per training token."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -39,8 +41,11 @@ def draw(log: Path, meta: dict, place: Path):
     figure, axes = plt.subplots(figsize=(7, 4))
     steps = sorted(train)
     axes.plot(steps, smooth([train[s] * to_bits for s in steps]), label="training text (smoothed)", linewidth=1)
-    axes.plot(sorted(valid), [valid[s] for s in sorted(valid)], "o-", label="held-out text", markersize=3, linewidth=1)
-    axes.set(xlabel="step", ylabel="bits per byte", ylim=(1.0, 3.0))
+    for name, found in valid.items():
+        label = f"held-out text ({name})" if name else "held-out text"
+        axes.plot(sorted(found), [found[s] for s in sorted(found)], "o-", label=label, markersize=3, linewidth=1)
+    lowest = min((bpb for found in valid.values() for bpb in found.values()), default=1.0)
+    axes.set(xlabel="step", ylabel="bits per byte", ylim=(min(1.0, lowest - 0.1), 3.0))
     axes.grid(alpha=0.3)
     axes.legend()
     figure.tight_layout()
