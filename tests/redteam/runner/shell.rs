@@ -23,8 +23,8 @@ const LIVES: [(&str, &str, &str, &str); 9] = [
     ),
     (
         "o",
-        "shell-invoke-own-slots",
-        "the same on its address space and its reply object",
+        "shell-invoke-address-space",
+        "the same on its own address space",
         "granted=0",
     ),
     (

@@ -236,9 +236,15 @@ pub const ATTACKS: &[Attack] = &[
         Sel4,
     ),
     attack(
-        "invoke-own-slots",
-        "the same on its address space and its reply object",
+        "invoke-address-space",
+        "the same on its own address space",
         Say("granted=0"),
+        Sel4,
+    ),
+    attack(
+        "reply-to-nobody",
+        "the same on its reply object: the kernel takes each as an answer to nobody, and does nothing",
+        Say("granted=80"),
         Sel4,
     ),
     attack(
@@ -404,7 +410,12 @@ pub const ATTACKS: &[Attack] = &[
         Breach,
         Both,
     ),
-    attack("scribble", "fills its ring with garbage", Breach, Both),
+    attack(
+        "scribble",
+        "fills its ring with garbage, whose indices are of no epoch of audit's",
+        Ignored,
+        Both,
+    ),
     attack(
         "claim-request",
         "sends tokens and an end for 16 requests that are not its own",

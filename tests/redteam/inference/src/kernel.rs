@@ -78,7 +78,8 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
     let words = [300, 64, 10, 64, 0xf, 0xffff, 1, 1];
     match name {
         "invoke-all-slots" => sweep((0..SLOTS).filter(|slot| !OWN.contains(slot)), words, say),
-        "invoke-own-slots" => sweep([VSPACE, REPLY].into_iter(), words, say),
+        "invoke-address-space" => sweep([VSPACE].into_iter(), words, say),
+        "reply-to-nobody" => sweep([REPLY].into_iter(), words, say),
         "invoke-root-slots" => sweep((1..64).map(|slot| slot << 58), words, say),
         "copy-by-root" => {
             let mut tally = Tally::default();

@@ -12,7 +12,7 @@ pub(crate) fn perform(letter: u8) -> Say {
     let mut say = Say::new();
     let name = match letter {
         b's' => "invoke-all-slots",
-        b'o' => "invoke-own-slots",
+        b'o' => "invoke-address-space",
         b'r' => "invoke-root-slots",
         b'c' => "copy-by-root",
         b'e' => "call-foreign-endpoints",
