@@ -185,8 +185,9 @@ qemu: image ## run on seL4 in QEMU
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p hostile-shell --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
 
 .PHONY: e2e-qemu
 e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
@@ -269,6 +270,7 @@ lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(QUIET) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features inject -- -D warnings
+	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features redteam -- -D warnings
 
 .PHONY: doc
 doc: ## the documentation, warnings are errors
@@ -349,7 +351,7 @@ endif
 redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY)
 	@mkdir -p $(REDTEAM_OUT)
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features redteam --target-dir $(REDTEAM_DIR) >&2
-	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_TABLE=$(CURDIR)/$(REDTEAM_OUT)/simulation.md \
+	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(REDTEAM_DIR)/release/sel4-llm-sim $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
 		$(REDTEAM_RUN)
 
@@ -358,10 +360,22 @@ redteam-qemu: llmtool
 	@mkdir -p $(REDTEAM_OUT)
 	@$(MAKE) --no-print-directory image REDTEAM=inference SYSTEM=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=shell SYSTEM=$(REDTEAM_SYSTEM)
-	SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_TABLE=$(CURDIR)/$(REDTEAM_OUT)/sel4.md \
+	SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(call BOOT,$(SEL4_OUT)-redteam-inference/loader.img)' \
 	SEL4_LLM_REDTEAM_SHELL='$(call BOOT,$(SEL4_OUT)-redteam-shell/loader.img)' \
 		$(REDTEAM_RUN)
+
+.PHONY: redteam-mutations
+redteam-mutations: llmtool ## see the red team's runner object to descriptions that give too much away
+	@$(MAKE) --no-print-directory image REDTEAM=inference
+	@SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
+		tests/redteam/mutations $(SDK)/bin/microkit $(BOARD) $(CONFIG) $(SEL4_OUT)-redteam-inference \
+		$(dir $(STORE)) $(dir $(REDTEAM_POLICY)) $(CURDIR)/$(REDTEAM_OUT)/mutated -- \
+		$(CARGO) test $(QUIET) --release -p sel4-llm-tests --test redteam
+
+.PHONY: redteam-docs
+redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
+	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack was followed by an honest request with the canonical\ntext and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >tests/redteam/results.md
 
 ## ---- Speed --------------------------------------------------------------------------------------
 

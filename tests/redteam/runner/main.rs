@@ -2,7 +2,7 @@
 //!
 //! The environment says what it attacks: `SEL4_LLM_REDTEAM` (the system with the hostile inference, as a command for a
 //! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_ON` (`sel4`
-//! or `simulation`), `SEL4_LLM_REDTEAM_TABLE` (the file that gets the table), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
+//! or `simulation`), `SEL4_LLM_REDTEAM_OUT` (the folder that gets the table), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
 //! with spaces; all where it is not set), `SEL4_LLM_LLMTOOL`.
 //!
 //! An attack has failed, as it should, only if what was seen is what the list says, if no other domain was harmed (the
@@ -13,6 +13,7 @@ mod shell;
 mod system;
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -61,8 +62,12 @@ fn main() -> ExitCode {
     }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;
-    if let Some(path) = std::env::var_os("SEL4_LLM_REDTEAM_TABLE") {
-        std::fs::write(&path, table(&verdicts)).expect("the table is written");
+    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
+        let folder = Path::new(&folder);
+        let file = folder.join(format!("{on}.tsv"));
+        std::fs::write(file, rows(&verdicts)).expect("the folder can be written");
+        let file = folder.join("results.md");
+        std::fs::write(file, table(folder)).expect("the folder can be written");
     }
     let seconds = began.elapsed().as_secs();
     println!("red team on {on}: {held} held, {broken} broken, {seconds} s");
@@ -72,18 +77,46 @@ fn main() -> ExitCode {
     }
 }
 
-fn table(verdicts: &[Verdict]) -> String {
-    let mut text =
-        String::from("| by | attack | what it does | what was seen |\n|---|---|---|---|\n");
-    for verdict in verdicts {
+/// A line for each attack that was made here.
+fn rows(verdicts: &[Verdict]) -> String {
+    let row = |verdict: &Verdict| {
         let seen = match &verdict.result {
             Ok(seen) => seen.clone(),
             Err(wrong) => format!("**BROKEN**: {wrong}"),
         };
         let Verdict { by, name, does, .. } = verdict;
-        let seen = seen.replace('|', "\\|").replace('\n', " ");
+        let seen = seen.replace('\n', " ").replace('\t', " ");
+        format!("{by}\t{name}\t{does}\t{seen}\n")
+    };
+    verdicts.iter().map(row).collect()
+}
+
+/// What was seen on both runtimes, as far as the folder has it.
+fn table(folder: &Path) -> String {
+    let read = |on| std::fs::read_to_string(folder.join(on)).unwrap_or_default();
+    let (sel4, simulation) = (read("sel4.tsv"), read("simulation.tsv"));
+    let cells = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
+    let simulated: Vec<_> = simulation.lines().map(cells).collect();
+    let mut text = String::from(
+        "| by | attack | what it does | on seL4 | in the simulation |\n|---|---|---|---|---|\n",
+    );
+    for row in sel4.lines().map(cells) {
+        let [by, name, does, seen] = &row[..] else {
+            continue;
+        };
+        let other = simulated.iter().find(|other| other.get(1) == Some(name));
+        let other = match other.and_then(|other| other.get(3)) {
+            None => "not made",
+            Some(same) if same == seen => "the same",
+            Some(other) => other,
+        };
         // Writing to a string does not fail.
-        let _ = writeln!(text, "| {by} | `{name}` | {does} | {seen} |");
+        let _ = writeln!(
+            text,
+            "| {by} | `{name}` | {does} | {} | {} |",
+            seen.replace('|', "\\|"),
+            other.replace('|', "\\|")
+        );
     }
     text
 }

@@ -10,12 +10,15 @@
 #![no_std]
 #![allow(unsafe_code)]
 
+#[cfg(feature = "backend")]
 mod attacker;
 pub mod channel;
 mod list;
 mod memory;
+#[cfg(feature = "backend")]
 mod ring;
 
+#[cfg(feature = "backend")]
 pub use attacker::{Attacker, Ground};
 pub use list::{ATTACKS, Attack, Must, On};
 pub use memory::{die, execute, read, write};
