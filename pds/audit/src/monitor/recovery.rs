@@ -222,8 +222,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.phase = Phase::Recovering { since_us: now };
         }
         port.restart_inference();
-        // After 2³² restarts epochs repeat; the messages of that first one are long gone.
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        // Not simply the next one: the life that is over may have left messages for that. After 2³² restarts epochs
+        // repeat; the messages of that first one are long gone.
+        self.epoch = self.inference.epoch_after(self.epoch);
         self.inference.lead(self.epoch);
         self.signal_inference = true;
         // What has ended keeps its place until the shell knows; the own load needs one, too.

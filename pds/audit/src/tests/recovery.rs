@@ -82,6 +82,31 @@ fn an_inference_that_spins_is_restarted_by_the_watchdog_alone() {
 }
 
 #[test]
+fn a_life_that_ends_cannot_speak_for_the_next() {
+    let mut system = System::serving();
+    system.infer(5, 9);
+    let number = system.admitted();
+    // It can count: epochs as well as requests, the next of which will be to load the model.
+    system.inference.lead(system.inference.epoch() + 1);
+    let lie = Report::Failed {
+        failure: Failure::of(ErrorCode::BadModel),
+        detail: b"",
+    };
+    let mut frame = Frame::new();
+    lie.write(number + 1, &mut frame);
+    system.inference.send(&frame).unwrap();
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.wake();
+    let failed = Told::Failed(5, Failure::of(ErrorCode::InferenceFault));
+    assert_eq!(system.told(), [Told::Fault(FAULT), failed]);
+    system.join();
+    system.loaded(system.own_load);
+    assert_eq!(system.told(), [Told::Recovered(1)]);
+    assert_eq!(system.stats().violations, 0);
+    system.serves(6);
+}
+
+#[test]
 fn a_question_or_a_load_that_is_never_answered_ends_in_a_restart() {
     let mut system = System::serving();
     system.ask(5, &Request::Status);
