@@ -375,7 +375,7 @@ redteam-mutations: llmtool ## see the red team's runner object to descriptions t
 
 .PHONY: redteam-docs
 redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
-	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack was followed by an honest request with the canonical\ntext and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >tests/redteam/results.md
+	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack that left the console alive was followed by an\nhonest request with the canonical text and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >tests/redteam/results.md
 
 ## ---- Speed --------------------------------------------------------------------------------------
 
