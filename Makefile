@@ -25,6 +25,7 @@ TEST_STORE := $(BUILD)/store-test/store.tar
 TEST_POLICY := $(BUILD)/policy-test/policy.bin
 # As the test builds', with a deadline that a hang reaches soon.
 STORM_POLICY := $(BUILD)/policy-storm/policy.bin
+REDTEAM_POLICY := $(BUILD)/policy-redteam/policy.bin
 KEYS := $(BUILD)/keys
 
 # The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
@@ -42,14 +43,16 @@ CONFIG ?= release
 INJECT ?=
 # A build whose inference measures itself when a prompt says so.
 MEASURE ?=
+# The red team's image: its inference, or its inference and its shell, with its policy.
+REDTEAM ?=
 BOARD := qemu_virt_aarch64
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
-SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(LARGE),-large-$(LARGE))
+SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(LARGE),-large-$(LARGE))
 SEL4_TARGET := $(CURDIR)/$(BUILD)/sel4-target-$(CONFIG)
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE)))
-RUN_POLICY = $(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))
+RUN_POLICY = $(if $(REDTEAM),$(REDTEAM_POLICY),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY)))
 
 SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 
@@ -97,6 +100,10 @@ $(STORM_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
 	@sed -E 's/^deadline = .*/deadline = "2s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
 	@$(BIN)/llmtool policy $(@D)/policy.toml -o $@ >&2
+
+$(REDTEAM_POLICY): tests/redteam/policy.toml llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool policy $< -o $@ >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -159,16 +166,19 @@ check-sdk:
 	@test -z '$(BUILD_STD)' || test -d "$$(rustc --print sysroot)/lib/rustlib/src/rust/library/core" || { echo 'no core for the targets: rustup target add aarch64-unknown-none aarch64-unknown-none-softfloat, or rustup component add rust-src' >&2; exit 1; }
 	@command -v qemu-system-aarch64 >/dev/null || { echo 'no qemu-system-aarch64: install qemu-system-arm' >&2; exit 1; }
 
+SEL4_INFERENCE := $(if $(REDTEAM),hostile-inference,inference)
+SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
+
 .PHONY: image
 image: check-sdk store policy ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@mkdir -p $(SEL4_OUT)
-	@$(SEL4_CARGO) -p shell -p audit --target aarch64-unknown-none-softfloat >&2
-	@$(SEL4_CARGO) -p inference $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
+	@$(SEL4_CARGO) -p $(SEL4_SHELL) -p audit --target aarch64-unknown-none-softfloat >&2
+	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
 	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_TARGET)/host >&2
-	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/shell $(SEL4_OUT)/shell.elf
+	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
 	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
 	@$(SEL4_TARGET)/host/release/reset-regions \
-		$(SEL4_TARGET)/aarch64-unknown-none/release/inference $(SEL4_OUT)/inference.elf
+		$(SEL4_TARGET)/aarch64-unknown-none/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference.elf
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
@@ -217,8 +227,9 @@ test-sel4-fails-%: check-sdk
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p hostile-shell --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
 
 # A panic of audit is the end of the system.
@@ -310,6 +321,7 @@ lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(QUIET) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features inject -- -D warnings
+	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features redteam -- -D warnings
 
 .PHONY: doc
 doc: ## the documentation, warnings are errors
@@ -422,6 +434,52 @@ storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a ro
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT)-inject-1 $(dir $(STORE)) $(dir $(STORM_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(dir $(STORM_IMAGE))report.txt -o $(STORM_IMAGE) >&2
 	@SEL4_LLM_RUN_INJECT='$(call BOOT,$(STORM_IMAGE))' $(STORM) --output $(BUILD)/storm
+
+## ---- Red team ------------------------------------------------------------------------------------
+
+# The description that is attacked: REDTEAM_SYSTEM=FILE shows that the runner objects to one that gives too much away.
+REDTEAM_SYSTEM ?= system.xml
+REDTEAM_OUT := $(BUILD)/redteam
+REDTEAM_DIR := $(TARGET_DIR)/redteam
+REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) --release -p sel4-llm-tests --test redteam
+
+.PHONY: redteam
+redteam: redteam-sim ## attack the system from hostile domains: on the simulation and, with an SDK, on seL4
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+	@$(MAKE) --no-print-directory redteam-qemu
+else
+	@echo '*** SKIPPED: the attacks on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
+.PHONY: redteam-sim
+redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY)
+	@mkdir -p $(REDTEAM_OUT)
+	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features redteam --target-dir $(REDTEAM_DIR) >&2
+	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
+	SEL4_LLM_REDTEAM='$(REDTEAM_DIR)/release/sel4-llm-sim $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
+		$(REDTEAM_RUN)
+
+.PHONY: redteam-qemu
+redteam-qemu: llmtool
+	@mkdir -p $(REDTEAM_OUT)
+	@$(MAKE) --no-print-directory image REDTEAM=inference SYSTEM=$(REDTEAM_SYSTEM)
+	@$(MAKE) --no-print-directory image REDTEAM=shell SYSTEM=$(REDTEAM_SYSTEM)
+	SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
+	SEL4_LLM_REDTEAM='$(call BOOT,$(SEL4_OUT)-redteam-inference/loader.img)' \
+	SEL4_LLM_REDTEAM_SHELL='$(call BOOT,$(SEL4_OUT)-redteam-shell/loader.img)' \
+		$(REDTEAM_RUN)
+
+.PHONY: redteam-mutations
+redteam-mutations: llmtool ## see the red team's runner object to descriptions that give too much away
+	@$(MAKE) --no-print-directory image REDTEAM=inference
+	@SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
+		tests/redteam/mutations $(SDK)/bin/microkit $(BOARD) $(CONFIG) $(SEL4_OUT)-redteam-inference \
+		$(dir $(STORE)) $(dir $(REDTEAM_POLICY)) $(CURDIR)/$(REDTEAM_OUT)/mutated -- \
+		$(CARGO) test $(QUIET) --release -p sel4-llm-tests --test redteam
+
+.PHONY: redteam-docs
+redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
+	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack that left the console alive was followed by an\nhonest request with the canonical text and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >tests/redteam/results.md
 
 ## ---- Speed --------------------------------------------------------------------------------------
 

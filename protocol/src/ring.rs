@@ -217,6 +217,34 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.begin(epoch);
     }
 
+    /// Audit's side: the first epoch after `last` that nothing in the peer's region names. A peer can count, and one that
+    /// was restarted may have left indices and messages of the epoch that would come next; what it could not know is
+    /// which one will. The peer that wrote them must have been stopped.
+    #[must_use]
+    pub fn epoch_after(&self, last: u32) -> u32 {
+        let mut epoch = last;
+        // One more try than there are words that can name one.
+        for _ in 0..=RING.saturating_add(3) {
+            epoch = epoch.wrapping_add(1).max(1);
+            if !self.is_named(epoch) {
+                break;
+            }
+        }
+        epoch
+    }
+
+    /// Whether an index or a message in the peer's region is of this epoch.
+    fn is_named(&self, epoch: u32) -> bool {
+        let names = |word: usize| untagged(self.theirs.load(word)).0 == epoch;
+        // `new` has checked that the ring is small.
+        #[allow(clippy::cast_possible_truncation)]
+        let mut slots = 0..RING as u32;
+        self.theirs.load(EPOCH_WORD) == u64::from(epoch)
+            || names(HEAD_WORD)
+            || names(TAIL_WORD)
+            || slots.any(|slot| names(slot_word::<RING, PAYLOAD>(slot).wrapping_add(1)))
+    }
+
     /// The peer's side: joins the epoch that audit has chosen. True if it is a new one.
     pub fn follow(&mut self) -> bool {
         let offered = self.theirs.load(EPOCH_WORD);
@@ -533,6 +561,28 @@ mod tests {
         assert_eq!(peer.receive(&mut received), Ok(true));
         assert_eq!(received.payload(), b"new");
         assert_eq!(peer.receive(&mut received), Ok(false));
+    }
+
+    #[test]
+    fn what_a_dead_peer_left_for_the_next_epoch_is_not_taken_for_the_next_peers() {
+        let (mut audit, mut peer, region) = pair();
+        audit.lead(1);
+        peer.follow();
+        assert_eq!(audit.epoch_after(1), 2);
+        // It counts, and leaves something for each epoch that it has room for.
+        region.store(EPOCH_WORD, 2);
+        region.store(HEAD_WORD, tagged(3, 1));
+        region.store(TAIL_WORD, tagged(4, 0));
+        for slot in 0..RING as u32 {
+            let word = slot_word::<RING, PAYLOAD>(slot) + 1;
+            region.store(word, tagged(5 + slot, 7));
+        }
+        let epoch = audit.epoch_after(1);
+        assert_eq!(epoch, 5 + RING as u32);
+        audit.lead(epoch);
+        assert_eq!(audit.receive(&mut Frame::new()), Ok(false));
+        assert!(!audit.peer_has_joined());
+        assert_eq!(audit.epoch_after(u32::MAX), 1);
     }
 
     #[test]

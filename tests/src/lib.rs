@@ -132,7 +132,8 @@ fn is_prompt(line: &str) -> bool {
 }
 
 /// `text` without colours and other control sequences of a terminal (ECMA-48), which the shell writes to one.
-fn without_sequences(text: &str) -> String {
+#[must_use]
+pub fn without_sequences(text: &str) -> String {
     let mut parts = text.split("\x1b[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -219,7 +220,16 @@ impl Terminal {
     /// It does not start.
     #[must_use]
     pub fn start() -> Self {
-        let mut session = Console::spawn(command("SEL4_LLM_RUN")).expect("the system starts");
+        Self::start_of("SEL4_LLM_RUN")
+    }
+
+    /// As [`Self::start`], the system that this variable of the environment names.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_of(variable: &str) -> Self {
+        let mut session = Console::spawn(command(variable)).expect("the system starts");
         session.set_expect_timeout(Some(PATIENCE));
         let mut terminal = Self(session);
         terminal.expect("sel4-llm is ready.");
@@ -246,6 +256,15 @@ impl Terminal {
             .unwrap_or_else(|error| panic!("{what:?}: {error}"));
         let shown = String::from_utf8_lossy(found.before()).into_owned();
         shown + &String::from_utf8_lossy(found.get(0).unwrap_or_default())
+    }
+
+    /// As [`Self::expect`], for so long; none if it does not appear.
+    #[must_use]
+    pub fn wait_for(&mut self, what: &str, patience: Duration) -> Option<String> {
+        self.0.set_expect_timeout(Some(patience));
+        let found = self.0.expect(what).ok();
+        self.0.set_expect_timeout(Some(PATIENCE));
+        found.map(|found| String::from_utf8_lossy(found.before()).into_owned() + what)
     }
 
     /// Waits for the end of the system; its exit status.

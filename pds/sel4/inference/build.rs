@@ -1,19 +1,27 @@
 //! Links the domain with the script that it shares with the others, and reads the stack's size from
-//! `system.xml`: start-up clears exactly what Microkit maps.
+//! `system.xml`: start-up clears exactly what Microkit maps. The red team's inference is built with it, too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../pd.ld");
+    let script = root().join("pds/sel4/pd.ld");
+    let script = script.display();
     println!("cargo::rerun-if-changed={script}");
     println!("cargo::rustc-link-arg-bins=-T{script}");
     println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
     println!("cargo::rustc-env=STACK_BYTES={}", stack_bytes());
 }
 
+/// The repository's root.
+fn root() -> PathBuf {
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let root = folders.find(|folder| folder.join("system.xml").is_file());
+    root.expect("system.xml lies above the package").to_owned()
+}
+
 /// The stack that Microkit gives the domain.
 fn stack_bytes() -> u64 {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../system.xml");
+    let path = root().join("system.xml");
     println!("cargo::rerun-if-changed={}", path.display());
     let text = std::fs::read_to_string(&path).expect("system.xml is read");
     let system = roxmltree::Document::parse(&text).expect("system.xml is XML");

@@ -38,6 +38,14 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
     #[cfg(feature = "inject")]
     let backend = misdeeds::injector(backend, env.read_write("inference_to_audit")?);
+    #[cfg(feature = "redteam")]
+    let backend = redteam_attacks::Attacker::new(
+        backend,
+        hostile::Linux {
+            audit: env.notifier(AUDIT)?,
+            clock: env.clock(),
+        },
+    );
     Ok(boxed(ring, backend, env.constant("model_store")?, port))
 }
 
@@ -160,5 +168,43 @@ mod misdeeds {
 
     fn fall_silent() {
         SILENT.set(true);
+    }
+}
+
+/// What attacks of the red team get from the simulation.
+#[cfg(feature = "redteam")]
+mod hostile {
+    use crate::pd::{Clock, Notifier};
+    use redteam_attacks::{Ground, Say};
+
+    pub(super) struct Linux {
+        pub(super) audit: Notifier,
+        pub(super) clock: Clock,
+    }
+
+    static CONSTANT: [u64; 4] = [1, 2, 3, 4];
+
+    impl Ground for Linux {
+        fn notify_audit(&mut self) {
+            self.audit.notify();
+        }
+
+        fn now_us(&mut self) -> u64 {
+            self.clock.now_us()
+        }
+
+        fn own_text(&self) -> usize {
+            // The second word of it, so that it is within whatever the alignment is.
+            super::start as *const () as usize + 8
+        }
+
+        fn own_constants(&self) -> usize {
+            CONSTANT.as_ptr() as usize
+        }
+
+        /// The attacks on a kernel are for seL4's.
+        fn perform(&mut self, _: &str, _: &mut Say) -> bool {
+            false
+        }
     }
 }

@@ -227,7 +227,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.phase = Phase::Recovering { since_us: now };
         }
         port.restart_inference();
-        self.epoch = self.next_epoch();
+        // Not simply the next one: the life that is over may have left messages for that. After 2³² restarts epochs
+        // repeat; the messages of that first one are long gone.
+        self.epoch = self.inference.epoch_after(self.epoch);
         self.inference.lead(self.epoch);
         self.signal_inference = true;
         // What has ended keeps its place until the shell knows; the own load needs one, too.
@@ -244,16 +246,6 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 }
             }
             _ => self.begin_own_load(now),
-        }
-    }
-
-    /// An epoch that the inference that just ended could not foresee: it may have left messages for the next one in its
-    /// region, which outlives it. It cannot read the log, whose last hash holds the times of all that was asked.
-    fn next_epoch(&self) -> u32 {
-        let [a, b, c, d, ..] = self.log.extent().head;
-        match u32::from_le_bytes([a, b, c, d]) {
-            epoch if epoch != 0 && epoch != self.epoch => epoch,
-            _ => self.epoch.wrapping_add(1).max(1),
         }
     }
 

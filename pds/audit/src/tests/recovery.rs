@@ -89,6 +89,31 @@ fn is_restarted_by_the_watchdog(after_us: u64) {
 }
 
 #[test]
+fn a_life_that_ends_cannot_speak_for_the_next() {
+    let mut system = System::serving();
+    system.infer(5, 9);
+    let number = system.admitted();
+    // It can count: epochs as well as requests, the next of which will be to load the model.
+    system.inference.lead(system.inference.epoch() + 1);
+    let lie = Report::Failed {
+        failure: Failure::of(ErrorCode::BadModel),
+        detail: b"",
+    };
+    let mut frame = Frame::new();
+    lie.write(number + 1, &mut frame);
+    system.inference.send(&frame).unwrap();
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.wake();
+    let failed = Told::Failed(5, Failure::of(ErrorCode::InferenceFault));
+    assert_eq!(system.told(), [Told::Fault(FAULT), failed]);
+    system.join();
+    system.loaded(system.own_load);
+    assert_eq!(system.told(), [Told::Recovered(1)]);
+    assert_eq!(system.stats().violations, 0);
+    system.serves(6);
+}
+
+#[test]
 fn a_question_or_a_load_that_is_never_answered_ends_in_a_restart() {
     let mut system = System::serving();
     system.ask(5, &Request::Status);
@@ -343,42 +368,6 @@ fn a_load_by_a_user_that_a_fault_interrupts_ends_or_goes_on() {
     let told = system.told_at_last();
     let failed = Told::Failed(6, Failure::of(ErrorCode::InferenceFault));
     assert!(told.contains(&failed), "{told:?}");
-}
-
-#[test]
-fn what_inference_left_for_the_next_epoch_is_not_believed() {
-    let mut system = System::serving();
-    system.infer(5, 9);
-    let number = system.admitted();
-    // It writes its region as the next epochs' by counting, with a token and its end, and dies.
-    let epoch = system.inference.epoch();
-    system.audit.on_fault(FAULT, &mut system.runtime);
-    for guess in [epoch + 1, epoch + 2, epoch] {
-        system.inference.lead(guess);
-        let mut frame = Frame::new();
-        Report::Ready.write(0, &mut frame);
-        system.inference.send(&frame).unwrap();
-        for next in number..number + 4 {
-            Report::Token {
-                id: 1,
-                text: b"ghost",
-            }
-            .write(next, &mut frame);
-            system.inference.send(&frame).unwrap();
-        }
-        system.wake();
-    }
-    let told = system.told_at_last();
-    assert!(
-        !told.iter().any(|t| matches!(t, Told::Text(..))),
-        "{told:?}"
-    );
-    assert_eq!(system.stats().violations, 0);
-    // An impossible tail would have kept its load out of the ring.
-    system.join();
-    system.loaded(system.own_load);
-    system.told();
-    system.serves(6);
 }
 
 #[test]

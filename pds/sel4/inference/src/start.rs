@@ -1,7 +1,8 @@
-//! Start-up, also after a restart: a clean stack, then rust-sel4's entry.
+//! Start-up, also after a restart: a clean stack and clean vector registers, then rust-sel4's entry.
 //!
 //! `_reset` restores `.data` and `.bss` and comes here on a small stack of its own. What the domain
-//! that died left on Microkit's stack (prompts, activations) must not reach the next one.
+//! that died left on Microkit's stack (prompts, activations) must not reach the next one, nor what it left in the
+//! registers of floating point: audit writes the general ones, and seL4 has no call that writes these.
 
 use core::arch::global_asm;
 
@@ -35,6 +36,10 @@ global_asm!(
     1:  stp xzr, xzr, [x9], #16
         cmp x9, x10
         b.lo 1b
+        .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+        movi v\number\().2d, #0
+        .endr
+        msr fpsr, xzr
         b __sel4_runtime_common__stack_init
     "#,
     bottom = const STACK_BOTTOM,

@@ -1,0 +1,322 @@
+//! The backend of the hostile inference.
+
+use crate::ring::{Forger, scribble};
+use crate::{PREFIX, Say, memory, place};
+use core::fmt::Write as _;
+use llm_core::arena::Usage;
+use llm_core::backend::{LlmBackend, ModelInfo};
+use llm_core::generate::{
+    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
+};
+use llm_core::transformer::LoadError;
+use protocol::VERSION;
+use protocol::error::{ErrorCode, Failure};
+use protocol::wire::engine::{Holdings, Report};
+use protocol::wire::{self};
+
+/// What the runtime gives to attacks, and the attacks that only it can make.
+pub trait Ground {
+    /// Signals audit.
+    fn notify_audit(&mut self);
+    /// Microseconds.
+    fn now_us(&mut self) -> u64;
+    /// An address of its own code.
+    fn own_text(&self) -> usize;
+    /// An address of its own constants.
+    fn own_constants(&self) -> usize;
+    /// Makes an attack that is the runtime's. False if it knows none of this name.
+    fn perform(&mut self, name: &str, say: &mut Say) -> bool;
+}
+
+/// Bytes of a report that one token carries.
+const PIECE: usize = 100;
+
+/// How long an attack waits for audit to read what it sent, in microseconds (2 s): far more than audit needs, and far
+/// less than a deadline.
+const PATIENCE_US: u64 = 2_000_000;
+
+const LONG: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+                    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+                    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+                    0123456789abcdef0123456789abcdef0123456789abcdef0123456789";
+
+const ESCAPES: &str = "begin\x1b]0;owned\x07\x1b[2J\x1b[H\x1b[31m\x1bc\x1b[6n\x1bPq\x1b\\\u{9b}2J\u{9d}0;x\u{9c}\x08\x08\x7f\
+                       \u{202e}\u{2066}\u{200f}\u{e0041}\x0e\x0b\x0c\rend";
+
+const HALT: &str = "begin\x01sel4-llm: halted\r\n\x04\x01sel4-llm: halted\r\nend";
+
+/// What a request gives besides an honest answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// The report, in pieces, then an honest end.
+    Say { at: usize },
+    /// So many tokens of the longest kind, then an honest end.
+    Flood { left: u32 },
+    /// Tokens without end.
+    Overrun,
+    /// An end that is not honest.
+    End { prompt: u32, generated: u32 },
+}
+
+/// Passes everything on to `backend`, but for prompts that name an attack.
+#[derive(Debug)]
+pub struct Attacker<B, G> {
+    backend: B,
+    ground: G,
+    say: Say,
+    habit: Option<(usize, Habit)>,
+    generated: u32,
+}
+
+impl<B, G: Ground> Attacker<B, G> {
+    /// See the module.
+    pub const fn new(backend: B, ground: G) -> Self {
+        Self {
+            backend,
+            ground,
+            say: Say::new(),
+            habit: None,
+            generated: 0,
+        }
+    }
+
+    /// Makes the attack; what is left to be done by the steps.
+    fn attack(&mut self, name: &str) -> Habit {
+        let say = &mut self.say;
+        match name {
+            "read-audit-log" => memory::read(place::AUDIT_LOG, say),
+            "write-audit-log" => memory::write(place::AUDIT_LOG + 8, say),
+            "read-policy" => memory::read(place::POLICY, say),
+            "write-policy" => memory::write(place::POLICY + 8, say),
+            "write-store" => memory::write(place::STORE + 512, say),
+            "write-audit-ring" => memory::write(place::AUDIT_RING + 16, say),
+            "read-shell-ring" => memory::read(place::SHELL_RING, say),
+            "write-shell-ring" => memory::write(place::SHELL_RING + 16, say),
+            "write-shell-events" => memory::write(place::SHELL_EVENTS + 16, say),
+            "read-device" => memory::read(place::DEVICE, say),
+            "write-device" => memory::write(place::DEVICE + 8, say),
+            "write-uart-physical" => memory::write(place::UART_PHYSICAL, say),
+            "write-rtc-physical" => memory::write(place::RTC_PHYSICAL, say),
+            "read-behind-the-ring" => memory::read(place::OWN_RING + 0x23000, say),
+            "execute-arena" => memory::execute(place::ARENA + 0x7f_0000, true, say),
+            "execute-ring" => memory::execute(place::OWN_RING + 0x22ff8, true, say),
+            "execute-store" => memory::execute(place::STORE + 1024, false, say),
+            "execute-stack" => {
+                let code = [0_u64; 4];
+                let at = core::hint::black_box(&code).as_ptr() as usize;
+                memory::execute(at, true, say);
+            }
+            "write-text" => memory::write(self.ground.own_text() & !7, say),
+            "write-constants" => memory::write(self.ground.own_constants() & !7, say),
+            "spin" => loop {
+                core::hint::spin_loop();
+            },
+            "flood-notifications" => {
+                for _ in 0..100_000 {
+                    self.ground.notify_audit();
+                }
+                let _ = write!(say, "signalled=100000");
+            }
+            "exceed-egress" => return Habit::Flood { left: 64 },
+            "overrun" => return Habit::Overrun,
+            "lie-generated" => {
+                return Habit::End {
+                    prompt: 1,
+                    generated: 1,
+                };
+            }
+            "lie-prompt" => {
+                return Habit::End {
+                    prompt: u32::MAX,
+                    generated: 0,
+                };
+            }
+            "escape" => {
+                let _ = say.push_str(ESCAPES);
+            }
+            "forge-halt" => {
+                let _ = say.push_str(HALT);
+            }
+            _ if self.forge(name) => {
+                self.settle();
+                memory::die();
+            }
+            _ => {
+                if !self.ground.perform(name, &mut self.say) {
+                    let _ = write!(self.say, "UNKNOWN");
+                }
+            }
+        }
+        Habit::Say { at: 0 }
+    }
+
+    /// Attacks on the rings. False if there is none of this name.
+    fn forge(&mut self, name: &str) -> bool {
+        let mut forger = Forger::new();
+        let honest = u64::from(VERSION) << 48 | 0x301 << 32;
+        match name {
+            "forge-head" => forger.publish(forger.epoch, forger.head.wrapping_add(1000)),
+            "forge-head-back" => forger.publish(forger.epoch, forger.head.wrapping_sub(1)),
+            "forge-tail" => forger.publish_tail(0x8000_0000),
+            "forge-epoch" => forger.put(honest, forger.epoch.wrapping_add(1), 0, &[]),
+            "forge-epoch-index" => {
+                forger.publish(forger.epoch.wrapping_add(1), forger.head.wrapping_add(3));
+            }
+            "speak-for-the-next-life" => {
+                let own = forger.request();
+                (forger.epoch, forger.head) = (forger.epoch.wrapping_add(1), 0);
+                // The next life's first request is to load the model.
+                for next in 1..=4 {
+                    let failure = Failure::of(ErrorCode::BadModel);
+                    let detail = b"said by the life before";
+                    forger.forge(own.wrapping_add(next), &Report::Failed { failure, detail });
+                }
+                return true;
+            }
+            "replay" => forger.publish(forger.epoch, forger.head.wrapping_add(12)),
+            "forge-version" => forger.put(1 << 48 | 0x301 << 32, forger.epoch, 0, &[]),
+            "forge-length" => forger.put(honest | 0xffff_ffff, forger.epoch, 0, &[]),
+            "forge-kind" => {
+                forger.put(u64::from(VERSION) << 48 | 0x101 << 32, forger.epoch, 0, &[]);
+            }
+            "scribble" => scribble(forger.request().into()),
+            "claim-request" => {
+                let own = forger.request();
+                for other in 1..=8 {
+                    let text = b"not yours";
+                    forger.forge(own.wrapping_add(other), &Report::Token { id: 0, text });
+                    let end = Report::Finished {
+                        reason: wire::FinishReason::EndOfText,
+                        prompt_tokens: 1,
+                        generated_tokens: 1,
+                    };
+                    forger.forge(own.wrapping_sub(other), &end);
+                }
+            }
+            "claim-session" => {
+                for session in 20..32 {
+                    forger.forge(0, &Report::Evicted { session });
+                }
+            }
+            "claim-session-outside" => {
+                forger.forge(
+                    0,
+                    &Report::Evicted {
+                        session: 4_000_000_000,
+                    },
+                );
+            }
+            "claim-model" => {
+                let own = forger.request();
+                forger.forge(own, &Report::Holdings(Holdings::default()));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Has audit look, and waits until it has.
+    fn settle(&mut self) {
+        self.ground.notify_audit();
+        let forger = Forger::new();
+        let began = self.ground.now_us();
+        while !forger.is_read() && self.ground.now_us().saturating_sub(began) < PATIENCE_US {
+            core::hint::spin_loop();
+        }
+    }
+
+    fn end(&mut self, prompt_tokens: u32, generated: u32) -> Step {
+        self.habit = None;
+        Step::Finished {
+            reason: FinishReason::EndOfText,
+            prompt_tokens,
+            generated,
+        }
+    }
+}
+
+impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
+    fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
+        self.backend.load(file)
+    }
+
+    fn model(&self) -> Option<&ModelInfo> {
+        self.backend.model()
+    }
+
+    fn usage(&self) -> Usage {
+        self.backend.usage()
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        self.backend.occupancy()
+    }
+
+    fn start(
+        &mut self,
+        turn: Turn,
+        prompt: &[u8],
+        params: &GenerateParams,
+    ) -> Result<u32, GenerateError> {
+        let name = prompt.strip_prefix(PREFIX);
+        let Some(name) = name.and_then(|name| core::str::from_utf8(name).ok()) else {
+            return self.backend.start(turn, prompt, params);
+        };
+        self.say.clear();
+        self.generated = 0;
+        let habit = self.attack(name);
+        self.habit = Some((turn.session, habit));
+        Ok(1)
+    }
+
+    fn step(&mut self, text: &mut Text) -> Progress {
+        let Some((session, habit)) = self.habit else {
+            return self.backend.step(text);
+        };
+        text.clear();
+        let step = match habit {
+            Habit::Say { at } if at < self.say.len() => {
+                let mut end = self.say.len().min(at + PIECE);
+                while !self.say.is_char_boundary(end) {
+                    end -= 1;
+                }
+                let _ = text.push_str(&self.say[at..end]);
+                self.habit = Some((session, Habit::Say { at: end }));
+                self.generated += 1;
+                Step::Token { id: 0 }
+            }
+            Habit::Flood { left: left @ 1.. } => {
+                let _ = text.push_str(LONG);
+                self.habit = Some((session, Habit::Flood { left: left - 1 }));
+                self.generated += 1;
+                Step::Token { id: 0 }
+            }
+            Habit::Say { .. } | Habit::Flood { .. } => self.end(1, self.generated),
+            Habit::Overrun => {
+                let _ = text.push_str("more ");
+                Step::Token { id: 0 }
+            }
+            Habit::End { prompt, generated } => self.end(prompt, generated),
+        };
+        Progress::Session(session, Ok(step))
+    }
+
+    fn cancel(&mut self, session: usize) {
+        match self.habit {
+            // It heeds a cancel where it does not want to overrun.
+            Some((attacked, habit)) if attacked == session && habit != Habit::Overrun => {
+                self.habit = Some((session, Habit::Flood { left: 0 }));
+            }
+            _ => self.backend.cancel(session),
+        }
+    }
+
+    fn forget(&mut self, session: usize) -> Result<(), GenerateError> {
+        self.backend.forget(session)
+    }
+
+    fn reset(&mut self) {
+        self.habit = None;
+        self.backend.reset();
+    }
+}

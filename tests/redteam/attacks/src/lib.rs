@@ -1,0 +1,58 @@
+//! The red team: a hostile inference that is the real one, plus an attack where a prompt names one.
+//!
+//! Responsible for: the list of attacks and of what must become of each ([`ATTACKS`]), and those of them that need no
+//! kernel. Those that do are the runtime's ([`Ground`]).
+//!
+//! The rule that makes it worth something: an attack that is not stopped says so, in a line that the runner looks for,
+//! or does visible harm. Nothing here passes because it was not tried: whoever is stopped by a fault has not come to the
+//! line after it.
+
+#![no_std]
+#![allow(unsafe_code)]
+
+#[cfg(feature = "backend")]
+mod attacker;
+pub mod channel;
+mod list;
+mod memory;
+#[cfg(feature = "backend")]
+mod ring;
+
+#[cfg(feature = "backend")]
+pub use attacker::{Attacker, Ground};
+pub use list::{ATTACKS, Attack, Must, On};
+pub use memory::{die, execute, read, write};
+
+/// What an attack says about itself: the text of the answer.
+pub type Say = heapless::String<1024>;
+
+/// A prompt that begins with this names an attack.
+pub const PREFIX: &[u8] = b"!attack ";
+
+/// Where `system.xml` maps regions. Those that inference has not, are at the addresses of those who have them.
+pub mod place {
+    /// The arena, writable.
+    pub const ARENA: usize = 0x2000_0000;
+    /// The ring that inference writes.
+    pub const OWN_RING: usize = 0x1130_0000;
+    /// The ring that audit writes for inference: to be read.
+    pub const AUDIT_RING: usize = 0x1120_0000;
+    /// The model store: to be read.
+    pub const STORE: usize = 0x3000_0000;
+    /// The audit log, mapped to audit.
+    pub const AUDIT_LOG: usize = 0x1200_0000;
+    /// The policy, mapped to audit.
+    pub const POLICY: usize = 0x1300_0000;
+    /// Shell's ring to audit, mapped to those two.
+    pub const SHELL_RING: usize = 0x1100_0000;
+    /// Audit's ring to shell, mapped to those two.
+    pub const SHELL_EVENTS: usize = 0x1110_0000;
+    /// The UART for shell, the RTC for audit.
+    pub const DEVICE: usize = 0x1000_0000;
+    /// The UART's physical address.
+    pub const UART_PHYSICAL: usize = 0x900_0000;
+    /// The RTC's physical address.
+    pub const RTC_PHYSICAL: usize = 0x901_0000;
+    /// Where programs begin.
+    pub const TEXT: usize = 0x20_0000;
+}

@@ -1,0 +1,51 @@
+//! What attacks get from seL4, and the attacks that only it can suffer.
+
+use crate::remains::{self, Remains};
+use crate::{AUDIT, kernel, timer};
+use core::fmt::Write as _;
+use redteam_attacks::{Ground, Say};
+
+/// See [`Ground`].
+pub(crate) struct Sel4 {
+    /// What this life has found when it began.
+    pub(crate) remains: Remains,
+}
+
+unsafe extern "C" {
+    static microkit_notifications: u64;
+}
+
+impl Ground for Sel4 {
+    fn notify_audit(&mut self) {
+        AUDIT.notify();
+    }
+
+    fn now_us(&mut self) -> u64 {
+        runtime::clock::now_us()
+    }
+
+    fn own_text(&self) -> usize {
+        timer::storm as fn() -> ! as usize
+    }
+
+    fn own_constants(&self) -> usize {
+        &raw const microkit_notifications as usize
+    }
+
+    fn perform(&mut self, name: &str, say: &mut Say) -> bool {
+        match name {
+            "write-reset-code" => redteam_attacks::write(redteam_attacks::place::TEXT, say),
+            "read-kernel" => redteam_attacks::read(0xffff_ff80_4000_0000, say),
+            "read-guard-page" => redteam_attacks::read(crate::start::STACK_BOTTOM - 8, say),
+            "disarm-timer" => timer::disarm_and_spin(),
+            "storm-timer" => timer::storm(),
+            "timer-send" => timer::send(),
+            "leave" => remains::leave(),
+            "look" => {
+                let _ = write!(say, "{}", self.remains);
+            }
+            _ => return kernel::perform(name, say),
+        }
+        true
+    }
+}

@@ -1,0 +1,173 @@
+//! Attacks on the kernel's interface: capabilities that this domain does not have, messages that it should not send,
+//! instructions that are not for user mode.
+
+use core::arch::asm;
+use core::fmt::Write as _;
+use core::ops::Range;
+use redteam_attacks::Say;
+use sel4::{MessageInfo, cap};
+
+/// Slots of a domain's CNode.
+const SLOTS: u64 = 512;
+/// Slots of a domain's own: its notification, its fault endpoint, its address space, its reply object, audit's
+/// notification, and shell's interrupt. A signal of its notifications is not refused, nor what is done with an interrupt
+/// that it has, and a message to the second slot ends this life.
+const OWN: [u64; 6] = [1, FAULTS, VSPACE, REPLY, 10, 139];
+const FAULTS: u64 = 2;
+const VSPACE: u64 = 3;
+const REPLY: u64 = 4;
+/// Labels of invocations: seL4 16 has fewer.
+const LABELS: Range<u64> = 0..80;
+
+/// What the kernel has said to many invocations.
+#[derive(Default)]
+struct Tally {
+    granted: u32,
+    /// By the number of seL4's error.
+    refused: [u32; 16],
+}
+
+impl Tally {
+    fn add(&mut self, label: u64) {
+        match label {
+            0 => self.granted += 1,
+            _ => self.refused[(label as usize).min(15)] += 1,
+        }
+    }
+
+    fn tell(&self, say: &mut Say) {
+        let _ = write!(say, "granted={}", self.granted);
+        for (error, count) in self.refused.iter().enumerate() {
+            if *count > 0 {
+                let _ = write!(say, " error{error}={count}");
+            }
+        }
+    }
+}
+
+/// Invokes a slot with these words and with capabilities attached; the label of the answer: 0, or seL4's error.
+fn invoke(slot: u64, label: u64, words: [u64; 8]) -> u64 {
+    sel4::with_ipc_buffer_mut(|buffer| {
+        for (place, slot) in buffer.caps_or_badges_mut().iter_mut().zip([VSPACE, 10, 1]) {
+            *place = slot;
+        }
+        for (place, word) in buffer.msg_regs_mut().iter_mut().zip(words) {
+            *place = word;
+        }
+    });
+    let [a, b, c, d, ..] = words;
+    let info = MessageInfo::new(label, 0, 3, words.len());
+    let slot = sel4::CPtr::from_bits(slot).cast::<sel4::cap_type::Endpoint>();
+    slot.call_with_mrs(info, [a, b, c, d]).info.label()
+}
+
+/// Every label on every one of these slots.
+fn sweep(slots: impl Iterator<Item = u64>, words: [u64; 8], say: &mut Say) {
+    let mut tally = Tally::default();
+    for slot in slots {
+        for label in LABELS {
+            tally.add(invoke(slot, label, words));
+        }
+    }
+    tally.tell(say);
+}
+
+/// Makes the attack of this name; false if there is none.
+pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
+    // To slot 300, from slot 10, at full depth, with all rights.
+    let words = [300, 64, 10, 64, 0xf, 0xffff, 1, 1];
+    match name {
+        "invoke-all-slots" => sweep((0..SLOTS).filter(|slot| !OWN.contains(slot)), words, say),
+        "invoke-address-space" => sweep([VSPACE].into_iter(), words, say),
+        "reply-to-nobody" => sweep([REPLY].into_iter(), words, say),
+        "invoke-root-slots" => sweep((1..64).map(|slot| slot << 58), words, say),
+        "copy-by-root" => {
+            let mut tally = Tally::default();
+            for root in (0..SLOTS).filter(|slot| !OWN.contains(slot)) {
+                for depth in 1..=64 {
+                    let label = sel4::sys::invocation_label::CNodeCopy.into();
+                    tally.add(invoke(root, label, [300, depth, 10, depth, 0xf, 0, 0, 0]));
+                }
+            }
+            tally.tell(say);
+        }
+        "signal-foreign-channels" => {
+            let mut tally = Tally::default();
+            for slot in (11..74).chain(138..202) {
+                cap::Notification::from_bits(slot).signal();
+                tally.add(invoke(slot, 0, [0; 8]));
+            }
+            tally.tell(say);
+        }
+        "call-foreign-endpoints" => sweep(74..138, words, say),
+        "stop-audit" => sweep(202..266, words, say),
+        "lookup-outside" => {
+            let label = invoke(0x10_0000, 0, words);
+            let _ = write!(say, "SUCCEEDED: answered {label}");
+        }
+        "wait-on-audit" => {
+            let (_, badge) = cap::Notification::from_bits(10).wait();
+            let _ = write!(say, "SUCCEEDED: got {badge:#x}");
+        }
+        "receive-on-nothing" => {
+            let (_, badge) = cap::Endpoint::from_bits(74).recv(cap::Reply::from_bits(REPLY));
+            let _ = write!(say, "SUCCEEDED: got {badge:#x}");
+        }
+        "receive-faults" => {
+            let mut received = 0;
+            for _ in 0..10_000 {
+                let endpoint = cap::Endpoint::from_bits(FAULTS);
+                let (_, badge) = endpoint.nb_recv(cap::Reply::from_bits(REPLY));
+                // A signal of audit's comes here, too, since a bound notification does.
+                received += u32::from(badge >> 62 != 0);
+            }
+            let _ = write!(say, "received={received}");
+        }
+        "forge-fault" => {
+            let label = invoke(FAULTS, 6, [0x1234, 0xbad_000, 0, 0, 0, 0, 0, 0]);
+            let _ = write!(say, "SUCCEEDED: answered {label}");
+        }
+        "forge-fault-long" => {
+            sel4::with_ipc_buffer_mut(|buffer| buffer.msg_regs_mut()[..120].fill(u64::MAX));
+            let info = MessageInfo::new(0x7_7777, 0, 3, 120);
+            let answer = cap::Endpoint::from_bits(FAULTS).call(info);
+            let _ = write!(say, "SUCCEEDED: answered {}", answer.label());
+        }
+        // SysDebugPutChar of the debug kernel.
+        "debug-putchar" => system_call(-12, say),
+        "unknown-system-call" => system_call(0x77, say),
+        "write-translation-table" => {
+            // SAFETY: none; this is the attack. In user mode it traps.
+            unsafe { asm!("msr ttbr0_el1, xzr") }
+            let _ = write!(say, "SUCCEEDED: wrote");
+        }
+        "read-performance-counter" => {
+            let cycles: u64;
+            // SAFETY: none; this is the attack. It traps.
+            unsafe { asm!("mrs {}, pmccntr_el0", out(reg) cycles) }
+            let _ = write!(say, "SUCCEEDED: read {cycles}");
+        }
+        "call-firmware" => {
+            // `smc #0`, which the assembler knows only for other targets.
+            // SAFETY: none; this is the attack. In user mode it traps. PSCI's SYSTEM_OFF, should it not.
+            unsafe { asm!(".inst 0xd4000003", inout("x0") 0x8400_0008_u64 => _) }
+            let _ = write!(say, "SUCCEEDED: called");
+        }
+        "call-hypervisor" => {
+            // `hvc #0`. SAFETY: as above.
+            unsafe { asm!(".inst 0xd4000002", inout("x0") 0x8400_0008_u64 => _) }
+            let _ = write!(say, "SUCCEEDED: called");
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn system_call(number: i64, say: &mut Say) {
+    // SAFETY: none; this is the attack. It is a fault.
+    unsafe {
+        asm!("svc #0", in("x7") number, inout("x0") u64::from(b'!') => _, out("x1") _, out("x2") _,
+            out("x3") _, out("x4") _, out("x5") _, out("x6") _);
+    }
+    let _ = write!(say, "SUCCEEDED: called");
+}

@@ -1,0 +1,111 @@
+//! What a life leaves behind, and what the next one finds.
+
+use crate::start::STACK_BOTTOM;
+use core::arch::asm;
+use core::fmt::{self, Display, Formatter};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec3;
+
+/// Bytes of the stack that are in use, and more.
+const IN_USE: usize = 0x8000;
+
+static IN_DATA: AtomicU64 = AtomicU64::new(1);
+static IN_BSS: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// Words, or registers, with something of the life before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Remains {
+    arena: usize,
+    stack: usize,
+    data: usize,
+    registers: usize,
+    control: u64,
+}
+
+impl Display for Remains {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            arena,
+            stack,
+            data,
+            registers,
+            control,
+        } = self;
+        write!(
+            f,
+            "arena={arena} stack={stack} data={data} registers={registers} fpcr={control:#x}"
+        )
+    }
+}
+
+/// How many of v8 to v31, which code before this has no use for, hold the secret.
+pub(crate) fn registers() -> usize {
+    let mut values = [0_u64; 48];
+    // SAFETY: stores 24 registers of 16 bytes into 384 bytes.
+    unsafe {
+        asm!(
+            "stp q8, q9, [{0}]", "stp q10, q11, [{0}, #32]", "stp q12, q13, [{0}, #64]",
+            "stp q14, q15, [{0}, #96]", "stp q16, q17, [{0}, #128]", "stp q18, q19, [{0}, #160]",
+            "stp q20, q21, [{0}, #192]", "stp q22, q23, [{0}, #224]", "stp q24, q25, [{0}, #256]",
+            "stp q26, q27, [{0}, #288]", "stp q28, q29, [{0}, #320]", "stp q30, q31, [{0}, #352]",
+            in(reg) values.as_mut_ptr(),
+        );
+    }
+    values.iter().filter(|value| **value == SECRET).count() / 2
+}
+
+/// Looks for what the life before has left, after start-up has cleaned up.
+pub(crate) fn look(arena: &[u8], registers: usize) -> Remains {
+    let here = core::hint::black_box(&raw const registers as usize);
+    let words = (STACK_BOTTOM..here - IN_USE).step_by(8);
+    let stack = words.filter(|at| {
+        // SAFETY: in the stack, which is mapped.
+        let word = unsafe { core::ptr::read_volatile(*at as *const u64) };
+        word != 0
+    });
+    let data = IN_BSS.iter().filter(|word| word.load(Relaxed) != 0).count();
+    let control;
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, fpcr", out(reg) control) }
+    Remains {
+        arena: words_of(arena).filter(|word| *word != 0).count(),
+        stack: stack.count(),
+        data: data + usize::from(IN_DATA.load(Relaxed) != 1),
+        registers,
+        control,
+    }
+}
+
+fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let (words, _) = bytes.as_chunks();
+    words.iter().copied().map(u64::from_le_bytes)
+}
+
+/// Leaves something everywhere, and dies.
+pub(crate) fn leave() -> ! {
+    IN_DATA.store(SECRET, Relaxed);
+    IN_BSS.iter().for_each(|word| word.store(SECRET, Relaxed));
+    let local = 0_u64;
+    let here = core::hint::black_box(&raw const local as usize);
+    let arena = redteam_attacks::place::ARENA;
+    let stack = (STACK_BOTTOM..here - IN_USE).step_by(8);
+    for at in stack.chain((arena..arena + 0x80_0000).step_by(8)) {
+        // SAFETY: its own memory; it dies before anything of it is used again.
+        unsafe { core::ptr::write_volatile(at as *mut u64, SECRET) }
+    }
+    // SAFETY: as above. It rounds towards zero, and dies.
+    unsafe {
+        asm!(
+            "msr fpcr, {1}",
+            "dup v8.2d, {0}", "dup v9.2d, {0}", "dup v10.2d, {0}", "dup v11.2d, {0}",
+            "dup v12.2d, {0}", "dup v13.2d, {0}", "dup v14.2d, {0}", "dup v15.2d, {0}",
+            "dup v16.2d, {0}", "dup v17.2d, {0}", "dup v18.2d, {0}", "dup v19.2d, {0}",
+            "dup v20.2d, {0}", "dup v21.2d, {0}", "dup v22.2d, {0}", "dup v23.2d, {0}",
+            "dup v24.2d, {0}", "dup v25.2d, {0}", "dup v26.2d, {0}", "dup v27.2d, {0}",
+            "dup v28.2d, {0}", "dup v29.2d, {0}", "dup v30.2d, {0}", "dup v31.2d, {0}",
+            "udf #0",
+            in(reg) SECRET, in(reg) 3_u64 << 22, options(noreturn),
+        )
+    }
+}

@@ -1,0 +1,201 @@
+//! The attacks of the hostile shell. It is nobody's child: what it dies of, nobody prints, and it stays dead.
+
+use crate::system::System;
+use crate::{Verdict, wanted};
+use std::time::Duration;
+
+const VARIABLE: &str = "SEL4_LLM_REDTEAM_SHELL";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a dead shell is watched for a sign of life.
+const SILENCE: Duration = Duration::from_secs(6);
+
+/// Characters that are typed so that the UART wakes the shell. Each wakes it once at most.
+const CARRIERS: usize = 6000;
+/// Between two of them, so that inference runs between two wake-ups. Without it most of them find the same word.
+const PACE: Duration = Duration::from_micros(300);
+
+/// Letter, name, what it does, and what it must say.
+const LIVES: [(&str, &str, &str, &str); 9] = [
+    (
+        "s",
+        "shell-invoke-all-slots",
+        "makes every invocation on every other slot of its CSpace",
+        "granted=0",
+    ),
+    (
+        "o",
+        "shell-invoke-address-space",
+        "the same on its own address space",
+        "granted=0",
+    ),
+    (
+        "r",
+        "shell-invoke-root-slots",
+        "the same on the other 63 slots of its root CNode, at full depth",
+        "granted=0",
+    ),
+    (
+        "c",
+        "shell-copy-by-root",
+        "copies its capabilities by every slot as the CNode, at every depth",
+        "granted=0",
+    ),
+    (
+        "e",
+        "shell-call-endpoints",
+        "calls the 64 endpoints that a channel could have",
+        "granted=0",
+    ),
+    (
+        "t",
+        "shell-stop-others",
+        "invokes the 64 slots of children's TCBs",
+        "granted=0",
+    ),
+    (
+        "m",
+        "shell-forge-faults",
+        "sends forged faults to Microkit's monitor",
+        "sent=3",
+    ),
+    (
+        "f",
+        "shell-flood-audit",
+        "signals audit 100 000 times",
+        "signalled=100000",
+    ),
+    (
+        "w",
+        "shell-storm-timer",
+        "fires IRQ 30 for 3 s",
+        "stormed=3s",
+    ),
+];
+
+/// Those that are the end of it.
+const DEATHS: [(&str, &str, &str); 8] = [
+    (
+        "A",
+        "shell-read-arena",
+        "reads where inference has the arena",
+    ),
+    (
+        "L",
+        "shell-write-audit-log",
+        "writes where audit has the log",
+    ),
+    ("P", "shell-read-policy", "reads where audit has the policy"),
+    (
+        "I",
+        "shell-write-inference-ring",
+        "writes where inference has its ring",
+    ),
+    ("S", "shell-read-store", "reads where the model store is"),
+    (
+        "R",
+        "shell-write-rtc",
+        "writes to the watchdog's physical address",
+    ),
+    ("T", "shell-write-text", "overwrites its own code"),
+    (
+        "F",
+        "shell-read-floating-point",
+        "reads a floating-point register, which inference may have filled",
+    ),
+];
+
+pub(crate) fn attack() -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    let mut system = None;
+    for (letter, name, does, must) in LIVES.into_iter().filter(|(_, name, ..)| wanted(name)) {
+        let target = system.get_or_insert_with(|| System::boot(VARIABLE));
+        let result = lives(letter, must, target);
+        if result.is_err() {
+            system = None;
+        }
+        verdicts.push(Verdict::new("shell", name, does, result));
+    }
+    const CHANNEL: &str = "timer-channel";
+    if wanted(CHANNEL) {
+        let target = system.get_or_insert_with(|| System::boot(VARIABLE));
+        let does = "inference writes words of 48 bits into CNTP_CVAL_EL0, shell reads them when a key wakes it";
+        let result = channel(target);
+        verdicts.push(Verdict::new("both", CHANNEL, does, result));
+    }
+    drop(system);
+    for (letter, name, does) in DEATHS.into_iter().filter(|(_, name, _)| wanted(name)) {
+        verdicts.push(Verdict::new("shell", name, does, dies(letter)));
+    }
+    verdicts
+}
+
+/// Types the keys of an attack; what it says, or none where it says nothing.
+fn type_attack(system: &mut System, letter: &str, patience: Duration) -> Option<String> {
+    system.type_in(format!("\x1d{letter}"));
+    system.wait_for("redteam-shell attempts :end", PATIENCE)?;
+    system.wait_for(":end", patience)
+}
+
+fn lives(letter: &str, must: &str, system: &mut System) -> Result<String, String> {
+    let said = type_attack(system, letter, PATIENCE).ok_or("the shell died of it")?;
+    let said = said.replace("\r\nredteam-shell ", "").replace(" :end", "");
+    if !said.contains(must) {
+        return Err(format!("it was not stopped: {said:?}"));
+    }
+    let counters = system.counters()?;
+    if counters.faults + counters.restarts > 0 {
+        return Err(format!("inference has suffered from it: {counters:?}"));
+    }
+    system.is_sound()?;
+    Ok(said.trim().to_owned())
+}
+
+fn dies(letter: &str) -> Result<String, String> {
+    let mut system = System::boot(VARIABLE);
+    system.type_in(format!("\x1d{letter}"));
+    let tried = system.wait_for("redteam-shell attempts :end", PATIENCE);
+    tried.ok_or("it was not attempted")?;
+    system.type_in("\rwhoami\r");
+    match system.wait_for("r", SILENCE) {
+        None => {
+            Ok("it says nothing any more: stopped, and its fault is with the monitor".to_owned())
+        }
+        Some(said) => {
+            let rest = system.wait_for(":end", SILENCE).unwrap_or_default();
+            Err(format!("it lives on and says {said}{rest:?}"))
+        }
+    }
+}
+
+/// Lets the two talk by the timer's register, and measures how fast.
+fn channel(system: &mut System) -> Result<String, String> {
+    let started = system.command("llminfer \"!attack timer-send\" --background")?;
+    if !started.contains("job ") {
+        return Err(format!("no job: {started:?}"));
+    }
+    system.type_in("\x1dk");
+    let receives = system.wait_for("redteam-shell receives :end", PATIENCE);
+    receives.ok_or("the receiver does not start")?;
+    for _ in 0..CARRIERS {
+        system.type_in("x");
+        std::thread::sleep(PACE);
+    }
+    system.type_in("\x1e");
+    let report = system
+        .wait_for(":end", PATIENCE)
+        .ok_or("no report of the receiver")?;
+    let report = report.replace("redteam-shell ", "").replace(" :end", "");
+    let report = report.trim().to_owned();
+    let number = |name: &str| -> Option<u64> {
+        let (_, rest) = report.split_once(name)?;
+        rest.split_whitespace().next()?.parse().ok()
+    };
+    match (number("words="), number("wrong=")) {
+        (Some(10..), Some(0)) => {}
+        _ => return Err(format!("the documented channel was not seen: {report:?}")),
+    }
+    system.recovery("")?;
+    system.is_sound()?;
+    Ok(format!("a documented channel: {report}"))
+}

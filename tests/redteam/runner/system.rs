@@ -1,0 +1,136 @@
+//! A hostile system and its console.
+
+use sel4_llm_tests::{Terminal, llmtool_generate, without_sequences};
+use std::time::Duration;
+
+/// Longest wait for an answer. Emulation on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+const PROMPT: &str = "llm> ";
+
+/// Options of the honest request.
+const HONEST: &[&str] = &["--max-tokens", "12", "--temperature", "0"];
+const HONEST_PROMPT: &str = "Once upon a time";
+
+pub(crate) struct System {
+    terminal: Terminal,
+    canonical: String,
+}
+
+/// Audit's counters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) uptime_us: u64,
+    pub(crate) faults: u64,
+    pub(crate) restarts: u64,
+    pub(crate) violations: u64,
+    pub(crate) egress_bytes: u64,
+}
+
+impl Counters {
+    fn of(json: &str) -> Option<Self> {
+        let number = |name: &str| {
+            let (_, rest) = json.split_once(&format!("\"{name}\":"))?;
+            let end = rest.find(|digit: char| !digit.is_ascii_digit())?;
+            rest[..end].parse().ok()
+        };
+        Some(Self {
+            uptime_us: number("uptime_us")?,
+            faults: number("faults")?,
+            restarts: number("restarts")?,
+            violations: number("violations")?,
+            egress_bytes: number("egress_bytes")?,
+        })
+    }
+
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            uptime_us: self.uptime_us - before.uptime_us,
+            faults: self.faults - before.faults,
+            restarts: self.restarts - before.restarts,
+            violations: self.violations - before.violations,
+            egress_bytes: self.egress_bytes - before.egress_bytes,
+        }
+    }
+}
+
+impl System {
+    /// Boots it and logs in as who may read the log.
+    pub(crate) fn boot(variable: &str) -> Self {
+        let mut system = Self {
+            terminal: Terminal::start_of(variable),
+            canonical: llmtool_generate(HONEST_PROMPT, HONEST),
+        };
+        let answer = system.command("login tester").expect("a login");
+        assert!(answer.contains("logged in as tester"), "{answer:?}");
+        system
+    }
+
+    pub(crate) fn type_in(&mut self, keys: impl AsRef<[u8]>) {
+        self.terminal.type_in(keys);
+    }
+
+    pub(crate) fn wait_for(&mut self, what: &str, patience: Duration) -> Option<String> {
+        self.terminal.wait_for(what, patience)
+    }
+
+    /// What a command prints up to the next prompt, with all control sequences.
+    pub(crate) fn raw(&mut self, line: &str) -> Result<String, String> {
+        self.type_in(format!("{line}\r"));
+        let silent = || format!("no answer to '{line}' within {} s", PATIENCE.as_secs());
+        self.wait_for("\n", PATIENCE).ok_or_else(silent)?;
+        self.wait_for(PROMPT, PATIENCE).ok_or_else(silent)
+    }
+
+    /// What a command prints up to the next prompt.
+    pub(crate) fn command(&mut self, line: &str) -> Result<String, String> {
+        Ok(without_sequences(&self.raw(line)?).replace('\r', ""))
+    }
+
+    /// Waits until inference has been started anew, if `text` does not have it already.
+    pub(crate) fn recovery(&mut self, text: &str) -> Result<String, String> {
+        const NOTICE: &str = "inference serves again";
+        if text.contains(NOTICE) {
+            return Ok(String::new());
+        }
+        let none = || format!("inference was not started anew; seen: {text:?}");
+        let notice = self.wait_for(NOTICE, PATIENCE).ok_or_else(none)?;
+        self.wait_for(PROMPT, PATIENCE).ok_or_else(none)?;
+        Ok(without_sequences(&notice))
+    }
+
+    pub(crate) fn counters(&mut self) -> Result<Counters, String> {
+        let answer = self.command("llmstats --json")?;
+        Counters::of(&answer).ok_or_else(|| format!("no counters: {answer:?}"))
+    }
+
+    /// An honest request gives the canonical text, and the log verifies.
+    pub(crate) fn is_sound(&mut self) -> Result<(), String> {
+        let answer = self.command(&format!(
+            "llminfer \"{HONEST_PROMPT}\" {}",
+            HONEST.join(" ")
+        ))?;
+        let text = answer.split("\n[12 tokens").next().unwrap_or_default();
+        if text.trim_end_matches('\n') != self.canonical {
+            return Err(format!(
+                "the honest request after it gave {answer:?} instead of {:?}",
+                self.canonical
+            ));
+        }
+        let answer = self.command("llmctl audit verify")?;
+        if answer.contains("are unbroken") {
+            Ok(())
+        } else {
+            Err(format!("the log does not verify after it: {answer:?}"))
+        }
+    }
+
+    /// Ends it.
+    pub(crate) fn end(mut self) -> Result<(), String> {
+        self.type_in("exit\r");
+        match self.terminal.end() {
+            0 => Ok(()),
+            status => Err(format!("the system ended with status {status}")),
+        }
+    }
+}

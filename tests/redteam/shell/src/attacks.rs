@@ -1,0 +1,146 @@
+//! What the hostile shell does by its own hand.
+
+use crate::{AUDIT, kernel};
+use core::arch::asm;
+use core::fmt::Write as _;
+use redteam_attacks::{Say, channel, place, read, write};
+use runtime::clock::now_us;
+use sel4::{MessageInfo, cap};
+
+/// Makes the attack of this letter; what it has to say.
+pub(crate) fn perform(letter: u8) -> Say {
+    let mut say = Say::new();
+    let name = match letter {
+        b's' => "invoke-all-slots",
+        b'o' => "invoke-address-space",
+        b'r' => "invoke-root-slots",
+        b'c' => "copy-by-root",
+        b'e' => "call-foreign-endpoints",
+        b't' => "stop-audit",
+        b'm' => {
+            forge_faults();
+            let _ = write!(say, "sent=3");
+            return say;
+        }
+        b'f' => {
+            (0..100_000).for_each(|_| AUDIT.notify());
+            let _ = write!(say, "signalled=100000");
+            return say;
+        }
+        b'w' => {
+            let until = now_us() + 3_000_000;
+            while now_us() < until {
+                storm();
+            }
+            let _ = write!(say, "stormed=3s");
+            return say;
+        }
+        b'A' => return tried(read, place::ARENA),
+        b'L' => return tried(write, place::AUDIT_LOG),
+        b'P' => return tried(read, place::POLICY),
+        b'I' => return tried(write, place::OWN_RING),
+        b'S' => return tried(read, place::STORE),
+        b'R' => return tried(write, place::RTC_PHYSICAL),
+        b'T' => return tried(write, place::TEXT),
+        b'F' => {
+            let value: u64;
+            // SAFETY: none; this is the attack. The domain may not use these registers, and it traps.
+            unsafe {
+                asm!(".arch_extension fp", "fmov {}, d31", out(reg) value);
+            }
+            let _ = write!(say, "SUCCEEDED: read {value:#x}");
+            return say;
+        }
+        _ => "",
+    };
+    if !kernel::perform(name, &mut say) {
+        let _ = write!(say, "UNKNOWN");
+    }
+    say
+}
+
+fn tried(attack: fn(usize, &mut Say), address: usize) -> Say {
+    let mut say = Say::new();
+    attack(address, &mut say);
+    say
+}
+
+/// Messages to the monitor that look like faults: of memory, of no kind, and one with label 0, which passive domains
+/// send.
+fn forge_faults() {
+    for (label, length) in [(6, 4), (0x7_7777, 120), (0, 0)] {
+        let faults = cap::Endpoint::from_bits(2);
+        faults.nb_send(MessageInfo::new(label, 0, 0, length));
+    }
+}
+
+/// The timer fires at once.
+fn storm() {
+    // SAFETY: registers of a timer that audit takes as a hint.
+    unsafe { asm!("msr cntp_cval_el0, xzr", "msr cntp_ctl_el0, {}", "isb", in(reg) 1_u64) }
+}
+
+/// Has the UART hold one character at most, so that each wakes the domain once.
+///
+/// # Safety
+/// The registers of a PL011 are mapped at `uart`.
+pub(crate) unsafe fn disable_fifo(uart: usize) {
+    // UARTLCR_H, bit FEN.
+    let control = (uart + 0x2c) as *mut u32;
+    // SAFETY: a register of the device.
+    let value = unsafe { control.read_volatile() };
+    // SAFETY: as above.
+    unsafe { control.write_volatile(value & !(1 << 4)) }
+}
+
+/// The other end of `timer-send`.
+#[derive(Default)]
+pub(crate) struct Receiver {
+    words: u64,
+    wrong: u64,
+    looks: u64,
+    first_us: u64,
+    last_us: u64,
+}
+
+impl Receiver {
+    /// Looks into the register, and says there that a word has been taken.
+    pub(crate) fn take(&mut self) {
+        let value: u64;
+        // SAFETY: reads a register.
+        unsafe { asm!("isb", "mrs {}, cntp_cval_el0", out(reg) value) }
+        self.looks += 1;
+        if !channel::is_word(value) {
+            return;
+        }
+        if value == channel::word(self.words) {
+            self.last_us = now_us();
+            if self.words == 0 {
+                self.first_us = self.last_us;
+            }
+            self.words += 1;
+        } else if self.words == 0 || value != channel::word(self.words - 1) {
+            self.wrong += 1;
+            return;
+        }
+        // Also for one that was taken before: audit may have overwritten this.
+        let taken = channel::taken(self.words - 1);
+        // SAFETY: a register of a timer that audit takes as a hint.
+        unsafe { asm!("msr cntp_cval_el0, {}", "isb", in(reg) taken) }
+    }
+
+    pub(crate) fn report(&self) -> Say {
+        let mut say = Say::new();
+        let us = self.last_us.saturating_sub(self.first_us).max(1);
+        let bits = self.words.saturating_sub(1) * channel::BITS;
+        let _ = write!(
+            say,
+            "received words={} wrong={} looks={} us={us} bits/s={}",
+            self.words,
+            self.wrong,
+            self.looks,
+            bits * 1_000_000 / us
+        );
+        say
+    }
+}

@@ -1,0 +1,147 @@
+//! The hostile shell on seL4: the real one, that does something else where Ctrl-] and a letter are typed.
+//! It has no capability and no region more.
+
+#![no_std]
+#![no_main]
+
+mod attacks;
+#[path = "../../inference/src/kernel.rs"]
+mod kernel;
+
+use attacks::Receiver;
+use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
+use embedded_hal_nb::serial::{Read as _, Write as _};
+use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use runtime::{patched, region};
+use sel4_driver_interfaces::HandleInterrupt as _;
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
+use sel4_pl011_driver::Driver;
+
+patched! { uart shell_to_audit audit_to_shell }
+
+const AUDIT: Channel = Channel::new(0);
+const UART: Channel = Channel::new(1);
+
+/// Ctrl-]: the next byte names an attack.
+const ATTACK: u8 = 0x1d;
+/// Ends the receiver.
+const END: u8 = 0x1e;
+
+struct Console {
+    driver: Driver,
+    /// The next byte names an attack.
+    attacks: bool,
+    receiver: Option<Receiver>,
+}
+
+impl component::Port for Console {
+    fn notify_audit(&mut self) {
+        AUDIT.notify();
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            // The driver waits for the FIFO and cannot fail.
+            let _ = self.driver.write(*byte);
+        }
+    }
+
+    fn read(&mut self) -> Option<u8> {
+        loop {
+            let byte = self.driver.read().ok()?;
+            if let Some(receiver) = &mut self.receiver {
+                if byte == END {
+                    let report = receiver.report();
+                    self.receiver = None;
+                    self.tell(&report);
+                }
+                // One for each wake-up, so that inference gets its turn between two.
+                return None;
+            } else if core::mem::take(&mut self.attacks) {
+                self.attack(byte);
+            } else if byte == ATTACK {
+                self.attacks = true;
+            } else {
+                return Some(byte);
+            }
+        }
+    }
+
+    fn halt(&mut self) {
+        self.write(HALT_LINE.as_bytes());
+        self.write(b"\r\n");
+    }
+}
+
+impl Console {
+    fn attack(&mut self, letter: u8) {
+        if letter == b'k' {
+            self.receiver = Some(Receiver::default());
+            // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
+            unsafe { attacks::disable_fifo(uart()) }
+            return self.tell("receives");
+        }
+        self.tell("attempts");
+        let report = attacks::perform(letter);
+        self.tell(&report);
+    }
+
+    fn tell(&mut self, text: &str) {
+        self.write(b"\r\nredteam-shell ");
+        self.write(text.as_bytes());
+        self.write(b" :end\r\n");
+    }
+}
+
+/// Larger than the stack.
+static mut MEMORY: Memory = Memory::new();
+
+struct Domain {
+    shell: Shell<'static, ReadOnlyRegion, ReadWriteRegion>,
+    console: Console,
+    unacknowledged: bool,
+}
+
+#[protection_domain]
+fn init() -> Domain {
+    // SAFETY: `system.xml` maps both to this domain, for the rings alone.
+    let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
+    // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
+    let driver = unsafe { Driver::new(uart() as *mut ()) };
+    let memory = &raw mut MEMORY;
+    // SAFETY: this function runs once, and nothing else names the static.
+    let memory = unsafe { &mut *memory };
+    Domain {
+        shell: Shell::new(ring, Mode::Terminal, memory),
+        console: Console {
+            driver,
+            attacks: false,
+            receiver: None,
+        },
+        unacknowledged: false,
+    }
+}
+
+impl Handler for Domain {
+    type Error = Infallible;
+
+    fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
+        // Before anything that could make audit run, which writes the register anew.
+        if let Some(receiver) = &mut self.console.receiver {
+            receiver.take();
+        }
+        if channels.contains(UART) {
+            self.unacknowledged = true;
+            self.console.driver.handle_interrupt();
+            self.shell.on_input(&mut self.console);
+        }
+        if channels.contains(AUDIT) {
+            self.shell.on_signal(&mut self.console);
+        }
+        if self.unacknowledged && self.shell.wants_input() {
+            self.unacknowledged = false;
+            let _ = UART.irq_ack();
+        }
+        Ok(())
+    }
+}
