@@ -1,7 +1,7 @@
 //! The red team: a hostile inference that is the real one, plus an attack where a prompt names one.
 //!
 //! Responsible for: the list of attacks and of what must become of each ([`ATTACKS`]), and those of them that need no
-//! kernel. Those that do are the runtime's ([`Ground`]).
+//! kernel. Those that do are the runtime's (`attacker::Ground`).
 //!
 //! The rule that makes it worth something: an attack that is not stopped says so, in a line that the runner looks for,
 //! or does visible harm. Nothing here passes because it was not tried: whoever is stopped by a fault has not come to the
