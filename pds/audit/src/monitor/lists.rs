@@ -127,7 +127,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     /// Ends a list before its end; false if there is no such list.
-    pub(super) fn cancel_list(&mut self, request: u32, _now: u64) -> bool {
+    pub(super) fn cancel_list(&mut self, request: u32) -> bool {
         let found = self
             .lists
             .lists
@@ -151,9 +151,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     /// Ends all lists before their ends.
-    pub(super) fn end_lists(&mut self, now: u64) {
+    pub(super) fn end_lists(&mut self) {
         while let Some(request) = self.lists.lists.first().map(|list| list.request) {
-            self.cancel_list(request, now);
+            self.cancel_list(request);
         }
     }
 

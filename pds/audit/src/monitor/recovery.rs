@@ -25,7 +25,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     // ---- Models -------------------------------------------------------------------------------
 
     /// A user wants a model.
-    pub(super) fn load(&mut self, id: u32, name: ModelName, _now: u64) -> Result<(), Failure> {
+    pub(super) fn load(&mut self, id: u32, name: ModelName) -> Result<(), Failure> {
         self.access.require(Permission::Load)?;
         self.require_new(id)?;
         self.require_running()?;

@@ -79,7 +79,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
             Request::Load { name } => {
                 record.name = name;
-                self.load(id, name, now)
+                self.load(id, name)
             }
             Request::Status => {
                 self.access.require(Permission::Infer)?;
@@ -104,7 +104,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Request::Logout => {
                 let record = self.record_of_user(Kind::Logout);
                 self.record(record, now);
-                self.end_lists(now);
+                self.end_lists();
                 self.access.log_out();
                 let user = self.user_now();
                 self.tell_shell(id, &Event::User(user));
@@ -282,7 +282,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 // It ends by itself.
                 return;
             }
-            if !self.cancel_list(id, now) {
+            if !self.cancel_list(id) {
                 self.tell_shell(id, &failed(Failure::of(ErrorCode::NoSuchRequest)));
             }
             return;
@@ -359,7 +359,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let record = self.record_of_user(Kind::Login);
                 self.record(record, now);
                 // They were asked for by whoever was there before.
-                self.end_lists(now);
+                self.end_lists();
                 let user = self.user_now();
                 self.tell_shell(id, &Event::User(user));
             }
