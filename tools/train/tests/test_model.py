@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 sentencepiece = pytest.importorskip("sentencepiece", reason="pip install -r tools/train/requirements.txt")
 gguf = pytest.importorskip("gguf", reason="pip install -r tools/train/requirements.txt")
 
-from trainlib import data, evaluate, export, loop, tokenizer  # noqa: E402
+from trainlib import data, evaluate, export, loop, parallel, tokenizer  # noqa: E402
 from trainlib.model import Llama, Rope  # noqa: E402
 
 
@@ -159,6 +159,36 @@ def test_resumed_run_repeats_the_losses_of_an_unbroken_one(folder, tmp_path):
     assert len(losses(tmp_path / "whole")) == SMALL.train.steps
     for key, value in whole.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[key]), key
+
+
+def in_two_processes(job, peers):
+    """Half the steps of a run, or all of them, as `parallel.run` calls it; module level, for it is pickled by name."""
+    folder, run, stop_at = job
+    trainer = loop.Trainer(SMALL, folder / "data", run, peers)
+    if (run / "checkpoint.pt").exists():
+        trainer.resume()
+    trainer.run(None, 5, stop_at)
+    trainer.measure_all(None, 16, whole=True)
+
+
+def test_two_processes_take_the_steps_of_one_and_resume_as_one(folder, tmp_path):
+    alone = loop.Trainer(SMALL, folder / "data", tmp_path / "alone")
+    alone.run(None, 5, None)
+    parallel.run(2, tmp_path / "whole", in_two_processes, (folder, tmp_path / "whole", None))
+    for stop_at in (3, 7, None):
+        parallel.run(2, tmp_path / "broken", in_two_processes, (folder, tmp_path / "broken", stop_at))
+    assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
+    assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "alone"), rel=1e-3)
+    whole, broken = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "broken"))
+    for key, value in whole["model"].items():
+        assert torch.equal(value, broken["model"][key]), key
+    measured = [line for line in map(json.loads, (tmp_path / "whole" / "log.jsonl").read_text().splitlines()) if line.get("whole")]
+    assert [line["bits_per_byte"] for line in measured] == [pytest.approx(alone.measure(None, 16), rel=1e-3)]
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(folder, tmp_path):
+    with pytest.raises(SystemExit, match="4 windows.*3 processes"):
+        loop.Trainer(SMALL, folder / "data", tmp_path, parallel.Peers(0, 3))
 
 
 def test_training_lowers_the_loss_on_held_out_text(folder, tmp_path):

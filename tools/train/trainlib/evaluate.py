@@ -10,17 +10,20 @@ BATCH = 8
 
 
 @torch.no_grad()
-def nll(model, tokens: np.ndarray, context: int, stride: int, bf16: bool, max_windows: int | None = None):
+def nll(model, tokens: np.ndarray, context: int, stride: int, bf16: bool, max_windows: int | None = None,
+        share=lambda starts: starts):
     """Sum of negative log-likelihoods in nats, and how many tokens it is over.
 
     Windows of `context` start every `stride` tokens; each scores only the tokens that no earlier window
     scored, so a token has at least context - stride tokens before it, save those of the first window. The first token of the file
-    is given. stride = context is the quick measure, stride = context / 2 the one that is reported.
+    is given. stride = context is the quick measure, stride = context / 2 the one that is reported. `share` picks the windows
+    that are measured.
     """
     training = model.training
     model.eval()
     rows = torch.from_numpy(tokens.astype(np.int64))
     starts = list(range(0, max(1, len(rows) - 1 - (context - stride)), stride))[:max_windows]
+    starts = share(starts)
     total, count = 0.0, 0
     for first in range(0, len(starts), BATCH):
         chunk = starts[first : first + BATCH]

@@ -1,8 +1,9 @@
 """The training loop: optimiser, schedule, checkpoints, log.
 
 A run lives in one folder: `checkpoint.pt` (all that is needed to go on), `log.jsonl` (one line per step or
-measurement), `loss.svg`, and with `average_every` the latest `snapshot-STEP.pt` and their mean, `averaged.pt`. State after n steps is a function of (config, data, knots) alone on one
-machine and number of threads; `--max-minutes` may move knots that lie ahead, and logs that it did.
+measurement), `loss.svg`, and with `average_every` the latest `snapshot-STEP.pt` and their mean, `averaged.pt`. State after
+n steps is a function of (config, data, knots) alone on one machine and number of threads and processes; `--max-minutes` may
+move knots that lie ahead, and logs that it did.
 """
 
 import json
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from . import data, evaluate
 from .config import Config, parse
 from .model import Llama
+from .parallel import Peers
 from .schedule import Schedule
 
 ADAM_BETAS = (0.9, 0.95)
@@ -27,8 +29,7 @@ PACE_SHARE = 0.25
 
 def optimizers(model: Llama, config: Config):
     """Muon (Jordan et al. 2024) for the matrices in the blocks, AdamW for embeddings and norm gains."""
-    t = config.train
-    matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
+    t, matrices = config.train, model.matrices()
     gains = [p for p in model.parameters() if p.ndim == 1]
     embedding = [model.token_embd.weight]
     muon = torch.optim.Muon(matrices, lr=t.muon_lr, weight_decay=t.weight_decay, momentum=0.95, nesterov=True)
@@ -41,8 +42,8 @@ def optimizers(model: Llama, config: Config):
 
 
 class Trainer:
-    def __init__(self, config: Config, data_folder: Path, run_folder: Path):
-        self.config, self.run_folder = config, run_folder
+    def __init__(self, config: Config, data_folder: Path, run_folder: Path, peers: Peers | None = None):
+        self.config, self.run_folder, self.peers = config, run_folder, peers or Peers()
         self.meta = json.loads((data_folder / "meta.json").read_text())
         if self.meta["vocab"] != config.model.vocab:
             raise SystemExit(
@@ -50,6 +51,8 @@ class Trainer:
                 "run `tokenizer` and `prepare` for this config"
             )
         t = config.train
+        if t.batch % self.peers.count:
+            raise SystemExit(f"a batch of {t.batch} windows cannot be shared evenly by {self.peers.count} processes")
         self.windows = data.Windows(data.read(data_folder / "train.bin"), config.model.context, t.batch, t.seed)
         # Held-out texts by name, each with its bytes; "" is the one that the headline figure is measured on.
         self.valid = {"": (data.read(data_folder / "valid.bin"), self.meta["valid_bytes"])}
@@ -58,6 +61,8 @@ class Trainer:
         torch.manual_seed(t.seed)
         self.model = Llama(config.model, t.dropout)
         self.optimizers = optimizers(self.model, config)
+        if self.peers.rank:  # The same weights as the others', and dropout of its own.
+            torch.manual_seed(t.seed + 1_000_003 * self.peers.rank)
         self.schedule = Schedule.planned(t.steps, t.warmup, t.decay)
         self.step = 0
         self.seconds = 0.0
@@ -67,23 +72,34 @@ class Trainer:
 
     def save(self):
         """Writes the checkpoint beside its place and renames it, so that a kill leaves the old or the new one."""
+        states, generators = self.optimizer_states(), self.peers.gather(torch.get_rng_state())
+        if not self.peers.leads:
+            return
         state = {
             "config": self.config.as_dict(),
             "step": self.step,
             "seconds": self.seconds,
             "knots": self.schedule.knots,
             "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
-            "rng": torch.get_rng_state(),
+            "optimizers": states,
+            "rng": generators,
         }
         place = self.run_folder / "checkpoint.pt"
         torch.save(state, place.with_suffix(".new"))
         os.replace(place.with_suffix(".new"), place)
 
+    def optimizer_states(self) -> list[dict]:
+        """As of one process: Muon's state of a matrix is where the matrix is updated."""
+        muon, adam = (optimizer.state_dict() for optimizer, _ in self.optimizers)
+        own = self.peers.share(range(len(self.model.matrices())))
+        for state in self.peers.gather({index: muon["state"][index] for index in own if index in muon["state"]}):
+            muon["state"] |= state
+        return [muon, adam]
+
     def snapshot(self):
         """Keeps the weights of now, and of all snapshots the latest `average_last`."""
         t = self.config.train
-        if t.average_every and self.step % t.average_every == 0:
+        if self.peers.leads and t.average_every and self.step % t.average_every == 0:
             torch.save(self.model.state_dict(), self.run_folder / f"snapshot-{self.step}.pt")
             for old in snapshots(self.run_folder)[: -t.average_last]:
                 old.unlink()
@@ -91,7 +107,7 @@ class Trainer:
     def forget(self, after: int):
         """Drops the snapshots of steps that are about to be taken again."""
         for place in snapshots(self.run_folder):
-            if snapshot_step(place) > after:
+            if self.peers.leads and snapshot_step(place) > after:
                 place.unlink()
 
     def resume(self):
@@ -101,12 +117,16 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for (optimizer, _), saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["rng"])
+        if len(state["rng"]) != self.peers.count:
+            raise SystemExit(f"the checkpoint was made by {len(state['rng'])} processes: go on with as many, or --fresh")
+        torch.set_rng_state(state["rng"][self.peers.rank])
         self.step, self.seconds = state["step"], state["seconds"]
         self.schedule = Schedule([tuple(knot) for knot in state["knots"]])
         self.forget(self.step)
 
     def log(self, **record):
+        if not self.peers.leads:
+            return
         with open(self.run_folder / "log.jsonl", "a") as file:
             file.write(json.dumps(record) + "\n")
 
@@ -115,26 +135,33 @@ class Trainer:
     def train_step(self) -> float:
         """One optimiser step; returns the loss before it, in nats per token."""
         t = self.config.train
-        tokens, targets = self.windows.at(self.step)
+        tokens, targets = map(self.peers.share, self.windows.at(self.step))
         with torch.autocast("cpu", torch.bfloat16, enabled=t.bf16):
             loss = self.model.loss(tokens, targets)
         loss.backward()
+        self.peers.average_gradients(list(self.model.parameters()))
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.grad_clip)
+        matrices = self.model.matrices()
+        own = set(self.peers.share(matrices))
+        for matrix in matrices:
+            if matrix not in own:
+                matrix.grad = None  # An optimiser leaves a parameter without a gradient alone.
         multiplier = self.schedule.multiplier(self.step)
         for optimizer, rate in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * multiplier
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        self.peers.exchange(matrices)
         self.step += 1
-        return loss.item()
+        return self.peers.sum(loss.item())[0] / self.peers.count
 
     def measure(self, max_windows: int | None, stride: int, text: str = "") -> float:
         """Held-out bits per byte; over part of a text, its bytes are counted in proportion to its tokens."""
         tokens, size = self.valid[text]
-        nats, count = evaluate.nll(
-            self.model, tokens, self.config.model.context, stride, self.config.train.bf16, max_windows
-        )
+        nats, count = self.peers.sum(*evaluate.nll(
+            self.model, tokens, self.config.model.context, stride, self.config.train.bf16, max_windows, self.peers.share
+        ))
         return evaluate.bits_per_byte(nats, size * count / (len(tokens) - 1))
 
     def measure_all(self, max_windows: int | None, stride: int, **more) -> float:
@@ -148,12 +175,14 @@ class Trainer:
         """Trains to the end of the schedule (or `stop_at`), under a limit on the whole run's training time."""
         t, tokens_per_step = self.config.train, self.config.train.batch * self.config.model.context
         already, begun = self.seconds, time.monotonic()
-        saved, looked, pace = begun, (self.step, already), None
-        self.log(kind="start", step=self.step, knots=self.schedule.knots, threads=torch.get_num_threads())
-        bar = tqdm(total=self.schedule.steps, initial=self.step, unit="step", mininterval=5.0, dynamic_ncols=True)
+        saved, looked, pace = already, (self.step, already), None
+        self.log(kind="start", step=self.step, knots=self.schedule.knots, threads=torch.get_num_threads(),
+                 processes=self.peers.count)
+        bar = tqdm(total=self.schedule.steps, initial=self.step, unit="step", mininterval=5.0, dynamic_ncols=True,
+                   disable=not self.peers.leads)
         while self.step < self.schedule.steps and (stop_at is None or self.step < stop_at):
             loss = self.train_step()
-            self.seconds = already + time.monotonic() - begun
+            self.seconds = self.peers.agree(already + time.monotonic() - begun)
             self.snapshot()
             self.log(kind="train", step=self.step, loss=loss, rate=self.schedule.multiplier(self.step - 1),
                      seconds=round(self.seconds, 1))
@@ -162,7 +191,8 @@ class Trainer:
             last = self.step == self.schedule.steps
             if self.step % t.eval_every == 0 and not last:
                 bpb = self.measure_all(t.eval_windows, self.config.model.context)
-                bar.write(f"step {self.step}: held-out {bpb:.4f} bits per byte (first {t.eval_windows} windows)")
+                if self.peers.leads:
+                    bar.write(f"step {self.step}: held-out {bpb:.4f} bits per byte (first {t.eval_windows} windows)")
             if max_minutes is not None and self.step % REFIT_EVERY == 0 and not last:
                 latest = (self.seconds - looked[1]) / (self.step - looked[0])
                 pace = latest if pace is None else pace + PACE_SHARE * (latest - pace)
@@ -172,11 +202,11 @@ class Trainer:
                 if self.schedule.steps != before:
                     self.log(kind="refit", step=self.step, knots=self.schedule.knots)
                     bar.total = self.schedule.steps
-            if time.monotonic() - saved > checkpoint_minutes * 60:
+            if self.seconds - saved > checkpoint_minutes * 60:
                 self.save()
-                if on_checkpoint:
+                if on_checkpoint and self.peers.leads:
                     on_checkpoint(self)
-                saved = time.monotonic()
+                saved = self.seconds
         bar.close()
         self.save()
         self.log(kind="stop", step=self.step, knots=self.schedule.knots, seconds=round(self.seconds, 1))

@@ -9,7 +9,6 @@ For a batch of B token rows of length T, width D, H query heads and G key/value 
 
 While training, dropout (Srivastava et al. 2014) acts on the embedded tokens and on what a branch adds to x.
 
-
 n is RMSNorm with a learned gain (Zhang and Sennrich 2019), rope rotates the *neighbouring* pairs
 (2i, 2i+1) by position · base^(-2i/d) (Su et al. 2021). GGUF's `llama` stores exactly this pairing, so
 that weights go to the file as they are; the half-split pairing of other code bases would need the rows
@@ -40,15 +39,16 @@ class Rope(nn.Module):
         return torch.view_as_real(pairs * self.turn[: x.shape[-2]]).flatten(-2).to(x.dtype)
 
 
-def attend(q, k, v):
-    """Causal attention. q, k, v (B, heads, T, d) to (B, heads, T, d).
+def attend(q, k, v, mask):
+    """Causal attention. q, k, v (B, heads, T, d), mask (T, T) with -inf above the diagonal, to (B, heads, T, d).
 
-    Written out, for on a CPU it takes half the time of PyTorch's fused kernel, forward and backward together.
+    Written out, for on a CPU it takes half the time of PyTorch's fused kernel, forward and backward together; and the
+    mask is added inside the product, which saves two passes over the scores.
     """
-    length = q.shape[-2]
-    future = torch.ones(length, length, dtype=torch.bool).triu(1)
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    return scores.masked_fill(future, -torch.inf).softmax(-1).to(v.dtype) @ v
+    heads = q.shape[:2]
+    q, k, v = (x.flatten(0, 1) for x in (q, k, v))
+    scores = torch.baddbmm(mask.to(q.dtype), q, k.transpose(-1, -2), alpha=q.shape[-1] ** -0.5)
+    return (scores.softmax(-1).to(v.dtype) @ v).unflatten(0, heads)
 
 
 class Attention(nn.Module):
@@ -60,14 +60,14 @@ class Attention(nn.Module):
         self.v = nn.Linear(c.dim, c.kv_heads * c.head_dim, bias=False)
         self.output = nn.Linear(c.heads * c.head_dim, c.dim, bias=False)
 
-    def forward(self, x, rope):
+    def forward(self, x, rope, mask):
         q = rope(self.q(x).unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2))
         k = rope(self.k(x).unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2))
         v = self.v(x).unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2)
         # Query heads g*H/G .. (g+1)*H/G use key/value head g, as in GGUF.
         share = self.heads // self.kv_heads
         k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
-        return self.output(attend(q, k, v).transpose(1, 2).flatten(-2))
+        return self.output(attend(q, k, v, mask).transpose(1, 2).flatten(-2))
 
 
 class FeedForward(nn.Module):
@@ -95,8 +95,8 @@ class Block(nn.Module):
         self.ffn = FeedForward(c)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x, rope):
-        x = x + self.dropout(self.attn(matmul_type(self.attn_norm(x)), rope))
+    def forward(self, x, rope, mask):
+        x = x + self.dropout(self.attn(matmul_type(self.attn_norm(x)), rope, mask))
         return x + self.dropout(self.ffn(matmul_type(self.ffn_norm(x))))
 
 
@@ -123,15 +123,21 @@ class Llama(nn.Module):
 
     def forward(self, tokens):
         """Logits (B, T, vocab) of the token that follows each position of tokens (B, T)."""
+        length = tokens.shape[-1]
+        mask = matmul_type(torch.full((length, length), -torch.inf).triu(1))
         x = self.dropout(self.token_embd(tokens))
         for block in self.blocks:
-            x = block(x, self.rope)
+            x = block(x, self.rope, mask)
         return F.linear(self.output_norm(x), self.token_embd.weight)
 
     def loss(self, tokens, targets, reduction="mean"):
         """Cross entropy in nats per token."""
         logits = self(tokens).flatten(0, 1).float()
         return F.cross_entropy(logits, targets.flatten(), reduction=reduction)
+
+    def matrices(self) -> list[nn.Parameter]:
+        """The matrices inside the blocks, in the order of the blocks."""
+        return [p for p in self.blocks.parameters() if p.ndim == 2]
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
