@@ -509,6 +509,21 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 		--model models/default-q8_0.gguf --image $(IMAGE) --measure $(SEL4_OUT)-measure/loader.img \
 		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
 
+# MODEL=default or tiny: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.
+MODEL ?= default
+MODEL_KEY ?= $(BUILD)/model/models.key.pem
+TRAIN_PYTHON := $(BUILD)/model/venv/bin/python
+
+$(TRAIN_PYTHON): tools/train/requirements.txt
+	@python3 -m venv $(BUILD)/model/venv
+	@$(TRAIN_PYTHON) -m pip install --quiet -r $<
+	@touch $@
+
+.PHONY: model
+model: llmtool $(TRAIN_PYTHON) ## make MODEL=default|tiny again, from the corpus to a signed GGUF in build/model (an hour or two; goes on where it stopped)
+	@$(TRAIN_PYTHON) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(MODEL).toml \
+		--llmtool $(BIN)/llmtool --key $(MODEL_KEY) $(if $(MAX_MINUTES),--max-minutes $(MAX_MINUTES)) -o $(BUILD)/model/$(MODEL).gguf
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BUILD)

@@ -5,6 +5,10 @@
     python train.py prepare                         # corpus           -> work/data/*.bin
     python train.py train configs/default.toml      # token files      -> work/runs/default/checkpoint.pt
     python train.py export configs/default.toml -o default-f32.gguf
+
+or all of it, and quantising and signing besides:
+
+    python train.py model configs/default.toml --llmtool LLMTOOL -o default.gguf
 """
 
 import argparse
@@ -68,7 +72,8 @@ def command_train(args):
     from trainlib import parallel
 
     if args.fresh:
-        (run_folder(args) / "log.jsonl").unlink(missing_ok=True)
+        for name in ("log.jsonl", "loss.svg", "averaged.pt", "checkpoint.pt"):
+            (run_folder(args) / name).unlink(missing_ok=True)
     if args.processes > 1:
         parallel.run(args.processes, run_folder(args), train, args)
     else:
@@ -86,10 +91,10 @@ def train(args, peers):
         torch.set_num_threads(args.threads)
     folder = run_folder(args)
     trainer = loop.Trainer(config.load(args.config), args.work / "data", folder, peers)
-    if args.fresh:
-        trainer.forget(0)
-    elif (folder / "checkpoint.pt").exists():
+    if (folder / "checkpoint.pt").exists():
         trainer.resume()
+    else:
+        trainer.forget(0)
     if args.knots:
         trainer.schedule = Schedule([tuple(knot) for knot in json.loads(args.knots.read_text())])
     if peers.leads:
@@ -180,6 +185,21 @@ def command_plot(args):
     plot.draw(run_folder(args) / "log.jsonl", meta, args.output or run_folder(args) / "loss.svg")
 
 
+def command_model(args):
+    from trainlib import config, pipeline
+
+    options = ["--processes", str(args.processes)]
+    knots = args.config.with_suffix(".knots.json")
+    if args.max_minutes:
+        options += ["--max-minutes", str(args.max_minutes)]
+    elif knots.exists():
+        options += ["--knots", str(knots.resolve())]
+    pipeline.Pipeline(
+        config.load(args.config), args.config.resolve(), args.work.resolve() / args.config.stem, args.llmtool.resolve(),
+        (args.key or args.work / "models.key.pem").resolve(), args.output.resolve(), tuple(options),
+    ).make()
+
+
 def named_file(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if not (name.isidentifier() and equals and path):
@@ -249,6 +269,15 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--report", action="store_true", help="write table and chart of what has been run, and run nothing")
     sub.add_argument("--csv", type=Path, help="the table (default: study.csv in the study's folder)")
     sub.add_argument("--chart", type=Path, metavar="SVG", help="the chart (default: study.svg there)")
+
+    sub = command("model", command_model, "make a model: text, vocabulary, training, GGUF, quantising, signature")
+    sub.add_argument("config", type=Path, help="TOML file of the model; NAME.knots.json beside it is the schedule")
+    sub.add_argument("--llmtool", type=Path, required=True, help="the built llmtool")
+    sub.add_argument("--key", type=Path, metavar="NAME.key.pem",
+                     help="secret key to sign with, made if it is not there (default: models.key.pem in the work folder)")
+    sub.add_argument("--processes", type=int, default=2, metavar="N", help="as for `train` (default %(default)s)")
+    sub.add_argument("--max-minutes", type=float, help="as for `train`, in place of the schedule beside the config")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="GGUF")
 
     sub = command("evaluate", command_evaluate, "held-out bits per byte of a checkpoint, in F32")
     run_option(sub, averaged=True)

@@ -91,9 +91,14 @@ Perplexity is defined as by llama-perplexity of llama.cpp: chunks of the context
 halves count. With --bits-per-byte every token of the text counts, in windows of the context that
 overlap by half; that figure can be compared between models with different vocabularies.
 
+--against reads the text with a second model of the same vocabulary, say the same weights in F32, and prints the
+mean Kullback-Leibler divergence of the first model's predictions from those.
+
 Examples:
   llmtool perplexity models/default-q8_0.gguf valid.txt
-  llmtool perplexity models/default-q8_0.gguf valid.txt --bits-per-byte")]
+  llmtool perplexity models/default-q8_0.gguf valid.txt --bits-per-byte
+  What does quantising cost?
+    llmtool perplexity default-q4_k.gguf valid.txt --against default-f32.gguf")]
     Perplexity(Perplexity),
     /// Measure how fast a model runs on this machine, on one thread
     #[command(after_long_help = "\
@@ -333,6 +338,13 @@ pub struct Perplexity {
     /// Count every token, and print bits per byte
     #[arg(long)]
     pub bits_per_byte: bool,
+    /// A line of the text that ends a document: the model gets its tokens for the end and beginning of a text
+    /// there, as in training (the bytes of the line count all the same)
+    #[arg(long, value_name = "LINE")]
+    pub separator: Option<String>,
+    /// Model file to compare with, of the same vocabulary
+    #[arg(long, value_name = "FILE", conflicts_with = "bits_per_byte")]
+    pub against: Option<PathBuf>,
     /// Length of a chunk or window in tokens; the model's own where that is smaller
     #[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CONTEXT_TOKENS as u64,
           value_parser = context_parser())]

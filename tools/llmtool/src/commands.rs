@@ -230,12 +230,7 @@ fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result<(), ToolEr
     let context = runner.model().context();
     let vocabulary = HostVocabulary::load(&arguments.model, checked.gguf())?;
     let bos = vocabulary.view().bos_added();
-    let options = EncodeOptions {
-        // llama-perplexity does; its first token is that of the first chunk anyway.
-        add_special: !arguments.bits_per_byte,
-        parse_special: false,
-    };
-    let tokens = vocabulary.encode(&text, options)?;
+    let tokens = text_tokens(arguments, &vocabulary, &text)?;
     let bar = progress_bar("reading the text");
     let mut progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
@@ -261,6 +256,44 @@ fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result<(), ToolEr
         return Ok(());
     }
     let limit = arguments.chunks.unwrap_or(usize::MAX);
+    if let Some(path) = &arguments.against {
+        let file = files::read(path)?;
+        let error = load_error(path);
+        let reference = Checked::new(&file).map_err(Box::new).map_err(&error)?;
+        if !same_vocabulary(&checked, &reference) {
+            return Err(ToolError::OtherVocabulary {
+                model: arguments.model.clone(),
+                reference: path.clone(),
+            });
+        }
+        let mut memory = Memory::for_model(&reference, &options).map_err(&error)?;
+        let mut reference = Runner::load(&reference, &options, &mut memory).map_err(&error)?;
+        let context = context.min(reference.model().context());
+        let measured = perplexity::divergence(
+            &mut runner,
+            &mut reference,
+            &tokens,
+            bos,
+            context,
+            limit,
+            &mut progress,
+        )?;
+        bar.finish_and_clear();
+        writeln!(
+            out,
+            "KL divergence = {:.5} +/- {:.5} nats, same choice {:.2} %, PPL = {:.4}, of the reference {:.4} ({:+.2} %) \
+             ({} tokens in {} chunks of {context})",
+            measured.mean,
+            measured.error,
+            100.0 * measured.same_choice,
+            measured.perplexity[0],
+            measured.perplexity[1],
+            100.0 * (measured.perplexity[0] / measured.perplexity[1] - 1.0),
+            measured.tokens,
+            measured.chunks
+        )?;
+        return Ok(());
+    }
     let measured =
         perplexity::perplexity(&mut runner, &tokens, bos, context, limit, &mut progress)?;
     bar.finish_and_clear();
@@ -270,6 +303,49 @@ fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result<(), ToolEr
         measured.value, measured.error, measured.tokens, measured.chunks
     )?;
     Ok(())
+}
+
+/// The tokens of a text to measure; its documents are joined by the tokens for the end and the beginning of a text.
+fn text_tokens(
+    arguments: &Perplexity,
+    vocabulary: &HostVocabulary,
+    text: &[u8],
+) -> Result<Vec<u32>, ToolError> {
+    let options = EncodeOptions {
+        // llama-perplexity does; its first token is that of the first chunk anyway.
+        add_special: !arguments.bits_per_byte,
+        parse_special: false,
+    };
+    let Some(separator) = &arguments.separator else {
+        return Ok(vocabulary.encode(text, options)?);
+    };
+    let view = vocabulary.view();
+    let mut tokens: Vec<u32> = Vec::new();
+    for document in files::documents(text, separator.as_bytes()) {
+        if !tokens.is_empty() {
+            tokens.extend(view.eos());
+            tokens.extend(view.bos_added());
+        }
+        let first = tokens.is_empty();
+        let options = EncodeOptions {
+            add_special: options.add_special && first,
+            ..options
+        };
+        tokens.extend(vocabulary.encode(document, options)?);
+    }
+    Ok(tokens)
+}
+
+/// Whether the two files have the same token texts, so that a token's number means the same in both.
+fn same_vocabulary(a: &Checked<'_>, b: &Checked<'_>) -> bool {
+    let tokens = |checked: &Checked<'_>| checked.gguf().array("tokenizer.ggml.tokens");
+    match (tokens(a), tokens(b)) {
+        (Ok(a), Ok(b)) => match (a.strings(), b.strings()) {
+            (Ok(a), Ok(b)) => a.eq(b),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolError> {

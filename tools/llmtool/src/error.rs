@@ -129,6 +129,18 @@ pub enum ToolError {
         /// Tokens needed.
         needed: usize,
     },
+    /// Two models whose token numbers mean different things.
+    #[error(
+        "{} and {} have different vocabularies: only predictions of the same tokens can be compared, say \
+         of a model and of the file that it was quantised from",
+        model.display(), reference.display()
+    )]
+    OtherVocabulary {
+        /// The model.
+        model: PathBuf,
+        /// The one to compare with.
+        reference: PathBuf,
+    },
     /// A policy that is wrong.
     #[error("{}:{line}: {reason}", path.display())]
     Policy {

@@ -35,3 +35,55 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), ToolError> {
             }
         })
 }
+
+/// The documents of a text: what stands between lines that are `separator`, without the line ends around it.
+/// Empty ones are left out.
+pub fn documents<'a>(
+    text: &'a [u8],
+    separator: &'a [u8],
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut line_start = 0;
+        loop {
+            let line = text[line_start..].split(|&byte| byte == b'\n').next()?;
+            let line_end = line_start + line.len();
+            if line == separator {
+                rest = text.get(line_end + 1..);
+                return Some(&text[..line_start]);
+            }
+            if line_end == text.len() {
+                rest = None;
+                return Some(text);
+            }
+            line_start = line_end + 1;
+        }
+    })
+    .map(|document| {
+        let ends = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+        let from = document.iter().position(|byte| !ends(byte));
+        let to = document.iter().rposition(|byte| !ends(byte));
+        from.zip(to).map_or(&[][..], |(from, to)| &document[from..=to])
+    })
+    .filter(|document| !document.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_separator_is_a_whole_line_and_what_is_between_loses_its_line_ends() {
+        let split = |text: &'static str| -> Vec<&'static str> {
+            documents(text.as_bytes(), b"<|end|>")
+                .map(|document| std::str::from_utf8(document).unwrap())
+                .collect()
+        };
+        assert_eq!(split("one\n\ntwo\n<|end|>\nthree\n"), ["one\n\ntwo", "three"]);
+        assert_eq!(split("a <|end|> b\n<|end|>"), ["a <|end|> b"]);
+        assert_eq!(split("<|end|>\n\n<|end|>\n x\n<|end|>\n"), [" x"]);
+        assert!(split("").is_empty());
+        assert!(split("\n").is_empty());
+    }
+}

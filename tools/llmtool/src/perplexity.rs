@@ -29,11 +29,89 @@ pub struct BitsPerByte {
     pub tokens: usize,
 }
 
-/// −ln p(token), with the sum of exponentials in f64.
-fn surprise(logits: &[f32], token: u32) -> f64 {
+/// How far a model's predictions are from those of a reference, over the tokens that [`Perplexity`] counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Divergence {
+    /// Mean over the tokens of the Kullback-Leibler divergence Σ p ln(p / q) in nats, p the reference's, q the model's.
+    pub mean: f64,
+    /// Its standard error.
+    pub error: f64,
+    /// Share of the tokens for which both find the same token the likeliest.
+    pub same_choice: f64,
+    /// Perplexity of the model, and of the reference.
+    pub perplexity: [f64; 2],
+    /// Chunks of the context's length.
+    pub chunks: usize,
+    /// Tokens that count.
+    pub tokens: usize,
+}
+
+/// The largest logit, and ln Σ exp(logit − largest), summed in f64.
+fn log_normaliser(logits: &[f32]) -> (f32, f64) {
     let max = logits.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
     let sum: f64 = logits.iter().map(|&x| f64::from(x - max).exp()).sum();
-    sum.ln() - f64::from(logits[token as usize] - max)
+    (max, sum.ln())
+}
+
+/// −ln p(token).
+fn surprise(logits: &[f32], token: u32) -> f64 {
+    let (max, normaliser) = log_normaliser(logits);
+    normaliser - f64::from(logits[token as usize] - max)
+}
+
+/// Σ p ln(p / q) in nats, p and q the softmax of `reference` and `logits`.
+fn kl_divergence(reference: &[f32], logits: &[f32]) -> f64 {
+    let ((max_p, normaliser_p), (max_q, normaliser_q)) =
+        (log_normaliser(reference), log_normaliser(logits));
+    reference
+        .iter()
+        .zip(logits)
+        .map(|(&p, &q)| {
+            let ln_p = f64::from(p - max_p) - normaliser_p;
+            let ln_q = f64::from(q - max_q) - normaliser_q;
+            // A token that the reference rules out adds nothing, whatever the model says of it.
+            if ln_p > -700.0 { ln_p.exp() * (ln_p - ln_q) } else { 0.0 }
+        })
+        .sum()
+}
+
+/// The first of the likeliest tokens.
+fn choice(logits: &[f32]) -> usize {
+    let mut best = 0;
+    for (token, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = token;
+        }
+    }
+    best
+}
+
+/// The chunks of the context in a text, at most `limit`, each with `bos` for its first token.
+///
+/// # Errors
+/// Fewer than two.
+fn chunks_of(
+    tokens: &[u32],
+    bos: Option<u32>,
+    context: usize,
+    limit: usize,
+) -> Result<Vec<Vec<u32>>, ToolError> {
+    if tokens.len() < 2 * context {
+        return Err(ToolError::TextTooShort {
+            tokens: tokens.len(),
+            needed: 2 * context,
+        });
+    }
+    let chunks = tokens.chunks_exact(context).take(limit);
+    Ok(chunks
+        .map(|chunk| {
+            let mut chunk = chunk.to_vec();
+            if let (Some(bos), Some(first)) = (bos, chunk.first_mut()) {
+                *first = bos;
+            }
+            chunk
+        })
+        .collect())
 }
 
 /// Perplexity of `tokens` in at most `limit` chunks of `context`; `progress` is told how many are done.
@@ -48,20 +126,10 @@ pub fn perplexity(
     limit: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Perplexity, ToolError> {
-    if tokens.len() < 2 * context {
-        return Err(ToolError::TextTooShort {
-            tokens: tokens.len(),
-            needed: 2 * context,
-        });
-    }
-    let chunks = (tokens.len() / context).min(limit);
+    let chunks = chunks_of(tokens, bos, context, limit)?;
     let (mut sum, mut squares, mut count) = (0.0, 0.0, 0usize);
-    for (index, chunk) in tokens.chunks_exact(context).take(chunks).enumerate() {
-        let mut chunk = chunk.to_vec();
-        if let (Some(bos), Some(first)) = (bos, chunk.first_mut()) {
-            *first = bos;
-        }
-        runner.check(&chunk)?;
+    for (index, chunk) in chunks.iter().enumerate() {
+        runner.check(chunk)?;
         for (position, pair) in chunk.windows(2).enumerate() {
             let logits = runner.feed(pair[0], position)?;
             if position >= context / 2 {
@@ -71,15 +139,67 @@ pub fn perplexity(
                 count += 1;
             }
         }
-        progress(index + 1, chunks);
+        progress(index + 1, chunks.len());
     }
-    let mean = sum / count as f64;
-    let variance = (squares / count as f64 - mean * mean).max(0.0);
+    let (mean, error) = mean_and_error(sum, squares, count);
     let value = mean.exp();
     Ok(Perplexity {
         value,
-        error: value * (variance / (count as f64 - 1.0)).sqrt(),
-        chunks,
+        error: value * error,
+        chunks: chunks.len(),
+        tokens: count,
+    })
+}
+
+/// The mean of `count` values, and its standard error.
+fn mean_and_error(sum: f64, squares: f64, count: usize) -> (f64, f64) {
+    let mean = sum / count as f64;
+    let variance = (squares / count as f64 - mean * mean).max(0.0);
+    (mean, (variance / (count as f64 - 1.0)).sqrt())
+}
+
+/// How far `runner` is from `reference` on a text, over the tokens that [`perplexity`] counts. Both have the
+/// same vocabulary; `context` is at most that of either.
+///
+/// # Errors
+/// Fewer than two chunks, or a token or value that one of the models cannot work with.
+pub fn divergence(
+    runner: &mut Runner<'_>,
+    reference: &mut Runner<'_>,
+    tokens: &[u32],
+    bos: Option<u32>,
+    context: usize,
+    limit: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Divergence, ToolError> {
+    let chunks = chunks_of(tokens, bos, context, limit)?;
+    let (mut sum, mut squares, mut same, mut count) = (0.0, 0.0, 0usize, 0usize);
+    let mut nll = [0.0; 2];
+    for (index, chunk) in chunks.iter().enumerate() {
+        runner.check(chunk)?;
+        reference.check(chunk)?;
+        for (position, pair) in chunk.windows(2).enumerate() {
+            let ours = runner.feed(pair[0], position)?;
+            let theirs = reference.feed(pair[0], position)?;
+            if position >= context / 2 {
+                let kl = kl_divergence(theirs, ours);
+                sum += kl;
+                squares += kl * kl;
+                same += usize::from(choice(ours) == choice(theirs));
+                nll[0] += surprise(ours, pair[1]);
+                nll[1] += surprise(theirs, pair[1]);
+                count += 1;
+            }
+        }
+        progress(index + 1, chunks.len());
+    }
+    let (mean, error) = mean_and_error(sum, squares, count);
+    Ok(Divergence {
+        mean,
+        error,
+        same_choice: same as f64 / count as f64,
+        perplexity: nll.map(|nll| (nll / count as f64).exp()),
+        chunks: chunks.len(),
         tokens: count,
     })
 }
@@ -135,6 +255,26 @@ pub fn bits_per_byte(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn divergence_is_zero_for_the_same_and_what_the_definition_says_else() {
+        let (p, q) = ([0.5f32, 1.5, -2.0, 0.0], [0.0f32, 2.0, -1.0, 0.5]);
+        assert!(kl_divergence(&p, &p).abs() < 1e-12);
+        // Softmax does not see a constant that is added to all logits.
+        assert!(kl_divergence(&p, &p.map(|x| x + 3.0)).abs() < 1e-6);
+        let softmax = |x: &[f32]| -> Vec<f64> {
+            let exps: Vec<f64> = x.iter().map(|&x| f64::from(x).exp()).collect();
+            let sum: f64 = exps.iter().sum();
+            exps.into_iter().map(|e| e / sum).collect()
+        };
+        let expected: f64 = softmax(&p)
+            .into_iter()
+            .zip(softmax(&q))
+            .map(|(p, q)| p * (p / q).ln())
+            .sum();
+        assert!((kl_divergence(&p, &q) - expected).abs() < 1e-12);
+        assert!(kl_divergence(&[-3e38, 0.0], &[5.0, 0.0]).is_finite());
+    }
 
     #[test]
     fn surprise_is_the_negative_logarithm_of_softmax() {

@@ -356,6 +356,7 @@ fn a_text_is_measured_and_work_and_speed_are_printed() {
     fs::write(&text, "Once upon a time there was a king. ".repeat(40)).unwrap();
     let measured = output(&["perplexity", TINY, &text, "--context", "64"]);
     assert!(measured.starts_with("PPL = "), "{measured}");
+    let measured_plain = measured.clone();
     let value = |line: &str, at: usize| -> f64 {
         line.split_whitespace().nth(at).unwrap().parse().unwrap()
     };
@@ -363,6 +364,32 @@ fn a_text_is_measured_and_work_and_speed_are_printed() {
     assert!((1.0..100.0).contains(&value(&measured, 2)), "{measured}");
     let bits = output(&["perplexity", TINY, &text, "--bits-per-byte"]);
     assert!((0.0..4.0).contains(&value(&bits, 0)), "{bits}");
+    let with = |options: &[&str]| {
+        let mut command = vec!["perplexity", TINY, &text, "--context", "64"];
+        command.extend(options);
+        output(&command)
+    };
+    let same = with(&["--against", TINY]);
+    assert!(same.starts_with("KL divergence = 0.00000 +/- 0.00000 nats, same choice 100.00 %"), "{same}");
+    assert!(same.contains("(+0.00 %)"), "{same}");
+    let coarse = fresh("coarse.gguf");
+    output(&["quantize", TINY, &coarse, "--type", "q4_0"]);
+    let measured = output(&["perplexity", &coarse, &text, "--context", "64", "--against", TINY]);
+    let divergence: f64 = value(&measured, 3);
+    assert!(divergence > 0.0005 && divergence < 1.0, "{measured}");
+    let other = failure(&["perplexity", TINY, &text, "--context", "64", "--against", DEFAULT], 1);
+    assert!(other.contains("different vocabularies"), "{other}");
+    // A separator that does not occur changes nothing; a text of documents has their ends for tokens.
+    assert_eq!(with(&["--separator", "<|end|>"]), measured_plain);
+    fs::write(&text, "Once upon a time there was a king.\n<|end|>\n".repeat(40)).unwrap();
+    let bytes = fs::metadata(&text).unwrap().len();
+    let plain = with(&["--bits-per-byte"]);
+    let cut = with(&["--bits-per-byte", "--separator", "<|end|>"]);
+    assert!(cut.contains(&format!("{bytes} bytes")), "{cut}");
+    let tokens = |line: &str| -> usize { line.split(['(', ' ']).nth(5).unwrap().parse().unwrap() };
+    assert!(tokens(&cut) < tokens(&plain), "{cut} {plain}");
+    fs::write(&text, "Once upon a time there was a king. ".repeat(40)).unwrap();
+
     let message = failure(&["perplexity", TINY, &text, "--context", "512"], 1);
     assert!(message.contains("at least 1024 are needed"), "{message}");
 

@@ -81,17 +81,52 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class TextConfig:
+    """What the model is trained on, for `train.py model`."""
+
+    stories: float = 0.0
+    """Share of the bytes that the generator writes; 0: the tales alone."""
+    drop_titles: float = 0.5
+    """Share of the documents that lose their title."""
+    seed: int = 1
+
+    def __post_init__(self):
+        for key in ("stories", "drop_titles"):
+            if not 0.0 <= getattr(self, key) <= 1.0:
+                raise ConfigError(f"{key} = {getattr(self, key)} must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class ShipConfig:
+    """What becomes of the trained model, for `train.py model`."""
+
+    recipe: str = "*=f32"
+    """`llmtool quantize --recipe`."""
+    averaged: bool = False
+    """Whether the mean of the last snapshots is shipped; needs `average_every`."""
+
+
+@dataclass(frozen=True)
 class Config:
     model: ModelConfig
     train: TrainConfig
+    text: TextConfig = TextConfig()
+    ship: ShipConfig = ShipConfig()
+
+    def __post_init__(self):
+        if self.ship.averaged and not self.train.average_every:
+            raise ConfigError("averaged = true in [ship] needs average_every in [train]")
 
     def as_dict(self) -> dict:
         return dataclasses.asdict(self)
 
 
+SECTIONS = {"model": ModelConfig, "train": TrainConfig, "text": TextConfig, "ship": ShipConfig}
+
+
 def parse(data: dict) -> Config:
     try:
-        return Config(ModelConfig(**data["model"]), TrainConfig(**data["train"]))
+        return Config(**{name: SECTIONS[name](**section) for name, section in data.items()})
     except (KeyError, TypeError) as error:
         raise ConfigError(f"config: {error}") from error
 

@@ -1,0 +1,109 @@
+"""Claims about `train.py model`: the order of the steps, and what is taken again."""
+
+import dataclasses
+import stat
+import sys
+
+import pytest
+
+from small import SMALL
+from trainlib import config, pipeline
+
+LLMTOOL = """#!{python}
+import pathlib, sys
+command, *rest = sys.argv[1:]
+if command == "quantize":
+    pathlib.Path(rest[1]).write_bytes(pathlib.Path(rest[0]).read_bytes() + rest[3].encode())
+elif command == "keygen":
+    pathlib.Path(rest[0] + ".key.pem").write_text("secret")
+elif command == "sign":
+    pathlib.Path(rest[2] + ".sig").write_text(pathlib.Path(rest[1]).read_text())
+"""
+TRAIN = """
+import pathlib, sys
+with open(pathlib.Path(__file__).with_name("calls"), "a") as calls:
+    print(*sys.argv[3:], file=calls)
+work, command, rest = pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4:]
+places = {"tokenizer": work / "tokenizer.model", "prepare": work / "data" / "meta.json", "average": work / "runs" / "small" / "averaged.pt",
+          "train": work / "runs" / "small" / "loss.svg", "mix": work / "mix.txt"}
+place = pathlib.Path(rest[rest.index("-o") + 1]) if command == "export" else places[command]
+if command == "train" and pathlib.Path(__file__).with_name("slow").exists():
+    sys.exit()
+place.parent.mkdir(parents=True, exist_ok=True)
+place.write_text(command)
+"""
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    """A pipeline whose `train.py` and `llmtool` only say that they were called."""
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "stories.py").write_text("import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('stories')")
+    llmtool = tmp_path / "llmtool"
+    llmtool.write_text(LLMTOOL.format(python=sys.executable))
+    llmtool.chmod(llmtool.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(pipeline, "TRAIN", tmp_path / "train.py")
+    small = dataclasses.replace(SMALL, text=config.TextConfig(stories=0.25), ship=config.ShipConfig(recipe="*=q4_0"))
+    return pipeline.Pipeline(small, tmp_path / "small.toml", tmp_path / "work", llmtool, tmp_path / "keys" / "k.key.pem", tmp_path / "out" / "small.gguf",
+                             ("--processes", "2"))
+
+
+def calls(plan) -> list[str]:
+    place = plan.llmtool.with_name("calls")
+    called = [line.split()[0] for line in place.read_text().splitlines()] if place.exists() else []
+    place.unlink(missing_ok=True)
+    return called
+
+
+def test_all_steps_lead_to_a_signed_file_and_none_is_taken_twice(plan):
+    plan.make()
+    assert calls(plan) == ["mix", "tokenizer", "prepare", "train", "export"]
+    assert plan.output.read_bytes() == b"export*=q4_0"
+    assert plan.output.with_name("small.gguf.sig").read_text() == "secret"
+    plan.make()
+    assert calls(plan) == []
+    (plan.work / "data" / "meta.json").unlink()
+    plan.key.write_text("kept")
+    plan.make()
+    place = plan.llmtool.with_name("calls")
+    assert ["--fresh" in line for line in place.read_text().splitlines()] == [False, True, False]
+    assert calls(plan) == ["prepare", "train", "export"]
+    assert plan.output.with_name("small.gguf.sig").read_text() == "kept"
+
+
+def test_training_that_has_not_ended_stops_it_and_it_goes_on(plan):
+    slow = plan.llmtool.with_name("slow")
+    slow.touch()
+    with pytest.raises(SystemExit, match="not ended"):
+        plan.make()
+    assert not plan.output.exists()
+    slow.unlink()
+    calls(plan)
+    plan.make()
+    assert "--fresh" not in plan.llmtool.with_name("calls").read_text()
+    assert calls(plan) == ["train", "export"] and plan.output.exists()
+
+
+def test_averaging_is_a_step_of_its_own(plan):
+    averaged = dataclasses.replace(plan.config, train=dataclasses.replace(SMALL.train, average_every=2), ship=config.ShipConfig(averaged=True))
+    dataclasses.replace(plan, config=averaged).make()
+    assert calls(plan) == ["mix", "tokenizer", "prepare", "train", "average", "export"]
+
+
+def test_a_failing_step_and_a_key_of_another_name_are_reported(plan):
+    with pytest.raises(SystemExit, match="NAME.key.pem"):
+        dataclasses.replace(plan, key=plan.key.with_name("key")).make()
+    plan.llmtool.write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(SystemExit, match="status 3"):
+        plan.make()
+
+
+def test_sections_are_checked():
+    data = SMALL.as_dict()
+    assert config.parse(data) == SMALL
+    with pytest.raises(config.ConfigError, match="stories = 2"):
+        config.parse(data | {"text": {"stories": 2}})
+    with pytest.raises(config.ConfigError, match="average_every"):
+        config.parse(data | {"ship": {"averaged": True}})
+    with pytest.raises(config.ConfigError, match="shape"):
+        config.parse(data | {"shape": {}})
