@@ -1,0 +1,480 @@
+//! Reads GGUF model files (versions 2 and 3, little endian) without copying or allocating.
+//!
+//! ```text
+//! "GGUF" version:u32 tensors:u64 keys:u64
+//! key    = name:string type:u32 value                       (keys times)
+//! tensor = name:string rank:u32 dims:u64[rank] type:u32 offset:u64   (tensors times)
+//! padding to the alignment, then tensor data, each at its offset from here
+//! string = length:u64 bytes;   array = type:u32 length:u64 items
+//! ```
+//!
+//! Source: `docs/gguf.md` of ggml; where that leaves a choice, the reader of llama.cpp decides.
+//!
+//! The rule that keeps this safe: [`Gguf::parse`] is the only way in and it walks the whole file
+//! structure once, so every length, count, offset and type that the accessors meet later has been
+//! checked against the bytes that are there. Work is bounded by the file's size and the limits
+//! below. Nothing is believed that the bytes do not prove: a length is compared with what is left of
+//! the file before it is used.
+
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+#[cfg(test)]
+pub(crate) mod builder;
+mod error;
+mod reader;
+mod tensor;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use error::GgufError;
+pub use value::{Array, Value, ValueType};
+
+use crate::quantize::TensorType;
+use reader::{Reader, read_value};
+use tensor::RawTensor;
+
+/// Most metadata keys in a file. Files of llama.cpp have 20 to 60. Each costs 4 bytes of the
+/// [`Gguf`] value, and duplicates are looked for pair by pair.
+pub const MAX_KEYS: usize = 512;
+
+/// Most tensors in a file. A model of 100 layers has about 1000. Names and extents are compared
+/// pair by pair, so this bounds a hostile file to half a million comparisons.
+pub const MAX_TENSORS: usize = 1024;
+
+/// Longest metadata key in bytes; the format allows 65535, but no known key has more than 64.
+pub const MAX_KEY_BYTES: usize = 256;
+
+/// Longest tensor name in bytes, as in ggml (`GGML_MAX_NAME` less the terminator).
+pub const MAX_TENSOR_NAME_BYTES: usize = 63;
+
+/// Most dimensions of a tensor, as in ggml (`GGML_MAX_DIMS`).
+pub const MAX_RANK: usize = 4;
+
+/// Largest alignment of tensor data in bytes (64 KiB). The usual value is 32.
+pub const MAX_ALIGNMENT: u32 = 1 << 16;
+
+/// Alignment of tensor data where the file names none.
+const DEFAULT_ALIGNMENT: u32 = 32;
+
+/// A key's or tensor's name inside an error: cut at 64 bytes.
+pub type Name = heapless::String<64>;
+
+/// The first 64 bytes of `text` for an error; what is not printable becomes `?`.
+#[must_use]
+pub fn name(text: &[u8]) -> Name {
+    let mut name = Name::new();
+    let text = match core::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => text
+            .get(..error.valid_up_to())
+            .and_then(|valid| core::str::from_utf8(valid).ok())
+            .unwrap_or(""),
+    };
+    for character in text.chars() {
+        let shown = if character.is_control() {
+            '?'
+        } else {
+            character
+        };
+        if name.push(shown).is_err() {
+            break;
+        }
+    }
+    name
+}
+
+/// A tensor in the file.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorInfo<'a> {
+    /// Its name, for example `blk.0.attn_q.weight`.
+    pub name: &'a str,
+    /// How its elements are stored.
+    pub ty: TensorType,
+    /// How many dimensions the file gives it, 1 to 4.
+    pub rank: usize,
+    /// Sizes in ggml's order, `dims[0]` being the elements of a row; 1 beyond the rank.
+    pub dims: [u64; MAX_RANK],
+    /// Its data in the file, row by row.
+    pub data: &'a [u8],
+}
+
+impl TensorInfo<'_> {
+    /// Elements in a row.
+    #[must_use]
+    pub const fn columns(&self) -> u64 {
+        let [columns, ..] = self.dims;
+        columns
+    }
+
+    /// Number of rows, over all higher dimensions.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        let [_, rows, planes, volumes] = self.dims;
+        // Cannot overflow: the parser multiplied them.
+        rows.saturating_mul(planes).saturating_mul(volumes)
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub const fn elements(&self) -> u64 {
+        self.columns().saturating_mul(self.rows())
+    }
+}
+
+/// A model file whose structure has been checked.
+#[derive(Clone, Debug)]
+pub struct Gguf<'a> {
+    file: &'a [u8],
+    version: u32,
+    alignment: u32,
+    /// Where each metadata entry begins.
+    keys: heapless::Vec<u32, MAX_KEYS>,
+    /// Where the list of tensors begins.
+    tensors_at: usize,
+    tensor_count: usize,
+    /// Tensor data; offsets count from its beginning.
+    data: &'a [u8],
+}
+
+impl<'a> Gguf<'a> {
+    /// Checks the structure of `file`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; see [`GgufError`].
+    pub fn parse(file: &'a [u8]) -> Result<Self, GgufError> {
+        const MAX_FILE_BYTES: usize = u32::MAX as usize;
+        if file.len() > MAX_FILE_BYTES {
+            return Err(GgufError::FileTooLarge {
+                bytes: file.len(),
+                limit: MAX_FILE_BYTES,
+            });
+        }
+        let mut reader = Reader { bytes: file, at: 0 };
+        if !file.starts_with(b"GGUF") {
+            return Err(GgufError::NotGguf);
+        }
+        reader.take(4, "the magic number")?;
+        let version = reader.u32("the version")?;
+        if !matches!(version, 2 | 3) {
+            return Err(GgufError::UnsupportedVersion { version });
+        }
+        let tensor_count = reader.count("tensors", MAX_TENSORS)?;
+        let key_count = reader.count("metadata keys", MAX_KEYS)?;
+
+        let mut gguf = Self {
+            file,
+            version,
+            alignment: DEFAULT_ALIGNMENT,
+            keys: heapless::Vec::new(),
+            tensors_at: 0,
+            tensor_count,
+            data: &[],
+        };
+        gguf.read_keys(&mut reader, key_count)?;
+        if let Some(alignment) = gguf.u32_opt("general.alignment")? {
+            if !alignment.is_power_of_two() || alignment > MAX_ALIGNMENT {
+                return Err(GgufError::BadAlignment { alignment });
+            }
+            gguf.alignment = alignment;
+        }
+        gguf.read_tensors(&mut reader)?;
+        Ok(gguf)
+    }
+
+    /// Version of the format, 2 or 3.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Alignment of tensor data in bytes.
+    #[must_use]
+    pub const fn alignment(&self) -> u32 {
+        self.alignment
+    }
+
+    /// All metadata in the file's order.
+    pub fn keys(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + '_ {
+        self.keys
+            .iter()
+            .filter_map(|&at| self.entry_at(at as usize))
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Value<'a>> {
+        self.keys
+            .iter()
+            .find(|&&at| self.key_at(at as usize) == Some(key))
+            .and_then(|&at| self.entry_at(at as usize))
+            .map(|(_, value)| value)
+    }
+
+    /// An integer that fits `u32`, of whatever integer type.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
+    pub fn u32_of(&self, key: &str) -> Result<u32, GgufError> {
+        required(key, self.u32_opt(key)?)
+    }
+
+    /// As [`Self::u32_of`]; `None` if the key is missing.
+    ///
+    /// # Errors
+    /// [`GgufError::WrongType`].
+    pub fn u32_opt(&self, key: &str) -> Result<Option<u32>, GgufError> {
+        self.typed(key, "an integer from 0 to 4294967295", |value| {
+            value
+                .integer()
+                .and_then(|integer| u32::try_from(integer).ok())
+        })
+    }
+
+    /// An `f32`.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
+    pub fn f32_of(&self, key: &str) -> Result<f32, GgufError> {
+        required(key, self.f32_opt(key)?)
+    }
+
+    /// As [`Self::f32_of`]; `None` if the key is missing.
+    ///
+    /// # Errors
+    /// [`GgufError::WrongType`].
+    pub fn f32_opt(&self, key: &str) -> Result<Option<f32>, GgufError> {
+        self.typed(key, "an f32", |value| match value {
+            Value::F32(number) => Some(number),
+            _ => None,
+        })
+    }
+
+    /// A truth value.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
+    pub fn bool_of(&self, key: &str) -> Result<bool, GgufError> {
+        required(key, self.bool_opt(key)?)
+    }
+
+    /// As [`Self::bool_of`]; `None` if the key is missing.
+    ///
+    /// # Errors
+    /// [`GgufError::WrongType`].
+    pub fn bool_opt(&self, key: &str) -> Result<Option<bool>, GgufError> {
+        self.typed(key, "a bool", |value| match value {
+            Value::Bool(truth) => Some(truth),
+            _ => None,
+        })
+    }
+
+    /// A string.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
+    pub fn str_of(&self, key: &str) -> Result<&'a str, GgufError> {
+        required(key, self.str_opt(key)?)
+    }
+
+    /// As [`Self::str_of`]; `None` if the key is missing.
+    ///
+    /// # Errors
+    /// [`GgufError::WrongType`].
+    pub fn str_opt(&self, key: &str) -> Result<Option<&'a str>, GgufError> {
+        self.typed(key, "a string in UTF-8", |value| match value {
+            Value::String(text) => core::str::from_utf8(text).ok(),
+            _ => None,
+        })
+    }
+
+    /// An array.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
+    pub fn array(&self, key: &str) -> Result<Array<'a>, GgufError> {
+        required(key, self.array_opt(key)?)
+    }
+
+    /// As [`Self::array`]; `None` if the key is missing.
+    ///
+    /// # Errors
+    /// [`GgufError::WrongType`].
+    pub fn array_opt(&self, key: &str) -> Result<Option<Array<'a>>, GgufError> {
+        self.typed(key, "an array", |value| match value {
+            Value::Array(array) => Some(array),
+            _ => None,
+        })
+    }
+
+    /// Number of tensors.
+    #[must_use]
+    pub const fn tensor_count(&self) -> usize {
+        self.tensor_count
+    }
+
+    /// All tensors in the file's order.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorInfo<'a>> + '_ {
+        self.tensors_with_offsets().map(|(tensor, _)| tensor)
+    }
+
+    /// The tensor with this name.
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> Option<TensorInfo<'a>> {
+        self.tensors().find(|tensor| tensor.name == name)
+    }
+
+    /// Where in the file's order the tensor with this name stands.
+    #[must_use]
+    pub fn tensor_index(&self, name: &str) -> Option<usize> {
+        self.tensors().position(|tensor| tensor.name == name)
+    }
+
+    /// The tensor with this name, or the error that says that it is missing.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingTensor`].
+    pub fn require(&self, tensor: &str) -> Result<TensorInfo<'a>, GgufError> {
+        self.tensor(tensor).ok_or_else(|| GgufError::MissingTensor {
+            tensor: name(tensor.as_bytes()),
+        })
+    }
+
+    /// Reads the metadata section and remembers where each entry begins.
+    fn read_keys(&mut self, reader: &mut Reader<'a>, count: usize) -> Result<(), GgufError> {
+        for index in 0..count {
+            let at = reader.at;
+            let key = reader.name("metadata key", index, MAX_KEY_BYTES)?;
+            if self
+                .keys
+                .iter()
+                .any(|&other| self.key_at(other as usize) == Some(key))
+            {
+                return Err(GgufError::DuplicateKey {
+                    key: name(key.as_bytes()),
+                });
+            }
+            if let Value::Array(array) = read_value(reader, key)? {
+                reader.skip(array.bytes().map_err(|error| reader.rebase(error))?);
+            }
+            // Cannot fail: `count` is at most `MAX_KEYS`, and the file is shorter than 4 GiB.
+            let _ = self.keys.push(u32::try_from(at).unwrap_or(u32::MAX));
+        }
+        Ok(())
+    }
+
+    /// Checks the list of tensors, then that their data is in the file and disjoint.
+    fn read_tensors(&mut self, reader: &mut Reader<'a>) -> Result<(), GgufError> {
+        self.tensors_at = reader.at;
+        for index in 0..self.tensor_count {
+            RawTensor::read(reader, index)?;
+        }
+        self.data = reader
+            .at
+            .checked_next_multiple_of(self.alignment as usize)
+            .and_then(|start| self.file.get(start..))
+            .unwrap_or(&[]);
+
+        // One past the last byte of the tensors so far: tensors in ascending order, as every known
+        // writer has them, need no comparison with all the earlier ones.
+        let mut frontier = 0;
+        let mut reader = self.tensor_reader();
+        for index in 0..self.tensor_count {
+            let raw = RawTensor::read(&mut reader, index)?;
+            let (tensor, extent) = raw.check(self.alignment, self.data)?;
+            let ascending = extent.start >= frontier;
+            for (other, taken) in self.tensors_with_offsets().take(index) {
+                if other.name == tensor.name {
+                    return Err(GgufError::DuplicateTensor {
+                        tensor: name(tensor.name.as_bytes()),
+                    });
+                }
+                if !ascending && extent.start < taken.end && taken.start < extent.end {
+                    return Err(GgufError::Overlap {
+                        tensor: name(tensor.name.as_bytes()),
+                        offset: extent.start,
+                    });
+                }
+            }
+            frontier = frontier.max(extent.end);
+        }
+        Ok(())
+    }
+
+    fn tensor_reader(&self) -> Reader<'a> {
+        Reader {
+            bytes: self.file,
+            at: self.tensors_at,
+        }
+    }
+
+    /// Tensors with the part of the data section that each has.
+    fn tensors_with_offsets(
+        &self,
+    ) -> impl Iterator<Item = (TensorInfo<'a>, core::ops::Range<usize>)> + '_ {
+        let mut reader = self.tensor_reader();
+        (0..self.tensor_count).map_while(move |index| {
+            RawTensor::read(&mut reader, index)
+                .and_then(|raw| raw.check(self.alignment, self.data))
+                .ok()
+        })
+    }
+
+    fn key_at(&self, at: usize) -> Option<&'a str> {
+        let mut reader = Reader {
+            bytes: self.file,
+            at,
+        };
+        reader.name("metadata key", 0, MAX_KEY_BYTES).ok()
+    }
+
+    fn entry_at(&self, at: usize) -> Option<(&'a str, Value<'a>)> {
+        let mut reader = Reader {
+            bytes: self.file,
+            at,
+        };
+        let key = reader.name("metadata key", 0, MAX_KEY_BYTES).ok()?;
+        Some((key, read_value(&mut reader, key).ok()?))
+    }
+
+    fn typed<T>(
+        &self,
+        key: &str,
+        expected: &'static str,
+        convert: impl FnOnce(Value<'a>) -> Option<T>,
+    ) -> Result<Option<T>, GgufError> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        convert(value)
+            .map(Some)
+            .ok_or_else(|| GgufError::WrongType {
+                key: name(key.as_bytes()),
+                expected,
+                found: value.value_type().name(),
+            })
+    }
+}
+
+/// Turns a missing value into the error that names the key.
+fn required<T>(key: &str, value: Option<T>) -> Result<T, GgufError> {
+    value.ok_or_else(|| GgufError::MissingKey {
+        key: name(key.as_bytes()),
+    })
+}

@@ -1,0 +1,119 @@
+//! Why a vocabulary or a text is refused.
+
+use super::{MAX_MERGES, MAX_TOKEN_BYTES, MAX_TOKENS};
+use crate::arena::ArenaError;
+use crate::gguf::{GgufError, Name};
+
+/// Why a file's vocabulary is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VocabularyError {
+    /// A key is missing or of the wrong type.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// `tokenizer.ggml.model` is neither `llama` nor `gpt2`.
+    #[error("tokenizer.ggml.model = {model} is not supported (llama and gpt2 are)")]
+    UnsupportedTokenizer {
+        /// What the file names.
+        model: Name,
+    },
+    /// `tokenizer.ggml.pre` names a pre-tokenizer that the engine does not have.
+    #[error(
+        "tokenizer.ggml.pre = {pre} is not supported (gpt-2, llama-bpe, qwen2, smollm, default are)"
+    )]
+    UnsupportedPreTokenizer {
+        /// What the file names.
+        pre: Name,
+    },
+    /// More merges than [`MAX_MERGES`].
+    #[error("the vocabulary has {merges} merges, at most {MAX_MERGES} are supported")]
+    TooManyMerges {
+        /// Number of merges.
+        merges: usize,
+    },
+    /// No token, or more than [`MAX_TOKENS`].
+    #[error("the vocabulary has {tokens} tokens, not 1 to {MAX_TOKENS}")]
+    BadSize {
+        /// Number of tokens.
+        tokens: usize,
+    },
+    /// An array that goes with the tokens has another length.
+    #[error("{key} has {len} items for {tokens} tokens")]
+    LengthMismatch {
+        /// The array.
+        key: Name,
+        /// Its length.
+        len: usize,
+        /// Number of tokens.
+        tokens: usize,
+    },
+    /// A token has more than [`MAX_TOKEN_BYTES`].
+    #[error("token {id} has {bytes} bytes, but at most {MAX_TOKEN_BYTES} are supported")]
+    TokenTooLong {
+        /// The token.
+        id: u32,
+        /// Its length.
+        bytes: usize,
+    },
+    /// A score is infinite or not a number.
+    #[error("token {id} has a score that is not finite")]
+    BadScore {
+        /// The token.
+        id: u32,
+    },
+    /// A token of type byte is not written `<0xNN>`.
+    #[error("token {id} has type byte, but is not written as <0x00> to <0xFF>")]
+    BadByteToken {
+        /// The token.
+        id: u32,
+    },
+    /// Texts are to begin or end with a token that the file does not name.
+    #[error("the vocabulary asks for {key}, but has no such token")]
+    MissingSpecialToken {
+        /// The key that would name it.
+        key: &'static str,
+    },
+    /// The arena has no room.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
+    /// The table that was given is smaller than [`Requirements::words`].
+    #[error("the vocabulary needs a table of {needed} words, got {words}")]
+    TableTooSmall {
+        /// Words given.
+        words: usize,
+        /// Words needed.
+        needed: usize,
+    },
+}
+
+/// Why a text is not tokenized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenizeError {
+    /// The text is not UTF-8.
+    #[error("the text is not UTF-8 at byte {offset}")]
+    NotUtf8 {
+        /// First byte that is wrong.
+        offset: usize,
+    },
+    /// The text has more tokens than fit the output.
+    #[error("the text has {tokens} tokens, but at most {limit} fit")]
+    TooManyTokens {
+        /// Tokens of the text.
+        tokens: usize,
+        /// Room that was given.
+        limit: usize,
+    },
+    /// Fewer cells than [`scratch_cells`] asks for.
+    #[error("tokenizing needs {needed} cells of scratch, got {cells}")]
+    ScratchTooSmall {
+        /// Cells given.
+        cells: usize,
+        /// Cells needed.
+        needed: usize,
+    },
+    /// The vocabulary has no token for a byte, and no unknown token either.
+    #[error("the vocabulary has no token for the byte {byte:#04x}")]
+    NoByteToken {
+        /// The byte.
+        byte: u8,
+    },
+}
