@@ -11,7 +11,7 @@ BIN := $(TARGET_DIR)/release
 BUILD := build
 
 # The models of the store, by name: the first is loaded at boot.
-MODELS := default=models/default-q8_0.gguf tiny=models/tiny-f32.gguf
+MODELS := default=models/default.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
 
 # Who may do what. A policy that is wrong stops the build with its line and the reason.
@@ -409,7 +409,7 @@ STORM_FAULTS ?= 200
 
 ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin
 # With the model that is shipped.
-STORM = $(ENDURANCE) storm -- --model models/default-q8_0.gguf --models models --faults $(STORM_FAULTS)
+STORM = $(ENDURANCE) storm -- --model models/default.gguf --models models --faults $(STORM_FAULTS)
 STORM_IMAGE := $(BUILD)/storm/loader.img
 
 .PHONY: inject-sim
@@ -493,7 +493,7 @@ $(BENCH_MODELS) &: llm-core/src/testing.rs
 bench: llmtool $(BENCH_MODELS) ## speed on this machine: kernels (criterion), models; also as target/bench.json
 	$(CARGO) bench $(QUIET) -p llm-core --features detect,testing --bench kernels
 	@tools/bench/bench --llmtool $(BIN)/llmtool --criterion $(TARGET_DIR)/criterion \
-		--json $(TARGET_DIR)/bench.json models/default-q8_0.gguf $(BENCH_MODELS)
+		--json $(TARGET_DIR)/bench.json models/default.gguf $(BENCH_MODELS)
 
 .PHONY: bench-peers
 bench-peers: llmtool $(BENCH_MODELS) ## speed beside llama.cpp (PyPI, cmake, C++ compiler), and llama2.c in LLAMA2C
@@ -506,7 +506,7 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 	@$(MAKE) --no-print-directory image MEASURE=1
 	@$(MAKE) --no-print-directory image LARGE=bench
 	@tools/bench-qemu/bench-qemu --json $(TARGET_DIR)/bench-qemu.json --llmtool $(BIN)/llmtool \
-		--model models/default-q8_0.gguf --image $(IMAGE) --measure $(SEL4_OUT)-measure/loader.img \
+		--model models/default.gguf --image $(IMAGE) --measure $(SEL4_OUT)-measure/loader.img \
 		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
 
 # MODEL=default or tiny: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.

@@ -100,8 +100,8 @@ pub mod defaults {
     pub const TOP_P: u32 = 950_000;
     /// Drop tokens below 0.05 times the likeliest.
     pub const MIN_P: u32 = 50_000;
-    /// Divide the logits of recent tokens by 1.1.
-    pub const REPEAT_PENALTY: u32 = 1_100_000;
+    /// Divide the logits of recent tokens by 1: do not. A penalty keeps a story from coming back to its things.
+    pub const REPEAT_PENALTY: u32 = 1_000_000;
     /// Tokens that the repetition penalty looks back on.
     pub const REPEAT_LAST_N: u32 = 64;
     /// Seed of the random generator.

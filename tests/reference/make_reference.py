@@ -3,7 +3,7 @@
 
     python3 -m venv venv && venv/bin/pip install -r tests/reference/requirements.txt
     venv/bin/python tests/reference/make_reference.py models/tiny-f32.gguf
-    venv/bin/python tests/reference/make_reference.py models/default-q8_0.gguf
+    venv/bin/python tests/reference/make_reference.py models/default.gguf
 
 A model whose weights are quantised is first turned into F32 by `llmtool quantize --type f32`, which
 is exact; llama.cpp and the test compute with that file, so that they have the same weights.

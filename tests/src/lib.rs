@@ -149,7 +149,7 @@ pub fn without_sequences(text: &str) -> String {
 /// The tool fails.
 #[must_use]
 pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
-    llmtool_generate_with("models/default-q8_0.gguf", prompt, options)
+    llmtool_generate_with("models/default.gguf", prompt, options)
 }
 
 /// As [`llmtool_generate`], with this model.

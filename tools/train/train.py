@@ -95,6 +95,8 @@ def train(args, peers):
         trainer.resume()
     else:
         trainer.forget(0)
+        if args.init:
+            trainer.begin_with(args.init)
     if args.knots:
         trainer.schedule = Schedule([tuple(knot) for knot in json.loads(args.knots.read_text())])
     if peers.leads:
@@ -165,6 +167,10 @@ def command_export(args):
     from trainlib import export
 
     model, config, step = load_model(args)
+    if args.blend:
+        from trainlib.loop import blend
+
+        blend(model, args.blend_with, args.blend)
     export.write(model, load_tokenizer(args), args.output, args.description or f"step {step}")
     print(f"{model.parameter_count():,} parameters (step {step}) in {args.output}")
 
@@ -188,15 +194,9 @@ def command_plot(args):
 def command_model(args):
     from trainlib import config, pipeline
 
-    options = ["--processes", str(args.processes)]
-    knots = args.config.with_suffix(".knots.json")
-    if args.max_minutes:
-        options += ["--max-minutes", str(args.max_minutes)]
-    elif knots.exists():
-        options += ["--knots", str(knots.resolve())]
     pipeline.Pipeline(
         config.load(args.config), args.config.resolve(), args.work.resolve() / args.config.stem, args.llmtool.resolve(),
-        (args.key or args.work / "models.key.pem").resolve(), args.output.resolve(), tuple(options),
+        (args.key or args.work / "models.key.pem").resolve(), args.output.resolve(), args.processes, args.max_minutes,
     ).make()
 
 
@@ -244,6 +244,7 @@ def arguments() -> argparse.ArgumentParser:
     sub = command("train", command_train, "train, or go on with a run that was stopped")
     run_option(sub)
     sub.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
+    sub.add_argument("--init", type=Path, metavar="CHECKPOINT", help="begin with the weights of another run, not at random")
     sub.add_argument("--max-minutes", type=float, help="limit on the run's training time: what lies ahead in the schedule is "
                      "shortened to fit, so that the run still ends with its rate at zero (default: none)")
     sub.add_argument("--knots", type=Path, metavar="JSON", help="file with the schedule as [[step, multiplier], …], "
@@ -276,7 +277,7 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--key", type=Path, metavar="NAME.key.pem",
                      help="secret key to sign with, made if it is not there (default: models.key.pem in the work folder)")
     sub.add_argument("--processes", type=int, default=2, metavar="N", help="as for `train` (default %(default)s)")
-    sub.add_argument("--max-minutes", type=float, help="as for `train`, in place of the schedule beside the config")
+    sub.add_argument("--max-minutes", type=float, help="as for `train`, for each run, in place of the schedules beside the configs")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="GGUF")
 
     sub = command("evaluate", command_evaluate, "held-out bits per byte of a checkpoint, in F32")
@@ -288,6 +289,8 @@ def arguments() -> argparse.ArgumentParser:
     sub = command("export", command_export, "write a checkpoint as GGUF (F32)")
     run_option(sub, averaged=True)
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="GGUF")
+    sub.add_argument("--blend", type=float, default=0.0, metavar="SHARE", help="of the way towards the weights of --blend-with")
+    sub.add_argument("--blend-with", type=Path, metavar="CHECKPOINT")
     sub.add_argument("--description", help="general.description of the file (default: the step)")
 
     sub = command("sample", command_sample, "print text from a checkpoint")

@@ -44,7 +44,7 @@ use terminal::RawTerminal;
     after_help = "\
 Example:
   llmtool policy policy.toml -o build/policy.bin
-  llmtool pack build/store.tar default=models/default-q8_0.gguf
+  llmtool pack build/store.tar default=models/default.gguf
   sel4-llm-sim system.xml --search-path build"
 )]
 struct Arguments {

@@ -16,7 +16,7 @@ const CARRIERS: usize = 6000;
 const PACE: Duration = Duration::from_micros(300);
 
 /// Letter, name, what it does, and what it must say.
-const LIVES: [(&str, &str, &str, &str); 9] = [
+const LIVES: [(&str, &str, &str, &str); 14] = [
     (
         "s",
         "shell-invoke-all-slots",
@@ -71,7 +71,40 @@ const LIVES: [(&str, &str, &str, &str); 9] = [
         "fires IRQ 30 for 3 s",
         "stormed=3s",
     ),
+    (
+        "1",
+        "shell-forge-head",
+        "says that 1000 messages wait",
+        "forged",
+    ),
+    (
+        "2",
+        "shell-forge-head-back",
+        "takes back a message that it has sent",
+        "forged",
+    ),
+    (
+        "3",
+        "shell-forge-epoch-index",
+        "sends under the index of the next epoch",
+        "forged",
+    ),
+    (
+        "4",
+        "shell-forge-tail",
+        "says that it has read more than was sent",
+        "forged",
+    ),
+    (
+        "5",
+        "shell-scribble",
+        "fills its ring with garbage",
+        "forged",
+    ),
 ];
+
+/// Those of which audit counts something.
+const COUNTED: [&str; 2] = ["shell-forge-head", "shell-forge-head-back"];
 
 /// Those that are the end of it.
 const DEATHS: [(&str, &str, &str); 8] = [
@@ -110,7 +143,7 @@ pub(crate) fn attack() -> Vec<Verdict> {
     let mut system = None;
     for (letter, name, does, must) in LIVES.into_iter().filter(|(_, name, ..)| wanted(name)) {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
-        let result = lives(letter, must, target);
+        let result = lives(letter, name, must, target);
         if result.is_err() {
             system = None;
         }
@@ -137,7 +170,8 @@ fn type_attack(system: &mut System, letter: &str, patience: Duration) -> Option<
     system.wait_for(":end", patience)
 }
 
-fn lives(letter: &str, must: &str, system: &mut System) -> Result<String, String> {
+fn lives(letter: &str, name: &str, must: &str, system: &mut System) -> Result<String, String> {
+    let before = system.counters()?;
     let said = type_attack(system, letter, PATIENCE).ok_or("the shell died of it")?;
     let said = said.replace("\r\nredteam-shell ", "").replace(" :end", "");
     if !said.contains(must) {
@@ -147,8 +181,16 @@ fn lives(letter: &str, must: &str, system: &mut System) -> Result<String, String
     if counters.faults + counters.restarts > 0 {
         return Err(format!("inference has suffered from it: {counters:?}"));
     }
+    let violations = counters.since(before).violations;
+    if (violations > 0) != COUNTED.contains(&name) {
+        return Err(format!("{violations} violations were counted"));
+    }
     system.is_sound()?;
-    Ok(said.trim().to_owned())
+    let said = said.trim();
+    Ok(match violations {
+        0 => said.to_owned(),
+        count => format!("{said}; {count} violations counted"),
+    })
 }
 
 fn dies(letter: &str) -> Result<String, String> {

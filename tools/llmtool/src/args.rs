@@ -28,10 +28,10 @@ use crate::store::StoreFile;
     propagate_version = true,
     arg_required_else_help = true,
     after_help = "Examples:
-  llmtool inspect models/default-q8_0.gguf
-  llmtool generate --model models/default-q8_0.gguf \"Once upon a time\"
+  llmtool inspect models/default.gguf
+  llmtool generate --model models/default.gguf \"Once upon a time\"
   llmtool quantize big-f16.gguf small-q4_0.gguf --type q4_0
-  llmtool pack store.tar default=models/default-q8_0.gguf
+  llmtool pack store.tar default=models/default.gguf
 
 `llmtool COMMAND --help` explains a command with examples."
 )]
@@ -48,19 +48,19 @@ pub enum Command {
     #[command(after_long_help = "\
 Examples:
   What a person wants to know at a glance:
-    llmtool inspect models/default-q8_0.gguf
+    llmtool inspect models/default.gguf
   Does it fit an arena of 6 MiB with a context of 1024 tokens?
-    llmtool inspect models/default-q8_0.gguf --arena 6MiB --context 1024
+    llmtool inspect models/default.gguf --arena 6MiB --context 1024
   All tensors and metadata:
-    llmtool inspect models/default-q8_0.gguf --tensors --metadata")]
+    llmtool inspect models/default.gguf --tensors --metadata")]
     Inspect(Inspect),
     /// Split a text into tokens
     #[command(after_long_help = "\
 Examples:
   One token a line, with what it stands for:
-    llmtool tokenize --model models/default-q8_0.gguf \"Once upon a time\"
+    llmtool tokenize --model models/default.gguf \"Once upon a time\"
   The ids alone, of standard input:
-    llmtool tokenize --model models/default-q8_0.gguf --ids - < story.txt")]
+    llmtool tokenize --model models/default.gguf --ids - < story.txt")]
     Tokenize(Tokenize),
     /// Continue a prompt, as `llminfer` does in the shell
     #[command(after_long_help = "\
@@ -69,9 +69,9 @@ the same text gives the same bits here and on seL4.
 
 Examples:
   The likeliest continuation, always the same:
-    llmtool generate --model models/default-q8_0.gguf \"Once upon a time\" --temperature 0
+    llmtool generate --model models/default.gguf \"Once upon a time\" --temperature 0
   Another story for every seed:
-    llmtool generate --model models/default-q8_0.gguf \"Once upon a time\" --seed 7")]
+    llmtool generate --model models/default.gguf \"Once upon a time\" --seed 7")]
     Generate(Generate),
     /// Print the logits that follow a prompt, as JSON
     #[command(after_long_help = "\
@@ -95,8 +95,8 @@ overlap by half; that figure can be compared between models with different vocab
 mean Kullback-Leibler divergence of the first model's predictions from those.
 
 Examples:
-  llmtool perplexity models/default-q8_0.gguf valid.txt
-  llmtool perplexity models/default-q8_0.gguf valid.txt --bits-per-byte
+  llmtool perplexity models/default.gguf valid.txt
+  llmtool perplexity models/default.gguf valid.txt --bits-per-byte
   What does quantising cost?
     llmtool perplexity default-q4_k.gguf valid.txt --against default-f32.gguf")]
     Perplexity(Perplexity),
@@ -106,15 +106,15 @@ Medians of several runs: loading with all checks and the file's SHA-256, reading
 generating 128, and a token at the beginning and at the end of the context.
 
 Examples:
-  llmtool bench models/default-q8_0.gguf
-  llmtool bench models/default-q8_0.gguf --cpu scalar --json")]
+  llmtool bench models/default.gguf
+  llmtool bench models/default.gguf --cpu scalar --json")]
     Bench(Bench),
     /// Print what a token costs, from the first position to the last
     #[command(after_long_help = "\
 Work is a function of the model and the position alone, so the last line is the worst case.
 
 Example:
-  llmtool wcet models/default-q8_0.gguf --context 1024")]
+  llmtool wcet models/default.gguf --context 1024")]
     Wcet(Wcet),
     /// Store a model's weights in another type
     #[command(after_long_help = "\
@@ -144,9 +144,9 @@ of a file's name before .gguf is the model's name in the shell; `default` is loa
 file (`llmtool sign`) is packed with it.
 
 Examples:
-  llmtool pack store.tar default=models/default-q8_0.gguf models/tiny-f32.gguf
+  llmtool pack store.tar default=models/default.gguf models/tiny-f32.gguf
   Only what a policy trusts, with the name of the key:
-    llmtool pack store.tar default=models/default-q8_0.gguf --policy policy.toml
+    llmtool pack store.tar default=models/default.gguf --policy policy.toml
   tar tf store.tar")]
     Pack(Pack),
     /// Check a policy and compile it for the audit domain
@@ -183,7 +183,7 @@ Examples:
 Writes MODEL.sig: 64 bytes, Ed25519 over the SHA-256 of the file. A signature that is there is replaced.
 
 Examples:
-  llmtool sign --key ~/keys/models-2026.key.pem models/default-q8_0.gguf models/tiny-f32.gguf
+  llmtool sign --key ~/keys/models-2026.key.pem models/default.gguf models/tiny-f32.gguf
   With OpenSSL, the same:
     openssl dgst -sha256 -binary MODEL >digest
     openssl pkeyutl -sign -rawin -inkey models-2026.key.pem -in digest -out MODEL.sig")]
@@ -194,7 +194,7 @@ Examples:
   By the keys that a policy trusts:
     llmtool verify --policy policy.toml models/*.gguf
   By one key:
-    llmtool verify --key models-2026.pub.pem models/default-q8_0.gguf")]
+    llmtool verify --key models-2026.pub.pem models/default.gguf")]
     Verify(trust::Verify),
     /// Check or print an export of the audit log
     #[command(

@@ -338,12 +338,12 @@ fn text_tokens(
 
 /// Whether the two files have the same token texts, so that a token's number means the same in both.
 fn same_vocabulary(a: &Checked<'_>, b: &Checked<'_>) -> bool {
-    let tokens = |checked: &Checked<'_>| checked.gguf().array("tokenizer.ggml.tokens");
-    match (tokens(a), tokens(b)) {
-        (Ok(a), Ok(b)) => match (a.strings(), b.strings()) {
-            (Ok(a), Ok(b)) => a.eq(b),
-            _ => false,
-        },
+    const KEY: &str = "tokenizer.ggml.tokens";
+    let (Ok(a), Ok(b)) = (a.gguf().array(KEY), b.gguf().array(KEY)) else {
+        return false;
+    };
+    match (a.strings(), b.strings()) {
+        (Ok(a), Ok(b)) => a.eq(b),
         _ => false,
     }
 }

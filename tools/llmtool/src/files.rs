@@ -64,7 +64,8 @@ pub fn documents<'a>(
         let ends = |byte: &u8| *byte == b'\n' || *byte == b'\r';
         let from = document.iter().position(|byte| !ends(byte));
         let to = document.iter().rposition(|byte| !ends(byte));
-        from.zip(to).map_or(&[][..], |(from, to)| &document[from..=to])
+        from.zip(to)
+            .map_or(&[][..], |(from, to)| &document[from..=to])
     })
     .filter(|document| !document.is_empty())
 }
@@ -80,7 +81,10 @@ mod tests {
                 .map(|document| std::str::from_utf8(document).unwrap())
                 .collect()
         };
-        assert_eq!(split("one\n\ntwo\n<|end|>\nthree\n"), ["one\n\ntwo", "three"]);
+        assert_eq!(
+            split("one\n\ntwo\n<|end|>\nthree\n"),
+            ["one\n\ntwo", "three"]
+        );
         assert_eq!(split("a <|end|> b\n<|end|>"), ["a <|end|> b"]);
         assert_eq!(split("<|end|>\n\n<|end|>\n x\n<|end|>\n"), [" x"]);
         assert!(split("").is_empty());

@@ -70,7 +70,11 @@ fn kl_divergence(reference: &[f32], logits: &[f32]) -> f64 {
             let ln_p = f64::from(p - max_p) - normaliser_p;
             let ln_q = f64::from(q - max_q) - normaliser_q;
             // A token that the reference rules out adds nothing, whatever the model says of it.
-            if ln_p > -700.0 { ln_p.exp() * (ln_p - ln_q) } else { 0.0 }
+            if ln_p > -700.0 {
+                ln_p.exp() * (ln_p - ln_q)
+            } else {
+                0.0
+            }
         })
         .sum()
 }

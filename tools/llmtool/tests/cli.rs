@@ -9,6 +9,7 @@ use assert_cmd::Command;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-f32.gguf");
+const DEFAULT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/default.gguf");
 
 fn llmtool(arguments: &[&str]) -> Command {
     let mut command = cargo_bin_cmd!("llmtool");
@@ -236,10 +237,7 @@ fn rows_that_are_no_whole_blocks_fall_back() {
 #[test]
 fn recipes_and_fitting_choose_types() {
     let (mixed, fitted) = (fresh("mixed.gguf"), fresh("fitted.gguf"));
-    let model = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../models/default-q8_0.gguf"
-    );
+    let model = DEFAULT;
     output(&[
         "quantize",
         model,
@@ -370,18 +368,44 @@ fn a_text_is_measured_and_work_and_speed_are_printed() {
         output(&command)
     };
     let same = with(&["--against", TINY]);
-    assert!(same.starts_with("KL divergence = 0.00000 +/- 0.00000 nats, same choice 100.00 %"), "{same}");
+    assert!(
+        same.starts_with("KL divergence = 0.00000 +/- 0.00000 nats, same choice 100.00 %"),
+        "{same}"
+    );
     assert!(same.contains("(+0.00 %)"), "{same}");
     let coarse = fresh("coarse.gguf");
     output(&["quantize", TINY, &coarse, "--type", "q4_0"]);
-    let measured = output(&["perplexity", &coarse, &text, "--context", "64", "--against", TINY]);
+    let measured = output(&[
+        "perplexity",
+        &coarse,
+        &text,
+        "--context",
+        "64",
+        "--against",
+        TINY,
+    ]);
     let divergence: f64 = value(&measured, 3);
     assert!(divergence > 0.0005 && divergence < 1.0, "{measured}");
-    let other = failure(&["perplexity", TINY, &text, "--context", "64", "--against", DEFAULT], 1);
+    let other = failure(
+        &[
+            "perplexity",
+            TINY,
+            &text,
+            "--context",
+            "64",
+            "--against",
+            DEFAULT,
+        ],
+        1,
+    );
     assert!(other.contains("different vocabularies"), "{other}");
     // A separator that does not occur changes nothing; a text of documents has their ends for tokens.
     assert_eq!(with(&["--separator", "<|end|>"]), measured_plain);
-    fs::write(&text, "Once upon a time there was a king.\n<|end|>\n".repeat(40)).unwrap();
+    fs::write(
+        &text,
+        "Once upon a time there was a king.\n<|end|>\n".repeat(40),
+    )
+    .unwrap();
     let bytes = fs::metadata(&text).unwrap().len();
     let plain = with(&["--bits-per-byte"]);
     let cut = with(&["--bits-per-byte", "--separator", "<|end|>"]);

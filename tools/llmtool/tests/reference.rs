@@ -181,5 +181,5 @@ fn the_tiny_model_agrees_with_llama_cpp() {
 
 #[test]
 fn the_default_model_agrees_with_llama_cpp() {
-    compare("default-q8_0");
+    compare("default");
 }

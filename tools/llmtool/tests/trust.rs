@@ -185,17 +185,17 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         ("$argon2id$", "$scrypt$", "passphrase: "),
         ("$argon2id$", "argon2id", "passphrase: no PHC string"),
         (
-            "ed25519 = \"23",
+            "ed25519 = \"e0",
             "ed25519 = \"2",
             "has 64 hexadecimal digits",
         ),
         (
-            "ed25519 = \"23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9\"",
+            "ed25519 = \"e0b070330e8b4e44638818eccf652a47fdd0b213d5cb5146316e9e791a7af7d5\"",
             "file = \"nowhere.pem\"",
             "cannot read ",
         ),
         (
-            "ed25519 = \"23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9\"",
+            "ed25519 = \"e0b070330e8b4e44638818eccf652a47fdd0b213d5cb5146316e9e791a7af7d5\"",
             "ed25519 = \"0100000000000000000000000000000000000000000000000000000000000000\"",
             "no Ed25519 public key that can be trusted",
         ),
@@ -232,7 +232,7 @@ fn what_is_left_out_or_there_too_often_is_named() {
         many += &format!("[users.u{i}]\nrole = \"reader\"\nbudget = 1\nperiod = \"1s\"\n");
     }
     refused(&many, "17 users, 1 to 16 are allowed");
-    let same = "\n[keys.again]\ned25519 = \"23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9\"\n";
+    let same = "\n[keys.again]\ned25519 = \"e0b070330e8b4e44638818eccf652a47fdd0b213d5cb5146316e9e791a7af7d5\"\n";
     refused(
         &format!("{shipped}{same}"),
         "key 'again' is the same as 'sel4-llm-models'",
@@ -300,7 +300,7 @@ fn keys_sign_models_and_nobody_else_reads_or_overwrites_them() {
     let digits = made.split('"').nth(1).unwrap();
     let policy = folder.join("policy.toml");
     let by_hex = shipped().replace(
-        "23fc7ae995a3d4a1b98ea6845da51cb6e5554e8121ef7eb1a38c5a544820e1c9",
+        "e0b070330e8b4e44638818eccf652a47fdd0b213d5cb5146316e9e791a7af7d5",
         digits,
     );
     fs::write(&policy, by_hex).unwrap();
@@ -403,7 +403,7 @@ fn the_shipped_models_are_signed_and_bit_flips_all_over_the_default_one_are_foun
         let keys = keys.iter().map(|(name, key)| (name.as_str(), key));
         keys::signer(keys, &digest, signature)
     };
-    for name in ["default-q8_0", "tiny-f32"] {
+    for name in ["default", "tiny-f32"] {
         let path = PathBuf::from(format!("{ROOT}/models/{name}.gguf"));
         let digest = sha256(&fs::read(&path).unwrap());
         let signature = keys::read_signature(&path).unwrap();
@@ -413,7 +413,7 @@ fn the_shipped_models_are_signed_and_bit_flips_all_over_the_default_one_are_foun
             "{name}"
         );
     }
-    let path = PathBuf::from(format!("{ROOT}/models/default-q8_0.gguf"));
+    let path = PathBuf::from(format!("{ROOT}/models/default.gguf"));
     let mut file = fs::read(&path).unwrap();
     let signature = keys::read_signature(&path).unwrap();
     // Every bit of the header's first fields, and 200 all over the file.

@@ -186,6 +186,23 @@ def test_two_processes_take_the_steps_of_one_and_resume_as_one(folder, tmp_path)
     assert [line["bits_per_byte"] for line in measured] == [pytest.approx(alone.measure(None, 16), rel=1e-3)]
 
 
+def test_a_run_begins_with_the_weights_of_another_of_the_same_shape(folder, tmp_path):
+    first = loop.Trainer(SMALL, folder / "data", tmp_path / "first")
+    first.run(None, 5, None)
+    second = loop.Trainer(dataclasses.replace(SMALL, train=dataclasses.replace(SMALL.train, seed=9)), folder / "data", tmp_path / "second")
+    second.begin_with(tmp_path / "first" / "checkpoint.pt")
+    assert second.step == 0 and second.measure(None, 16) == first.measure(None, 16)
+    second.run(None, 5, None)
+    third = Llama(SMALL.model)
+    third.load_state_dict(second.model.state_dict())
+    loop.blend(third, tmp_path / "first" / "checkpoint.pt", 0.25)
+    weight = [model.blocks[0].ffn.up.weight for model in (first.model, second.model, third)]
+    assert torch.allclose(weight[2], 0.25 * weight[0] + 0.75 * weight[1], atol=1e-6) and not torch.equal(weight[0], weight[1])
+    wider = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, ffn=128))
+    with pytest.raises(SystemExit, match="do not fit"):
+        loop.Trainer(wider, folder / "data", tmp_path / "third").begin_with(tmp_path / "first" / "checkpoint.pt")
+
+
 def test_a_batch_that_processes_cannot_share_is_refused(folder, tmp_path):
     with pytest.raises(SystemExit, match="4 windows.*3 processes"):
         loop.Trainer(SMALL, folder / "data", tmp_path, parallel.Peers(0, 3))

@@ -25,7 +25,9 @@ with open(pathlib.Path(__file__).with_name("calls"), "a") as calls:
     print(*sys.argv[3:], file=calls)
 work, command, rest = pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4:]
 places = {"tokenizer": work / "tokenizer.model", "prepare": work / "data" / "meta.json", "average": work / "runs" / "small" / "averaged.pt",
-          "train": work / "runs" / "small" / "loss.svg", "mix": work / "mix.txt"}
+          "mix": work / "mix.txt"}
+if command == "train":
+    places["train"] = work / "runs" / pathlib.Path(rest[0]).stem / "loss.svg"
 place = pathlib.Path(rest[rest.index("-o") + 1]) if command == "export" else places[command]
 if command == "train" and pathlib.Path(__file__).with_name("slow").exists():
     sys.exit()
@@ -44,8 +46,7 @@ def plan(tmp_path, monkeypatch):
     llmtool.chmod(llmtool.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(pipeline, "TRAIN", tmp_path / "train.py")
     small = dataclasses.replace(SMALL, text=config.TextConfig(stories=0.25), ship=config.ShipConfig(recipe="*=q4_0"))
-    return pipeline.Pipeline(small, tmp_path / "small.toml", tmp_path / "work", llmtool, tmp_path / "keys" / "k.key.pem", tmp_path / "out" / "small.gguf",
-                             ("--processes", "2"))
+    return pipeline.Pipeline(small, tmp_path / "small.toml", tmp_path / "work", llmtool, tmp_path / "keys" / "k.key.pem", tmp_path / "out" / "small.gguf")
 
 
 def calls(plan) -> list[str]:
@@ -82,6 +83,21 @@ def test_training_that_has_not_ended_stops_it_and_it_goes_on(plan):
     plan.make()
     assert "--fresh" not in plan.llmtool.with_name("calls").read_text()
     assert calls(plan) == ["train", "export"] and plan.output.exists()
+
+
+def test_a_second_phase_begins_with_the_run_and_the_vocabulary_of_the_first(plan):
+    lines = ["[model]", *(f"{key} = {value!r}" for key, value in SMALL.as_dict()["model"].items()),
+             "[train]", "seed = 1", "steps = 5", "batch = 4", "warmup = 1", "decay = 0.5", "muon_lr = 0.1", "adam_lr = 0.1"]
+    plan.config_file.with_name("first.toml").write_text("\n".join(lines).replace("'", '"'))
+    second = dataclasses.replace(plan.config, train=dataclasses.replace(SMALL.train, init="first"), ship=config.ShipConfig(blend=0.25))
+    second = dataclasses.replace(plan, config=second)
+    second.make()
+    called = [line.split() for line in plan.llmtool.with_name("calls").read_text().splitlines()]
+    assert [words[0] for words in called] == ["tokenizer", "prepare", "train", "mix", "prepare", "train", "export"]
+    assert called[-2][called[-2].index("--init") + 1] == str(second.base.run / "checkpoint.pt")
+    assert called[-1][called[-1].index("--blend") + 1] == "0.25"
+    assert (second.work / "tokenizer.model").read_text() == "tokenizer"
+    assert second.base.work != second.work and plan.output.exists()
 
 
 def test_averaging_is_a_step_of_its_own(plan):

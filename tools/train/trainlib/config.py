@@ -53,6 +53,8 @@ class TrainConfig:
     """Muon's learning rate, for the matrices inside the blocks."""
     adam_lr: float
     """AdamW's learning rate, for embeddings and norm gains."""
+    init: str = ""
+    """Name of the config, beside this one, whose run this one begins with; empty: random weights."""
     weight_decay: float = 0.1
     dropout: float = 0.0
     """Share of the activations that training sets to zero (`model.py` says which)."""
@@ -86,6 +88,8 @@ class TextConfig:
 
     stories: float = 0.0
     """Share of the bytes that the generator writes; 0: the tales alone."""
+    megabytes: float = 0.0
+    """Size of the text; 0: all tales, and stories to match."""
     drop_titles: float = 0.5
     """Share of the documents that lose their title."""
     seed: int = 1
@@ -104,6 +108,8 @@ class ShipConfig:
     """`llmtool quantize --recipe`."""
     averaged: bool = False
     """Whether the mean of the last snapshots is shipped; needs `average_every`."""
+    blend: float = 0.0
+    """How far the shipped weights lie on the way back to those of [train] `init`."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,8 @@ class Config:
     def __post_init__(self):
         if self.ship.averaged and not self.train.average_every:
             raise ConfigError("averaged = true in [ship] needs average_every in [train]")
+        if self.ship.blend and not (0.0 < self.ship.blend < 1.0 and self.train.init):
+            raise ConfigError(f"blend = {self.ship.blend} in [ship] must be at least 0 and below 1, and needs init in [train]")
 
     def as_dict(self) -> dict:
         return dataclasses.asdict(self)

@@ -104,6 +104,13 @@ class Trainer:
             for old in snapshots(self.run_folder)[: -t.average_last]:
                 old.unlink()
 
+    def begin_with(self, checkpoint: Path):
+        """Takes the weights, and nothing else, from the end of another run."""
+        state = torch.load(checkpoint, weights_only=True)
+        if state["config"]["model"] | {"name": ""} != self.config.as_dict()["model"] | {"name": ""}:
+            raise SystemExit(f"{checkpoint} was made with another [model] section: its weights do not fit")
+        self.model.load_state_dict(state["model"])
+
     def forget(self, after: int):
         """Drops the snapshots of steps that are about to be taken again."""
         for place in snapshots(self.run_folder):
@@ -232,6 +239,14 @@ def average(folder: Path) -> int:
     mean = {key: sum(w[key].double() for w in weights).div(len(weights)).to(weights[0][key].dtype) for key in weights[0]}
     torch.save({"config": state["config"], "step": state["step"], "model": mean}, folder / "averaged.pt")
     return len(places)
+
+
+def blend(model: Llama, checkpoint: Path, share: float):
+    """Moves the weights by `share` of the way towards those of another run's checkpoint (Wortsman et al. 2022)."""
+    other, own = load_checkpoint(checkpoint)[0].state_dict(), model.state_dict()
+    if {key: value.shape for key, value in own.items()} != {key: value.shape for key, value in other.items()}:
+        raise SystemExit(f"{checkpoint} was made with another [model] section: its weights do not fit")
+    model.load_state_dict({key: (1 - share) * own[key] + share * other[key] for key in own})
 
 
 def load_checkpoint(path: Path) -> tuple[Llama, Config, int]:

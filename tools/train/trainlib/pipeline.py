@@ -4,13 +4,14 @@ A step whose result is there is not taken again, and training goes on from its c
 after whatever stopped it. Every step is printed, so that it can be repeated by hand.
 """
 
+import dataclasses
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import Config
+from .config import Config, load
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 
@@ -26,48 +27,72 @@ class Pipeline:
     key: Path
     """Secret key to sign with; made if it is not there."""
     output: Path
-    train_options: tuple[str, ...] = ()
+    processes: int = 2
+    max_minutes: float | None = None
+    """Limit on each run, in place of the schedule beside its config."""
 
     @property
     def run(self) -> Path:
         return self.work / "runs" / self.config_file.stem
 
-    def steps(self) -> list[tuple[Path, list]]:
-        """(what it makes, the command), in order."""
-        text, model = self.config.text, self.config.model
+    @property
+    def base(self) -> "Pipeline | None":
+        """That of the config whose run this one begins with; only its text and its run are used."""
+        if not self.config.train.init:
+            return None
+        file = self.config_file.with_name(f"{self.config.train.init}.toml")
+        return dataclasses.replace(self, config=load(file), config_file=file, work=self.work.with_name(file.stem))
+
+    def training_steps(self) -> list[tuple[Path, list]]:
+        """(what it makes, the command), in order, up to the end of the run."""
+        text, model, base = self.config.text, self.config.model, self.base
         train = [sys.executable, TRAIN, "--work", self.work]
-        words, steps = [], []
+        steps, words, also, init = base.training_steps() if base else [], [], [], []
         if text.stories:
             mix, held_out = self.work / "mix.txt", self.work / "stories-valid.txt"
+            size = ["--megabytes", text.megabytes] if text.megabytes else []
             steps += [
-                (mix, [*train, "mix", "--stories", text.stories, "--seed", text.seed, "-o", mix]),
+                (mix, [*train, "mix", "--stories", text.stories, *size, "--seed", text.seed, "-o", mix]),
                 (held_out, [sys.executable, "-m", "stories", "--megabytes", "0.2", "--split", "valid", "-o", held_out]),
             ]
             words, also = ["--text", mix], ["--also-valid", f"stories={held_out}"]
+        vocabulary = self.work / "tokenizer.model"
+        if base:
+            steps.append((vocabulary, ["cp", base.work / "tokenizer.model", vocabulary]))
+            init = ["--init", base.run / "checkpoint.pt"]
         else:
-            also = []
+            steps.append((vocabulary, [*train, "tokenizer", *words, "--vocab", model.vocab]))
+        knots = self.config_file.with_suffix(".knots.json")
+        schedule = ["--max-minutes", self.max_minutes] if self.max_minutes else ["--knots", knots] if knots.exists() else []
+        steps += [
+            (self.work / "data" / "meta.json", [*train, "prepare", *words, *also, "--drop-titles", text.drop_titles, "--seed", text.seed]),
+            (self.run / "loss.svg", [*train, "train", self.config_file, *init, "--processes", self.processes, *schedule]),
+        ]
+        return steps
+
+    def steps(self) -> list[tuple[Path, list]]:
+        """The whole way."""
+        train = [sys.executable, TRAIN, "--work", self.work]
         plain = self.work / f"{self.config_file.stem}-f32.gguf"
         averaged = ["--averaged"] if self.config.ship.averaged else []
-        steps += [
-            (self.work / "tokenizer.model", [*train, "tokenizer", *words, "--vocab", model.vocab]),
-            (self.work / "data" / "meta.json", [*train, "prepare", *words, *also, "--drop-titles", text.drop_titles, "--seed", text.seed]),
-            (self.run / "loss.svg", [*train, "train", self.config_file, *self.train_options]),
-        ]
+        blend = ["--blend", self.config.ship.blend, "--blend-with", self.base.run / "checkpoint.pt"] if self.config.ship.blend else []
+        steps = self.training_steps()
         if averaged:
             steps.append((self.run / "averaged.pt", [*train, "average", self.config_file]))
-        steps += [
-            (plain, [*train, "export", self.config_file, *averaged, "-o", plain]),
+        return [
+            *steps,
+            (plain, [*train, "export", self.config_file, *averaged, *blend, "-o", plain]),
             (self.output, [self.llmtool, "quantize", plain, self.output, "--recipe", self.config.ship.recipe]),
             (self.key, [self.llmtool, "keygen", str(self.key).removesuffix(".key.pem")]),
             (self.output.with_name(self.output.name + ".sig"), [self.llmtool, "sign", "--key", self.key, self.output]),
         ]
-        return steps
 
     def make(self):
         """Takes the steps that are left; stops at one that fails."""
         if not self.key.name.endswith(".key.pem"):
             raise SystemExit(f"the key {self.key} must be named NAME.key.pem, as `llmtool keygen` names it")
-        for place in (self.work, self.output.parent, self.key.parent):
+        works = [self.work] if self.base is None else [self.base.work, self.work]
+        for place in (*works, self.output.parent, self.key.parent):
             place.mkdir(parents=True, exist_ok=True)
         anew = False
         for result, command in self.steps():
@@ -76,7 +101,7 @@ class Pipeline:
                 print(f"{result} is there")
                 continue
             # A run on another text must not go on from the checkpoint of the old one.
-            fresh = ["--fresh"] if anew and result == self.run / "loss.svg" else []
+            fresh = ["--fresh"] if anew and result.name == "loss.svg" else []
             words = [str(word) for word in [*command, *fresh]]
             print(f"$ {shlex.join(words)}", flush=True)
             code = subprocess.run(words, cwd=TRAIN.parent, check=False).returncode

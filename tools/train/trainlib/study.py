@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ FIELDS = ("name", "vocab", "layers", "dim", "heads", "kv_heads", "ffn", "paramet
           "steps_planned", "tokens_seen", "bytes_seen", "minutes", "tales_bits_per_byte", "stories_bits_per_byte", "finished",
           "compared_bytes", "compared_tales_bits_per_byte", "compared_stories_bits_per_byte")
 """`compared_…` is measured on the first `eval_windows` windows of the held-out texts, after the same bytes of training text
-for all shapes that have been measured: the latest measurement that they share."""
+for all shapes: the latest point at which most of them have been measured."""
 
 
 @dataclass(frozen=True)
@@ -185,10 +186,10 @@ def curve(study: Study, shape: Shape, folder: Path) -> dict[float, dict]:
 
 
 def compare(study: Study, folder: Path, rows: list[dict]):
-    """Adds to the rows what the runs had reached after the same bytes."""
+    """Adds to the rows what the runs had reached after the same bytes: those after which most of them have been measured."""
     curves = [curve(study, shape, folder) for shape in study.shapes]
-    started = [set(measured) for measured in curves if measured]
-    common = max(set.intersection(*started), default=None) if started else None
+    shares = Counter(share for measured in curves for share in measured)
+    common = max(shares, key=lambda share: (shares[share], share), default=None)
     for entry, measured in zip(rows, curves):
         at = measured.get(common)
         entry["compared_bytes"] = round(study.train["megabytes_seen"] * 1e6 * common) if at else ""

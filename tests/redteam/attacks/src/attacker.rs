@@ -1,6 +1,6 @@
 //! The backend of the hostile inference.
 
-use crate::ring::{Forger, scribble};
+use crate::ring::Forger;
 use crate::{PREFIX, Say, memory, place};
 use core::fmt::Write as _;
 use llm_core::arena::Usage;
@@ -152,7 +152,7 @@ impl<B, G: Ground> Attacker<B, G> {
 
     /// Attacks on the rings. False if there is none of this name.
     fn forge(&mut self, name: &str) -> bool {
-        let mut forger = Forger::new();
+        let mut forger = Forger::of_inference();
         let honest = u64::from(VERSION) << 48 | 0x301 << 32;
         match name {
             "forge-head" => forger.publish(forger.epoch, forger.head.wrapping_add(1000)),
@@ -179,7 +179,7 @@ impl<B, G: Ground> Attacker<B, G> {
             "forge-kind" => {
                 forger.put(u64::from(VERSION) << 48 | 0x101 << 32, forger.epoch, 0, &[]);
             }
-            "scribble" => scribble(forger.request().into()),
+            "scribble" => forger.scribble(forger.request().into()),
             "claim-request" => {
                 let own = forger.request();
                 for other in 1..=8 {
@@ -218,7 +218,7 @@ impl<B, G: Ground> Attacker<B, G> {
     /// Has audit look, and waits until it has.
     fn settle(&mut self) {
         self.ground.notify_audit();
-        let forger = Forger::new();
+        let forger = Forger::of_inference();
         let began = self.ground.now_us();
         while !forger.is_read() && self.ground.now_us().saturating_sub(began) < PATIENCE_US {
             core::hint::spin_loop();

@@ -15,13 +15,13 @@ mod attacker;
 pub mod channel;
 mod list;
 mod memory;
-#[cfg(feature = "backend")]
 mod ring;
 
 #[cfg(feature = "backend")]
 pub use attacker::{Attacker, Ground};
 pub use list::{ATTACKS, Attack, Must, On};
 pub use memory::{die, execute, read, write};
+pub use ring::Forger;
 
 /// What an attack says about itself: the text of the answer.
 pub type Say = heapless::String<1024>;

@@ -3,7 +3,7 @@
 use crate::{AUDIT, kernel};
 use core::arch::asm;
 use core::fmt::Write as _;
-use redteam_attacks::{Say, channel, place, read, write};
+use redteam_attacks::{Forger, Say, channel, place, read, write};
 use runtime::clock::now_us;
 use sel4::{MessageInfo, cap};
 
@@ -35,6 +35,11 @@ pub(crate) fn perform(letter: u8) -> Say {
             let _ = write!(say, "stormed=3s");
             return say;
         }
+        b'1'..=b'5' => {
+            forge_indices(letter);
+            let _ = write!(say, "forged");
+            return say;
+        }
         b'A' => return tried(read, place::ARENA),
         b'L' => return tried(write, place::AUDIT_LOG),
         b'P' => return tried(read, place::POLICY),
@@ -63,6 +68,23 @@ fn tried(attack: fn(usize, &mut Say), address: usize) -> Say {
     let mut say = Say::new();
     attack(address, &mut say);
     say
+}
+
+/// Says of the ring what no honest shell would; audit, which has the higher priority, has looked before this goes on. Then
+/// the truth again, for the real shell goes on from it.
+fn forge_indices(letter: u8) {
+    let forger = Forger::of_shell();
+    let truth = forger.indices();
+    match letter {
+        b'1' => forger.publish(forger.epoch, forger.head.wrapping_add(1000)),
+        b'2' => forger.publish(forger.epoch, forger.head.wrapping_sub(1)),
+        b'3' => forger.publish(forger.epoch.wrapping_add(1), forger.head.wrapping_add(3)),
+        b'4' => forger.publish_tail(0x8000_0000),
+        _ => forger.scribble(now_us()),
+    }
+    AUDIT.notify();
+    forger.restore(&truth);
+    AUDIT.notify();
 }
 
 /// Messages to the monitor that look like faults: of memory, of no kind, and one with label 0, which passive domains
