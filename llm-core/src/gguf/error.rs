@@ -26,7 +26,7 @@ pub enum GgufError {
         /// How many the file still has there.
         left: usize,
     },
-    /// More keys than [`MAX_KEYS`], or more tensors than [`MAX_TENSORS`].
+    /// More keys than [`MAX_KEYS`](super::MAX_KEYS), or more tensors than [`MAX_TENSORS`](super::MAX_TENSORS).
     #[error("{count} {what}, but at most {limit} are supported")]
     TooMany {
         /// "metadata keys" or "tensors".

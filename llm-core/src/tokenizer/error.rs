@@ -75,7 +75,7 @@ pub enum VocabularyError {
     /// The arena has no room.
     #[error(transparent)]
     Arena(#[from] ArenaError),
-    /// The table that was given is smaller than [`Requirements::words`].
+    /// The table that was given is smaller than [`Requirements::words`](super::Requirements::words).
     #[error("the vocabulary needs a table of {needed} words, got {words}")]
     TableTooSmall {
         /// Words given.
@@ -102,7 +102,7 @@ pub enum TokenizeError {
         /// Room that was given.
         limit: usize,
     },
-    /// Fewer cells than [`scratch_cells`] asks for.
+    /// Fewer cells than [`scratch_cells`](super::scratch_cells) asks for.
     #[error("tokenizing needs {needed} cells of scratch, got {cells}")]
     ScratchTooSmall {
         /// Cells given.
