@@ -32,7 +32,7 @@ FIELDS = ("name", "vocab", "layers", "dim", "heads", "kv_heads", "ffn", "paramet
           "steps_planned", "tokens_seen", "bytes_seen", "minutes", "tales_bits_per_byte", "stories_bits_per_byte", "finished",
           "compared_bytes", "compared_tales_bits_per_byte", "compared_stories_bits_per_byte")
 """`compared_…` is measured on the first `eval_windows` windows of the held-out texts, after the same bytes of training text
-for all shapes: the latest point at which most of them have been measured."""
+for all shapes: the latest point at which half of them have been measured."""
 
 
 @dataclass(frozen=True)
@@ -186,10 +186,10 @@ def curve(study: Study, shape: Shape, folder: Path) -> dict[float, dict]:
 
 
 def compare(study: Study, folder: Path, rows: list[dict]):
-    """Adds to the rows what the runs had reached after the same bytes: those after which most of them have been measured."""
+    """Adds to the rows what the runs had reached after the same bytes: the most after which half of them have been measured."""
     curves = [curve(study, shape, folder) for shape in study.shapes]
     shares = Counter(share for measured in curves for share in measured)
-    common = max(shares, key=lambda share: (shares[share], share), default=None)
+    common = max(shares, key=lambda share: (min(shares[share], max(2, len(curves) // 2)), share), default=None)
     for entry, measured in zip(rows, curves):
         at = measured.get(common)
         entry["compared_bytes"] = round(study.train["megabytes_seen"] * 1e6 * common) if at else ""
