@@ -512,11 +512,13 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 # MODEL=default or tiny: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.
 MODEL ?= default
 MODEL_KEY ?= $(BUILD)/model/models.key.pem
-TRAIN_PYTHON := $(BUILD)/model/venv/bin/python
+TRAIN_VENV := $(BUILD)/model/venv
+# A Python that has what tools/train/requirements.txt lists; by default one that is made.
+TRAIN_PYTHON ?= $(TRAIN_VENV)/bin/python
 
-$(TRAIN_PYTHON): tools/train/requirements.txt
-	@python3 -m venv $(BUILD)/model/venv
-	@$(TRAIN_PYTHON) -m pip install --quiet -r $<
+$(TRAIN_VENV)/bin/python: tools/train/requirements.txt
+	@python3 -m venv $(TRAIN_VENV)
+	@$@ -m pip install --quiet -r $<
 	@touch $@
 
 .PHONY: model

@@ -6,6 +6,7 @@ stopped. Every run reads the same number of *bytes*, whatever its vocabulary.
 """
 
 import csv
+import itertools
 import json
 import re
 import subprocess
@@ -255,13 +256,15 @@ def draw(rows: list[dict], place: Path):
     key = "tales_bits_per_byte" if ended else "compared_tales_bits_per_byte"
     seen = max((r["bytes_seen"] if ended else r["compared_bytes"] or 0 for r in rows), default=0)
     for vocab, marker in zip(sorted({r["vocab"] for r in rows}), "os^D"):
-        points = [r for r in rows if r["vocab"] == vocab and r[key] != ""]
+        points = sorted((r for r in rows if r["vocab"] == vocab and r[key] != ""), key=lambda r: r["least_arena_bytes"])
         xs, ys = [r["least_arena_bytes"] / 2**20 for r in points], [r[key] for r in points]
         axes.plot(xs, ys, marker, label=f"vocabulary {vocab}", markersize=6)
-        for r, x, y in zip(points, xs, ys):
+        # Above and below in turn, so that neighbours' names do not meet.
+        for (r, x, y), lift in zip(zip(points, xs, ys), itertools.cycle((4, -16))):
             axes.annotate(f"{r['layers']} x {r['dim']}\n{r['parameters'] / 1e6:.1f} M", (x, y), textcoords="offset points",
-                          xytext=(6, 4), fontsize=7)
+                          xytext=(6, lift), fontsize=7)
     axes.axvline(6, linestyle="--", linewidth=1, color="gray")
+    axes.margins(y=0.12)
     axes.set(xlabel="least arena, 4-bit weights, context 512 (MiB)", xlim=(0, 9),
              ylabel=f"held-out bits per byte (tales), after {seen / 1e6:.2g} MB")
     axes.grid(alpha=0.3)
