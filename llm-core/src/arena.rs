@@ -283,14 +283,6 @@ impl<'m> Arena<'m> {
             },
         )
     }
-
-    /// The whole arena, to read.
-    #[must_use]
-    pub fn frozen(&self) -> Frozen<'_> {
-        Frozen {
-            memory: self.memory,
-        }
-    }
 }
 
 /// The lower part of an arena, shared.

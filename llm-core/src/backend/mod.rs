@@ -117,6 +117,7 @@ impl<'m> TransformerBackend<'m> {
     ///
     /// # Errors
     /// The request is refused.
+    #[cfg(test)]
     pub fn start_tokens(
         &mut self,
         turn: Turn,

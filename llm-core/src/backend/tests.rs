@@ -379,6 +379,20 @@ fn a_generation_ends_at_its_limits() {
                     limit: 15
                 })
             );
+            // A vocabulary without the space spells it in three: more tokens than whoever admits reserves.
+            let mut spaceless = file.clone();
+            let space = "\u{2581}".as_bytes();
+            let at = file.windows(3).position(|bytes| bytes == space).unwrap();
+            spaceless[at..at + 3].copy_from_slice(b"xyz");
+            backend.load(&spaceless).unwrap();
+            assert_eq!(
+                backend.start(Turn::only(0), b"a b", &greedy(1)),
+                Err(GenerateError::PromptTokens {
+                    tokens: 9,
+                    limit: 5
+                })
+            );
+            backend.load(&file).unwrap();
             assert_eq!(
                 backend.start(Turn::only(0), &[b'a'; 257], &greedy(1)),
                 Err(GenerateError::PromptBytes {

@@ -8,7 +8,7 @@
 use super::{FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
 use crate::arena::Arena;
 use crate::sampling::Sampler;
-use crate::tokenizer::{EncodeOptions, Utf8Stream};
+use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions, Utf8Stream};
 use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, Token};
 
 /// A turn under way.
@@ -199,6 +199,12 @@ impl Scheduler {
                 &mut workspace.tokens[room],
             )
             .map_err(|error| too_long(error.into(), history, context))?;
+        // Who admits the request reserves by this bound before anything is tokenized. Only a vocabulary that spells a
+        // space in several tokens, or follows many tokens of one byte with one, exceeds it.
+        let limit = prompt.len().saturating_add(EXTRA_PROMPT_TOKENS);
+        if tokens > limit {
+            return Err(GenerateError::PromptTokens { tokens, limit });
+        }
         self.enqueue(turn, history, tokens, params)
     }
 
@@ -206,6 +212,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// There are none, too many, or one that the model does not have.
+    #[cfg(test)]
     pub fn start_tokens(
         &mut self,
         model: &Model,

@@ -61,7 +61,9 @@ pub enum GgufError {
         key: Name,
     },
     /// A value type that the format does not define, or an array of arrays.
-    #[error("the metadata key {key} has a value of unknown type {value_type}")]
+    #[error(
+        "the metadata key {key} has a value of type {value_type}, which is not supported there"
+    )]
     UnknownValueType {
         /// The key.
         key: Name,

@@ -76,17 +76,10 @@ const DEFAULT_ALIGNMENT: u32 = 32;
 /// A key's or tensor's name inside an error: cut at 64 bytes.
 pub type Name = heapless::String<64>;
 
-/// The first 64 bytes of `text` for an error; what is not printable becomes `?`.
+/// The first 64 bytes of `text` for an error; control characters become `?`.
 #[must_use]
-pub fn name(text: &[u8]) -> Name {
+pub fn name(text: &str) -> Name {
     let mut name = Name::new();
-    let text = match core::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => text
-            .get(..error.valid_up_to())
-            .and_then(|valid| core::str::from_utf8(valid).ok())
-            .unwrap_or(""),
-    };
     for character in text.chars() {
         let shown = if character.is_control() {
             '?'
@@ -352,7 +345,7 @@ impl<'a> Gguf<'a> {
     /// [`GgufError::MissingTensor`].
     pub fn require(&self, tensor: &str) -> Result<TensorInfo<'a>, GgufError> {
         self.tensor(tensor).ok_or_else(|| GgufError::MissingTensor {
-            tensor: name(tensor.as_bytes()),
+            tensor: name(tensor),
         })
     }
 
@@ -366,9 +359,7 @@ impl<'a> Gguf<'a> {
                 .iter()
                 .any(|&other| self.key_at(other as usize) == Some(key))
             {
-                return Err(GgufError::DuplicateKey {
-                    key: name(key.as_bytes()),
-                });
+                return Err(GgufError::DuplicateKey { key: name(key) });
             }
             if let Value::Array(array) = read_value(reader, key)? {
                 reader.skip(array.bytes().map_err(|error| reader.rebase(error))?);
@@ -402,12 +393,12 @@ impl<'a> Gguf<'a> {
             for (other, taken) in self.tensors_with_offsets().take(index) {
                 if other.name == tensor.name {
                     return Err(GgufError::DuplicateTensor {
-                        tensor: name(tensor.name.as_bytes()),
+                        tensor: name(tensor.name),
                     });
                 }
                 if !ascending && extent.start < taken.end && taken.start < extent.end {
                     return Err(GgufError::Overlap {
-                        tensor: name(tensor.name.as_bytes()),
+                        tensor: name(tensor.name),
                         offset: extent.start,
                     });
                 }
@@ -465,7 +456,7 @@ impl<'a> Gguf<'a> {
         convert(value)
             .map(Some)
             .ok_or_else(|| GgufError::WrongType {
-                key: name(key.as_bytes()),
+                key: name(key),
                 expected,
                 found: value.value_type().name(),
             })
@@ -474,7 +465,5 @@ impl<'a> Gguf<'a> {
 
 /// Turns a missing value into the error that names the key.
 fn required<T>(key: &str, value: Option<T>) -> Result<T, GgufError> {
-    value.ok_or_else(|| GgufError::MissingKey {
-        key: name(key.as_bytes()),
-    })
+    value.ok_or_else(|| GgufError::MissingKey { key: name(key) })
 }

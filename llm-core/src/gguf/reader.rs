@@ -8,7 +8,7 @@ pub(super) fn read_value<'a>(
     key: &'a str,
 ) -> Result<Value<'a>, GgufError> {
     let unknown = |value_type| GgufError::UnknownValueType {
-        key: name(key.as_bytes()),
+        key: name(key),
         value_type,
     };
     let number = reader.u32("the type of a metadata value")?;
@@ -66,14 +66,14 @@ pub(super) fn read_scalar<'a>(
             [1] => Value::Bool(true),
             [value] => {
                 return Err(GgufError::BadBool {
-                    key: name(key.as_bytes()),
+                    key: name(key),
                     value,
                 });
             }
         },
         ValueType::Array => {
             return Err(GgufError::UnknownValueType {
-                key: name(key.as_bytes()),
+                key: name(key),
                 value_type: value_type.to_gguf(),
             });
         }

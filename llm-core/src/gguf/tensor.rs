@@ -19,7 +19,7 @@ impl<'a> RawTensor<'a> {
         let rank = reader.u32("the rank of a tensor")?;
         if rank == 0 || rank > MAX_RANK as u32 {
             return Err(GgufError::BadShape {
-                tensor: name(tensor.as_bytes()),
+                tensor: name(tensor),
                 rank,
             });
         }
@@ -42,7 +42,7 @@ impl<'a> RawTensor<'a> {
         alignment: u32,
         data: &'a [u8],
     ) -> Result<(TensorInfo<'a>, core::ops::Range<usize>), GgufError> {
-        let tensor = || name(self.name.as_bytes());
+        let tensor = || name(self.name);
         if self.dims.contains(&0) {
             return Err(GgufError::BadShape {
                 tensor: tensor(),

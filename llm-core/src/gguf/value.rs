@@ -219,25 +219,13 @@ impl<'a> Array<'a> {
         }))
     }
 
-    /// The items of an array of `u32`.
-    ///
-    /// # Errors
-    /// [`GgufError::WrongType`] for another type of items.
-    pub fn u32s(&self) -> Result<impl Iterator<Item = u32> + Clone + use<'a>, GgufError> {
-        self.expect_items(ValueType::U32, "an array of u32")?;
-        Ok(self.values().filter_map(|value| match value {
-            Value::U32(number) => Some(number),
-            _ => None,
-        }))
-    }
-
     /// The error for an array with the wrong type of items.
     fn expect_items(&self, wanted: ValueType, expected: &'static str) -> Result<(), GgufError> {
         if self.item_type == wanted {
             Ok(())
         } else {
             Err(GgufError::WrongType {
-                key: name(self.key.as_bytes()),
+                key: name(self.key),
                 expected,
                 found: "an array of another type",
             })
@@ -257,7 +245,7 @@ impl<'a> Array<'a> {
                 let bad = items.iter().find(|&&item| item > 1);
                 if let (ValueType::Bool, Some(&value)) = (self.item_type, bad) {
                     return Err(GgufError::BadBool {
-                        key: name(self.key.as_bytes()),
+                        key: name(self.key),
                         value,
                     });
                 }

@@ -6,6 +6,11 @@ use super::{
     Cell, EncodeOptions, INSIDE, NONE, TokenType, TokenizeError, VocabularyView, scratch_cells,
 };
 
+/// Whether a character of the UTF-8 text begins, or the text ends, at `at`.
+fn is_boundary(text: &[u8], at: usize) -> bool {
+    text.get(at).is_none_or(|byte| byte & 0xC0 != 0x80)
+}
+
 impl VocabularyView<'_> {
     /// Writes the tokens of `text` to `out` and returns their number.
     ///
@@ -94,8 +99,10 @@ impl VocabularyView<'_> {
                 }
                 let end = last.saturating_add(1);
                 let start = end.saturating_sub(len);
+                // Of whole characters: a file may call any bytes a token, but what is left must be text.
                 let found = text
                     .get(start..end)
+                    .filter(|_| is_boundary(text, start) && is_boundary(text, end))
                     .and_then(|spelling| self.find(spelling))
                     .filter(|&id| match self.token_type(id) {
                         TokenType::UserDefined => true,
@@ -124,14 +131,14 @@ impl VocabularyView<'_> {
         cells: &mut [Cell],
         out: &mut Output<'_>,
     ) -> Result<(), TokenizeError> {
-        // Special tokens are whole characters, so what is between them is, too.
+        // `cut_special` takes whole characters, so what is between them is, too.
         let text = core::str::from_utf8(text).unwrap_or("");
         let mut rest = cells;
         for word in Words::new(pre, text) {
             let (cells, others) = rest.split_at_mut_checked(word.len()).unwrap_or_default();
             rest = others;
             if pre.ignores_merges()
-                && let Some(id) = self.find(word.as_bytes())
+                && let Some(id) = self.find_text(word.as_bytes())
             {
                 out.push(id);
                 continue;

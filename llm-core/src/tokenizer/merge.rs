@@ -207,7 +207,7 @@ impl Merge<'_, '_> {
         for byte in self.text.escaped(at, len) {
             spelling.push(byte).ok()?;
         }
-        self.vocabulary.find(&spelling)
+        self.vocabulary.find_text(&spelling)
     }
 
     /// Length of the symbol at `at`; `None` behind the last.

@@ -18,7 +18,7 @@
 //! Everything is in one table of 32-bit words ([`Requirements`]), which lies in the arena; a lookup is
 //! a binary search in it. The highest-scored pair is the root of a tournament tree over the text's
 //! bytes, kept in the caller's scratch [`Cell`]s, so a text of `n` bytes costs `O(n log n)` whatever it
-//! holds: 8 KiB of one letter are as cheap as prose.
+//! holds: 8 KiB of one letter are as cheap as prose. For each length that special tokens have, it costs a lookup a byte more.
 
 #![deny(
     clippy::indexing_slicing,
@@ -65,6 +65,10 @@ pub const MAX_TOKENS: usize = 1 << 18;
 
 /// Most merges of a vocabulary.
 pub const MAX_MERGES: usize = 1 << 19;
+
+/// Tokens that a text may have beyond one for each byte: one at its beginning or end, and an added space.
+/// `generate` refuses a prompt that has more.
+pub const EXTRA_PROMPT_TOKENS: usize = 2;
 
 /// `▁` (U+2581), which stands for a space inside tokens.
 const ESCAPED_SPACE: [u8; 3] = [0xE2, 0x96, 0x81];
@@ -328,12 +332,6 @@ impl<'t> VocabularyView<'t> {
         self.header.requirements.tokens
     }
 
-    /// The token for the beginning of text.
-    #[must_use]
-    pub const fn bos(&self) -> Option<u32> {
-        self.header.bos
-    }
-
     /// The token that texts begin with, if the file asks for it.
     #[must_use]
     pub const fn bos_added(&self) -> Option<u32> {
@@ -348,12 +346,6 @@ impl<'t> VocabularyView<'t> {
     #[must_use]
     pub const fn eos(&self) -> Option<u32> {
         self.header.eos
-    }
-
-    /// The token for the end of a turn.
-    #[must_use]
-    pub const fn eot(&self) -> Option<u32> {
-        self.header.eot
     }
 
     /// Whether generation ends at this token.
@@ -432,6 +424,13 @@ impl<'t> VocabularyView<'t> {
             .and_then(|last| self.index.get(last))
             .copied()
             .filter(|&id| !spelling.is_empty() && self.piece(id) == spelling)
+    }
+
+    /// As [`Self::find`], but only what text may become: nothing that steers the model, whatever a vocabulary can be made to
+    /// merge.
+    fn find_text(&self, spelling: &[u8]) -> Option<u32> {
+        self.find(spelling)
+            .filter(|&id| !matches!(self.token_type(id), TokenType::Control | TokenType::Unknown))
     }
 
     /// Where in the list of merges the one stands that makes `token` from a left symbol of `left`

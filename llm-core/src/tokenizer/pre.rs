@@ -293,10 +293,9 @@ fn llama_word(text: &str, digits: usize) -> usize {
         }
     }
     if kind == Class::Number {
-        let mut numbers = text.char_indices().skip_while(|(_, c)| is_number(*c));
-        let all = numbers.next().map_or(text.len(), |(at, _)| at);
-        let some = text.char_indices().nth(digits);
-        return some.map_or(all, |(at, _)| at.min(all));
+        // Not the whole run of them: each word of it would look at the rest again.
+        let some = text.chars().take(digits);
+        return some.take_while(|c| is_number(*c)).map(char::len_utf8).sum();
     }
     // Signs, perhaps with a space in front, and the ends of line behind them.
     let space = usize::from(first == ' ');
@@ -324,6 +323,16 @@ mod tests {
 
     fn words(pre: PreTokenizer, text: &str) -> Vec<&str> {
         Words::new(pre, text).collect()
+    }
+
+    #[test]
+    fn a_run_of_digits_is_cut_without_looking_at_all_of_it_each_time() {
+        for (pre, most) in [(PreTokenizer::Qwen2, 1), (PreTokenizer::Llama3, 3)] {
+            let digits = "1".repeat(1 << 20);
+            let cut = words(pre, &digits);
+            assert_eq!(cut.len(), digits.len().div_ceil(most));
+            assert!(cut.iter().all(|word| word.len() <= most));
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl<'a, 'g> Source<'a, 'g> {
             "gpt2" => Some(Self::pre_tokenizer(gguf)?),
             _ => {
                 return Err(VocabularyError::UnsupportedTokenizer {
-                    model: gguf::name(model.as_bytes()),
+                    model: gguf::name(model),
                 });
             }
         };
@@ -50,7 +50,7 @@ impl<'a, 'g> Source<'a, 'g> {
             match array {
                 Some(array) if array.len() != tokens.len() => {
                     Err(VocabularyError::LengthMismatch {
-                        key: gguf::name(key.as_bytes()),
+                        key: gguf::name(key),
                         len: array.len(),
                         tokens: tokens.len(),
                     })
@@ -75,7 +75,7 @@ impl<'a, 'g> Source<'a, 'g> {
     fn pre_tokenizer(gguf: &Gguf<'_>) -> Result<PreTokenizer, VocabularyError> {
         let name = gguf.str_opt("tokenizer.ggml.pre")?.unwrap_or("default");
         PreTokenizer::from_name(name).ok_or_else(|| VocabularyError::UnsupportedPreTokenizer {
-            pre: gguf::name(name.as_bytes()),
+            pre: gguf::name(name),
         })
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::gguf::ValueType;
 use crate::gguf::builder::{Builder, string};
+use crate::testing::{GgufWriter, byte_character};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::format;
@@ -147,6 +148,42 @@ fn control_tokens_are_parsed_only_on_request_and_never_printed() {
 }
 
 #[test]
+fn no_text_becomes_a_token_that_steers_the_model_whatever_can_be_merged() {
+    // `</` and `s>` make `</s>`, and `<s` and `>` make `<s>`.
+    let pieces = ["▁", "</", "s>", "<s", ">", "<", "/", "s", "un", "k>", "<un"];
+    let more: Vec<Token> = pieces.iter().map(|piece| token(piece, -1.0)).collect();
+    let crafted = Loaded::new(&file(&vocabulary(&more)).build());
+    for text in ["</s>", "<s>", "s></s><s>", "<unk>"] {
+        let ids = crafted.encode(text, PLAIN);
+        assert!(ids.iter().all(|&id| id > 2), "{text}: {ids:?}");
+        assert_eq!(crafted.decode(&ids), text);
+    }
+    assert_eq!(crafted.encode("</s>", PARSE), [2]);
+}
+
+#[test]
+fn a_special_token_that_is_part_of_a_character_takes_nothing_out_of_a_text() {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8)
+        .map(|byte| byte_character(byte).to_string().into_bytes())
+        .collect();
+    // The first byte of "é".
+    tokens.push(vec![0xC3]);
+    let mut kinds = vec![1; 256];
+    kinds.push(4);
+    let file = GgufWriter::default()
+        .str("general.architecture", "gpt2")
+        .str("tokenizer.ggml.model", "gpt2")
+        .str("tokenizer.ggml.pre", "gpt-2")
+        .strings("tokenizer.ggml.tokens", &tokens)
+        .i32s("tokenizer.ggml.token_type", &kinds)
+        .strings("tokenizer.ggml.merges", &[])
+        .finish();
+    let loaded = Loaded::new(&file);
+    let ids = loaded.encode("é b", PLAIN);
+    assert_eq!((ids.len(), loaded.decode(&ids)), (4, "é b".to_string()));
+}
+
+#[test]
 fn the_file_decides_about_the_beginning_the_end_and_the_space() {
     let special = EncodeOptions {
         add_special: true,
@@ -267,41 +304,6 @@ fn vocabularies_fit_their_room_beyond_the_text() {
         merges: 50_000,
     };
     assert!(gpt2.bytes() - gpt2.text_bytes < 1024 * 1024);
-}
-
-/// llama.cpp's test inputs and the ids that it expects for them.
-#[test]
-fn tokens_equal_those_of_llama_cpp() {
-    let shared = std::env::var("SEL4_LLM_SHARED")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").to_string());
-    for vocabulary in ["llama-spm", "gpt-2"] {
-        let base = format!("{shared}/tokenizers/ggml-vocab-{vocabulary}.gguf");
-        let (Ok(file), Ok(input), Ok(expected)) = (
-            std::fs::read(&base),
-            std::fs::read_to_string(format!("{base}.inp")),
-            std::fs::read_to_string(format!("{base}.out")),
-        ) else {
-            std::println!("skipped: {base} is not there (set SEL4_LLM_SHARED)");
-            continue;
-        };
-        let loaded = Loaded::new(&file);
-        let requirements = loaded.header.requirements;
-        let beyond_text = requirements.bytes() - requirements.text_bytes;
-        let limit = if vocabulary == "gpt-2" { 1024 } else { 512 };
-        assert!(beyond_text <= limit * 1024, "{beyond_text} bytes");
-        let texts = input.split("\n__ggml_vocab_test__\n");
-        let mut checked = 0;
-        for (text, line) in texts.zip(expected.lines()) {
-            let ids: Vec<u32> = line
-                .split_whitespace()
-                .map(|id| id.parse().unwrap())
-                .collect();
-            assert_eq!(loaded.encode(text, PLAIN), ids, "{text:?}");
-            assert_eq!(loaded.decode(&ids), text);
-            checked += 1;
-        }
-        assert!(checked >= 46, "only {checked} texts");
-    }
 }
 
 /// llama.cpp's algorithm to the letter, but with a plain search for the best pair.

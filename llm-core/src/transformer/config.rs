@@ -44,7 +44,7 @@ impl Architecture {
         Self::ALL
             .into_iter()
             .find(|architecture| architecture.name() == name)
-            .ok_or_else(|| LoadError::Architecture(gguf::name(name.as_bytes())))
+            .ok_or_else(|| LoadError::Architecture(gguf::name(name)))
     }
 
     fn key(self, key: &str) -> Key {
@@ -129,7 +129,7 @@ impl Keys<'_, '_> {
         if value > 0.0 && value.is_finite() {
             Ok(value)
         } else {
-            Err(bad_value(&key, value as u64))
+            Err(LoadError::NotPositive(gguf::name(&key)))
         }
     }
 
@@ -158,8 +158,8 @@ impl Keys<'_, '_> {
             Some("linear") => 1.0 / self.fraction("rope.scaling.factor", None)?,
             Some(name) => {
                 return Err(LoadError::Method {
-                    key: gguf::name(method.as_bytes()),
-                    value: gguf::name(name.as_bytes()),
+                    key: gguf::name(&method),
+                    value: gguf::name(name),
                 });
             }
         };
@@ -241,7 +241,7 @@ impl Config {
 
 fn bad_value(key: &str, value: u64) -> LoadError {
     LoadError::Value {
-        key: gguf::name(key.as_bytes()),
+        key: gguf::name(key),
         value,
     }
 }

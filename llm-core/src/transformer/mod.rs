@@ -70,9 +70,12 @@ pub enum LoadError {
     Value {
         /// The key.
         key: Name,
-        /// Its value, fractions cut off.
+        /// Its value.
         value: u64,
     },
+    /// A key has no finite number above 0, but must.
+    #[error("{0} is not a finite number above 0")]
+    NotPositive(Name),
     /// A key names a method that the engine does not have.
     #[error("{key} = {value} is not supported")]
     Method {
@@ -189,6 +192,7 @@ impl<'a> Checked<'a> {
     pub fn work(&self, position: usize, kv: KvType, want_logits: bool) -> Work {
         let config = &self.config;
         let mut work = Work::default();
+        let tied = self.gguf.tensor("output.weight").is_none();
         for tensor in self.gguf.tensors() {
             let (elements, bytes) = (tensor.elements(), tensor.data.len() as u64);
             let is_output = tensor.name == "output.weight";
@@ -197,7 +201,6 @@ impl<'a> Checked<'a> {
                 // One row.
                 work.weight_bytes += bytes / tensor.rows().max(1);
             }
-            let tied = self.gguf.tensor("output.weight").is_none();
             let gives_logits = is_output || (tied && tensor.name == "token_embd.weight");
             if gives_logits && !want_logits || is_table && !gives_logits {
                 continue;
@@ -383,17 +386,7 @@ impl Model {
     /// to its end last.
     #[must_use]
     pub fn logits<'a>(&self, arena: &'a Arena<'_>) -> &'a [f32] {
-        self.logits_of(arena, 0)
-    }
-
-    /// As [`Self::logits`], after the `n`-th such token.
-    ///
-    /// # Panics
-    /// There are fewer sessions.
-    #[must_use]
-    pub fn logits_of<'a>(&self, arena: &'a Arena<'_>, n: usize) -> &'a [f32] {
-        let vocabulary = self.config.vocabulary;
-        arena.get(self.buffers.logits.part(n * vocabulary, vocabulary))
+        arena.get(self.buffers.logits.part(0, self.config.vocabulary))
     }
 
     /// The frozen part of the arena and the buffers that surround the forward pass: tokens of

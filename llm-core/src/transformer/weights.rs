@@ -108,7 +108,7 @@ impl<'a, P: Place> Reader<'_, 'a, P> {
         let tensor = self.gguf.require(name)?;
         if (tensor.columns(), tensor.rows()) != (columns as u64, rows as u64) {
             return Err(LoadError::Shape {
-                tensor: gguf::name(name.as_bytes()),
+                tensor: gguf::name(name),
                 columns: tensor.columns(),
                 rows: tensor.rows(),
                 expected_columns: columns as u64,
@@ -323,7 +323,7 @@ impl Weights {
 
 fn bad_type(tensor: &TensorInfo<'_>) -> LoadError {
     LoadError::Type {
-        tensor: gguf::name(tensor.name.as_bytes()),
+        tensor: gguf::name(tensor.name),
         ty: tensor.ty.name(),
     }
 }
@@ -344,7 +344,7 @@ impl Checker {
         for (index, tensor) in gguf.tensors().enumerate() {
             let word = self.found.get(index / 64).copied().unwrap_or(0);
             if word & (1 << (index % 64)) == 0 {
-                return Err(LoadError::UnknownTensor(gguf::name(tensor.name.as_bytes())));
+                return Err(LoadError::UnknownTensor(gguf::name(tensor.name)));
             }
         }
         Ok(())
@@ -358,7 +358,7 @@ impl Checker {
         bytes: usize,
     ) -> Result<(), LoadError> {
         if !quantize::is_finite(tensor.ty, data) {
-            return Err(LoadError::NonFinite(gguf::name(tensor.name.as_bytes())));
+            return Err(LoadError::NonFinite(gguf::name(tensor.name)));
         }
         self.bytes = self.bytes.saturating_add(bytes as u64);
         self.parameters = self.parameters.saturating_add(elements);
@@ -401,9 +401,10 @@ impl Place for Loader<'_, '_> {
     }
 
     fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
+        let format = self.format(part.tensor.ty, part.count);
         let span = self.arena.alloc::<u8>(part.data.len(), Purpose::Weights)?;
         let to = self.arena.get_mut(span);
-        match Format::of(part.tensor.ty, part.count).filter(|_| self.cpu.wants_tiles()) {
+        match format {
             Some(format) => {
                 let blocks = part.tensor.columns() as usize / part.tensor.ty.block_len();
                 tiles::repack(format, blocks, part.data, to);

@@ -28,7 +28,12 @@ pub use server::{Activity, Port, Server};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
-use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PROMPT_BYTES, MAX_SESSIONS};
+use protocol::limits::{
+    DEFAULT_CONTEXT_TOKENS, EXTRA_PROMPT_TOKENS, MAX_PROMPT_BYTES, MAX_SESSIONS,
+};
+
+// Audit takes a prompt of more tokens for a breach.
+const _: () = assert!(llm_core::tokenizer::EXTRA_PROMPT_TOKENS as u32 == EXTRA_PROMPT_TOKENS);
 
 /// How the domain loads models: every session that there can be, and all that the arena has left for their keys
 /// and values.
