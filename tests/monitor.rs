@@ -32,7 +32,7 @@ fn users_log_in_with_their_passphrase_and_may_what_their_role_may() {
             "guest (reader; may infer)",
             "error: you need the permission 'log', which the role of 'guest' does not have",
             "error: user or passphrase is wrong; another try is possible in 1 s",
-            "error: too soon after a login that failed",
+            "error: too soon after another login",
         ],
     );
     assert!(

@@ -120,7 +120,7 @@ error_codes! {
     QuotaExceeded = 51,
     /// User or passphrase is wrong; another try is possible in `value` microseconds.
     LoginFailed = 52,
-    /// Too soon after a login that failed: `value` microseconds to wait.
+    /// Too soon after another login, above all one that failed: `value` microseconds to wait.
     LoginDelayed = 53,
     /// The policy has no user of this name.
     NoSuchUser = 54,

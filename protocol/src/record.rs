@@ -6,7 +6,8 @@
 //! the log's memory is full the oldest entries go, and the hash that the oldest one left holds is the *anchor*.
 //!
 //! The output hash of a request is the SHA-256 over its tokens as they passed audit, for each the token's number and
-//! the length of its text as 32-bit little endian integers, then the text.
+//! the length of its text as 32-bit little endian integers, then the text. A request that failed after text has
+//! passed has the hash of that.
 //!
 //! # Export
 //!

@@ -133,7 +133,7 @@ impl Scripted {
             self.user = user;
             return Ok(true);
         }
-        match answer.starts_with("error: too soon after a login that failed") {
+        match answer.starts_with("error: too soon after another login") {
             true => Ok(false),
             false => Err(Broken::Wrong(format!("{line:?}: {answer}"))),
         }

@@ -3,7 +3,7 @@
 use crate::quota::Reservation;
 use protocol::error::Failure;
 use protocol::limits::MAX_SESSIONS;
-use protocol::record::Hash;
+use protocol::record::{Hash, Record};
 use protocol::wire::InferParams;
 use sha2::{Digest, Sha256};
 
@@ -48,6 +48,18 @@ impl Generation {
         let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
         self.output.update(len.to_le_bytes());
         self.output.update(text);
+    }
+
+    /// SHA-256 of what has passed.
+    pub(crate) fn output_sha256(&self) -> Hash {
+        self.output.clone().finalize().into()
+    }
+
+    /// Adds what has passed to the record of a failure: it was shown, so it must be on record. Without a token, nothing.
+    pub(crate) fn describe_shown(&self, record: &mut Record) {
+        if self.tokens > 0 {
+            record.output_sha256 = self.output_sha256();
+        }
     }
 }
 

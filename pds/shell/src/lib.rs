@@ -4,8 +4,9 @@
 //! writing what audit answers, in words.
 //!
 //! The rule that keeps its user safe: model output and error details are untrusted text. They reach
-//! the terminal through [`sanitise`] alone, which lets no control character through, so nothing that
-//! a model says can move a cursor, forge a line of the system, or end the session. The control sequences that a
+//! the terminal through [`sanitise`] alone, which lets no control character through but newline and tab, so nothing
+//! that a model says can send an escape sequence, overwrite what is shown, or end the session. A line of it that imitates
+//! the system's lacks its colour; on a pipe, without colours, nothing tells them apart. The control sequences that a
 //! terminal gets (colour, the line that is edited, a screen that is drawn anew) are the shell's own constants.
 
 #![no_std]

@@ -673,7 +673,7 @@ impl<'a> Request<'a> {
         let request = match number {
             kind::INFER => {
                 return Ok(Self::Infer {
-                    params: reader.fixed()?,
+                    params: reader.params()?,
                     session: reader.name()?,
                     prompt: reader.tail(MAX_PROMPT_BYTES)?,
                 });

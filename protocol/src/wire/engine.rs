@@ -237,7 +237,8 @@ impl<'a> Command<'a> {
         match number {
             kind::INFER => {
                 let raw: RawInfer = reader.fixed()?;
-                reader.check((raw.session as usize) < MAX_SESSIONS, ())?;
+                let sound = (raw.session as usize) < MAX_SESSIONS && raw.params.reserved == 0;
+                reader.check(sound, ())?;
                 Ok(Self::Infer {
                     params: raw.params,
                     session: raw.session,

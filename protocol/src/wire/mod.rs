@@ -305,6 +305,13 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// Parameters of a request for text. What is reserved is zero: audit's log is hashed with it, and an export, which
+    /// does not have it, could not be checked otherwise.
+    fn params(&mut self) -> Result<InferParams, WireError> {
+        let params: InferParams = self.fixed()?;
+        self.check(params.reserved == 0, params)
+    }
+
     fn tail(self, max: usize) -> Result<&'a [u8], WireError> {
         if self.rest.len() > max {
             Err(self.wrong_length())

@@ -3,7 +3,8 @@
 //! What is left is what the ports need, each call only with the descriptors that it is for, and
 //! what `abort` needs. Everything else traps, which the supervisor sees as a fault: there is no
 //! mapping, no opening, no socket, no process, no signal to another, no tracing, no exit (but for
-//! the domain that halts the system, with its two statuses).
+//! the domain that halts the system, with its two statuses, and where a domain reports its own faults because nobody
+//! traces it).
 
 use super::SetupError;
 use super::environment::Rights;

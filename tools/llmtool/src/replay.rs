@@ -182,9 +182,10 @@ fn replay_session<'e>(
     }
 }
 
-/// Whether the request ended with an output that the log holds the hash of. Deadlines do, too.
+/// Whether the request ended as inference said it would: with all that is needed to repeat it. Deadlines do, too; other
+/// failures have the hash of what was shown, but nobody has counted the prompt's tokens.
 fn has_output(record: &Record) -> bool {
-    record.kind() == Some(Kind::Finish) || record.output_sha256 != [0; 32]
+    record.kind() == Some(Kind::Finish) || record.code == ErrorCode::Deadline as u16
 }
 
 /// Whether a request that failed left its session as it was: it was refused before it began.

@@ -11,13 +11,13 @@ use protocol::wire::console::{Event, LogExtent, LogQuery, ModelEntry};
 /// Lists at once. The shell has one command in the foreground, and completion.
 const LISTS: usize = 4;
 
-/// Events of all lists in a wake-up: with half of the ring's slots, tokens pass beside the longest log.
+/// Events of all lists each time that lists are delivered: with half of the ring's slots, tokens pass beside the longest log.
 const BURST: usize = 8;
 
-/// Bytes of the log that are checked in a wake-up, some milliseconds' worth.
+/// Bytes of the log that are checked for each list then, some milliseconds' worth.
 const VERIFIED_BYTES: usize = 128 << 10;
 
-/// Entries that are looked at for one that a filter lets through, in a wake-up.
+/// Entries that are looked at for one that a filter lets through.
 const LOOKED_AT: usize = 1024;
 
 /// What is being listed, and how far it has got.

@@ -64,9 +64,12 @@ pub struct Memory<'m> {
 /// end of recovery, and the failure of a load with the ready event after it.
 const RESERVE: usize = 4;
 
-/// Most time between two records of violations by the same peer, in microseconds (1 s): who sends nothing but garbage
-/// does not fill the log with it.
+/// Least time between two records of violations by the same peer, in microseconds (1 s). It doubles with each record up
+/// to [`RARE_VIOLATIONS_US`]: who sends nothing but garbage does not push what happened before out of the log with it.
 const VIOLATIONS_US: u64 = 1_000_000;
+
+/// Most time between them (1 h). After twice as long without one, it begins anew.
+const RARE_VIOLATIONS_US: u64 = 3_600_000_000;
 
 /// Between two slices of what takes longer than a wake-up should (hashing a model, checking the log), in microseconds
 /// (2 ms): about as long as a slice, so that shell and inference get a share meanwhile.
@@ -104,6 +107,8 @@ enum Peer {
 struct Violations {
     count: u64,
     recorded_us: Option<u64>,
+    /// How long the next record waits after the last one.
+    pause_us: u64,
 }
 
 /// The reference monitor. One per system, for the system's life.
@@ -153,6 +158,10 @@ struct Monitor<'m, R, W> {
     heard: bool,
     /// Inference's ring may hold what the egress cap has no room for yet.
     throttled: bool,
+    /// Since when there has been no room in inference's ring.
+    full_since_us: Option<u64>,
+    /// The shell's ring had no room for the event that lets it begin.
+    ready_owed: bool,
     outgoing: Frame,
     signal_shell: bool,
     signal_inference: bool,
@@ -196,6 +205,8 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 pending_fault: None,
                 heard: true,
                 throttled: false,
+                full_since_us: None,
+                ready_owed: false,
                 outgoing: Frame::new(),
                 signal_shell: false,
                 signal_inference: false,
@@ -369,18 +380,24 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.record_violations(now);
     }
 
-    /// Writes down what has no record yet, at most once a second for each peer.
+    /// Writes down what has no record yet, ever more rarely as long as there is ever more of it.
     fn record_violations(&mut self, now: u64) {
         for (index, peer) in [Peer::Shell, Peer::Inference].into_iter().enumerate() {
             let Some(violations) = self.violations.get_mut(index) else {
                 continue;
             };
-            let due = violations
-                .recorded_us
-                .is_none_or(|at| now.saturating_sub(at) >= VIOLATIONS_US);
+            let since = violations.recorded_us.map(|at| now.saturating_sub(at));
+            let due = since.is_none_or(|us| us >= violations.pause_us);
             if violations.count > 0 && due {
                 let value = core::mem::take(&mut violations.count);
                 violations.recorded_us = Some(now);
+                violations.pause_us = match since {
+                    Some(us) if us < 2 * RARE_VIOLATIONS_US => violations
+                        .pause_us
+                        .saturating_mul(2)
+                        .min(RARE_VIOLATIONS_US),
+                    _ => VIOLATIONS_US,
+                };
                 let record = Record {
                     code: peer as u16,
                     value,
@@ -489,6 +506,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         sent
     }
 
+    /// Lets the shell begin; again later, if there is no room now: without it there is no console.
+    fn tell_ready(&mut self) {
+        let user = self.user_now();
+        self.ready_owed = !self.tell_shell(0, &Event::Ready(user));
+    }
+
     /// Sends what is for the shell and found no room before: first why, then whom it cost, then lists.
     fn deliver(&mut self, now: u64) {
         if let Some(fault) = self.pending_fault
@@ -498,6 +521,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
         if self.pending_fault.is_some() {
             return;
+        }
+        if self.ready_owed {
+            self.tell_ready();
         }
         while let Some(index) = self.table.iter().position(Entry::is_over) {
             let Some((origin, State::Ended(failure))) = self

@@ -152,10 +152,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// The load that begins an epoch has ended, well or not: the system serves (again).
     pub(super) fn end_own_load(&mut self, now: u64) {
         match core::mem::replace(&mut self.phase, Phase::Serving) {
-            Phase::Booting => {
-                let user = self.user_now();
-                self.tell_shell(0, &Event::Ready(user));
-            }
+            Phase::Booting => self.tell_ready(),
             Phase::Recovering { since_us } => {
                 let after_us = now.saturating_sub(since_us);
                 let record = Record {
@@ -227,6 +224,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.phase = Phase::Recovering { since_us: now };
         }
         port.restart_inference();
+        self.full_since_us = None;
         // Not simply the next one: the life that is over may have left messages for that. After 2³² restarts epochs
         // repeat; the messages of that first one are long gone.
         self.epoch = self.inference.epoch_after(self.epoch);
@@ -261,8 +259,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.record(record, now);
         self.deliver(now);
         if self.phase == Phase::Booting {
-            let user = self.user_now();
-            self.tell_shell(0, &Event::Ready(user));
+            self.tell_ready();
         }
         self.phase = Phase::Stopped;
         self.forget_own();
@@ -337,6 +334,14 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 }
                 _ => {}
             }
+        }
+        // With its ring full nothing is asked of inference, so that no request's deadline would find it out. A life that has
+        // just begun, or has a load to do, is given the time of one.
+        if heard && self.phase != Phase::Stopped && self.inference.free() == 0 {
+            let since = *self.full_since_us.get_or_insert(now);
+            hung |= now.saturating_sub(since) >= LOAD_DEADLINE_US;
+        } else {
+            self.full_since_us = None;
         }
         if hung {
             let fault = Fault {

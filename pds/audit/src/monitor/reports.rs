@@ -14,7 +14,6 @@ use protocol::ring::{Frame, SLOTS};
 use protocol::wire::console::{Event, Finished};
 use protocol::wire::engine::{Loaded, Report};
 use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
-use sha2::Digest;
 
 /// Inference broke the protocol.
 struct Breach;
@@ -176,7 +175,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let late = matches!(entry.state, State::Stopping { .. });
         let mut record = self.record_of(&entry, if late { Kind::Fail } else { Kind::Finish }, now);
         record.prompt_tokens = prompt_tokens;
-        record.output_sha256 = generation.output.clone().finalize().into();
+        record.output_sha256 = generation.output_sha256();
         let turn = generation.turn;
         let event = if late {
             let limit = self.access.policy().deadline_us;
@@ -221,12 +220,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Some(generation) => self.refund(generation, failure, now),
             None => failure,
         };
-        let record = Record {
+        let mut record = Record {
             code: failure.code as u16,
             value: failure.value,
             limit: failure.limit,
             ..self.record_of(&entry, Kind::Fail, now)
         };
+        if let Some(generation) = entry.generation() {
+            generation.describe_shown(&mut record);
+        }
         self.record(record, now);
         if entry.origin == Origin::Audit {
             self.current = None;
@@ -320,14 +322,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
             entry.state = State::Ended(Failure::of(code));
             let entry: Entry = entry.clone();
-            if let Some(generation) = entry.generation() {
-                self.accounts.settle(generation.reservation, 0, now);
-                self.stats.failed = self.stats.failed.saturating_add(1);
-            }
-            let record = Record {
+            let mut record = Record {
                 code: code as u16,
                 ..self.record_of(&entry, Kind::Fail, now)
             };
+            if let Some(generation) = entry.generation() {
+                generation.describe_shown(&mut record);
+                self.accounts.settle(generation.reservation, 0, now);
+                self.stats.failed = self.stats.failed.saturating_add(1);
+            }
             self.record(record, now);
         }
         self.sessions.end_all();

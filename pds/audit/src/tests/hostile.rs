@@ -57,6 +57,67 @@ fn garbage_without_end_is_counted_and_fills_no_log() {
     assert_eq!(system.stats().violations, 1000);
 }
 
+#[test]
+fn garbage_for_a_day_does_not_push_the_log_out() {
+    const HOUR: u64 = 3600;
+    let mut system = System::serving();
+    let violations = |system: &System| {
+        let records = system.records().into_iter();
+        records
+            .filter(|record| record.kind() == Some(Kind::Violation))
+            .map(|record| record.value)
+            .collect::<Vec<_>>()
+    };
+    let mut garbage = |seconds: u64| {
+        for _ in 0..seconds {
+            // An answer to no request: it costs inference nothing.
+            system.say(4711, &done(FinishReason::EndOfText, 0));
+            system.runtime.now += SECOND;
+        }
+        violations(&system)
+    };
+    // At 0, 1, 3, 7, … 2047 s, then each hour.
+    let first = garbage(HOUR);
+    assert_eq!(first[..4], [1, 1, 2, 4]);
+    assert_eq!(first.len(), 12);
+    let all = garbage(23 * HOUR);
+    assert_eq!(all.len(), 35);
+    // None is lost, and after two hours' peace the first is told at once.
+    let told: u64 = all.iter().sum();
+    system.watch(3 * HOUR * SECOND);
+    let rest = violations(&system)[35..].to_vec();
+    assert_eq!(told + rest.iter().sum::<u64>(), 24 * HOUR);
+    system.say(4711, &done(FinishReason::EndOfText, 0));
+    assert_eq!(violations(&system)[36..], [1]);
+    assert_eq!(system.runtime.restarts, 0);
+}
+
+#[test]
+fn parameters_with_something_in_what_is_reserved_are_no_request() {
+    let mut system = System::serving();
+    let before = system.audit.log().written();
+    let params = InferParams {
+        reserved: 1,
+        ..InferParams::default()
+    };
+    system.ask(
+        4,
+        &Request::Infer {
+            params,
+            session: SessionName::EMPTY,
+            prompt: b"p",
+        },
+    );
+    let unsupported = Failure::of(ErrorCode::Unsupported);
+    assert_eq!(system.told(), [Told::Failed(4, unsupported)]);
+    assert_eq!(system.asked(), []);
+    assert_eq!(system.stats().violations, 1);
+    // An export could not say what was hashed.
+    let record = system.last_record(Kind::Violation);
+    assert_eq!(system.audit.log().written() - before, 1);
+    assert_eq!(record.params.reserved, 0);
+}
+
 /// One thing that can happen to audit.
 #[derive(Clone, Debug)]
 enum Act {

@@ -6,10 +6,12 @@ use protocol::limits::{
     CONTROL_DEADLINE_US, INFERENCE_DEADLINE_US, LOAD_DEADLINE_US, STOP_GRACE_US, WATCHDOG_PERIOD_US,
 };
 use protocol::record::Kind;
-use protocol::ring::Frame;
+use protocol::region::{ReadWords as _, WriteWords as _};
+use protocol::ring::{Frame, SLOTS};
 use protocol::wire::console::Request;
 use protocol::wire::engine::Report;
 use protocol::wire::{Fault, FaultKind, FinishReason};
+use sha2::Digest as _;
 use std::vec::Vec;
 
 #[test]
@@ -128,6 +130,56 @@ fn a_question_or_a_load_that_is_never_answered_ends_in_a_restart() {
 }
 
 #[test]
+fn an_inference_that_takes_no_commands_is_restarted() {
+    const TAIL: usize = 3;
+    let mut system = System::serving();
+    let honest = system.inference_region.load(TAIL);
+    let impossible = 1 << 32 | 5000;
+    system.inference_region.publish(TAIL, impossible);
+    system.watch(LOAD_DEADLINE_US - WATCHDOG_PERIOD_US);
+    // Nothing can be asked of it, so that no request's deadline would find it out.
+    system.ask(1, &Request::Status);
+    let busy = Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64);
+    assert_eq!(system.told(), [Told::Failed(1, busy)]);
+    assert_eq!(system.runtime.restarts, 0);
+    // It thinks better of it for a moment: its time begins anew.
+    system.inference_region.publish(TAIL, honest);
+    system.watch(WATCHDOG_PERIOD_US);
+    system.inference_region.publish(TAIL, impossible);
+    system.watch(LOAD_DEADLINE_US);
+    assert_eq!(system.runtime.restarts, 0);
+    system.watch(WATCHDOG_PERIOD_US);
+    assert_eq!(system.runtime.restarts, 1);
+    let record = system.last_record(Kind::Fault);
+    assert_eq!(record.code, FaultKind::Unresponsive as u16);
+    system.told_at_last();
+    system.join();
+    system.loaded(system.own_load);
+    assert_eq!(system.told(), [Told::Recovered(1)]);
+    system.serves(2);
+}
+
+#[test]
+fn a_console_that_stands_still_at_boot_is_told_that_it_may_begin_when_it_reads() {
+    let mut system = System::boot(&policy());
+    for id in 1..=12 {
+        system.ask(id, &Request::WhoAmI);
+    }
+    // Each life dies over its load, until audit stops trying; the notices take the last places of the ring.
+    for _ in 0..6 {
+        system.audit.on_fault(FAULT, &mut system.runtime);
+    }
+    assert_eq!(system.runtime.stops, 1);
+    let ready = |told: &[Told]| {
+        let ready = told.iter().filter(|told| matches!(told, Told::Ready(_)));
+        ready.count()
+    };
+    let first = system.told();
+    assert_eq!(ready(&first), 0, "{first:?}");
+    assert_eq!(ready(&system.told_at_last()), 1);
+}
+
+#[test]
 fn a_fault_ends_its_requests_with_a_refund_and_inference_serves_again() {
     let mut system = System::serving();
     system.infer_in(5, "tale", 9);
@@ -146,6 +198,9 @@ fn a_fault_ends_its_requests_with_a_refund_and_inference_serves_again() {
     assert_eq!((budget.used, budget.reserved), (0, 0));
     let record = system.last_record(Kind::Fault);
     assert_eq!((record.value, record.limit), (FAULT.address, FAULT.ip));
+    // What was shown is on record.
+    let shown = sha2::Sha256::digest([&1u32.to_le_bytes()[..], &1u32.to_le_bytes(), b"a"].concat());
+    assert_eq!(system.last_record(Kind::Fail).output_sha256, shown[..]);
     // What the old one still says is of another epoch.
     let mut frame = Frame::new();
     let ghost = Report::Token {

@@ -1,7 +1,8 @@
 //! What the seL4 protection domains share: the symbols that the Microkit tool patches, regions of
 //! `system.xml` as typed memory, the clock, and the watchdog's registers.
 //!
-//! All `unsafe` of the domains is here or in the start-up code of `inference`.
+//! All `unsafe` of the domains is here, in the start-up code of `inference` or, to name its regions, in a domain's
+//! `main.rs`; test builds have more in `misdeeds`.
 
 #![no_std]
 

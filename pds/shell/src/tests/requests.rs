@@ -134,19 +134,10 @@ fn every_bad_input_gets_one_line_that_names_the_value_and_the_limit() {
             "error: the line has 9000 bytes, at most 8704 are allowed\n",
         ),
         (&name, "error: the name has 65 bytes, 1 to 64 are allowed\n"),
-        (
-            "llminfer x \u{1b}[2J",
-            "error: '[2J' is one word too many for llminfer; put the prompt in quotes\n",
-        ),
     ] {
         let mut system = System::plain();
         system.type_in(format!("{line}\n").as_bytes());
-        let output = system.output();
-        if line.contains('\u{1b}') {
-            // The keys of an escape sequence are no text.
-            continue;
-        }
-        assert_eq!(output, expected);
+        assert_eq!(system.output(), expected);
         assert_eq!(system.asked(), []);
         system.request("llmstats");
     }
@@ -240,7 +231,7 @@ fn faults_and_recoveries_are_told_at_once() {
     assert_eq!(
         system.output(),
         " half a\naudit: inference died of a memory fault at address 0x12000000 (instruction \
-         0x201000); restarting it\nerror: inference died while it had the request\naudit: \
+         0x201000)\nerror: inference died while it had the request\naudit: \
          inference serves again after 0.12 s (restart 1)\n"
     );
 }

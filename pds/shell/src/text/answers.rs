@@ -376,15 +376,15 @@ impl Display for FaultText {
             FaultKind::Timeout => "a timeout of its budget",
             FaultKind::Unknown => "an unknown fault",
             FaultKind::Unresponsive => {
-                return write!(f, "inference did not stop at its deadline; restarting it");
+                return write!(f, "inference did not answer by its deadline");
             }
             FaultKind::Violation => {
-                return write!(f, "inference broke the protocol; restarting it");
+                return write!(f, "inference broke the protocol");
             }
         };
         write!(
             f,
-            "inference died of {kind} at address {address:#x} (instruction {ip:#x}); restarting it"
+            "inference died of {kind} at address {address:#x} (instruction {ip:#x})"
         )
     }
 }

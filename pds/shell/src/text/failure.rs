@@ -109,6 +109,10 @@ impl Display for FailureText<'_> {
             ErrorCode::BadModel => {
                 write!(f, "the model file ({value} bytes) is damaged: {detail}")
             }
+            ErrorCode::UnsupportedModel if self.detail.is_empty() => write!(
+                f,
+                "the model has no token for the byte {value:#04x} of the prompt"
+            ),
             ErrorCode::UnsupportedModel => write!(f, "the model is not supported: {detail}"),
             ErrorCode::ModelTooLarge => write!(
                 f,
@@ -200,7 +204,7 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::LoginDelayed => write!(
                 f,
-                "too soon after a login that failed; another try is possible in {}",
+                "too soon after another login; another try is possible in {}",
                 Time(value)
             ),
             ErrorCode::NoSuchUser => {

@@ -78,7 +78,12 @@ impl LogLine<'_> {
                 match ErrorCode::from_u16(record.code) {
                     Some(code) => {
                         let failure = Failure::over(code, value, limit);
-                        let detail = name.as_bytes();
+                        // As when it was told: of a permission, whose role lacks it; else what was asked for.
+                        let detail = match code {
+                            ErrorCode::NotPermitted => record.user.as_str(),
+                            _ => name,
+                        }
+                        .as_bytes();
                         write!(f, ": {}", FailureText { failure, detail })?;
                     }
                     None => write!(f, ": code {}", record.code)?,
