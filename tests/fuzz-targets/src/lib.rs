@@ -150,6 +150,12 @@ fn tokenize(view: &VocabularyView<'_>, text: &[u8]) {
 
 /// A peer that writes what it likes into its region: messages are dropped or parse.
 pub fn wire(bytes: &[u8]) {
+    parsed_messages(bytes);
+}
+
+/// As [`wire`]; how many messages were some peer's.
+pub fn parsed_messages(bytes: &[u8]) -> usize {
+    let mut parsed = 0;
     let (mut audit, mut peer, region) = endpoints();
     audit.lead(1);
     peer.follow();
@@ -163,28 +169,35 @@ pub fn wire(bytes: &[u8]) {
         word[..value.len()].copy_from_slice(value);
         region.store(place, u64::from_le_bytes(word));
         if round % 4 == 3 {
-            drain(&mut audit);
+            parsed += drain(&mut audit);
         }
     }
-    drain(&mut audit);
+    parsed + drain(&mut audit)
 }
 
-fn drain(audit: &mut protocol::testing::TestEndpoint) {
+fn drain(audit: &mut protocol::testing::TestEndpoint) -> usize {
     let mut frame = Frame::new();
+    let mut parsed = 0;
     // A ring has fewer slots than this; a hostile one may claim any number.
     for _ in 0..256 {
         match audit.receive(&mut frame) {
             Ok(true) => {
-                let _ = Request::parse(&frame).map_err(|error| error.to_string());
-                let _ = Event::parse(&frame).map_err(|error| error.to_string());
-                let _ = Command::parse(&frame).map_err(|error| error.to_string());
-                let _ = Report::parse(&frame).map_err(|error| error.to_string());
+                let results = [
+                    Request::parse(&frame).map(drop),
+                    Event::parse(&frame).map(drop),
+                    Command::parse(&frame).map(drop),
+                    Report::parse(&frame).map(drop),
+                ];
+                // What is told to people.
+                let texts = results.map(|result| result.map_err(|error| error.to_string()));
+                parsed += usize::from(texts.iter().any(Result::is_ok));
             }
             Ok(false) => break,
             Err(_) => {}
         }
     }
     let _ = (audit.free(), audit.peer_has_joined());
+    parsed
 }
 
 #[derive(Default)]

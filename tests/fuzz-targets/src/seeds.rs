@@ -2,6 +2,14 @@
 
 use llm_core::quantize::TensorType;
 use llm_core::testing::{GgufWriter, Shape, byte_character, gpt2, model};
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::{ModelName, SessionName, UserName};
+use protocol::region::ReadWords as _;
+use protocol::ring::Frame;
+use protocol::testing::endpoints;
+use protocol::wire::console::{BudgetChange, Event, Finished, LogQuery, Request, User};
+use protocol::wire::engine::{Command, Holdings, Report};
+use protocol::wire::{Fault, FaultKind, FinishReason, InferParams};
 
 /// A model of one block, in `ty`.
 #[must_use]
@@ -126,18 +134,159 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     {
         seeds.push(("shell", format!("line-{index}"), line.as_bytes().to_vec()));
     }
-    // Version, head and tail of epoch 1, then a message.
-    let mut message = Vec::new();
-    for (place, value) in [
-        (0u16, 1u64),
-        (1, 1),
-        (2, (1 << 32) | 1),
-        (3, 1 << 32),
-        (8, 0x0001_0000_0000_0001),
-    ] {
-        message.extend(place.to_be_bytes());
-        message.extend(value.to_le_bytes());
-    }
-    seeds.push(("wire", "message".to_owned(), message));
+    seeds.extend(messages().into_iter().map(|(name, words)| {
+        let bytes = words.iter().flat_map(|(place, value)| {
+            let place = place.to_be_bytes().into_iter();
+            place.chain(value.to_le_bytes())
+        });
+        ("wire", name, bytes.collect())
+    }));
     seeds
+}
+
+/// A message of each kind of peer and of each shape, as what its sender's region holds: places and words, the ring's
+/// indices last.
+fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
+    let user = UserName::new("admin").unwrap_or_default();
+    let session = SessionName::new("tale").unwrap_or_default();
+    let name = ModelName::new("tiny").unwrap_or_default();
+    let params = InferParams::default();
+    let failure = Failure::over(ErrorCode::NoSuchModel, 2, 1);
+    let mut frames = Vec::new();
+    let mut add = |name: &str, write: &dyn Fn(&mut Frame)| {
+        let mut frame = Frame::new();
+        write(&mut frame);
+        frames.push((name.to_owned(), frame));
+    };
+    let change = Some(BudgetChange {
+        tokens: 10,
+        period_us: 1_000_000,
+    });
+    for (name, request) in [
+        (
+            "request-infer",
+            Request::Infer {
+                params,
+                session,
+                prompt: b"Once upon a time",
+            },
+        ),
+        (
+            "request-login",
+            Request::Login {
+                user,
+                passphrase: b"secret",
+            },
+        ),
+        ("request-load", Request::Load { name }),
+        ("request-stats", Request::Stats { watch: true }),
+        ("request-budget", Request::Budget { user, change }),
+        ("request-log", Request::Log(LogQuery::default())),
+        ("request-close", Request::Close { session }),
+        ("request-cancel", Request::Cancel),
+    ] {
+        add(name, &|frame| request.write(7, frame));
+    }
+    for (name, event) in [
+        ("event-ready", Event::Ready(User::default())),
+        ("event-token", Event::Token { text: b" fox" }),
+        (
+            "event-failed",
+            Event::Failed {
+                failure,
+                detail: b"huge",
+            },
+        ),
+        (
+            "event-finished",
+            Event::Finished(Finished {
+                reason: FinishReason::MaxTokens,
+                prompt_tokens: 5,
+                generated_tokens: 6,
+                turn: 1,
+                first_token_us: 7,
+                total_us: 8,
+            }),
+        ),
+        (
+            "event-stats",
+            Event::Stats(zerocopy::FromZeros::new_zeroed()),
+        ),
+        (
+            "event-fault",
+            Event::Fault(Fault {
+                kind: FaultKind::Memory,
+                ip: 1,
+                address: 2,
+            }),
+        ),
+    ] {
+        add(name, &|frame| event.write(7, frame));
+    }
+    for (name, command) in [
+        (
+            "command-infer",
+            Command::Infer {
+                params,
+                session: 3,
+                fresh: true,
+                keep: false,
+                prompt: b"Once",
+            },
+        ),
+        (
+            "command-load",
+            Command::Load {
+                offset: 512,
+                bytes: 1024,
+            },
+        ),
+        ("command-drop", Command::Drop { session: 3 }),
+    ] {
+        add(name, &|frame| command.write(7, frame));
+    }
+    for (name, report) in [
+        ("report-ready", Report::Ready),
+        (
+            "report-token",
+            Report::Token {
+                id: 259,
+                text: b" fox",
+            },
+        ),
+        (
+            "report-finished",
+            Report::Finished {
+                reason: FinishReason::EndOfText,
+                prompt_tokens: 5,
+                generated_tokens: 6,
+            },
+        ),
+        ("report-holdings", Report::Holdings(Holdings::default())),
+        (
+            "report-failed",
+            Report::Failed {
+                failure,
+                detail: b"huge",
+            },
+        ),
+        ("report-evicted", Report::Evicted { session: 3 }),
+    ] {
+        add(name, &|frame| report.write(7, frame));
+    }
+    let words = |frame: &Frame| {
+        let (mut audit, mut peer, region) = endpoints();
+        audit.lead(1);
+        peer.follow();
+        peer.send(frame).expect("an empty ring");
+        let all = (0..region.words()).map(|at| (at as u16, region.load(at)));
+        let (slots, indices): (Vec<_>, Vec<_>) = all
+            .filter(|&(_, word)| word != 0)
+            .partition(|&(at, _)| !(2..8).contains(&at));
+        [slots, indices].concat()
+    };
+    frames
+        .iter()
+        .map(|(name, frame)| (name.clone(), words(frame)))
+        .collect()
 }

@@ -52,4 +52,11 @@ fn sound_seeds_are_taken() {
     for ty in [TensorType::F32, TensorType::Q4_0] {
         Checked::new(&seeds::tiny_model(ty)).expect("a sound model");
     }
+    let messages = seeds::all().into_iter().filter(|seed| seed.0 == "wire");
+    let mut count = 0;
+    for (_, name, bytes) in messages {
+        assert_eq!(targets::parsed_messages(&bytes), 1, "{name}");
+        count += 1;
+    }
+    assert!(count > 20, "{count} messages");
 }
