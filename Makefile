@@ -38,7 +38,7 @@ LARGE_STORE := $(LARGE_DIR)/store.tar
 
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
 MICROKIT_SDK ?= $(firstword $(wildcard /opt/microkit-sdk*))
-SDK := $(MICROKIT_SDK)
+SDK := $(abspath $(MICROKIT_SDK))
 CONFIG ?= release
 INJECT ?=
 # A build whose inference measures itself when a prompt says so.
@@ -333,6 +333,8 @@ unit: ## unit and integration tests
 	python3 -m unittest discover --quiet tools/qemu-console
 	python3 -m unittest discover --quiet tools/coverage
 	python3 -m unittest discover --quiet tools/test-sel4
+	@python3 -c 'import pytest' 2>/dev/null || echo '*** SKIPPED: the tests of tools/train were not run: no pytest (pip install -r tools/train/requirements.txt)' >&2
+	@! python3 -c 'import pytest' 2>/dev/null || python3 -m pytest --quiet -p no:cacheprovider tools/train/tests
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -479,7 +481,9 @@ redteam-mutations: llmtool ## see the red team's runner object to descriptions t
 
 .PHONY: redteam-docs
 redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
-	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack that left the console alive was followed by an\nhonest request with the canonical text and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >tests/redteam/results.md
+	@test -s $(REDTEAM_OUT)/sel4.tsv -a -s $(REDTEAM_OUT)/simulation.tsv -a -z '$(SEL4_LLM_REDTEAM_ONLY)' || { echo 'the results of a whole `make redteam` with an SDK are needed' >&2; exit 1; }
+	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack that left the console alive was followed by an\nhonest request with the canonical text and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >$(REDTEAM_OUT)/with-heading.md
+	@mv $(REDTEAM_OUT)/with-heading.md tests/redteam/results.md
 
 ## ---- Speed --------------------------------------------------------------------------------------
 
@@ -500,6 +504,14 @@ bench-peers: llmtool $(BENCH_MODELS) ## speed beside llama.cpp (PyPI, cmake, C++
 	@tools/bench-peers/bench-peers --llmtool $(BIN)/llmtool --models $(BUILD)/bench --build $(BUILD)/peers \
 		--json $(TARGET_DIR)/bench-peers.json $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) $(if $(LLAMA2C),--llama2c $(LLAMA2C))
 
+BENCH_SIZES := $(BUILD)/bench/sizes
+
+.PHONY: bench-plot
+bench-plot: llmtool ## draw docs/performance.svg, after bench-peers (matplotlib)
+	@mkdir -p $(BENCH_SIZES)
+	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --sizes $(BENCH_SIZES) >&2
+	@tools/bench/plot --llmtool $(BIN)/llmtool --llama-bench $(BUILD)/peers/llama/bin/llama-bench --sizes $(BENCH_SIZES)
+
 .PHONY: bench-qemu
 bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 	@$(MAKE) --no-print-directory image
@@ -513,17 +525,17 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 MODEL ?= default
 MODEL_KEY ?= $(BUILD)/model/models.key.pem
 TRAIN_VENV := $(BUILD)/model/venv
-# A Python that has what tools/train/requirements.txt lists; by default one that is made.
-TRAIN_PYTHON ?= $(TRAIN_VENV)/bin/python
+# A Python that has what tools/train/requirements.txt lists; if none is named, one is made.
+TRAIN_PYTHON ?=
 
-$(TRAIN_VENV)/bin/python: tools/train/requirements.txt
+$(TRAIN_VENV)/installed: tools/train/requirements.txt
 	@python3 -m venv $(TRAIN_VENV)
-	@$@ -m pip install --quiet -r $<
+	@$(TRAIN_VENV)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
 .PHONY: model
-model: llmtool $(TRAIN_PYTHON) ## make MODEL=default|tiny again, from the corpus to a signed GGUF in build/model (an hour or two; goes on where it stopped)
-	@$(TRAIN_PYTHON) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(MODEL).toml \
+model: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make MODEL=default|tiny again, from the corpus to a signed GGUF in build/model (an hour or two; goes on where it stopped)
+	@$(or $(TRAIN_PYTHON),$(TRAIN_VENV)/bin/python) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(MODEL).toml \
 		--llmtool $(BIN)/llmtool --key $(MODEL_KEY) $(if $(MAX_MINUTES),--max-minutes $(MAX_MINUTES)) -o $(BUILD)/model/$(MODEL).gguf
 
 .PHONY: clean

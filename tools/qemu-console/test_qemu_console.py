@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
 import termios
 import textwrap
 import unittest
@@ -65,6 +66,24 @@ class Pipes(unittest.TestCase):
                 command(emulator), stdin=file, capture_output=True, timeout=60
             )
         self.assertIn(b'"""The wrapper', from_file.stdout)
+
+    def test_input_of_any_length_passes_an_emulator_that_answers_each_line(self):
+        emulator = """
+            say(READY)
+            rest = b""
+            while not rest.endswith(b"\\x04"):
+                data = os.read(0, 512)
+                say(b"echo: " + data * 4)
+                rest = data
+            say(HALT); time.sleep(60)
+            """
+        lines = b"llmstats\n" * 50_000
+        with tempfile.TemporaryFile() as file:
+            file.write(lines)
+            file.seek(0)
+            done = subprocess.run(command(emulator), stdin=file, capture_output=True, timeout=60)
+        self.assertEqual((done.returncode, run(emulator, lines).returncode), (0, 0))
+        self.assertGreater(len(done.stdout), 4 * len(lines))
 
     def test_an_emulator_that_dies_is_an_error(self):
         done = run("say(b'panic'); sys.exit(3)")

@@ -311,27 +311,27 @@ fn text_tokens(
     vocabulary: &HostVocabulary,
     text: &[u8],
 ) -> Result<Vec<u32>, ToolError> {
-    let options = EncodeOptions {
-        // llama-perplexity does; its first token is that of the first chunk anyway.
-        add_special: !arguments.bits_per_byte,
-        parse_special: false,
+    // At the beginning, llama-perplexity adds it; its first token is that of the first chunk anyway.
+    let encode = |text: &[u8], first: bool| {
+        let add_special = first && !arguments.bits_per_byte;
+        let options = EncodeOptions {
+            add_special,
+            parse_special: false,
+        };
+        vocabulary.encode(text, options)
     };
     let Some(separator) = &arguments.separator else {
-        return Ok(vocabulary.encode(text, options)?);
+        return Ok(encode(text, true)?);
     };
     let view = vocabulary.view();
     let mut tokens: Vec<u32> = Vec::new();
     for document in files::documents(text, separator.as_bytes()) {
-        if !tokens.is_empty() {
+        let first = tokens.is_empty();
+        if !first {
             tokens.extend(view.eos());
             tokens.extend(view.bos_added());
         }
-        let first = tokens.is_empty();
-        let options = EncodeOptions {
-            add_special: options.add_special && first,
-            ..options
-        };
-        tokens.extend(vocabulary.encode(document, options)?);
+        tokens.extend(encode(document, first)?);
     }
     Ok(tokens)
 }
