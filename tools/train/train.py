@@ -3,10 +3,10 @@
 
     python train.py tokenizer                       # corpus           -> work/tokenizer.model
     python train.py prepare                         # corpus           -> work/data/*.bin
-    python train.py train configs/default.toml      # token files      -> work/runs/default/checkpoint.pt
-    python train.py export configs/default.toml -o default-f32.gguf
+    python train.py train configs/tiny.toml         # token files      -> work/runs/tiny/checkpoint.pt
+    python train.py export configs/tiny.toml -o tiny-f32.gguf
 
-or all of it, and quantising and signing besides:
+or all of it, with a mixed text and a second phase, and quantising and signing besides:
 
     python train.py model configs/default.toml --llmtool LLMTOOL -o default.gguf
 """
@@ -54,8 +54,11 @@ def command_tokenizer(args):
     from trainlib import tokenizer
 
     args.work.mkdir(parents=True, exist_ok=True)
-    (args.work / "tokenizer.model").write_bytes(tokenizer.train(args.text or corpus.train_files(), args.vocab))
-    print(f"{args.vocab} pieces in {args.work / 'tokenizer.model'}")
+    place = args.work / "tokenizer.model"
+    pieces = tokenizer.train(args.text or corpus.train_files(), args.vocab)
+    place.with_suffix(".new").write_bytes(pieces)
+    place.with_suffix(".new").replace(place)
+    print(f"{args.vocab} pieces in {place}")
 
 
 def command_prepare(args):
@@ -72,7 +75,7 @@ def command_train(args):
     from trainlib import parallel
 
     if args.fresh:
-        for name in ("log.jsonl", "loss.svg", "averaged.pt", "checkpoint.pt"):
+        for name in ("finished", "log.jsonl", "loss.svg", "averaged.pt", "checkpoint.pt"):
             (run_folder(args) / name).unlink(missing_ok=True)
     if args.processes > 1:
         parallel.run(args.processes, run_folder(args), train, args)
@@ -115,10 +118,12 @@ def train(args, peers):
         return
     bpb = trainer.measure_all(None, trainer.config.model.context // 2, whole=True)
     if peers.leads:
-        print(f"step {trainer.step}, {trainer.step * trainer.config.train.batch * trainer.config.model.context:,} tokens, "
-              f"{trainer.seconds / 60:.1f} minutes: held-out {bpb:.4f} bits per byte (whole file, stride half)")
+        result = (f"step {trainer.step}, {trainer.step * trainer.config.train.batch * trainer.config.model.context:,} tokens, "
+                  f"{trainer.seconds / 60:.1f} minutes: held-out {bpb:.4f} bits per byte (whole file, stride half)")
+        print(result)
         write_gguf(trainer)
         plot.draw(folder / "log.jsonl", trainer.meta, folder / "loss.svg")
+        (folder / "finished").write_text(result + "\n")
 
 
 def command_mix(args):
@@ -166,6 +171,8 @@ def command_average(args):
 def command_export(args):
     from trainlib import export
 
+    if (args.blend_with is None) != (args.blend == 0.0) or not 0.0 <= args.blend < 1.0:
+        raise SystemExit(f"--blend {args.blend} --blend-with {args.blend_with}: both or neither, and a share above 0 and below 1")
     model, config, step = load_model(args)
     if args.blend:
         from trainlib.loop import blend

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import os
 import sys
 
 from . import generate
@@ -19,8 +20,10 @@ def main():
     parser.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
     args = parser.parse_args()
     if args.output:
-        with open(args.output, "w", encoding="utf-8", newline="\n") as file:
+        unfinished = f"{args.output}.new"  # A kill leaves no short text in its place.
+        with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
             count = generate.write(file, round(args.megabytes * 1e6), args.split, args.seed)
+        os.replace(unfinished, args.output)
         print(f"{count} stories in {args.output}", file=sys.stderr)
     else:
         generate.write(sys.stdout, round(args.megabytes * 1e6), args.split, args.seed)

@@ -27,7 +27,7 @@ work, command, rest = pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4:]
 places = {"tokenizer": work / "tokenizer.model", "prepare": work / "data" / "meta.json", "average": work / "runs" / "small" / "averaged.pt",
           "mix": work / "mix.txt"}
 if command == "train":
-    places["train"] = work / "runs" / pathlib.Path(rest[0]).stem / "loss.svg"
+    places["train"] = work / "runs" / pathlib.Path(rest[0]).stem / "finished"
 place = pathlib.Path(rest[rest.index("-o") + 1]) if command == "export" else places[command]
 if command == "train" and pathlib.Path(__file__).with_name("slow").exists():
     sys.exit()
@@ -66,10 +66,27 @@ def test_all_steps_lead_to_a_signed_file_and_none_is_taken_twice(plan):
     (plan.work / "data" / "meta.json").unlink()
     plan.key.write_text("kept")
     plan.make()
-    place = plan.llmtool.with_name("calls")
-    assert ["--fresh" in line for line in place.read_text().splitlines()] == [False, True, False]
     assert calls(plan) == ["prepare", "train", "export"]
     assert plan.output.with_name("small.gguf.sig").read_text() == "kept"
+
+
+def test_what_was_made_of_an_old_text_is_gone_before_a_stop(plan):
+    plan.make()
+    for state in ("checkpoint.pt", "log.jsonl"):
+        (plan.run / state).write_text("of the old text")
+    (plan.work / "mix.txt").unlink()
+    slow = plan.llmtool.with_name("slow")
+    slow.touch()
+    with pytest.raises(SystemExit, match="not ended"):
+        plan.make()
+    assert not (plan.run / "checkpoint.pt").exists() and not (plan.run / "log.jsonl").exists() and not plan.output.exists()
+    assert plan.key.exists()
+    (plan.run / "checkpoint.pt").write_text("of the new text")
+    slow.unlink()
+    calls(plan)
+    plan.make()
+    assert (plan.run / "checkpoint.pt").read_text() == "of the new text"
+    assert calls(plan) == ["train", "export"]
 
 
 def test_training_that_has_not_ended_stops_it_and_it_goes_on(plan):
@@ -81,7 +98,6 @@ def test_training_that_has_not_ended_stops_it_and_it_goes_on(plan):
     slow.unlink()
     calls(plan)
     plan.make()
-    assert "--fresh" not in plan.llmtool.with_name("calls").read_text()
     assert calls(plan) == ["train", "export"] and plan.output.exists()
 
 

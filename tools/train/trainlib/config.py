@@ -95,9 +95,10 @@ class TextConfig:
     seed: int = 1
 
     def __post_init__(self):
-        for key in ("stories", "drop_titles"):
-            if not 0.0 <= getattr(self, key) <= 1.0:
-                raise ConfigError(f"{key} = {getattr(self, key)} must lie between 0 and 1")
+        if not 0.0 <= self.stories < 1.0:
+            raise ConfigError(f"stories = {self.stories} must be at least 0 and below 1")
+        if not 0.0 <= self.drop_titles <= 1.0:
+            raise ConfigError(f"drop_titles = {self.drop_titles} must lie between 0 and 1")
 
 
 @dataclass(frozen=True)

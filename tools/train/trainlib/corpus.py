@@ -2,6 +2,7 @@
 
 import os
 import random
+from contextlib import contextmanager
 from pathlib import Path
 
 SEPARATOR = "<|endoftext|>"
@@ -36,6 +37,15 @@ def documents(path: Path) -> list[str]:
                 lines.append(line)
     found.append("".join(lines).strip("\n"))
     return [document for document in found if document]
+
+
+@contextmanager
+def whole(place: Path):
+    """A text file to write, which takes its place only when all of it is there."""
+    unfinished = place.with_name(f"{place.name}.new")
+    with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
+        yield file
+    os.replace(unfinished, place)
 
 
 def without_title(document: str) -> str:

@@ -1,7 +1,7 @@
 """The training loop: optimiser, schedule, checkpoints, log.
 
 A run lives in one folder: `checkpoint.pt` (all that is needed to go on), `log.jsonl` (one line per step or
-measurement), `loss.svg`, and with `average_every` the latest `snapshot-STEP.pt` and their mean, `averaged.pt`. State after
+measurement), at its end `loss.svg` and `finished` (what it came to), and with `average_every` the latest `snapshot-STEP.pt` and their mean, `averaged.pt`. State after
 n steps is a function of (config, data, knots) alone on one machine and number of threads and processes; `--max-minutes` may
 move knots that lie ahead, and logs that it did.
 """
@@ -121,6 +121,10 @@ class Trainer:
         state = torch.load(self.run_folder / "checkpoint.pt", weights_only=True)
         if state["config"]["model"] != self.config.as_dict()["model"]:
             raise SystemExit("the checkpoint was made with another [model] section: choose another --run, or --fresh")
+        for key in ("seed", "batch"):
+            old, new = state["config"]["train"][key], getattr(self.config.train, key)
+            if old != new:
+                raise SystemExit(f"the checkpoint was made with {key} = {old}, the config says {new}: choose another --run, or --fresh")
         self.model.load_state_dict(state["model"])
         for (optimizer, _), saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)

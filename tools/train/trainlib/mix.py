@@ -68,7 +68,7 @@ def write(place: Path, share: float, size: int | None, seed: int) -> Mix:
     """Writes the text, and beside it, as .json, what it is made of."""
     tales = [document for path in corpus.train_files() for document in corpus.documents(path)]
     documents, made = mix(tales, share, size, seed)
-    with open(place, "w", encoding="utf-8", newline="\n") as file:
+    with corpus.whole(place) as file:
         for document in documents:
             file.write(f"{document}\n{corpus.SEPARATOR}\n")
     place.with_suffix(".json").write_text(json.dumps(asdict(made), indent=1) + "\n")

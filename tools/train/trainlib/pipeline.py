@@ -1,7 +1,8 @@
 """From the corpus to a signed GGUF file, by the commands of `train.py` and `llmtool` in their order.
 
 A step whose result is there is not taken again, and training goes on from its checkpoint: the same command goes on
-after whatever stopped it. Every step is printed, so that it can be repeated by hand.
+after whatever stopped it. Before a step is taken, what an earlier call made of its result is removed, so that nothing
+out of date is taken for a result. Every step is printed, so that it can be repeated by hand.
 """
 
 import dataclasses
@@ -14,6 +15,17 @@ from pathlib import Path
 from .config import Config, load
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command."""
+
+    result: Path
+    """What it makes, whole or not at all."""
+    command: list
+    state: tuple[Path, ...] = ()
+    """What it goes on with when it was stopped."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,8 @@ class Pipeline:
         file = self.config_file.with_name(f"{self.config.train.init}.toml")
         return dataclasses.replace(self, config=load(file), config_file=file, work=self.work.with_name(file.stem))
 
-    def training_steps(self) -> list[tuple[Path, list]]:
-        """(what it makes, the command), in order, up to the end of the run."""
+    def training_steps(self) -> list[Step]:
+        """Up to the end of the run."""
         text, model, base = self.config.text, self.config.model, self.base
         train = [sys.executable, TRAIN, "--work", self.work]
         steps, words, also, init = base.training_steps() if base else [], [], [], []
@@ -52,25 +64,26 @@ class Pipeline:
             mix, held_out = self.work / "mix.txt", self.work / "stories-valid.txt"
             size = ["--megabytes", text.megabytes] if text.megabytes else []
             steps += [
-                (mix, [*train, "mix", "--stories", text.stories, *size, "--seed", text.seed, "-o", mix]),
-                (held_out, [sys.executable, "-m", "stories", "--megabytes", "0.2", "--split", "valid", "-o", held_out]),
+                Step(mix, [*train, "mix", "--stories", text.stories, *size, "--seed", text.seed, "-o", mix]),
+                Step(held_out, [sys.executable, "-m", "stories", "--megabytes", "0.2", "--split", "valid", "-o", held_out]),
             ]
             words, also = ["--text", mix], ["--also-valid", f"stories={held_out}"]
         vocabulary = self.work / "tokenizer.model"
         if base:
-            steps.append((vocabulary, ["cp", base.work / "tokenizer.model", vocabulary]))
+            steps.append(Step(vocabulary, ["cp", base.work / "tokenizer.model", vocabulary]))
             init = ["--init", base.run / "checkpoint.pt"]
         else:
-            steps.append((vocabulary, [*train, "tokenizer", *words, "--vocab", model.vocab]))
+            steps.append(Step(vocabulary, [*train, "tokenizer", *words, "--vocab", model.vocab]))
         knots = self.config_file.with_suffix(".knots.json")
         schedule = ["--max-minutes", self.max_minutes] if self.max_minutes else ["--knots", knots] if knots.exists() else []
-        steps += [
-            (self.work / "data" / "meta.json", [*train, "prepare", *words, *also, "--drop-titles", text.drop_titles, "--seed", text.seed]),
-            (self.run / "loss.svg", [*train, "train", self.config_file, *init, "--processes", self.processes, *schedule]),
+        run = [*train, "train", self.config_file, *init, "--processes", self.processes, *schedule]
+        return [
+            *steps,
+            Step(self.work / "data" / "meta.json", [*train, "prepare", *words, *also, "--drop-titles", text.drop_titles, "--seed", text.seed]),
+            Step(self.run / "finished", run, (self.run / "checkpoint.pt", self.run / "log.jsonl")),
         ]
-        return steps
 
-    def steps(self) -> list[tuple[Path, list]]:
+    def steps(self) -> list[Step]:
         """The whole way."""
         train = [sys.executable, TRAIN, "--work", self.work]
         plain = self.work / f"{self.config_file.stem}-f32.gguf"
@@ -78,13 +91,13 @@ class Pipeline:
         blend = ["--blend", self.config.ship.blend, "--blend-with", self.base.run / "checkpoint.pt"] if self.config.ship.blend else []
         steps = self.training_steps()
         if averaged:
-            steps.append((self.run / "averaged.pt", [*train, "average", self.config_file]))
+            steps.append(Step(self.run / "averaged.pt", [*train, "average", self.config_file]))
         return [
             *steps,
-            (plain, [*train, "export", self.config_file, *averaged, *blend, "-o", plain]),
-            (self.output, [self.llmtool, "quantize", plain, self.output, "--recipe", self.config.ship.recipe]),
-            (self.key, [self.llmtool, "keygen", str(self.key).removesuffix(".key.pem")]),
-            (self.output.with_name(self.output.name + ".sig"), [self.llmtool, "sign", "--key", self.key, self.output]),
+            Step(plain, [*train, "export", self.config_file, *averaged, *blend, "-o", plain]),
+            Step(self.output, [self.llmtool, "quantize", plain, self.output, "--recipe", self.config.ship.recipe]),
+            Step(self.key, [self.llmtool, "keygen", str(self.key).removesuffix(".key.pem")]),
+            Step(self.output.with_name(self.output.name + ".sig"), [self.llmtool, "sign", "--key", self.key, self.output]),
         ]
 
     def make(self):
@@ -94,19 +107,21 @@ class Pipeline:
         works = [self.work] if self.base is None else [self.base.work, self.work]
         for place in (*works, self.output.parent, self.key.parent):
             place.mkdir(parents=True, exist_ok=True)
-        anew = False
-        for result, command in self.steps():
-            # What follows a step that was taken is out of date; a key never is.
-            if result.exists() and (not anew or result == self.key):
-                print(f"{result} is there")
+        steps = self.steps()
+        for place, step in enumerate(steps):
+            if step.result.exists():
+                print(f"{step.result} is there")
                 continue
-            # A run on another text must not go on from the checkpoint of the old one.
-            fresh = ["--fresh"] if anew and result.name == "loss.svg" else []
-            words = [str(word) for word in [*command, *fresh]]
+            # What was made of an earlier result is out of date; a key never is.
+            if step.result != self.key:
+                for later in steps[place + 1 :]:
+                    for old in (later.result, *later.state):
+                        if old != self.key:
+                            old.unlink(missing_ok=True)
+            words = [str(word) for word in step.command]
             print(f"$ {shlex.join(words)}", flush=True)
             code = subprocess.run(words, cwd=TRAIN.parent, check=False).returncode
             if code:
                 raise SystemExit(f"the step failed with status {code}; the same command goes on from here")
-            if not result.exists():
-                raise SystemExit(f"training has not ended, so {result} is not there yet; the same command goes on from here")
-            anew = anew or result != self.key
+            if not step.result.exists():
+                raise SystemExit(f"training has not ended, so {step.result} is not there yet; the same command goes on from here")
