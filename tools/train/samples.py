@@ -38,10 +38,11 @@ def main():
     parser.add_argument("-n", type=int, default=200, metavar="COUNT", help="samples (default %(default)s)")
     parser.add_argument("--max-tokens", type=int, default=480, help="the context less the prompt (default %(default)s)")
     parser.add_argument("--prompt", action="append", metavar="TEXT", help="may be repeated (default: ten beginnings)")
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="one a line, in their place (card-prompts.txt: those of the model card)")
     parser.add_argument("--option", action="append", default=[], metavar="OPTION", help="for `llmtool generate`: --option=--temperature=0.7")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()
-    prompts = args.prompt or PROMPTS
+    prompts = args.prompts.read_text().splitlines() if args.prompts else args.prompt or PROMPTS
     with open(args.output, "w") as file:
         for number in tqdm(range(args.n), unit="sample"):
             text, ended = sample(args.llmtool, args.model, prompts[number % len(prompts)], number + 1, args.max_tokens, args.option)
