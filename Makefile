@@ -333,7 +333,7 @@ unit: ## unit and integration tests
 	python3 -m unittest discover --quiet tools/qemu-console
 	python3 -m unittest discover --quiet tools/coverage
 	python3 -m unittest discover --quiet tools/test-sel4
-	@python3 -c 'import pytest' 2>/dev/null || echo '*** SKIPPED: the tests of tools/train were not run: no pytest (pip install -r tools/train/requirements.txt)' >&2
+	@python3 -c 'import pytest' 2>/dev/null || echo '*** SKIPPED: the tests of tools/train were not run: no pytest (pip install -r tools/train/requirements.txt) ***' >&2
 	@! python3 -c 'import pytest' 2>/dev/null || python3 -m pytest --quiet -p no:cacheprovider tools/train/tests
 
 .PHONY: loom
@@ -481,7 +481,7 @@ redteam-mutations: llmtool ## see the red team's runner object to descriptions t
 
 .PHONY: redteam-docs
 redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
-	@test -s $(REDTEAM_OUT)/sel4.tsv -a -s $(REDTEAM_OUT)/simulation.tsv -a -z '$(SEL4_LLM_REDTEAM_ONLY)' || { echo 'the results of a whole `make redteam` with an SDK are needed' >&2; exit 1; }
+	@test -s $(REDTEAM_OUT)/sel4.tsv -a -s $(REDTEAM_OUT)/simulation.tsv || { echo 'the results of a whole `make redteam` with an SDK are needed' >&2; exit 1; }
 	@{ printf '# What the red team has seen\n\nWritten by `make redteam redteam-docs`. Every attack that left the console alive was followed by an\nhonest request with the canonical text and by a verification of the log.\n\n'; cat $(REDTEAM_OUT)/results.md; } >$(REDTEAM_OUT)/with-heading.md
 	@mv $(REDTEAM_OUT)/with-heading.md tests/redteam/results.md
 

@@ -1,9 +1,10 @@
 //! The engine of sel4-llm: it runs quantised transformers from GGUF files inside one block of
 //! memory, with one arithmetic on every machine.
 //!
-//! Nothing here allocates or knows a runtime, and nothing but [`simd`] is `unsafe`: its vector loads and stores, calls
-//! of code that is compiled for an instruction set, and NEON's assembly. Everything that lives longer than a call lies in an [`arena::Arena`]; the same model, token ids, KV type and sampler state give the
-//! same logits and tokens, bit for bit, wherever the crate is built (`docs/numerics.md`).
+//! Nothing here allocates or knows a runtime, and nothing but [`simd`] is `unsafe`: its vector loads
+//! and stores, calls of code that is compiled for an instruction set, and NEON's assembly. Everything that lives longer
+//! than a call lies in an [`arena::Arena`]; the same model, token ids, KV type and sampler state give the same logits and
+//! tokens, bit for bit, wherever the crate is built (`docs/numerics.md`).
 //!
 //! A newcomer reads [`transformer`] first (the forward pass, top to bottom), then [`simd::scalar`]
 //! (the arithmetic), then [`backend`] (what the inference domain drives).

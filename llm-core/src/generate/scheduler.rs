@@ -199,8 +199,8 @@ impl Scheduler {
                 &mut workspace.tokens[room],
             )
             .map_err(|error| too_long(error.into(), history, context))?;
-        // Who admits the request reserves by this bound before anything is tokenized. Only a vocabulary that spells a
-        // space in several tokens, or follows many tokens of one byte with one, exceeds it.
+        // Who admits the request reserves by this bound before anything is tokenized. It is exceeded only if a space
+        // takes several tokens, or if beginning, end and a space are all added to a text of one token a byte.
         let limit = prompt.len().saturating_add(EXTRA_PROMPT_TOKENS);
         if tokens > limit {
             return Err(GenerateError::PromptTokens { tokens, limit });

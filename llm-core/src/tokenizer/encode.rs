@@ -179,14 +179,14 @@ impl VocabularyView<'_> {
     fn byte_token(&self, byte: u8) -> Result<u32, TokenizeError> {
         if self.header.pre.is_some() {
             return self
-                .find(&[byte])
+                .find_text(&[byte])
                 .ok_or(TokenizeError::NoByteToken { byte });
         }
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         let digit = |value: u8| HEX.get(usize::from(value & 15)).copied().unwrap_or(b'0');
         let spelling = [b'<', b'0', b'x', digit(byte >> 4), digit(byte), b'>'];
-        self.find(&spelling)
-            .or_else(|| self.find(&[byte]))
+        self.find_text(&spelling)
+            .or_else(|| self.find_text(&[byte]))
             .or(self.header.unknown)
             .ok_or(TokenizeError::NoByteToken { byte })
     }

@@ -18,7 +18,8 @@
 //! Everything is in one table of 32-bit words ([`Requirements`]), which lies in the arena; a lookup is
 //! a binary search in it. The highest-scored pair is the root of a tournament tree over the text's
 //! bytes, kept in the caller's scratch [`Cell`]s, so a text of `n` bytes costs `O(n log n)` whatever it
-//! holds: 8 KiB of one letter are as cheap as prose. For each length that special tokens have, it costs a lookup a byte more.
+//! holds: 8 KiB of one letter are as cheap as prose. For each length that special tokens have, it
+//! costs a lookup a byte more.
 
 #![deny(
     clippy::indexing_slicing,

@@ -159,6 +159,14 @@ fn no_text_becomes_a_token_that_steers_the_model_whatever_can_be_merged() {
         assert_eq!(crafted.decode(&ids), text);
     }
     assert_eq!(crafted.encode("</s>", PARSE), [2]);
+
+    // A byte's token that is no text: refused, or what stands for the unknown.
+    let mut tokens = vocabulary(&[token("▁", -1.0)]);
+    tokens[3 + usize::from(b'A')].2 = TokenType::Control;
+    let crafted = Loaded::new(&file(&tokens).build());
+    let ids = crafted.encode("A", PLAIN);
+    let control = 3 + u32::from(b'A');
+    assert!(!ids.contains(&control), "{ids:?}");
 }
 
 #[test]

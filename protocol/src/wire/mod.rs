@@ -249,7 +249,7 @@ pub enum FaultKind {
     Timeout = 5,
     /// A label that is none of these; the address holds the label.
     Unknown = 6,
-    /// No fault message: audit restarted it because it did not stop at its deadline.
+    /// No fault message: audit restarted it because it did not stop or answer at a deadline, or took no commands.
     Unresponsive = 7,
     /// No fault message: audit restarted it because it broke the protocol.
     Violation = 8,

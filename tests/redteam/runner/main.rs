@@ -62,7 +62,9 @@ fn main() -> ExitCode {
     }
     let broken = verdicts.iter().filter(|one| one.result.is_err()).count();
     let held = verdicts.len() - broken;
-    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT") {
+    // A part of the attacks leaves the tables of all of them alone.
+    let whole = std::env::var_os("SEL4_LLM_REDTEAM_ONLY").is_none();
+    if let Some(folder) = std::env::var_os("SEL4_LLM_REDTEAM_OUT").filter(|_| whole) {
         let folder = Path::new(&folder);
         let file = folder.join(format!("{on}.tsv"));
         std::fs::write(file, rows(&verdicts)).expect("the folder can be written");

@@ -282,6 +282,33 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
 }
 
 #[test]
+fn a_turn_that_failed_after_text_was_shown_ends_what_can_be_replayed_of_its_session() {
+    let mut log = conversations();
+    let last = log.0.iter().find(|(record, _)| record.turn == 4).unwrap();
+    let session = last.0.session;
+    let (failed, _) = log
+        .0
+        .iter_mut()
+        .find(|(record, _)| {
+            record.kind() == Some(Kind::Finish) && (record.session, record.turn) == (session, 2)
+        })
+        .unwrap();
+    // As audit writes it: the hash of what was shown, and nobody's count of the prompt's tokens.
+    failed.kind = Kind::Fail as u16;
+    failed.code = ErrorCode::InferenceFault as u16;
+    failed.prompt_tokens = 0;
+    assert_ne!(failed.output_sha256, [0; 32]);
+    let (export, _) = log.export();
+    let file = write("failed.log", export);
+    let (table, _) = output(&["replay", &file, "--models", MODELS], 0);
+    assert!(
+        table.contains("5 requests reproduced, 0 differ, 1 not replayed"),
+        "{table}"
+    );
+    assert!(table.contains("turn 2 of its session failed"), "{table}");
+}
+
+#[test]
 fn a_log_that_says_something_else_than_the_model_is_seen() {
     let mut log = conversations();
     let second = log

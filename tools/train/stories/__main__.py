@@ -20,7 +20,7 @@ def main():
     parser.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
     args = parser.parse_args()
     if args.output:
-        unfinished = f"{args.output}.new"  # A kill leaves no short text in its place.
+        unfinished = f"{args.output}.new"  # A kill leaves no short text in its place. (This package stands alone.)
         with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
             count = generate.write(file, round(args.megabytes * 1e6), args.split, args.seed)
         os.replace(unfinished, args.output)

@@ -70,6 +70,17 @@ def test_all_steps_lead_to_a_signed_file_and_none_is_taken_twice(plan):
     assert plan.output.with_name("small.gguf.sig").read_text() == "kept"
 
 
+def test_another_key_signs_again(plan):
+    plan.make()
+    other = dataclasses.replace(plan, key=plan.key.with_name("other.key.pem"))
+    other.key.write_text("another secret")
+    other.make()
+    assert plan.output.with_name("small.gguf.sig").read_text() == "another secret"
+    made = dataclasses.replace(plan, key=plan.key.with_name("new.key.pem"))
+    made.make()
+    assert plan.output.with_name("small.gguf.sig").read_text() == "secret" and calls(plan)[-1] == "export"
+
+
 def test_what_was_made_of_an_old_text_is_gone_before_a_stop(plan):
     plan.make()
     for state in ("checkpoint.pt", "log.jsonl"):

@@ -1,8 +1,8 @@
 """The training loop: optimiser, schedule, checkpoints, log.
 
 A run lives in one folder: `checkpoint.pt` (all that is needed to go on), `log.jsonl` (one line per step or
-measurement), at its end `loss.svg` and `finished` (what it came to), and with `average_every` the latest `snapshot-STEP.pt` and their mean, `averaged.pt`. State after
-n steps is a function of (config, data, knots) alone on one machine and number of threads and processes; `--max-minutes` may
+measurement), at its end `loss.svg` and `finished` (what it came to), and with `average_every` the latest
+`snapshot-STEP.pt` and their mean, `averaged.pt`. State after n steps is a function of (config, data, knots) alone on one machine and number of threads and processes; `--max-minutes` may
 move knots that lie ahead, and logs that it did.
 """
 
@@ -241,7 +241,8 @@ def average(folder: Path) -> int:
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     weights = [torch.load(place, weights_only=True) for place in places]
     mean = {key: sum(w[key].double() for w in weights).div(len(weights)).to(weights[0][key].dtype) for key in weights[0]}
-    torch.save({"config": state["config"], "step": state["step"], "model": mean}, folder / "averaged.pt")
+    torch.save({"config": state["config"], "step": state["step"], "model": mean}, folder / "averaged.new")
+    os.replace(folder / "averaged.new", folder / "averaged.pt")
     return len(places)
 
 

@@ -1,7 +1,7 @@
 """From the corpus to a signed GGUF file, by the commands of `train.py` and `llmtool` in their order.
 
-A step whose result is there is not taken again, and training goes on from its checkpoint: the same command goes on
-after whatever stopped it. Before a step is taken, what an earlier call made of its result is removed, so that nothing
+A step whose result is there is not taken again (but signing, for the key may be another), and training goes on from its
+checkpoint: the same command goes on after whatever stopped it. Before a step is taken, what an earlier call made of its result is removed, so that nothing
 out of date is taken for a result. Every step is printed, so that it can be repeated by hand.
 """
 
@@ -22,10 +22,12 @@ class Step:
     """One command."""
 
     result: Path
-    """What it makes, whole or not at all."""
+    """What it makes; a stop leaves it whole or not there."""
     command: list
     state: tuple[Path, ...] = ()
     """What it goes on with when it was stopped."""
+    always: bool = False
+    """Whether it is taken even if its result is there."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Pipeline:
             Step(plain, [*train, "export", self.config_file, *averaged, *blend, "-o", plain]),
             Step(self.output, [self.llmtool, "quantize", plain, self.output, "--recipe", self.config.ship.recipe]),
             Step(self.key, [self.llmtool, "keygen", str(self.key).removesuffix(".key.pem")]),
-            Step(self.output.with_name(self.output.name + ".sig"), [self.llmtool, "sign", "--key", self.key, self.output]),
+            Step(self.output.with_name(self.output.name + ".sig"), [self.llmtool, "sign", "--key", self.key, self.output], always=True),
         ]
 
     def make(self):
@@ -109,15 +111,14 @@ class Pipeline:
             place.mkdir(parents=True, exist_ok=True)
         steps = self.steps()
         for place, step in enumerate(steps):
-            if step.result.exists():
+            if step.result.exists() and not step.always:
                 print(f"{step.result} is there")
                 continue
             # What was made of an earlier result is out of date; a key never is.
-            if step.result != self.key:
-                for later in steps[place + 1 :]:
-                    for old in (later.result, *later.state):
-                        if old != self.key:
-                            old.unlink(missing_ok=True)
+            for later in steps[place + 1 :]:
+                for old in (later.result, *later.state):
+                    if old != self.key:
+                        old.unlink(missing_ok=True)
             words = [str(word) for word in step.command]
             print(f"$ {shlex.join(words)}", flush=True)
             code = subprocess.run(words, cwd=TRAIN.parent, check=False).returncode

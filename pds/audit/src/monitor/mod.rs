@@ -144,7 +144,8 @@ struct Monitor<'m, R, W> {
     heard: bool,
     /// Inference's ring may hold what the egress cap has no room for yet.
     throttled: bool,
-    /// Since when there has been no room in inference's ring.
+    /// Since when there has been no room in inference's ring whenever audit woke. Looked at then, as the shell may have
+    /// filled it again when audit has read the shell's.
     full_since_us: Option<u64>,
     /// The shell's ring had no room for the event that lets it begin.
     ready_owed: bool,
@@ -209,7 +210,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     /// A peer has signalled: looks at both rings.
     pub fn on_signal(&mut self, port: &mut impl Port) {
         let now = port.now_us();
-        self.monitor.heard = self.monitor.has_room();
+        self.monitor.look(now);
         self.monitor.deliver(now);
         self.monitor.read_inference(&mut self.incoming, now, port);
         self.monitor.read_shell(&mut self.incoming, now, port);

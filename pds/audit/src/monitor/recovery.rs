@@ -172,7 +172,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
         let now = port.now_us();
-        self.heard = self.has_room();
+        self.look(now);
         self.stats.faults = self.stats.faults.saturating_add(1);
         self.restart(fault, ErrorCode::InferenceFault, now, port);
         self.finish_wake_up(now, port);
@@ -287,6 +287,16 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     // ---- Deadlines ----------------------------------------------------------------------------
 
+    /// Notes, before a wake-up changes it, which rings have room.
+    pub(super) fn look(&mut self, now: u64) {
+        self.heard = self.has_room();
+        if self.heard && self.phase != Phase::Stopped && self.inference.free() == 0 {
+            self.full_since_us.get_or_insert(now);
+        } else {
+            self.full_since_us = None;
+        }
+    }
+
     pub(super) fn check_deadlines(&mut self, now: u64, port: &mut impl Port) {
         let grace = self.access.policy().stop_grace_us;
         let heard = self.heard;
@@ -337,12 +347,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
         // With its ring full nothing is asked of inference, so that no request's deadline would find it out. A life that has
         // just begun, or has a load to do, is given the time of one.
-        if heard && self.phase != Phase::Stopped && self.inference.free() == 0 {
-            let since = *self.full_since_us.get_or_insert(now);
-            hung |= now.saturating_sub(since) >= LOAD_DEADLINE_US;
-        } else {
-            self.full_since_us = None;
-        }
+        hung |= self
+            .full_since_us
+            .is_some_and(|since| now.saturating_sub(since) >= LOAD_DEADLINE_US);
         if hung {
             let fault = Fault {
                 kind: FaultKind::Unresponsive,

@@ -160,6 +160,32 @@ fn an_inference_that_takes_no_commands_is_restarted() {
 }
 
 #[test]
+fn an_inference_whose_ring_is_filled_again_each_time_it_takes_a_command_is_not_restarted() {
+    let mut system = System::serving();
+    let (mut frame, mut id) = (Frame::new(), 0);
+    for _ in 0..2 * LOAD_DEADLINE_US / SECOND {
+        // The shell always has one question more than there are places.
+        while system.shell.free() > 0 {
+            id += 1;
+            Request::Status.write(id, &mut frame);
+            system.shell.send(&frame).unwrap();
+        }
+        system.wake();
+        system.told();
+        if system.inference.receive(&mut frame).unwrap() {
+            let number = frame.header().request;
+            system.say(number, &Report::Holdings(holdings()));
+        }
+        system.watch(SECOND / 16);
+        system.told();
+    }
+    let faults = system.records().into_iter();
+    let faults = faults.filter(|record| record.kind() == Some(Kind::Fault));
+    assert_eq!(faults.count(), system.runtime.restarts);
+    assert_eq!(system.runtime.restarts, 0);
+}
+
+#[test]
 fn a_console_that_stands_still_at_boot_is_told_that_it_may_begin_when_it_reads() {
     let mut system = System::boot(&policy());
     for id in 1..=12 {

@@ -281,7 +281,11 @@ fn a_failure_in_inference_costs_nothing() {
         assert_eq!(told.last(), Some(&failed));
         let budget = system.budget();
         assert_eq!((budget.used, budget.reserved), (0, 0));
-        assert_eq!(system.last_record(Kind::Fail).code, code as u16);
+        let record = system.last_record(Kind::Fail);
+        assert_eq!(record.code, code as u16);
+        // What was shown is on record, and nothing if nothing was.
+        let shown = code == ErrorCode::NonFinite;
+        assert_eq!(record.output_sha256 != [0; 32], shown);
     }
     assert_eq!((system.stats().failed, system.stats().sessions), (3, 0));
     system.serves(8);
