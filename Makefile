@@ -534,7 +534,7 @@ $(TRAIN_VENV)/installed: tools/train/requirements.txt
 	@touch $@
 
 .PHONY: model
-model: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make MODEL=default|tiny again, from the corpus to a signed GGUF in build/model (an hour or two; goes on where it stopped)
+model: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make MODEL=default|tiny again, from the corpus to a signed GGUF in build/model (three hours; goes on where it stopped)
 	@$(or $(TRAIN_PYTHON),$(TRAIN_VENV)/bin/python) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(MODEL).toml \
 		--llmtool $(BIN)/llmtool --key $(MODEL_KEY) $(if $(MAX_MINUTES),--max-minutes $(MAX_MINUTES)) -o $(BUILD)/model/$(MODEL).gguf
 
