@@ -132,6 +132,48 @@ error_codes! {
     BudgetPeriod = 57,
     /// The passphrase has `value` bytes, at most `limit` allowed.
     PassphraseLength = 58,
+    /// Its user has cancelled it before it was done.
+    Cancelled = 60,
+    /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.
+    LogShare = 61,
+}
+
+impl ErrorCode {
+    /// Whether inference may give this reason. The others are audit's to give, and mean something in its log.
+    #[must_use]
+    pub const fn is_of_inference(self) -> bool {
+        self.leaves_session()
+            || matches!(
+                self,
+                Self::MaxTokens
+                    | Self::NoSuchRequest
+                    | Self::SessionEvicted
+                    | Self::NoModel
+                    | Self::BadModel
+                    | Self::ModelTooLarge
+                    | Self::BadStore
+                    | Self::ModelInUse
+                    | Self::NonFinite
+                    | Self::Unsupported
+            )
+    }
+
+    /// Whether a turn that fails for this reason before its first token leaves its session as it was: inference has
+    /// refused it before it began.
+    #[must_use]
+    pub const fn leaves_session(self) -> bool {
+        matches!(
+            self,
+            Self::EmptyPrompt
+                | Self::PromptBytes
+                | Self::PromptTokens
+                | Self::PromptNotUtf8
+                | Self::ContextFull
+                | Self::CacheFull
+                | Self::UnsupportedModel
+                | Self::Busy
+        )
+    }
 }
 
 /// A reason as it crosses a boundary: code, value, limit. Fixed size, no floats, no text.
@@ -210,5 +252,19 @@ mod tests {
             );
         }
         assert_eq!(ErrorCode::from_u16(0), None);
+    }
+
+    #[test]
+    fn what_audit_alone_decides_is_no_reason_of_inference() {
+        let of_inference = |code: &&ErrorCode| code.is_of_inference();
+        assert_eq!(ErrorCode::ALL.iter().filter(of_inference).count(), 18);
+        for code in [
+            ErrorCode::Deadline,
+            ErrorCode::QuotaExceeded,
+            ErrorCode::SessionLost,
+            ErrorCode::Cancelled,
+        ] {
+            assert!(!code.is_of_inference());
+        }
     }
 }

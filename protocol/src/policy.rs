@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const MAGIC: [u8; 8] = *b"llm-plcy";
 
 /// Version of the format.
-pub const POLICY_VERSION: u32 = 1;
+pub const POLICY_VERSION: u32 = 2;
 
 /// Size of the region in `system.xml`, and of the file that fills it.
 pub const POLICY_REGION_BYTES: usize = 0x1000;
@@ -93,8 +93,9 @@ pub struct Role {
     pub max_tokens: u32,
     /// Most sessions that a user may have, those of single requests included.
     pub max_sessions: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Bytes of the audit log that the entries of a user of this role may take in an hour, and at once: nobody can push
+    /// out what others did faster than that.
+    pub log_bytes_per_hour: u32,
 }
 
 impl Role {
@@ -292,7 +293,8 @@ impl Policy {
         for role in self.roles() {
             let fits = role.permissions & !PERMISSIONS == 0
                 && (1..=MAX_GENERATED_TOKENS).contains(&role.max_tokens)
-                && (1..=MAX_SESSIONS).contains(&(role.max_sessions as usize));
+                && (1..=MAX_SESSIONS).contains(&(role.max_sessions as usize))
+                && role.log_bytes_per_hour >= MIN_LOG_BYTES_PER_HOUR;
             require(fits, PolicyError::Range)?;
         }
         for user in self.users() {
@@ -315,6 +317,10 @@ impl Policy {
 
 /// Least burst of the egress cap: several events of the greatest length, so that a cap cannot stop an honest inference.
 pub const MIN_EGRESS_BURST_BYTES: usize = 1024;
+
+/// Least share of the audit log in bytes an hour (64 KiB): what the largest request with its prompt's text takes, several
+/// times over.
+pub const MIN_LOG_BYTES_PER_HOUR: u32 = 64 << 10;
 
 /// Whether all are names, and no two the same.
 fn distinct<'a>(names: impl Iterator<Item = &'a UserName> + Clone) -> bool {
@@ -378,7 +384,7 @@ mod tests {
             policy.check()
         };
         type Case = (fn(&mut Policy), PolicyError);
-        let cases: [Case; 20] = [
+        let cases: [Case; 21] = [
             (|p| p.magic[0] = 0, PolicyError::Magic),
             (|p| p.version = 9, PolicyError::Version),
             (|p| p.user_count = 0, PolicyError::Count),
@@ -393,6 +399,7 @@ mod tests {
             (|p| p.roles[0].permissions = 64, PolicyError::Range),
             (|p| p.roles[0].max_tokens = 513, PolicyError::Range),
             (|p| p.roles[0].max_sessions = 0, PolicyError::Range),
+            (|p| p.roles[0].log_bytes_per_hour = 0, PolicyError::Range),
             (
                 |p| p.users[1].passphrase.memory_kib = 1 << 20,
                 PolicyError::Range,

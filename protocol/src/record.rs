@@ -21,7 +21,7 @@ use core::fmt::{self, Display, Formatter, Write as _};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Version of the format, in every record.
-pub const RECORD_VERSION: u16 = 1;
+pub const RECORD_VERSION: u16 = 2;
 
 /// Bytes of a record without text.
 pub const RECORD_BYTES: usize = size_of::<Record>();
@@ -69,8 +69,8 @@ kinds! {
     Load = 2 "load",
     /// A request was admitted.
     Admit = 3 "admit",
-    /// A request was refused; `code`, `value` and `limit` say why. `name` is the model or user that was asked for, or
-    /// the session that was to be closed.
+    /// `count` requests were refused; `code`, `value` and `limit` say why. `name` is the model or user that was asked
+    /// for, or the session that was to be closed.
     Refuse = 4 "refuse",
     /// A request was cancelled by its user.
     Cancel = 5 "cancel",
@@ -85,15 +85,14 @@ kinds! {
     Fault = 9 "fault",
     /// Inference serves again; `value` is how long it took in microseconds, `limit` the restarts since boot.
     Recover = 10 "recover",
-    /// A peer broke the protocol, or answered what was over already, and the message was dropped; `code` is 1 for shell
-    /// and 2 for inference, `value` how often since the peer's last record of this kind, of which there is at most one a
-    /// second.
+    /// A peer broke the protocol `count` times, or answered what was over already, and the messages were dropped; `code`
+    /// is 1 for shell and 2 for inference.
     Violation = 11 "violation",
-    /// A user has logged in.
+    /// A user has logged in; one without a passphrase `count` times.
     Login = 12 "login",
-    /// A login was refused; `name` is what was typed if it names a user, `code` why.
+    /// `count` logins were refused; `name` is what was typed if it names a user, `code` why.
     LoginFailed = 13 "login-failed",
-    /// A user has logged out.
+    /// A user has logged out, `count` times.
     Logout = 14 "logout",
     /// A budget was changed; `name` is whose, `value` the tokens, `limit` the period in microseconds.
     Budget = 15 "budget",
@@ -160,11 +159,14 @@ pub struct Record {
     pub value: u64,
     /// Depends on the kind.
     pub limit: u64,
+    /// For kinds that are written ever more rarely while they go on: how many there were since the last entry of this
+    /// user (or peer) for this reason, with this one. The other fields are those of the newest.
+    pub count: u64,
     /// A model, a user or a session.
     pub name: ModelName,
 }
 
-const _: () = assert!(RECORD_BYTES == 352);
+const _: () = assert!(RECORD_BYTES == 360);
 
 impl Record {
     /// A record of this kind and nothing else.
@@ -298,6 +300,7 @@ impl Display for Json<'_> {
             first_token_us,
             value,
             limit,
+            count,
             name,
         } = self.record;
         let event = self.record.kind().map_or("unknown", Kind::as_str);
@@ -307,7 +310,8 @@ impl Display for Json<'_> {
              \"code\":{code},\"user\":\"{user}\",\"name\":\"{name}\",\"request\":{request},\"session\":{session},\
              \"turn\":{turn},\"kv_type\":{kv_type},\"numerics\":{numerics},\"prompt_bytes\":{prompt_bytes},\
              \"prompt_tokens\":{prompt_tokens},\"generated_tokens\":{generated_tokens},\"text_bytes\":{text_bytes},\
-             \"latency_us\":{latency_us},\"first_token_us\":{first_token_us},\"value\":{value},\"limit\":{limit},"
+             \"latency_us\":{latency_us},\"first_token_us\":{first_token_us},\"value\":{value},\"limit\":{limit},\
+             \"count\":{count},"
         )?;
         let sampling = &params.sampling;
         write!(
@@ -390,7 +394,7 @@ mod tests {
             (&"someone".into(), &"hello".into())
         );
         // All fields, `event` and `text`; `params` in one.
-        assert_eq!(json.as_object().unwrap().len(), 25 + 2);
+        assert_eq!(json.as_object().unwrap().len(), 26 + 2);
         assert_eq!(json["params"].as_object().unwrap().len(), 8);
         for line in [
             Opening {

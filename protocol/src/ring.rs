@@ -24,6 +24,7 @@
 
 use crate::VERSION;
 use crate::region::{ReadWords, WriteWords};
+use zeroize::Zeroize as _;
 
 const VERSION_WORD: usize = 0;
 const EPOCH_WORD: usize = 1;
@@ -151,8 +152,22 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
     }
 
     /// Sets the length of the payload; more than there is room for is refused when it is sent.
+    ///
+    /// Whole words are sent, so the rest of the last one is zeroed: the frame may have held another message before,
+    /// and its bytes are nothing that this peer should see.
     pub fn finish(&mut self, len: usize) {
         self.header.len = len;
+        let end = len.next_multiple_of(8);
+        if let Some(rest) = zerocopy::IntoBytes::as_mut_bytes(&mut self.words).get_mut(len..end) {
+            rest.fill(0);
+        }
+    }
+
+    /// Overwrites the whole message with zeros, also where the compiler sees no later use: for what must not outlive
+    /// its use, such as a passphrase.
+    pub fn wipe(&mut self) {
+        self.header = Header::default();
+        self.words.zeroize();
     }
 }
 
@@ -327,6 +342,26 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.head = self.head.wrapping_add(1);
         self.ours.publish(HEAD_WORD, tagged(self.epoch, self.head));
         Ok(())
+    }
+
+    /// Overwrites the payloads that we have sent and the peer has read, for a sender whose message must not outlive its
+    /// use. True if the peer has read all, so that nothing is left; else call it again when the peer has signalled.
+    ///
+    /// A peer that claims to have read more than was sent has read nothing.
+    pub fn wipe_read(&mut self) -> bool {
+        let Ok(unread) = self.sent_and_unread() else {
+            return false;
+        };
+        for back in unread..RING {
+            // `new` has checked that the ring is small.
+            #[allow(clippy::cast_possible_truncation)]
+            let index = self.head.wrapping_sub(back as u32).wrapping_sub(1);
+            let slot = slot_word::<RING, PAYLOAD>(index).wrapping_add(HEADER_WORDS);
+            for word in 0..PAYLOAD {
+                self.ours.store(slot.wrapping_add(word), 0);
+            }
+        }
+        unread == 0
     }
 
     /// Receives one message into `frame`; false if there is none.
@@ -593,6 +628,48 @@ mod tests {
         assert_eq!(peer.receive(&mut Frame::new()), Ok(false));
         assert_eq!(audit.free(), 0);
         assert_eq!(audit.receive(&mut Frame::new()), Ok(false));
+    }
+
+    #[test]
+    fn no_byte_of_an_earlier_message_is_sent_behind_a_shorter_one() {
+        let (mut audit, mut peer, region) = pair();
+        audit.lead(1);
+        peer.follow();
+        for len in 0..=PAYLOAD * 8 {
+            let mut frame = frame(1, &[0xAA; PAYLOAD * 8]);
+            frame.begin(2, 6)[..len].fill(0x11);
+            frame.finish(len);
+            peer.send(&frame).unwrap();
+            assert_eq!(audit.receive(&mut Frame::new()), Ok(true));
+            let stale = (0..region.words()).flat_map(|word| region.load(word).to_le_bytes());
+            assert_eq!(stale.filter(|byte| *byte == 0xAA).count(), 0, "length {len}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_and_read_can_be_wiped_and_what_was_not_stays() {
+        let (mut audit, mut peer, region) = pair();
+        audit.lead(1);
+        peer.follow();
+        let holds = |byte: u8| {
+            let mut bytes = (0..region.words()).flat_map(|word| region.load(word).to_le_bytes());
+            bytes.any(|other| other == byte)
+        };
+        peer.send(&frame(1, &[0xA1; 9])).unwrap();
+        peer.send(&frame(1, &[0xB2; 9])).unwrap();
+        assert!(!peer.wipe_read());
+        assert!(holds(0xA1) && holds(0xB2));
+        let mut received = Frame::new();
+        assert_eq!(audit.receive(&mut received), Ok(true));
+        assert!(!peer.wipe_read());
+        assert!(!holds(0xA1) && holds(0xB2));
+        assert_eq!(audit.receive(&mut received), Ok(true));
+        assert_eq!(received.payload(), [0xB2; 9]);
+        assert!(peer.wipe_read());
+        assert!(!holds(0xB2));
+        received.wipe();
+        assert!(received.payload().is_empty());
+        assert_eq!(received.begin(0, 0), [0; PAYLOAD * 8]);
     }
 
     #[test]

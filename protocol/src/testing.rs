@@ -107,7 +107,8 @@ pub fn policy() -> crate::policy::Policy {
         permissions,
         max_tokens: limits::MAX_GENERATED_TOKENS,
         max_sessions,
-        reserved: 0,
+        // More than any test writes.
+        log_bytes_per_hour: 1 << 30,
     };
     policy.roles[0] = role("reader", 1, 8);
     policy.roles[1] = role("owner", 63, 32);
