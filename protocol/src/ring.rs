@@ -642,7 +642,11 @@ mod tests {
             peer.send(&frame).unwrap();
             assert_eq!(audit.receive(&mut Frame::new()), Ok(true));
             let stale = (0..region.words()).flat_map(|word| region.load(word).to_le_bytes());
-            assert_eq!(stale.filter(|byte| *byte == 0xAA).count(), 0, "length {len}");
+            assert_eq!(
+                stale.filter(|byte| *byte == 0xAA).count(),
+                0,
+                "length {len}"
+            );
         }
     }
 

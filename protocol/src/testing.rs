@@ -67,13 +67,24 @@ impl WriteWords for TestRegion {
 /// # Panics
 /// Never: the regions have the size that the rings need.
 #[must_use]
-#[allow(clippy::expect_used)]
 pub fn endpoints() -> (TestEndpoint, TestEndpoint, TestRegion) {
+    let (audit, peer, peers_region, _) = all_of_endpoints();
+    (audit, peer, peers_region)
+}
+
+/// As [`endpoints`], and audit's region, for who looks at what audit has written.
+///
+/// # Panics
+/// Never, as above.
+#[must_use]
+#[allow(clippy::expect_used)]
+pub fn all_of_endpoints() -> (TestEndpoint, TestEndpoint, TestRegion, TestRegion) {
     let (audit, peer) = (TestRegion::new(), TestRegion::new());
     let end = |theirs: &TestRegion, ours: &TestRegion| {
         Endpoint::new(theirs.clone(), ours.clone()).expect("regions of the size of the rings")
     };
-    (end(&peer, &audit), end(&audit, &peer), peer)
+    let (audits_end, peers_end) = (end(&peer, &audit), end(&audit, &peer));
+    (audits_end, peers_end, peer, audit)
 }
 
 /// [`policy`] as it lies in its region.

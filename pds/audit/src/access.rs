@@ -72,6 +72,12 @@ impl<'m> Access<'m> {
         self.user(user).map_or(UserName::EMPTY, |user| user.name)
     }
 
+    /// Whether a user logs in with a passphrase.
+    pub(crate) fn has_passphrase(&self, user: usize) -> bool {
+        self.user(user)
+            .is_some_and(|user| user.passphrase.passes > 0)
+    }
+
     fn user(&self, user: usize) -> Option<&User> {
         self.policy.users().get(user)
     }

@@ -44,7 +44,9 @@ pub mod log;
 mod models;
 mod monitor;
 mod quota;
+mod repeats;
 mod sessions;
+mod shares;
 mod table;
 #[cfg(test)]
 mod tests;

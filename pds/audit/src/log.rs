@@ -254,11 +254,10 @@ impl Verification {
         }
     }
 
-    /// Checks entries of at least `bytes` bytes in all, or up to the end. When done: what was there, and the sequence
-    /// number of the first entry that breaks the chain, or 0.
-    pub fn step(&mut self, log: &Log<'_>, bytes: usize) -> Option<(LogExtent, u64)> {
-        let mut done = 0usize;
-        while done < bytes {
+    /// Checks entries as long as `bytes` are left, fewer of which are then, or up to the end. When done: what was there,
+    /// and the sequence number of the first entry that breaks the chain, or 0.
+    pub fn step(&mut self, log: &Log<'_>, bytes: &mut usize) -> Option<(LogExtent, u64)> {
+        while *bytes > 0 {
             if self.cursor.sequence >= self.extent.next {
                 let whole = self.expected == self.extent.head;
                 let last = self.extent.next.saturating_sub(1);
@@ -285,7 +284,8 @@ impl Verification {
                 return Some((self.extent, sequence));
             }
             self.expected = hash(&record, text);
-            done = done.saturating_add(RECORD_BYTES).saturating_add(text.len());
+            let hashed = RECORD_BYTES.saturating_add(text.len());
+            *bytes = bytes.saturating_sub(hashed);
         }
         None
     }
@@ -310,7 +310,7 @@ mod tests {
     fn verify(log: &Log<'_>) -> u64 {
         let mut verification = Verification::new(log);
         loop {
-            if let Some((_, broken_at)) = verification.step(log, 1) {
+            if let Some((_, broken_at)) = verification.step(log, &mut 1) {
                 return broken_at;
             }
         }
@@ -349,12 +349,12 @@ mod tests {
                 log.append(Record::new(Kind::Admit), &[], 1);
             }
             let mut verification = Verification::new(&log);
-            assert_eq!(verification.step(&log, 1), None);
+            assert_eq!(verification.step(&log, &mut 1), None);
             for _ in 0..appended {
                 log.append(Record::new(Kind::Refuse), &[], 2);
             }
             let (extent, broken_at) = loop {
-                if let Some(result) = verification.step(&log, 1) {
+                if let Some(result) = verification.step(&log, &mut 1) {
                     break result;
                 }
             };

@@ -12,10 +12,6 @@ use protocol::store::{SIGNATURE_BYTES, Store};
 use protocol::wire::console::Signature;
 use sha2::{Digest, Sha256};
 
-/// Bytes that are hashed at a wake-up: some milliseconds without instructions for SHA-256, so that tokens of others
-/// are not held up for longer.
-const SLICE_BYTES: usize = 128 << 10;
-
 /// Verdicts that are kept. More models than this, and some are hashed again.
 const KEPT: usize = 16;
 
@@ -111,7 +107,7 @@ impl<'m> Models<'m> {
         })
     }
 
-    /// Goes on for a slice; what came out, when all is done.
+    /// Goes on for at most `bytes` bytes, fewer of which are left then; what came out, when all is done.
     ///
     /// # Errors
     /// No key that the policy trusts has made the signature, or the file was changed after it.
@@ -119,16 +115,18 @@ impl<'m> Models<'m> {
         &mut self,
         verification: &mut Verification<'m>,
         policy: &Policy,
+        bytes: &mut usize,
     ) -> Option<Result<Verified, Failure>> {
         if let Some(verdict) = self.verdict(verification.offset) {
             return Some(conclude(verification, verdict));
         }
         let end = verification
             .done
-            .saturating_add(SLICE_BYTES)
+            .saturating_add(*bytes)
             .min(verification.file.len());
         if let Some(slice) = verification.file.get(verification.done..end) {
             verification.hasher.update(slice);
+            *bytes = bytes.saturating_sub(slice.len());
         }
         verification.done = end;
         if end < verification.file.len() {
@@ -211,6 +209,9 @@ pub(crate) mod tests {
         builder.into_inner().unwrap()
     }
 
+    /// What the tests of the monitor verify at a wake-up.
+    use crate::monitor::WORK_BYTES as SLICE_BYTES;
+
     /// A store with `default`, `tiny` (several slices long), `unsigned`, and `foreign`, which somebody else has signed.
     pub(crate) fn signed() -> Vec<u8> {
         let tiny = vec![7; 3 * SLICE_BYTES + 5];
@@ -225,15 +226,33 @@ pub(crate) mod tests {
         ])
     }
 
+    /// A store of models with these names, all signed.
+    pub(crate) fn signed_as(names: &[&str]) -> Vec<u8> {
+        let files: Vec<_> = names
+            .iter()
+            .flat_map(|name| {
+                let content = std::format!("GGUF {name}").into_bytes();
+                let signature = sign(&content, 2).to_vec();
+                [
+                    (std::format!("{name}.gguf"), content),
+                    (std::format!("{name}.gguf.sig"), signature),
+                ]
+            })
+            .collect();
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(n, c)| (n.as_str(), &c[..])).collect();
+        archive(&files)
+    }
+
     fn verify(store: &[u8], name: &str) -> Result<(Verified, usize), Failure> {
         let policy = trusting(protocol::testing::policy());
         let mut models = Models::new(store);
         let mut verification = models.begin(ModelName::new(name).unwrap())?;
         for steps in 1.. {
-            if let Some(result) = models.step(&mut verification, &policy) {
+            if let Some(result) = models.step(&mut verification, &policy, &mut SLICE_BYTES.clone())
+            {
                 // The second time it is known.
                 let mut again = models.begin(ModelName::new(name).unwrap()).unwrap();
-                assert_eq!(models.step(&mut again, &policy), Some(result));
+                assert_eq!(models.step(&mut again, &policy, &mut 0), Some(result));
                 assert_eq!(again.progress().0, 0);
                 return result.map(|verified| (verified, steps));
             }
@@ -277,7 +296,7 @@ pub(crate) mod tests {
             let name = ModelName::new(&std::format!("m{n}")).unwrap();
             let mut verification = models.begin(name).unwrap();
             assert!(matches!(
-                models.step(&mut verification, &policy),
+                models.step(&mut verification, &policy, &mut SLICE_BYTES.clone()),
                 Some(Ok(_))
             ));
         };
@@ -339,7 +358,10 @@ pub(crate) mod tests {
         let mut models = Models::new(&store);
         for name in ["default", "foreign"] {
             let mut verification = models.begin(ModelName::new(name).unwrap()).unwrap();
-            while models.step(&mut verification, &policy).is_none() {}
+            while models
+                .step(&mut verification, &policy, &mut SLICE_BYTES.clone())
+                .is_none()
+            {}
         }
         let known: Vec<_> = models
             .store()

@@ -41,6 +41,10 @@ pub(crate) struct Place {
     pub(crate) slot: usize,
     /// It begins here.
     pub(crate) fresh: bool,
+    /// Number that the session has, or will have.
+    pub(crate) session: u32,
+    /// The turn that this will be.
+    pub(crate) turn: u32,
 }
 
 /// See the module.
@@ -95,7 +99,14 @@ impl Sessions {
             if let Some(slot) = self.find(user, name) {
                 return match self.get(slot) {
                     Some(session) if session.active => Err(Failure::of(ErrorCode::SessionBusy)),
-                    _ => Ok(Place { slot, fresh: false }),
+                    Some(session) => Ok(Place {
+                        slot,
+                        fresh: false,
+                        session: session.number,
+                        turn: session.turns.saturating_add(1),
+                    }),
+                    // `find` has found it.
+                    None => Err(Failure::of(ErrorCode::NoSuchSession)),
                 };
             }
             if let Some(gone) = self.take_gone(user, name) {
@@ -103,7 +114,15 @@ impl Sessions {
                 return Err(Failure::over(gone.why, turns, 0));
             }
         }
-        let fresh = |slot| Ok(Place { slot, fresh: true });
+        let session = self.next_number();
+        let fresh = |slot| {
+            Ok(Place {
+                slot,
+                fresh: true,
+                session,
+                turn: 1,
+            })
+        };
         let own = count(self.present().filter(|(_, s)| s.user == user));
         if own >= limit {
             // One's own oldest idle session makes room.
@@ -133,6 +152,13 @@ impl Sessions {
             .map(|(slot, _)| slot)
     }
 
+    const fn next_number(&self) -> u32 {
+        match self.last_number.wrapping_add(1) {
+            0 => 1,
+            number => number,
+        }
+    }
+
     /// Takes a place. If another session was there it is evicted, and returned.
     pub(crate) fn begin_turn(
         &mut self,
@@ -145,7 +171,7 @@ impl Sessions {
             true => self.end(place.slot, ErrorCode::SessionEvicted),
             false => None,
         };
-        let number = self.last_number.wrapping_add(1).max(1);
+        let number = self.next_number();
         let slot = self.slots.get_mut(place.slot)?;
         let session = slot.get_or_insert_with(|| {
             self.last_number = number;
@@ -318,7 +344,13 @@ mod tests {
         assert_ne!(other, slot);
         sessions.end_turn(slot, 5, 3);
         let place = sessions.place(0, name("a"), 32).unwrap();
-        assert_eq!(place, Place { slot, fresh: false });
+        let expected = Place {
+            slot,
+            fresh: false,
+            session: 1,
+            turn: 2,
+        };
+        assert_eq!(place, expected);
         sessions.begin_turn(place, 0, name("a"), 4);
         let session = sessions.get(slot).unwrap();
         assert_eq!((session.turns, session.tokens, session.number), (2, 5, 1));
@@ -377,7 +409,9 @@ mod tests {
             sessions.place(0, name("c"), 2),
             Ok(Place {
                 slot: first,
-                fresh: true
+                fresh: true,
+                session: 3,
+                turn: 1
             })
         );
         // Going on needs no more room.

@@ -1,5 +1,6 @@
 //! The requests that are admitted and not yet answered for good.
 
+use crate::models::Verification;
 use crate::quota::Reservation;
 use protocol::error::Failure;
 use protocol::limits::MAX_SESSIONS;
@@ -7,14 +8,16 @@ use protocol::record::{Hash, Record};
 use protocol::wire::InferParams;
 use sha2::{Digest, Sha256};
 
-/// What a request asks inference for.
+/// What a request asks for.
 #[derive(Clone, Debug)]
-pub(crate) enum Work {
+pub(crate) enum Work<'m> {
     /// Text.
     Infer(Generation),
-    /// A model.
+    /// A model that audit verifies; inference has not heard of it.
+    Verify(Verification<'m>),
+    /// A model that inference loads.
     Load(crate::models::Verified),
-    /// What it holds.
+    /// What inference holds.
     Status,
 }
 
@@ -77,32 +80,44 @@ pub(crate) enum State {
     Ended(Failure),
 }
 
+/// The deadline of what has none.
+pub(crate) const NEVER_US: u64 = u64::MAX;
+
 /// Who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The shell, under this number.
     Shell(u32),
+    /// The shell, which has been told an end already: it has cancelled a question that inference has yet to answer.
+    Forgotten,
     /// Audit itself.
     Audit,
 }
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Entry<'m> {
     pub(crate) origin: Origin,
     /// Index of who was logged in.
     pub(crate) user: usize,
     /// The number that inference knows it by; never used twice.
     pub(crate) number: u32,
-    pub(crate) work: Work,
+    pub(crate) work: Work<'m>,
     pub(crate) state: State,
+    /// Bytes of its user's share of the log that it has taken and not used yet.
+    pub(crate) share: u64,
     pub(crate) admitted_us: u64,
     pub(crate) deadline_us: u64,
 }
 
-impl Entry {
+impl Entry<'_> {
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.state, State::Ended(_))
+    }
+
+    /// Whether it is a load on its way, verified or being so.
+    pub(crate) const fn is_load(&self) -> bool {
+        matches!(self.work, Work::Verify(_) | Work::Load(_)) && !self.is_over()
     }
 
     pub(crate) const fn generation(&self) -> Option<&Generation> {
@@ -127,4 +142,4 @@ const CONTROL: usize = 8;
 pub(crate) const SHELL_PLACES: usize = MAX_SESSIONS + CONTROL - 1;
 
 /// The table.
-pub(crate) type Table = heapless::Vec<Entry, { MAX_SESSIONS + CONTROL }>;
+pub(crate) type Table<'m> = heapless::Vec<Entry<'m>, { MAX_SESSIONS + CONTROL }>;

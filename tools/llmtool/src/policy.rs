@@ -17,7 +17,8 @@ use protocol::limits::{
 };
 use protocol::name::UserName;
 use protocol::policy::{
-    self as wire, MIN_EGRESS_BURST_BYTES, PassphraseHash, Permission, Policy, TrustedKey,
+    self as wire, MIN_EGRESS_BURST_BYTES, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Permission,
+    Policy, TrustedKey,
 };
 use toml::Spanned;
 use zerocopy::FromZeros;
@@ -227,7 +228,11 @@ fn compile_role(name: &Spanned<String>, role: &document::Role) -> Result<wire::R
         permissions,
         max_tokens: number(&role.max_tokens, "max-tokens", 1..=MAX_GENERATED_TOKENS)?,
         max_sessions: number(&role.max_sessions, "max-sessions", 1..=MAX_SESSIONS as u32)?,
-        reserved: 0,
+        log_bytes_per_hour: number(
+            &role.log_bytes_per_hour,
+            "log-bytes-per-hour",
+            MIN_LOG_BYTES_PER_HOUR..=u32::MAX,
+        )?,
     })
 }
 

@@ -191,19 +191,7 @@ fn has_output(record: &Record) -> bool {
 /// Whether a request that failed left its session as it was: it was refused before it began.
 fn leaves_session(record: &Record) -> bool {
     record.generated_tokens == 0
-        && matches!(
-            ErrorCode::from_u16(record.code),
-            Some(
-                ErrorCode::PromptTokens
-                    | ErrorCode::PromptBytes
-                    | ErrorCode::EmptyPrompt
-                    | ErrorCode::PromptNotUtf8
-                    | ErrorCode::ContextFull
-                    | ErrorCode::CacheFull
-                    | ErrorCode::UnsupportedModel
-                    | ErrorCode::Busy
-            )
-        )
+        && ErrorCode::from_u16(record.code).is_some_and(ErrorCode::leaves_session)
 }
 
 /// Whether this tool computes what the log is about.

@@ -14,11 +14,9 @@ const LISTS: usize = 4;
 /// Events of all lists each time that lists are delivered: with half of the ring's slots, tokens pass beside the longest log.
 const BURST: usize = 8;
 
-/// Bytes of the log that are checked for each list then, some milliseconds' worth.
-const VERIFIED_BYTES: usize = 128 << 10;
-
-/// Entries that are looked at for one that a filter lets through.
-const LOOKED_AT: usize = 1024;
+/// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a record
+/// takes about as long.
+const LOOK_BYTES: usize = 32;
 
 /// What is being listed, and how far it has got.
 #[derive(Clone, Copy, Debug)]
@@ -72,25 +70,17 @@ struct List {
 #[derive(Debug)]
 pub(super) struct Lists {
     lists: heapless::Vec<List, LISTS>,
-    /// A list has more work that needs no room in the ring.
-    wants_time: bool,
 }
 
 impl Lists {
     pub(super) const fn new() -> Self {
         Self {
             lists: heapless::Vec::new(),
-            wants_time: false,
         }
     }
 
     pub(super) fn contains(&self, request: u32) -> bool {
         self.lists.iter().any(|list| list.request == request)
-    }
-
-    /// Whether to look again soon.
-    pub(super) const fn wants_time(&self) -> bool {
-        self.wants_time
     }
 
     /// A second has passed.
@@ -159,7 +149,6 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Goes on with all lists in turn.
     pub(super) fn deliver_lists(&mut self, now: u64) {
-        self.lists.wants_time = false;
         let mut left = BURST;
         let mut index = 0;
         while let Some(List { request, mut kind }) = self.lists.lists.get(index).copied() {
@@ -169,7 +158,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                     Step::Sent => left = left.saturating_sub(1),
                     Step::Waits => break,
                     Step::Works => {
-                        self.lists.wants_time = true;
+                        self.works = true;
                         break;
                     }
                     Step::Over => {
@@ -188,7 +177,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
         }
         // The burst is over before the ring is full: go on after a look at the rest of the world.
-        self.lists.wants_time |= left == 0 && self.has_room();
+        self.works |= left == 0 && self.has_room();
     }
 
     fn step_list(&mut self, request: u32, kind: &mut ListKind, now: u64) -> Step {
@@ -209,7 +198,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 self.send_item(request, next, session.map(Event::Session))
             }
             ListKind::Log(reading) => self.send_entry(request, reading),
-            ListKind::Verify(verification) => match verification.step(&self.log, VERIFIED_BYTES) {
+            ListKind::Verify(_) if self.work == 0 => Step::Works,
+            ListKind::Verify(verification) => match verification.step(&self.log, &mut self.work) {
                 None => Step::Works,
                 Some((extent, broken_at)) => {
                     self.tell_shell(request, &Event::LogVerified { extent, broken_at });
@@ -256,7 +246,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     fn send_entry(&mut self, request: u32, reading: &mut Reading) -> Step {
-        for _ in 0..LOOKED_AT {
+        while self.work > 0 {
+            self.work = self.work.saturating_sub(LOOK_BYTES);
             let at_end = !reading.follow && reading.cursor.next() >= reading.until;
             let entry = match at_end {
                 true => None,
@@ -287,8 +278,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 record,
                 text: entry.text,
             };
-            event.write(request, &mut self.outgoing);
-            self.signal_shell |= self.shell.send(&self.outgoing).is_ok();
+            event.write(request, &mut self.to_shell);
+            self.signal_shell |= self.shell.send(&self.to_shell).is_ok();
             return Step::Sent;
         }
         Step::Works

@@ -1,9 +1,11 @@
 //! The monitor itself: all state in one struct, and a bounded reaction to every wake-up.
 //!
 //! [`requests`] has what shell asks for, [`reports`] what inference says, [`recovery`] models, restarts and deadlines,
-//! [`lists`] answers of more than one event, [`records`] what is written down and counted.
+//! [`lists`] answers of more than one event, [`notices`] what the shell is told unasked, [`records`] what is written down
+//! and counted.
 
 mod lists;
+mod notices;
 mod records;
 mod recovery;
 mod reports;
@@ -15,9 +17,12 @@ use crate::egress::Egress;
 use crate::log::Log;
 use crate::models::{Models, Verified};
 use crate::quota::Accounts;
+use crate::repeats::{AllRepeats, Repeats};
 use crate::sessions::Sessions;
-use crate::table::{Entry, Origin, State, Table, Work};
+use crate::shares::Shares;
+use crate::table::{Entry, NEVER_US, Origin, State, Table, Work};
 use lists::Lists;
+use notices::Notices;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{DEFAULT_MODEL, MAX_RESTARTS};
 use protocol::name::{ModelName, Name};
@@ -27,14 +32,13 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::Fault;
 use protocol::wire::console::{Event, Stats, User};
-use protocol::wire::engine::Loaded;
-use records::Violations;
-use recovery::LoadJob;
+use protocol::wire::engine::{self, Loaded};
 use zerocopy::FromZeros as _;
 
 /// What audit needs from its runtime.
 pub trait Port {
-    /// Microseconds since any fixed moment, never falling.
+    /// Microseconds since any fixed moment, never falling. Time passes while audit works, so it is read again before the
+    /// timer is armed.
     fn now_us(&mut self) -> u64;
     /// Tells the shell to look at its ring.
     fn notify_shell(&mut self);
@@ -62,13 +66,22 @@ pub struct Memory<'m> {
     pub store: &'m [u8],
 }
 
-/// Slots of the shell's ring that events of inference leave free, so that audit's own notices find room: a fault, an
-/// end of recovery, and the failure of a load with the ready event after it.
+/// Slots of the shell's ring that must be free before a request or a report is read: handling one sends at most one event
+/// more than this (a login ends four lists and is answered), so no answer is lost.
 const RESERVE: usize = 4;
 
-/// Between two slices of what takes longer than a wake-up should (hashing a model, checking the log), in microseconds
-/// (2 ms): about as long as a slice, so that shell and inference get a share meanwhile.
-pub(crate) const PAUSE_US: u64 = 2_000;
+/// Bytes that are hashed in a wake-up (32 KiB): slices of a model or of the log, and prompts. Without instructions for
+/// SHA-256 a Cortex-A53 takes 20 to 25 cycles a byte, so about 0.6 ms at 1.2 GHz; a wake-up stays under 2 ms with the
+/// request that is at hand when they are used up. More would hold up the tokens of others, less would make a load slower.
+pub(crate) const WORK_BYTES: usize = 32 << 10;
+
+/// Between two such slices, from the end of the one to the wake-up for the next, in microseconds (1 ms): about as long as
+/// a slice, so that shell and inference get half of the time meanwhile.
+pub(crate) const PAUSE_US: u64 = 1_000;
+
+/// Least time from the end of a wake-up to the next one that audit asks for, in microseconds (0.2 ms): whatever asks for
+/// it, audit never runs again at once, so that lower domains run in between. A deadline is noticed this much later.
+pub(crate) const GAP_US: u64 = 200;
 
 /// What the system is doing as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +127,7 @@ struct Monitor<'m, R, W> {
     policy_error: Option<PolicyError>,
     accounts: Accounts,
     sessions: Sessions,
-    table: Table,
+    table: Table<'m>,
     models: Models<'m>,
     egress: Egress,
     lists: Lists,
@@ -125,19 +138,18 @@ struct Monitor<'m, R, W> {
     recent: Recent,
     /// Since when at least one request for text is under way.
     busy_since_us: Option<u64>,
-    violations: [Violations; 2],
+    shares: Shares,
+    repeats: AllRepeats,
+    violations: [Repeats; 2],
     booted_us: u64,
     epoch: u32,
     last_number: u32,
     /// What is loaded again after a restart.
     wanted: ModelName,
     current: Option<Current>,
-    /// A model that is being verified.
-    load: Option<LoadJob<'m>>,
     /// Times of the restarts within the policy's window.
     restarts_us: heapless::Deque<u64, MAX_RESTARTS>,
-    /// Notice that the shell's ring had no room for.
-    pending_fault: Option<Fault>,
+    notices: Notices,
     /// The shell's ring had room when audit woke, so that inference could say what it has to: who is not heard because
     /// the shell does not read is not to blame for a deadline. Looked at before inference's ring, whose reports take
     /// room.
@@ -147,9 +159,13 @@ struct Monitor<'m, R, W> {
     /// Since when there has been no room in inference's ring whenever audit woke. Looked at then, as the shell may have
     /// filled it again when audit has read the shell's.
     full_since_us: Option<u64>,
-    /// The shell's ring had no room for the event that lets it begin.
-    ready_owed: bool,
-    outgoing: Frame,
+    /// Bytes that may still be hashed in this wake-up.
+    work: usize,
+    /// There is more to do, and nobody to wait for.
+    works: bool,
+    /// What is being written for each peer. One frame for both would carry bytes of one's messages to the other.
+    to_shell: Frame,
+    to_inference: Frame,
     signal_shell: bool,
     signal_inference: bool,
 }
@@ -180,21 +196,24 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 latencies: Latencies::new(),
                 recent: Recent::new(),
                 busy_since_us: None,
-                violations: [Violations::default(); 2],
+                shares: Shares::new(&policy, 0),
+                repeats: AllRepeats::new(),
+                violations: [Repeats::NONE; 2],
                 booted_us: 0,
                 epoch: 0,
                 last_number: 0,
                 // The name in the table of limits is one.
                 wanted: ModelName::new(DEFAULT_MODEL).unwrap_or_default(),
                 current: None,
-                load: None,
                 restarts_us: heapless::Deque::new(),
-                pending_fault: None,
+                notices: Notices::default(),
                 heard: true,
                 throttled: false,
                 full_since_us: None,
-                ready_owed: false,
-                outgoing: Frame::new(),
+                work: WORK_BYTES,
+                works: false,
+                to_shell: Frame::new(),
+                to_inference: Frame::new(),
                 signal_shell: false,
                 signal_inference: false,
             },
@@ -209,7 +228,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
 
     /// A peer has signalled: looks at both rings.
     pub fn on_signal(&mut self, port: &mut impl Port) {
-        let now = port.now_us();
+        let now = self.monitor.wake_up(port);
         self.monitor.look(now);
         self.monitor.deliver(now);
         self.monitor.read_inference(&mut self.incoming, now, port);
@@ -234,6 +253,12 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
         self.monitor.on_fault(fault, port);
     }
 
+    /// Whether the last request's message was wiped.
+    #[cfg(test)]
+    pub(crate) fn holds_nothing_of_the_last_request(&mut self) -> bool {
+        self.incoming.begin(0, 0).iter().all(|byte| *byte == 0)
+    }
+
     /// The log, for readers.
     #[must_use]
     pub const fn log(&self) -> &Log<'m> {
@@ -243,10 +268,11 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
 
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     fn start(&mut self, port: &mut impl Port) {
-        let now = port.now_us();
+        let now = self.wake_up(port);
         self.booted_us = now;
         self.accounts = Accounts::new(self.access.policy(), now);
         self.egress = Egress::new(self.access.policy(), now);
+        self.shares = Shares::new(self.access.policy(), now);
         self.epoch = 1;
         self.shell.lead(self.epoch);
         self.inference.lead(self.epoch);
@@ -261,12 +287,20 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.finish_wake_up(now, port);
     }
 
-    /// Goes on with what takes longer, checks deadlines, sends what has waited, arms the timer, signals.
+    /// Begins a wake-up: the time, by which all of it goes.
+    fn wake_up(&mut self, port: &mut impl Port) -> u64 {
+        self.work = WORK_BYTES;
+        self.works = false;
+        port.now_us()
+    }
+
+    /// Goes on with what takes longer, checks deadlines, sends what has waited, signals, arms the timer.
     fn finish_wake_up(&mut self, now: u64, port: &mut impl Port) {
         self.advance_load(now);
         self.check_deadlines(now, port);
         self.ask_again_to_stop();
         self.record_violations(now);
+        self.record_repeats(now);
         self.deliver(now);
         self.signal_shell |= self.shell.take_owed_signal();
         self.signal_inference |= self.inference.take_owed_signal();
@@ -276,20 +310,22 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         if core::mem::take(&mut self.signal_inference) {
             port.notify_inference();
         }
+        // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
+        let now = port.now_us();
         port.arm_timer(self.next_wake_up(now));
     }
 
     /// When audit wants to look again of its own accord.
     fn next_wake_up(&self, now: u64) -> Option<u64> {
-        let deadline = self.table.iter().filter_map(|entry| match entry.state {
-            State::Active => Some(entry.deadline_us),
+        let deadlines = self.table.iter().filter_map(|entry| match entry.state {
+            State::Active => Some(entry.deadline_us).filter(|at| *at != NEVER_US),
             State::Stopping { until_us } => Some(until_us),
             State::Ended(_) => None,
         });
-        let works = self.load.is_some() || self.lists.wants_time();
-        let slice = works.then_some(now.saturating_add(PAUSE_US));
+        let slice = self.works.then_some(now.saturating_add(PAUSE_US));
         let egress = self.throttled.then(|| self.egress.next_us());
-        deadline.chain(egress).chain(slice).min()
+        let next = deadlines.chain(egress).chain(slice).min();
+        next.map(|at| at.max(now.saturating_add(GAP_US)))
     }
 
     fn user_now(&self) -> User {
@@ -307,59 +343,50 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Sends an event to the shell; false if there is no room.
     fn tell_shell(&mut self, request: u32, event: &Event<'_>) -> bool {
-        event.write(request, &mut self.outgoing);
-        let sent = self.shell.send(&self.outgoing).is_ok();
+        event.write(request, &mut self.to_shell);
+        let sent = self.shell.send(&self.to_shell).is_ok();
         self.signal_shell |= sent;
         sent
     }
 
-    /// Lets the shell begin; again later, if there is no room now: without it there is no console.
-    fn tell_ready(&mut self) {
-        let user = self.user_now();
-        self.ready_owed = !self.tell_shell(0, &Event::Ready(user));
-    }
-
     /// Sends what is for the shell and found no room before: first why, then whom it cost, then lists.
     fn deliver(&mut self, now: u64) {
-        if let Some(fault) = self.pending_fault
-            && self.tell_shell(0, &Event::Fault(fault))
-        {
-            self.pending_fault = None;
-        }
-        if self.pending_fault.is_some() {
+        if !self.deliver_fault() {
             return;
         }
-        if self.ready_owed {
-            self.tell_ready();
-        }
         while let Some(index) = self.table.iter().position(Entry::is_over) {
-            let Some((origin, State::Ended(failure))) = self
-                .table
-                .get(index)
-                .map(|entry| (entry.origin, entry.state))
-            else {
+            let Some(entry) = self.table.get(index) else {
                 return;
             };
-            if let Origin::Shell(request) = origin {
+            if let (Origin::Shell(request), State::Ended(failure)) = (entry.origin, entry.state) {
                 if !self.has_room() {
                     return;
                 }
-                self.tell_shell(request, &failed(failure));
+                // What it was about: the model of a load that was refused.
+                let name = match &entry.work {
+                    Work::Verify(verification) => verification.name(),
+                    _ => ModelName::EMPTY,
+                };
+                let detail = name.as_str().as_bytes();
+                self.tell_shell(request, &Event::Failed { failure, detail });
             }
             self.forget(index);
         }
+        self.deliver_notices();
         self.deliver_lists(now);
     }
 
+    /// Forgets a request, and gives its user back what it has not used of the share of the log.
     fn forget(&mut self, index: usize) {
         if index < self.table.len() {
-            self.table.swap_remove(index);
+            let entry = self.table.swap_remove(index);
+            self.shares.give_back(entry.user, entry.share);
         }
     }
 
     /// Audit's own load is over.
     fn forget_own(&mut self) {
-        let own = |entry: &Entry| entry.origin == Origin::Audit;
+        let own = |entry: &Entry<'_>| entry.origin == Origin::Audit;
         while let Some(index) = self.table.iter().position(own) {
             self.forget(index);
         }
@@ -375,18 +402,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Refuses a request before inference sees it. It has cost nothing.
     fn refuse(&mut self, request: u32, failure: Failure, record: Record, now: u64) {
-        self.stats.refused = self.stats.refused.saturating_add(1);
-        let count = self.stats.refused_by_code.get_mut(failure.code as usize);
-        if let Some(count) = count {
-            *count = count.saturating_add(1);
-        }
-        let record = Record {
-            code: failure.code as u16,
-            value: failure.value,
-            limit: failure.limit,
-            ..record
-        };
-        self.record(record, now);
+        self.record_refusal(self.access.current(), failure, record, now);
         let about = match failure.code {
             ErrorCode::NotPermitted => model_name(&self.access.name(self.access.current())),
             _ => record.name,
@@ -397,41 +413,55 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     // ---- Towards inference ----------------------------------------------------------------------
 
-    /// Enters a request into the table and writes its command into inference's ring.
-    fn forward(
-        &mut self,
-        entry: Entry,
-        command: &protocol::wire::engine::Command<'_>,
-    ) -> Result<(), Failure> {
-        let number = entry.number;
-        let shell = matches!(entry.origin, Origin::Shell(_));
-        let places = crate::table::SHELL_PLACES;
-        let taken = self.table.len();
-        // Audit's own load has a place that no user can take.
-        if (shell && taken >= places) || self.table.is_full() {
-            let (value, limit) = (taken as u64, places as u64);
-            return Err(Failure::over(ErrorCode::TooManyRequests, value, limit));
+    /// Whether the table has a place for a request of a user. Audit's own load has one that no user can take.
+    fn require_place(&self) -> Result<(), Failure> {
+        let (taken, places) = (self.table.len(), crate::table::SHELL_PLACES);
+        match taken < places {
+            true => Ok(()),
+            false => Err(Failure::over(
+                ErrorCode::TooManyRequests,
+                taken as u64,
+                places as u64,
+            )),
         }
-        command.write(number, &mut self.outgoing);
-        if self.inference.send(&self.outgoing).is_err() {
+    }
+
+    /// Writes a command into inference's ring.
+    fn command(&mut self, number: u32, command: &engine::Command<'_>) -> Result<(), Failure> {
+        command.write(number, &mut self.to_inference);
+        if self.inference.send(&self.to_inference).is_err() {
             let in_use = SLOTS.saturating_sub(self.inference.free());
             return Err(Failure::over(ErrorCode::Busy, in_use as u64, SLOTS as u64));
         }
-        self.last_number = number;
         self.signal_inference = true;
-        // There is room: it was looked for.
-        let _ = self.table.push(entry);
         Ok(())
     }
 
-    /// A request that is new to inference.
-    fn entry(&self, origin: Origin, work: Work, allowed_us: u64, now: u64) -> Entry {
+    /// The next request's number.
+    const fn next_number(&self) -> u32 {
+        match self.last_number.wrapping_add(1) {
+            0 => 1,
+            number => number,
+        }
+    }
+}
+
+impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+    /// Enters a request into the table; there is room, it was looked for.
+    fn enter(&mut self, entry: Entry<'m>) {
+        self.last_number = entry.number;
+        let _ = self.table.push(entry);
+    }
+
+    /// A request by who is logged in.
+    fn entry(&self, origin: Origin, work: Work<'m>, allowed_us: u64, now: u64) -> Entry<'m> {
         Entry {
             origin,
             user: self.access.current(),
-            number: self.last_number.wrapping_add(1).max(1),
+            number: self.next_number(),
             work,
             state: State::Active,
+            share: 0,
             admitted_us: now,
             deadline_us: now.saturating_add(allowed_us),
         }

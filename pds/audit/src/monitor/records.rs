@@ -2,28 +2,18 @@
 
 use super::{Current, Monitor, Peer, Phase};
 use crate::counters::count;
+use crate::repeats::Reason;
+use crate::shares::ENTRY;
 use crate::table::{Entry, Generation, Origin, Work};
+use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
-use protocol::record::{Kind, Record};
+use protocol::record::{Kind, RECORD_BYTES, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::console::{Stats, Status};
 use protocol::wire::engine::Holdings;
 
-/// Least time between two records of violations by the same peer, in microseconds (1 s). It doubles with each record up
-/// to [`RARE_VIOLATIONS_US`]: who sends nothing but garbage does not push what happened before out of the log with it.
-const VIOLATIONS_US: u64 = 1_000_000;
-
-/// Most time between them (1 h). After twice as long without one, it begins anew.
-const RARE_VIOLATIONS_US: u64 = 3_600_000_000;
-
-/// Violations of a peer that have no record yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Violations {
-    count: u64,
-    recorded_us: Option<u64>,
-    /// How long the next record waits after the last one.
-    pause_us: u64,
-}
+/// Repeated events that are recorded in one wake-up at most; the rest is due at the next.
+const REPEATS: usize = 8;
 
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     pub(super) fn uptime(&self, now: u64) -> u64 {
@@ -36,6 +26,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn record_with(&mut self, record: Record, text: &[u8], now: u64) {
         let time_us = self.uptime(now);
+        let hashed = RECORD_BYTES.saturating_add(text.len());
+        self.work = self.work.saturating_sub(hashed);
         self.log.append(record, text, time_us);
         self.stats.records = self.log.written();
     }
@@ -49,11 +41,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     /// A record about a request, with what is known of it.
-    pub(super) fn record_of(&self, entry: &Entry, kind: Kind, now: u64) -> Record {
+    pub(super) fn record_of(&self, entry: &Entry<'_>, kind: Kind, now: u64) -> Record {
         let mut record = Record {
             request: entry.number,
             user: match entry.origin {
-                Origin::Shell(_) => self.access.name(entry.user),
+                Origin::Shell(_) | Origin::Forgotten => self.access.name(entry.user),
                 Origin::Audit => Default::default(),
             },
             latency_us: now.saturating_sub(entry.admitted_us),
@@ -65,12 +57,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 record.name = verified.name;
                 record.model_sha256 = verified.sha256;
             }
+            Work::Verify(verification) => record.name = verification.name(),
             Work::Status => {}
         }
         record
     }
 
-    fn describe(&self, generation: &Generation, entry: &Entry, record: &mut Record) {
+    fn describe(&self, generation: &Generation, entry: &Entry<'_>, record: &mut Record) {
         record.session = generation.session;
         record.turn = generation.turn;
         record.params = generation.params;
@@ -89,42 +82,140 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn count_violation(&mut self, peer: Peer, now: u64) {
         self.stats.violations = self.stats.violations.saturating_add(1);
-        let violations = match peer {
+        let repeats = match peer {
             Peer::Shell => self.violations.first_mut(),
             Peer::Inference => self.violations.last_mut(),
         };
-        if let Some(violations) = violations {
-            violations.count = violations.count.saturating_add(1);
+        if let Some(repeats) = repeats {
+            repeats.add();
         }
         self.record_violations(now);
     }
 
-    /// Writes down what has no record yet, ever more rarely as long as there is ever more of it.
+    /// Writes down what has no record yet, ever more rarely as long as there is ever more of it: who sends nothing but
+    /// garbage does not push what happened before out of the log with it.
     pub(super) fn record_violations(&mut self, now: u64) {
         for (index, peer) in [Peer::Shell, Peer::Inference].into_iter().enumerate() {
-            let Some(violations) = self.violations.get_mut(index) else {
-                continue;
-            };
-            let since = violations.recorded_us.map(|at| now.saturating_sub(at));
-            let due = since.is_none_or(|us| us >= violations.pause_us);
-            if violations.count > 0 && due {
-                let value = core::mem::take(&mut violations.count);
-                violations.recorded_us = Some(now);
-                violations.pause_us = match since {
-                    Some(us) if us < 2 * RARE_VIOLATIONS_US => violations
-                        .pause_us
-                        .saturating_mul(2)
-                        .min(RARE_VIOLATIONS_US),
-                    _ => VIOLATIONS_US,
-                };
+            let due = self.violations.get_mut(index).and_then(|it| it.take(now));
+            if let Some(count) = due {
                 let record = Record {
                     code: peer as u16,
-                    value,
+                    count,
                     ..Record::new(Kind::Violation)
                 };
                 self.record(record, now);
             }
         }
+    }
+
+    // ---- What users cause ---------------------------------------------------------------------
+
+    /// Takes bytes of the current user's share of the log.
+    pub(super) fn take_share(&mut self, bytes: u64, now: u64) -> Result<(), Failure> {
+        let user = self.access.current();
+        self.shares
+            .take(user, bytes, now)
+            .map_err(|left| Failure::over(ErrorCode::LogShare, bytes, left))
+    }
+
+    /// Writes down something about an entry of the table, out of the share that it has taken.
+    pub(super) fn record_about(&mut self, index: usize, record: Record, text: &[u8], now: u64) {
+        if let Some(entry) = self.table.get_mut(index) {
+            let bytes = ENTRY.saturating_add(text.len() as u64);
+            entry.share = entry.share.saturating_sub(bytes);
+        }
+        self.record_with(record, text, now);
+    }
+
+    pub(super) fn count_refusal(&mut self, code: ErrorCode) {
+        self.stats.refused = self.stats.refused.saturating_add(1);
+        if let Some(count) = self.stats.refused_by_code.get_mut(code as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Writes down that a user was refused. A wrong passphrase has cost a wait, so each is recorded; all else costs
+    /// nothing, so it is recorded ever more rarely.
+    pub(super) fn record_refusal(
+        &mut self,
+        user: usize,
+        failure: Failure,
+        record: Record,
+        now: u64,
+    ) {
+        self.count_refusal(failure.code);
+        let record = Record {
+            code: failure.code as u16,
+            value: failure.value,
+            limit: failure.limit,
+            ..record
+        };
+        let reason = match record.kind() {
+            Some(Kind::LoginFailed) => Reason::LoginFailed(failure.code),
+            _ => Reason::Refusal(failure.code),
+        };
+        let each = reason == Reason::LoginFailed(ErrorCode::LoginFailed);
+        self.record_repeat(user, reason, record, each, now);
+    }
+
+    /// Writes down what can be repeated at no cost: at once if `each` is recorded or one is due, else later, with the
+    /// number of them; in any case out of the user's share.
+    pub(super) fn record_repeat(
+        &mut self,
+        user: usize,
+        reason: Reason,
+        record: Record,
+        each: bool,
+        now: u64,
+    ) {
+        let Some(repeats) = self.repeats.of(user, reason) else {
+            return;
+        };
+        repeats.add();
+        let due_us = repeats.due_us().unwrap_or(now);
+        if !each && due_us > now {
+            return self.repeats.waits_until(due_us);
+        }
+        if self.shares.take(user, ENTRY, now).is_err() {
+            repeats.postpone(now);
+            let due_us = repeats.due_us().unwrap_or(now);
+            return self.repeats.waits_until(due_us);
+        }
+        if let Some(count) = repeats.take_now(now) {
+            self.record(Record { count, ..record }, now);
+        }
+    }
+
+    /// Writes down what was repeated and is due now, without the details of each.
+    pub(super) fn record_repeats(&mut self, now: u64) {
+        for _ in 0..REPEATS {
+            let Some((user, reason)) = self.repeats.next_due(now) else {
+                return;
+            };
+            let Some(repeats) = self.repeats.of(user, reason) else {
+                return;
+            };
+            if self.shares.take(user, ENTRY, now).is_err() {
+                repeats.postpone(now);
+                continue;
+            }
+            let count = repeats.take_now(now).unwrap_or(0);
+            let (kind, code) = match reason {
+                Reason::Refusal(code) => (Kind::Refuse, code as u16),
+                Reason::LoginFailed(code) => (Kind::LoginFailed, code as u16),
+                Reason::Login => (Kind::Login, 0),
+                Reason::Logout => (Kind::Logout, 0),
+            };
+            let record = Record {
+                user: self.access.name(user),
+                code,
+                count,
+                ..Record::new(kind)
+            };
+            self.record(record, now);
+        }
+        // There may be more.
+        self.works = true;
     }
 
     /// Requests for text that are under way.
@@ -138,7 +229,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Of them, those whose first token has not come.
     fn queued(&self) -> u32 {
-        let waits = |entry: &&Entry| {
+        let waits = |entry: &&Entry<'_>| {
             let generation = entry.generation().filter(|_| !entry.is_over());
             generation.is_some_and(|generation| generation.first_token_us.is_none())
         };

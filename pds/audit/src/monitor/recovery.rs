@@ -1,8 +1,9 @@
 //! Models, restarts and deadlines: how inference gets into service, and back into it.
 
 use super::{Monitor, Phase, Port};
-use crate::models::Verification;
-use crate::table::{Origin, State, Work};
+use crate::models::Verified;
+use crate::shares::ENTRY;
+use crate::table::{Entry, NEVER_US, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
 use protocol::name::ModelName;
@@ -12,42 +13,36 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::console::{Event, Progress, Stage};
 use protocol::wire::{Fault, FaultKind, engine};
 
-/// A model that is being verified, for somebody.
-#[derive(Clone, Debug)]
-pub(super) struct LoadJob<'m> {
-    pub(super) origin: Origin,
-    /// Who was logged in.
-    user: usize,
-    verification: Verification<'m>,
-}
+/// Entries of the log that a load by a user can cause: a cancel, a timeout, its end.
+const LOAD_ENTRIES: u64 = 3;
 
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     // ---- Models -------------------------------------------------------------------------------
 
     /// A user wants a model.
-    pub(super) fn load(&mut self, id: u32, name: ModelName) -> Result<(), Failure> {
+    pub(super) fn load(&mut self, id: u32, name: ModelName, now: u64) -> Result<(), Failure> {
         self.access.require(Permission::Load)?;
         self.require_new(id)?;
         self.require_running()?;
-        if self.load.is_some() || self.is_loading() {
+        self.require_place()?;
+        // Inference would refuse it while it generates, but only after the whole file was hashed.
+        if self.is_loading() || self.active() > 0 {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
         let verification = self.models.begin(name)?;
-        self.load = Some(LoadJob {
-            origin: Origin::Shell(id),
-            user: self.access.current(),
-            verification,
-        });
+        let share = LOAD_ENTRIES.saturating_mul(ENTRY);
+        self.take_share(share, now)?;
+        let mut entry = self.entry(Origin::Shell(id), Work::Verify(verification), NEVER_US, now);
+        entry.share = share;
+        self.enter(entry);
         Ok(())
     }
 
     fn is_loading(&self) -> bool {
-        self.table
-            .iter()
-            .any(|entry| matches!(entry.work, Work::Load(_)) && !entry.is_over())
+        self.table.iter().any(Entry::is_load)
     }
 
-    /// Whether a load by a user is on its way: sessions that begin now would end with it.
+    /// Whether inference loads a model for a user: sessions that begin now would end with it.
     pub(super) fn is_loading_for_shell(&self) -> bool {
         self.table.iter().any(|entry| {
             matches!(entry.work, Work::Load(_)) && entry.origin != Origin::Audit && !entry.is_over()
@@ -56,13 +51,25 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Begins to load the model that is, or should be, in service.
     pub(super) fn begin_own_load(&mut self, now: u64) {
+        // Nobody writes the store, so the model in service need not be verified again. It must not be: requests are
+        // admitted meanwhile, and would overtake it.
+        let known = self.current.map(|current| current.verified);
+        if let Some(verified) = known.filter(|verified| verified.name == self.wanted) {
+            let work = Work::Load(verified);
+            let entry = self.entry(Origin::Audit, work, LOAD_DEADLINE_US, now);
+            let number = entry.number;
+            self.enter(entry);
+            if let Err(failure) = self.command(number, &load_command(&verified)) {
+                self.forget_own();
+                self.fail_own_load(failure, self.wanted, now);
+            }
+            return;
+        }
         match self.models.begin(self.wanted) {
             Ok(verification) => {
-                self.load = Some(LoadJob {
-                    origin: Origin::Audit,
-                    user: self.access.current(),
-                    verification,
-                });
+                let work = Work::Verify(verification);
+                let entry = self.entry(Origin::Audit, work, NEVER_US, now);
+                self.enter(entry);
                 self.advance_load(now);
             }
             Err(failure) => self.fail_own_load(failure, self.wanted, now),
@@ -71,79 +78,125 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     fn fail_own_load(&mut self, failure: Failure, name: ModelName, now: u64) {
         self.current = None;
+        self.count_refusal(failure.code);
         let record = Record {
             name,
+            code: failure.code as u16,
+            value: failure.value,
+            limit: failure.limit,
+            count: 1,
             ..Record::new(Kind::Refuse)
         };
-        let detail = name;
-        self.stats.refused = self.stats.refused.saturating_add(1);
-        self.record(
-            Record {
-                code: failure.code as u16,
-                value: failure.value,
-                limit: failure.limit,
-                ..record
-            },
-            now,
-        );
-        let detail = detail.as_str().as_bytes();
-        self.tell_shell(0, &Event::Failed { failure, detail });
+        self.record(record, now);
+        self.notices.load_failed(failure, name.as_str().as_bytes());
         self.end_own_load(now);
     }
 
-    /// Goes on with the verification of a model, a slice at a time, and then has inference load it.
+    /// Goes on with the verification of a model, a slice at a time, and then has inference load it. Audit's own load
+    /// comes first.
     pub(super) fn advance_load(&mut self, now: u64) {
-        let Some(mut job) = self.load.take() else {
+        let Self {
+            table,
+            models,
+            access,
+            work,
+            ..
+        } = self;
+        let verifies =
+            |entry: &Entry<'_>| matches!(entry.work, Work::Verify(_)) && !entry.is_over();
+        let own = table
+            .iter()
+            .position(|entry| verifies(entry) && entry.origin == Origin::Audit);
+        let Some(index) = own.or_else(|| table.iter().position(verifies)) else {
             return;
         };
-        let result = self
-            .models
-            .step(&mut job.verification, self.access.policy());
-        let request = match job.origin {
-            Origin::Shell(request) => request,
-            Origin::Audit => 0,
+        let Some(entry) = table.get_mut(index) else {
+            return;
         };
-        let (done, total) = job.verification.progress();
+        let origin = entry.origin;
+        let Work::Verify(verification) = &mut entry.work else {
+            return;
+        };
+        let result = models.step(verification, access.policy(), work);
+        let (done, total) = verification.progress();
         match result {
             None => {
-                self.progress(request, Stage::Verifying, done, total);
-                self.load = Some(job);
+                self.works = true;
+                self.progress(origin, Stage::Verifying, done, total);
             }
-            Some(Ok(verified)) => {
-                let mut entry = self.entry(job.origin, Work::Load(verified), LOAD_DEADLINE_US, now);
-                entry.user = job.user;
-                let command = engine::Command::Load {
-                    offset: verified.offset,
-                    bytes: verified.bytes,
-                };
-                match self.forward(entry, &command) {
-                    Ok(()) => self.progress(request, Stage::Loading, 0, total),
-                    Err(failure) => self.fail_load(&job, failure, now),
-                }
-            }
-            Some(Err(failure)) => self.fail_load(&job, failure, now),
+            Some(Ok(verified)) => match self.hand_over(index, verified, now) {
+                Ok(()) => self.progress(origin, Stage::Loading, 0, total),
+                Err(failure) => self.refuse_load(index, failure, now),
+            },
+            Some(Err(failure)) => self.refuse_load(index, failure, now),
         }
     }
 
-    fn fail_load(&mut self, job: &LoadJob<'_>, failure: Failure, now: u64) {
-        let name = job.verification.name();
-        match job.origin {
-            Origin::Audit => self.fail_own_load(failure, name, now),
-            Origin::Shell(request) => {
-                let record = Record {
-                    name,
-                    user: self.access.name(job.user),
-                    ..Record::new(Kind::Refuse)
-                };
-                self.refuse(request, failure, record, now);
+    /// Has inference load a model that was verified.
+    fn hand_over(&mut self, index: usize, verified: Verified, now: u64) -> Result<(), Failure> {
+        let busy = self.active() > 0;
+        let Some(entry) = self.table.get_mut(index) else {
+            return Ok(());
+        };
+        // A request for text that was admitted meanwhile: inference would refuse.
+        if busy && entry.origin != Origin::Audit {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        let number = entry.number;
+        entry.work = Work::Load(verified);
+        entry.admitted_us = now;
+        entry.deadline_us = now.saturating_add(LOAD_DEADLINE_US);
+        self.command(number, &load_command(&verified))
+    }
+
+    /// A load ends before inference has heard of it.
+    fn refuse_load(&mut self, index: usize, failure: Failure, now: u64) {
+        let Some(entry) = self.table.get_mut(index) else {
+            return;
+        };
+        let name = match &entry.work {
+            Work::Verify(verification) => verification.name(),
+            Work::Load(verified) => verified.name,
+            Work::Infer(_) | Work::Status => ModelName::EMPTY,
+        };
+        if entry.origin == Origin::Audit {
+            self.forget(index);
+            return self.fail_own_load(failure, name, now);
+        }
+        entry.state = State::Ended(failure);
+        let user = entry.user;
+        let record = Record {
+            name,
+            user: self.access.name(user),
+            ..Record::new(Kind::Refuse)
+        };
+        self.record_refusal(user, failure, record, now);
+    }
+
+    /// Ends the loads of users that are being verified.
+    fn refuse_verifications(&mut self, failure: Failure, now: u64) {
+        for index in 0..self.table.len() {
+            let verifies = self.table.get(index).is_some_and(|entry| {
+                matches!(entry.work, Work::Verify(_))
+                    && entry.origin != Origin::Audit
+                    && !entry.is_over()
+            });
+            if verifies {
+                self.refuse_load(index, failure, now);
             }
         }
     }
 
     /// Tells how far a load has got, if there is room: the next slice says it again. Nobody waits for the load after a
     /// restart.
-    fn progress(&mut self, request: u32, stage: Stage, done: u64, total: u64) {
-        if self.has_room() && (request != 0 || self.phase == Phase::Booting) {
+    fn progress(&mut self, origin: Origin, stage: Stage, done: u64, total: u64) {
+        let request = match origin {
+            Origin::Shell(request) => request,
+            Origin::Forgotten => return,
+            Origin::Audit if self.phase != Phase::Booting => return,
+            Origin::Audit => 0,
+        };
+        if self.has_room() {
             let progress = Progress { stage, done, total };
             self.tell_shell(request, &Event::Progress(progress));
         }
@@ -152,7 +205,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// The load that begins an epoch has ended, well or not: the system serves (again).
     pub(super) fn end_own_load(&mut self, now: u64) {
         match core::mem::replace(&mut self.phase, Phase::Serving) {
-            Phase::Booting => self.tell_ready(),
+            Phase::Booting => self.notices.ready(),
             Phase::Recovering { since_us } => {
                 let after_us = now.saturating_sub(since_us);
                 let record = Record {
@@ -162,7 +215,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 };
                 self.record(record, now);
                 let restarts = u32::try_from(self.stats.restarts).unwrap_or(u32::MAX);
-                self.tell_shell(0, &Event::Recovered { after_us, restarts });
+                self.notices.recovered(after_us, restarts);
             }
             phase @ (Phase::Serving | Phase::Stopped) => self.phase = phase,
         }
@@ -171,7 +224,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     // ---- Restarts -----------------------------------------------------------------------------
 
     pub(super) fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
-        let now = port.now_us();
+        let now = self.wake_up(port);
         self.look(now);
         self.stats.faults = self.stats.faults.saturating_add(1);
         self.restart(fault, ErrorCode::InferenceFault, now, port);
@@ -194,7 +247,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         };
         self.record(record, now);
         self.end_requests(code, now);
-        self.pending_fault = Some(fault);
+        self.notices.fault(fault);
         if self.phase == Phase::Stopped {
             return;
         }
@@ -232,18 +285,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.signal_inference = true;
         // What has ended keeps its place until the shell knows; the own load needs one, too.
         self.forget_own();
-        // A verification for a user goes on; it does not concern inference.
-        match &self.load {
-            Some(job) if job.origin != Origin::Audit => {
-                let job = self.load.take();
-                self.begin_own_load(now);
-                if self.load.is_none() {
-                    self.load = job;
-                } else if let Some(job) = job {
-                    self.fail_load(&job, Failure::of(ErrorCode::ModelInUse), now);
-                }
-            }
-            _ => self.begin_own_load(now),
+        self.begin_own_load(now);
+        // A verification for a user goes on: it does not concern inference. Two at once do not.
+        let verifies = |entry: &Entry<'_>| matches!(entry.work, Work::Verify(_));
+        let own = |entry: &Entry<'_>| entry.origin == Origin::Audit && verifies(entry);
+        if self.table.iter().any(own) {
+            self.refuse_verifications(Failure::of(ErrorCode::ModelInUse), now);
         }
     }
 
@@ -257,24 +304,20 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             ..Record::new(Kind::Stop)
         };
         self.record(record, now);
-        self.deliver(now);
         if self.phase == Phase::Booting {
-            self.tell_ready();
+            self.notices.ready();
         }
         self.phase = Phase::Stopped;
         self.forget_own();
         let failure = Failure::over(ErrorCode::RestartsExhausted, restarts, window);
-        if let Some(job) = self.load.take()
-            && job.origin != Origin::Audit
-        {
-            self.fail_load(&job, failure, now);
-        }
-        self.tell_shell(0, &super::failed(failure));
+        self.refuse_verifications(failure, now);
+        self.notices.exhausted(failure);
     }
 
     /// An admin wants audit to try again.
     pub(super) fn reset(&mut self, id: u32, now: u64, port: &mut impl Port) -> Result<(), Failure> {
         self.access.require(Permission::Reset)?;
+        self.take_share(ENTRY, now)?;
         let record = self.record_of_user(Kind::Reset);
         self.record(record, now);
         self.restarts_us.clear();
@@ -326,7 +369,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                         limit: allowed_us,
                         ..self.record_of(&entry, Kind::Timeout, now)
                     };
-                    self.record(record, now);
+                    self.record_about(index, record, &[], now);
                     if asked {
                         self.ask_to_stop(index);
                     } else {
@@ -358,5 +401,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             };
             self.restart(fault, ErrorCode::Unresponsive, now, port);
         }
+    }
+}
+
+fn load_command(verified: &Verified) -> engine::Command<'static> {
+    engine::Command::Load {
+        offset: verified.offset,
+        bytes: verified.bytes,
     }
 }

@@ -5,7 +5,7 @@ use super::{Current, Monitor, Peer, Phase, Port};
 use crate::egress::Egress;
 use crate::models::Verified;
 use crate::sessions::Session;
-use crate::table::{Entry, Generation, Origin, State, Work};
+use crate::table::{Generation, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::record::{Kind, Record};
@@ -102,10 +102,6 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
             (Work::Load(verified), Report::Loaded(loaded)) => {
                 let verified = *verified;
-                // Inference refuses a user's load while it generates: the sessions would be another model's.
-                if origin != Origin::Audit && self.active() > 0 {
-                    return Err(Breach);
-                }
                 self.finish_load(index, verified, &loaded, now);
                 Ok(())
             }
@@ -115,7 +111,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 Ok(())
             }
             (_, Report::Failed { failure, detail }) => {
-                if !is_inferences(failure.code) {
+                if !failure.code.is_of_inference() {
                     return Err(Breach);
                 }
                 self.fail(index, failure, detail, now);
@@ -205,7 +201,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 total_us,
             })
         };
-        self.record(record, now);
+        self.record_about(index, record, &[], now);
         self.answer(index, &event);
         self.note_busy(now);
         Ok(())
@@ -229,10 +225,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         if let Some(generation) = entry.generation() {
             generation.describe_shown(&mut record);
         }
-        self.record(record, now);
+        self.record_about(index, record, &[], now);
         if entry.origin == Origin::Audit {
             self.current = None;
-            self.tell_shell(0, &Event::Failed { failure, detail });
+            self.notices.load_failed(failure, detail);
             self.forget(index);
             self.end_own_load(now);
         } else {
@@ -248,18 +244,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.stats.failed = self.stats.failed.saturating_add(1);
         let turns_before = generation.turn.saturating_sub(1);
         // It was refused before it began.
-        let untouched = generation.tokens == 0
-            && matches!(
-                failure.code,
-                ErrorCode::PromptTokens
-                    | ErrorCode::PromptBytes
-                    | ErrorCode::EmptyPrompt
-                    | ErrorCode::PromptNotUtf8
-                    | ErrorCode::ContextFull
-                    | ErrorCode::CacheFull
-                    | ErrorCode::UnsupportedModel
-                    | ErrorCode::Busy
-            );
+        let untouched = generation.tokens == 0 && failure.code.leaves_session();
         match failure.code {
             // It was evicted before inference saw the request.
             ErrorCode::SessionEvicted if turns_before > 0 => {
@@ -302,7 +287,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 value: verified.bytes,
                 ..self.record_of(&entry, Kind::Load, now)
             };
-            self.record(record, now);
+            self.record_about(index, record, &[], now);
         }
         let name = verified.name;
         self.answer(index, &Event::Loaded { name, info });
@@ -317,11 +302,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             let Some(entry) = self.table.get_mut(index) else {
                 break;
             };
-            if entry.is_over() {
+            // What is being verified does not concern inference.
+            if entry.is_over() || matches!(entry.work, Work::Verify(_)) {
                 continue;
             }
             entry.state = State::Ended(Failure::of(code));
-            let entry: Entry = entry.clone();
+            let entry = entry.clone();
             let mut record = Record {
                 code: code as u16,
                 ..self.record_of(&entry, Kind::Fail, now)
@@ -331,34 +317,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 self.accounts.settle(generation.reservation, 0, now);
                 self.stats.failed = self.stats.failed.saturating_add(1);
             }
-            self.record(record, now);
+            self.record_about(index, record, &[], now);
         }
         self.sessions.end_all();
         self.note_busy(now);
     }
-}
-
-/// Whether inference may give this reason. The others are audit's to give, and mean something in its log.
-const fn is_inferences(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::EmptyPrompt
-            | ErrorCode::PromptBytes
-            | ErrorCode::PromptTokens
-            | ErrorCode::PromptNotUtf8
-            | ErrorCode::MaxTokens
-            | ErrorCode::Busy
-            | ErrorCode::NoSuchRequest
-            | ErrorCode::SessionEvicted
-            | ErrorCode::NoModel
-            | ErrorCode::BadModel
-            | ErrorCode::UnsupportedModel
-            | ErrorCode::ModelTooLarge
-            | ErrorCode::BadStore
-            | ErrorCode::ModelInUse
-            | ErrorCode::ContextFull
-            | ErrorCode::NonFinite
-            | ErrorCode::CacheFull
-            | ErrorCode::Unsupported
-    )
 }

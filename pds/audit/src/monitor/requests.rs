@@ -3,7 +3,9 @@
 use super::lists::ListKind;
 use super::{Monitor, Peer, Phase, Port, failed, model_name};
 use crate::log::Verification;
-use crate::table::{Generation, Origin, State, Work};
+use crate::repeats::Reason;
+use crate::shares::ENTRY;
+use crate::table::{Entry, Generation, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{
     BUDGET_PERIOD_US, CONTROL_DEADLINE_US, EXTRA_PROMPT_TOKENS, MAX_BUDGET_TOKENS,
@@ -17,15 +19,29 @@ use protocol::wire::console::{BudgetChange, Event, LogQuery, Request};
 use protocol::wire::{self, InferParams, engine};
 use sha2::{Digest, Sha256};
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
-    /// Reads at most a ring's worth of requests, as long as answers find room.
+/// Entries of the log that a request for text can cause: admit, cancel, timeout, its end.
+const REQUEST_ENTRIES: u64 = 4;
+
+/// Entries that a question can cause: timeout, its end.
+const QUESTION_ENTRIES: u64 = 2;
+
+impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+    /// Reads at most a ring's worth of requests, as long as answers find room and the wake-up is not too long.
     pub(super) fn read_shell(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         for _ in 0..SLOTS {
             if !self.has_room() {
                 return;
             }
+            if self.work == 0 {
+                self.works = true;
+                return;
+            }
             match self.shell.receive(frame) {
-                Ok(true) => self.handle_request(frame, now, port),
+                Ok(true) => {
+                    self.handle_request(frame, now, port);
+                    // Prompts and passphrases are not kept longer than they are needed.
+                    frame.wipe();
+                }
                 Ok(false) => return,
                 Err(_) => self.count_violation(Peer::Shell, now),
             }
@@ -79,14 +95,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
             Request::Load { name } => {
                 record.name = name;
-                self.load(id, name)
+                self.load(id, name, now)
             }
             Request::Status => {
                 self.access.require(Permission::Infer)?;
                 self.require_running()?;
                 self.require_new(id)?;
                 let entry = self.entry(Origin::Shell(id), Work::Status, CONTROL_DEADLINE_US, now);
-                self.forward(entry, &engine::Command::Status)
+                let share = QUESTION_ENTRIES.saturating_mul(ENTRY);
+                self.forward(entry, share, &engine::Command::Status, now)
             }
             Request::Stats { watch } => {
                 self.access.require(Permission::Infer)?;
@@ -102,8 +119,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 Ok(())
             }
             Request::Logout => {
-                let record = self.record_of_user(Kind::Logout);
-                self.record(record, now);
+                self.record_log_out(now);
                 self.end_lists();
                 self.access.log_out();
                 let user = self.user_now();
@@ -163,12 +179,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// 0 stands for no request, and a number that is in use would mix up two answers.
     pub(super) fn require_new(&self, id: u32) -> Result<(), Failure> {
         let of_shell = Origin::Shell(id);
-        let used = self.table.iter().any(|entry| entry.origin == of_shell)
-            || self.lists.contains(id)
-            || self
-                .load
-                .as_ref()
-                .is_some_and(|load| load.origin == of_shell);
+        let used =
+            self.table.iter().any(|entry| entry.origin == of_shell) || self.lists.contains(id);
         match used || id == 0 {
             true => Err(Failure::over(ErrorCode::NoSuchRequest, u64::from(id), 0)),
             false => Ok(()),
@@ -188,6 +200,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.access.require(Permission::Infer)?;
         self.require_running()?;
         self.require_new(id)?;
+        self.require_place()?;
         wire::check_prompt(prompt)?;
         params.check()?;
         let user = self.access.current();
@@ -215,10 +228,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             .reserve(user, most, now)
             .map_err(|left| Failure::over(ErrorCode::QuotaExceeded, most, left))?;
         let slot = u32::try_from(place.slot).unwrap_or(u32::MAX);
+        self.work = self.work.saturating_sub(prompt.len());
         let generation = Generation {
             slot: place.slot,
-            session: 0,
-            turn: 0,
+            session: place.session,
+            turn: place.turn,
             params,
             prompt_bytes,
             prompt_sha256: Sha256::digest(prompt).into(),
@@ -229,7 +243,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             cancelled: false,
             stop_owed: false,
         };
-        let allowed_us = self.access.policy().deadline_us;
+        let policy = self.access.policy();
+        let (allowed_us, text) = match policy.keep_prompts {
+            1 => (policy.deadline_us, prompt),
+            _ => (policy.deadline_us, &[][..]),
+        };
         let work = Work::Infer(generation);
         let entry = self.entry(Origin::Shell(id), work, allowed_us, now);
         let command = engine::Command::Infer {
@@ -239,37 +257,57 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             keep: !name.is_empty(),
             prompt,
         };
-        if let Err(failure) = self.forward(entry, &command) {
+        let share = REQUEST_ENTRIES
+            .saturating_mul(ENTRY)
+            .saturating_add(text.len() as u64);
+        // A session that begins with a name can be evicted once, by whomever.
+        let eviction = if place.fresh && !name.is_empty() {
+            ENTRY
+        } else {
+            0
+        };
+        let forwarded = self.take_share(eviction, now).and_then(|()| {
+            self.forward(entry, share, &command, now)
+                .inspect_err(|_| self.shares.give_back(user, eviction))
+        });
+        if let Err(failure) = forwarded {
             self.accounts.settle(reservation, 0, now);
             return Err(failure);
         }
         if let Some(evicted) = self.sessions.begin_turn(place, user, name, now) {
             self.record_eviction(&evicted, now);
         }
-        self.admitted(place.slot, prompt, now);
+        self.stats.admitted = self.stats.admitted.saturating_add(1);
+        self.note_busy(now);
+        let newest = self.table.len().saturating_sub(1);
+        if let Some(entry) = self.table.get(newest) {
+            let record = self.record_of(entry, Kind::Admit, now);
+            self.record_about(newest, record, text, now);
+        }
         Ok(())
     }
 
-    /// Completes the newest entry with its session and writes it down.
-    fn admitted(&mut self, slot: usize, prompt: &[u8], now: u64) {
-        self.stats.admitted = self.stats.admitted.saturating_add(1);
-        self.note_busy(now);
-        let session = self.sessions.get(slot).copied();
-        if let (Some(session), Some(entry)) = (session, self.table.last_mut())
-            && let Some(generation) = entry.generation_mut()
-        {
-            generation.session = session.number;
-            generation.turn = session.turns;
+    /// Takes the user's share of the log, writes a command into inference's ring, and enters the request into the table.
+    fn forward(
+        &mut self,
+        mut entry: Entry<'m>,
+        share: u64,
+        command: &engine::Command<'_>,
+        now: u64,
+    ) -> Result<(), Failure> {
+        self.require_place()?;
+        self.take_share(share, now)?;
+        if let Err(failure) = self.command(entry.number, command) {
+            self.shares.give_back(entry.user, share);
+            return Err(failure);
         }
-        let keep = self.access.policy().keep_prompts == 1;
-        if let Some(entry) = self.table.last() {
-            let record = self.record_of(entry, Kind::Admit, now);
-            let text = if keep { prompt } else { &[] };
-            self.record_with(record, text, now);
-        }
+        entry.share = share;
+        self.enter(entry);
+        Ok(())
     }
 
-    /// The user wants a request to end. It is answered by its own last event.
+    /// The user wants a request to end. Text and a load that inference has are answered by their own last event; what
+    /// audit can end itself, it ends at once.
     fn cancel(&mut self, id: u32, now: u64) {
         let user = self.access.current();
         let found = self
@@ -277,11 +315,6 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             .iter()
             .position(|entry| entry.origin == Origin::Shell(id) && entry.user == user);
         let Some(index) = found else {
-            let loads = Origin::Shell(id);
-            if self.load.as_ref().is_some_and(|load| load.origin == loads) {
-                // It ends by itself.
-                return;
-            }
             if !self.cancel_list(id) {
                 self.tell_shell(id, &failed(Failure::of(ErrorCode::NoSuchRequest)));
             }
@@ -290,17 +323,34 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let Some(entry) = self.table.get_mut(index) else {
             return;
         };
-        let active = entry.state == State::Active;
-        // Loads and questions end by themselves.
-        let Some(generation) = entry.generation_mut() else {
+        if entry.state != State::Active {
             return;
-        };
-        if active && !core::mem::replace(&mut generation.cancelled, true) {
-            if let Some(entry) = self.table.get(index) {
-                let record = self.record_of(entry, Kind::Cancel, now);
-                self.record(record, now);
+        }
+        match &mut entry.work {
+            Work::Infer(generation) => {
+                if !core::mem::replace(&mut generation.cancelled, true) {
+                    self.record_cancel(index, now);
+                    self.ask_to_stop(index);
+                }
             }
-            self.ask_to_stop(index);
+            Work::Verify(_) => {
+                self.record_cancel(index, now);
+                self.answer(index, &failed(Failure::of(ErrorCode::Cancelled)));
+            }
+            Work::Status => {
+                // Inference will answer it, and must.
+                entry.origin = Origin::Forgotten;
+                self.tell_shell(id, &failed(Failure::of(ErrorCode::Cancelled)));
+            }
+            // It is done in a moment, and what it has done by then cannot be undone.
+            Work::Load(_) => {}
+        }
+    }
+
+    fn record_cancel(&mut self, index: usize, now: u64) {
+        if let Some(entry) = self.table.get(index) {
+            let record = self.record_of(entry, Kind::Cancel, now);
+            self.record_about(index, record, &[], now);
         }
     }
 
@@ -309,8 +359,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let Some(entry) = self.table.get_mut(index) else {
             return;
         };
-        engine::Command::Cancel.write(entry.number, &mut self.outgoing);
-        let sent = self.inference.send(&self.outgoing).is_ok();
+        engine::Command::Cancel.write(entry.number, &mut self.to_inference);
+        let sent = self.inference.send(&self.to_inference).is_ok();
         self.signal_inference |= sent;
         if let Some(generation) = entry.generation_mut() {
             generation.stop_owed = !sent;
@@ -333,12 +383,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     fn close(&mut self, id: u32, name: SessionName, now: u64) -> Result<(), Failure> {
         self.access.require(Permission::Infer)?;
         let user = self.access.current();
-        let (slot, number) = self.sessions.close(user, name)?;
+        self.take_share(ENTRY, now)?;
+        let closed = self.sessions.close(user, name);
+        let (slot, number) = closed.inspect_err(|_| self.shares.give_back(user, ENTRY))?;
         if let Some(slot) = slot {
             let session = u32::try_from(slot).unwrap_or(u32::MAX);
             // A full ring swallows it: then inference forgets the session when the slot is used again.
-            engine::Command::Drop { session }.write(0, &mut self.outgoing);
-            self.signal_inference |= self.inference.send(&self.outgoing).is_ok();
+            let _ = self.command(0, &engine::Command::Drop { session });
         }
         let record = Record {
             name: model_name(&name),
@@ -350,14 +401,24 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         Ok(())
     }
 
+    fn record_log_out(&mut self, now: u64) {
+        let user = self.access.current();
+        let record = self.record_of_user(Kind::Logout);
+        let each = self.access.has_passphrase(user);
+        self.record_repeat(user, Reason::Logout, record, each, now);
+    }
+
     // ---- Users --------------------------------------------------------------------------------
 
     fn log_in(&mut self, id: u32, name: UserName, passphrase: &[u8], now: u64) {
         let known = self.access.find(&name).is_some();
         match self.access.log_in(&name, passphrase, now) {
             Ok(()) => {
+                let user = self.access.current();
                 let record = self.record_of_user(Kind::Login);
-                self.record(record, now);
+                // A passphrase and a hash's pause are what it has cost; without one, nothing.
+                let each = self.access.has_passphrase(user);
+                self.record_repeat(user, Reason::Login, record, each, now);
                 // They were asked for by whoever was there before.
                 self.end_lists();
                 let user = self.user_now();
@@ -406,6 +467,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let limit = *BUDGET_PERIOD_US.end();
                 return Err(Failure::over(ErrorCode::BudgetPeriod, period_us, limit));
             }
+            self.take_share(ENTRY, now)?;
             self.accounts.change(user, change, now);
             let record = Record {
                 name: model_name(&self.access.name(user)),

@@ -6,4 +6,5 @@ mod models;
 mod recovery;
 mod requests;
 mod sessions;
+mod shares;
 mod users;

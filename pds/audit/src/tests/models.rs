@@ -1,11 +1,16 @@
 //! Models: what is loaded, and what is not.
 
 use super::harness::*;
+use crate::monitor::{PAUSE_US, WORK_BYTES};
 use protocol::error::{ErrorCode, Failure};
+use protocol::name::UserName;
 use protocol::record::Kind;
 use protocol::ring::SLOTS;
-use protocol::wire::console::{Request, Signature, Stage};
+use protocol::wire::FinishReason;
+use protocol::wire::console::{LogQuery, Request, Signature, Stage};
 use sha2::{Digest, Sha256};
+use std::format;
+use std::string::String;
 use std::vec;
 use std::vec::Vec;
 use zerocopy::IntoBytes as _;
@@ -54,12 +59,12 @@ fn a_model_is_verified_in_slices_before_inference_is_told() {
             _ => None,
         })
         .collect();
-    assert_eq!(stages[0], (Stage::Verifying, 128 << 10));
+    assert_eq!(stages[0], (Stage::Verifying, WORK_BYTES as u64));
     assert_eq!(stages.last(), Some(&(Stage::Loading, 0)));
     let [Asked::Load(number, _, bytes)] = system.asked()[..] else {
         panic!("a load")
     };
-    assert_eq!(bytes, (3 * (128 << 10)) + 5);
+    assert_eq!(bytes, 3 * WORK_BYTES as u64 + 5);
     // Sessions would end with it.
     system.infer(7, 5);
     let in_use = Failure::of(ErrorCode::ModelInUse);
@@ -197,29 +202,6 @@ fn a_verified_model_that_finds_no_room_in_the_ring_is_refused_and_can_be_loaded_
 }
 
 #[test]
-fn a_users_load_that_ends_while_text_is_generated_is_a_breach() {
-    let mut system = System::of_admin();
-    system.infer_in(1, "tale", 5);
-    system.admitted();
-    system.ask(
-        5,
-        &Request::Load {
-            name: model("tiny"),
-        },
-    );
-    system.told_at_last();
-    let [Asked::Load(number, ..)] = system.asked()[..] else {
-        panic!("a load")
-    };
-    // An honest inference refuses it.
-    system.loaded(number);
-    let told = system.told_at_last();
-    let broken = Failure::of(ErrorCode::ProtocolViolation);
-    assert!(told.contains(&Told::Failed(5, broken)), "{told:?}");
-    assert_eq!(system.runtime.restarts, 1);
-}
-
-#[test]
 fn a_load_is_written_down_under_who_asked_for_it() {
     let mut system = System::of_admin();
     system.ask(
@@ -235,4 +217,154 @@ fn a_load_is_written_down_under_who_asked_for_it() {
     };
     system.loaded(number);
     assert_eq!(system.last_record(Kind::Load).user.as_str(), "admin");
+}
+
+fn load(name: &str) -> Request<'static> {
+    Request::Load { name: model(name) }
+}
+
+#[test]
+fn a_load_is_refused_before_anything_is_hashed_while_text_is_generated() {
+    let mut system = System::of_admin();
+    system.infer_in(1, "tale", 5);
+    let number = system.admitted();
+    let in_use = Failure::of(ErrorCode::ModelInUse);
+    system.ask(5, &load("tiny"));
+    assert_eq!(system.told(), [Told::Failed(5, in_use)]);
+    // Nothing goes on by itself.
+    assert!(system.runtime.timer > Some(system.runtime.now + SECOND));
+    system.finished(number, FinishReason::EndOfText, 0);
+    system.told();
+    // A request that comes while the file is verified goes before it.
+    system.ask(6, &load("tiny"));
+    system.infer_in(7, "tale", 5);
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Failed(6, in_use)), "{told:?}");
+    let number = system.admitted();
+    system.finished(number, FinishReason::EndOfText, 0);
+    assert!(matches!(system.told()[..], [Told::Finished(7, _)]));
+}
+
+#[test]
+fn no_text_is_admitted_while_inference_loads_a_users_model_and_it_is_loaded_once() {
+    let mut system = System::of_admin();
+    system.ask(5, &load("tiny"));
+    system.told_at_last();
+    let [Asked::Load(number, ..)] = system.asked()[..] else {
+        panic!("a load")
+    };
+    // The sessions would be another model's.
+    system.infer_in(1, "tale", 5);
+    let in_use = Failure::of(ErrorCode::ModelInUse);
+    assert_eq!(system.told(), [Told::Failed(1, in_use)]);
+    system.loaded(number);
+    assert!(matches!(system.told()[..], [Told::Loaded(5, _)]));
+    system.loaded(number);
+    assert_eq!((system.stats().violations, system.runtime.restarts), (1, 0));
+}
+
+#[test]
+fn a_load_that_is_being_verified_ends_at_once_when_it_is_cancelled() {
+    let mut system = System::of_admin();
+    system.ask(5, &load("tiny"));
+    system.told();
+    system.ask(5, &Request::Cancel);
+    let cancelled = Failure::of(ErrorCode::Cancelled);
+    assert_eq!(system.told().last(), Some(&Told::Failed(5, cancelled)));
+    let record = system.last_record(Kind::Cancel);
+    assert_eq!(
+        (record.name, record.user),
+        (model("tiny"), UserName::new("admin").unwrap())
+    );
+    assert_eq!(system.told_at_last(), []);
+    assert_eq!(system.asked(), []);
+    // Its number is free, and so is the way for another.
+    system.ask(5, &load("tiny"));
+    system.told_at_last();
+    assert!(matches!(system.asked()[..], [Asked::Load(..)]));
+}
+
+#[test]
+fn the_refusal_of_a_load_waits_for_room_in_the_shells_ring() {
+    let mut system = System::of_admin();
+    system.ask(5, &load("foreign"));
+    // The shell does not read: everything that audit has to say fills its ring.
+    system.ask(
+        6,
+        &Request::Log(LogQuery {
+            follow: true,
+            ..LogQuery::default()
+        }),
+    );
+    for id in 7..40 {
+        system.audit.on_fault(FAULT, &mut system.runtime);
+        let _ = system.inference.follow();
+        system.runtime.now += SECOND;
+        system.ask_if_there_is_room(id, &Request::WhoAmI);
+    }
+    let told = system.told_at_last();
+    let refused = told.iter().filter(|t| matches!(t, Told::Failed(5, _)));
+    assert_eq!(refused.count(), 1, "{told:?}");
+    assert!(told.iter().any(|t| matches!(t, Told::Fault(_))), "{told:?}");
+    // Also that it stopped trying, which no request asks for.
+    assert!(
+        told.iter()
+            .any(|t| matches!(t, Told::Failed(0, f) if f.code == ErrorCode::RestartsExhausted)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_wake_up_that_verifies_ends_before_the_next_is_asked_for() {
+    let mut system = System::of_admin();
+    // A slice takes 1.5 ms.
+    system.runtime.takes_us = 1_500;
+    system.ask(5, &load("tiny"));
+    let mut wake_ups = 0;
+    while system.asked().is_empty() {
+        let (now, at) = (system.runtime.now, system.runtime.timer.unwrap());
+        assert!(
+            now < at + system.runtime.takes_us,
+            "armed at {at}, it was {now}"
+        );
+        assert!(
+            at + system.runtime.takes_us >= now + PAUSE_US,
+            "others get to run"
+        );
+        system.runtime.now = at;
+        system.audit.on_timer(&mut system.runtime);
+        wake_ups += 1;
+    }
+    assert!(wake_ups >= 3);
+}
+
+#[test]
+fn after_a_fault_no_request_overtakes_the_load_of_a_model_whose_verdict_is_forgotten() {
+    let names: Vec<String> = (0..17).map(|n| format!("m{n}")).collect();
+    let names: Vec<&str> = core::iter::once("default")
+        .chain(names.iter().map(String::as_str))
+        .collect();
+    let mut system = System::new(policy().as_bytes(), crate::models::tests::signed_as(&names));
+    system.join();
+    system.loaded(system.own_load);
+    system.told();
+    system.log_in("admin", "secret");
+    // More verdicts than are kept: none of them is loaded.
+    for name in &names[1..] {
+        system.ask(5, &load(name));
+        system.told_at_last();
+        let [Asked::Load(number, ..)] = system.asked()[..] else {
+            panic!("a load")
+        };
+        system.fails(number, Failure::of(ErrorCode::ModelTooLarge));
+        system.told();
+    }
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.infer(6, 5);
+    assert!(system.inference.follow());
+    let asked = system.asked();
+    assert!(
+        matches!(asked[..], [Asked::Load(..), Asked::Infer { .. }]),
+        "{asked:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_PROMPT_BYTES;
+use protocol::limits::{CONTROL_DEADLINE_US, MAX_PROMPT_BYTES, WATCHDOG_PERIOD_US};
 use protocol::name::{SessionName, UserName};
 use protocol::record::Kind;
 use protocol::ring::{Frame, SLOTS};
@@ -15,7 +15,7 @@ use std::vec::Vec;
 
 #[test]
 fn a_request_is_admitted_metered_timed_and_written_down() {
-    let mut system = System::serving();
+    let mut system = System::timeless();
     system.infer(7, 5);
     let [
         Asked::Infer {
@@ -111,7 +111,7 @@ fn a_policy_may_keep_hashes_of_prompts_alone() {
 
 #[test]
 fn what_exceeds_a_limit_is_refused_and_costs_nothing() {
-    let mut system = System::serving();
+    let mut system = System::timeless();
     let infer = |params, prompt| Request::Infer {
         params,
         session: SessionName::EMPTY,
@@ -212,6 +212,7 @@ fn a_number_that_is_in_use_is_refused_and_so_is_none() {
 #[test]
 fn an_inference_that_does_not_read_makes_requests_wait_for_nothing() {
     let mut system = System::of_admin();
+    system.runtime.takes_us = 0;
     for id in 1..=SLOTS as u32 {
         system.infer(id, 5);
     }
@@ -254,12 +255,34 @@ fn a_cancel_goes_to_inference_and_its_end_comes_back() {
     assert_eq!(system.told(), [Told::Failed(8, unknown)]);
     assert_eq!(system.asked(), []);
     system.finished(number, FinishReason::EndOfText, 0);
-    // A question ends by itself.
     system.told();
+}
+
+#[test]
+fn a_question_that_is_cancelled_is_answered_at_once_and_its_answer_is_told_to_nobody() {
+    let mut system = System::serving();
+    system.ask(9, &Request::Status);
+    let [Asked::Status(number)] = system.asked()[..] else {
+        panic!("a question")
+    };
+    system.ask(9, &Request::Cancel);
+    let cancelled = Failure::of(ErrorCode::Cancelled);
+    assert_eq!(system.told(), [Told::Failed(9, cancelled)]);
+    // Inference owes the answer all the same.
+    system.say(number, &Report::Holdings(holdings()));
+    assert_eq!(system.told(), []);
+    assert_eq!(system.stats().violations, 0);
     system.ask(9, &Request::Status);
     system.ask(9, &Request::Cancel);
-    assert_eq!(system.told(), []);
-    assert!(matches!(system.asked()[..], [Asked::Status(_)]));
+    system.told();
+    system.watch(CONTROL_DEADLINE_US + WATCHDOG_PERIOD_US);
+    assert_eq!(system.runtime.restarts, 1);
+    assert!(
+        !system
+            .told_at_last()
+            .iter()
+            .any(|t| matches!(t, Told::Failed(9, _)))
+    );
 }
 
 #[test]
@@ -573,9 +596,8 @@ fn a_table_without_room_refuses_and_leaves_audit_a_place_of_its_own() {
 #[test]
 fn a_long_log_is_verified_in_slices() {
     let mut system = System::serving();
-    for id in 1..=600 {
-        system.ask(id, &Request::Logout);
-        system.told();
+    for id in 1..=100 {
+        system.serves(id);
     }
     system.log_in("admin", "secret");
     system.ask(700, &Request::VerifyLog);

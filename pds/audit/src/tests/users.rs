@@ -41,7 +41,7 @@ fn who_logs_in_is_told_and_written_down() {
 
 #[test]
 fn a_wrong_passphrase_is_refused_delayed_and_written_down_without_what_was_typed() {
-    let mut system = System::serving();
+    let mut system = System::timeless();
     let failed = |wait| Failure::over(ErrorCode::LoginFailed, wait, 0);
     let delayed = |wait| Failure::over(ErrorCode::LoginDelayed, wait, 0);
     system.is_refused(&login("admin", b"wrong"), failed(SECOND));

@@ -230,6 +230,12 @@ impl Display for FailureText<'_> {
                 f,
                 "the passphrase has {value} bytes, at most {limit} are allowed"
             ),
+            ErrorCode::Cancelled => write!(f, "cancelled"),
+            ErrorCode::LogShare => write!(
+                f,
+                "your entries have used up your share of the audit log: {value} bytes may be needed, {limit} are left; \
+                 it fills up again within an hour (log-bytes-per-hour in policy.toml)"
+            ),
         }
     }
 }

@@ -52,9 +52,8 @@ impl LogLine<'_> {
         let record = self.record;
         let (value, limit) = (record.value, record.limit);
         match kind {
-            Kind::Boot | Kind::Cancel | Kind::Login | Kind::Logout | Kind::Reset | Kind::Close => {
-                Ok(())
-            }
+            Kind::Boot | Kind::Cancel | Kind::Reset | Kind::Close => Ok(()),
+            Kind::Login | Kind::Logout => self.times(f),
             Kind::Load => write!(
                 f,
                 ": model {}, {value} bytes, sha256 {}",
@@ -91,6 +90,7 @@ impl LogLine<'_> {
                 if kind == Kind::LoginFailed && !name.is_empty() {
                     write!(f, " (tried: {name})")?;
                 }
+                self.times(f)?;
                 self.prompt(f)
             }
             Kind::Finish => {
@@ -122,7 +122,7 @@ impl LogLine<'_> {
                     2 => "inference",
                     _ => "a peer",
                 };
-                write!(f, ": {peer} broke the protocol {value} times")
+                write!(f, ": {peer} broke the protocol {} times", record.count)
             }
             Kind::Budget => write!(
                 f,
@@ -136,6 +136,14 @@ impl LogLine<'_> {
                 ": {value} restarts within {}, no more are tried",
                 Time(limit)
             ),
+        }
+    }
+
+    /// How often, where the entry stands for more than one event.
+    fn times(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.record.count {
+            0 | 1 => Ok(()),
+            count => write!(f, " ({count} times since the last entry)"),
         }
     }
 

@@ -226,6 +226,7 @@ struct Line {
     first_token_us: u64,
     value: u64,
     limit: u64,
+    count: u64,
     params: Params,
     model_sha256: String,
     prompt_sha256: String,
@@ -306,6 +307,7 @@ impl Line {
             first_token_us: line.first_token_us,
             value: line.value,
             limit: line.limit,
+            count: line.count,
             name: name("name", &line.name)?,
         };
         Ok((record, line.text.into_bytes()))

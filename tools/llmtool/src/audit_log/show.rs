@@ -33,9 +33,25 @@ impl Display for Shown<'_> {
     }
 }
 
+/// How often, where an entry stands for more than one event.
+struct Times(u64);
+
+impl Display for Times {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 | 1 => Ok(()),
+            count => write!(f, " ({count} times since the last entry)"),
+        }
+    }
+}
+
 fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
     let Record {
-        value, limit, name, ..
+        value,
+        limit,
+        count,
+        name,
+        ..
     } = *record;
     let reason = || match ErrorCode::from_u16(record.code) {
         Some(code) => format!("{code:?} (value {value}, limit {limit})"),
@@ -48,7 +64,10 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
             "{} bytes of prompt, at most {} tokens",
             record.prompt_bytes, record.params.max_tokens
         ),
-        Some(Kind::Refuse | Kind::LoginFailed) => write!(f, "{name} {}", reason()),
+        Some(Kind::Refuse | Kind::LoginFailed) => {
+            write!(f, "{name} {}{}", reason(), Times(count))
+        }
+        Some(Kind::Login | Kind::Logout) => write!(f, "{}", Times(count)),
         Some(Kind::Finish) => write!(
             f,
             "{} + {} tokens, {} ms, {}",
@@ -77,7 +96,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
                 2 => "inference",
                 _ => "unknown peer",
             };
-            write!(f, "{value} by {peer}")
+            write!(f, "{count} by {peer}")
         }
         Some(Kind::Budget) => write!(f, "{name}: {value} tokens each {} s", limit / 1_000_000),
         Some(Kind::Evict) => write!(f, "after {value} turns"),

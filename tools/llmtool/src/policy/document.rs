@@ -57,6 +57,7 @@ pub(super) struct Role {
     pub(super) may: Vec<Spanned<String>>,
     pub(super) max_tokens: Spanned<u64>,
     pub(super) max_sessions: Spanned<u64>,
+    pub(super) log_bytes_per_hour: Spanned<u64>,
 }
 
 #[derive(Debug, Deserialize)]

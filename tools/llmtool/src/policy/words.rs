@@ -110,5 +110,11 @@ fn write_user(f: &mut Formatter<'_>, user: &User, role: &Role, default: bool) ->
         duration(user.budget_period_us),
         role.max_tokens,
         role.max_sessions
+    )?;
+    writeln!(
+        f,
+        "  {:<12} fills at most {} bytes of the audit log in an hour, and at once",
+        "",
+        grouped(role.log_bytes_per_hour.into())
     )
 }

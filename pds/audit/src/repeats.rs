@@ -1,0 +1,233 @@
+//! Entries that go on for ever: what costs its author nothing is recorded at once, then ever more rarely, with counts.
+//!
+//! The rule: no event is lost, each is in the count of some entry; and the entries of one author for one reason come at
+//! times that double, so that repeating what costs nothing pushes nobody else's entries out of the log.
+
+use protocol::error::ErrorCode;
+use protocol::limits::MAX_USERS;
+
+/// Least time between two entries of one author for one reason, in microseconds (1 s). It doubles with each entry up to
+/// [`RARELY_US`].
+const SOON_US: u64 = 1_000_000;
+
+/// Most time between them, in microseconds (1 h). After twice as long without an event, it begins anew.
+const RARELY_US: u64 = 3_600_000_000;
+
+/// Events of one author for one reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Repeats {
+    /// When the last entry was written; meaningless while `pauses` is 0.
+    recorded_us: u64,
+    /// Events that no entry counts yet.
+    count: u32,
+    /// The next entry waits for [`SOON_US`] doubled so many times less one; 0: there was none.
+    pauses: u8,
+}
+
+impl Repeats {
+    pub(crate) const NONE: Self = Self {
+        recorded_us: 0,
+        count: 0,
+        pauses: 0,
+    };
+
+    /// Another event.
+    pub(crate) const fn add(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// When the next entry is due; `None` if there is nothing to record.
+    pub(crate) fn due_us(&self) -> Option<u64> {
+        let wait = match self.pauses {
+            0 => 0,
+            pauses => pause_us(pauses),
+        };
+        (self.count > 0).then_some(match wait {
+            0 => 0,
+            wait => self.recorded_us.saturating_add(wait),
+        })
+    }
+
+    /// Begins an entry if one is due: how many events it stands for.
+    pub(crate) fn take(&mut self, now: u64) -> Option<u64> {
+        self.due_us().filter(|due| *due <= now)?;
+        self.take_now(now)
+    }
+
+    /// An entry is due and cannot be written: it is due again after the pause that it has come to.
+    pub(crate) fn postpone(&mut self, now: u64) {
+        self.recorded_us = now;
+        self.pauses = self.pauses.max(1);
+    }
+
+    /// Begins an entry if there is anything to record, due or not.
+    pub(crate) fn take_now(&mut self, now: u64) -> Option<u64> {
+        let since = now.saturating_sub(self.recorded_us);
+        let calm = self.pauses == 0 || since >= 2 * RARELY_US;
+        self.pauses = match calm {
+            true => 1,
+            false if pause_us(self.pauses) < RARELY_US => self.pauses.saturating_add(1),
+            false => self.pauses,
+        };
+        self.recorded_us = now;
+        let count = core::mem::take(&mut self.count);
+        (count > 0).then_some(u64::from(count))
+    }
+}
+
+fn pause_us(pauses: u8) -> u64 {
+    let factor = 1u64
+        .checked_shl(u32::from(pauses).saturating_sub(1))
+        .unwrap_or(u64::MAX);
+    SOON_US.saturating_mul(factor).min(RARELY_US)
+}
+
+/// What a user can repeat at no cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Being refused.
+    Refusal(ErrorCode),
+    /// A login that failed.
+    LoginFailed(ErrorCode),
+    /// A login without a passphrase.
+    Login,
+    /// A logout.
+    Logout,
+}
+
+/// Reasons: two for each code, and two more.
+const REASONS: usize = 2 * ErrorCode::END + 2;
+
+impl Reason {
+    const fn index(self) -> usize {
+        match self {
+            Self::Refusal(code) => code as usize,
+            Self::LoginFailed(code) => ErrorCode::END.saturating_add(code as usize),
+            Self::Login => REASONS - 2,
+            Self::Logout => REASONS - 1,
+        }
+    }
+
+    fn from_index(index: usize) -> Option<Self> {
+        let code = |index| ErrorCode::from_u16(u16::try_from(index).ok()?);
+        match index {
+            index if index == REASONS - 2 => Some(Self::Login),
+            index if index == REASONS - 1 => Some(Self::Logout),
+            index if index < ErrorCode::END => code(index).map(Self::Refusal),
+            index => code(index.saturating_sub(ErrorCode::END)).map(Self::LoginFailed),
+        }
+    }
+}
+
+/// What all users have repeated.
+#[derive(Debug)]
+pub(crate) struct AllRepeats {
+    repeats: [[Repeats; REASONS]; MAX_USERS],
+    /// Before this nothing is due, so that most wake-ups need not look.
+    next_us: u64,
+}
+
+impl AllRepeats {
+    pub(crate) const fn new() -> Self {
+        Self {
+            repeats: [[Repeats::NONE; REASONS]; MAX_USERS],
+            next_us: u64::MAX,
+        }
+    }
+
+    pub(crate) fn of(&mut self, user: usize, reason: Reason) -> Option<&mut Repeats> {
+        self.repeats.get_mut(user)?.get_mut(reason.index())
+    }
+
+    /// An entry for this is waited for; see [`Self::next_due`].
+    pub(crate) fn waits_until(&mut self, at_us: u64) {
+        self.next_us = self.next_us.min(at_us);
+    }
+
+    /// Something that is due: whose, and for which reason.
+    pub(crate) fn next_due(&mut self, now: u64) -> Option<(usize, Reason)> {
+        if now < self.next_us {
+            return None;
+        }
+        let mut next_us = u64::MAX;
+        for (user, repeats) in (0..MAX_USERS).zip(&self.repeats) {
+            for (index, repeats) in (0..REASONS).zip(repeats) {
+                match repeats.due_us() {
+                    Some(due) if due <= now => {
+                        return Reason::from_index(index).map(|reason| (user, reason));
+                    }
+                    Some(due) => next_us = next_us.min(due),
+                    None => {}
+                }
+            }
+        }
+        self.next_us = next_us;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn entries_come_at_times_that_double_and_count_every_event() {
+        let mut repeats = Repeats::NONE;
+        let (mut entries, mut counted) = (Vec::new(), 0);
+        for second in 0..10_000u64 {
+            repeats.add();
+            if let Some(count) = repeats.take(second * SOON_US) {
+                entries.push(second);
+                counted += count;
+            }
+        }
+        assert_eq!(entries[..6], [0, 1, 3, 7, 15, 31]);
+        assert_eq!(entries[11..], [2047, 2047 + 2048, 2047 + 2048 + 3600]);
+        assert_eq!(repeats.take(u64::MAX).unwrap() + counted, 10_000);
+        assert_eq!(repeats.due_us(), None);
+    }
+
+    #[test]
+    fn after_two_hours_of_peace_the_first_is_recorded_at_once() {
+        let mut repeats = Repeats::NONE;
+        for second in [0, 1, 3] {
+            repeats.add();
+            assert_eq!(repeats.take(second * SOON_US), Some(1));
+        }
+        let later = 3 * SOON_US + 2 * RARELY_US;
+        repeats.add();
+        assert_eq!(repeats.take(later), Some(1));
+        repeats.add();
+        assert_eq!(repeats.take(later + SOON_US), Some(1));
+    }
+
+    #[test]
+    fn every_reason_has_a_place_of_its_own() {
+        let mut seen = [false; REASONS];
+        let codes = ErrorCode::ALL.iter();
+        let reasons = codes
+            .flat_map(|code| [Reason::Refusal(*code), Reason::LoginFailed(*code)])
+            .chain([Reason::Login, Reason::Logout]);
+        for reason in reasons {
+            assert_eq!(Reason::from_index(reason.index()), Some(reason));
+            assert!(!core::mem::replace(&mut seen[reason.index()], true));
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_found_and_nothing_is_looked_at_before() {
+        let mut all = AllRepeats::new();
+        let refusal = Reason::Refusal(ErrorCode::Busy);
+        assert_eq!(all.next_due(5), None);
+        all.of(3, refusal).unwrap().add();
+        assert_eq!(all.of(3, refusal).unwrap().take(5), Some(1));
+        all.of(3, refusal).unwrap().add();
+        all.waits_until(5 + SOON_US);
+        assert_eq!(all.next_due(4 + SOON_US), None);
+        assert_eq!(all.next_due(5 + SOON_US), Some((3, refusal)));
+        assert_eq!(all.of(3, refusal).unwrap().take(5 + SOON_US), Some(1));
+        assert_eq!(all.next_due(5 + SOON_US), None);
+        assert_eq!(all.of(MAX_USERS, refusal).map(|_| ()), None);
+    }
+}
