@@ -117,7 +117,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Says what is left, and until when.
     fn show_own_budget(&mut self, port: &mut impl Port) {
-        let (user, change) = (UserName::EMPTY, None);
+        let (user, change) = (UserName::EMPTY, BudgetChange::NONE);
         self.ask(&Request::Budget { user, change }, Purpose::Show, port);
     }
 
@@ -316,22 +316,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 Purpose::StatsJson => self.answer(StatsJson(stats), port),
                 _ => self.answer(StatsText(stats), port),
             },
-            Event::Budget(ref budget) => {
-                if let Purpose::ChangeBudget {
-                    user,
-                    tokens,
-                    period,
-                } = purpose
-                {
-                    let change = Some(BudgetChange {
-                        tokens: tokens.unwrap_or(budget.tokens),
-                        period_us: period.unwrap_or(budget.period_us),
-                    });
-                    self.ask(&Request::Budget { user, change }, Purpose::Show, port);
-                } else {
-                    self.answer(BudgetText(budget), port);
-                }
-            }
+            Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
             Event::LogVerified { extent, broken_at } => {
                 let text = VerifiedText { extent, broken_at };
                 if broken_at == 0 {
@@ -359,6 +344,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             self.activity = Activity::Idle;
             return;
         }
+        if let (Purpose::LoginWithout(user), ErrorCode::PassphraseNeeded) = (purpose, failure.code)
+        {
+            return self.ask_for_passphrase(user, port);
+        }
         let subject = core::mem::take(&mut self.subject);
         let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;
         self.complain_of(failure, if names_subject { &subject } else { detail }, port);
@@ -379,10 +368,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn take_user(&mut self, purpose: Purpose, user: User, port: &mut impl Port) {
         let before = match purpose {
-            Purpose::LookUpUser(_) | Purpose::Complete(_) => {
-                return self.buffers.names.add_user(user);
-            }
-            Purpose::Login => "logged in as ",
+            Purpose::Complete(_) => return self.buffers.names.add_user(user),
+            Purpose::LoginWithout(_) | Purpose::Login => "logged in as ",
             Purpose::Logout => "logged out; now ",
             Purpose::WhoAmI => "",
             _ => return,
@@ -402,10 +389,6 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 );
             }
             Purpose::Sessions => self.answer(format_args!("{count} sessions"), port),
-            Purpose::LookUpUser(user) => {
-                names.users_are_known = true;
-                self.begin_login(user, port);
-            }
             Purpose::Complete(list) => {
                 match list {
                     List::Models => names.models_are_known = true,

@@ -241,7 +241,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             request: number,
             purpose: Purpose::Login,
         };
-        let passphrase = self.buffers.editor.bytes();
+        let passphrase = Some(self.buffers.editor.bytes());
         Request::Login { user, passphrase }.write(number, &mut self.buffers.outgoing);
         self.buffers.editor.clear();
         self.transmit(port);
@@ -249,18 +249,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.buffers.outgoing.begin(0, 0).fill(0);
     }
 
-    /// Logs a user in, whose passphrase, if there is one, is the next line.
-    pub(crate) fn begin_login(&mut self, user: UserName, port: &mut impl Port) {
-        let known = self.buffers.names.user(user);
-        // Who is not known is refused by audit, which logs it; what was to follow is a command then.
-        if known.is_some_and(|known| known.has_passphrase != 0) {
-            self.activity = Activity::Passphrase(user);
-            if self.mode == Mode::Terminal {
-                self.print("passphrase: ", port);
-            }
-        } else {
-            let passphrase = &[];
-            self.ask(&Request::Login { user, passphrase }, Purpose::Login, port);
+    /// Waits for the user's passphrase, which is the next line.
+    pub(crate) fn ask_for_passphrase(&mut self, user: UserName, port: &mut impl Port) {
+        self.activity = Activity::Passphrase(user);
+        if self.mode == Mode::Terminal {
+            self.print("passphrase: ", port);
         }
     }
 

@@ -88,8 +88,8 @@ pub(crate) enum Purpose {
     Sessions,
     /// The end of this session, which then is no longer known.
     Close(SessionName),
-    /// The users: whether this one, who wants to log in, has a passphrase.
-    LookUpUser(UserName),
+    /// Who has logged in without a passphrase, or that this user needs one.
+    LoginWithout(UserName),
     /// Who has logged in.
     Login,
     /// Who is left after a logout.
@@ -98,12 +98,6 @@ pub(crate) enum Purpose {
     WhoAmI,
     /// Names for the word that is being typed.
     Complete(List),
-    /// A budget, half of which is to be changed.
-    ChangeBudget {
-        user: UserName,
-        tokens: Option<u64>,
-        period: Option<u64>,
-    },
 }
 
 /// What the shell is waiting for.

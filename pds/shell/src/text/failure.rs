@@ -230,6 +230,9 @@ impl Display for FailureText<'_> {
                 f,
                 "the passphrase has {value} bytes, at most {limit} are allowed"
             ),
+            ErrorCode::PassphraseNeeded => {
+                write!(f, "a passphrase is needed; log in with 'login USER'")
+            }
         }
     }
 }
