@@ -39,6 +39,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             if let Ok(event) = Event::parse(frame) {
                 self.handle(frame.header().request, &event, port);
             }
+            self.look_for_interrupt(port);
         }
         if self.ring.take_owed_signal() {
             port.notify_audit();
@@ -67,10 +68,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.end_bar(port);
         match *event {
             Event::Ready(user) => {
+                let is_first = !core::mem::replace(&mut self.is_ready, true);
                 if self.activity == Activity::Booting {
                     (self.user, self.default_user) = (user, user.name);
                     self.print_line(READY_LINE, port);
                     self.become_idle(port);
+                } else if is_first {
+                    self.user = user;
+                    self.notice(READY_LINE, port);
                 }
             }
             Event::Fault(fault) => self.notice(FaultText(fault), port),
@@ -79,6 +84,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Event::Failed { failure, detail } if number == 0 => {
                 self.notice(FailureText { failure, detail }, port);
+            }
+            _ if self.activity == Activity::Booting => self.begin_before_ready(number, event, port),
+            _ if self.given_up.iter().any(|given_up| *given_up == number) => {
+                self.end_given_up(number, event, port);
             }
             _ if !is_current => self.handle_job(number, event, port),
             _ => match self.activity {
@@ -89,6 +98,37 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 _ => {}
             },
         }
+    }
+
+    /// Audit has answered what Ctrl-C asked before it said that the system is ready.
+    fn begin_before_ready(&mut self, number: u32, event: &Event<'_>, port: &mut impl Port) {
+        if !(1..=self.last_request).contains(&number) {
+            return;
+        }
+        match *event {
+            Event::User(user) => {
+                (self.user, self.default_user) = (user, user.name);
+                self.answer(
+                    "audit takes commands; what needs the model is refused until it is loaded",
+                    port,
+                );
+            }
+            Event::Failed { failure, detail } => self.complain_of(failure, detail, port),
+            _ => {}
+        }
+    }
+
+    /// The answer to a login or logout that nobody waits for: it has happened, or it has not.
+    fn end_given_up(&mut self, number: u32, event: &Event<'_>, port: &mut impl Port) {
+        match *event {
+            Event::User(user) => {
+                self.user = user;
+                self.notice(format_args!("now {}", UserText(&user)), port);
+            }
+            Event::Failed { .. } => {}
+            _ => return,
+        }
+        self.given_up.retain(|given_up| *given_up != number);
     }
 
     // ---- Generations ------------------------------------------------------------------------------
@@ -209,6 +249,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             return;
         };
         match *event {
+            // An export needs all entries up to the one that its last line names.
+            Event::Record { .. } if interrupted && !json => {}
             Event::Record { record, text } => self.show_record(json, &record, text, port),
             Event::LogEnd(extent) => self.end_log(json, &extent, port),
             // The answer to a cancellation.
@@ -421,7 +463,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     /// Goes to the line after the bar, if there is one.
-    fn end_bar(&mut self, port: &mut impl Port) {
+    pub(crate) fn end_bar(&mut self, port: &mut impl Port) {
         if self.bar.take().is_some() && self.mode == Mode::Terminal {
             self.print("\n", port);
         }

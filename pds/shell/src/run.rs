@@ -72,7 +72,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let change = BudgetChange { tokens, period_us };
                 (Request::Budget { user, change }, Purpose::Show)
             }
-            Command::Load(name) => (Request::Load { name }, Purpose::Show),
+            Command::Load(name) => (Request::Load { name }, Purpose::Load),
             Command::Models => (Request::Models, Purpose::Models),
             Command::Status => (Request::Status, Purpose::Show),
             Command::Sessions => (Request::Sessions, Purpose::Sessions),

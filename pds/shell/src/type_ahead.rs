@@ -29,6 +29,11 @@ impl TypeAhead {
         let _ = self.bytes.push_back(byte);
     }
 
+    /// The byte that [`Self::pop`] would give.
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.bytes.front().copied()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<u8> {
         self.bytes.pop_front()
     }
