@@ -109,7 +109,7 @@ fn each_refusal_has_its_message_and_costs_nothing() {
         ("llmctl budget --tokens 5 --period 400d", "is out of range"),
         ("llmctl close nothing", "you have no session 'nothing'"),
         ("llmctl audit --user eve", "the policy has no user 'eve'"),
-        ("login eve", "user or passphrase is wrong"),
+        ("login eve\nx", "user or passphrase is wrong"),
     ];
     let mut script = String::from("login tester\nllmctl budget\n");
     for (line, _) in &cases {

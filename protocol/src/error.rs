@@ -132,6 +132,9 @@ error_codes! {
     BudgetPeriod = 57,
     /// The passphrase has `value` bytes, at most `limit` allowed.
     PassphraseLength = 58,
+    /// A login without a passphrase, by a name whose user has one or that no user has. It is no failed attempt: the same
+    /// request with a passphrase may follow at once.
+    PassphraseNeeded = 59,
     /// Its user has cancelled it before it was done.
     Cancelled = 60,
     /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.

@@ -120,6 +120,13 @@ impl<'m> Access<'m> {
         self.current = self.policy.default_user as usize;
     }
 
+    /// Whether a login by this name goes no further without a passphrase. For a name that no user has it is the same as
+    /// for one whose user has a passphrase, so the answer does not say which names there are.
+    pub(crate) fn needs_passphrase(&self, name: &UserName) -> bool {
+        let user = self.find(name).and_then(|index| self.user(index));
+        user.is_none_or(|user| user.passphrase.passes > 0)
+    }
+
     /// Makes `name` the current user if the passphrase is right.
     ///
     /// # Errors

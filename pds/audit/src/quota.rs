@@ -106,13 +106,13 @@ impl Accounts {
         }
     }
 
-    /// Changes a budget. The period begins anew with what was used in the old one, so that a change creates no tokens
-    /// beyond the new limit.
+    /// Changes what `change` names of a budget. The period begins anew with what was used in the old one, so that a change
+    /// creates no tokens beyond the new limit.
     pub(crate) fn change(&mut self, user: usize, change: BudgetChange, now: u64) {
         if let Some(account) = self.accounts.get_mut(user) {
             account.roll(now);
-            account.tokens = change.tokens;
-            account.period_us = change.period_us;
+            account.tokens = change.tokens.unwrap_or(account.tokens);
+            account.period_us = change.period_us.unwrap_or(account.period_us);
             account.started_us = now;
         }
     }
@@ -254,7 +254,11 @@ mod tests {
                     Act::Change { user, tokens, period_us } => {
                         let ledger = &mut ledgers[user];
                         ledger.roll(now);
-                        accounts.change(user, BudgetChange { tokens, period_us }, now);
+                        let change = BudgetChange {
+                            tokens: Some(tokens),
+                            period_us: Some(period_us),
+                        };
+                        accounts.change(user, change, now);
                         (ledger.tokens, ledger.period_us, ledger.began_us) = (tokens, period_us, now);
                     }
                 }
@@ -292,8 +296,8 @@ mod tests {
         accounts.change(
             99,
             BudgetChange {
-                tokens: 1,
-                period_us: 1,
+                tokens: Some(1),
+                period_us: Some(1),
             },
             0,
         );

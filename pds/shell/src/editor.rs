@@ -11,6 +11,7 @@ use crate::MAX_LINE_BYTES;
 use crate::sanitise::is_safe;
 use core::fmt::{self, Write};
 use unicode_width::UnicodeWidthChar as _;
+use zeroize::Zeroize as _;
 
 /// Columns of the narrowest usual terminal.
 const COLUMNS: usize = 80;
@@ -64,16 +65,15 @@ impl Editor {
         }
     }
 
-    /// Empties the line. Its bytes are overwritten: they may have been a passphrase.
+    /// Empties the line.
     pub(crate) fn clear(&mut self) {
-        self.bytes.fill(0);
-        self.bytes.clear();
+        self.truncate(0);
         (self.cursor, self.lost, self.left, self.column) = (0, 0, 0, 0);
     }
 
     /// Puts `line` in place of the line, the cursor at its end.
     pub(crate) fn set(&mut self, line: &[u8]) {
-        self.bytes.clear();
+        self.truncate(0);
         let _ = self.bytes.extend_from_slice(line);
         (self.cursor, self.lost) = (self.bytes.len(), 0);
     }
@@ -143,7 +143,7 @@ impl Editor {
     }
 
     pub(crate) fn kill_to_end(&mut self) {
-        self.bytes.truncate(self.cursor);
+        self.truncate(self.cursor);
         self.lost = 0;
     }
 
@@ -158,10 +158,17 @@ impl Editor {
         if let Some(rest) = self.bytes.get_mut(start..) {
             rest.rotate_left(removed.min(rest.len()));
         }
-        self.bytes
-            .truncate(self.bytes.len().saturating_sub(removed));
+        self.truncate(self.bytes.len().saturating_sub(removed));
         self.cursor = start;
         self.lost = 0;
+    }
+
+    /// Shortens the line. What goes is overwritten: it may have been of a passphrase.
+    fn truncate(&mut self, len: usize) {
+        if let Some(rest) = self.bytes.get_mut(len..) {
+            rest.zeroize();
+        }
+        self.bytes.truncate(len);
     }
 
     // ---- Showing ----------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             if let Ok(event) = Event::parse(frame) {
                 self.handle(frame.header().request, &event, port);
             }
+            self.look_for_interrupt(port);
         }
         if self.ring.take_owed_signal() {
             port.notify_audit();
@@ -67,10 +68,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.end_bar(port);
         match *event {
             Event::Ready(user) => {
+                let is_first = !core::mem::replace(&mut self.is_ready, true);
                 if self.activity == Activity::Booting {
                     (self.user, self.default_user) = (user, user.name);
                     self.print_line(READY_LINE, port);
                     self.become_idle(port);
+                } else if is_first {
+                    self.user = user;
+                    self.notice(READY_LINE, port);
                 }
             }
             Event::Fault(fault) => self.notice(FaultText(fault), port),
@@ -79,6 +84,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Event::Failed { failure, detail } if number == 0 => {
                 self.notice(FailureText { failure, detail }, port);
+            }
+            _ if self.activity == Activity::Booting => self.begin_before_ready(number, event, port),
+            _ if self.given_up.iter().any(|given_up| *given_up == number) => {
+                self.end_given_up(number, event, port);
             }
             _ if !is_current => self.handle_job(number, event, port),
             _ => match self.activity {
@@ -89,6 +98,37 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 _ => {}
             },
         }
+    }
+
+    /// Audit has answered what Ctrl-C asked before it said that the system is ready.
+    fn begin_before_ready(&mut self, number: u32, event: &Event<'_>, port: &mut impl Port) {
+        if !(1..=self.last_request).contains(&number) {
+            return;
+        }
+        match *event {
+            Event::User(user) => {
+                (self.user, self.default_user) = (user, user.name);
+                self.answer(
+                    "audit takes commands; what needs the model is refused until it is loaded",
+                    port,
+                );
+            }
+            Event::Failed { failure, detail } => self.complain_of(failure, detail, port),
+            _ => {}
+        }
+    }
+
+    /// The answer to a login or logout that nobody waits for: it has happened, or it has not.
+    fn end_given_up(&mut self, number: u32, event: &Event<'_>, port: &mut impl Port) {
+        match *event {
+            Event::User(user) => {
+                self.user = user;
+                self.notice(format_args!("now {}", UserText(&user)), port);
+            }
+            Event::Failed { .. } => {}
+            _ => return,
+        }
+        self.given_up.retain(|given_up| *given_up != number);
     }
 
     // ---- Generations ------------------------------------------------------------------------------
@@ -117,7 +157,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Says what is left, and until when.
     fn show_own_budget(&mut self, port: &mut impl Port) {
-        let (user, change) = (UserName::EMPTY, None);
+        let (user, change) = (UserName::EMPTY, BudgetChange::NONE);
         self.ask(&Request::Budget { user, change }, Purpose::Show, port);
     }
 
@@ -209,6 +249,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             return;
         };
         match *event {
+            // An export needs all entries up to the one that its last line names.
+            Event::Record { .. } if interrupted && !json => {}
             Event::Record { record, text } => self.show_record(json, &record, text, port),
             Event::LogEnd(extent) => self.end_log(json, &extent, port),
             // The answer to a cancellation.
@@ -316,22 +358,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 Purpose::StatsJson => self.answer(StatsJson(stats), port),
                 _ => self.answer(StatsText(stats), port),
             },
-            Event::Budget(ref budget) => {
-                if let Purpose::ChangeBudget {
-                    user,
-                    tokens,
-                    period,
-                } = purpose
-                {
-                    let change = Some(BudgetChange {
-                        tokens: tokens.unwrap_or(budget.tokens),
-                        period_us: period.unwrap_or(budget.period_us),
-                    });
-                    self.ask(&Request::Budget { user, change }, Purpose::Show, port);
-                } else {
-                    self.answer(BudgetText(budget), port);
-                }
-            }
+            Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
             Event::LogVerified { extent, broken_at } => {
                 let text = VerifiedText { extent, broken_at };
                 if broken_at == 0 {
@@ -359,6 +386,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             self.activity = Activity::Idle;
             return;
         }
+        if let (Purpose::LoginWithout(user), ErrorCode::PassphraseNeeded) = (purpose, failure.code)
+        {
+            return self.ask_for_passphrase(user, port);
+        }
         let subject = core::mem::take(&mut self.subject);
         let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;
         self.complain_of(failure, if names_subject { &subject } else { detail }, port);
@@ -379,10 +410,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn take_user(&mut self, purpose: Purpose, user: User, port: &mut impl Port) {
         let before = match purpose {
-            Purpose::LookUpUser(_) | Purpose::Complete(_) => {
-                return self.buffers.names.add_user(user);
-            }
-            Purpose::Login => "logged in as ",
+            Purpose::Complete(_) => return self.buffers.names.add_user(user),
+            Purpose::LoginWithout(_) | Purpose::Login => "logged in as ",
             Purpose::Logout => "logged out; now ",
             Purpose::WhoAmI => "",
             _ => return,
@@ -402,10 +431,6 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 );
             }
             Purpose::Sessions => self.answer(format_args!("{count} sessions"), port),
-            Purpose::LookUpUser(user) => {
-                names.users_are_known = true;
-                self.begin_login(user, port);
-            }
             Purpose::Complete(list) => {
                 match list {
                     List::Models => names.models_are_known = true,
@@ -438,7 +463,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     /// Goes to the line after the bar, if there is one.
-    fn end_bar(&mut self, port: &mut impl Port) {
+    pub(crate) fn end_bar(&mut self, port: &mut impl Port) {
         if self.bar.take().is_some() && self.mode == Mode::Terminal {
             self.print("\n", port);
         }

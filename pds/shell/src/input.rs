@@ -2,10 +2,11 @@
 
 use crate::command::{BUDGET_OPTIONS, COMMANDS, CONTROLS};
 use crate::complete::{Candidates, Source, source};
-use crate::console::{CLEAR_SCREEN, Console, Mode, Port};
+use crate::console::{CLEAR_SCREEN, Console, Mode, Port, Style};
 use crate::keys::{END_OF_INPUT, INTERRUPT, Key, Keys};
 use crate::shell::{Activity, Buffers, List, Purpose, Session};
 use crate::suggest::nearest;
+use crate::text::BootText;
 use crate::words::Words;
 use core::fmt::Write as _;
 use protocol::error::{ErrorCode, Failure};
@@ -13,6 +14,7 @@ use protocol::limits::MAX_PASSPHRASE_BYTES;
 use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::console::Request;
+use zeroize::Zeroize as _;
 
 /// Places in the ring that a line needs: its request, and the cancellation of it.
 const PLACES: usize = 2;
@@ -27,12 +29,24 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn on_input(&mut self, words: &mut Words, port: &mut impl Port) {
         self.run_lines(words, port);
         while !self.buffers.type_ahead.is_full() {
-            match port.read() {
-                Some(INTERRUPT) => self.interrupt(port),
-                Some(byte) => self.buffers.type_ahead.push(byte),
-                None => break,
-            }
+            let Some(byte) = port.read() else { break };
+            self.take(byte, port);
             self.run_lines(words, port);
+        }
+    }
+
+    /// Reads what was typed while a command is under way; a Ctrl-C in it acts at once.
+    pub(crate) fn look_for_interrupt(&mut self, port: &mut impl Port) {
+        while !self.is_at_prompt() && !self.buffers.type_ahead.is_full() {
+            let Some(byte) = port.read() else { break };
+            self.take(byte, port);
+        }
+    }
+
+    fn take(&mut self, byte: u8, port: &mut impl Port) {
+        match byte {
+            INTERRUPT => self.interrupt(port),
+            _ => self.buffers.type_ahead.push(byte),
         }
     }
 
@@ -41,7 +55,20 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.buffers.type_ahead.clear();
         self.keys = Keys::new();
         match &mut self.activity {
+            Activity::Booting => self.ask_before_ready(port),
+            // These have an end that is worth seeing: what it cost, the line that makes an export verifiable.
             Activity::Generating {
+                request,
+                interrupted: interrupted @ false,
+                ..
+            }
+            | Activity::Reading {
+                request,
+                follow: true,
+                interrupted: interrupted @ false,
+                ..
+            }
+            | Activity::Watching {
                 request,
                 interrupted: interrupted @ false,
                 ..
@@ -50,23 +77,37 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let request = *request;
                 self.send(request, &Request::Cancel, port);
             }
+            // Whoever asks twice does not want to wait for it.
+            Activity::Generating { at_line_start, .. } => {
+                let end = if *at_line_start { "" } else { "\n" };
+                self.answer(format_args!("{end}^C"), port);
+            }
             Activity::Reading {
-                request,
                 follow: true,
-                interrupted,
+                interrupted: true,
                 ..
             }
-            | Activity::Watching {
-                request,
-                interrupted,
-                ..
-            } => {
+            | Activity::Watching { .. } => self.answer("^C", port),
+            Activity::Reading { request, .. } => {
                 let request = *request;
-                // Whoever asks twice does not want to wait for the last event.
-                if core::mem::replace(interrupted, true) {
-                    self.become_idle(port);
-                } else {
-                    self.send(request, &Request::Cancel, port);
+                self.give_up(request, port);
+                self.answer("^C", port);
+            }
+            Activity::Asking { request, purpose } => {
+                let (request, purpose) = (*request, *purpose);
+                self.give_up(request, port);
+                self.end_bar(port);
+                match purpose {
+                    Purpose::Complete(_) => self.drop_line(port),
+                    Purpose::Load => self.answer(
+                        "^C: asked audit to stop the load; 'llmctl status' says which model is loaded",
+                        port,
+                    ),
+                    Purpose::LoginWithout(_) | Purpose::Login | Purpose::Logout => {
+                        self.remember_given_up(request);
+                        self.answer("^C: 'whoami' says who is logged in", port);
+                    }
+                    _ => self.answer("^C", port),
                 }
             }
             Activity::Waiting {
@@ -76,16 +117,58 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let job = *job;
                 self.answer(format_args!("{end}job {job} goes on"), port);
             }
-            Activity::Idle | Activity::Passphrase(_) => {
-                if self.activity == Activity::Idle {
-                    self.buffers.editor.end();
-                    self.draw(port);
-                }
+            Activity::Idle => self.drop_line(port),
+            Activity::Passphrase(_) => {
                 self.buffers.editor.clear();
-                self.buffers.history.leave();
                 self.answer("^C", port);
             }
-            _ => {}
+            Activity::Halted => {}
+        }
+    }
+
+    /// Drops the line that is being typed.
+    fn drop_line(&mut self, port: &mut impl Port) {
+        self.buffers.editor.end();
+        self.draw(port);
+        self.buffers.editor.clear();
+        self.buffers.history.leave();
+        if self.ring.free() < PLACES {
+            self.answer(
+                "^C: audit has not read what it was asked; commands wait until it does",
+                port,
+            );
+        } else {
+            self.answer("^C", port);
+        }
+    }
+
+    /// Asks audit to stop what is under way. Nobody waits for the answer: when it comes, its number is nobody's.
+    fn give_up(&mut self, request: u32, port: &mut impl Port) {
+        Request::Cancel.write(request, &mut self.buffers.outgoing);
+        // A line is run only while there is room for this, too. Without it the answer is as little waited for.
+        if self.ring.send(&self.buffers.outgoing).is_ok() {
+            port.notify_audit();
+        }
+    }
+
+    fn remember_given_up(&mut self, request: u32) {
+        if self.given_up.is_full() {
+            self.given_up.pop_front();
+        }
+        let _ = self.given_up.push_back(request);
+    }
+
+    /// Ctrl-C before the system is ready: says what is waited for, and asks audit something that it always answers. If it
+    /// does, there is a prompt, also if its word that the system is ready was lost.
+    fn ask_before_ready(&mut self, port: &mut impl Port) {
+        if self.bar.is_some() && self.mode == Mode::Terminal {
+            self.print("\n", port);
+        }
+        self.print_styled(Style::Notice, BootText(self.bar), port);
+        self.ring.follow();
+        if self.ring.free() >= PLACES {
+            let number = self.next_request();
+            self.send(number, &Request::WhoAmI, port);
         }
     }
 
@@ -96,16 +179,17 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.halt(port);
                 return;
             }
-            // Audit signals when it has read, and then this goes on.
-            if self.ring.free() < PLACES {
-                return;
-            }
-            let byte = match self.buffers.type_ahead.pop() {
+            let byte = match self.buffers.type_ahead.peek() {
                 Some(byte) => byte,
                 // The passphrase's line was not ended either.
                 None if self.input_over => END_OF_INPUT,
                 None => return,
             };
+            // Audit signals when it has read, and then this goes on. Until then a line can be edited.
+            if may_ask(byte) && self.ring.free() < PLACES {
+                return;
+            }
+            self.buffers.type_ahead.pop();
             let mut pressed = heapless::Vec::<Key, KEYS>::new();
             self.keys.push(byte, &mut |key| {
                 let _ = pressed.push(key);
@@ -203,6 +287,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Ok(command) => self.run(&command, port),
             Err(error) => self.complain(error, port),
         }
+        words.wipe();
     }
 
     // ---- Passphrases ------------------------------------------------------------------------------
@@ -241,26 +326,19 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             request: number,
             purpose: Purpose::Login,
         };
-        let passphrase = self.buffers.editor.bytes();
+        let passphrase = Some(self.buffers.editor.bytes());
         Request::Login { user, passphrase }.write(number, &mut self.buffers.outgoing);
         self.buffers.editor.clear();
         self.transmit(port);
-        // The next message could be a short one.
-        self.buffers.outgoing.begin(0, 0).fill(0);
+        // The next message could be a short one, and leave the end of this one behind it.
+        self.buffers.outgoing.begin(0, 0).zeroize();
     }
 
-    /// Logs a user in, whose passphrase, if there is one, is the next line.
-    pub(crate) fn begin_login(&mut self, user: UserName, port: &mut impl Port) {
-        let known = self.buffers.names.user(user);
-        // Who is not known is refused by audit, which logs it; what was to follow is a command then.
-        if known.is_some_and(|known| known.has_passphrase != 0) {
-            self.activity = Activity::Passphrase(user);
-            if self.mode == Mode::Terminal {
-                self.print("passphrase: ", port);
-            }
-        } else {
-            let passphrase = &[];
-            self.ask(&Request::Login { user, passphrase }, Purpose::Login, port);
+    /// Waits for the user's passphrase, which is the next line.
+    pub(crate) fn ask_for_passphrase(&mut self, user: UserName, port: &mut impl Port) {
+        self.activity = Activity::Passphrase(user);
+        if self.mode == Mode::Terminal {
+            self.print("passphrase: ", port);
         }
     }
 
@@ -335,6 +413,11 @@ fn each(source: Source, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(
             }
         }
     }
+}
+
+/// Whether a key may send a request: the end of a line, or Tab.
+const fn may_ask(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b'\t' | END_OF_INPUT)
 }
 
 /// Whether more follows on the name after what was meant as `login`. It is no command, but it must not be kept.

@@ -1,5 +1,7 @@
 //! Bytes of the console become keys: characters, and what a terminal sends for the others (ECMA-48, xterm).
 
+use zeroize::Zeroize as _;
+
 /// Ctrl-C.
 pub(crate) const INTERRUPT: u8 = 0x03;
 /// Ctrl-D, and what ends the input of a pipe.
@@ -155,7 +157,9 @@ impl Keys {
 
     fn flush(&mut self, press: &mut impl FnMut(Key)) {
         if !self.held.is_empty() {
-            press(Key::Typed(core::mem::take(&mut self.held)));
+            press(Key::Typed(self.held.clone()));
+            self.held.as_mut_slice().zeroize();
+            self.held.clear();
         }
     }
 }

@@ -38,13 +38,9 @@ impl Names {
     }
 
     pub(crate) fn add_user(&mut self, user: User) {
-        if self.user(user.name).is_none() {
+        if self.users.iter().all(|known| known.name != user.name) {
             let _ = self.users.push(user);
         }
-    }
-
-    pub(crate) fn user(&self, name: UserName) -> Option<&User> {
-        self.users.iter().find(|user| user.name == name)
     }
 
     pub(crate) fn add_session(&mut self, user: UserName, session: SessionName) {

@@ -58,33 +58,21 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Command::Cancel(job) => return self.cancel(job, port),
             Command::Audit { query, json } => return self.read_log(query, json, port),
             Command::Stats { json, watch: true } => return self.watch(json, port),
+            // Audit knows whether a passphrase is needed.
             Command::Login(user) => {
-                if self.buffers.names.users_are_known {
-                    return self.begin_login(user, port);
-                }
-                (Request::Users, Purpose::LookUpUser(user))
+                let passphrase = None;
+                let request = Request::Login { user, passphrase };
+                (request, Purpose::LoginWithout(user))
             }
             Command::Budget {
                 user,
                 tokens,
-                period,
-            } => match (tokens, period) {
-                (Some(tokens), Some(period_us)) => {
-                    let change = Some(BudgetChange { tokens, period_us });
-                    (Request::Budget { user, change }, Purpose::Show)
-                }
-                (None, None) => (Request::Budget { user, change: None }, Purpose::Show),
-                // What is to stay as it is has to be known.
-                _ => (
-                    Request::Budget { user, change: None },
-                    Purpose::ChangeBudget {
-                        user,
-                        tokens,
-                        period,
-                    },
-                ),
-            },
-            Command::Load(name) => (Request::Load { name }, Purpose::Show),
+                period: period_us,
+            } => {
+                let change = BudgetChange { tokens, period_us };
+                (Request::Budget { user, change }, Purpose::Show)
+            }
+            Command::Load(name) => (Request::Load { name }, Purpose::Load),
             Command::Models => (Request::Models, Purpose::Models),
             Command::Status => (Request::Status, Purpose::Show),
             Command::Sessions => (Request::Sessions, Purpose::Sessions),

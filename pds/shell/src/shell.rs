@@ -80,6 +80,8 @@ pub(crate) enum List {
 pub(crate) enum Purpose {
     /// To be shown.
     Show,
+    /// The model that was loaded, to be shown.
+    Load,
     /// Counters, to be shown as JSON.
     StatsJson,
     /// The models, to be shown.
@@ -88,8 +90,8 @@ pub(crate) enum Purpose {
     Sessions,
     /// The end of this session, which then is no longer known.
     Close(SessionName),
-    /// The users: whether this one, who wants to log in, has a passphrase.
-    LookUpUser(UserName),
+    /// Who has logged in without a passphrase, or that this user needs one.
+    LoginWithout(UserName),
     /// Who has logged in.
     Login,
     /// Who is left after a logout.
@@ -98,15 +100,13 @@ pub(crate) enum Purpose {
     WhoAmI,
     /// Names for the word that is being typed.
     Complete(List),
-    /// A budget, half of which is to be changed.
-    ChangeBudget {
-        user: UserName,
-        tokens: Option<u64>,
-        period: Option<u64>,
-    },
 }
 
-/// What the shell is waiting for.
+/// Requests whose wait was given up and that may still change who is logged in.
+const MAX_GIVEN_UP: usize = 8;
+
+/// What the shell is waiting for. Each of these states is left by Ctrl-C, whatever audit and inference do: at once, or,
+/// where the end of what is under way is worth seeing, by a second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
     /// Audit's word that the system is ready.
@@ -176,7 +176,12 @@ pub(crate) struct Session<'m, R, W> {
     pub(crate) user: User,
     /// Who is logged in at boot; the prompt names others.
     pub(crate) default_user: UserName,
+    /// Audit has said that the system is ready. A prompt may come before that, after a Ctrl-C.
+    pub(crate) is_ready: bool,
     pub(crate) last_request: u32,
+    /// Logins and logouts that nobody waits for any more. They are done all the same, so their answers are still read: the
+    /// prompt must name the user who is logged in.
+    pub(crate) given_up: heapless::Deque<u32, MAX_GIVEN_UP>,
     /// Stage and percentage that the progress bar shows.
     pub(crate) bar: Option<(Stage, u64)>,
     pub(crate) shown: Shown,
@@ -205,7 +210,9 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 sanitiser: Sanitiser::new(),
                 user: User::default(),
                 default_user: UserName::EMPTY,
+                is_ready: false,
                 last_request: 0,
+                given_up: heapless::Deque::new(),
                 bar: None,
                 shown: Shown::default(),
                 subject: heapless::Vec::new(),
@@ -234,7 +241,8 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
         self.session.on_input(self.words, port);
     }
 
-    /// Audit has signalled: reads its ring, then what input has waited for.
+    /// Audit has signalled: reads its ring, and the console in between, since a Ctrl-C must not wait for the printing of
+    /// all that is in the ring. Then does what input has waited for.
     pub fn on_signal(&mut self, port: &mut impl Port) {
         self.session.on_signal(self.incoming, port);
         self.session.on_input(self.words, port);
@@ -307,7 +315,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     /// Whether a prompt and perhaps the beginning of a line show.
-    fn is_at_prompt(&self) -> bool {
+    pub(crate) fn is_at_prompt(&self) -> bool {
         matches!(
             self.activity,
             Activity::Idle

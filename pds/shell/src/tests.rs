@@ -3,5 +3,6 @@
 mod editing;
 mod harness;
 mod hostile;
+mod interrupts;
 mod jobs;
 mod requests;

@@ -2,6 +2,7 @@
 
 use crate::MAX_LINE_BYTES;
 use crate::command::CommandError;
+use zeroize::Zeroize as _;
 
 /// Words of a line: a command with all of its options has fewer.
 pub(crate) const MAX_WORDS: usize = 32;
@@ -25,8 +26,7 @@ impl Words {
     /// Splits `line`. Words are separated by spaces; `"…"` and `'…'` keep them together; inside
     /// `"…"`, `\"`, `\\` and `\n` stand for a quote, a backslash and a new line.
     pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), CommandError<'static>> {
-        self.text.clear();
-        self.ends.clear();
+        self.wipe();
         let mut bytes = line.iter().copied().peekable();
         let mut in_word = false;
         while let Some(byte) = bytes.next() {
@@ -65,6 +65,13 @@ impl Words {
             }
         }
         if in_word { self.end_word() } else { Ok(()) }
+    }
+
+    /// Forgets the line. It is overwritten: a passphrase may have been typed where a command belongs.
+    pub(crate) fn wipe(&mut self) {
+        self.text.as_mut_slice().zeroize();
+        self.text.clear();
+        self.ends.clear();
     }
 
     fn push(&mut self, byte: u8) {

@@ -13,13 +13,28 @@ use crate::record::{Hash, Record};
 use crate::ring::Frame;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A budget to be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What of a budget is to be changed. What is `None` stays as it is when audit makes the change, so a change of one
+/// field cannot undo a change of the other that came before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BudgetChange {
     /// Tokens in a period.
-    pub tokens: u64,
+    pub tokens: Option<u64>,
     /// The period in microseconds.
-    pub period_us: u64,
+    pub period_us: Option<u64>,
+}
+
+impl BudgetChange {
+    /// Nothing is to be changed.
+    pub const NONE: Self = Self {
+        tokens: None,
+        period_us: None,
+    };
+
+    /// Whether nothing is to be changed.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.tokens.is_none() && self.period_us.is_none()
+    }
 }
 
 /// Which entries of the log.
@@ -65,8 +80,9 @@ pub enum Request<'a> {
     Login {
         /// Who.
         user: UserName,
-        /// Empty for a user who has none.
-        passphrase: &'a [u8],
+        /// `None` if the user was not asked for one: audit then logs in a user who has none, and answers
+        /// [`ErrorCode::PassphraseNeeded`] for every other name, also for one that no user has.
+        passphrase: Option<&'a [u8]>,
     },
     /// Become the default user again. Ends with [`Event::User`].
     Logout,
@@ -78,8 +94,8 @@ pub enum Request<'a> {
     Budget {
         /// Whose; empty for one's own.
         user: UserName,
-        /// What it shall be.
-        change: Option<BudgetChange>,
+        /// What is to be changed.
+        change: BudgetChange,
     },
     /// Read the log. Ends with [`Event::LogEnd`].
     Log(LogQuery),
@@ -474,12 +490,25 @@ struct RawInfer {
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
+struct RawLogin {
+    user: UserName,
+    /// 1: a passphrase follows, possibly an empty one.
+    has_passphrase: u64,
+}
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
 struct RawBudget {
     user: UserName,
     tokens: u64,
     period_us: u64,
-    change: u64,
+    /// [`CHANGES_TOKENS`], [`CHANGES_PERIOD`]; a field that is not changed is 0.
+    changes: u64,
 }
+
+/// Bits of [`RawBudget::changes`].
+const CHANGES_TOKENS: u64 = 1;
+const CHANGES_PERIOD: u64 = 2;
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -603,6 +632,14 @@ mod event_kind {
     pub const DONE: u16 = 0x113;
 }
 
+/// `bit` if there is a value.
+const fn bit(value: Option<u64>, bit: u64) -> u64 {
+    match value {
+        Some(_) => bit,
+        None => 0,
+    }
+}
+
 impl<'a> Request<'a> {
     /// Writes the message about request number `request` into `frame`.
     pub fn write<const N: usize>(&self, request: u32, frame: &mut Frame<N>) {
@@ -628,7 +665,12 @@ impl<'a> Request<'a> {
                 write(frame, kind::STATS, request, watch.as_bytes(), &[]);
             }
             Self::Login { user, passphrase } => {
-                write(frame, kind::LOGIN, request, user.as_bytes(), passphrase);
+                let raw = RawLogin {
+                    user: *user,
+                    has_passphrase: u64::from(passphrase.is_some()),
+                };
+                let passphrase = passphrase.unwrap_or_default();
+                write(frame, kind::LOGIN, request, raw.as_bytes(), passphrase);
             }
             Self::Logout => write(frame, kind::LOGOUT, request, &[], &[]),
             Self::WhoAmI => write(frame, kind::WHO_AM_I, request, &[], &[]),
@@ -636,9 +678,10 @@ impl<'a> Request<'a> {
             Self::Budget { user, change } => {
                 let raw = RawBudget {
                     user: *user,
-                    tokens: change.map_or(0, |change| change.tokens),
-                    period_us: change.map_or(0, |change| change.period_us),
-                    change: u64::from(change.is_some()),
+                    tokens: change.tokens.unwrap_or(0),
+                    period_us: change.period_us.unwrap_or(0),
+                    changes: bit(change.tokens, CHANGES_TOKENS)
+                        | bit(change.period_us, CHANGES_PERIOD),
                 };
                 write(frame, kind::BUDGET, request, raw.as_bytes(), &[]);
             }
@@ -679,9 +722,18 @@ impl<'a> Request<'a> {
                 });
             }
             kind::LOGIN => {
+                let raw: RawLogin = reader.fixed()?;
+                let passphrase = reader.tail(MAX_PASSPHRASE_BYTES)?;
+                let is_sound = match raw.has_passphrase {
+                    0 => passphrase.is_empty(),
+                    given => given == 1,
+                };
+                if !(raw.user.check() && is_sound) {
+                    return Err(WireError::Field(number));
+                }
                 return Ok(Self::Login {
-                    user: reader.name()?,
-                    passphrase: reader.tail(MAX_PASSPHRASE_BYTES)?,
+                    user: raw.user,
+                    passphrase: (raw.has_passphrase == 1).then_some(passphrase),
                 });
             }
             kind::CANCEL => Self::Cancel,
@@ -701,14 +753,17 @@ impl<'a> Request<'a> {
             kind::USERS => Self::Users,
             kind::BUDGET => {
                 let raw: RawBudget = reader.fixed()?;
-                reader.check(raw.user.check() && raw.change <= 1, ())?;
                 let change = BudgetChange {
-                    tokens: raw.tokens,
-                    period_us: raw.period_us,
+                    tokens: (raw.changes & CHANGES_TOKENS != 0).then_some(raw.tokens),
+                    period_us: (raw.changes & CHANGES_PERIOD != 0).then_some(raw.period_us),
                 };
+                let unknown = raw.changes & !(CHANGES_TOKENS | CHANGES_PERIOD);
+                let unused = change.tokens.is_none() && raw.tokens != 0
+                    || change.period_us.is_none() && raw.period_us != 0;
+                reader.check(raw.user.check() && unknown == 0 && !unused, ())?;
                 Self::Budget {
                     user: raw.user,
-                    change: (raw.change == 1).then_some(change),
+                    change,
                 }
             }
             kind::LOG => {
@@ -1004,18 +1059,43 @@ mod tests {
             Request::Stats { watch: true },
             Request::Login {
                 user,
-                passphrase: b"correct horse",
+                passphrase: Some(b"correct horse"),
+            },
+            Request::Login {
+                user,
+                passphrase: Some(b""),
+            },
+            Request::Login {
+                user,
+                passphrase: None,
             },
             Request::Logout,
             Request::WhoAmI,
             Request::Users,
-            Request::Budget { user, change: None },
+            Request::Budget {
+                user,
+                change: BudgetChange::NONE,
+            },
             Request::Budget {
                 user: UserName::EMPTY,
-                change: Some(BudgetChange {
-                    tokens: 5,
-                    period_us: 6,
-                }),
+                change: BudgetChange {
+                    tokens: Some(5),
+                    period_us: Some(6),
+                },
+            },
+            Request::Budget {
+                user,
+                change: BudgetChange {
+                    tokens: Some(0),
+                    period_us: None,
+                },
+            },
+            Request::Budget {
+                user,
+                change: BudgetChange {
+                    tokens: None,
+                    period_us: Some(6),
+                },
             },
             Request::Log(LogQuery {
                 last: 3,
@@ -1036,6 +1116,33 @@ mod tests {
                 engine::Command::parse(&frame),
                 Err(WireError::Kind(_))
             ));
+        }
+    }
+
+    #[test]
+    fn a_login_or_a_change_that_contradicts_itself_is_none() {
+        let user = UserName::new("admin").unwrap();
+        let mut frame = Frame::<PAYLOAD_WORDS>::new();
+        for (has_passphrase, passphrase) in [(0, &b"x"[..]), (2, b""), (u64::MAX, b"x")] {
+            let raw = RawLogin {
+                user,
+                has_passphrase,
+            };
+            let kind = request_kind::LOGIN;
+            write(&mut frame, kind, 1, raw.as_bytes(), passphrase);
+            assert_eq!(Request::parse(&frame), Err(WireError::Field(kind)));
+        }
+        for (tokens, period_us, changes) in [(1, 0, 0), (0, 1, 1), (1, 0, 2), (1, 1, 4), (1, 1, 7)]
+        {
+            let raw = RawBudget {
+                user,
+                tokens,
+                period_us,
+                changes,
+            };
+            let kind = request_kind::BUDGET;
+            write(&mut frame, kind, 1, raw.as_bytes(), &[]);
+            assert_eq!(Request::parse(&frame), Err(WireError::Field(kind)));
         }
     }
 

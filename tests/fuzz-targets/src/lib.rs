@@ -245,6 +245,12 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
             };
             vec![Event::Model(entry), Event::Listed { count: 1 }]
         }
+        Request::Login {
+            passphrase: None, ..
+        } => vec![Event::Failed {
+            failure: protocol::error::Failure::of(protocol::error::ErrorCode::PassphraseNeeded),
+            detail: b"",
+        }],
         Request::Login { .. } => vec![Event::User(user)],
         Request::Infer { .. } => vec![
             Event::Token {

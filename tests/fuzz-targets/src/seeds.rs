@@ -158,10 +158,10 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
         write(&mut frame);
         frames.push((name.to_owned(), frame));
     };
-    let change = Some(BudgetChange {
-        tokens: 10,
-        period_us: 1_000_000,
-    });
+    let change = BudgetChange {
+        tokens: Some(10),
+        period_us: Some(1_000_000),
+    };
     for (name, request) in [
         (
             "request-infer",
@@ -175,7 +175,14 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
             "request-login",
             Request::Login {
                 user,
-                passphrase: b"secret",
+                passphrase: Some(b"secret"),
+            },
+        ),
+        (
+            "request-login-without",
+            Request::Login {
+                user,
+                passphrase: None,
             },
         ),
         ("request-load", Request::Load { name }),

@@ -115,7 +115,14 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 Ok(())
             }
             Request::Login { user, passphrase } => {
-                self.log_in(id, user, passphrase, now);
+                match passphrase {
+                    // A question, not an attempt: nothing is counted or written down.
+                    None if self.access.needs_passphrase(&user) => {
+                        let failure = Failure::of(ErrorCode::PassphraseNeeded);
+                        self.tell_shell(id, &failed(failure));
+                    }
+                    _ => self.log_in(id, user, passphrase.unwrap_or_default(), now),
+                }
                 Ok(())
             }
             Request::Logout => {
@@ -443,7 +450,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         &mut self,
         id: u32,
         name: UserName,
-        change: Option<BudgetChange>,
+        change: BudgetChange,
         now: u64,
     ) -> Result<(), Failure> {
         let current = self.access.current();
@@ -454,31 +461,32 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 .find(&name)
                 .ok_or(Failure::of(ErrorCode::NoSuchUser))?,
         };
-        if user != current || change.is_some() {
+        if user != current || !change.is_none() {
             self.access.require(Permission::Budget)?;
         }
-        if let Some(change) = change {
-            let BudgetChange { tokens, period_us } = change;
-            if tokens > MAX_BUDGET_TOKENS {
-                let limit = MAX_BUDGET_TOKENS;
-                return Err(Failure::over(ErrorCode::BudgetTokens, tokens, limit));
-            }
-            if !BUDGET_PERIOD_US.contains(&period_us) {
-                let limit = *BUDGET_PERIOD_US.end();
-                return Err(Failure::over(ErrorCode::BudgetPeriod, period_us, limit));
-            }
+        if let Some(tokens) = change.tokens.filter(|tokens| *tokens > MAX_BUDGET_TOKENS) {
+            let limit = MAX_BUDGET_TOKENS;
+            return Err(Failure::over(ErrorCode::BudgetTokens, tokens, limit));
+        }
+        if let Some(period_us) = change.period_us.filter(|us| !BUDGET_PERIOD_US.contains(us)) {
+            let limit = *BUDGET_PERIOD_US.end();
+            return Err(Failure::over(ErrorCode::BudgetPeriod, period_us, limit));
+        }
+        if !change.is_none() {
             self.take_share(ENTRY, now)?;
             self.accounts.change(user, change, now);
+        }
+        let name = self.access.name(user);
+        let budget = self.accounts.budget(user, name, now);
+        if !change.is_none() {
             let record = Record {
-                name: model_name(&self.access.name(user)),
-                value: tokens,
-                limit: period_us,
+                name: model_name(&name),
+                value: budget.tokens,
+                limit: budget.period_us,
                 ..self.record_of_user(Kind::Budget)
             };
             self.record(record, now);
         }
-        let name = self.access.name(user);
-        let budget = self.accounts.budget(user, name, now);
         self.tell_shell(id, &Event::Budget(budget));
         Ok(())
     }

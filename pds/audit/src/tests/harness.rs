@@ -12,7 +12,8 @@ use protocol::record::{Kind, Record};
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, endpoints};
 use protocol::wire::console::{
-    Budget, Event, Finished, LogExtent, ModelEntry, Progress, Request, Session, Stats, Status, User,
+    Budget, BudgetChange, Event, Finished, LogExtent, ModelEntry, Progress, Request, Session,
+    Stats, Status, User,
 };
 use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
 use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo};
@@ -191,7 +192,7 @@ impl System {
 
     pub(super) fn log_in(&mut self, user: &str, passphrase: &str) {
         let user = UserName::new(user).unwrap();
-        let passphrase = passphrase.as_bytes();
+        let passphrase = Some(passphrase.as_bytes());
         self.runtime.now += SECOND;
         self.ask(900, &Request::Login { user, passphrase });
         match &self.told()[..] {
@@ -392,7 +393,8 @@ impl System {
 
     pub(super) fn budget(&mut self) -> Budget {
         let user = UserName::EMPTY;
-        self.ask(998, &Request::Budget { user, change: None });
+        let change = BudgetChange::NONE;
+        self.ask(998, &Request::Budget { user, change });
         match self.told_at_last().pop() {
             Some(Told::Budget(998, budget)) => budget,
             other => panic!("a budget, not {other:?}"),

@@ -89,7 +89,7 @@ fn logins_and_logouts_that_cost_nothing_are_counted() {
             3,
             &Request::Login {
                 user: UserName::new("guest").unwrap(),
-                passphrase: b"",
+                passphrase: None,
             },
         );
         system.told();
@@ -176,18 +176,18 @@ fn question(which: u8) -> Request<'static> {
         9 => Request::Logout,
         10 => Request::Login {
             user,
-            passphrase: b"guess",
+            passphrase: Some(b"guess"),
         },
         11 => Request::Login {
             user: UserName::new("guest").unwrap(),
-            passphrase: b"",
+            passphrase: None,
         },
         _ => Request::Budget {
             user,
-            change: Some(BudgetChange {
-                tokens: 0,
-                period_us: SECOND,
-            }),
+            change: BudgetChange {
+                tokens: Some(0),
+                period_us: Some(SECOND),
+            },
         },
     }
 }

@@ -19,7 +19,7 @@ fn user(name: &str) -> UserName {
 fn login<'a>(name: &str, passphrase: &'a [u8]) -> Request<'a> {
     Request::Login {
         user: user(name),
-        passphrase,
+        passphrase: Some(passphrase),
     }
 }
 
@@ -59,10 +59,10 @@ fn a_wrong_passphrase_is_refused_delayed_and_written_down_without_what_was_typed
 #[test]
 fn each_permission_is_needed_for_what_it_names() {
     let mut system = System::serving();
-    let change = Some(BudgetChange {
-        tokens: 1,
-        period_us: SECOND,
-    });
+    let change = BudgetChange {
+        tokens: Some(1),
+        period_us: Some(SECOND),
+    };
     let own = UserName::EMPTY;
     for (request, permission) in [
         (
@@ -75,7 +75,7 @@ fn each_permission_is_needed_for_what_it_names() {
         (
             Request::Budget {
                 user: user("admin"),
-                change: None,
+                change: BudgetChange::NONE,
             },
             Permission::Budget,
         ),
@@ -114,7 +114,10 @@ fn budgets_are_changed_by_who_may_and_their_periods_end() {
     let mut system = System::of_admin();
     let change = |name, tokens, period_us| Request::Budget {
         user: user(name),
-        change: Some(BudgetChange { tokens, period_us }),
+        change: BudgetChange {
+            tokens: Some(tokens),
+            period_us: Some(period_us),
+        },
     };
     system.ask(1, &change("guest", 12, 5 * SECOND));
     let told = system.told();
@@ -155,6 +158,72 @@ fn budgets_are_changed_by_who_may_and_their_periods_end() {
     system.runtime.now += 5 * SECOND;
     assert_eq!(system.budget().used, 0);
     system.serves(5);
+}
+
+#[test]
+fn a_change_of_one_half_of_a_budget_leaves_the_other_as_it_is_then() {
+    let mut system = System::of_admin();
+    let mut change = |tokens, period_us| {
+        let (user, change) = (user("guest"), BudgetChange { tokens, period_us });
+        system.ask(1, &Request::Budget { user, change });
+        match &system.told()[..] {
+            [Told::Budget(1, budget)] => {
+                let record = system.last_record(Kind::Budget);
+                assert_eq!(
+                    (record.value, record.limit),
+                    (budget.tokens, budget.period_us)
+                );
+                (budget.tokens, budget.period_us)
+            }
+            other => panic!("a budget, not {other:?}"),
+        }
+    };
+    assert_eq!(change(Some(12), Some(5 * SECOND)), (12, 5 * SECOND));
+    assert_eq!(change(Some(9), None), (9, 5 * SECOND));
+    assert_eq!(change(None, Some(7 * SECOND)), (9, 7 * SECOND));
+    // Of one's own, too, it is a change, which needs the permission.
+    system.ask(2, &Request::Logout);
+    system.told();
+    for (tokens, period_us) in [(Some(1), None), (None, Some(SECOND))] {
+        let (user, change) = (UserName::EMPTY, BudgetChange { tokens, period_us });
+        let request = Request::Budget { user, change };
+        system.is_refused(&request, not_permitted(Permission::Budget as u64));
+    }
+}
+
+#[test]
+fn a_login_without_a_passphrase_is_a_question_that_costs_nothing_and_tells_no_names() {
+    let mut system = System::serving();
+    let without = |name| Request::Login {
+        user: user(name),
+        passphrase: None,
+    };
+    let (refused, records) = (system.stats().refused, system.records().len());
+    let needed = Failure::of(ErrorCode::PassphraseNeeded);
+    for _ in 0..3 {
+        for name in ["admin", "eve"] {
+            system.ask(1, &without(name));
+            assert_eq!(system.told(), [Told::Failed(1, needed)], "{name}");
+        }
+    }
+    assert_eq!(system.stats().refused, refused);
+    assert_eq!(system.records().len(), records);
+    assert_eq!(system.budget().user, user("guest"));
+    // No attempt: the right passphrase is taken at once.
+    system.ask(2, &login("admin", b"secret"));
+    assert!(matches!(&system.told()[..], [Told::User(2, u)] if u.name == user("admin")));
+    // A user who has none is logged in.
+    system.ask(3, &without("guest"));
+    assert!(matches!(&system.told()[..], [Told::User(3, u)] if u.name == user("guest")));
+    assert_eq!(system.last_record(Kind::Login).user, user("guest"));
+    // A failed attempt does not change the answer, either.
+    system.runtime.now += SECOND;
+    for name in ["admin", "eve"] {
+        let failed = Failure::over(ErrorCode::LoginFailed, SECOND, 0);
+        system.is_refused(&login(name, b"wrong"), failed);
+        system.ask(4, &without(name));
+        assert_eq!(system.told(), [Told::Failed(4, needed)], "{name}");
+    }
 }
 
 #[test]

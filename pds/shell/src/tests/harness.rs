@@ -121,7 +121,8 @@ impl System {
                     format!("{} {session:?} {prompt:?}", params.max_tokens)
                 }
                 Request::Login { user, passphrase } => {
-                    format!("Login {user} {:?}", core::str::from_utf8(passphrase))
+                    let passphrase = passphrase.map(|bytes| String::from_utf8_lossy(bytes));
+                    format!("Login {user} {passphrase:?}")
                 }
                 other => format!("{other:?}"),
             };
@@ -162,19 +163,17 @@ impl System {
         self.say(number, &Event::Listed { count: 2 });
     }
 
-    /// Logs in; guest and admin are known afterwards.
+    /// To where a passphrase is asked for.
+    pub(super) fn begin_login(&mut self, who: &str) {
+        let number = self.request(&format!("login {who}"));
+        self.fail(number, Failure::of(ErrorCode::PassphraseNeeded), b"");
+    }
+
+    /// Logs in with the passphrase "secret".
     pub(super) fn log_in(&mut self, who: &str) {
-        self.type_in(format!("login {who}\n"));
-        let mut asked = self.asked();
-        if asked.first().is_some_and(|asked| asked.1 == "Users") {
-            self.list_users(asked[0].0);
-            asked = self.asked();
-        }
-        if asked.is_empty() {
-            self.type_in("secret\n");
-            asked = self.asked();
-        }
-        self.say(asked[0].0, &Event::User(user(who, 0)));
+        self.begin_login(who);
+        let number = self.request("secret");
+        self.say(number, &Event::User(user(who, 1)));
     }
 }
 

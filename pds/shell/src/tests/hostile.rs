@@ -158,6 +158,12 @@ proptest! {
                 prop_assert!(Request::parse(&frame).is_ok());
             }
         }
+        // Whatever came, the console is not dead.
+        if !terminal.halted {
+            terminal.input.extend(b"\x03\x03");
+            shell.on_input(&mut terminal);
+            prop_assert!(shell.session_for_tests().is_at_prompt());
+        }
         assert_safe(&terminal.output, mode);
     }
 

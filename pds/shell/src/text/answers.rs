@@ -362,6 +362,20 @@ impl Display for ProgressBar {
     }
 }
 
+/// What is still to be done before the system is ready: the stage and percentage that were told last.
+pub(crate) struct BootText(pub(crate) Option<(Stage, u64)>);
+
+impl Display for BootText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("the system is not ready: ")?;
+        match self.0 {
+            Some((stage, percent)) => write!(f, "{} the model, {percent} %", stage_word(stage))?,
+            None => f.write_str("audit has not said anything yet")?,
+        }
+        f.write_str("; asked audit whether it takes commands")
+    }
+}
+
 /// A fault, as audit recorded it.
 pub(crate) struct FaultText(pub(crate) Fault);
 

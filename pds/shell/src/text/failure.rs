@@ -230,7 +230,10 @@ impl Display for FailureText<'_> {
                 f,
                 "the passphrase has {value} bytes, at most {limit} are allowed"
             ),
-            ErrorCode::Cancelled => write!(f, "cancelled"),
+            ErrorCode::PassphraseNeeded => {
+                write!(f, "a passphrase is needed; log in with 'login USER'")
+            }
+            ErrorCode::Cancelled => write!(f, "it was cancelled before it was done"),
             ErrorCode::LogShare => write!(
                 f,
                 "your entries have used up your share of the audit log: {value} bytes may be needed, {limit} are left; \

@@ -86,7 +86,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
          login USER, logout, whoami    who asks\n\
          help [TOPIC]                  this, or more about a command or a control\n\
          exit                          end the session (also: end of input)\n\
-         Keys: arrows, Home, End, Tab completes, Ctrl-A/E/K/U/W/L edit, Ctrl-C cancels."
+         Keys: arrows, Home, End, Tab completes, Ctrl-A/E/K/U/W/L edit, Ctrl-C cancels (again: at once)."
     )
 }
 

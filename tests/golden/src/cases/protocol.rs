@@ -246,8 +246,8 @@ fn wire_reports(bits: &mut Bits) {
 
 fn wire_requests(bits: &mut Bits) {
     let change = BudgetChange {
-        tokens: 1000,
-        period_us: 60_000_000,
+        tokens: Some(1000),
+        period_us: Some(60_000_000),
     };
     round_trips!(
         Request,
@@ -270,18 +270,29 @@ fn wire_requests(bits: &mut Bits) {
             Request::Stats { watch: true },
             Request::Login {
                 user: user(),
-                passphrase: b"correct horse",
+                passphrase: Some(b"correct horse"),
+            },
+            Request::Login {
+                user: user(),
+                passphrase: None,
             },
             Request::Logout,
             Request::WhoAmI,
             Request::Users,
             Request::Budget {
                 user: user(),
-                change: Some(change),
+                change,
+            },
+            Request::Budget {
+                user: user(),
+                change: BudgetChange {
+                    tokens: Some(1000),
+                    period_us: None,
+                },
             },
             Request::Budget {
                 user: UserName::EMPTY,
-                change: None,
+                change: BudgetChange::NONE,
             },
             Request::Log(LogQuery {
                 last: 10,
