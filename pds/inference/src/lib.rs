@@ -34,6 +34,8 @@ use protocol::limits::{
 
 // Audit takes a prompt of more tokens for a breach.
 const _: () = assert!(llm_core::tokenizer::EXTRA_PROMPT_TOKENS as u32 == EXTRA_PROMPT_TOKENS);
+// Audit gives out as many places as the engine has.
+const _: () = assert!(llm_core::transformer::MAX_SESSIONS == MAX_SESSIONS);
 
 /// How the domain loads models: every session that there can be, and all that the arena has left for their keys
 /// and values.

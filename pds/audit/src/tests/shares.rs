@@ -193,7 +193,7 @@ fn question(which: u8) -> Request<'static> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(4))]
 
     /// Any commands at any rate, for an hour: what others did in it stays in the log.
     #[test]
@@ -264,7 +264,7 @@ proptest! {
             prop_assert_eq!(system.runtime.restarts, 0);
             rounds += 1;
             // As many rounds as show all phases of a bucket, and as many as fit into the time of a test.
-            if rounds.is_multiple_of(20) {
+            if rounds.is_multiple_of(8) {
                 system.watch(HOUR / 50);
             }
             longest = longest.max(of_guest(&system).len());

@@ -102,7 +102,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         Some(Kind::Evict) => write!(f, "after {value} turns"),
         Some(Kind::Stop) => write!(f, "{value} restarts within {} s", limit / 1_000_000),
         Some(Kind::Close) => write!(f, "{name}"),
-        Some(Kind::Boot | Kind::Cancel | Kind::Login | Kind::Logout | Kind::Reset) => Ok(()),
+        Some(Kind::Boot | Kind::Cancel | Kind::Reset) => Ok(()),
         None => write!(f, "kind {}", record.kind),
     }
 }
