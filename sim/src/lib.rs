@@ -12,7 +12,9 @@
 //! - [`supervisor`]: what stands above the domains;
 //! - [`pd`]: what runs inside a domain's process, before and after it is locked down;
 //! - [`roles`]: the components of sel4-llm on top of that;
-//! - [`description`], [`fault`]: what crosses between the two.
+//! - [`description`], [`fault`]: what crosses between the two; `signals`: what both know of faults.
+//!
+//! The confined side (`pd`, `roles`) names nothing of the supervisor.
 //!
 //! The rule that keeps it honest: what a domain gets comes from `system.xml` alone, and a domain
 //! that uses anything else dies. Device *registers* are the one thing left out (a region with a
@@ -24,6 +26,7 @@ pub mod description;
 pub mod fault;
 pub mod pd;
 pub mod roles;
+mod signals;
 pub mod supervisor;
 
 use std::process::ExitCode;

@@ -8,8 +8,8 @@
 //! of it in one row of [`COLUMNS`]. The column is never counted across rows, so no terminal's way to wrap matters.
 
 use crate::MAX_LINE_BYTES;
-use crate::sanitise::is_safe;
 use core::fmt::{self, Write};
+use safe_text::is_safe;
 use unicode_width::UnicodeWidthChar as _;
 use zeroize::Zeroize as _;
 

@@ -1,11 +1,11 @@
 //! Requests in the background: their text until somebody reads it.
 
 use crate::console::Style;
-use crate::sanitise::{Sanitiser, beginning};
 use protocol::error::Failure;
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::UserName;
 use protocol::wire::console::Finished;
+use safe_text::{Sanitiser, beginning};
 
 /// Jobs that are kept, running or not: as many as audit admits requests.
 pub(crate) const MAX_JOBS: usize = MAX_SESSIONS;

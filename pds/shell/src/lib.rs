@@ -4,7 +4,7 @@
 //! writing what audit answers, in words.
 //!
 //! The rule that keeps its user safe: model output and error details are untrusted text. They reach
-//! the terminal through [`sanitise`] alone, which lets no control character through but newline and tab, so nothing
+//! the terminal through [`safe_text`] alone, which lets no control character through but newline and tab, so nothing
 //! that a model says can send an escape sequence, overwrite what is shown, or end the session. A line of it that imitates
 //! the system's lacks its colour; on a pipe, without colours, nothing tells them apart. The control sequences that a
 //! terminal gets (colour, the line that is edited, a screen that is drawn anew) are the shell's own constants.
@@ -44,7 +44,6 @@ mod json;
 mod keys;
 mod names;
 mod run;
-pub mod sanitise;
 mod shell;
 mod suggest;
 #[cfg(test)]
@@ -62,7 +61,7 @@ pub use shell::{Memory, Shell};
 pub const READY_LINE: &str = "sel4-llm is ready. Type 'help'.";
 
 /// The line that says that the session is over, without its end of line. It begins with a control
-/// byte, which no text of a model can hold ([`sanitise`]).
+/// byte, which no text of a model can hold ([`safe_text`]).
 pub const HALT_LINE: &str = "\u{1}sel4-llm: halted";
 
 /// Longest line in bytes: the longest prompt with its command and options.

@@ -3,7 +3,6 @@
 use crate::command::Command;
 use crate::console::{Console, Port, Style, Styled};
 use crate::jobs::{Job, MAX_JOBS};
-use crate::sanitise::Sanitiser;
 use crate::shell::{Activity, Purpose, Session, Shown};
 use crate::text::{Help, JobLine};
 use core::fmt::Write as _;
@@ -12,6 +11,7 @@ use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire;
 use protocol::wire::console::{BudgetChange, LogQuery, Request};
+use safe_text::Sanitiser;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn run(&mut self, command: &Command<'_>, port: &mut impl Port) {

@@ -7,7 +7,6 @@ use crate::history::History;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
 use crate::names::Names;
-use crate::sanitise::Sanitiser;
 use crate::text::{FailureText, JobNotice};
 use crate::type_ahead::TypeAhead;
 use crate::words::Words;
@@ -18,6 +17,7 @@ use protocol::name::{SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
 use protocol::wire::console::{Request, Stage, User};
+use safe_text::Sanitiser;
 
 /// What the shell keeps in buffers: 218 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
 /// runtime with a small stack can make it a static, and is all zeros when it is new.

@@ -54,7 +54,7 @@ impl Zeroed {
         (0..size_of::<Memory>())
             .filter_map(|at| {
                 // SAFETY: inside of the box, of which no reference lives, and whose bytes were all zeroed before.
-                let byte = unsafe { start.add(at).read_volatile() };
+                let byte = unsafe { start.wrapping_add(at).read_volatile() };
                 TRACES.contains(&byte).then_some((at, byte))
             })
             .collect()

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::SetupError;
-use crate::supervisor::tracer::Registers;
+use crate::signals::{FAULTS, Registers, address};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
 use rustix::fd::BorrowedFd;
 use std::sync::OnceLock;
@@ -34,7 +34,7 @@ pub(super) fn install(report: BorrowedFd<'static>) -> Result<(), SetupError> {
     }
     let flags = SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK;
     let action = SigAction::new(SigHandler::SigAction(handle), flags, SigSet::empty());
-    for signal in crate::supervisor::tracer::FAULTS {
+    for signal in FAULTS {
         // SAFETY: the handler makes only calls that are safe in a signal handler (write, _exit)
         // and touches no state but `REPORT`, which was set before.
         unsafe { sigaction(signal, &action) }.map_err(std::io::Error::from)?;
@@ -48,7 +48,7 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
     // SAFETY: as above; the context of a handler is a `ucontext_t`.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
     let registers = Registers::of_context(context);
-    let address = crate::supervisor::tracer::address(signal, info, registers);
+    let address = address(signal, info, registers);
     let mut bytes = [0; REPORT_BYTES];
     let words = [u64::from(signal.unsigned_abs()), registers.ip, address];
     for (place, word) in bytes.chunks_exact_mut(8).zip(words) {

@@ -15,8 +15,8 @@ use llm_core::sampling::SamplerParams;
 use llm_core::tokenizer::EncodeOptions;
 use llm_core::transformer::{Checked, LoadError};
 use protocol::limits::{MAX_CONTEXT_TOKENS, defaults};
+use safe_text::{Sanitiser, is_safe};
 use serde::Serialize;
-use shell::sanitise::{Sanitiser, is_safe};
 
 use crate::args::{
     Bench, ByteSize, Cli, Command, Generate, Logits, Pack, Perplexity, Quantize, Tokenize, Wcet,

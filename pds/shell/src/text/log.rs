@@ -1,12 +1,12 @@
 //! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
 
 use super::{FailureText, FaultText, Rate, Seconds, Time, Untrusted};
-use crate::sanitise::beginning;
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::Millionths;
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::{Hex, Kind, Record};
 use protocol::wire::{Fault, FaultKind};
+use safe_text::beginning;
 
 /// Bytes of a prompt that the line shows; the export has all.
 const PROMPT_BYTES: usize = 48;

@@ -15,8 +15,8 @@ pub(crate) use failure::{CodeName, FailureText};
 pub(crate) use help::Help;
 pub(crate) use log::LogLine;
 
-use crate::sanitise::Sanitiser;
 use core::fmt::{self, Display, Formatter, Write as _};
+use safe_text::Sanitiser;
 
 /// Untrusted bytes in a line, made safe for the terminal.
 pub(crate) struct Untrusted<'a>(pub(crate) &'a [u8]);

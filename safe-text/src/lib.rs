@@ -1,0 +1,339 @@
+//! Untrusted bytes become text that is safe on a terminal, and that shows all that is in it.
+//!
+//! **Dropped** are all controls of C0 and C1 but newline and tab, and DEL. So no escape sequence gets through, in 7 or 8
+//! bits, and no carriage return that would overwrite a line. What is left of a sequence is text and shows.
+//!
+//! **Shown as U+FFFD** are bytes that are no UTF-8, and what a terminal would not show ([`is_hidden`]). Text that nobody
+//! sees can carry what a reader should know of (a message to whoever copies the text, a second prompt, more bits than the
+//! answer seems to have), and can make two texts that look alike differ. Covered is, and a test compares with Unicode's own
+//! tables that none of the first two is missing:
+//!
+//! - every code point that Unicode calls default-ignorable: soft hyphen, zero-width space and joiners, word joiner, marks,
+//!   embeddings, overrides and isolates of direction, invisible operators, fillers of Hangul, Khmer's inherent vowels,
+//!   Mongolian and other variation selectors (U+FE00 to U+FE0F, U+E0100 to U+E01EF), the byte order mark, controls of
+//!   shorthand and musical notation, tags, and what is reserved for more of the kind (U+E0000 to U+E0FFF);
+//! - every other format character (category Cf) that stands for nothing visible: interlinear annotation, joiners of
+//!   Egyptian hieroglyphs. Those that are drawn around numbers (Prepended_Concatenation_Mark) pass;
+//! - separators of lines and paragraphs, of which terminals make what they like, and the filler of Khitan.
+//!
+//! Joiners and selectors have a use: some scripts need them to look right, and emoji are put together by them. They are
+//! shown all the same, wherever they stand: whether one is there is not to be seen, so a rule that lets one pass where it
+//! could be of use gives a hidden bit to each such place. What it costs is the look of those scripts on a serial console,
+//! which seldom has the font for them.
+//!
+//! Not covered is what shows, but resembles something else (letters of different scripts, kinds of spaces), and marks that
+//! are stacked onto a letter.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+/// What stands for bytes that are no UTF-8, and for what would not show.
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// Turns a stream of untrusted bytes into safe characters. A character may be split across calls:
+/// the state is here.
+#[derive(Clone, Debug, Default)]
+pub struct Sanitiser {
+    /// The beginning of a character that is not complete yet.
+    held: [u8; 4],
+    len: usize,
+}
+
+impl Sanitiser {
+    /// One at its start.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            held: [0; 4],
+            len: 0,
+        }
+    }
+
+    /// Takes `bytes` and gives the safe characters that are complete to `write`.
+    pub fn push(&mut self, bytes: &[u8], write: &mut impl FnMut(char)) {
+        for &byte in bytes {
+            self.push_byte(byte, write);
+        }
+    }
+
+    /// Ends the stream: what is held back will not be completed.
+    pub fn finish(&mut self, write: &mut impl FnMut(char)) {
+        if self.len > 0 {
+            self.len = 0;
+            write(REPLACEMENT);
+        }
+    }
+
+    fn push_byte(&mut self, byte: u8, write: &mut impl FnMut(char)) {
+        if let Some(room) = self.held.get_mut(self.len) {
+            *room = byte;
+            self.len = self.len.saturating_add(1);
+        }
+        let held = self.held.get(..self.len).unwrap_or(&[]);
+        match core::str::from_utf8(held) {
+            Ok(text) => {
+                let complete = text.chars().next();
+                self.len = 0;
+                match complete {
+                    Some(hidden) if is_hidden(hidden) => write(REPLACEMENT),
+                    Some(character) if is_safe(character) => write(character),
+                    _ => {}
+                }
+            }
+            // It may become a character.
+            Err(error) if error.error_len().is_none() => {}
+            Err(_) => {
+                // The last byte broke what was held; it may begin a character of its own.
+                let alone = self.len == 1;
+                self.len = 0;
+                write(REPLACEMENT);
+                if !alone {
+                    self.push_byte(byte, write);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a character from outside may reach the terminal as it is.
+#[must_use]
+pub const fn is_safe(character: char) -> bool {
+    let is_control = matches!(character, '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}');
+    !is_control && !is_hidden(character)
+}
+
+/// Whether a terminal would show nothing for a character, or something that is not it; see the module.
+#[must_use]
+pub const fn is_hidden(character: char) -> bool {
+    matches!(character,
+        // Soft hyphen, joiner of graphemes.
+        '\u{ad}' | '\u{34f}'
+        // Direction: a mark, marks, embeddings and overrides, isolates; among them zero-width space and joiners, and
+        // separators of lines and paragraphs.
+        | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        // Word joiner, invisible operators, isolates, controls that are deprecated.
+        | '\u{2060}'..='\u{206f}'
+        // Fillers of Hangul; inherent vowels of Khmer; filler of Khitan.
+        | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
+        | '\u{17b4}' | '\u{17b5}' | '\u{16fe4}'
+        // Variation selectors: Mongolian with its vowel separator, all others in two blocks, the second with the tags.
+        | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}'
+        // Byte order mark; reserved, and interlinear annotation.
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+        // Controls of hieroglyphs, shorthand and musical notation.
+        | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+}
+
+/// The beginning of a text, at most `max` bytes of it, that cuts no character in two.
+#[must_use]
+pub fn beginning(text: &[u8], max: usize) -> &[u8] {
+    let Some(cut) = text.get(..max) else {
+        return text;
+    };
+    match core::str::from_utf8(cut) {
+        // A character was not complete.
+        Err(error) if error.error_len().is_none() => cut.get(..error.valid_up_to()).unwrap_or(cut),
+        _ => cut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    fn sanitise(pieces: &[&[u8]]) -> String {
+        let (mut sanitiser, mut text) = (Sanitiser::new(), String::new());
+        for piece in pieces {
+            sanitiser.push(piece, &mut |character| text.push(character));
+        }
+        sanitiser.finish(&mut |character| text.push(character));
+        text
+    }
+
+    #[test]
+    fn text_passes_and_controls_do_not() {
+        assert_eq!(
+            sanitise(&["One day,\n\tthe fox -- \u{e9}\u{2603}\u{1f98a}".as_bytes()]),
+            "One day,\n\tthe fox -- \u{e9}\u{2603}\u{1f98a}"
+        );
+        assert_eq!(
+            sanitise(&[b"\x1b[2J\x1b]0;title\x07\x01halt\rover\x7f\x08"]),
+            "[2J]0;titlehaltover"
+        );
+        assert_eq!(
+            sanitise(&["\u{9b}31m\u{202e}txt\u{2028}".as_bytes()]),
+            "31m\u{fffd}txt\u{fffd}"
+        );
+    }
+
+    /// All characters of a class of Unicode, in the syntax of regular expressions.
+    fn class(pattern: &str) -> impl Iterator<Item = char> {
+        let hir = regex_syntax::Parser::new().parse(pattern).unwrap();
+        let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) =
+            hir.into_kind()
+        else {
+            panic!("{pattern} is no class")
+        };
+        let ranges: Vec<_> = class.ranges().to_vec();
+        ranges
+            .into_iter()
+            .flat_map(|range| range.start()..=range.end())
+    }
+
+    fn shown(character: char) -> String {
+        let mut bytes = [0; 4];
+        sanitise(&[character.encode_utf8(&mut bytes).as_bytes()])
+    }
+
+    #[test]
+    fn what_unicode_calls_ignorable_or_format_is_shown_as_a_replacement() {
+        for pattern in [
+            r"\p{Default_Ignorable_Code_Point}",
+            r"[\p{Cf}--\p{Prepended_Concatenation_Mark}]",
+            r"[\p{Zl}\p{Zp}]",
+        ] {
+            let mut count = 0;
+            for character in class(pattern) {
+                assert!(is_hidden(character) && !is_safe(character), "{character:?}");
+                assert_eq!(shown(character), "\u{fffd}", "{character:?} of {pattern}");
+                count += 1;
+            }
+            assert!(count > 1, "{pattern} has characters");
+        }
+    }
+
+    #[test]
+    fn every_hidden_range_is_shown_from_its_first_to_its_last_character() {
+        let ranges = [
+            '\u{ad}'..='\u{ad}',
+            '\u{34f}'..='\u{34f}',
+            '\u{61c}'..='\u{61c}',
+            '\u{115f}'..='\u{1160}',
+            '\u{17b4}'..='\u{17b5}',
+            '\u{180b}'..='\u{180f}',
+            '\u{200b}'..='\u{200f}',
+            '\u{2028}'..='\u{202e}',
+            '\u{2060}'..='\u{206f}',
+            '\u{3164}'..='\u{3164}',
+            '\u{fe00}'..='\u{fe0f}',
+            '\u{feff}'..='\u{feff}',
+            '\u{ffa0}'..='\u{ffa0}',
+            '\u{fff0}'..='\u{fffb}',
+            '\u{13430}'..='\u{1343f}',
+            '\u{16fe4}'..='\u{16fe4}',
+            '\u{1bca0}'..='\u{1bca3}',
+            '\u{1d173}'..='\u{1d17a}',
+            '\u{e0000}'..='\u{e0fff}',
+        ];
+        let hidden = |character: char| ranges.iter().any(|range| range.contains(&character));
+        for character in '\0'..=char::MAX {
+            let expected = if hidden(character) {
+                "\u{fffd}".into()
+            } else if character.is_control() && !matches!(character, '\n' | '\t') {
+                String::new()
+            } else {
+                String::from(character)
+            };
+            assert_eq!(shown(character), expected, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn letters_numbers_signs_and_marks_pass() {
+        for character in
+            class(r"[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}--\p{Default_Ignorable_Code_Point}]")
+        {
+            assert!(
+                is_safe(character) || character == '\u{16fe4}',
+                "{character:?}"
+            );
+        }
+        assert!(class(r"\p{Prepended_Concatenation_Mark}").all(is_safe));
+    }
+
+    #[test]
+    fn texts_that_differ_in_what_does_not_show_look_different() {
+        for hidden in [
+            "ad\u{200b}min",
+            "admin\u{fe0f}",
+            "adm\u{e0061}in",
+            "\u{feff}admin",
+        ] {
+            let text = sanitise(&[hidden.as_bytes()]);
+            assert_eq!(text.matches('\u{fffd}').count(), 1, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_escape_cannot_be_smuggled_across_pieces() {
+        assert_eq!(sanitise(&[b"\xc2", b"\x9b", b"31m"]), "31m");
+        assert_eq!(sanitise(&[b"\xe2\x80", b"\xae", b"abc"]), "\u{fffd}abc");
+        assert_eq!(sanitise(&[b"\xe2", b"\x1b[0m"]), "\u{fffd}[0m");
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_replaced() {
+        assert_eq!(
+            sanitise(&[b"a\xffb\xc0\xaf\xed\xa0\x80"])
+                .chars()
+                .filter(|c| *c == '\u{fffd}')
+                .count(),
+            6
+        );
+        assert_eq!(sanitise(&[b"\xf0\x9f\x98"]), "\u{fffd}");
+        assert_eq!(sanitise(&[b"\x9b"]), "\u{fffd}");
+    }
+
+    #[test]
+    fn a_beginning_cuts_no_character_in_two() {
+        let text = "a\u{e9}\u{732b}".as_bytes();
+        let lens: Vec<usize> = (0..8).map(|max| beginning(text, max).len()).collect();
+        assert_eq!(lens, [0, 1, 1, 3, 3, 3, 6, 6]);
+        assert_eq!(
+            beginning(b"\xff\xc3x", 2),
+            b"\xff\xc3",
+            "what is no text stays"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_give_the_same_safe_text(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..8), 0..20)
+        ) {
+            let split: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let text = sanitise(&split);
+            prop_assert!(text.chars().all(is_safe));
+            prop_assert_eq!(&text, &sanitise(&[&pieces.concat()]));
+        }
+
+        #[test]
+        fn safe_text_is_unchanged(text: String) {
+            let safe: String = text.chars().filter(|character| is_safe(*character)).collect();
+            prop_assert_eq!(sanitise(&[safe.as_bytes()]), safe);
+        }
+    }
+}
