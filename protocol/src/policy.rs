@@ -5,7 +5,7 @@
 
 use crate::limits::{
     BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KDF_KIB, MAX_KDF_PASSES,
-    MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
+    MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
 };
 use crate::name::UserName;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -280,7 +280,7 @@ impl Policy {
             PolicyError::Name,
         )?;
         let positive = self.deadline_us > 0
-            && self.stop_grace_us > 0
+            && self.stop_grace_us >= MIN_STOP_GRACE_US
             && self.restart_window_us > 0
             && (1..=MAX_RESTARTS).contains(&(self.max_restarts as usize))
             && self.egress_bytes_per_second > 0
@@ -384,7 +384,7 @@ mod tests {
             policy.check()
         };
         type Case = (fn(&mut Policy), PolicyError);
-        let cases: [Case; 21] = [
+        let cases: [Case; 22] = [
             (|p| p.magic[0] = 0, PolicyError::Magic),
             (|p| p.version = 9, PolicyError::Version),
             (|p| p.user_count = 0, PolicyError::Count),
@@ -409,6 +409,10 @@ mod tests {
             (|p| p.egress_burst_bytes = 100, PolicyError::Range),
             (|p| p.login_delay_us = 0, PolicyError::Range),
             (|p| p.deadline_us = 0, PolicyError::Range),
+            (
+                |p| p.stop_grace_us = MIN_STOP_GRACE_US - 1,
+                PolicyError::Range,
+            ),
         ];
         for (i, (change, error)) in cases.into_iter().enumerate() {
             assert_eq!(with(change), Err(error), "case {i}");

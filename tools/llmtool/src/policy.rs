@@ -13,7 +13,7 @@ use std::path::Path;
 use ed25519_dalek::VerifyingKey;
 use protocol::limits::{
     BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES,
-    MAX_SESSIONS, MAX_USERS,
+    MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
 };
 use protocol::name::UserName;
 use protocol::policy::{
@@ -115,6 +115,14 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
     policy.keep_prompts = u32::from(*prompts == Prompts::Text);
     policy.deadline_us = duration(&inference.deadline);
     policy.stop_grace_us = duration(&inference.stop_grace);
+    if policy.stop_grace_us < MIN_STOP_GRACE_US {
+        let reason = format!(
+            "a stop-grace of {} is too short, at least {} are needed",
+            words::duration(policy.stop_grace_us),
+            words::duration(MIN_STOP_GRACE_US)
+        );
+        return Err(Flaw::new(&inference.stop_grace, reason));
+    }
     policy.max_restarts = number(&inference.restarts, "restarts", 1..=MAX_RESTARTS as u32)?;
     policy.restart_window_us = duration(&inference.restarts_within);
     policy.egress_bytes_per_second = number(

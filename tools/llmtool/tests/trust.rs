@@ -183,6 +183,16 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
             "max-sessions 33 is out of range, 1 to 32",
         ),
         (
+            "log-bytes-per-hour = 262_144",
+            "log-bytes-per-hour = 1000",
+            "log-bytes-per-hour 1000 is out of range, 65536 to 4294967295",
+        ),
+        (
+            "stop-grace = \"250ms\"",
+            "stop-grace = \"1ms\"",
+            "a stop-grace of 1ms is too short, at least 10ms are needed",
+        ),
+        (
             "[users.guest]",
             "[users.\"gu est\"]",
             "'gu est' is no name for a user",

@@ -320,7 +320,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let found = self
             .table
             .iter()
-            .position(|entry| entry.origin == Origin::Shell(id) && entry.user == user);
+            .position(|entry| entry.origin == Origin::Shell(id));
         let Some(index) = found else {
             if !self.cancel_list(id) {
                 self.tell_shell(id, &failed(Failure::of(ErrorCode::NoSuchRequest)));
@@ -330,7 +330,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let Some(entry) = self.table.get_mut(index) else {
             return;
         };
-        if entry.state != State::Active {
+        // What another user has asked for goes on, and has its one end.
+        if entry.user != user || entry.state != State::Active {
             return;
         }
         match &mut entry.work {
