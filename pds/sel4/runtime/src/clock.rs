@@ -14,8 +14,28 @@ pub fn now_us() -> u64 {
         asm!("isb", "mrs {}, cntpct_el0", "mrs {}, cntfrq_el0",
             out(reg) ticks, out(reg) frequency, options(nomem, nostack));
     }
-    // 128 bits: ticks times a million overflow 64 within days.
-    (u128::from(ticks) * 1_000_000 / u128::from(frequency.max(1))) as u64
+    convert(ticks, frequency, MICROSECONDS, Round::Down)
+}
+
+const MICROSECONDS: u64 = 1_000_000;
+
+#[derive(PartialEq, Eq)]
+enum Round {
+    Down,
+    Up,
+}
+
+/// `count` of `from` a second as a count of `to` a second. Whole seconds and the rest apart: the product would overflow
+/// 64 bits within days, and a division of 128 costs audit some hundred instructions at each wake-up.
+fn convert(count: u64, from: u64, to: u64, round: Round) -> u64 {
+    let from = from.max(1);
+    // Below `from` times `to`: a million and a clock of at most some GHz.
+    let rest = (count % from) * to;
+    let rest = match round {
+        Round::Down => rest / from,
+        Round::Up => rest.div_ceil(from),
+    };
+    (count / from).saturating_mul(to).saturating_add(rest)
 }
 
 /// Asks for an interrupt at this time, or for none.
@@ -24,10 +44,7 @@ pub fn arm(at_us: Option<u64>) {
     // SAFETY: as above.
     unsafe { asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack)) }
     let (compare, control) = match at_us {
-        Some(us) => (
-            (u128::from(us) * u128::from(frequency)).div_ceil(1_000_000) as u64,
-            1u64,
-        ),
+        Some(us) => (convert(us, MICROSECONDS, frequency, Round::Up), 1u64),
         None => (u64::MAX, 0),
     };
     // SAFETY: the comparator of the physical timer concerns this timer's interrupt alone.
