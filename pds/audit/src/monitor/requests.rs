@@ -147,15 +147,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn require_running(&self) -> Result<(), Failure> {
         match self.phase {
-            Phase::Stopped => {
-                let policy = self.access.policy();
-                let (restarts, window) = (self.restarts_us.len() as u64, policy.restart_window_us);
-                Err(Failure::over(
-                    ErrorCode::RestartsExhausted,
-                    restarts,
-                    window,
-                ))
-            }
+            Phase::Stopped => Err(self.why_stopped()),
             _ => Ok(()),
         }
     }
