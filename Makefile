@@ -74,7 +74,7 @@ run:
 endif
 
 .PHONY: sim
-sim: sim-build ## run the simulation: a process per protection domain of system.xml
+sim: description sim-build ## run the simulation: a process per protection domain of system.xml
 	@$(SIM)
 
 .PHONY: sim-build
@@ -169,8 +169,17 @@ check-sdk:
 SEL4_INFERENCE := $(if $(REDTEAM),hostile-inference,inference)
 SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
 
+# The Microkit tool takes what the programs do not expect, so the checker comes first: on the description before
+# anything is built, on the programs' files before they become an image. The red team attacks worse descriptions, too.
+UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml,$(SYSTEM)))
+CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --policy tools/isolation/policy.toml --silent)
+
+.PHONY: description
+description: $(if $(UNCHECKED),,isolation-tool) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
+	@$(if $(CHECK),$(CHECK) >&2)
+
 .PHONY: image
-image: check-sdk store policy ## build the seL4 image (CONFIG=release|debug|benchmark)
+image: check-sdk description store policy ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@mkdir -p $(SEL4_OUT)
 	@$(SEL4_CARGO) -p $(SEL4_SHELL) -p audit --target aarch64-unknown-none-softfloat >&2
 	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
@@ -179,6 +188,7 @@ image: check-sdk store policy ## build the seL4 image (CONFIG=release|debug|benc
 	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
 	@$(SEL4_TARGET)/host/release/reset-regions \
 		$(SEL4_TARGET)/aarch64-unknown-none/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference.elf
+	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
@@ -251,7 +261,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 ## ---- Isolation ----------------------------------------------------------------------------------
 
 # Given to every check: the description, and what must hold of it.
-ISOLATION := $(BIN)/isolation check $(SYSTEM) --policy tools/isolation/policy.toml
+ISOLATION = $(BIN)/isolation check $(SYSTEM) --policy tools/isolation/policy.toml
 ISOLATION_OUT := $(BUILD)/isolation
 ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
 # What the Microkit tool has put into the image, with the bytes that fill frames: 29 for each.
@@ -261,7 +271,7 @@ CAPDL := $(SEL4_OUT)/capdl.json
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 isolation: isolation-tool capdl ## check the isolation argument: system.xml, and with an SDK the image's capabilities
 	@mkdir -p $(ISOLATION_OUT)
-	@$(ISOLATION) $(ISOLATION_REPORTS) --config $(CONFIG) --capdl $(CAPDL) \
+	@$(ISOLATION) $(ISOLATION_REPORTS) --config $(CONFIG) --programs $(SEL4_OUT) --capdl $(CAPDL) \
 		--kernel $(SDK)/board/$(BOARD)/$(CONFIG)/include/kernel/gen_config.json; \
 		status=$$?; rm $(CAPDL); exit $$status
 	@echo 'report, JSON and picture: $(ISOLATION_OUT)'
@@ -294,12 +304,20 @@ capdl: image
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
-# The capDL that the checker's mutation tests start from: that of the release image, without fills.
+# The capDL that the checker's mutation tests start from: that of the release image, without fills, and with an arena
+# and a store of 16 pages: all pages of a region are alike, and thousands of them make the tests slow.
+FIXTURES := tools/isolation/tests/fixtures
+FIXTURE_OUT := $(BUILD)/isolation-fixture
+
 .PHONY: isolation-fixture
-isolation-fixture: isolation-tool capdl
-	@$(BIN)/isolation strip $(CAPDL) tools/isolation/tests/fixtures/capdl.json
-	@cp $(SYSTEM) tools/isolation/tests/fixtures/system.xml
-	@rm $(CAPDL)
+isolation-fixture: isolation-tool image
+	@mkdir -p $(FIXTURE_OUT)
+	@sed -E 's/(name="(arena|model_store)" size=)"[^"]*"/\1"0x10000"/' system.xml >$(FIXTURES)/system.xml
+	@head -c 65536 $(STORE) >$(FIXTURE_OUT)/store.tar
+	@$(SDK)/bin/microkit $(FIXTURES)/system.xml --search-path $(SEL4_OUT) $(FIXTURE_OUT) $(dir $(POLICY)) \
+		--board $(BOARD) --config $(CONFIG) -r $(FIXTURE_OUT)/report.txt -o $(FIXTURE_OUT)/loader.img \
+		--capdl-json $(FIXTURE_OUT)/capdl.json >&2
+	@$(BIN)/isolation strip $(FIXTURE_OUT)/capdl.json $(FIXTURES)/capdl.json
 
 ## ---- Test ---------------------------------------------------------------------------------------
 

@@ -113,6 +113,8 @@ error_codes! {
     Unsupported = 44,
     /// Inference was restarted `value` times within `limit` microseconds: audit has stopped trying.
     RestartsExhausted = 45,
+    /// The kernel has refused to stop inference (`value` 1) or to start it anew (`value` 2): audit leaves it alone.
+    ControlRefused = 46,
 
     /// The user's role does not allow it; `value` is the permission, one bit.
     NotPermitted = 50,

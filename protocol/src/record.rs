@@ -99,7 +99,8 @@ kinds! {
     /// A session was evicted to make room, by inference for keys and values, or by audit for another session; `session`
     /// says which, `value` how many turns it had.
     Evict = 16 "evict",
-    /// Too many restarts: audit has stopped trying. `value` of them within `limit` microseconds.
+    /// Audit has stopped trying to restart inference. After too many restarts `code` is 0, and there were `value` of them
+    /// within `limit` microseconds. If the kernel has refused, `code` and `value` are those of the failure.
     Stop = 17 "stop",
     /// An admin has made audit try again.
     Reset = 18 "reset",

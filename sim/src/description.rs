@@ -15,6 +15,8 @@ pub struct Description {
     pub supervisor: i32,
     /// When the system started, in microseconds of `CLOCK_MONOTONIC`: time 0 of the domains.
     pub boot_us: u64,
+    /// Variables of the program that hold numbers of channels, interrupts and children (`setvar_id`).
+    pub variables: Vec<(String, u8)>,
     /// Regions to map.
     pub mappings: Vec<Mapping>,
     /// Channels on which it may notify.

@@ -52,4 +52,4 @@ mod table;
 mod tests;
 
 pub use access::KdfBlock;
-pub use monitor::{Audit, Memory, Port};
+pub use monitor::{Audit, ControlError, Memory, Port};

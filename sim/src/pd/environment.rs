@@ -48,6 +48,12 @@ pub enum SetupError {
         /// In which way.
         access: &'static str,
     },
+    /// The program needs a number that nothing sets.
+    #[error("the program needs variable '{symbol}', system.xml sets it with no setvar_id")]
+    Variable {
+        /// Its name.
+        symbol: String,
+    },
     /// The program needs a right that the domain does not have.
     #[error("the program needs {right} {id}, system.xml does not give it")]
     Right {
@@ -82,6 +88,7 @@ impl From<rustix::io::Errno> for SetupError {
 /// The rights of a domain, while its component is built.
 #[derive(Debug)]
 pub struct Environment {
+    variables: Vec<(String, u8)>,
     regions: Vec<mapping::Mapped>,
     notifiers: Vec<(u8, Notifier)>,
     wakeups: Vec<(u8, BorrowedFd<'static>)>,
@@ -156,6 +163,7 @@ impl Environment {
             })
         });
         Ok(Self {
+            variables: description.variables.clone(),
             regions,
             notifiers: notifiers
                 .map(|n| (n.id, Notifier(inherited(n.descriptor))))
@@ -230,6 +238,19 @@ impl Environment {
             symbol: symbol.into(),
             access: "as constant",
         })
+    }
+
+    /// The number of a channel, interrupt or child, by the variable that holds it.
+    ///
+    /// # Errors
+    /// `system.xml` does not set it.
+    pub fn number(&self, symbol: &str) -> Result<u8, SetupError> {
+        let found = self.variables.iter().find(|(name, _)| name == symbol);
+        found
+            .map(|(_, id)| *id)
+            .ok_or_else(|| SetupError::Variable {
+                symbol: symbol.into(),
+            })
     }
 
     /// The right to notify on a channel.

@@ -218,25 +218,28 @@ pub(crate) const STOP: u8 = 0x80;
 
 impl Restarter {
     /// Kills the child if it is still alive, and starts it afresh. Its regions and channels stay.
-    /// When this returns, nothing of the old child runs any more. Ignored for what is no child.
-    pub fn restart(&self, child: u8) {
-        self.give(child, child);
+    /// When this returns true, nothing of the old child runs any more. False, and nothing is done, for what is no
+    /// child.
+    pub fn restart(&self, child: u8) -> bool {
+        self.give(child, child)
     }
 
-    /// Kills the child if it is still alive. When this returns, nothing of it runs any more. Ignored for
-    /// what is no child.
-    pub fn stop(&self, child: u8) {
-        self.give(child, child | STOP);
+    /// Kills the child if it is still alive. When this returns true, nothing of it runs any more. False, and nothing is
+    /// done, for what is no child.
+    pub fn stop(&self, child: u8) -> bool {
+        self.give(child, child | STOP)
     }
 
-    fn give(&self, child: u8, order: u8) {
-        let Some(orders) = &self.0 else { return };
+    fn give(&self, child: u8, order: u8) -> bool {
+        let Some(orders) = &self.0 else { return false };
         if let Some((_, restarts)) = orders.children.iter().find(|(id, _)| *id == child)
             && rustix::io::write(orders.order, &[order]).is_ok()
         {
             restarts.set(restarts.get().wrapping_add(1));
             orders.wait();
+            return true;
         }
+        false
     }
 
     /// Whether the record is about the child as it now runs.

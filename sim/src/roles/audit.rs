@@ -2,19 +2,10 @@
 
 use super::endpoint;
 use crate::pd::{Clock, Component, Environment, Ids, Notifier, Restarter, SetupError, Timer};
-use audit::{Audit, KdfBlock, Memory};
+use audit::{Audit, ControlError, KdfBlock, Memory};
 use protocol::limits::MAX_KDF_KIB;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::wire::Fault;
-
-const SHELL: u8 = 0;
-const INFERENCE: u8 = 1;
-/// Interrupt of the RTC.
-const WATCHDOG: u8 = 2;
-/// Interrupt of the generic timer.
-const TIMER: u8 = 3;
-/// Inference as a child.
-const CHILD: u8 = 0;
 
 struct Port {
     shell: Notifier,
@@ -22,6 +13,8 @@ struct Port {
     clock: Clock,
     timer: Timer,
     restarter: Restarter,
+    /// Inference as a child.
+    child: u8,
 }
 
 impl audit::Port for Port {
@@ -41,29 +34,45 @@ impl audit::Port for Port {
         self.timer.arm(at_us);
     }
 
-    fn restart_inference(&mut self) {
-        self.restarter.restart(CHILD);
+    fn restart_inference(&mut self) -> Result<(), ControlError> {
+        let done = self.restarter.restart(self.child);
+        done.then_some(()).ok_or(ControlError::NotStopped)
     }
 
-    fn stop_inference(&mut self) {
-        self.restarter.stop(CHILD);
+    fn stop_inference(&mut self) -> Result<(), ControlError> {
+        let done = self.restarter.stop(self.child);
+        done.then_some(()).ok_or(ControlError::NotStopped)
     }
 }
 
 struct Domain {
     audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion>,
     port: Port,
+    watchdog: u8,
+    timer: u8,
+    /// Channels of shell and inference.
+    peers: [u8; 2],
 }
 
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let shell = endpoint(env, "shell_to_audit", "audit_to_shell")?;
     let inference = endpoint(env, "inference_to_audit", "audit_to_inference")?;
+    let (watchdog, timer) = (
+        env.number("watchdog_channel")?,
+        env.number("timer_channel")?,
+    );
+    let child = env.number("inference_child")?;
+    let peers = [
+        env.number("shell_channel")?,
+        env.number("inference_channel")?,
+    ];
     let port = Port {
-        shell: env.notifier(SHELL)?,
-        inference: env.notifier(INFERENCE)?,
+        shell: env.notifier(peers[0])?,
+        inference: env.notifier(peers[1])?,
         clock: env.clock(),
-        timer: env.timer(TIMER)?,
-        restarter: env.restarter(CHILD)?,
+        timer: env.timer(timer)?,
+        restarter: env.restarter(child)?,
+        child,
     };
     let memory = Memory {
         log: env.private("audit_log")?,
@@ -72,7 +81,13 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         store: env.constant("model_store")?,
     };
     let audit = Audit::new(shell, inference, memory);
-    Ok(Box::new(Domain { audit, port }))
+    Ok(Box::new(Domain {
+        audit,
+        port,
+        watchdog,
+        timer,
+        peers,
+    }))
 }
 
 impl Component for Domain {
@@ -81,13 +96,13 @@ impl Component for Domain {
     }
 
     fn notified(&mut self, ids: Ids) {
-        if ids.contains(WATCHDOG) {
+        if ids.contains(self.watchdog) {
             self.audit.on_watchdog(&mut self.port);
         }
-        if ids.contains(TIMER) {
+        if ids.contains(self.timer) {
             self.audit.on_timer(&mut self.port);
         }
-        if ids.contains(SHELL) || ids.contains(INFERENCE) {
+        if self.peers.iter().any(|peer| ids.contains(*peer)) {
             self.audit.on_signal(&mut self.port);
         }
     }

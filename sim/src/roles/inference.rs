@@ -8,8 +8,6 @@ use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::simd::Cpu;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 
-const AUDIT: u8 = 0;
-
 struct Port {
     audit: Notifier,
 }
@@ -28,9 +26,8 @@ struct Inference<B> {
 /// Builds the component over an arena that is zeroed, as at each start on seL4.
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let ring = endpoint(env, "audit_to_inference", "inference_to_audit")?;
-    let port = Port {
-        audit: env.notifier(AUDIT)?,
-    };
+    let audit = env.notifier(env.number("audit_channel")?)?;
+    let port = Port { audit };
     let arena = env.private("arena")?;
     arena.fill(0);
     // CPUID, which needs no system call, so that it may be asked after the lockdown.
@@ -42,7 +39,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let backend = redteam_attacks::Attacker::new(
         backend,
         hostile::Linux {
-            audit: env.notifier(AUDIT)?,
+            audit,
             clock: env.clock(),
         },
     );

@@ -1,6 +1,6 @@
 //! The components of sel4-llm on top of [`crate::pd`]: each file implements one port, and says by
-//! which numbers and variables of `system.xml` it finds its channels and regions, as the `main.rs`
-//! of the seL4 domain does.
+//! which variables of `system.xml` it finds its channels and regions, as the `main.rs` of the seL4
+//! domain does.
 
 mod audit;
 mod inference;

@@ -5,10 +5,6 @@ use crate::pd::{Component, Console, Environment, Ids, Notifier, SetupError};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use shell::{Memory, Mode, Shell};
 
-const AUDIT: u8 = 0;
-/// Interrupt of the UART.
-const UART: u8 = 1;
-
 struct Port {
     audit: Notifier,
     console: Console,
@@ -40,14 +36,14 @@ struct Domain {
 
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let ring = endpoint(env, "audit_to_shell", "shell_to_audit")?;
-    let console = env.console(UART)?;
+    let console = env.console(env.number("uart_channel")?)?;
     let mode = if console.is_terminal() {
         Mode::Terminal
     } else {
         Mode::Plain
     };
     let port = Port {
-        audit: env.notifier(AUDIT)?,
+        audit: env.notifier(env.number("audit_channel")?)?,
         console,
     };
     // One for the life of the process.

@@ -25,3 +25,29 @@ impl Device {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Device;
+    use sysdesc::System;
+
+    /// The numbers of interrupts are here and in `system.xml`, and the isolation checker compares that file with its
+    /// policy; what holds the two together is the variable that a program gets each by.
+    #[test]
+    fn the_interrupts_are_those_of_the_systems_description() {
+        let system = System::parse(include_str!("../../../system.xml")).unwrap();
+        let irqs = system.domains.iter().flat_map(|domain| &domain.irqs);
+        let mut found: Vec<_> = irqs
+            .map(|irq| (irq.setvar_id.as_deref(), Device::of_irq(irq.number)))
+            .collect();
+        found.sort_unstable_by_key(|(variable, _)| *variable);
+        assert_eq!(
+            found,
+            [
+                (Some("timer_channel"), Some(Device::Timer)),
+                (Some("uart_channel"), Some(Device::Uart)),
+                (Some("watchdog_channel"), Some(Device::Watchdog)),
+            ]
+        );
+    }
+}

@@ -135,6 +135,7 @@ fn describe<'a>(
         role: super::resources::program(this).to_owned(),
         supervisor: getpid().as_raw_pid(),
         boot_us: how.boot_us,
+        variables: variables(system, domain),
         mappings: Vec::new(),
         notifiers: Vec::new(),
         wakeups: Vec::new(),
@@ -233,6 +234,25 @@ fn describe<'a>(
         description.report = Some(inheritance.share(resources.report(domain).write.as_fd())?);
     }
     Ok(description)
+}
+
+/// What Microkit would write into the program's variables that `setvar_id` names.
+fn variables(system: &System, domain: usize) -> Vec<(String, u8)> {
+    let irqs = system.domains[domain].irqs.iter();
+    let irqs = irqs.map(|irq| (&irq.setvar_id, irq.id));
+    let ends = system.channels.iter().flat_map(|channel| &channel.ends);
+    let ends = ends.filter(|end| end.domain == domain);
+    let ends = ends.map(|end| (&end.setvar_id, end.id));
+    let parents = system
+        .domains
+        .iter()
+        .filter_map(|other| other.parent.as_ref());
+    let children = parents.filter(|parent| parent.domain == domain);
+    let children = children.map(|parent| (&parent.setvar_id, parent.id));
+    irqs.chain(ends)
+        .chain(children)
+        .filter_map(|(symbol, id)| Some((symbol.clone()?, id)))
+        .collect()
 }
 
 /// A child process that has stopped or ended since the last call.

@@ -16,7 +16,7 @@ const CARRIERS: usize = 6000;
 const PACE: Duration = Duration::from_micros(300);
 
 /// Letter, name, what it does, and what it must say.
-const LIVES: [(&str, &str, &str, &str); 14] = [
+const LIVES: [(&str, &str, &str, &str); 16] = [
     (
         "s",
         "shell-invoke-all-slots",
@@ -26,8 +26,22 @@ const LIVES: [(&str, &str, &str, &str); 14] = [
     (
         "o",
         "shell-invoke-address-space",
-        "the same on its own address space",
-        "granted=0",
+        "the same on its own address space, with a page of its ring as the range: the four kinds of cache maintenance, and \
+         nothing else",
+        "granted=4 ",
+    ),
+    (
+        "v",
+        "shell-maintain-caches",
+        "cleans, invalidates and unifies the cache of every page of its rings; a range over two pages is refused",
+        "across-pages=0 pages=70 granted=280 ",
+    ),
+    (
+        "u",
+        "shell-maintain-device-cache",
+        "the same on the page of the UART, which aborts the kernel where a device lies beyond its window (seL4's tracker, \
+         number 1738), and not on this board",
+        "across-pages=0 pages=1 granted=4 ",
     ),
     (
         "r",

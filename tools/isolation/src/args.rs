@@ -49,6 +49,9 @@ pub struct Check {
     /// The capDL of the image, as `microkit --capdl-json FILE` writes it.
     #[arg(long, value_name = "FILE")]
     pub capdl: Option<PathBuf>,
+    /// The folder of the programs' ELF files, as they are given to the Microkit tool.
+    #[arg(long, value_name = "FOLDER")]
+    pub programs: Option<PathBuf>,
     /// The kernel's configuration: include/kernel/gen_config.json of the SDK's board.
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
@@ -67,6 +70,9 @@ pub struct Check {
     /// Print violations and the last line only.
     #[arg(long)]
     pub quiet: bool,
+    /// Print violations only, with what to do: for builds.
+    #[arg(long, conflicts_with = "quiet")]
+    pub silent: bool,
 }
 
 /// Arguments of `rocq`.

@@ -45,6 +45,14 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
+    /// A program that is none.
+    #[error("{}: {source}", path.display())]
+    Program {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: crate::programs::ProgramError,
+    },
     /// Standard output.
     #[error("cannot print: {0}")]
     Print(#[from] std::io::Error),

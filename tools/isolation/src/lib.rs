@@ -3,6 +3,8 @@
 //! Responsible for:
 //! - reading `system.xml` and, where there is an image, the capDL that the Microkit tool emits for it;
 //! - checking the invariants I1 to I8 of `system.xml` on each, against `policy.toml`;
+//! - checking that the description is, down to the last attribute, what the programs rely on, and the
+//!   programs' files, where they are there, that they fit it;
 //! - checking that the image holds what the description and a written table of Microkit's own
 //!   additions explain, and all of it;
 //! - the reports and the picture of the authority graph, and the instance for the proofs.
@@ -23,7 +25,9 @@ pub mod graph;
 pub mod kernel;
 pub mod microkit;
 pub mod picture;
+pub mod pins;
 pub mod policy;
+pub mod programs;
 pub mod report;
 pub mod rocq;
 pub mod view;

@@ -5,9 +5,11 @@ use isolation::args::{Check, Cli, Command, Rocq};
 use isolation::capdl::{self, Spec};
 use isolation::documents::documents;
 use isolation::policy::Policy;
+use isolation::programs::Program;
 use isolation::report::{self, Report, Subjects};
 use isolation::view::View;
 use isolation::{Error, Result, picture, rocq};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -77,9 +79,14 @@ fn check(arguments: &Check) -> Result<bool> {
         })?),
         None => None,
     };
+    let programs = match &arguments.programs {
+        Some(folder) => Some(programs(&system, folder)?),
+        None => None,
+    };
     let report = Report::of(Subjects {
         system: &system,
         policy: &policy,
+        programs: programs.as_ref(),
         image,
         kernel: kernel.as_ref(),
         configuration: arguments.config.into(),
@@ -99,10 +106,21 @@ fn check(arguments: &Check) -> Result<bool> {
         let view = View::of_description(&system, isolation::microkit::Configuration::Release);
         write(path, &picture::svg(&system, &view, &policy))?;
     }
-    if arguments.quiet {
+    if arguments.quiet || arguments.silent {
         for (claim, violation) in report.violations() {
             print(&format!("{}: {violation}\n", claim.id()))?;
         }
+    }
+    if arguments.silent {
+        if !report.holds() {
+            print(&format!(
+                "{} is not what {} explains (docs/isolation.md has the claims): correct it, or the policy with the \
+                 argument for it\n",
+                arguments.system.display(),
+                arguments.policy.display()
+            ))?;
+        }
+    } else if arguments.quiet {
         print(report::text(&report).lines().last().unwrap_or_default())?;
         print("\n")?;
     } else {
@@ -149,6 +167,21 @@ fn policy(path: &Path) -> Result<Policy> {
         let path = path.to_owned();
         Error::Policy { path, source }
     })
+}
+
+/// The files of all domains, by the domains' names.
+fn programs(system: &System, folder: &Path) -> Result<BTreeMap<String, Program>> {
+    let mut programs = BTreeMap::new();
+    for domain in &system.domains {
+        let path = folder.join(&domain.program_image);
+        let bytes = std::fs::read(&path).map_err(|source| {
+            let path = path.clone();
+            Error::Read { path, source }
+        })?;
+        let program = Program::read(&bytes).map_err(|source| Error::Program { path, source })?;
+        programs.insert(domain.name.clone(), program);
+    }
+    Ok(programs)
 }
 
 fn specification(path: &Path) -> Result<Spec> {

@@ -1,9 +1,10 @@
 //! What must hold, as `policy.toml` says it.
 //!
 //! The rule that keeps it safe: an unknown key is an error, and so is a name that the description
-//! does not have (claim P), so that no line of the file can be void without anybody noticing.
+//! does not have (claims P and D), so that no line of the file can be void without anybody noticing.
 
 use serde::Deserialize;
+use std::fmt;
 
 /// The policy file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -11,6 +12,9 @@ use serde::Deserialize;
 pub struct Policy {
     /// I1.
     pub mediation: Mediation,
+    /// I1: all channels.
+    #[serde(default)]
+    pub channel: Vec<Channel>,
     /// I2.
     #[serde(default)]
     pub shared: Vec<Shared>,
@@ -30,6 +34,14 @@ pub struct Policy {
     /// I8.
     #[serde(default)]
     pub control: Vec<Control>,
+    /// D: all regions.
+    #[serde(default)]
+    pub region: Vec<Region>,
+    /// D: all domains.
+    #[serde(default)]
+    pub domain: Vec<Domain>,
+    /// D: where programs may lie.
+    pub programs: Programs,
 }
 
 /// Who must not reach whom but through whom.
@@ -42,8 +54,16 @@ pub struct Mediation {
     pub mediator: String,
     /// Subjects whose code is trusted not to carry anything between them.
     pub trusted: Vec<String>,
-    /// Pairs of domains that may have channels.
-    pub channels: Vec<[String; 2]>,
+}
+
+/// The one channel of two domains.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// The domains.
+    pub between: [String; 2],
+    /// The variable that holds its number in the program of each.
+    pub variables: [String; 2],
 }
 
 /// A region that one domain writes and others read.
@@ -106,8 +126,24 @@ pub struct Device {
     /// Its interrupt.
     #[serde(default)]
     pub irq: Option<u64>,
+    /// How it signals it.
+    #[serde(default)]
+    pub trigger: Option<Trigger>,
+    /// The variable that holds the interrupt's number in the domain's program.
+    #[serde(default)]
+    pub variable: Option<String>,
     /// The domain.
     pub domain: String,
+}
+
+/// How a device signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// As long as it wants service.
+    Level,
+    /// Once.
+    Edge,
 }
 
 /// Who comes before whom.
@@ -128,6 +164,130 @@ pub struct Control {
     pub parent: String,
     /// The child.
     pub child: String,
+    /// The variable that holds the child's number in the parent's program.
+    pub variable: String,
+}
+
+/// What the programs rely on in a region.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub bytes: Bytes,
+    /// The size of its pages.
+    pub page: u64,
+    /// The file that fills it.
+    #[serde(default)]
+    pub prefill: Option<String>,
+    /// Where it must lie, for ordinary memory that must.
+    #[serde(default)]
+    pub phys_addr: Option<u64>,
+    /// The variable that holds its address, in every program.
+    pub address: String,
+    /// The variable that holds its size.
+    #[serde(default)]
+    pub size: Option<String>,
+}
+
+/// A size of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Bytes {
+    /// One that the protocol knows by name.
+    Named(Named),
+    /// Any within these.
+    Within(Bounds),
+}
+
+/// Sizes that are written down in the protocol, and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Named {
+    /// `protocol::ring::REGION_BYTES`.
+    Ring,
+    /// `protocol::policy::POLICY_REGION_BYTES`.
+    Policy,
+}
+
+/// Both ends belong to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// The least.
+    pub least: u64,
+    /// The most.
+    pub most: u64,
+}
+
+/// How a domain must be declared.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Domain {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub program: String,
+    /// Whether it may use floating-point registers.
+    pub fpu: bool,
+    /// Bytes of its stack.
+    pub stack: Bounds,
+    /// Its period in microseconds.
+    pub period: Bounds,
+}
+
+/// The addresses that are for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Programs {
+    /// The first.
+    pub from: u64,
+    /// The first that is not.
+    pub below: u64,
+}
+
+/// How a domain must have a region mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Whether it writes it, besides reading it.
+    pub write: bool,
+    /// Whether it is cached: all memory is, and no device.
+    pub cached: bool,
+}
+
+impl Bytes {
+    /// The bounds, which are equal for a size that has a name.
+    #[must_use]
+    pub fn bounds(self) -> Bounds {
+        let exactly = |bytes: usize| Bounds {
+            least: bytes as u64,
+            most: bytes as u64,
+        };
+        match self {
+            Self::Named(Named::Ring) => exactly(protocol::ring::REGION_BYTES),
+            Self::Named(Named::Policy) => exactly(protocol::policy::POLICY_REGION_BYTES),
+            Self::Within(bounds) => bounds,
+        }
+    }
+}
+
+impl Bounds {
+    /// Whether a number is within them.
+    #[must_use]
+    pub const fn contains(self, number: u64) -> bool {
+        self.least <= number && number <= self.most
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { least, most } = self;
+        if least == most {
+            return write!(f, "{least:#x}");
+        }
+        write!(f, "{least:#x} to {most:#x}")
+    }
 }
 
 impl Policy {
@@ -143,6 +303,37 @@ impl Policy {
     #[must_use]
     pub fn knows_domain(&self, name: &str) -> bool {
         self.scheduling.order.iter().any(|domain| domain == name)
+    }
+
+    /// Who must have a region mapped, and how.
+    #[must_use]
+    pub fn accesses(&self, region: &str) -> Vec<(&str, Access)> {
+        let memory = |write| Access {
+            write,
+            cached: true,
+        };
+        let constant = self.constant.iter().find(|line| line.region == region);
+        if let Some(constant) = constant {
+            let readers = constant.readers.iter().map(String::as_str);
+            return readers.map(|reader| (reader, memory(false))).collect();
+        }
+        let mut accesses = Vec::new();
+        for private in self.private.iter().filter(|line| line.region == region) {
+            accesses.push((private.domain.as_str(), memory(true)));
+        }
+        for shared in self.shared.iter().filter(|line| line.region == region) {
+            accesses.push((shared.writer.as_str(), memory(true)));
+            let readers = shared.readers.iter().map(String::as_str);
+            accesses.extend(readers.map(|reader| (reader, memory(false))));
+        }
+        if let Some(device) = self.device_of_region(region) {
+            let registers = Access {
+                write: true,
+                cached: false,
+            };
+            accesses.push((&device.domain, registers));
+        }
+        accesses
     }
 
     /// The device whose registers are in this region.

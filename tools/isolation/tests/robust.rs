@@ -14,6 +14,11 @@ const POLICY: &str = include_str!("../policy.toml");
 const SYSTEM: &str = include_str!("fixtures/system.xml");
 const CAPDL: &str = include_str!("fixtures/capdl.json");
 
+/// The policy for the fixture, whose arena and store are small.
+fn policy() -> String {
+    POLICY.replace("least = 0x80_0000", "least = 0x1_0000")
+}
+
 /// Every place of a number, by its path with the indices left out: the first of its kind.
 fn numbers(value: &Value, path: &str, pointer: &str, found: &mut BTreeMap<String, String>) {
     match value {
@@ -49,11 +54,12 @@ fn numbers(value: &Value, path: &str, pointer: &str, found: &mut BTreeMap<String
 fn violations(spec: &Spec) -> usize {
     let (system, policy) = (
         System::parse(SYSTEM).unwrap(),
-        Policy::parse(POLICY).unwrap(),
+        Policy::parse(&policy()).unwrap(),
     );
     let report = Report::of(Subjects {
         system: &system,
         policy: &policy,
+        programs: None,
         image: Some(capdl::view(spec)),
         kernel: None,
         configuration: Configuration::Release,
@@ -125,13 +131,13 @@ fn an_unknown_line_of_the_policy_is_refused() {
 #[test]
 fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
     let system = System::parse(SYSTEM).unwrap();
-    let policy = Policy::parse(&format!(
-        "{POLICY}\n[[private]]\nregion = \"keys\"\ndomain = \"audit\"\n"
-    ))
-    .unwrap();
+    let lines = "[[private]]\nregion = \"keys\"\ndomain = \"audit\"\n\
+                 [[region]]\nname = \"salt\"\nbytes = \"ring\"\npage = 4096\naddress = \"salt\"\n";
+    let policy = Policy::parse(&format!("{}\n{lines}", policy())).unwrap();
     let report = Report::of(Subjects {
         system: &system,
         policy: &policy,
+        programs: None,
         image: None,
         kernel: None,
         configuration: Configuration::Release,
@@ -142,7 +148,11 @@ fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
         .collect();
     assert_eq!(
         said,
-        ["P the policy names region 'keys', which nobody maps"]
+        [
+            "P the policy names region 'keys', which nobody maps",
+            "D the policy has a [[region]] 'salt', which is not there",
+            "D the policy has a [[region]] 'salt' and says of no domain that it maps it",
+        ]
     );
 }
 

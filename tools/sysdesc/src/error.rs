@@ -92,6 +92,14 @@ pub enum Problem {
         /// How many there can be.
         most: usize,
     },
+    /// A region that no board has the memory for.
+    #[error("{pages} pages, more than {most}: the board has less memory")]
+    TooManyPages {
+        /// How many it has.
+        pages: u64,
+        /// How many it can have.
+        most: u64,
+    },
     /// Text between elements.
     #[error("text in it: '{text}'")]
     Text {
@@ -109,6 +117,16 @@ pub enum Problem {
         least: u64,
         /// Most allowed.
         most: u64,
+    },
+    /// A number that the Microkit tool reads as decimal only.
+    #[error(
+        "attribute '{attribute}' is '{value}': the Microkit tool takes decimal digits alone here"
+    )]
+    Decimal {
+        /// Name of the attribute.
+        attribute: &'static str,
+        /// Its value as written.
+        value: String,
     },
     /// None of the words that the attribute can be.
     #[error("attribute '{attribute}' is '{value}', not one of: {allowed}")]

@@ -6,7 +6,8 @@
 //! The rule that keeps its readers safe: nothing in the file is skipped. An element or attribute
 //! that Microkit 2.3.0 does not have is an error, and so is one that it has and this project does
 //! without (protected procedures, `passive`, `smc`, `cspace`, virtual machines, and what is for
-//! other boards), because a reader that ignored it would report less authority than there is.
+//! other boards), because a reader that ignored it would report less authority than there is. To say
+//! that there is none of it (`pp="false"`, `smc="false"`, `passive="false"`, `cpu="0"`) is allowed.
 //! What a file may say but should not (a writable and executable mapping, two writers) is parsed:
 //! the isolation checker names the invariant that it breaks.
 //!
@@ -52,8 +53,10 @@ pub struct Region {
     pub name: String,
     /// In bytes, a multiple of [`Self::page_size`].
     pub size: u64,
-    /// One of [`PAGE_SIZES`].
+    /// One of [`PAGE_SIZES`]: as the file says, or else the smallest.
     pub page_size: u64,
+    /// Whether the file says it. Otherwise the Microkit tool takes larger pages where size and addresses allow it.
+    pub has_page_size: bool,
     /// Where it must lie: a device's registers.
     pub phys_addr: Option<u64>,
     /// File that fills it at boot, relative to the search path.

@@ -17,6 +17,8 @@ const MAX_NAME: usize = 63;
 const MAX_PATH: usize = 255;
 /// Interrupt numbers of the GIC.
 const MAX_IRQ: u64 = 1019;
+/// Pages of a region: those of 2 GiB, and few enough to look at each.
+const MAX_PAGES: u64 = 1 << 19;
 const STACK_BYTES: (u64, u64) = (0x1000, 0x100_0000);
 /// How much of a text is shown when it is refused, in characters.
 const TEXT_SHOWN: usize = 40;
@@ -104,9 +106,8 @@ impl<'a> Reader<'a> {
         let mut attributes = Attributes::of(node)?;
         attributes.forbid("prefill_bootinfo", "boot information is not for programs")?;
         let name = attributes.name("name", MAX_NAME)?;
-        let page_size = attributes
-            .number("page_size", 0, u64::MAX)?
-            .unwrap_or(PAGE_SIZES[0]);
+        let given = attributes.number("page_size", 0, u64::MAX)?;
+        let page_size = given.unwrap_or(PAGE_SIZES[0]);
         if !PAGE_SIZES.contains(&page_size) {
             let value = attributes.text("page_size").unwrap_or_default().to_owned();
             let allowed = "0x1000, 0x200000";
@@ -121,6 +122,11 @@ impl<'a> Reader<'a> {
         }
         let size = attributes.required_number("size", 1, VIRTUAL_END)?;
         aligned(node, "size", size, page_size)?;
+        let pages = size / page_size;
+        if pages > MAX_PAGES {
+            let most = MAX_PAGES;
+            return Err(error(node, Problem::TooManyPages { pages, most }));
+        }
         let phys_addr = attributes.number("phys_addr", 0, u64::MAX - size)?;
         if let Some(start) = phys_addr {
             aligned(node, "phys_addr", start, page_size)?;
@@ -145,6 +151,7 @@ impl<'a> Reader<'a> {
             name,
             size,
             page_size,
+            has_page_size: given.is_some(),
             phys_addr,
             prefill_path,
             line,
@@ -154,9 +161,11 @@ impl<'a> Reader<'a> {
 
     fn domain(&mut self, node: Node<'a, 'a>, parent: Option<usize>) -> Result<()> {
         let mut attributes = Attributes::of(node)?;
-        attributes.forbid("passive", "a passive domain runs on its callers' time")?;
-        attributes.forbid("smc", "secure monitor calls are authority over the machine")?;
-        attributes.forbid("cpu", "there is one core")?;
+        attributes.only_false("passive", "a passive domain runs on its callers' time")?;
+        attributes.only_false("smc", "secure monitor calls are authority over the machine")?;
+        if attributes.number("cpu", 0, u64::MAX)?.unwrap_or(0) != 0 {
+            attributes.forbid("cpu", "there is one core, number 0")?;
+        }
         attributes.forbid("domain", "there is one scheduling domain")?;
         let name = attributes.name("name", MAX_NAME)?;
         if self.system.domain(&name).is_some() {
@@ -288,7 +297,9 @@ impl<'a> Reader<'a> {
         for attribute in ["ioapic", "pin", "polarity", "vector", "pcidev", "handle"] {
             attributes.forbid(attribute, "it is for x86-64 boards")?;
         }
+        attributes.decimal("irq")?;
         let number = attributes.required_number("irq", 0, MAX_IRQ)?;
+        attributes.decimal("id")?;
         let id = attributes.id("id")?;
         let trigger = match attributes.optional("trigger") {
             None | Some("level") => Trigger::Level,
@@ -395,7 +406,7 @@ impl<'a> Reader<'a> {
 
     fn end(&mut self, node: Node<'a, 'a>) -> Result<End> {
         let mut attributes = Attributes::of(node)?;
-        attributes.forbid(
+        attributes.only_false(
             "pp",
             "a protected procedure carries Grant and blocks its caller",
         )?;
@@ -409,6 +420,7 @@ impl<'a> Reader<'a> {
                 },
             ));
         };
+        attributes.decimal("id")?;
         let id = attributes.id("id")?;
         let notify = attributes.boolean("notify")?.unwrap_or(true);
         let setvar_id = self.symbol(&mut attributes, domain, "setvar_id")?;
@@ -497,6 +509,24 @@ impl<'a> Attributes<'a> {
                 Problem::ForbiddenAttribute { attribute, reason },
             )),
         }
+    }
+
+    /// Refuses anything but `false`, which is what Microkit takes where there is no such attribute.
+    fn only_false(&mut self, attribute: &'static str, reason: &'static str) -> Result<()> {
+        if self.boolean(attribute)?.unwrap_or(false) {
+            return self.forbid(attribute, reason);
+        }
+        Ok(())
+    }
+
+    /// Refuses what is no plain decimal number, where the Microkit tool would stop with a panic.
+    fn decimal(&self, attribute: &'static str) -> Result<()> {
+        let value = self.text(attribute).unwrap_or("0");
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+            let value = value.to_owned();
+            return Err(error(self.node, Problem::Decimal { attribute, value }));
+        }
+        Ok(())
     }
 
     fn check_name(&self, attribute: &'static str, value: &str, most: usize) -> Result<String> {

@@ -262,8 +262,8 @@ fn what_the_project_does_without_is_forbidden_by_name() {
         ("<channel>", "<io_address_space/><channel>", "x86-64"),
         ("<channel>", "<domains/><channel>", "scheduling domain"),
         ("fpu=\"false\"", "smc=\"true\"", "'smc'"),
-        ("fpu=\"false\"", "passive=\"false\"", "'passive'"),
-        ("fpu=\"false\"", "cpu=\"0\"", "'cpu'"),
+        ("fpu=\"false\"", "passive=\"true\"", "'passive'"),
+        ("fpu=\"false\"", "cpu=\"1\"", "'cpu'"),
         ("fpu=\"false\"", "domain=\"d\"", "'domain'"),
         ("notify=\"false\"", "pp=\"true\"", "'pp'"),
         ("trigger=\"edge\"", "pin=\"3\"", "'pin'"),
@@ -284,6 +284,47 @@ fn what_the_project_does_without_is_forbidden_by_name() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn to_say_that_there_is_none_of_it_changes_nothing() {
+    let whole = System::parse(WHOLE).unwrap();
+    for (from, to) in [
+        ("name=\"audit\"", "name=\"audit\" smc=\"false\""),
+        ("name=\"audit\"", "name=\"audit\" passive=\"false\""),
+        ("name=\"audit\"", "name=\"audit\" cpu=\"0\""),
+        ("name=\"audit\"", "name=\"audit\" cpu=\"0x0\""),
+        ("notify=\"false\"", "notify=\"false\" pp=\"false\""),
+    ] {
+        assert_eq!(
+            System::parse(&changed(from, to)).as_ref(),
+            Ok(&whole),
+            "{to}"
+        );
+    }
+}
+
+#[test]
+fn numbers_that_the_tool_reads_as_decimal_only_are_refused_in_other_spellings() {
+    for (from, to, attribute) in [
+        ("id=\"61\"", "id=\"0x3d\"", "id"),
+        ("id=\"61\"", "id=\"6_1\"", "id"),
+        ("id=\"2\"", "id=\"0x2\"", "id"),
+        ("irq=\"34\"", "irq=\"0x22\"", "irq"),
+        ("irq=\"34\"", "irq=\"\"", "irq"),
+    ] {
+        let (_, _, problem) = refused(from, to);
+        let is =
+            matches!(&problem, Problem::Decimal { attribute: found, .. } if *found == attribute);
+        assert!(is, "{to}: {problem}");
+    }
+}
+
+#[test]
+fn a_region_without_page_size_is_told_from_one_with_the_smallest() {
+    let whole = System::parse(WHOLE).unwrap();
+    let given = |name: &str| whole.region(name).unwrap().has_page_size;
+    assert_eq!((given("ring"), given("store")), (false, true));
 }
 
 #[test]

@@ -46,11 +46,28 @@ pub trait Port {
     fn notify_inference(&mut self);
     /// Asks for a wake-up at this time, or for none. Only a hint: the watchdog comes anyway.
     fn arm_timer(&mut self, at_us: Option<u64>);
-    /// Stops inference for good, then starts it anew from its first instruction. When it returns, nothing of the old
+    /// Stops inference for good, then starts it anew from its first instruction. When it succeeds, nothing of the old
     /// one runs any more.
-    fn restart_inference(&mut self);
+    ///
+    /// # Errors
+    /// The runtime has refused it. After [`ControlError::NotStopped`] inference may run on.
+    fn restart_inference(&mut self) -> Result<(), ControlError>;
     /// Stops inference until [`Self::restart_inference`].
-    fn stop_inference(&mut self);
+    ///
+    /// # Errors
+    /// The runtime has refused it: inference may run on.
+    fn stop_inference(&mut self) -> Result<(), ControlError>;
+}
+
+/// What the runtime has refused audit, which holds inference's thread. It means that the system was built wrongly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// To stop it.
+    #[error("inference cannot be stopped")]
+    NotStopped,
+    /// To start it anew: it is stopped.
+    #[error("inference is stopped and cannot be started")]
+    NotStarted,
 }
 
 /// The regions and memory that audit alone has, and what it reads.
@@ -92,7 +109,7 @@ enum Phase {
     Serving,
     /// Inference was restarted at this time and loads its model again.
     Recovering { since_us: u64 },
-    /// Too many restarts; inference stays down until an admin resets it.
+    /// Too many restarts, or the runtime has refused one: inference is not heard until an admin resets it.
     Stopped,
 }
 
@@ -149,6 +166,8 @@ struct Monitor<'m, R, W> {
     current: Option<Current>,
     /// Times of the restarts within the policy's window.
     restarts_us: heapless::Deque<u64, MAX_RESTARTS>,
+    /// Why audit has stopped trying, if it was not for too many restarts.
+    refused: Option<ControlError>,
     notices: Notices,
     /// The shell's ring had room when audit woke, so that inference could say what it has to: who is not heard because
     /// the shell does not read is not to blame for a deadline. Looked at before inference's ring, whose reports take
@@ -206,6 +225,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 wanted: ModelName::new(DEFAULT_MODEL).unwrap_or_default(),
                 current: None,
                 restarts_us: heapless::Deque::new(),
+                refused: None,
                 notices: Notices::default(),
                 heard: true,
                 throttled: false,

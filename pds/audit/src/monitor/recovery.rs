@@ -1,6 +1,6 @@
 //! Models, restarts and deadlines: how inference gets into service, and back into it.
 
-use super::{Monitor, Phase, Port};
+use super::{ControlError, Monitor, Phase, Port};
 use crate::models::Verified;
 use crate::shares::ENTRY;
 use crate::table::{Entry, NEVER_US, Origin, State, Work};
@@ -276,7 +276,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         if self.phase == Phase::Serving || self.phase == Phase::Stopped {
             self.phase = Phase::Recovering { since_us: now };
         }
-        port.restart_inference();
+        self.refused = port.restart_inference().err();
+        if self.refused.is_some() {
+            return self.stand_still(now);
+        }
         self.full_since_us = None;
         // Not simply the next one: the life that is over may have left messages for that. After 2³² restarts epochs
         // repeat; the messages of that first one are long gone.
@@ -295,12 +298,17 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     fn give_up(&mut self, now: u64, port: &mut impl Port) {
-        port.stop_inference();
-        let restarts = self.restarts_us.len() as u64;
-        let window = self.access.policy().restart_window_us;
+        self.refused = port.stop_inference().err();
+        self.stand_still(now);
+    }
+
+    /// Stops trying: from here on nothing that inference says is read, even if it could not be stopped.
+    fn stand_still(&mut self, now: u64) {
+        let failure = self.why_stopped();
         let record = Record {
-            value: restarts,
-            limit: window,
+            code: self.refused.map_or(0, |_| failure.code as u16),
+            value: failure.value,
+            limit: failure.limit,
             ..Record::new(Kind::Stop)
         };
         self.record(record, now);
@@ -309,9 +317,21 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
         self.phase = Phase::Stopped;
         self.forget_own();
-        let failure = Failure::over(ErrorCode::RestartsExhausted, restarts, window);
         self.refuse_verifications(failure, now);
         self.notices.exhausted(failure);
+    }
+
+    /// What a request is told while inference stays down.
+    pub(super) fn why_stopped(&self) -> Failure {
+        match self.refused {
+            None => {
+                let restarts = self.restarts_us.len() as u64;
+                let window = self.access.policy().restart_window_us;
+                Failure::over(ErrorCode::RestartsExhausted, restarts, window)
+            }
+            Some(ControlError::NotStopped) => Failure::over(ErrorCode::ControlRefused, 1, 0),
+            Some(ControlError::NotStarted) => Failure::over(ErrorCode::ControlRefused, 2, 0),
+        }
     }
 
     /// An admin wants audit to try again.

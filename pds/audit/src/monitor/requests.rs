@@ -170,15 +170,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
 
     pub(super) fn require_running(&self) -> Result<(), Failure> {
         match self.phase {
-            Phase::Stopped => {
-                let policy = self.access.policy();
-                let (restarts, window) = (self.restarts_us.len() as u64, policy.restart_window_us);
-                Err(Failure::over(
-                    ErrorCode::RestartsExhausted,
-                    restarts,
-                    window,
-                ))
-            }
+            Phase::Stopped => Err(self.why_stopped()),
             _ => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use crate::access::tests as access;
 use crate::models::tests as models;
 use crate::monitor::PAUSE_US;
-use crate::{Audit, Memory, Port};
+use crate::{Audit, ControlError, Memory, Port};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::{ModelName, SessionName, UserName};
@@ -34,6 +34,8 @@ pub(super) struct Runtime {
     pub(super) to_inference: usize,
     pub(super) restarts: usize,
     pub(super) stops: usize,
+    /// What the kernel says to both.
+    pub(super) refuses: Option<ControlError>,
 }
 
 impl Port for Runtime {
@@ -51,11 +53,13 @@ impl Port for Runtime {
     fn arm_timer(&mut self, at_us: Option<u64>) {
         self.timer = at_us;
     }
-    fn restart_inference(&mut self) {
+    fn restart_inference(&mut self) -> Result<(), ControlError> {
         self.restarts += 1;
+        self.refuses.map_or(Ok(()), Err)
     }
-    fn stop_inference(&mut self) {
+    fn stop_inference(&mut self) -> Result<(), ControlError> {
         self.stops += 1;
+        self.refuses.map_or(Ok(()), Err)
     }
 }
 

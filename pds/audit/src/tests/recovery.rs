@@ -1,6 +1,7 @@
 //! Deadlines, faults, restarts.
 
 use super::harness::*;
+use crate::ControlError;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{
     CONTROL_DEADLINE_US, INFERENCE_DEADLINE_US, LOAD_DEADLINE_US, STOP_GRACE_US, WATCHDOG_PERIOD_US,
@@ -382,6 +383,59 @@ fn audit_stops_trying_after_too_many_restarts_until_an_admin_resets_it() {
         (system.told(), system.runtime.restarts),
         (std::vec![Told::Done(11)], 6)
     );
+}
+
+#[test]
+fn a_restart_that_the_kernel_refuses_is_told_recorded_and_leaves_inference_unheard() {
+    for (error, value) in [(ControlError::NotStopped, 1), (ControlError::NotStarted, 2)] {
+        let mut system = System::serving();
+        system.infer(6, 5);
+        system.runtime.refuses = Some(error);
+        system.audit.on_fault(FAULT, &mut system.runtime);
+        let refused = Failure::over(ErrorCode::ControlRefused, value, 0);
+        let told = system.told_at_last();
+        assert!(told.contains(&Told::Failed(0, refused)), "{told:?}");
+        assert!(told.contains(&Told::Failed(6, Failure::of(ErrorCode::InferenceFault))));
+        let record = system.last_record(Kind::Stop);
+        assert_eq!(
+            (record.code, record.value),
+            (ErrorCode::ControlRefused as u16, value)
+        );
+        assert_eq!(system.stats().stopped, 1);
+        // If it runs on all the same, nobody hears it, and nothing more is asked of it.
+        system.asked();
+        system.watch(600 * SECOND);
+        system.infer(8, 1);
+        assert_eq!(system.told_at_last(), [Told::Failed(8, refused)]);
+        assert_eq!(system.asked(), []);
+        assert_eq!((system.runtime.restarts, system.runtime.stops), (1, 0));
+        // Until an admin wants it tried again, and the kernel does it.
+        system.log_in("admin", "secret");
+        system.runtime.refuses = None;
+        system.ask(9, &Request::Reset);
+        assert_eq!(system.told_at_last()[0], Told::Done(9));
+        system.join();
+        system.loaded(system.own_load);
+        system.told_at_last();
+        system.serves(10);
+    }
+}
+
+#[test]
+fn a_stop_that_the_kernel_refuses_is_told_and_recorded() {
+    let mut system = System::serving();
+    for _ in 0..5 {
+        system.audit.on_fault(FAULT, &mut system.runtime);
+        system.told_at_last();
+    }
+    system.runtime.refuses = Some(ControlError::NotStopped);
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    assert_eq!((system.runtime.restarts, system.runtime.stops), (5, 1));
+    let refused = Failure::over(ErrorCode::ControlRefused, 1, 0);
+    let told = system.told_at_last();
+    assert!(told.contains(&Told::Failed(0, refused)), "{told:?}");
+    let record = system.last_record(Kind::Stop);
+    assert_eq!(record.code, ErrorCode::ControlRefused as u16);
 }
 
 #[test]

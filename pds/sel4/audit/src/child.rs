@@ -1,15 +1,12 @@
 //! Inference as audit's child: what its faults mean, and how it is started anew.
 
+use component::ControlError;
 use protocol::wire::{Fault, FaultKind};
+use runtime::layout::{RESET, STACK_TOP};
 use sel4_microkit::{Child, MessageInfo};
 
-const INFERENCE: Child = Child::new(0);
-
-/// Where the linker script puts `_reset`.
-const RESET: u64 = 0x20_0000;
-
-/// Top of the stack that Microkit gives a domain.
-const STACK_TOP: u64 = 0xff_ffff_e000;
+/// Inference, by the number that the Microkit tool has written: that of a TCB that audit holds.
+pub(crate) struct Inference(pub(crate) Child);
 
 /// Decodes a fault message. It may be forged, and its label unknown: nothing here trusts it. The
 /// instruction pointer comes from the thread itself, since some kinds do not carry it.
@@ -36,20 +33,20 @@ pub(crate) fn fault(child: Child, message: &MessageInfo) -> Fault {
     Fault { kind, ip, address }
 }
 
-/// Stops inference until [`restart`].
-pub(crate) fn stop() {
-    // It does not fail on a TCB that this domain holds.
-    let _ = INFERENCE.tcb().tcb_suspend();
-}
+impl Inference {
+    /// Stops inference until [`Self::restart`].
+    pub(crate) fn stop(&self) -> Result<(), ControlError> {
+        let stopped = self.0.tcb().tcb_suspend();
+        stopped.map_err(|_| ControlError::NotStopped)
+    }
 
-/// Stops inference and starts it from its reset code, with every register written.
-pub(crate) fn restart() {
-    let tcb = INFERENCE.tcb();
-    // Neither call fails on a TCB that this domain holds; a failure would show at the deadline of
-    // the load that follows.
-    let _ = tcb.tcb_suspend();
-    let mut registers = sel4::UserContext::default();
-    *registers.pc_mut() = RESET;
-    *registers.sp_mut() = STACK_TOP;
-    let _ = tcb.tcb_write_all_registers(true, &mut registers);
+    /// Stops inference and starts it from its reset code, with every register written.
+    pub(crate) fn restart(&self) -> Result<(), ControlError> {
+        self.stop()?;
+        let mut registers = sel4::UserContext::default();
+        *registers.pc_mut() = RESET as u64;
+        *registers.sp_mut() = STACK_TOP as u64;
+        let started = self.0.tcb().tcb_write_all_registers(true, &mut registers);
+        started.map_err(|_| ControlError::NotStarted)
+    }
 }

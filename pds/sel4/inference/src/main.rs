@@ -13,15 +13,15 @@ use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::{patched, region};
+use runtime::patched;
+use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
 
 patched! {
-    audit_to_inference inference_to_audit arena arena_size model_store model_store_size
+    audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
+    arena arena_size model_store model_store_size
 }
-
-const AUDIT: Channel = Channel::new(0);
 
 sel4_microkit::_private::declare_init!(init);
 
@@ -39,46 +39,65 @@ const fn is_silent() -> bool {
     false
 }
 
-struct Port;
+struct Port {
+    audit: Channel,
+}
 
 impl component::Port for Port {
     fn notify_audit(&mut self) {
-        AUDIT.notify();
+        self.audit.notify();
     }
 }
 
-struct Domain {
+struct Engine {
     server: Server<'static, ReadOnlyRegion, ReadWriteRegion, Backend>,
+    port: Port,
 }
 
+/// Nothing if the description has given inference no rings: then it does nothing, and audit says at the deadline of
+/// the first load that it is silent.
+struct Domain(Option<Engine>);
+
 fn init() -> Domain {
+    Domain(begin().ok())
+}
+
+fn begin() -> Result<Engine, RingError> {
     #[cfg(feature = "inject")]
     misdeeds::check_stack();
     // It survives a restart, and another rounding mode would change the numerics.
     // SAFETY: concerns this thread's floating point alone, before any is done.
     unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
+    let region = |address, bytes| Mapped { address, bytes };
+    let theirs = region(audit_to_inference(), audit_to_inference_size());
+    let ours = region(inference_to_audit(), inference_to_audit_size());
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
-    let ring = unsafe { region::endpoint(audit_to_inference(), inference_to_audit()) };
+    let ring = unsafe { region::endpoint(theirs, ours)? };
     // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
-    let arena = unsafe { region::private(arena(), arena_size()) };
+    let arena = unsafe { region::private(region(arena(), arena_size())) };
     // SAFETY: `system.xml` maps the store writable nowhere.
-    let store = unsafe { region::immutable(model_store(), model_store_size()) };
+    let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
     let arena = Arena::new(arena).expect("pages are aligned");
     let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
     #[cfg(feature = "measure")]
     let backend = component::measure::Measurer::new(backend, runtime::clock::now_us);
     #[cfg(feature = "inject")]
     let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
-    Domain {
+    Ok(Engine {
         server: Server::new(ring, backend, store),
-    }
+        port: Port {
+            audit: Channel::new(audit_channel()),
+        },
+    })
 }
 
 impl Handler for Domain {
     type Error = Infallible;
 
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
-        while !is_silent() && self.server.poll(&mut Port) == Activity::Busy {}
+        if let Some(Engine { server, port }) = &mut self.0 {
+            while !is_silent() && server.poll(port) == Activity::Busy {}
+        }
         Ok(())
     }
 }

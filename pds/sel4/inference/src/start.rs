@@ -6,10 +6,11 @@
 
 use core::arch::global_asm;
 
-/// Where Microkit's stack ends; below it lie `STACK_BYTES` of `system.xml`, then a guard page.
-const STACK_TOP: usize = 0xff_ffff_e000;
+use runtime::facts;
+use runtime::layout::STACK_TOP;
 
-/// As `build.rs` read it.
+/// Bytes of the stack, which end at [`STACK_TOP`]; below them lies a page that nothing is mapped at. As `build.rs`
+/// read it.
 const STACK_BYTES: usize = {
     let text = env!("STACK_BYTES").as_bytes();
     let (mut bytes, mut at) = (0, 0);
@@ -21,6 +22,12 @@ const STACK_BYTES: usize = {
 };
 
 pub(crate) const STACK_BOTTOM: usize = STACK_TOP - STACK_BYTES;
+
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
+    "stack_top" = STACK_TOP;
+    "stack_bytes" = STACK_BYTES;
+}
 
 // The name that rust-sel4 gives to the address where a stack begins.
 #[unsafe(no_mangle)]

@@ -7,21 +7,34 @@
 #![no_std]
 
 pub mod clock;
+pub mod layout;
 pub mod region;
 mod symbols;
 pub mod watchdog;
 
-pub use sel4_rodata_static::rodata_static;
-
 /// Declares `fn name() -> usize` for each name: the value that the Microkit tool writes for it
-/// (`setvar_vaddr`, `setvar_size`). Once per name: it defines the symbol.
+/// (`setvar_vaddr`, `setvar_size`, `setvar_id`). Once per name: it defines the symbol. The linker script puts
+/// these symbols, and no others, between `__variables_start` and `__variables_end`, and `make image` refuses a
+/// description that does not set each of them.
 #[macro_export]
 macro_rules! patched {
     ($($name:ident)*) => {$(
+        // Read-only: a restart restores `.data` from a copy that is not patched.
+        core::arch::global_asm!(
+            concat!(".section .rodata.variables.", stringify!($name), ", \"a\", %progbits"),
+            ".balign 8",
+            concat!(".global ", stringify!($name)),
+            concat!(".type ", stringify!($name), ", %object"),
+            concat!(".size ", stringify!($name), ", 8"),
+            concat!(stringify!($name), ": .quad 0"),
+        );
+
         fn $name() -> usize {
-            // SAFETY: a static of the binary; volatile, because it is patched after the compiler
-            // is done.
-            unsafe { core::ptr::read_volatile($crate::rodata_static!($name: usize)) }
+            unsafe extern "C" {
+                static $name: usize;
+            }
+            // SAFETY: the word above; volatile, because it is patched after the compiler is done.
+            unsafe { core::ptr::read_volatile(&raw const $name) }
         }
     )*};
 }

@@ -1,47 +1,86 @@
-//! Regions of `system.xml`.
+//! Regions of `system.xml`, where and as large as the Microkit tool says that they are.
 
 use core::ptr::NonNull;
 use core::slice;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use protocol::ring::{Endpoint, REGION_BYTES};
+use protocol::ring::{Endpoint, REGION_BYTES, RegionTooSmall};
 
-/// The end of a pair of rings over the regions at these addresses.
+/// Where the Microkit tool has mapped a region, and how large it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapped {
+    /// What `setvar_vaddr` has written.
+    pub address: usize,
+    /// What `setvar_size` has written.
+    pub bytes: usize,
+}
+
+/// Why two regions make no pair of rings. `make image` refuses such a description; a domain that is
+/// given one all the same must not touch the regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RingError {
+    /// The Microkit tool has written no address.
+    #[error("a ring has no address: system.xml maps it without setvar_vaddr")]
+    NoAddress,
+    /// Another size than the ring's. A region that is too small would fault in the middle of a message.
+    #[error(
+        "a ring's region has {bytes} bytes, not {REGION_BYTES}: correct its size in system.xml"
+    )]
+    Size {
+        /// What the Microkit tool has written.
+        bytes: usize,
+    },
+    /// The ring itself refuses it.
+    #[error(transparent)]
+    Ring(#[from] RegionTooSmall),
+}
+
+/// The end of a pair of rings over these regions.
 ///
-/// # Panics
-/// An address is 0: the Microkit tool has not patched it.
+/// # Errors
+/// A region that has no address, or is not of the size of a ring. Nothing was touched.
 ///
 /// # Safety
-/// `theirs` and `ours` are mapped for [`REGION_BYTES`] bytes, the first readable, the second
-/// writable, and nothing else in the domain uses them.
-#[must_use]
-pub unsafe fn endpoint(theirs: usize, ours: usize) -> Endpoint<ReadOnlyRegion, ReadWriteRegion> {
-    let pointer = |address: usize| NonNull::new(address as *mut u64).expect("a patched address");
-    // SAFETY: the caller's promise; pages are aligned.
-    let theirs = unsafe { ReadOnlyRegion::new(pointer(theirs), REGION_BYTES) };
+/// Each region is mapped as it says, `theirs` readable and `ours` writable, and nothing else in the
+/// domain uses them.
+pub unsafe fn endpoint(
+    theirs: Mapped,
+    ours: Mapped,
+) -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
+    let (theirs, ours) = (checked(theirs)?, checked(ours)?);
+    // SAFETY: the caller's promise, for REGION_BYTES, which `checked` has compared; pages are aligned.
+    let theirs = unsafe { ReadOnlyRegion::new(theirs, REGION_BYTES) };
     // SAFETY: as above.
-    let ours = unsafe { ReadWriteRegion::new(pointer(ours), REGION_BYTES) };
-    Endpoint::new(theirs, ours).expect("regions of the size of the rings")
+    let ours = unsafe { ReadWriteRegion::new(ours, REGION_BYTES) };
+    Ok(Endpoint::new(theirs, ours)?)
+}
+
+fn checked(region: Mapped) -> Result<NonNull<u64>, RingError> {
+    let Mapped { address, bytes } = region;
+    if bytes != REGION_BYTES {
+        return Err(RingError::Size { bytes });
+    }
+    NonNull::new(address as *mut u64).ok_or(RingError::NoAddress)
 }
 
 /// A region that nobody writes.
 ///
 /// # Safety
-/// `bytes` bytes at `address` are mapped readable, and no domain maps them writable.
+/// It is mapped as it says, readable, and no domain maps it writable.
 #[must_use]
-pub unsafe fn immutable(address: usize, bytes: usize) -> &'static [u8] {
+pub unsafe fn immutable(region: Mapped) -> &'static [u8] {
     // SAFETY: the caller's promise.
-    unsafe { slice::from_raw_parts(address as *const u8, bytes) }
+    unsafe { slice::from_raw_parts(region.address as *const u8, region.bytes) }
 }
 
 /// A region that this domain alone maps, zeroed.
 ///
 /// # Safety
-/// `bytes` bytes at `address` are mapped writable here and nowhere else, and nothing in the domain
-/// holds a reference to them.
+/// It is mapped as it says, writable here and nowhere else, and nothing in the domain holds a
+/// reference to it.
 #[must_use]
-pub unsafe fn private(address: usize, bytes: usize) -> &'static mut [u8] {
+pub unsafe fn private(region: Mapped) -> &'static mut [u8] {
     // SAFETY: the caller's promise; any bytes are valid for u8.
-    let memory = unsafe { slice::from_raw_parts_mut(address as *mut u8, bytes) };
+    let memory = unsafe { slice::from_raw_parts_mut(region.address as *mut u8, region.bytes) };
     memory.fill(0);
     memory
 }

@@ -4,34 +4,44 @@
 #![no_main]
 
 use component::{HALT_LINE, Memory, Mode, Shell};
+use core::fmt;
 use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::{patched, region};
+use protocol::ring::Endpoint;
+use runtime::region::{self, Mapped, RingError};
+use runtime::{facts, patched};
 use sel4_driver_interfaces::HandleInterrupt as _;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 use sel4_pl011_driver::Driver;
 
-patched! { uart shell_to_audit audit_to_shell }
+patched! {
+    uart uart_channel audit_channel
+    shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+}
 
-const AUDIT: Channel = Channel::new(0);
-const UART: Channel = Channel::new(1);
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
+}
 
-struct Console(Driver);
+struct Console {
+    driver: Driver,
+    audit: Channel,
+}
 
 impl component::Port for Console {
     fn notify_audit(&mut self) {
-        AUDIT.notify();
+        self.audit.notify();
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             // The driver waits for the FIFO and cannot fail.
-            let _ = self.0.write(*byte);
+            let _ = self.driver.write(*byte);
         }
     }
 
     fn read(&mut self) -> Option<u8> {
-        self.0.read().ok()
+        self.driver.read().ok()
     }
 
     fn halt(&mut self) {
@@ -43,27 +53,63 @@ impl component::Port for Console {
 /// Larger than the stack.
 static mut MEMORY: Memory = Memory::new();
 
-struct Domain {
+/// What the shell is while it serves.
+struct Terminal {
     shell: Shell<'static, ReadOnlyRegion, ReadWriteRegion>,
     console: Console,
-    /// The interrupt waits for room in the type-ahead: acknowledged before, it would come again at
-    /// once.
+    uart: Channel,
+    /// The interrupt waits for room in the type-ahead, or for the kernel to take the acknowledgement: acknowledged
+    /// before, it would come again at once.
     unacknowledged: bool,
 }
 
+/// Nothing if the description has given the shell no ring: then it has said so, and does nothing.
+struct Domain(Option<Terminal>);
+
 #[protection_domain]
 fn init() -> Domain {
-    // SAFETY: `system.xml` maps both to this domain, for the rings alone.
-    let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let console = Console(unsafe { Driver::new(uart() as *mut ()) });
-    let memory = &raw mut MEMORY;
-    // SAFETY: this function runs once, and nothing else names the static.
-    let memory = unsafe { &mut *memory };
-    Domain {
-        shell: Shell::new(ring, Mode::Terminal, memory),
-        console,
-        unacknowledged: false,
+    let driver = unsafe { Driver::new(uart() as *mut ()) };
+    let mut console = Console {
+        driver,
+        audit: Channel::new(audit_channel()),
+    };
+    match ring() {
+        Ok(ring) => {
+            let memory = &raw mut MEMORY;
+            // SAFETY: this function runs once, and nothing else names the static.
+            let memory = unsafe { &mut *memory };
+            Domain(Some(Terminal {
+                shell: Shell::new(ring, Mode::Terminal, memory),
+                console,
+                uart: Channel::new(uart_channel()),
+                unacknowledged: false,
+            }))
+        }
+        Err(error) => {
+            // Writing to the console does not fail.
+            let _ =
+                fmt::Write::write_fmt(&mut Text(&mut console), format_args!("shell: {error}\r\n"));
+            Domain(None)
+        }
+    }
+}
+
+fn ring() -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
+    let region = |address, bytes| Mapped { address, bytes };
+    let theirs = region(audit_to_shell(), audit_to_shell_size());
+    let ours = region(shell_to_audit(), shell_to_audit_size());
+    // SAFETY: `system.xml` maps both to this domain, for the rings alone.
+    unsafe { region::endpoint(theirs, ours) }
+}
+
+/// The console for words before there is a shell.
+struct Text<'c>(&'c mut Console);
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        component::Port::write(self.0, text.as_bytes());
+        Ok(())
     }
 }
 
@@ -71,18 +117,21 @@ impl Handler for Domain {
     type Error = Infallible;
 
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Infallible> {
-        if channels.contains(UART) {
-            self.unacknowledged = true;
+        let Some(terminal) = &mut self.0 else {
+            return Ok(());
+        };
+        let Terminal { shell, console, .. } = terminal;
+        if channels.contains(terminal.uart) {
+            terminal.unacknowledged = true;
             // Before the reading: a byte that comes meanwhile raises it again.
-            self.console.0.handle_interrupt();
-            self.shell.on_input(&mut self.console);
+            console.driver.handle_interrupt();
+            shell.on_input(console);
         }
-        if channels.contains(AUDIT) {
-            self.shell.on_signal(&mut self.console);
+        if channels.contains(console.audit) {
+            shell.on_signal(console);
         }
-        if self.unacknowledged && self.shell.wants_input() {
-            self.unacknowledged = false;
-            let _ = UART.irq_ack();
+        if terminal.unacknowledged && shell.wants_input() {
+            terminal.unacknowledged = terminal.uart.irq_ack().is_err();
         }
         Ok(())
     }

@@ -18,7 +18,8 @@ use core::panic::PanicInfo;
 use golden::{EXPECTED, Tally};
 use llm_core::simd::Cpu;
 use one_shot_mutex::sync::RawOneShotMutex;
-use runtime::{patched, region};
+use runtime::patched;
+use runtime::region::{self, Mapped};
 use sel4_dlmalloc::{DeferredStaticDlmalloc, StaticHeapBounds};
 use sel4_microkit::{Handler, NullHandler, panicking, protection_domain};
 
@@ -41,7 +42,12 @@ fn init() -> impl Handler {
     unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
     panicking::set_hook(&on_panic);
     // SAFETY: `system.xml` maps the heap to this domain alone; this is its only use.
-    let heap = unsafe { region::private(heap(), heap_size()) };
+    let heap = unsafe {
+        region::private(Mapped {
+            address: heap(),
+            bytes: heap_size(),
+        })
+    };
     let bounds = StaticHeapBounds::new(heap.as_mut_ptr(), heap.len());
     HEAP.set_bounds(bounds).expect("this function runs once");
     let mut console = Console::new(uart());

@@ -175,6 +175,14 @@ impl Display for FailureText<'_> {
                  with 'llmctl reset'",
                 Time(limit)
             ),
+            ErrorCode::ControlRefused => {
+                let what = if value == 1 { "stop" } else { "start" };
+                write!(
+                    f,
+                    "the kernel has refused to {what} inference, so audit no longer listens to it; the image was built \
+                     wrongly: build it again, and check it with 'make isolation'"
+                )
+            }
             ErrorCode::NotPermitted => {
                 write!(f, "you need the permission ")?;
                 match Permission::from_bit(value) {
@@ -320,6 +328,7 @@ mod tests {
             (ErrorCode::Unsigned, "'llmtool sign'"),
             (ErrorCode::BadSignature, "'llmtool sign'"),
             (ErrorCode::RestartsExhausted, "'llmctl reset'"),
+            (ErrorCode::ControlRefused, "'make isolation'"),
             (ErrorCode::NotPermitted, "'login USER'"),
             (ErrorCode::TooManySessions, "'llmctl close NAME'"),
             (ErrorCode::BadPolicy, "'llmtool policy'"),

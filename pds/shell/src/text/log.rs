@@ -131,6 +131,10 @@ impl LogLine<'_> {
                 Time(limit)
             ),
             Kind::Evict => write!(f, ": it had {value} turns"),
+            Kind::Stop if record.code == ErrorCode::ControlRefused as u16 => {
+                let what = if value == 1 { "stop" } else { "start" };
+                write!(f, ": the kernel has refused to {what} inference")
+            }
             Kind::Stop => write!(
                 f,
                 ": {value} restarts within {}, no more are tried",

@@ -237,8 +237,16 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack(
         "invoke-address-space",
-        "the same on its own address space",
-        Say("granted=0"),
+        "the same on its own address space, with a page of its arena as the range: the four kinds of cache maintenance, \
+         and nothing else",
+        Say("granted=4 "),
+        Sel4,
+    ),
+    attack(
+        "maintain-caches",
+        "cleans, invalidates and unifies the cache of every page that it has, by its own address space; a range over two \
+         pages is refused, so that one page is the longest that it can keep the kernel uninterrupted",
+        Say("across-pages=0 pages=4166 granted=16664 "),
         Sel4,
     ),
     attack(

@@ -1,7 +1,7 @@
 //! What attacks get from seL4, and the attacks that only it can suffer.
 
 use crate::remains::{self, Remains};
-use crate::{AUDIT, kernel, timer};
+use crate::{audit, kernel, timer};
 use core::fmt::Write as _;
 use redteam_attacks::{Ground, Say};
 
@@ -17,7 +17,7 @@ unsafe extern "C" {
 
 impl Ground for Sel4 {
     fn notify_audit(&mut self) {
-        AUDIT.notify();
+        audit().notify();
     }
 
     fn now_us(&mut self) -> u64 {

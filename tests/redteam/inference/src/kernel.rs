@@ -9,15 +9,40 @@ use sel4::{MessageInfo, cap};
 
 /// Slots of a domain's CNode.
 const SLOTS: u64 = 512;
-/// Slots of a domain's own: its notification, its fault endpoint, its address space, its reply object, audit's
-/// notification, and shell's interrupt. A signal of its notifications is not refused, nor what is done with an interrupt
-/// that it has, and a message to the second slot ends this life.
-const OWN: [u64; 6] = [1, FAULTS, VSPACE, REPLY, 10, 139];
+/// The first slots of its channels' notifications, and of its interrupts.
+const CHANNELS: u64 = 10;
+const IRQS: u64 = 138;
+/// Bytes of a small page.
+const PAGE: usize = 4096;
 const FAULTS: u64 = 2;
 const VSPACE: u64 = 3;
 const REPLY: u64 = 4;
 /// Labels of invocations: seL4 16 has fewer.
 const LABELS: Range<u64> = 0..80;
+
+/// The labels by which an address space cleans or invalidates the cache of a range of it.
+fn cache_labels() -> [u64; 4] {
+    use sel4::sys::invocation_label as label;
+    [
+        label::ARMVSpaceClean_Data.into(),
+        label::ARMVSpaceInvalidate_Data.into(),
+        label::ARMVSpaceCleanInvalidate_Data.into(),
+        label::ARMVSpaceUnify_Instruction.into(),
+    ]
+}
+
+/// The slot of audit's notification.
+fn audit_slot() -> u64 {
+    CHANNELS + crate::audit_channel() as u64
+}
+
+/// Slots of a domain's own: its notification, its fault endpoint, its address space, its reply object, audit's
+/// notification, and shell's interrupt. A signal of its notifications is not refused, nor what is done with an interrupt
+/// that it has, and a message to the second slot ends this life.
+fn is_own(slot: u64) -> bool {
+    let irq = crate::own_irq().map(|id| IRQS + id as u64);
+    [1, FAULTS, VSPACE, REPLY, audit_slot()].contains(&slot) || irq == Some(slot)
+}
 
 /// What the kernel has said to many invocations.
 #[derive(Default)]
@@ -48,7 +73,11 @@ impl Tally {
 /// Invokes a slot with these words and with capabilities attached; the label of the answer: 0, or seL4's error.
 fn invoke(slot: u64, label: u64, words: [u64; 8]) -> u64 {
     sel4::with_ipc_buffer_mut(|buffer| {
-        for (place, slot) in buffer.caps_or_badges_mut().iter_mut().zip([VSPACE, 10, 1]) {
+        for (place, slot) in buffer
+            .caps_or_badges_mut()
+            .iter_mut()
+            .zip([VSPACE, audit_slot(), 1])
+        {
             *place = slot;
         }
         for (place, word) in buffer.msg_regs_mut().iter_mut().zip(words) {
@@ -72,28 +101,71 @@ fn sweep(slots: impl Iterator<Item = u64>, words: [u64; 8], say: &mut Say) {
     tally.tell(say);
 }
 
+/// Has the kernel clean, invalidate, both, and unify the cache of each page, one call for a page: nothing interrupts a
+/// call. Then of ranges over two pages, which it refuses.
+pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say: &mut Say) {
+    let (mut pages, mut longest_us) = (0_u32, 0);
+    let (mut alone, mut across) = (Tally::default(), 0_u32);
+    for (start, bytes) in regions {
+        for page in (start..start + bytes).step_by(PAGE) {
+            pages += 1;
+            for label in cache_labels() {
+                let range = |end: usize| [page as u64, end as u64, 0, 0, 0, 0, 0, 0];
+                let before = runtime::clock::now_us();
+                alone.add(invoke(VSPACE, label, range(page + PAGE)));
+                longest_us = longest_us.max(runtime::clock::now_us() - before);
+                across += u32::from(invoke(VSPACE, label, range(page + PAGE + 1)) == 0);
+            }
+        }
+    }
+    let _ = write!(say, "across-pages={across} pages={pages} ");
+    alone.tell(say);
+    let _ = write!(say, " longest-us={longest_us}");
+}
+
 /// Makes the attack of this name; false if there is none.
 pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
-    // To slot 300, from slot 10, at full depth, with all rights.
-    let words = [300, 64, 10, 64, 0xf, 0xffff, 1, 1];
+    // To slot 300, from the slot of its channel, at full depth, with all rights.
+    let words = [300, 64, audit_slot(), 64, 0xf, 0xffff, 1, 1];
     match name {
-        "invoke-all-slots" => sweep((0..SLOTS).filter(|slot| !OWN.contains(slot)), words, say),
-        "invoke-address-space" => sweep([VSPACE].into_iter(), words, say),
+        "invoke-all-slots" => sweep((0..SLOTS).filter(|slot| !is_own(*slot)), words, say),
+        "invoke-address-space" => {
+            // The first two words are a range to clean: a page of its own. What they mean to other labels is in `words`.
+            let page = crate::own_regions()[0].address;
+            let [_, _, rest @ ..] = words;
+            let mut range = [page as u64, (page + PAGE) as u64, 0, 0, 0, 0, 0, 0];
+            range[2..].copy_from_slice(&rest);
+            sweep([VSPACE].into_iter(), range, say);
+        }
+        "maintain-caches" => {
+            let regions = crate::own_regions();
+            maintain_caches(
+                regions.iter().map(|region| (region.address, region.bytes)),
+                say,
+            );
+        }
         "reply-to-nobody" => sweep([REPLY].into_iter(), words, say),
         "invoke-root-slots" => sweep((1..64).map(|slot| slot << 58), words, say),
         "copy-by-root" => {
             let mut tally = Tally::default();
-            for root in (0..SLOTS).filter(|slot| !OWN.contains(slot)) {
+            for root in (0..SLOTS).filter(|slot| !is_own(*slot)) {
                 for depth in 1..=64 {
                     let label = sel4::sys::invocation_label::CNodeCopy.into();
-                    tally.add(invoke(root, label, [300, depth, 10, depth, 0xf, 0, 0, 0]));
+                    tally.add(invoke(
+                        root,
+                        label,
+                        [300, depth, audit_slot(), depth, 0xf, 0, 0, 0],
+                    ));
                 }
             }
             tally.tell(say);
         }
         "signal-foreign-channels" => {
             let mut tally = Tally::default();
-            for slot in (11..74).chain(138..202) {
+            for slot in (CHANNELS..74)
+                .chain(IRQS..202)
+                .filter(|slot| !is_own(*slot))
+            {
                 cap::Notification::from_bits(slot).signal();
                 tally.add(invoke(slot, 0, [0; 8]));
             }
@@ -106,7 +178,7 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
             let _ = write!(say, "SUCCEEDED: answered {label}");
         }
         "wait-on-audit" => {
-            let (_, badge) = cap::Notification::from_bits(10).wait();
+            let (_, badge) = cap::Notification::from_bits(audit_slot()).wait();
             let _ = write!(say, "SUCCEEDED: got {badge:#x}");
         }
         "receive-on-nothing" => {

@@ -18,15 +18,36 @@ use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::Attacker;
-use runtime::{patched, region};
+use runtime::patched;
+use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
 
 patched! {
-    audit_to_inference inference_to_audit arena arena_size model_store model_store_size
+    audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
+    arena arena_size model_store model_store_size
 }
 
-const AUDIT: Channel = Channel::new(0);
+/// The interrupts that the domain has.
+fn own_irq() -> Option<usize> {
+    None
+}
+
+/// Where it has been given memory.
+fn own_regions() -> [Mapped; 4] {
+    [
+        (arena(), arena_size()),
+        (inference_to_audit(), inference_to_audit_size()),
+        (audit_to_inference(), audit_to_inference_size()),
+        (model_store(), model_store_size()),
+    ]
+    .map(|(address, bytes)| Mapped { address, bytes })
+}
+
+/// Its one channel.
+fn audit() -> Channel {
+    Channel::new(audit_channel())
+}
 
 sel4_microkit::_private::declare_init!(init);
 
@@ -34,43 +55,44 @@ struct Port;
 
 impl component::Port for Port {
     fn notify_audit(&mut self) {
-        AUDIT.notify();
+        audit().notify();
     }
 }
 
-struct Domain {
-    server: Server<
-        'static,
-        ReadOnlyRegion,
-        ReadWriteRegion,
-        Attacker<TransformerBackend<'static>, Sel4>,
-    >,
-}
+type Hostile = Attacker<TransformerBackend<'static>, Sel4>;
+
+struct Domain(Option<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>>);
 
 fn init() -> Domain {
+    Domain(begin().ok())
+}
+
+fn begin() -> Result<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>, RingError> {
     // First of all, before they are used.
     let registers = remains::registers();
     // As in the real one. SAFETY: concerns this thread's floating point alone, before any is done.
     unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
+    let [own_arena, ours, theirs, store] = own_regions();
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
-    let ring = unsafe { region::endpoint(audit_to_inference(), inference_to_audit()) };
+    let ring = unsafe { region::endpoint(theirs, ours)? };
     // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
-    let arena = unsafe { region::private(arena(), arena_size()) };
+    let arena = unsafe { region::private(own_arena) };
     // SAFETY: `system.xml` maps the store writable nowhere.
-    let store = unsafe { region::immutable(model_store(), model_store_size()) };
+    let store = unsafe { region::immutable(store) };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");
     let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
-    Domain {
-        server: Server::new(ring, Attacker::new(backend, Sel4 { remains }), store),
-    }
+    let backend = Attacker::new(backend, Sel4 { remains });
+    Ok(Server::new(ring, backend, store))
 }
 
 impl Handler for Domain {
     type Error = Infallible;
 
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
-        while self.server.poll(&mut Port) == Activity::Busy {}
+        if let Some(server) = &mut self.0 {
+            while server.poll(&mut Port) == Activity::Busy {}
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What the hostile shell does by its own hand.
 
-use crate::{AUDIT, kernel};
+use crate::{audit, kernel};
 use core::arch::asm;
 use core::fmt::Write as _;
 use redteam_attacks::{Forger, Say, channel, place, read, write};
@@ -13,6 +13,12 @@ pub(crate) fn perform(letter: u8) -> Say {
     let name = match letter {
         b's' => "invoke-all-slots",
         b'o' => "invoke-address-space",
+        b'v' => "maintain-caches",
+        b'u' => {
+            // The device, too: seL4's tracker, number 1738.
+            kernel::maintain_caches([(crate::uart(), 0x1000)].into_iter(), &mut say);
+            return say;
+        }
         b'r' => "invoke-root-slots",
         b'c' => "copy-by-root",
         b'e' => "call-foreign-endpoints",
@@ -23,7 +29,7 @@ pub(crate) fn perform(letter: u8) -> Say {
             return say;
         }
         b'f' => {
-            (0..100_000).for_each(|_| AUDIT.notify());
+            (0..100_000).for_each(|_| audit().notify());
             let _ = write!(say, "signalled=100000");
             return say;
         }
@@ -82,9 +88,9 @@ fn forge_indices(letter: u8) {
         b'4' => forger.publish_tail(0x8000_0000),
         _ => forger.scribble(now_us()),
     }
-    AUDIT.notify();
+    audit().notify();
     forger.restore(&truth);
-    AUDIT.notify();
+    audit().notify();
 }
 
 /// Messages to the monitor that look like faults: of memory, of no kind, and one with label 0, which passive domains

@@ -12,15 +12,35 @@ use attacks::Receiver;
 use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
 use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::{patched, region};
+use runtime::patched;
+use runtime::region::{self, Mapped};
 use sel4_driver_interfaces::HandleInterrupt as _;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 use sel4_pl011_driver::Driver;
 
-patched! { uart shell_to_audit audit_to_shell }
+patched! {
+    uart uart_channel audit_channel
+    shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+}
 
-const AUDIT: Channel = Channel::new(0);
-const UART: Channel = Channel::new(1);
+/// The interrupts that the domain has.
+fn own_irq() -> Option<usize> {
+    Some(uart_channel())
+}
+
+/// Where it has been given memory.
+fn own_regions() -> [Mapped; 2] {
+    [
+        (shell_to_audit(), shell_to_audit_size()),
+        (audit_to_shell(), audit_to_shell_size()),
+    ]
+    .map(|(address, bytes)| Mapped { address, bytes })
+}
+
+/// Its one channel.
+fn audit() -> Channel {
+    Channel::new(audit_channel())
+}
 
 /// Ctrl-]: the next byte names an attack.
 const ATTACK: u8 = 0x1d;
@@ -36,7 +56,7 @@ struct Console {
 
 impl component::Port for Console {
     fn notify_audit(&mut self) {
-        AUDIT.notify();
+        audit().notify();
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -105,7 +125,10 @@ struct Domain {
 #[protection_domain]
 fn init() -> Domain {
     // SAFETY: `system.xml` maps both to this domain, for the rings alone.
-    let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
+    let ring = unsafe {
+        let [ours, theirs] = own_regions();
+        region::endpoint(theirs, ours).expect("regions of the size of a ring")
+    };
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
     let driver = unsafe { Driver::new(uart() as *mut ()) };
     let memory = &raw mut MEMORY;
@@ -130,17 +153,17 @@ impl Handler for Domain {
         if let Some(receiver) = &mut self.console.receiver {
             receiver.take();
         }
-        if channels.contains(UART) {
+        let uart = Channel::new(uart_channel());
+        if channels.contains(uart) {
             self.unacknowledged = true;
             self.console.driver.handle_interrupt();
             self.shell.on_input(&mut self.console);
         }
-        if channels.contains(AUDIT) {
+        if channels.contains(audit()) {
             self.shell.on_signal(&mut self.console);
         }
         if self.unacknowledged && self.shell.wants_input() {
-            self.unacknowledged = false;
-            let _ = UART.irq_ack();
+            self.unacknowledged = uart.irq_ack().is_err();
         }
         Ok(())
     }

@@ -76,13 +76,16 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
     }
 
     for (name, (at, _)) in &view.physical {
-        if policy.device_of_region(name).is_none() {
+        let pinned = policy.region.iter().find(|region| region.name == *name);
+        let is_pinned = pinned.is_some_and(|region| region.phys_addr == Some(*at));
+        if policy.device_of_region(name).is_none() && !is_pinned {
             let mappings = regions
                 .get(name.as_str())
                 .map(Vec::as_slice)
                 .unwrap_or_default();
             finding.violation(format!(
-                "region '{name}' at physical address {at:#x} ({}) has no [[device]] in the policy",
+                "region '{name}' at physical address {at:#x} ({}) has no [[device]] in the policy, and its [[region]] has no \
+                 such phys_addr: ordinary memory needs no address; if this must lie there, say so in the policy",
                 super::list(mappings.iter().map(|mapping| view.at(mapping.first)))
             ));
         }
@@ -93,20 +96,19 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
     for (subject, rights) in &graph.rights {
         for other in rights.get(&Right::Notify).into_iter().flatten() {
             let pair = [subject.name(), other.as_str()];
-            let allowed = policy
-                .mediation
-                .channels
-                .iter()
-                .any(|[a, b]| pair == [a, b] || pair == [b, a]);
+            let allowed = policy.channel.iter().any(|channel| {
+                let [a, b] = &channel.between;
+                pair == [a, b] || pair == [b, a]
+            });
             if !allowed {
                 finding.violation(format!(
-                    "a channel from {subject} to {other} has no line in the policy's mediation.channels"
+                    "a channel from {subject} to {other} has no [[channel]] in the policy"
                 ));
             }
             channels.insert(pair.map(str::to_owned));
         }
     }
-    for [a, b] in &policy.mediation.channels {
+    for [a, b] in policy.channel.iter().map(|channel| &channel.between) {
         let there = |from: &String, to: &String| channels.contains(&[from.clone(), to.clone()]);
         if !there(a, b) && !there(b, a) {
             finding.violation(format!(
@@ -126,7 +128,8 @@ fn named_domains(policy: &Policy) -> BTreeSet<&str> {
     let mediation = &policy.mediation;
     let mut names: BTreeSet<&str> = mediation.between.iter().map(String::as_str).collect();
     names.insert(&mediation.mediator);
-    names.extend(mediation.channels.iter().flatten().map(String::as_str));
+    let pairs = policy.channel.iter().flat_map(|channel| &channel.between);
+    names.extend(pairs.map(String::as_str));
     for shared in &policy.shared {
         names.insert(&shared.writer);
         names.extend(shared.readers.iter().map(String::as_str));
@@ -142,6 +145,7 @@ fn named_domains(policy: &Policy) -> BTreeSet<&str> {
     names.extend(policy.device.iter().map(|device| device.domain.as_str()));
     names.extend(policy.scheduling.order.iter().map(String::as_str));
     names.extend(policy.scheduling.whole_budget.iter().map(String::as_str));
+    names.extend(policy.domain.iter().map(|domain| domain.name.as_str()));
     names.extend(
         policy
             .control

@@ -57,7 +57,8 @@ pub const CNODE_GUARD_BITS: u64 = 64 - ROOT_CNODE_BITS as u64 - CNODE_BITS as u6
 /// Guard of the monitor's only CNode.
 pub const MONITOR_GUARD_BITS: u64 = 64 - CNODE_BITS as u64;
 
-const PAGE: u64 = 0x1000;
+/// Bytes of a small page.
+pub const PAGE: u64 = 0x1000;
 const MONITOR_STACK: u64 = 0x1000;
 
 /// The configuration of Microkit and of the kernel that an image is built for.

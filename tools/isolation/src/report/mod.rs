@@ -11,8 +11,9 @@ use crate::claims::{self, Claim, Finding};
 use crate::graph::{Graph, Node, Right};
 use crate::microkit::{Configuration, Row};
 use crate::policy::Policy;
+use crate::programs::{self, Program};
 use crate::view::View;
-use crate::{agreement, kernel};
+use crate::{agreement, kernel, pins};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ pub struct Subjects<'a> {
     pub system: &'a System,
     /// What must hold.
     pub policy: &'a Policy,
+    /// The programs' files by their domains, if they are there.
+    pub programs: Option<&'a BTreeMap<String, Program>>,
     /// The picture that an image gives, if there is one.
     pub image: Option<View>,
     /// The kernel's options, if an SDK is there.
@@ -58,7 +61,7 @@ pub struct Checked {
     pub statement: String,
     /// Whether it holds.
     pub verdict: Verdict,
-    /// Found in the description; for A and K, everything.
+    /// Found in the description; for D, E, A and K, everything.
     pub description: Finding,
     /// Found in the image.
     pub image: Option<Finding>,
@@ -96,6 +99,7 @@ impl Report {
         let Subjects {
             system,
             policy,
+            programs,
             mut image,
             kernel,
             configuration,
@@ -111,6 +115,12 @@ impl Report {
                 configured(claim, configuration, finding);
             }
             claims.push(Checked::of(claim, policy, on_description, on_image));
+        }
+        let finding = pins::check(system, policy);
+        claims.push(Checked::of(Claim::D, policy, finding, None));
+        if let Some(programs) = programs {
+            let finding = programs::check(system, policy, programs);
+            claims.push(Checked::of(Claim::E, policy, finding, None));
         }
         if let Some(image) = &mut image {
             let expected = View::of_description(system, configuration);

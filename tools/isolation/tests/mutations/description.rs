@@ -14,7 +14,8 @@ type Mutation = (
 const AUDIT: &str = r#"<program_image path="audit.elf" />"#;
 const SHELL: &str = r#"<program_image path="shell.elf" />"#;
 const INFERENCE: &str = r#"<program_image path="inference.elf" />"#;
-const CHANNELS: &str = "    <channel>\n        <end pd=\"audit\" id=\"0\" />";
+const CHANNELS: &str =
+    "    <channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />";
 const REGIONS: &str = r#"    <memory_region name="audit_log""#;
 
 const MUTATIONS: &[Mutation] = &[
@@ -310,7 +311,10 @@ const MUTATIONS: &[Mutation] = &[
     ),
     (
         "the_watchdog_has_no_interrupt",
-        &[(r#"<irq irq="34" id="2" />"#, "")],
+        &[(
+            r#"<irq irq="34" id="2" setvar_id="watchdog_channel" />"#,
+            "",
+        )],
         &["I6"],
         &["audit has not its watchdog", "IRQ 34"],
     ),
@@ -326,10 +330,13 @@ const MUTATIONS: &[Mutation] = &[
     (
         "the_interrupt_of_the_uart_is_audits",
         &[
-            (r#"        <irq irq="33" id="1" />"#, ""),
             (
-                r#"<irq irq="34" id="2" />"#,
-                r#"<irq irq="34" id="2" /><irq irq="33" id="7" />"#,
+                r#"        <irq irq="33" id="1" setvar_id="uart_channel" />"#,
+                "",
+            ),
+            (
+                r#"<irq irq="34" id="2" setvar_id="watchdog_channel" />"#,
+                r#"<irq irq="34" id="2" setvar_id="watchdog_channel" /><irq irq="33" id="7" />"#,
             ),
         ],
         &["I6"],
@@ -338,8 +345,8 @@ const MUTATIONS: &[Mutation] = &[
     (
         "an_interrupt_is_shared",
         &[(
-            r#"<irq irq="34" id="2" />"#,
-            r#"<irq irq="34" id="2" /><irq irq="33" id="7" />"#,
+            r#"<irq irq="34" id="2" setvar_id="watchdog_channel" />"#,
+            r#"<irq irq="34" id="2" setvar_id="watchdog_channel" /><irq irq="33" id="7" />"#,
         )],
         &["refused"],
         &["'irq'", "33", "second time"],
@@ -398,7 +405,7 @@ const MUTATIONS: &[Mutation] = &[
         "shell_and_inference_have_a_channel",
         &[(
             CHANNELS,
-            "<channel><end pd=\"shell\" id=\"9\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" />",
+            "<channel><end pd=\"shell\" id=\"9\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
         )],
         &["I1", "P"],
         &["shell holds a channel to inference's notification"],
@@ -407,7 +414,7 @@ const MUTATIONS: &[Mutation] = &[
         "inference_may_notify_shell_one_way",
         &[(
             CHANNELS,
-            "<channel><end pd=\"shell\" id=\"9\" notify=\"false\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" />",
+            "<channel><end pd=\"shell\" id=\"9\" notify=\"false\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
         )],
         &["I1", "P"],
         &["inference holds a channel to shell's notification"],
@@ -416,7 +423,7 @@ const MUTATIONS: &[Mutation] = &[
         "inference_reaches_the_uart_through_shell",
         &[(
             CHANNELS,
-            "<channel><end pd=\"shell\" id=\"8\" notify=\"false\" /><end pd=\"inference\" id=\"8\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" />",
+            "<channel><end pd=\"shell\" id=\"8\" notify=\"false\" /><end pd=\"inference\" id=\"8\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
         )],
         &["I1", "I6"],
         &[
@@ -427,7 +434,7 @@ const MUTATIONS: &[Mutation] = &[
     (
         "a_channel_is_missing",
         &[(
-            "    <channel>\n        <end pd=\"audit\" id=\"1\" />\n        <end pd=\"inference\" id=\"0\" />\n    </channel>",
+            "    <channel>\n        <end pd=\"audit\" id=\"1\" setvar_id=\"inference_channel\" />\n        <end pd=\"inference\" id=\"0\" setvar_id=\"audit_channel\" />\n    </channel>",
             "",
         )],
         &["P"],
@@ -445,8 +452,8 @@ const MUTATIONS: &[Mutation] = &[
                 "        </protection_domain>\n",
             ),
             (
-                "<irq irq=\"33\" id=\"1\" />\n    </protection_domain>",
-                "<irq irq=\"33\" id=\"1\" />\n    </protection_domain></protection_domain>",
+                "<irq irq=\"33\" id=\"1\" setvar_id=\"uart_channel\" />\n    </protection_domain>",
+                "<irq irq=\"33\" id=\"1\" setvar_id=\"uart_channel\" />\n    </protection_domain></protection_domain>",
             ),
         ],
         &["I1", "I8"],
@@ -456,7 +463,7 @@ const MUTATIONS: &[Mutation] = &[
         "inference_is_nobodys_child",
         &[
             (
-                r#"<protection_domain name="inference" id="0""#,
+                r#"<protection_domain name="inference" id="0" setvar_id="inference_child""#,
                 r#"</protection_domain><protection_domain name="inference""#,
             ),
             (
@@ -471,7 +478,7 @@ const MUTATIONS: &[Mutation] = &[
         "a_fourth_domain_is_there",
         &[(
             CHANNELS,
-            "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" />",
+            "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
         )],
         &["P"],
         &["domain 'spy'", "line", "policy"],
@@ -493,7 +500,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
             (
                 CHANNELS,
-                "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /><map mr=\"in\" vaddr=\"0x1000000\" perms=\"r\" /><map mr=\"out\" vaddr=\"0x2000000\" perms=\"rw\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" />",
+                "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /><map mr=\"in\" vaddr=\"0x1000000\" perms=\"r\" /><map mr=\"out\" vaddr=\"0x2000000\" perms=\"rw\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
             ),
         ],
         &["I1", "I2", "P"],
@@ -507,8 +514,8 @@ const MUTATIONS: &[Mutation] = &[
                 r#"<protection_domain name="console""#,
             ),
             (
-                "<end pd=\"shell\" id=\"0\" />",
-                "<end pd=\"console\" id=\"0\" />",
+                "<end pd=\"shell\" id=\"0\" setvar_id=\"audit_channel\" />",
+                "<end pd=\"console\" id=\"0\" setvar_id=\"audit_channel\" />",
             ),
         ],
         &["P"],
@@ -518,8 +525,8 @@ const MUTATIONS: &[Mutation] = &[
     (
         "a_channel_is_a_protected_procedure",
         &[(
-            "<end pd=\"inference\" id=\"0\" />",
-            "<end pd=\"inference\" id=\"0\" pp=\"true\" />",
+            "<end pd=\"inference\" id=\"0\" setvar_id=\"audit_channel\" />",
+            "<end pd=\"inference\" id=\"0\" setvar_id=\"audit_channel\" pp=\"true\" />",
         )],
         &["refused"],
         &["'pp'", "protected procedure", "line"],

@@ -15,6 +15,11 @@ const FIXTURE: &str = include_str!("../fixtures/capdl.json");
 
 static POLICY: LazyLock<Policy> =
     LazyLock::new(|| Policy::parse(include_str!("../../policy.toml")).unwrap());
+/// The same for the fixture, whose arena and store are small.
+static FIXTURE_POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let text = include_str!("../../policy.toml").replace("least = 0x80_0000", "least = 0x1_0000");
+    Policy::parse(&text).unwrap()
+});
 static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_bytes()).unwrap());
 
 /// A change of an image: its name, what it does, the claims that it must violate, words of one message.
@@ -42,7 +47,7 @@ pub struct Caught {
 /// Every violation as `claim: text`, or the reader's refusal.
 pub fn check_description(text: &str) -> Vec<String> {
     match System::parse(text) {
-        Ok(system) => report(&system, None),
+        Ok(system) => report(&system, &POLICY, None),
         Err(error) => vec![format!("refused: {error}")],
     }
 }
@@ -50,13 +55,14 @@ pub fn check_description(text: &str) -> Vec<String> {
 /// Every violation as `claim: text`.
 pub fn check_image(spec: &Spec) -> Vec<String> {
     let system = System::parse(FIXTURE_SYSTEM).unwrap();
-    report(&system, Some(spec))
+    report(&system, &FIXTURE_POLICY, Some(spec))
 }
 
-fn report(system: &System, spec: Option<&Spec>) -> Vec<String> {
+fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> {
     let report = Report::of(Subjects {
         system,
-        policy: &POLICY,
+        policy,
+        programs: None,
         image: spec.map(capdl::view),
         kernel: None,
         configuration: Configuration::Release,
@@ -245,11 +251,6 @@ impl Image {
     /// The capability to the page at an address.
     pub fn mapping(&mut self, domain: &str, vaddr: u64) -> &mut CapBody {
         let (table, slot) = self.page(domain, vaddr);
-        &mut self.cap(&table, slot).body
-    }
-
-    pub fn large_mapping(&mut self, domain: &str, vaddr: u64) -> &mut CapBody {
-        let (table, slot) = self.large_page(domain, vaddr);
         &mut self.cap(&table, slot).body
     }
 

@@ -10,6 +10,7 @@ mod harmless;
 mod harness;
 mod image;
 mod pages;
+mod pins;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -18,6 +19,7 @@ const FEWEST: (usize, usize) = (40, 10);
 
 fn main() {
     let mut harmful = description::trials();
+    harmful.extend(pins::trials());
     harmful.extend(image::trials());
     let harmless = harmless::trials();
     let counts = (harmful.len(), harmless.len());

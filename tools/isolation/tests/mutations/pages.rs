@@ -67,7 +67,7 @@ pub const MUTATIONS: &[Mutation] = &[
         "one_page_of_the_store_is_writable_in_inference",
         |image| {
             image
-                .large_mapping("inference", 0x3020_0000)
+                .mapping("inference", 0x3000_1000)
                 .rights
                 .as_mut()
                 .unwrap()
@@ -93,7 +93,7 @@ pub const MUTATIONS: &[Mutation] = &[
     (
         "a_page_of_the_arena_is_executable",
         |image| {
-            image.large_mapping("inference", 0x2000_0000).executable = Some(true);
+            image.mapping("inference", 0x2000_0000).executable = Some(true);
         },
         &["A", "I5"],
         &[

@@ -100,6 +100,10 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Some(Kind::Budget) => write!(f, "{name}: {value} tokens each {} s", limit / 1_000_000),
         Some(Kind::Evict) => write!(f, "after {value} turns"),
+        Some(Kind::Stop) if record.code == ErrorCode::ControlRefused as u16 => {
+            let what = if value == 1 { "stop" } else { "start" };
+            write!(f, "the kernel has refused to {what} inference")
+        }
         Some(Kind::Stop) => write!(f, "{value} restarts within {} s", limit / 1_000_000),
         Some(Kind::Close) => write!(f, "{name}"),
         Some(Kind::Boot | Kind::Cancel | Kind::Reset) => Ok(()),

@@ -1,0 +1,358 @@
+//! Claim D: the description is what the programs rely on, down to the last attribute.
+//!
+//! Responsible for: comparing every region, mapping, domain, interrupt, child, channel and variable of the
+//! description with the policy, both ways. The claims I1 to I8 say what would be a breach; this one says what
+//! would be a mistake, from a ring that is a page too small to a variable under the wrong name.
+//!
+//! The rule that keeps it safe: what no line of the policy explains is a violation. Each names its line in the
+//! description, the value, and what it must be.
+
+use crate::claims::{Finding, list};
+use crate::microkit::{IPC_BUFFER, PAGE, STACK_TOP};
+use crate::policy::{self, Policy};
+use std::collections::BTreeSet;
+use sysdesc::{Domain, End, Map, Region, System, Trigger};
+
+/// Compares a description with the policy.
+#[must_use]
+pub fn check(system: &System, policy: &Policy) -> Finding {
+    let mut finding = Finding::default();
+    let mut variables = 0;
+    for region in &system.regions {
+        variables += check_region(system, region, policy, &mut finding);
+    }
+    for domain in &system.domains {
+        variables += check_domain(system, domain, policy, &mut finding);
+    }
+    variables += channels(system, policy, &mut finding);
+    missing(system, policy, &mut finding);
+    finding.evidence(format!(
+        "{} regions, {} domains, {} channels and {variables} variables, each as the policy has it",
+        system.regions.len(),
+        system.domains.len(),
+        system.channels.len()
+    ));
+    finding
+}
+
+/// How many variables its mappings set.
+fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut Finding) -> usize {
+    let Region { name, line, .. } = region;
+    let Some(pin) = policy.region.iter().find(|pin| pin.name == *name) else {
+        finding.violation(format!(
+            "region '{name}' (line {line}) has no [[region]] in the policy: remove it, or write there what it is for"
+        ));
+        return 0;
+    };
+    let bounds = pin.bytes.bounds();
+    if !bounds.contains(region.size) {
+        finding.violation(format!(
+            "region '{name}' (line {line}) has {:#x} bytes, the programs need {bounds}",
+            region.size
+        ));
+    }
+    if region.page_size != pin.page {
+        finding.violation(format!(
+            "region '{name}' (line {line}) has pages of {:#x} bytes, the policy demands {:#x}",
+            region.page_size, pin.page
+        ));
+    }
+    let [_, large] = sysdesc::PAGE_SIZES;
+    if !region.has_page_size && region.size.is_multiple_of(large) {
+        finding.violation(format!(
+            "region '{name}' (line {line}) has no page_size, so that the Microkit tool may take pages of {large:#x} bytes: \
+             write page_size=\"{:#x}\"",
+            pin.page
+        ));
+    }
+    if region.prefill_path != pin.prefill {
+        let text = |file: &Option<String>| match file {
+            Some(file) => format!("filled from '{file}'"),
+            None => "filled from no file".to_owned(),
+        };
+        finding.violation(format!(
+            "region '{name}' (line {line}) is {}, the policy demands that it is {}",
+            text(&region.prefill_path),
+            text(&pin.prefill)
+        ));
+    }
+    // Of a device, I6 says where it must lie; of another region that lies somewhere, P that it must not.
+    if let Some(must) = pin.phys_addr
+        && region.phys_addr != Some(must)
+    {
+        finding.violation(format!(
+            "region '{name}' (line {line}) does not lie at physical address {must:#x}, which the policy demands"
+        ));
+    }
+
+    let accesses = policy.accesses(name);
+    let mut variables = 0;
+    for domain in &system.domains {
+        let of_region = |map: &&Map| system.regions[map.region].name == *name;
+        let maps: Vec<_> = domain.maps.iter().filter(of_region).collect();
+        let access = accesses.iter().find(|(who, _)| *who == domain.name);
+        match (access, &maps[..]) {
+            (None, []) => {}
+            (None, maps) => {
+                for map in maps {
+                    finding.violation(format!(
+                        "region '{name}' is mapped in {} (line {}), the policy has it in {} alone",
+                        domain.name,
+                        map.line,
+                        list(accesses.iter().map(|(who, _)| who))
+                    ));
+                }
+            }
+            (Some(_), []) => finding.violation(format!(
+                "region '{name}' (line {line}) is not mapped in {}, whose program needs it",
+                domain.name
+            )),
+            (Some((_, access)), [map, more @ ..]) => {
+                for again in more {
+                    finding.violation(format!(
+                        "region '{name}' is mapped in {} a second time (line {}; the first is line {})",
+                        domain.name, again.line, map.line
+                    ));
+                }
+                check_map(domain, map, name, *access, pin, finding);
+                variables += 1 + usize::from(pin.size.is_some());
+            }
+        }
+    }
+    variables
+}
+
+fn check_map(
+    domain: &Domain,
+    map: &Map,
+    region: &str,
+    access: policy::Access,
+    pin: &policy::Region,
+    finding: &mut Finding,
+) {
+    let place = format!(
+        "{}'s mapping of '{region}' (line {})",
+        domain.name, map.line
+    );
+    let perms = |read: bool, write, execute| {
+        let letters = [(read, 'r'), (write, 'w'), (execute, 'x')];
+        let letters = letters.into_iter().filter(|(has, _)| *has);
+        letters.map(|(_, letter)| letter).collect::<String>()
+    };
+    let is = perms(map.perms.read, map.perms.write, map.perms.execute);
+    let must = perms(true, access.write, false);
+    if is != must {
+        finding.violation(format!(
+            "{place} has the permissions {is}, the policy demands {must}"
+        ));
+    }
+    if map.cached != access.cached {
+        let text = |cached| if cached { "cached" } else { "uncached" };
+        finding.violation(format!(
+            "{place} is {}, it must be {}: all who map memory must see it through the same cache, and no device is memory",
+            text(map.cached),
+            text(access.cached)
+        ));
+    }
+    let set = [
+        ("setvar_vaddr", &map.setvar_vaddr, Some(&pin.address)),
+        ("setvar_size", &map.setvar_size, pin.size.as_ref()),
+        ("setvar_prefill_size", &map.setvar_prefill_size, None),
+    ];
+    for (attribute, is, must) in set {
+        variable(&place, attribute, is.as_ref(), must, finding);
+    }
+}
+
+/// Compares the name of a variable.
+fn variable(
+    place: &str,
+    attribute: &str,
+    is: Option<&String>,
+    must: Option<&String>,
+    finding: &mut Finding,
+) {
+    if is == must {
+        return;
+    }
+    let quoted = |name: Option<&String>| match name {
+        Some(name) => format!("{attribute}=\"{name}\""),
+        None => format!("no {attribute}"),
+    };
+    finding.violation(format!(
+        "{place} has {}, the program needs {}",
+        quoted(is),
+        quoted(must)
+    ));
+}
+
+/// How many variables its interrupts and its place as a child set.
+fn check_domain(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) -> usize {
+    let Domain { name, line, .. } = domain;
+    let mut variables = 0;
+    match policy.domain.iter().find(|pin| pin.name == *name) {
+        None => finding.violation(format!(
+            "domain '{name}' (line {line}) has no [[domain]] in the policy"
+        )),
+        Some(pin) => {
+            if domain.program_image != pin.program {
+                finding.violation(format!(
+                    "{name} (line {line}) runs '{}', the policy demands '{}'",
+                    domain.program_image, pin.program
+                ));
+            }
+            if domain.fpu != pin.fpu {
+                finding.violation(format!(
+                    "{name} (line {line}) has fpu=\"{}\", the policy demands \"{}\"",
+                    domain.fpu, pin.fpu
+                ));
+            }
+            if !pin.stack.contains(domain.stack_size) {
+                finding.violation(format!(
+                    "{name} (line {line}) has a stack of {:#x} bytes, the policy demands {}",
+                    domain.stack_size, pin.stack
+                ));
+            }
+            if !pin.period.contains(domain.period_us) {
+                finding.violation(format!(
+                    "{name} (line {line}) has a period of {} µs, the policy demands {} to {}",
+                    domain.period_us, pin.period.least, pin.period.most
+                ));
+            }
+        }
+    }
+    for irq in &domain.irqs {
+        variables += 1;
+        // One that is no device's, or another domain's, is for P and I6 to say.
+        let Some(device) = policy.device_of_irq(irq.number) else {
+            continue;
+        };
+        let place = format!("{name}'s IRQ {} (line {})", irq.number, irq.line);
+        let must = match device.trigger {
+            Some(policy::Trigger::Edge) => Trigger::Edge,
+            Some(policy::Trigger::Level) | None => Trigger::Level,
+        };
+        if irq.trigger != must {
+            let text = |trigger| match trigger {
+                Trigger::Level => "level",
+                Trigger::Edge => "edge",
+            };
+            finding.violation(format!(
+                "{place} has trigger=\"{}\", the {} signals by {}",
+                text(irq.trigger),
+                device.name,
+                text(must)
+            ));
+        }
+        let (is, must) = (irq.setvar_id.as_ref(), device.variable.as_ref());
+        variable(&place, "setvar_id", is, must, finding);
+    }
+    if let Some(parent) = &domain.parent {
+        variables += 1;
+        let of = &system.domains[parent.domain].name;
+        let place = format!("{name} as a child of {of} (line {line})");
+        let mut lines = policy.control.iter();
+        match lines.find(|control| control.parent == *of && control.child == *name) {
+            None => finding.violation(format!("{place} has no [[control]] in the policy")),
+            Some(control) => {
+                let (is, must) = (parent.setvar_id.as_ref(), Some(&control.variable));
+                variable(&place, "setvar_id", is, must, finding);
+            }
+        }
+    }
+    addresses(system, domain, policy, finding);
+    variables
+}
+
+/// No mapping lies where the program, its stack or its IPC buffer does, nor at the pages between.
+fn addresses(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) {
+    let Domain { name, .. } = domain;
+    let bottom = STACK_TOP.saturating_sub(domain.stack_size);
+    let taken = [
+        ("the addresses of programs", 0, policy.programs.below),
+        ("the page below its stack", bottom - PAGE, bottom),
+        ("its stack", bottom, STACK_TOP),
+        ("the page above its stack", STACK_TOP, IPC_BUFFER),
+        ("its IPC buffer", IPC_BUFFER, IPC_BUFFER + PAGE),
+    ];
+    for map in &domain.maps {
+        let region = &system.regions[map.region];
+        let (start, end) = (map.vaddr, map.end(region));
+        for (what, from, to) in taken {
+            if start < to && from < end {
+                finding.violation(format!(
+                    "{name}'s mapping of '{}' (line {}) at [{start:#x}, {end:#x}) lies over {what}, [{from:#x}, {to:#x}): \
+                     map it elsewhere",
+                    region.name, map.line
+                ));
+            }
+        }
+    }
+}
+
+/// How many variables the channels set.
+fn channels(system: &System, policy: &Policy, finding: &mut Finding) -> usize {
+    let mut variables = 0;
+    let mut seen: BTreeSet<usize> = BTreeSet::new();
+    for channel in &system.channels {
+        let [a, b] = &channel.ends;
+        let name = |end: &End| system.domains[end.domain].name.as_str();
+        let place = format!(
+            "the channel of {} and {} (line {})",
+            name(a),
+            name(b),
+            channel.line
+        );
+        let named = |pin: &policy::Channel| {
+            let [first, second] = &pin.between;
+            [name(a), name(b)] == [first, second] || [name(b), name(a)] == [first, second]
+        };
+        let Some(index) = policy.channel.iter().position(named) else {
+            finding.violation(format!("{place} has no [[channel]] in the policy"));
+            continue;
+        };
+        if !seen.insert(index) {
+            finding.violation(format!(
+                "{place} is a second one of these two: the policy has one, and a program could take its number for another"
+            ));
+            continue;
+        }
+        let pin = &policy.channel[index];
+        for end in &channel.ends {
+            variables += 1;
+            let place = format!("{}'s end of {place}", name(end));
+            if !end.notify {
+                finding.violation(format!(
+                    "{place} has notify=\"false\": what its program writes would not be seen"
+                ));
+            }
+            let of = usize::from(pin.between[0] != name(end));
+            let (is, must) = (end.setvar_id.as_ref(), Some(&pin.variables[of]));
+            variable(&place, "setvar_id", is, must, finding);
+        }
+    }
+    variables
+}
+
+/// Lines of the policy about what is not there. Domains, devices and channels are for P.
+fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
+    for pin in &policy.region {
+        if system.region(&pin.name).is_none() {
+            finding.violation(format!(
+                "the policy has a [[region]] '{}', which is not there",
+                pin.name
+            ));
+        }
+        if policy.accesses(&pin.name).is_empty() {
+            finding.violation(format!(
+                "the policy has a [[region]] '{}' and says of no domain that it maps it",
+                pin.name
+            ));
+        }
+    }
+    for name in &policy.scheduling.order {
+        if !policy.domain.iter().any(|pin| pin.name == *name) {
+            finding.violation(format!("the policy has no [[domain]] of '{name}'"));
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Claim E: the programs' files fit the description.
+//!
+//! Responsible for: reading from each ELF file which variables it expects the Microkit tool to set, where it
+//! lies, and the numbers that it relies on (`facts!` of pds/sel4/runtime), and comparing them with the
+//! description, with Microkit's layout and with the other programs.
+//!
+//! The rule that keeps it safe: a program says what it needs, and the description must give exactly that. What
+//! a file does not say is an error, so that a program that was built without saying it is none that passes.
+
+use crate::claims::Finding;
+use crate::microkit::{IPC_BUFFER, PAGE, STACK_TOP};
+use crate::policy::{Bytes, Named, Policy};
+use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SegmentFlags};
+use std::collections::{BTreeMap, BTreeSet};
+use sysdesc::{Domain, System};
+
+/// Between these symbols of the linker script lie the variables.
+const VARIABLES: [&str; 2] = ["__variables_start", "__variables_end"];
+/// Before the name of a fact.
+const FACT: &str = "sel4_llm_";
+/// Bytes of a variable.
+const WORD: u64 = 8;
+
+/// What a file says.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The variables that the Microkit tool must set, with their sizes.
+    pub variables: BTreeMap<String, u64>,
+    /// The numbers that it relies on.
+    pub facts: BTreeMap<String, u64>,
+    /// What is loaded.
+    pub segments: Vec<Segment>,
+    /// Where it begins.
+    pub entry: u64,
+    /// Where it is restarted, if it can be.
+    pub reset: Option<u64>,
+    /// First address of the variables, and first after them.
+    pub patched: [u64; 2],
+}
+
+/// A part of a program that is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Segment {
+    pub start: u64,
+    pub end: u64,
+    pub write: bool,
+    pub execute: bool,
+}
+
+/// Why a file is no program of this system.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It is no ELF file.
+    #[error("not an ELF file: {0}")]
+    Elf(#[from] object::Error),
+    /// It was not linked with pds/sel4/pd.ld.
+    #[error("it has no symbol '{0}': link it with pds/sel4/pd.ld")]
+    Symbol(&'static str),
+    /// A fact that lies in no segment with contents.
+    #[error("its fact '{0}' has no contents")]
+    Fact(String),
+}
+
+impl Program {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It is no ELF file, or says nothing of variables.
+    pub fn read(bytes: &[u8]) -> Result<Self, ProgramError> {
+        let file = object::File::parse(bytes)?;
+        let symbol = |name| file.symbols().find(|symbol| symbol.name() == Ok(name));
+        let mut patched = [0; 2];
+        for (address, name) in patched.iter_mut().zip(VARIABLES) {
+            *address = symbol(name).ok_or(ProgramError::Symbol(name))?.address();
+        }
+        let mut program = Self {
+            entry: file.entry(),
+            reset: symbol("_reset").map(|symbol| symbol.address()),
+            patched,
+            ..Self::default()
+        };
+        for segment in file.segments().filter(|segment| segment.size() > 0) {
+            let SegmentFlags::Elf { p_flags, .. } = segment.flags() else {
+                continue;
+            };
+            program.segments.push(Segment {
+                start: segment.address(),
+                end: segment.address().saturating_add(segment.size()),
+                write: p_flags.0 & object::elf::PF_W.0 != 0,
+                execute: p_flags.0 & object::elf::PF_X.0 != 0,
+            });
+        }
+        for symbol in file.symbols() {
+            let name = symbol.name()?;
+            let address = symbol.address();
+            if let Some(fact) = name.strip_prefix(FACT) {
+                let value = file.segments().find_map(|segment| {
+                    let bytes = segment.data_range(address, WORD).ok().flatten()?;
+                    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+                });
+                let value = value.ok_or_else(|| ProgramError::Fact(fact.to_owned()))?;
+                program.facts.insert(fact.to_owned(), value);
+            } else if (patched[0]..patched[1]).contains(&address)
+                && !VARIABLES.contains(&name)
+                // `$d` says that data follows.
+                && !name.starts_with('$')
+            {
+                program.variables.insert(name.to_owned(), symbol.size());
+            }
+        }
+        Ok(program)
+    }
+}
+
+/// Compares the files, by the names of their domains, with the description.
+#[must_use]
+pub fn check(system: &System, policy: &Policy, programs: &BTreeMap<String, Program>) -> Finding {
+    let mut finding = Finding::default();
+    for domain in &system.domains {
+        let Some(program) = programs.get(&domain.name) else {
+            finding.violation(format!("{} has no program", domain.name));
+            continue;
+        };
+        variables(system, domain, program, &mut finding);
+        place(system, domain, program, policy, &mut finding);
+        rings(domain, program, policy, &mut finding);
+        stack(domain, program, &mut finding);
+        children(system, domain, programs, program, &mut finding);
+        finding.evidence(format!(
+            "{}: {} variables, {} segments, {}",
+            domain.program_image,
+            program.variables.len(),
+            program.segments.len(),
+            program
+                .facts
+                .iter()
+                .map(|(name, value)| format!("{name} = {value:#x}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    }
+    finding
+}
+
+/// Every variable of a domain's program that the description sets, with the line where it does.
+fn set(system: &System, domain: &Domain) -> BTreeMap<String, u32> {
+    let mut set = BTreeMap::new();
+    let mut add = |name: &Option<String>, line: u32| {
+        if let Some(name) = name {
+            set.insert(name.clone(), line);
+        }
+    };
+    for map in &domain.maps {
+        for name in [
+            &map.setvar_vaddr,
+            &map.setvar_size,
+            &map.setvar_prefill_size,
+        ] {
+            add(name, map.line);
+        }
+    }
+    for irq in &domain.irqs {
+        add(&irq.setvar_id, irq.line);
+    }
+    let of = |index: usize| system.domains[index].name == domain.name;
+    for channel in &system.channels {
+        for end in channel.ends.iter().filter(|end| of(end.domain)) {
+            add(&end.setvar_id, channel.line);
+        }
+    }
+    for child in &system.domains {
+        if let Some(parent) = child.parent.as_ref().filter(|parent| of(parent.domain)) {
+            add(&parent.setvar_id, child.line);
+        }
+    }
+    set
+}
+
+fn variables(system: &System, domain: &Domain, program: &Program, finding: &mut Finding) {
+    let Domain {
+        name,
+        program_image: file,
+        line,
+        ..
+    } = domain;
+    let set = set(system, domain);
+    for (variable, line) in &set {
+        match program.variables.get(variable) {
+            None => finding.violation(format!(
+                "{file} has no variable '{variable}', which system.xml sets for {name} (line {line})"
+            )),
+            Some(&WORD) => {}
+            Some(size) => finding.violation(format!(
+                "{file}'s variable '{variable}' has {size} bytes, the Microkit tool writes {WORD} (line {line})"
+            )),
+        }
+    }
+    for variable in program.variables.keys() {
+        if !set.contains_key(variable) {
+            finding.violation(format!(
+                "{file} needs the variable '{variable}', and nothing in system.xml sets it for {name} (line {line})"
+            ));
+        }
+    }
+    let [start, end] = program.patched;
+    let is_constant = |segment: &&Segment| {
+        segment.start <= start && end <= segment.end && !segment.write && !segment.execute
+    };
+    if start < end && !program.segments.iter().any(|segment| is_constant(&segment)) {
+        finding.violation(format!(
+            "{file} has its variables at [{start:#x}, {end:#x}), in no segment that is only read: a restart would lose them"
+        ));
+    }
+}
+
+/// Where the program lies: in the addresses that are for programs, and under no mapping.
+fn place(
+    system: &System,
+    domain: &Domain,
+    program: &Program,
+    policy: &Policy,
+    finding: &mut Finding,
+) {
+    let file = &domain.program_image;
+    let bottom = STACK_TOP.saturating_sub(domain.stack_size);
+    for segment in &program.segments {
+        let Segment {
+            start,
+            end,
+            write,
+            execute,
+        } = *segment;
+        if start < policy.programs.from || end > policy.programs.below {
+            finding.violation(format!(
+                "{file} has a segment at [{start:#x}, {end:#x}), programs must lie in [{:#x}, {:#x})",
+                policy.programs.from, policy.programs.below
+            ));
+        }
+        if write && execute {
+            finding.violation(format!(
+                "{file} has a segment at [{start:#x}, {end:#x}) that is writable and executable"
+            ));
+        }
+        for map in &domain.maps {
+            let region = &system.regions[map.region];
+            let (from, to) = (map.vaddr, map.end(region));
+            if start / PAGE * PAGE < to && from < end.next_multiple_of(PAGE) {
+                finding.violation(format!(
+                    "{}'s mapping of '{}' (line {}) at [{from:#x}, {to:#x}) lies over its program {file} at [{start:#x}, {end:#x})",
+                    domain.name, region.name, map.line
+                ));
+            }
+        }
+        if start < IPC_BUFFER + PAGE && bottom - PAGE < end {
+            finding.violation(format!(
+                "{file} has a segment at [{start:#x}, {end:#x}), where {}'s stack lies",
+                domain.name
+            ));
+        }
+    }
+    let runs = |address: u64| {
+        let mut segments = program.segments.iter();
+        segments.any(|segment| segment.execute && (segment.start..segment.end).contains(&address))
+    };
+    for (what, address) in [
+        ("begins", Some(program.entry)),
+        ("is restarted", program.reset),
+    ] {
+        if let Some(address) = address.filter(|address| !runs(*address)) {
+            finding.violation(format!(
+                "{file} {what} at {address:#x}, where it has no code"
+            ));
+        }
+    }
+}
+
+/// A program with a ring knows how large one is.
+fn rings(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Finding) {
+    let has_ring = policy.region.iter().any(|region| {
+        let is_ring = region.bytes == Bytes::Named(Named::Ring);
+        let accesses = policy.accesses(&region.name);
+        is_ring && accesses.iter().any(|(who, _)| *who == domain.name)
+    });
+    if has_ring {
+        let must = Bytes::Named(Named::Ring).bounds().least;
+        fact(
+            domain,
+            program,
+            "ring_bytes",
+            must,
+            "protocol::ring::REGION_BYTES",
+            finding,
+        );
+    }
+}
+
+/// A program that clears its stack knows where it is.
+fn stack(domain: &Domain, program: &Program, finding: &mut Finding) {
+    let told: BTreeSet<_> = program.facts.keys().map(String::as_str).collect();
+    if !told.contains("stack_top") && !told.contains("stack_bytes") && program.reset.is_none() {
+        return;
+    }
+    fact(
+        domain,
+        program,
+        "stack_top",
+        STACK_TOP,
+        "Microkit's layout",
+        finding,
+    );
+    let size = domain.stack_size;
+    let of = format!("stack_size in system.xml (line {})", domain.line);
+    fact(domain, program, "stack_bytes", size, &of, finding);
+}
+
+/// A parent knows where its child begins anew.
+fn children(
+    system: &System,
+    domain: &Domain,
+    programs: &BTreeMap<String, Program>,
+    program: &Program,
+    finding: &mut Finding,
+) {
+    let children = system.domains.iter().filter(|child| {
+        let parent = child.parent.as_ref().map(|parent| parent.domain);
+        parent.is_some_and(|parent| system.domains[parent].name == domain.name)
+    });
+    for child in children {
+        let file = &child.program_image;
+        match programs.get(&child.name).map(|program| program.reset) {
+            None => {}
+            Some(None) => finding.violation(format!(
+                "{file} has no symbol '_reset', where {} restarts {}: prepare it with reset-regions",
+                domain.name, child.name
+            )),
+            Some(Some(reset)) => {
+                let of = format!("_reset of {file}");
+                fact(domain, program, "child_reset", reset, &of, finding);
+            }
+        }
+        fact(
+            domain,
+            program,
+            "child_stack_top",
+            STACK_TOP,
+            "Microkit's layout",
+            finding,
+        );
+    }
+}
+
+/// Compares a number that a program relies on.
+fn fact(
+    domain: &Domain,
+    program: &Program,
+    name: &str,
+    must: u64,
+    of: &str,
+    finding: &mut Finding,
+) {
+    let file = &domain.program_image;
+    match program.facts.get(name) {
+        None => finding.violation(format!(
+            "{file} does not say {FACT}{name}, which must be {must:#x} ({of})"
+        )),
+        Some(is) if *is == must => {}
+        Some(is) => finding.violation(format!(
+            "{file} relies on {FACT}{name} = {is:#x}, but {of} is {must:#x}: build it anew"
+        )),
+    }
+}
