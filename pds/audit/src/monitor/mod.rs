@@ -385,7 +385,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 // What it was about: the model of a load that was refused.
                 let name = match &entry.work {
                     Work::Verify(verification) => verification.name(),
-                    _ => ModelName::EMPTY,
+                    Work::Load(verified) => verified.name,
+                    Work::Infer(_) | Work::Status => ModelName::EMPTY,
                 };
                 let detail = name.as_str().as_bytes();
                 self.tell_shell(request, &Event::Failed { failure, detail });
