@@ -184,7 +184,7 @@ image: check-sdk store policy ## build the seL4 image (CONFIG=release|debug|benc
 
 EMULATOR := qemu-system-aarch64 -machine virt,virtualization=on \
 	-cpu cortex-a53 -m size=2G -display none -monitor none \
-	-chardev stdio,id=console,signal=off -serial chardev:console
+	-rtc clock=vm -chardev stdio,id=console,signal=off -serial chardev:console
 QEMU := tools/qemu-console/qemu-console $(EMULATOR)
 BOOT = $(QEMU) -device loader,file=$(1),addr=0x70000000,cpu-num=0
 

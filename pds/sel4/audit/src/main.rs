@@ -11,7 +11,8 @@ use component::{Audit, KdfBlock, Memory};
 use port::Port;
 use protocol::limits::MAX_KDF_KIB;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::watchdog::Watchdog;
+use runtime::device::Device;
+use runtime::pl031::Alarm;
 use runtime::{patched, region};
 use sel4_microkit::{
     Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain,
@@ -32,7 +33,7 @@ static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
 
 struct Domain {
     audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion>,
-    watchdog: Watchdog,
+    watchdog: Alarm<Device>,
 }
 
 #[protection_domain]
@@ -48,7 +49,7 @@ fn init() -> Domain {
     // SAFETY: as above.
     let store = unsafe { region::immutable(model_store(), model_store_size()) };
     // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
-    let watchdog = unsafe { Watchdog::start(rtc()) };
+    let watchdog = Alarm::start(unsafe { Device::new(rtc()) });
     let memory = Memory {
         log,
         kdf: KDF.take(),
@@ -70,6 +71,7 @@ impl Handler for Domain {
             let _ = WATCHDOG.irq_ack();
             self.audit.on_watchdog(&mut Port);
         } else {
+            self.watchdog.look();
             self.audit.on_signal(&mut Port);
         }
         if channels.contains(TIMER) {
@@ -83,6 +85,7 @@ impl Handler for Domain {
         child: Child,
         message: MessageInfo,
     ) -> Result<Option<MessageInfo>, Infallible> {
+        self.watchdog.look();
         self.audit
             .on_fault(child::fault(child, &message), &mut Port);
         Ok(None)

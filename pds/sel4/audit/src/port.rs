@@ -7,6 +7,10 @@ use sel4_microkit::Channel;
 const SHELL: Channel = Channel::new(0);
 const INFERENCE: Channel = Channel::new(1);
 
+/// Longest time without a wake-up, in microseconds (2 s), as long as nobody takes the timer away: twice the watchdog's
+/// period, so that it does nothing while the watchdog ticks, and finds out soon if the clock that it ticks by was set.
+const LOOK_US: u64 = 2_000_000;
+
 pub(crate) struct Port;
 
 impl component::Port for Port {
@@ -23,7 +27,8 @@ impl component::Port for Port {
     }
 
     fn arm_timer(&mut self, at_us: Option<u64>) {
-        clock::arm(at_us);
+        let look_us = clock::now_us().saturating_add(LOOK_US);
+        clock::arm(Some(at_us.map_or(look_us, |at_us| at_us.min(look_us))));
     }
 
     fn restart_inference(&mut self) {

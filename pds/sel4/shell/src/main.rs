@@ -4,19 +4,18 @@
 #![no_main]
 
 use component::{HALT_LINE, Memory, Mode, Shell};
-use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use runtime::device::Device;
+use runtime::pl011::Uart;
 use runtime::{patched, region};
-use sel4_driver_interfaces::HandleInterrupt as _;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
-use sel4_pl011_driver::Driver;
 
 patched! { uart shell_to_audit audit_to_shell }
 
 const AUDIT: Channel = Channel::new(0);
 const UART: Channel = Channel::new(1);
 
-struct Console(Driver);
+struct Console(Uart<Device>);
 
 impl component::Port for Console {
     fn notify_audit(&mut self) {
@@ -25,13 +24,12 @@ impl component::Port for Console {
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            // The driver waits for the FIFO and cannot fail.
-            let _ = self.0.write(*byte);
+            self.0.write(*byte);
         }
     }
 
     fn read(&mut self) -> Option<u8> {
-        self.0.read().ok()
+        self.0.read()
     }
 
     fn halt(&mut self) {
@@ -56,13 +54,13 @@ fn init() -> Domain {
     // SAFETY: `system.xml` maps both to this domain, for the rings alone.
     let ring = unsafe { region::endpoint(audit_to_shell(), shell_to_audit()) };
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let console = Console(unsafe { Driver::new(uart() as *mut ()) });
+    let uart = unsafe { Device::new(uart()) };
     let memory = &raw mut MEMORY;
     // SAFETY: this function runs once, and nothing else names the static.
     let memory = unsafe { &mut *memory };
     Domain {
         shell: Shell::new(ring, Mode::Terminal, memory),
-        console,
+        console: Console(Uart::start(uart)),
         unacknowledged: false,
     }
 }
@@ -74,7 +72,7 @@ impl Handler for Domain {
         if channels.contains(UART) {
             self.unacknowledged = true;
             // Before the reading: a byte that comes meanwhile raises it again.
-            self.console.0.handle_interrupt();
+            self.console.0.acknowledge();
             self.shell.on_input(&mut self.console);
         }
         if channels.contains(AUDIT) {
