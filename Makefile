@@ -194,7 +194,7 @@ image: check-sdk description store policy ## build the seL4 image (CONFIG=releas
 
 EMULATOR := qemu-system-aarch64 -machine virt,virtualization=on \
 	-cpu cortex-a53 -m size=2G -display none -monitor none \
-	-chardev stdio,id=console,signal=off -serial chardev:console
+	-rtc clock=vm -chardev stdio,id=console,signal=off -serial chardev:console
 QEMU := tools/qemu-console/qemu-console $(EMULATOR)
 BOOT = $(QEMU) -device loader,file=$(1),addr=0x70000000,cpu-num=0
 

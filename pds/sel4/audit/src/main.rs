@@ -12,8 +12,9 @@ use component::{Audit, KdfBlock, Memory};
 use port::Port;
 use protocol::limits::MAX_KDF_KIB;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use runtime::device::Device;
+use runtime::pl031::Alarm;
 use runtime::region::{self, Mapped, RingError};
-use runtime::watchdog::Watchdog;
 use runtime::{facts, layout, patched};
 use sel4_microkit::{
     Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain,
@@ -41,7 +42,7 @@ static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
 /// What audit is while it serves.
 struct Monitor {
     audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion>,
-    watchdog: Watchdog,
+    watchdog: Alarm<Device>,
     port: Port,
     on_watchdog: Interrupt,
     on_timer: Interrupt,
@@ -96,7 +97,7 @@ fn start() -> Result<Monitor, RingError> {
     // SAFETY: as above.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
     // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
-    let watchdog = unsafe { Watchdog::start(rtc()) };
+    let watchdog = Alarm::start(unsafe { Device::new(rtc()) });
     let memory = Memory {
         log,
         kdf: KDF.take(),
@@ -135,6 +136,7 @@ impl Handler for Domain {
         if has_ticked {
             monitor.audit.on_watchdog(&mut monitor.port);
         } else {
+            monitor.watchdog.look();
             monitor.audit.on_signal(&mut monitor.port);
         }
         let has_fired = channels.contains(monitor.on_timer.channel);
@@ -148,6 +150,7 @@ impl Handler for Domain {
         message: MessageInfo,
     ) -> Result<Option<MessageInfo>, Infallible> {
         if let Some(monitor) = &mut self.0 {
+            monitor.watchdog.look();
             let fault = child::fault(child, &message);
             monitor.audit.on_fault(fault, &mut monitor.port);
         }

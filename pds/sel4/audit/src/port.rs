@@ -5,6 +5,10 @@ use component::ControlError;
 use runtime::clock;
 use sel4_microkit::Channel;
 
+/// Longest time without a wake-up, in microseconds (2 s), as long as nobody takes the timer away: twice the watchdog's
+/// period, so that it does nothing while the watchdog ticks, and finds out soon if the clock that it ticks by was set.
+const LOOK_US: u64 = 2_000_000;
+
 /// Audit's channels and its child, by the numbers that the Microkit tool has written.
 pub(crate) struct Port {
     pub(crate) shell: Channel,
@@ -26,7 +30,8 @@ impl component::Port for Port {
     }
 
     fn arm_timer(&mut self, at_us: Option<u64>) {
-        clock::arm(at_us);
+        let look_us = clock::now_us().saturating_add(LOOK_US);
+        clock::arm(Some(at_us.map_or(look_us, |at_us| at_us.min(look_us))));
     }
 
     fn restart_inference(&mut self) -> Result<(), ControlError> {

@@ -1,7 +1,7 @@
 //! The generic timer: its counter as a clock, its comparator as a hint.
 //!
-//! Every domain can write the comparator, so a wake-up of it means nothing but "look"; see
-//! [`crate::watchdog`].
+//! Every domain can write the comparator, so a wake-up of it means nothing but "look". What nobody can take from audit is
+//! the watchdog, [`crate::pl031`].
 
 use core::arch::asm;
 

@@ -1,5 +1,5 @@
 //! What the seL4 protection domains share: the symbols that the Microkit tool patches, regions of
-//! `system.xml` as typed memory, the clock, and the watchdog's registers.
+//! `system.xml` as typed memory, the clock, and registers of devices.
 //!
 //! All `unsafe` of the domains is here, in the start-up code of `inference` or, to name its regions, in a domain's
 //! `main.rs`; test builds have more in `misdeeds`.
@@ -7,10 +7,12 @@
 #![no_std]
 
 pub mod clock;
+pub mod device;
 pub mod layout;
 pub mod region;
 mod symbols;
-pub mod watchdog;
+
+pub use drivers::{pl011, pl031};
 
 /// Declares `fn name() -> usize` for each name: the value that the Microkit tool writes for it
 /// (`setvar_vaddr`, `setvar_size`, `setvar_id`). Once per name: it defines the symbol. The linker script puts

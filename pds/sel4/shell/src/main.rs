@@ -5,14 +5,13 @@
 
 use component::{HALT_LINE, Memory, Mode, Shell};
 use core::fmt;
-use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::Endpoint;
+use runtime::device::Device;
+use runtime::pl011::Uart;
 use runtime::region::{self, Mapped, RingError};
 use runtime::{facts, patched};
-use sel4_driver_interfaces::HandleInterrupt as _;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
-use sel4_pl011_driver::Driver;
 
 patched! {
     uart uart_channel audit_channel
@@ -24,7 +23,7 @@ facts! {
 }
 
 struct Console {
-    driver: Driver,
+    uart: Uart<Device>,
     audit: Channel,
 }
 
@@ -35,13 +34,12 @@ impl component::Port for Console {
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            // The driver waits for the FIFO and cannot fail.
-            let _ = self.driver.write(*byte);
+            self.uart.write(*byte);
         }
     }
 
     fn read(&mut self) -> Option<u8> {
-        self.driver.read().ok()
+        self.uart.read()
     }
 
     fn halt(&mut self) {
@@ -69,9 +67,9 @@ struct Domain(Option<Terminal>);
 #[protection_domain]
 fn init() -> Domain {
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let driver = unsafe { Driver::new(uart() as *mut ()) };
+    let uart = unsafe { Device::new(uart()) };
     let mut console = Console {
-        driver,
+        uart: Uart::start(uart),
         audit: Channel::new(audit_channel()),
     };
     match ring() {
@@ -124,7 +122,7 @@ impl Handler for Domain {
         if channels.contains(terminal.uart) {
             terminal.unacknowledged = true;
             // Before the reading: a byte that comes meanwhile raises it again.
-            console.driver.handle_interrupt();
+            console.uart.acknowledge();
             shell.on_input(console);
         }
         if channels.contains(console.audit) {

@@ -1,17 +1,17 @@
 //! The UART as text.
 
 use core::fmt;
-use embedded_hal_nb::serial::Write as _;
-use sel4_pl011_driver::Driver;
+use runtime::device::Device;
+use runtime::pl011::Uart;
 
-pub(crate) struct Console(Driver);
+pub(crate) struct Console(Uart<Device>);
 
 impl Console {
     /// `base` is what the Microkit tool has written for the UART.
     pub(crate) fn new(base: usize) -> Self {
         // SAFETY: `system.xml` maps the PL011 there, to this domain alone; it has one thread, and what a panic
         // handler writes comes after all else.
-        Self(unsafe { Driver::new(base as *mut ()) })
+        Self(Uart::start(unsafe { Device::new(base) }))
     }
 }
 
@@ -19,10 +19,9 @@ impl fmt::Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
             if byte == b'\n' {
-                // The driver waits for the FIFO and cannot fail.
-                let _ = self.0.write(b'\r');
+                self.0.write(b'\r');
             }
-            let _ = self.0.write(byte);
+            self.0.write(byte);
         }
         Ok(())
     }

@@ -10,13 +10,12 @@ mod kernel;
 
 use attacks::Receiver;
 use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
-use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use runtime::device::Device;
 use runtime::patched;
+use runtime::pl011::Uart;
 use runtime::region::{self, Mapped};
-use sel4_driver_interfaces::HandleInterrupt as _;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
-use sel4_pl011_driver::Driver;
 
 patched! {
     uart uart_channel audit_channel
@@ -48,7 +47,7 @@ const ATTACK: u8 = 0x1d;
 const END: u8 = 0x1e;
 
 struct Console {
-    driver: Driver,
+    driver: Uart<Device>,
     /// The next byte names an attack.
     attacks: bool,
     receiver: Option<Receiver>,
@@ -61,14 +60,13 @@ impl component::Port for Console {
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            // The driver waits for the FIFO and cannot fail.
-            let _ = self.driver.write(*byte);
+            self.driver.write(*byte);
         }
     }
 
     fn read(&mut self) -> Option<u8> {
         loop {
-            let byte = self.driver.read().ok()?;
+            let byte = self.driver.read()?;
             if let Some(receiver) = &mut self.receiver {
                 if byte == END {
                     let report = receiver.report();
@@ -130,7 +128,7 @@ fn init() -> Domain {
         region::endpoint(theirs, ours).expect("regions of the size of a ring")
     };
     // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let driver = unsafe { Driver::new(uart() as *mut ()) };
+    let driver = Uart::start(unsafe { Device::new(uart()) });
     let memory = &raw mut MEMORY;
     // SAFETY: this function runs once, and nothing else names the static.
     let memory = unsafe { &mut *memory };
@@ -156,7 +154,7 @@ impl Handler for Domain {
         let uart = Channel::new(uart_channel());
         if channels.contains(uart) {
             self.unacknowledged = true;
-            self.console.driver.handle_interrupt();
+            self.console.driver.acknowledge();
             self.shell.on_input(&mut self.console);
         }
         if channels.contains(audit()) {

@@ -1,0 +1,356 @@
+//! The PL011 UART (Arm DDI 0183) as a console: bytes out, keys in.
+//!
+//! Three things that an emulator does not ask for and a board does:
+//!
+//! - With the FIFO on, the receive interrupt comes when the FIFO is filled to its level. For the keys below that there is
+//!   the receive-timeout interrupt, 32 bits after the last one: without it a single key stays in the FIFO, unseen.
+//! - A byte comes with four bits that say what is wrong with it. A damaged byte is no key that was pressed, and what was
+//!   lost is seen by nobody unless it is said: both are given as [`DAMAGED`], which is no UTF-8, so it shows on the line and
+//!   no prompt with it is taken.
+//! - A break on the line is the user's way to be heard: it is given as Ctrl-C.
+//!
+//! Who has booted the machine has set the line's speed and its format, which depend on a clock that this driver knows
+//! nothing of, and has switched the FIFO on or left it off. All that stays: to switch the FIFO would also lose what was
+//! typed before.
+
+use crate::Registers;
+
+/// Data; on reading, with the error bits of the byte.
+const DATA: usize = 0x00;
+/// Writing anything clears an overrun.
+const ERROR_CLEAR: usize = 0x04;
+const FLAGS: usize = 0x18;
+const CONTROL: usize = 0x30;
+const FIFO_LEVELS: usize = 0x34;
+const MASK: usize = 0x38;
+const CLEAR: usize = 0x44;
+
+/// In the flags: nothing to read, no room to write.
+const RECEIVE_EMPTY: u32 = 1 << 4;
+const TRANSMIT_FULL: u32 = 1 << 5;
+
+/// In the control register: the UART, its transmitter and its receiver are on.
+const ENABLED: u32 = 1 | (1 << 8) | (1 << 9);
+
+/// In the register of levels: that of the receive FIFO. 0 is the lowest, an eighth: the sooner its interrupt comes, the
+/// less is lost while a domain above this one runs.
+const RECEIVE_LEVEL: u32 = 0b111 << 3;
+
+/// Interrupts: the receive FIFO has reached its level; there is something in it and the line is quiet.
+const RECEIVED: u32 = 1 << 4;
+const RECEIVE_TIMEOUT: u32 = 1 << 6;
+/// Interrupts of errors: framing, parity, break, overrun.
+const ERRORS: u32 = 0b1111 << 7;
+
+/// With a byte: framing or parity error; break; bytes after the one before were lost.
+const FRAMING_OR_PARITY: u32 = 0b11 << 8;
+const BREAK: u32 = 1 << 10;
+const OVERRUN: u32 = 1 << 11;
+
+/// Stands for a byte that was damaged on the line, and for those that were lost.
+pub const DAMAGED: u8 = 0xff;
+
+/// What a break on the line stands for: Ctrl-C.
+const INTERRUPT: u8 = 0x03;
+
+/// The device.
+#[derive(Debug)]
+pub struct Uart<R> {
+    registers: R,
+    /// Bytes were lost after the one that was read last.
+    has_lost: bool,
+}
+
+impl<R: Registers> Uart<R> {
+    /// Begins to listen. What was typed before is still there, and raises an interrupt.
+    #[must_use]
+    pub fn start(mut registers: R) -> Self {
+        let levels = registers.read(FIFO_LEVELS);
+        registers.write(FIFO_LEVELS, levels & !RECEIVE_LEVEL);
+        let control = registers.read(CONTROL);
+        if control & ENABLED != ENABLED {
+            registers.write(CONTROL, control | ENABLED);
+        }
+        registers.write(CLEAR, ERRORS);
+        registers.write(MASK, RECEIVED | RECEIVE_TIMEOUT | ERRORS);
+        Self {
+            registers,
+            has_lost: false,
+        }
+    }
+
+    /// Acknowledges an interrupt, before [`Self::read`] takes what it was for. Those of received bytes end when they are
+    /// read, so they come again for what had to be left.
+    pub fn acknowledge(&mut self) {
+        self.registers.write(CLEAR, ERRORS);
+    }
+
+    /// The next byte, if there is one.
+    pub fn read(&mut self) -> Option<u8> {
+        if core::mem::take(&mut self.has_lost) {
+            return Some(DAMAGED);
+        }
+        if self.registers.read(FLAGS) & RECEIVE_EMPTY != 0 {
+            return None;
+        }
+        let data = self.registers.read(DATA);
+        if data & OVERRUN != 0 {
+            self.registers.write(ERROR_CLEAR, 0);
+            self.has_lost = true;
+        }
+        let [byte, ..] = data.to_le_bytes();
+        Some(if data & BREAK != 0 {
+            INTERRUPT
+        } else if data & FRAMING_OR_PARITY != 0 {
+            DAMAGED
+        } else {
+            byte
+        })
+    }
+
+    /// Writes a byte as soon as there is room for it.
+    pub fn write(&mut self, byte: u8) {
+        while self.registers.read(FLAGS) & TRANSMIT_FULL != 0 {
+            core::hint::spin_loop();
+        }
+        self.registers.write(DATA, u32::from(byte));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+    use std::rc::Rc;
+    use std::vec::Vec;
+
+    const DEPTH: usize = 16;
+
+    /// The device as its manual has it, with the FIFO on.
+    #[derive(Debug)]
+    struct Model {
+        received: VecDeque<u32>,
+        sent: Vec<u8>,
+        /// Reads of the flags until there is room to write.
+        busy: usize,
+        control: u32,
+        levels: u32,
+        mask: u32,
+        raw: u32,
+        writes: Vec<(usize, u32)>,
+    }
+
+    impl Model {
+        fn level(&self) -> usize {
+            [2, 4, 8, 12, 14][((self.levels >> 3) & 7) as usize]
+        }
+
+        /// A byte with its error bits arrives.
+        fn arrive(&mut self, data: u32) {
+            if self.received.len() == DEPTH {
+                *self.received.back_mut().unwrap() |= OVERRUN;
+                self.raw |= 1 << 10;
+                return;
+            }
+            self.received.push_back(data);
+            self.raw |= ((data >> 8) & 7) << 7;
+            if self.received.len() >= self.level() {
+                self.raw |= RECEIVED;
+            }
+        }
+
+        /// 32 bits without a byte.
+        fn rest(&mut self) {
+            if !self.received.is_empty() {
+                self.raw |= RECEIVE_TIMEOUT;
+            }
+        }
+
+        fn interrupts(&self) -> bool {
+            self.raw & self.mask != 0
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    struct Device(Rc<RefCell<Model>>);
+
+    impl Registers for Device {
+        fn read(&mut self, offset: usize) -> u32 {
+            let mut model = self.0.borrow_mut();
+            match offset {
+                DATA => {
+                    let data = model
+                        .received
+                        .pop_front()
+                        .expect("nothing is read from nothing");
+                    if model.received.len() < model.level() {
+                        model.raw &= !RECEIVED;
+                    }
+                    if model.received.is_empty() {
+                        model.raw &= !RECEIVE_TIMEOUT;
+                    }
+                    data
+                }
+                FLAGS => {
+                    let full = model.busy > 0;
+                    model.busy = model.busy.saturating_sub(1);
+                    let empty = model.received.is_empty();
+                    (u32::from(empty) * RECEIVE_EMPTY) | (u32::from(full) * TRANSMIT_FULL)
+                }
+                CONTROL => model.control,
+                FIFO_LEVELS => model.levels,
+                other => panic!("{other:#x} is not read"),
+            }
+        }
+
+        fn write(&mut self, offset: usize, value: u32) {
+            let mut model = self.0.borrow_mut();
+            match offset {
+                DATA => {
+                    assert_eq!(model.busy, 0, "there is room");
+                    model.sent.push(u8::try_from(value).unwrap());
+                    return;
+                }
+                CONTROL => model.control = value,
+                FIFO_LEVELS => model.levels = value,
+                MASK => model.mask = value,
+                CLEAR => model.raw &= !value,
+                ERROR_CLEAR => {}
+                other => panic!("{other:#x} is not written"),
+            }
+            model.writes.push((offset, value));
+        }
+    }
+
+    /// As it is at reset, but for the FIFO.
+    fn device() -> Device {
+        Device(Rc::new(RefCell::new(Model {
+            received: VecDeque::new(),
+            sent: Vec::new(),
+            busy: 0,
+            control: 0x300,
+            levels: 0x12,
+            mask: 0,
+            raw: 0,
+            writes: Vec::new(),
+        })))
+    }
+
+    fn read_all(uart: &mut Uart<Device>) -> Vec<u8> {
+        core::iter::from_fn(|| uart.read()).collect()
+    }
+
+    #[test]
+    fn it_starts_by_levels_control_stale_errors_and_at_last_the_mask() {
+        let device = device();
+        let _uart = Uart::start(device.clone());
+        assert_eq!(
+            device.0.borrow().writes,
+            [
+                (FIFO_LEVELS, 0x02),
+                (CONTROL, 0x301),
+                (CLEAR, 0x780),
+                (MASK, 0x7d0)
+            ]
+        );
+        // Who has switched it on has set its speed: nothing is written that is there.
+        device.0.borrow_mut().writes.clear();
+        let _uart = Uart::start(device.clone());
+        assert!(
+            device
+                .0
+                .borrow()
+                .writes
+                .iter()
+                .all(|(offset, _)| *offset != CONTROL)
+        );
+    }
+
+    #[test]
+    fn one_key_below_the_level_of_the_fifo_is_heard() {
+        let device = device();
+        let mut uart = Uart::start(device.clone());
+        device.0.borrow_mut().arrive(u32::from(b'x'));
+        assert!(!device.0.borrow().interrupts(), "the level is two");
+        device.0.borrow_mut().rest();
+        assert!(device.0.borrow().interrupts());
+        uart.acknowledge();
+        assert_eq!(read_all(&mut uart), b"x");
+        assert!(!device.0.borrow().interrupts(), "it ends with the reading");
+    }
+
+    #[test]
+    fn what_is_left_unread_and_what_was_typed_before_the_start_interrupts() {
+        let device = device();
+        for byte in b"ab" {
+            device.0.borrow_mut().arrive(u32::from(*byte));
+        }
+        device.0.borrow_mut().rest();
+        let mut uart = Uart::start(device.clone());
+        assert!(device.0.borrow().interrupts());
+        uart.acknowledge();
+        assert_eq!(uart.read(), Some(b'a'));
+        uart.acknowledge();
+        assert!(device.0.borrow().interrupts(), "there is one more");
+        assert_eq!(read_all(&mut uart), b"b");
+        assert!(!device.0.borrow().interrupts());
+    }
+
+    #[test]
+    fn a_damaged_byte_is_no_key_and_a_break_is_ctrl_c() {
+        let device = device();
+        let mut uart = Uart::start(device.clone());
+        let framing = 1 << 8;
+        let parity = 1 << 9;
+        for data in [
+            0x61,
+            0x62 | framing,
+            0x63 | parity,
+            BREAK,
+            BREAK | framing,
+            0xe9,
+        ] {
+            device.0.borrow_mut().arrive(data);
+        }
+        assert!(device.0.borrow().interrupts());
+        uart.acknowledge();
+        assert_eq!(
+            read_all(&mut uart),
+            [b'a', DAMAGED, DAMAGED, INTERRUPT, INTERRUPT, 0xe9]
+        );
+        assert!(!device.0.borrow().interrupts(), "no error is left");
+    }
+
+    #[test]
+    fn bytes_that_were_lost_are_told_after_the_last_that_was_not() {
+        let device = device();
+        let mut uart = Uart::start(device.clone());
+        for byte in 0..DEPTH + 3 {
+            device
+                .0
+                .borrow_mut()
+                .arrive(u32::try_from(byte).unwrap() + 0x41);
+        }
+        assert!(device.0.borrow().interrupts());
+        uart.acknowledge();
+        let mut expected = b"ABCDEFGHIJKLMNOP".to_vec();
+        expected.push(DAMAGED);
+        assert_eq!(read_all(&mut uart), expected);
+        assert!(device.0.borrow().writes.contains(&(ERROR_CLEAR, 0)));
+        assert!(!device.0.borrow().interrupts());
+        device.0.borrow_mut().arrive(u32::from(b'x'));
+        assert_eq!(read_all(&mut uart), b"x", "and told once");
+    }
+
+    #[test]
+    fn it_waits_for_room_to_write() {
+        let device = device();
+        let mut uart = Uart::start(device.clone());
+        for byte in *b"hi" {
+            device.0.borrow_mut().busy = 3;
+            uart.write(byte);
+        }
+        assert_eq!(device.0.borrow().sent, b"hi");
+    }
+}
