@@ -12,8 +12,8 @@ use attacks::Receiver;
 use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
 use embedded_hal_nb::serial::{Read as _, Write as _};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::patched;
 use runtime::region::{self, Mapped};
+use runtime::{facts, patched};
 use sel4_driver_interfaces::HandleInterrupt as _;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 use sel4_pl011_driver::Driver;
@@ -21,6 +21,10 @@ use sel4_pl011_driver::Driver;
 patched! {
     uart uart_channel audit_channel
     shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+}
+
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
 }
 
 /// The interrupts that the domain has.
