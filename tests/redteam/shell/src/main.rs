@@ -12,14 +12,18 @@ use attacks::Receiver;
 use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::device::Device;
-use runtime::patched;
 use runtime::pl011::Uart;
 use runtime::region::{self, Mapped};
+use runtime::{facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 
 patched! {
     uart uart_channel audit_channel
     shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+}
+
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
 }
 
 /// The interrupts that the domain has.

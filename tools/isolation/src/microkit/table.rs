@@ -113,7 +113,11 @@ impl Row {
                            writer wrote and what is still in the cache. It can bring back only what the same \
                            memory held before, only in regions that are there for this reader (a ring to it, \
                            the store), and no producer reads back what it wrote: the reader harms itself, or \
-                           makes audit refuse a store that it can no longer verify.",
+                           makes audit refuse a store that it can no longer verify. A call covers one page at \
+                           most, and nothing interrupts it, so pages are small (D). The kernel reaches the page \
+                           through its own window, also for a device (seL4's tracker, number 1738): this \
+                           board's lie in it, so that such a call does nothing; on a board with a device at or \
+                           above 0x7fc0000000 its owner could abort the kernel.",
                 source: "Microkit capdl/builder.rs, step 3-1; seL4 arch/arm/64/kernel/vspace.c \
                          decodeARMVSpaceRootInvocation; protocol/src/ring.rs",
             },
