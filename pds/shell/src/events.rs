@@ -31,6 +31,9 @@ pub(crate) fn about<'a>(failure: Failure, detail: &'a [u8], user: &'a UserName) 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn on_signal(&mut self, frame: &mut Frame, port: &mut impl Port) {
         self.ring.follow();
+        if self.secret_sent {
+            self.secret_sent = !self.ring.wipe_read();
+        }
         for _ in 0..SLOTS {
             // A violation is dropped: audit is trusted, so there is none.
             if self.ring.receive(frame) != Ok(true) {

@@ -14,7 +14,6 @@ use protocol::limits::MAX_PASSPHRASE_BYTES;
 use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::console::Request;
-use zeroize::Zeroize as _;
 
 /// Places in the ring that a line needs: its request, and the cancellation of it.
 const PLACES: usize = 2;
@@ -330,8 +329,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         Request::Login { user, passphrase }.write(number, &mut self.buffers.outgoing);
         self.buffers.editor.clear();
         self.transmit(port);
-        // The next message could be a short one, and leave the end of this one behind it.
-        self.buffers.outgoing.begin(0, 0).zeroize();
+        self.secret_sent = true;
+        self.buffers.outgoing.wipe();
     }
 
     /// Waits for the user's passphrase, which is the next line.

@@ -182,6 +182,8 @@ pub(crate) struct Session<'m, R, W> {
     /// Logins and logouts that nobody waits for any more. They are done all the same, so their answers are still read: the
     /// prompt must name the user who is logged in.
     pub(crate) given_up: heapless::Deque<u32, MAX_GIVEN_UP>,
+    /// Our region of the ring holds a passphrase until audit has read it.
+    pub(crate) secret_sent: bool,
     /// Stage and percentage that the progress bar shows.
     pub(crate) bar: Option<(Stage, u64)>,
     pub(crate) shown: Shown,
@@ -213,6 +215,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 is_ready: false,
                 last_request: 0,
                 given_up: heapless::Deque::new(),
+                secret_sent: false,
                 bar: None,
                 shown: Shown::default(),
                 subject: heapless::Vec::new(),

@@ -41,6 +41,8 @@ pub(super) struct System {
     pub(super) shell: Shell<'static, TestRegion, TestRegion>,
     pub(super) terminal: Terminal,
     pub(super) audit: TestEndpoint,
+    /// What the shell writes for audit, as it lies in memory.
+    pub(super) region: TestRegion,
 }
 
 /// A request as audit saw it, in debug text, with its number.
@@ -62,13 +64,14 @@ pub(super) fn user(text: &str, has_passphrase: u32) -> User {
 impl System {
     /// Before audit has said anything.
     pub(super) fn off(mode: Mode) -> Self {
-        let (mut audit, end, _) = endpoints();
+        let (mut audit, end, region) = endpoints();
         audit.lead(1);
         let memory = Box::leak(Box::new(Memory::new()));
         Self {
             shell: Shell::new(end, mode, memory),
             terminal: Terminal::default(),
             audit,
+            region,
         }
     }
 

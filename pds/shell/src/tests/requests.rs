@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use protocol::record::{Kind, Record};
+use protocol::region::ReadWords as _;
 use protocol::wire::console::{
     Budget, LogExtent, ModelEntry, Progress, Session, SessionState, Signature, Stage, Status,
 };
@@ -729,6 +730,16 @@ fn who_logs_in_types_a_passphrase_that_nobody_sees() {
         system.asked_for("WhoAmI");
         assert!(system.output().contains("another try is possible in 2 s"));
     }
+}
+
+#[test]
+fn a_passphrase_is_wiped_from_the_ring_when_audit_has_read_it() {
+    let mut system = System::terminal();
+    system.log_in("admin");
+    let bytes: Vec<u8> = (0..system.region.words())
+        .flat_map(|word| system.region.load(word).to_le_bytes())
+        .collect();
+    assert!(!bytes.windows(6).any(|window| window == b"secret"));
 }
 
 #[test]
