@@ -345,14 +345,18 @@ lint: ## formatting and clippy, warnings are errors
 doc: ## the documentation, warnings are errors
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(QUIET) --workspace --no-deps
 
+# For the tests of tools/train: TRAIN_PYTHON, if it is set, has what they import.
+TESTS_PYTHON = $(or $(TRAIN_PYTHON),python3)
+TRAIN_PROBE = $(TESTS_PYTHON) -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ("pytest", "torch", "sentencepiece", "gguf"))))'
+
 .PHONY: unit
 unit: ## unit and integration tests
 	$(CARGO) test $(QUIET) --workspace
 	python3 -m unittest discover --quiet tools/qemu-console
 	python3 -m unittest discover --quiet tools/coverage
 	python3 -m unittest discover --quiet tools/test-sel4
-	@python3 -c 'import pytest' 2>/dev/null || echo '*** SKIPPED: the tests of tools/train were not run: no pytest (pip install -r tools/train/requirements.txt) ***' >&2
-	@! python3 -c 'import pytest' 2>/dev/null || python3 -m pytest --quiet -p no:cacheprovider tools/train/tests
+	@$(TRAIN_PROBE) || echo '*** SKIPPED: the tests of tools/train were not run: they need what tools/train/requirements.txt lists ***' >&2
+	@! $(TRAIN_PROBE) || $(TESTS_PYTHON) -m pytest --quiet -p no:cacheprovider tools/train/tests
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
