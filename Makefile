@@ -115,12 +115,12 @@ STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"
 
 MODEL_FILES := $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model))))
 
-$(STORE): Makefile policy.toml $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool
+$(STORE): Makefile system.xml policy.toml $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool
 	@mkdir -p $(@D)
 	@$(BIN)/llmtool pack $@ $(MODELS) --policy policy.toml --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
-$(TEST_STORE): Makefile models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
+$(TEST_STORE): Makefile system.xml models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf

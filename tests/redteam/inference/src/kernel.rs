@@ -104,7 +104,7 @@ fn sweep(slots: impl Iterator<Item = u64>, words: [u64; 8], say: &mut Say) {
 /// Has the kernel clean, invalidate, both, and unify the cache of each page, one call for a page: nothing interrupts a
 /// call. Then of ranges over two pages, which it refuses.
 pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say: &mut Say) {
-    let (mut pages, mut longest_us) = (0_u32, 0);
+    let (mut pages, mut us, mut calls) = (0_u32, 0, 0_u64);
     let (mut alone, mut across) = (Tally::default(), 0_u32);
     for (start, bytes) in regions {
         for page in (start..start + bytes).step_by(PAGE) {
@@ -113,14 +113,16 @@ pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say
                 let range = |end: usize| [page as u64, end as u64, 0, 0, 0, 0, 0, 0];
                 let before = runtime::clock::now_us();
                 alone.add(invoke(VSPACE, label, range(page + PAGE)));
-                longest_us = longest_us.max(runtime::clock::now_us() - before);
+                us += runtime::clock::now_us() - before;
+                calls += 1;
                 across += u32::from(invoke(VSPACE, label, range(page + PAGE + 1)) == 0);
             }
         }
     }
     let _ = write!(say, "across-pages={across} pages={pages} ");
     alone.tell(say);
-    let _ = write!(say, " longest-us={longest_us}");
+    // Of all: a single call may have been interrupted before or after it.
+    let _ = write!(say, " mean-ns={}", us * 1000 / calls.max(1));
 }
 
 /// Makes the attack of this name; false if there is none.
