@@ -97,7 +97,8 @@ pub struct Ask {
     user: UserName,
     bytes: Vec<u8>,
     flag: bool,
-    change: Option<(u64, u64)>,
+    change: BudgetChange,
+    given: bool,
     last: u64,
 }
 
@@ -129,6 +130,7 @@ impl Ask {
                 let user = dice.below(7);
                 ask.user = UserName::new(&format!("user{user}")).unwrap_or_default();
                 let right = PASSPHRASES.get(user as usize).copied().unwrap_or(b"x");
+                ask.given = dice.percent(85);
                 ask.bytes = match dice.percent(70) {
                     true => right.to_vec(),
                     false => b"wrong".to_vec(),
@@ -142,7 +144,10 @@ impl Ask {
                 if dice.percent(30) {
                     let tokens = *dice.pick(&[0, 50, 1000, 1 << 30, 1 << 41]);
                     let period = *dice.pick(&[999_999, 1_000_000, 7_000_000, 3_600_000_000]);
-                    ask.change = Some((tokens, period));
+                    ask.change = BudgetChange {
+                        tokens: dice.percent(70).then_some(tokens),
+                        period_us: dice.percent(70).then_some(period),
+                    };
                 }
             }
             10 => {
@@ -198,16 +203,14 @@ impl Ask {
             4 => Request::Stats { watch: self.flag },
             5 => Request::Login {
                 user: self.user,
-                passphrase: &self.bytes,
+                passphrase: self.given.then_some(&self.bytes[..]),
             },
             6 => Request::Logout,
             7 => Request::WhoAmI,
             8 => Request::Users,
             9 => Request::Budget {
                 user: self.user,
-                change: self
-                    .change
-                    .map(|(tokens, period_us)| BudgetChange { tokens, period_us }),
+                change: self.change,
             },
             10 => Request::Log(LogQuery {
                 last: self.last,

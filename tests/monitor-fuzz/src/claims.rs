@@ -5,7 +5,9 @@
 //! Claims that need no reference (the chain, the bucket, one end for each number) are kept apart from it.
 
 use crate::ends::Ends;
-use crate::model::{Job, List, ListKind, Live, Model, Owed, Phase, Place, State, Text, Work};
+use crate::model::{
+    ENTRY, List, ListKind, Live, Model, Notices, Owed, Phase, Place, Reason, State, Text, Work,
+};
 use crate::store::{PASSPHRASES, Signed};
 use crate::world::{Cause, Garbage, Message, Ring, Seen, Wake};
 use protocol::error::{ErrorCode, Failure};
@@ -65,12 +67,16 @@ pub enum Claim {
     Counters,
     /// Violations are counted, and recorded ever more rarely.
     Violations,
-    /// The answer of a load is told.
-    LoadAnswers,
+    /// No user's entries take more of the log than the policy gives.
+    Shares,
+    /// A load comes to its end.
+    Loads,
     /// Audit lets others run.
     Spins,
     /// All is over in the end.
     Settles,
+    /// None: what audit did in secret (see [`Judge`]) cannot be told from here, and the run ends.
+    Unclear,
 }
 
 /// A claim that does not hold.
@@ -85,36 +91,12 @@ pub struct Broken {
 
 type Held<T = ()> = Result<T, Broken>;
 
-/// How a repeated refusal is written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalRecords {
-    /// Each has a record.
-    Each,
-}
-
-/// Where the monitor is known to fall short: what is true here is no failure, and is counted.
-#[derive(Clone, Copy, Debug)]
-pub struct Known {
-    /// How refusals are written down.
-    pub refusals: RefusalRecords,
-    /// The timer may be armed for a time that passed while audit worked.
-    pub timer_behind: bool,
-    /// The `Failed` of a load finds no room and is not sent again (G1).
-    pub load_answers_lost: bool,
-}
-
-/// As the monitor is.
-pub const KNOWN: Known = Known {
-    refusals: RefusalRecords::Each,
-    timer_behind: true,
-    load_answers_lost: true,
-};
-
 /// What was done and compared.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Figures {
     pub runs: u64,
+    pub unclear: u64,
     pub steps: u64,
     pub wakes: u64,
     pub requests: u64,
@@ -129,8 +111,6 @@ pub struct Figures {
     pub timeouts: u64,
     pub records: u64,
     pub comparisons: u64,
-    pub load_answers_lost: u64,
-    pub timers_behind: u64,
 }
 
 impl Figures {
@@ -138,6 +118,7 @@ impl Figures {
     pub fn add(&mut self, other: &Self) {
         let Self {
             runs,
+            unclear,
             steps,
             wakes,
             requests,
@@ -152,10 +133,9 @@ impl Figures {
             timeouts,
             records,
             comparisons,
-            load_answers_lost,
-            timers_behind,
         } = other;
         self.runs += runs;
+        self.unclear += unclear;
         self.steps += steps;
         self.wakes += wakes;
         self.requests += requests;
@@ -170,8 +150,6 @@ impl Figures {
         self.timeouts += timeouts;
         self.records += records;
         self.comparisons += comparisons;
-        self.load_answers_lost += load_answers_lost;
-        self.timers_behind += timers_behind;
     }
 }
 
@@ -190,8 +168,17 @@ const HASH_PAUSE_US: u64 = 200_000;
 /// How long audit may wait with the next slice of what takes longer than a wake-up.
 const SLICE_WITHIN_US: u64 = 10_000;
 
-/// Wake-ups that the verification of a model takes at most: one for each slice of 128 KiB, and some.
-const VERIFIED_WITHIN: u64 = 500_000 / (128 << 10) + 3;
+/// Wake-ups that the verification of a model takes at most: the largest one of the stores in slices of 4 KiB, and some.
+const VERIFIED_WITHIN: u64 = 500_000 / (4 << 10) + 16;
+
+/// A time between the end of a wake-up and the next that audit asks for at most puts a deadline off.
+const GAP_US: u64 = 200;
+
+/// Entries of the log that a request for text, a question and a load can cause.
+const ENTRIES: [u64; 3] = [4, 2, 3];
+
+/// Repeated events that are written down on their own in a wake-up.
+const REPEATS: usize = 8;
 
 fn model_name<const N: usize>(name: &Name<N>) -> ModelName {
     ModelName::new(name.as_str()).unwrap_or_default()
@@ -210,6 +197,10 @@ struct Written {
 }
 
 /// Compares.
+///
+/// One thing that audit does cannot be seen at once: it refuses a user's load at the end of its verification, the
+/// client's ring has no room for that, and its record is one of those that are counted and written later. The judge
+/// takes it in when it shows. Where a restart would make it matter before, it ends the run ([`Claim::Unclear`]).
 #[derive(Debug)]
 pub struct Judge<'m> {
     /// The reference.
@@ -218,7 +209,6 @@ pub struct Judge<'m> {
     pub figures: Figures,
     /// Whether each has its end.
     pub ends: Ends,
-    known: Known,
     /// The log from its first entry.
     history: Vec<Written>,
     /// Of them, those that were there before this wake-up or have been explained since.
@@ -236,8 +226,8 @@ pub struct Judge<'m> {
     heard: bool,
     took: [usize; 2],
     deadlines_done: bool,
-    /// `Failed` with number 0 of a monitor that has stopped trying.
-    stop_told: bool,
+    /// The client's ring had no room beside the reserve when the last wake-up ended.
+    was_full: bool,
 }
 
 macro_rules! claim {
@@ -256,12 +246,11 @@ fn broken<T>(claim: Claim, detail: String) -> Held<T> {
 impl<'m> Judge<'m> {
     /// Before the start.
     #[must_use]
-    pub fn new(model: Model<'m>, known: Known) -> Self {
+    pub fn new(model: Model<'m>) -> Self {
         Self {
             model,
             figures: Figures::default(),
             ends: Ends::default(),
-            known,
             history: Vec::new(),
             explained: 0,
             last_time_us: 0,
@@ -276,7 +265,7 @@ impl<'m> Judge<'m> {
             heard: true,
             took: [0; 2],
             deadlines_done: false,
-            stop_told: false,
+            was_full: false,
         }
     }
 
@@ -399,15 +388,30 @@ impl<'m> Judge<'m> {
                 self.last_time_us
             );
             self.last_time_us = record.time_us;
+            self.shared(&record, text.len() as u64)?;
             self.history.push(Written {
                 hash: hash(&record, &text),
                 user: record.user,
             });
             match record.kind() {
                 Some(Kind::Violation) => self.violations.push_back(record),
-                Some(Kind::Refuse | Kind::LoginFailed) => self.refusals.push_back(record),
+                Some(Kind::Refuse | Kind::LoginFailed | Kind::Login | Kind::Logout) => {
+                    self.refusals.push_back(record);
+                }
                 _ => self.records.push_back((record, text)),
             }
+        }
+        Ok(())
+    }
+
+    /// What a user's entries take of the log, whatever they are about.
+    fn shared(&mut self, record: &Record, text: u64) -> Held {
+        let since = record.time_us;
+        let user = self.model.find_user(record.user);
+        if let Some(share) = user.and_then(|user| self.model.shares.get_mut(user)) {
+            share.used += ENTRY + text;
+            let used = share.used;
+            claim!(self, Shares, share.holds(since), "{used} bytes by {}", record.user);
         }
         Ok(())
     }
@@ -515,10 +519,9 @@ impl<'m> Judge<'m> {
         }
         self.record(Kind::Boot)?;
         if self.model.policy.is_err() {
-            self.model.phase = Phase::Serving;
-            self.model.ready_owed = true;
+            return self.own_load_over();
         }
-        Ok(())
+        self.own_load_begins()
     }
 
     // ---- What inference says ------------------------------------------------------------------
@@ -533,7 +536,7 @@ impl<'m> Judge<'m> {
             self.free[0],
             self.model.phase
         );
-        let allowed = self.model.bucket.allows(self.last_clock);
+        let allowed = self.model.bucket.allows(self.now);
         claim!(self, Egress, allowed, "a report is taken over the cap");
         let honest = match &taken {
             Ok(message) => self.said(message)?,
@@ -552,7 +555,7 @@ impl<'m> Judge<'m> {
     }
 
     fn pass(&mut self, message: &Message) -> Held {
-        let now = self.last_clock;
+        let now = self.now;
         let within = self.model.bucket.take(message.payload.len(), now);
         claim!(self, Egress, within, "more leaves than burst and rate allow");
         Ok(())
@@ -625,15 +628,14 @@ impl<'m> Judge<'m> {
             }
             (Work::Load(model), Report::Loaded(loaded)) => {
                 let model = *model;
-                if id.is_some() && self.model.texts().next().is_some() {
-                    return Ok(false);
-                }
                 self.loaded(number, model, &loaded)?;
                 Ok(true)
             }
             (Work::Status, Report::Holdings(holdings)) => {
-                self.model.live.remove(&number);
-                if let Some(message) = self.answer(id.unwrap_or(0))? {
+                self.ends(number);
+                if let Some(id) = id
+                    && let Some(message) = self.answer(id)?
+                {
                     let frame = message.frame();
                     let told = Event::parse(&frame);
                     // The request itself is no longer under way, and is no request for text.
@@ -667,6 +669,27 @@ impl<'m> Judge<'m> {
         (active, self.model.sessions.present.len() as u32)
     }
 
+    /// A request is over; what it has not used of its user's share goes back.
+    fn ends(&mut self, number: u32) -> Option<Live> {
+        let live = self.model.live.remove(&number)?;
+        if let Some(share) = self.model.shares.get_mut(live.user) {
+            share.give_back(live.share);
+        }
+        Some(live)
+    }
+
+    /// As [`Self::record`], of a request that is under way, out of the share that it has taken.
+    fn record_of(&mut self, kind: Kind, number: u32) -> Held<(Record, Vec<u8>)> {
+        let (record, text) = self.record(kind)?;
+        let Some(live) = self.model.live.get_mut(&number) else {
+            return broken(Claim::Answers, format!("{record:?}: there is no {number}"));
+        };
+        live.share = live.share.saturating_sub(ENTRY + text.len() as u64);
+        let live = live.clone();
+        self.of_request(&record, number, &live)?;
+        Ok((record, text))
+    }
+
     /// A session made room.
     fn evicted(&mut self, ended: Option<crate::model::Session>) -> Held {
         let (record, _) = self.record(Kind::Evict)?;
@@ -683,9 +706,9 @@ impl<'m> Judge<'m> {
 
     /// What a record of a request says of it.
     fn of_request(&mut self, record: &Record, number: u32, live: &Live) -> Held {
-        let user = match live.id {
-            Some(_) => self.model.user_name(live.user),
-            None => UserName::EMPTY,
+        let user = match live.own {
+            false => self.model.user_name(live.user),
+            true => UserName::EMPTY,
         };
         let mut right = record.request == number
             && record.user == user
@@ -709,6 +732,10 @@ impl<'m> Judge<'m> {
                     record.name == file.name && record.model_sha256 == file.sha256
                 });
             }
+            Work::Verify(model) => {
+                let file = self.model.store.map(|store| &store[*model]);
+                right &= file.is_some_and(|file| record.name == file.name);
+            }
             Work::Status => {}
         }
         claim!(self, Log, right, "{record:?} for {number}: {live:?}");
@@ -722,11 +749,11 @@ impl<'m> Judge<'m> {
         prompt_tokens: u32,
         late: bool,
     ) -> Held {
-        let (record, _) = self.record(if late { Kind::Fail } else { Kind::Finish })?;
-        let Some(live) = self.model.live.remove(&number) else {
+        let kind = if late { Kind::Fail } else { Kind::Finish };
+        let (record, _) = self.record_of(kind, number)?;
+        let Some(live) = self.ends(number) else {
             return Ok(());
         };
-        self.of_request(&record, number, &live)?;
         let Some(text) = live.text() else {
             return Ok(());
         };
@@ -780,7 +807,8 @@ impl<'m> Judge<'m> {
 
     /// A failure that inference has told.
     fn failed_there(&mut self, number: u32, failure: Failure, detail: &[u8]) -> Held {
-        let Some(live) = self.model.live.remove(&number) else {
+        let (record, _) = self.record_of(Kind::Fail, number)?;
+        let Some(live) = self.ends(number) else {
             return Ok(());
         };
         let mut failure = failure;
@@ -791,8 +819,6 @@ impl<'m> Judge<'m> {
             }
             failure = self.refunded(number, &live, text, failure);
         }
-        let (record, _) = self.record(Kind::Fail)?;
-        self.of_request(&record, number, &live)?;
         claim!(
             self,
             Log,
@@ -802,13 +828,14 @@ impl<'m> Judge<'m> {
             "{record:?} for {failure:?}"
         );
         let event = Event::Failed { failure, detail };
+        if live.own {
+            self.model.current = None;
+            self.model.notices.load_failed = Some(failure);
+            return self.own_load_over();
+        }
         match live.id {
             Some(id) => self.answered(id, &event, Claim::Answers),
-            None => {
-                self.model.current = None;
-                self.answered(0, &event, Claim::Answers)?;
-                self.own_load_over()
-            }
+            None => Ok(()),
         }
     }
 
@@ -821,18 +848,7 @@ impl<'m> Judge<'m> {
         }
         self.model.counts.failed += 1;
         let before = text.turn - 1;
-        let untouched = text.tokens == 0
-            && matches!(
-                failure.code,
-                Code::PromptTokens
-                    | Code::PromptBytes
-                    | Code::EmptyPrompt
-                    | Code::PromptNotUtf8
-                    | Code::ContextFull
-                    | Code::CacheFull
-                    | Code::UnsupportedModel
-                    | Code::Busy
-            );
+        let untouched = text.tokens == 0 && leaves_session(failure.code);
         let sessions = &mut self.model.sessions;
         if failure.code == Code::SessionEvicted && before > 0 {
             sessions.present.remove(&text.slot);
@@ -847,16 +863,21 @@ impl<'m> Judge<'m> {
     }
 
     fn loaded(&mut self, number: u32, model: usize, loaded: &wire::engine::Loaded) -> Held {
-        let Some(live) = self.model.live.remove(&number) else {
-            return Ok(());
-        };
-        if live.id.is_some() {
-            self.model.sessions.end_all();
-        }
         self.figures.loads += 1;
         self.model.current = Some(model);
-        let (record, _) = self.record(Kind::Load)?;
-        self.of_request(&record, number, &live)?;
+        let (record, _) = self.record_of(Kind::Load, number)?;
+        let Some(live) = self.ends(number) else {
+            return Ok(());
+        };
+        if !live.own {
+            claim!(
+                self,
+                Models,
+                self.model.texts().next().is_none(),
+                "a user's model is loaded under requests for text"
+            );
+            self.model.sessions.end_all();
+        }
         let Some(file) = self.model.store.map(|store| &store[model]) else {
             return Ok(());
         };
@@ -870,15 +891,15 @@ impl<'m> Judge<'m> {
         let name = file.name;
         match live.id {
             Some(id) => self.answered(id, &Event::Loaded { name, info }, Claim::Answers),
-            None => self.own_load_over(),
+            None if live.own => self.own_load_over(),
+            None => Ok(()),
         }
     }
 
     /// The load that begins an epoch is over.
     fn own_load_over(&mut self) -> Held {
-        self.model.own = false;
         match std::mem::replace(&mut self.model.phase, Phase::Serving) {
-            Phase::Booting => self.model.ready_owed = true,
+            Phase::Booting => self.model.notices.ready = true,
             Phase::Recovering(since) => {
                 let (record, _) = self.record(Kind::Recover)?;
                 let after_us = self.now - since;
@@ -889,12 +910,8 @@ impl<'m> Judge<'m> {
                     (record.value, record.limit) == (after_us, restarts),
                     "{record:?}, {after_us} after, {restarts} restarts"
                 );
-                let restarts = restarts as u32;
-                self.answered(
-                    0,
-                    &Event::Recovered { after_us, restarts },
-                    Claim::Answers,
-                )?;
+                self.model.notices.exhausted = None;
+                self.model.notices.recovered = Some((after_us, restarts as u32));
             }
             phase => self.model.phase = phase,
         }
@@ -912,13 +929,15 @@ impl<'m> Judge<'m> {
                 && (record.value, record.limit) == (fault.address, fault.ip),
             "{record:?} for {fault:?}"
         );
-        for _ in 0..self.model.live.len() {
-            let (record, _) = self.record(Kind::Fail)?;
-            let number = record.request;
+        let in_inference = |live: &&Live| !matches!(live.work, Work::Verify(_));
+        let ending = self.model.live.values().filter(in_inference).count();
+        for _ in 0..ending {
+            // In any order.
+            let number = self.records.front().map_or(0, |(record, _)| record.request);
+            let (record, _) = self.record_of(Kind::Fail, number)?;
             let Some(live) = self.model.live.remove(&number) else {
-                return broken(Claim::Answers, format!("{record:?}: there is none"));
+                continue;
             };
-            self.of_request(&record, number, &live)?;
             let mut output = [0; 32];
             if let Some(text) = live.text() {
                 if text.tokens > 0 {
@@ -936,13 +955,13 @@ impl<'m> Judge<'m> {
                 record.code == code as u16 && record.output_sha256 == output,
                 "{record:?} for {code:?}"
             );
-            if let Some(id) = live.id {
-                let user = live.user;
-                self.model.owed.push(Owed { id, user, code });
+            if !live.own {
+                self.owes(&live, Failure::of(code));
             }
         }
         self.model.sessions.end_all();
-        self.model.pending_fault = Some(fault);
+        self.model.notices.fault = Some(fault);
+        self.model.notices.recovered = None;
         if self.model.phase == Phase::Stopped {
             return Ok(());
         }
@@ -959,6 +978,21 @@ impl<'m> Judge<'m> {
             true => self.gives_up(window),
             false => self.starts_over(),
         }
+    }
+
+    /// The client must be told that a request has failed.
+    fn owes(&mut self, live: &Live, failure: Failure) {
+        let name = match live.work {
+            Work::Verify(model) => self.model.store.map(|store| store[model].name),
+            _ => None,
+        };
+        self.model.owed.push(Owed {
+            id: live.id,
+            user: live.user,
+            failure,
+            name: name.unwrap_or_default(),
+            share: live.share,
+        });
     }
 
     fn gives_up(&mut self, window: u64) -> Held {
@@ -979,13 +1013,14 @@ impl<'m> Judge<'m> {
             (record.value, record.limit) == (restarts, window),
             "{record:?}"
         );
-        self.model.ready_owed |= self.model.phase == Phase::Booting;
+        self.model.notices.ready |= self.model.phase == Phase::Booting;
         self.model.phase = Phase::Stopped;
-        self.model.own = false;
-        if let Some(job) = &mut self.model.job {
-            job.doomed = Some(ErrorCode::RestartsExhausted);
+        self.model.live.retain(|_, live| !live.own);
+        let failure = Failure::over(ErrorCode::RestartsExhausted, restarts, window);
+        if let Some(number) = self.model.verifies() {
+            self.verification_is_in_the_way(number, failure)?;
         }
-        self.stop_told = false;
+        self.model.notices.exhausted = Some(failure);
         Ok(())
     }
 
@@ -1012,58 +1047,219 @@ impl<'m> Judge<'m> {
         }
         self.free[1] = SLOTS;
         self.model.full_since_us = None;
-        self.model.own = true;
-        if let Some(Seen::Sent(Ring::Inference, _)) = self.seen.front()
-            && let Some(Seen::Sent(_, message)) = self.next()
-        {
-            return self.commanded(message);
-        }
-        if self.own_load_refused()? {
-            return Ok(());
-        }
-        // Its verification takes the place of a user's.
-        if let Some(job) = &mut self.model.job {
-            job.doomed = Some(ErrorCode::ModelInUse);
+        self.model.live.retain(|_, live| !live.own);
+        self.own_load_begins()?;
+        let own = |live: &Live| live.own && matches!(live.work, Work::Verify(_));
+        if self.model.live.values().any(own) {
+            // Its verification takes the place of a user's.
+            let mut others = self.model.live.iter();
+            let other = others.find(|(_, live)| !live.own && matches!(live.work, Work::Verify(_)));
+            if let Some((number, _)) = other {
+                let number = *number;
+                let failure = Failure::of(ErrorCode::ModelInUse);
+                self.verification_is_in_the_way(number, failure)?;
+            }
         }
         Ok(())
     }
 
-    /// Whether the next refusal is that of audit's own load; what follows from it must be seen.
-    fn own_load_refused(&mut self) -> Held<bool> {
-        let own = |record: &Record| {
-            record.user.is_empty() && record.name == self.model.wanted && record.request == 0
+    /// Audit begins to load the model that is, or should be, in service.
+    fn own_load_begins(&mut self) -> Held {
+        let store = self.model.store.unwrap_or(&[]);
+        let wanted = self.model.wanted;
+        let known = self.model.current.filter(|at| store[*at].name == wanted);
+        let found = known.map_or_else(|| self.model.find_model(wanted), Ok);
+        let model = match found {
+            Ok(model) => model,
+            Err(failure) => return self.own_load_refused(failure),
         };
-        if self.model.policy.is_err() || !self.model.own || !self.refusals.front().is_some_and(own) {
-            return Ok(false);
+        self.model.last_number += 1;
+        let number = self.model.last_number;
+        let live = Live {
+            id: None,
+            own: true,
+            user: self.model.user,
+            share: 0,
+            wakes: 0,
+            work: Work::Verify(model),
+            admitted_us: self.now,
+            deadline_us: u64::MAX,
+            state: State::Active,
+            strict: true,
+        };
+        self.model.live.insert(number, live);
+        self.own_load_goes_on(known.is_some())
+    }
+
+    /// What has become of audit's own verification, if that can be seen; at once, if the model is known.
+    fn own_load_goes_on(&mut self, known: bool) -> Held {
+        if let Some(Seen::Sent(Ring::Inference, message)) = self.seen.front()
+            && message.kind == LOAD
+            && let Some(Seen::Sent(_, message)) = self.next()
+        {
+            return self.commanded(message);
         }
+        claim!(self, Models, !known, "the model in service is not loaded at once");
+        self.own_verification_may_be_refused()
+    }
+
+    /// Audit's own verification may have ended: it is written down at once.
+    fn own_verification_may_be_refused(&mut self) -> Held {
+        let number = self.model.verifies().filter(|_| self.own_refusal());
+        let live = number.and_then(|number| self.model.live.remove(&number));
+        let Some(live) = live else {
+            return Ok(());
+        };
+        let file = self.file_of(&live);
+        let badly = file.is_some_and(|file| file.signed == Signed::Badly);
+        let code = self.refusals.front().map_or(0, |record| record.code);
+        let failure = match code == ErrorCode::Busy as u16 {
+            true => Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64),
+            false => Failure::of(ErrorCode::BadSignature),
+        };
+        let right = match failure.code {
+            ErrorCode::Busy => self.free[1] == 0,
+            _ => badly,
+        };
+        claim!(self, Models, live.own && right, "{file:?} is refused: {failure:?}");
+        self.own_load_refused(failure)
+    }
+
+    fn file_of(&self, live: &Live) -> Option<&'m crate::store::ModelFile> {
+        match live.work {
+            Work::Verify(model) | Work::Load(model) => self.model.store?.get(model),
+            _ => None,
+        }
+    }
+
+    /// The next refusal is that of audit's own load.
+    fn own_refusal(&self) -> bool {
+        let own = |record: &Record| {
+            record.user.is_empty()
+                && record.name == self.model.wanted
+                && record.kind() == Some(Kind::Refuse)
+        };
+        self.model.policy.is_ok() && self.refusals.front().is_some_and(own)
+    }
+
+    /// Audit's own load fails before inference hears of it.
+    fn own_load_refused(&mut self, failure: Failure) -> Held {
+        let right = self.own_refusal();
+        let record = self.refusals.pop_front();
+        claim!(
+            self,
+            Models,
+            right && record.is_some_and(|record| record.code == failure.code as u16
+                && (record.value, record.limit) == (failure.value, failure.limit)
+                && record.count == 1),
+            "{record:?} for {failure:?}"
+        );
+        if let Some(record) = record {
+            self.at(&record)?;
+        }
+        self.count_refusal(failure.code);
+        self.model.current = None;
+        self.model.notices.load_failed = Some(failure);
+        self.own_load_over()
+    }
+
+    /// A restart, or the end of trying, refuses a user's verification.
+    fn verification_is_in_the_way(&mut self, number: u32, failure: Failure) -> Held {
+        let live = self.model.live.get(&number);
+        let file = live.and_then(|live| self.file_of(live));
+        let written = self.refusals.front().is_some_and(|record| {
+            record.code == failure.code as u16
+                && file.is_some_and(|file| file.name == record.name)
+                && record.value == failure.value
+        });
+        if !written && (self.was_full || self.free[0] <= RESERVE) {
+            return broken(Claim::Unclear, format!("{live:?} may have been refused"));
+        }
+        self.verification_refused(number, failure)
+    }
+
+    /// A user's load ends before inference hears of it.
+    fn verification_refused(&mut self, number: u32, failure: Failure) -> Held {
+        let Some(live) = self.model.live.remove(&number) else {
+            return Ok(());
+        };
+        self.owes(&live, failure);
+        self.count_refusal(failure.code);
+        let mut record = Record::new(Kind::Refuse);
+        record.user = self.model.user_name(live.user);
+        record.name = self.file_of(&live).map_or(ModelName::EMPTY, |file| file.name);
+        record.code = failure.code as u16;
+        (record.value, record.limit) = (failure.value, failure.limit);
+        self.repeated(live.user, record, false)
+    }
+
+    // ---- What is written down ever more rarely ------------------------------------------------
+
+    /// Something has happened that is written down at once if `each` is, or one is due.
+    fn repeated(&mut self, user: usize, expected: Record, each: bool) -> Held {
+        let now = self.now;
+        let reason = (expected.kind, expected.code);
+        let repeats = self.model.repeats.entry((user, reason)).or_default();
+        repeats.pending += 1;
+        if !each && !repeats.due(now) {
+            return Ok(());
+        }
+        self.repeats_due(user, reason, expected)
+    }
+
+    /// An entry is due: it is there, unless the user's share has no room for it.
+    fn repeats_due(&mut self, user: usize, reason: Reason, mut expected: Record) -> Held {
+        let now = self.now;
+        let repeats = self.model.repeats.entry((user, reason)).or_default();
+        let Some(share) = self.model.shares.get_mut(user) else {
+            return Ok(());
+        };
+        if share.take(ENTRY, now).is_err() {
+            repeats.postpone(now);
+            return Ok(());
+        }
+        expected.count = repeats.pending;
+        repeats.recorded(now);
         let Some(record) = self.refusals.pop_front() else {
-            return Ok(false);
+            return broken(Claim::Refusals, format!("{expected:?} is not written down"));
         };
         self.at(&record)?;
-        let code = ErrorCode::from_u16(record.code);
-        let found = self.model.find_model(record.name);
-        let badly = found.is_ok_and(|at| {
-            let store = self.model.store.unwrap_or(&[]);
-            store[at].signed == Signed::Badly
-        });
-        let right = match (code, found) {
-            (Some(code), Err(failure)) => code == failure.code,
-            (Some(ErrorCode::BadSignature), _) => badly,
-            (Some(ErrorCode::Busy), _) => self.free[1] == 0,
-            _ => false,
-        };
-        claim!(self, Models, right, "{record:?}, and it is {found:?}");
-        self.model.counts.refused += 1;
-        self.model.current = None;
-        self.model.own = false;
-        let failure = Failure::over(
-            code.unwrap_or(ErrorCode::Unsupported),
-            record.value,
-            record.limit,
+        expected.sequence = record.sequence;
+        expected.time_us = record.time_us;
+        expected.previous = record.previous;
+        claim!(
+            self,
+            Refusals,
+            record == expected,
+            "{record:?}, which should be {expected:?}"
         );
-        self.failed(0, failure)?;
-        self.own_load_over()?;
-        Ok(true)
+        Ok(())
+    }
+
+    /// What is due and was not written down when it happened.
+    fn record_repeats(&mut self) -> Held {
+        for _ in 0..REPEATS {
+            self.verification_may_be_counted();
+            let now = self.now;
+            let mut due = self.model.repeats.iter().filter(|(_, r)| r.pending > 0 && r.due(now));
+            let order = |((user, (kind, code)), _): &(&(usize, Reason), &crate::model::Repeats)| {
+                let place = match Kind::from_u16(*kind) {
+                    Some(Kind::Refuse) => 0,
+                    Some(Kind::LoginFailed) => 1,
+                    Some(Kind::Login) => 2,
+                    _ => 3,
+                };
+                (*user, place, *code)
+            };
+            let Some((&(user, reason), _)) = due.by_ref().min_by_key(order) else {
+                return Ok(());
+            };
+            let mut expected = Record::new(Kind::Boot);
+            (expected.kind, expected.code) = reason;
+            expected.user = self.model.user_name(user);
+            self.repeats_due(user, reason, expected)?;
+        }
+        Ok(())
     }
 
     // ---- What a client asks -------------------------------------------------------------------
@@ -1076,7 +1272,8 @@ impl<'m> Judge<'m> {
 
     fn record_violations(&mut self) -> Held {
         for peer in 0..2 {
-            if !self.model.violations[peer].due(self.now) {
+            let repeats = &self.model.violations[peer];
+            if repeats.pending == 0 || !repeats.due(self.now) {
                 continue;
             }
             let pending = self.model.violations[peer].pending;
@@ -1090,7 +1287,7 @@ impl<'m> Judge<'m> {
             claim!(
                 self,
                 Violations,
-                record.code as usize == peer + 1 && record.value == pending,
+                record.code as usize == peer + 1 && record.count == pending,
                 "{record:?} for {pending} of peer {peer}"
             );
             self.model.violations[peer].recorded(self.now);
@@ -1156,26 +1353,25 @@ impl<'m> Judge<'m> {
 
     fn refused(&mut self, id: u32, failure: Failure, mut expected: Record) -> Held {
         self.count_refusal(failure.code);
-        match self.known.refusals {
-            RefusalRecords::Each => {
-                let Some(record) = self.refusals.pop_front() else {
-                    return broken(Claim::Refusals, format!("{failure:?} is not written down"));
-                };
-                self.at(&record)?;
-                expected.code = failure.code as u16;
-                (expected.value, expected.limit) = (failure.value, failure.limit);
-                expected.sequence = record.sequence;
-                expected.time_us = record.time_us;
-                expected.previous = record.previous;
-                claim!(
-                    self,
-                    Refusals,
-                    record == expected,
-                    "{record:?} for {failure:?} of {id}, which should be {expected:?}"
-                );
-            }
-        }
+        expected.code = failure.code as u16;
+        (expected.value, expected.limit) = (failure.value, failure.limit);
+        // A wrong passphrase has cost a wait.
+        let each = failure.code == ErrorCode::LoginFailed;
+        self.repeated(self.model.user, expected, each)?;
         self.failed(id, failure)
+    }
+
+    fn take_share(&mut self, bytes: u64) -> Result<(), Failure> {
+        let now = self.now;
+        let share = self.model.shares.get_mut(self.model.user);
+        let taken = share.map_or(Err(0), |share| share.take(bytes, now));
+        taken.map_err(|left| Failure::over(ErrorCode::LogShare, bytes, left))
+    }
+
+    fn give_back(&mut self, bytes: u64) {
+        if let Some(share) = self.model.shares.get_mut(self.model.user) {
+            share.give_back(bytes);
+        }
     }
 
     fn count_refusal(&mut self, code: ErrorCode) {
@@ -1245,21 +1441,32 @@ impl<'m> Judge<'m> {
                 if let Err(failure) = allowed {
                     return Ok(Err(failure));
                 }
-                let model = &self.model;
-                if model.job.is_some() || model.own || model.loads() {
+                if let Err(failure) = self.has_place() {
+                    return Ok(Err(failure));
+                }
+                if self.model.loads() || self.model.texts().next().is_some() {
                     return Ok(Err(Failure::of(ErrorCode::ModelInUse)));
                 }
-                let file = match model.find_model(name) {
+                let share = ENTRIES[2] * ENTRY;
+                let file = self.model.find_model(name);
+                let file = match file.and_then(|file| self.take_share(share).map(|()| file)) {
                     Ok(file) => file,
                     Err(failure) => return Ok(Err(failure)),
                 };
-                self.model.job = Some(Job {
-                    id,
+                self.model.last_number += 1;
+                let live = Live {
+                    id: Some(id),
+                    own: false,
                     user: self.model.user,
-                    model: file,
-                    doomed: None,
+                    share,
                     wakes: 0,
-                });
+                    work: Work::Verify(file),
+                    admitted_us: self.now,
+                    deadline_us: u64::MAX,
+                    state: State::Active,
+                    strict: true,
+                };
+                self.model.live.insert(self.model.last_number, live);
                 Ok(Ok(()))
             }
             Request::Status => {
@@ -1268,12 +1475,20 @@ impl<'m> Judge<'m> {
                     .and_then(|()| self.require_running())
                     .and_then(|()| self.require_new(id))
                     .and_then(|()| self.has_place());
+                let share = ENTRIES[1] * ENTRY;
+                let allowed = allowed.and_then(|()| self.take_share(share));
+                let allowed = allowed.and_then(|()| {
+                    self.has_room().inspect_err(|_| self.give_back(share))
+                });
                 if let Err(failure) = allowed {
                     return Ok(Err(failure));
                 }
                 let live = Live {
                     id: Some(id),
+                    own: false,
                     user: self.model.user,
+                    share,
+                    wakes: 0,
                     work: Work::Status,
                     admitted_us: self.now,
                     deadline_us: self.now + CONTROL_DEADLINE_US,
@@ -1284,15 +1499,18 @@ impl<'m> Judge<'m> {
                 self.model.live.insert(number, live);
                 Ok(Ok(()))
             }
-            Request::Login { user, passphrase } => self.log_in(id, user, passphrase),
+            Request::Login {
+                user,
+                passphrase: None,
+            } if self.model.find_user(user).is_none_or(|at| !PASSPHRASES[at].is_empty()) => {
+                let failure = Failure::of(ErrorCode::PassphraseNeeded);
+                self.failed(id, failure).map(Ok)
+            }
+            Request::Login { user, passphrase } => {
+                self.log_in(id, user, passphrase.unwrap_or_default())
+            }
             Request::Logout => {
-                let (record, _) = self.record(Kind::Logout)?;
-                claim!(
-                    self,
-                    Log,
-                    record.user == self.model.user_name(self.model.user),
-                    "{record:?}"
-                );
+                self.comes_or_goes(Kind::Logout)?;
                 self.lists_end()?;
                 self.model.user = self.model.policy.map_or(0, |p| p.default_user as usize);
                 self.is_told_who(id).map(Ok)
@@ -1307,33 +1525,37 @@ impl<'m> Judge<'m> {
                         None => return Ok(Err(Failure::of(ErrorCode::NoSuchUser))),
                     },
                 };
-                if user != current || change.is_some() {
+                if user != current || !change.is_none() {
                     if let Err(failure) = self.require(Permission::Budget) {
                         return Ok(Err(failure));
                     }
                 }
-                if let Some(change) = change {
-                    let (tokens, period_us) = (change.tokens, change.period_us);
-                    if tokens > MAX_BUDGET_TOKENS {
-                        let code = ErrorCode::BudgetTokens;
-                        return Ok(Err(Failure::over(code, tokens, MAX_BUDGET_TOKENS)));
-                    }
-                    if !BUDGET_PERIOD_US.contains(&period_us) {
-                        let code = ErrorCode::BudgetPeriod;
-                        return Ok(Err(Failure::over(code, period_us, *BUDGET_PERIOD_US.end())));
+                let (tokens, period_us) = (change.tokens, change.period_us);
+                if let Some(tokens) = tokens.filter(|tokens| *tokens > MAX_BUDGET_TOKENS) {
+                    let code = ErrorCode::BudgetTokens;
+                    return Ok(Err(Failure::over(code, tokens, MAX_BUDGET_TOKENS)));
+                }
+                if let Some(us) = period_us.filter(|us| !BUDGET_PERIOD_US.contains(us)) {
+                    let code = ErrorCode::BudgetPeriod;
+                    return Ok(Err(Failure::over(code, us, *BUDGET_PERIOD_US.end())));
+                }
+                if !change.is_none() {
+                    if let Err(failure) = self.take_share(ENTRY) {
+                        return Ok(Err(failure));
                     }
                     let (record, _) = self.record(Kind::Budget)?;
-                    claim!(
-                        self,
-                        Log,
-                        record.user == self.model.user_name(current)
-                            && record.name == model_name(&self.model.user_name(user))
-                            && (record.value, record.limit) == (tokens, period_us),
-                        "{record:?}"
-                    );
                     let now = self.now;
                     if let Some(ledger) = self.model.ledgers.get_mut(user) {
                         ledger.change(tokens, period_us, now);
+                        let (tokens, period_us) = (ledger.tokens, ledger.period_us);
+                        claim!(
+                            self,
+                            Log,
+                            record.user == self.model.user_name(current)
+                                && record.name == model_name(&self.model.user_name(user))
+                                && (record.value, record.limit) == (tokens, period_us),
+                            "{record:?}"
+                        );
                     }
                 }
                 if let Some(message) = self.answer(id)? {
@@ -1359,7 +1581,8 @@ impl<'m> Judge<'m> {
                 Ok(Ok(()))
             }
             Request::Reset => {
-                if let Err(failure) = self.require(Permission::Reset) {
+                let allowed = self.require(Permission::Reset);
+                if let Err(failure) = allowed.and_then(|()| self.take_share(ENTRY)) {
                     return Ok(Err(failure));
                 }
                 self.record(Kind::Reset)?;
@@ -1371,13 +1594,17 @@ impl<'m> Judge<'m> {
                 Ok(Ok(()))
             }
             Request::Close { session } => {
-                if let Err(failure) = self.require(Permission::Infer) {
+                let allowed = self.require(Permission::Infer);
+                if let Err(failure) = allowed.and_then(|()| self.take_share(ENTRY)) {
                     return Ok(Err(failure));
                 }
                 let user = self.model.user;
                 let (slot, number) = match self.model.sessions.close(user, session) {
                     Ok(closed) => closed,
-                    Err(failure) => return Ok(Err(failure)),
+                    Err(failure) => {
+                        self.give_back(ENTRY);
+                        return Ok(Err(failure));
+                    }
                 };
                 if let Some(session) = slot
                     && self.free[1] > 0
@@ -1405,6 +1632,10 @@ impl<'m> Judge<'m> {
             let (value, limit) = (taken as u64, PLACES as u64);
             return Err(Failure::over(ErrorCode::TooManyRequests, value, limit));
         }
+        Ok(())
+    }
+
+    fn has_room(&self) -> Result<(), Failure> {
         if self.free[1] == 0 {
             let all = SLOTS as u64;
             return Err(Failure::over(ErrorCode::Busy, all, all));
@@ -1446,6 +1677,7 @@ impl<'m> Judge<'m> {
         self.require(Permission::Infer)?;
         self.require_running()?;
         self.require_new(id)?;
+        self.has_place()?;
         wire::check_prompt(prompt)?;
         params.check()?;
         let (most, sessions) = self
@@ -1474,8 +1706,21 @@ impl<'m> Judge<'m> {
                 return Err(Failure::over(ErrorCode::QuotaExceeded, tokens, ledger.left()));
             }
         }
-        self.has_place()?;
+        let fresh = !matches!(place, Place::On(_));
+        // A session that begins with a name can be evicted once.
+        let eviction = if fresh && !session.is_empty() { ENTRY } else { 0 };
+        self.take_share(eviction)?;
+        let share = self.share_of(prompt);
+        let taken = self.take_share(share).and_then(|()| {
+            self.has_room().inspect_err(|_| self.give_back(share))
+        });
+        taken.inspect_err(|_| self.give_back(eviction))?;
         Ok(place)
+    }
+
+    fn share_of(&self, prompt: &[u8]) -> u64 {
+        let keeps = self.model.policy.is_ok_and(|policy| policy.keep_prompts == 1);
+        ENTRIES[0] * ENTRY + if keeps { prompt.len() as u64 } else { 0 }
     }
 
     fn most(prompt: &[u8], params: InferParams) -> u64 {
@@ -1543,15 +1788,18 @@ impl<'m> Judge<'m> {
         let allowed = policy.map_or(0, |policy| policy.deadline_us);
         let live = Live {
             id: Some(id),
+            own: false,
             user,
+            share: self.share_of(prompt),
+            wakes: 0,
             work: Work::Text(Box::new(text)),
             admitted_us: self.now,
             deadline_us: self.now + allowed,
             state: State::Active,
             strict: true,
         };
-        let (record, kept) = self.record(Kind::Admit)?;
-        self.of_request(&record, number, &live)?;
+        self.model.live.insert(number, live);
+        let (_, kept) = self.record_of(Kind::Admit, number)?;
         let keeps = policy.is_some_and(|policy| policy.keep_prompts == 1);
         claim!(
             self,
@@ -1566,7 +1814,6 @@ impl<'m> Judge<'m> {
         }
         self.model.counts.admitted += 1;
         self.figures.admitted += 1;
-        self.model.live.insert(number, live);
         Ok(())
     }
 
@@ -1576,24 +1823,35 @@ impl<'m> Judge<'m> {
         let found = self.model.live.iter().find(|(_, live)| of_user(live));
         if let Some((number, _)) = found {
             let number = *number;
-            let Some(live) = self.model.live.get(&number).cloned() else {
+            let cancelled = Failure::of(ErrorCode::Cancelled);
+            let Some(live) = self.model.live.get_mut(&number) else {
                 return Ok(());
             };
-            let first = live.text().is_some_and(|text| !text.cancelled);
-            if live.state != State::Active || !first {
+            if live.state != State::Active {
                 return Ok(());
             }
-            let (record, _) = self.record(Kind::Cancel)?;
-            self.of_request(&record, number, &live)?;
-            if let Some(text) = self.model.live.get_mut(&number).and_then(Live::text_mut) {
-                text.cancelled = true;
+            match &mut live.work {
+                Work::Text(text) => {
+                    if std::mem::replace(&mut text.cancelled, true) {
+                        return Ok(());
+                    }
+                    self.record_of(Kind::Cancel, number)?;
+                    return self.is_asked_to_stop(number);
+                }
+                Work::Verify(_) => {
+                    self.record_of(Kind::Cancel, number)?;
+                    self.ends(number);
+                    return self.failed(id, cancelled);
+                }
+                Work::Status => {
+                    // Inference must answer it all the same.
+                    live.id = None;
+                    return self.failed(id, cancelled);
+                }
+                Work::Load(_) => return Ok(()),
             }
-            return self.is_asked_to_stop(number);
         }
-        if self.model.owed.iter().any(|o| o.id == id && o.user == user) {
-            return Ok(());
-        }
-        if self.model.job.as_ref().is_some_and(|job| job.id == id) {
+        if self.model.owed.iter().any(|o| o.id == Some(id) && o.user == user) {
             return Ok(());
         }
         if let Some(at) = self.model.lists.iter().position(|list| list.id == id) {
@@ -1637,6 +1895,14 @@ impl<'m> Judge<'m> {
         self.answered(id, &Event::User(user), Claim::Answers)
     }
 
+    /// A login or logout: without a passphrase it costs nothing.
+    fn comes_or_goes(&mut self, kind: Kind) -> Held {
+        let user = self.model.user;
+        let mut expected = Record::new(kind);
+        expected.user = self.model.user_name(user);
+        self.repeated(user, expected, !PASSPHRASES[user].is_empty())
+    }
+
     fn log_in(
         &mut self,
         id: u32,
@@ -1666,13 +1932,7 @@ impl<'m> Judge<'m> {
         {
             self.model.attempts[place] = crate::model::Attempts::default();
             self.model.user = user;
-            let (record, _) = self.record(Kind::Login)?;
-            claim!(
-                self,
-                Log,
-                record.user == name && record.name.is_empty(),
-                "{record:?}"
-            );
+            self.comes_or_goes(Kind::Login)?;
             self.lists_end()?;
             return self.is_told_who(id).map(Ok);
         }
@@ -1896,53 +2156,70 @@ impl<'m> Judge<'m> {
         self.figures.comparisons += 1;
         // What it has looked for was there before this event.
         let room = self.free[0] + 1 > RESERVE;
+        if id == 0 {
+            self.own_verification_may_be_refused()?;
+        }
+        let blocked = self.model.notices.fault.is_some();
+        let waits = self.model.owed.iter().any(|owed| owed.id.is_some());
+        let Notices {
+            fault,
+            load_failed,
+            exhausted,
+            recovered,
+            ready,
+        } = &mut self.model.notices;
         match event {
-            Event::Fault(fault) if id == 0 && self.model.pending_fault == Some(fault) => {
-                self.model.pending_fault = None;
+            Event::Fault(told) if id == 0 && *fault == Some(told) => {
+                *fault = None;
                 return Ok(());
-            }
-            Event::Ready(user) if id == 0 && self.model.ready_owed && user == self.user_now() => {
-                self.model.ready_owed = false;
-                return Ok(());
-            }
-            Event::Failed { failure, .. } if id == 0 => {
-                // It was told before the reason was looked for.
-                self.free[0] += 1;
-                self.seen.push_front(Seen::Sent(Ring::Client, message.clone()));
-                if self.own_load_refused()? {
-                    return Ok(());
-                }
-                self.next();
-                let exhausted = failure.code == ErrorCode::RestartsExhausted;
-                if exhausted && self.model.phase == Phase::Stopped && !self.stop_told {
-                    self.stop_told = true;
-                    return Ok(());
-                }
             }
             Event::Progress(_) => {
                 let booting = id == 0 && self.model.phase == Phase::Booting;
-                let loads = |live: &Live| live.id == Some(id) && matches!(live.work, Work::Load(_));
-                let job = self.model.job.as_ref().is_some_and(|job| job.id == id);
-                if room && (booting || job || self.model.live.values().any(loads)) {
+                let loads = |live: &Live| {
+                    live.id == Some(id) && matches!(live.work, Work::Load(_) | Work::Verify(_))
+                };
+                if room && (booting || self.model.live.values().any(loads)) {
                     return Ok(());
                 }
             }
-            Event::Failed { failure, .. } => {
-                if let Some(at) = self.model.owed.iter().position(|owed| owed.id == id) {
+            _ if blocked => {}
+            Event::Failed { failure, .. } if id == 0 && !waits && *load_failed == Some(failure) => {
+                *load_failed = None;
+                return Ok(());
+            }
+            Event::Failed { failure, .. } if id == 0 && !waits && *exhausted == Some(failure) => {
+                *exhausted = None;
+                return Ok(());
+            }
+            Event::Recovered { after_us, restarts }
+                if !waits && *recovered == Some((after_us, restarts)) =>
+            {
+                *recovered = None;
+                return Ok(());
+            }
+            Event::Ready(user) if id == 0 && !waits && *ready => {
+                *ready = false;
+                let now = self.user_now();
+                claim!(self, Answers, user == now, "ready for {user:?}, who is {now:?}");
+                return Ok(());
+            }
+            Event::Failed { failure, detail } if id != 0 => {
+                self.verification_may_be_refused(Some((id, failure)))?;
+                if let Some(at) = self.model.owed.iter().position(|owed| owed.id == Some(id)) {
                     let owed = self.model.owed.swap_remove(at);
+                    if let Some(share) = self.model.shares.get_mut(owed.user) {
+                        share.give_back(owed.share);
+                    }
                     claim!(
                         self,
                         Answers,
-                        room && failure == Failure::of(owed.code)
-                            && self.model.pending_fault.is_none(),
-                        "{failure:?} for {owed:?}, {} slots free, a fault to tell: {:?}",
-                        self.free[0],
-                        self.model.pending_fault
+                        room && failure == owed.failure
+                            && (detail == owed.name.as_str().as_bytes()
+                                || detail.is_empty() && failure.code == ErrorCode::Busy),
+                        "{failure:?} for {owed:?}, {} slots free",
+                        self.free[0]
                     );
                     return Ok(());
-                }
-                if self.model.job.as_ref().is_some_and(|job| job.id == id) {
-                    return self.job_refused(Some(failure));
                 }
             }
             _ => {}
@@ -2114,84 +2391,118 @@ impl<'m> Judge<'m> {
     }
 
     fn loads(&mut self, number: u32, offset: u64, bytes: u64) -> Held {
-        self.model.last_number += 1;
+        let expected = self.model.verifies();
         claim!(
             self,
-            Answers,
-            number == self.model.last_number,
-            "a load has number {number}, not {}",
-            self.model.last_number
+            Models,
+            expected == Some(number),
+            "load {number}, and {expected:?} is being verified"
         );
-        let (id, user, model) = match (self.model.own, self.model.job.take()) {
-            (true, job) => {
-                self.model.job = job;
-                self.model.own = false;
-                (None, self.model.user, self.model.find_model(self.model.wanted).ok())
-            }
-            (false, Some(job)) => (Some(job.id), job.user, Some(job.model)),
-            (false, None) => return broken(Claim::Models, "a load that nobody wants".into()),
+        let text = self.model.texts().next().is_some();
+        let now = self.now;
+        let Some(live) = self.model.live.get_mut(&number) else {
+            return Ok(());
         };
-        let file = model.and_then(|at| self.model.store?.get(at));
+        let Work::Verify(model) = live.work else {
+            return Ok(());
+        };
+        let own = live.own;
+        live.work = Work::Load(model);
+        (live.admitted_us, live.deadline_us) = (now, now + LOAD_DEADLINE_US);
+        let file = self.model.store.and_then(|store| store.get(model));
         let right = file.is_some_and(|file| {
             (file.offset, file.bytes) == (offset, bytes) && file.signed == Signed::Well
         });
         claim!(self, Models, right, "{bytes} bytes at {offset} are loaded for {file:?}");
-        let live = Live {
-            id,
-            user,
-            work: Work::Load(model.unwrap_or(0)),
-            admitted_us: self.now,
-            deadline_us: self.now + LOAD_DEADLINE_US,
-            state: State::Active,
-            strict: true,
-        };
-        self.model.live.insert(number, live);
+        claim!(self, Models, own || !text, "a user's load while text is generated");
         Ok(())
     }
 
-    /// A load by a user is refused after it was accepted. `told`: `None` if its answer found no room.
-    fn job_refused(&mut self, told: Option<Failure>) -> Held {
-        let (Some(record), Some(job)) = (self.refusals.pop_front(), self.model.job.take()) else {
-            return broken(Claim::LoadAnswers, format!("{told:?}, and no record"));
+    /// Audit may have ended a user's verification: what it tells, or what it has written down, shows that. If neither can
+    /// be seen yet, it will be.
+    fn verification_may_be_refused(&mut self, told: Option<(u32, Failure)>) -> Held {
+        let Some(number) = self.model.verifies() else {
+            return Ok(());
         };
-        self.at(&record)?;
-        let code = ErrorCode::from_u16(record.code);
-        let file = self.model.store.map(|store| &store[job.model]);
-        let places = self.model.live.len() + self.model.owed.len();
-        let right = file.is_some_and(|file| {
-            file.name == record.name
-                && record.user == self.model.user_name(job.user)
-                && match code {
-                    Some(ErrorCode::BadSignature) => file.signed == Signed::Badly,
-                    Some(ErrorCode::Busy) => self.free[1] == 0,
-                    Some(ErrorCode::TooManyRequests) => places >= PLACES,
-                    code => code.is_some() && code == job.doomed,
-                }
-        }) && told.is_none_or(|told| {
-            told.code as u16 == record.code
-                && (told.value, told.limit) == (record.value, record.limit)
+        let Some(live) = self.model.live.get(&number).cloned() else {
+            return Ok(());
+        };
+        let Some(file) = self.file_of(&live).filter(|_| !live.own) else {
+            return Ok(());
+        };
+        let user = self.model.user_name(live.user);
+        let written = self.refusals.front().filter(|record| {
+            record.kind() == Some(Kind::Refuse) && record.user == user && record.name == file.name
         });
-        claim!(self, Refusals, right, "{record:?} for {job:?} of {file:?}, told {told:?}");
-        if let Some(code) = code {
-            self.count_refusal(code);
+        let written = written.copied();
+        let failure = match (told, &written) {
+            (Some((id, failure)), _) if live.id == Some(id) => failure,
+            (None, Some(record)) => Failure::over(
+                ErrorCode::from_u16(record.code).unwrap_or(ErrorCode::Unsupported),
+                record.value,
+                record.limit,
+            ),
+            _ => return Ok(()),
+        };
+        let right = match failure.code {
+            ErrorCode::BadSignature => file.signed == Signed::Badly,
+            ErrorCode::ModelInUse => self.model.texts().next().is_some() || written.is_none(),
+            ErrorCode::Busy => self.free[1] == 0 || written.is_none(),
+            _ => false,
+        };
+        claim!(self, Models, right, "{file:?} is refused: {failure:?}");
+        if written.is_some() || self.is_of_now() {
+            return self.verification_refused(number, failure);
         }
-        if told.is_none() {
-            self.figures.load_answers_lost += 1;
-            claim!(
-                self,
-                LoadAnswers,
-                self.known.load_answers_lost,
-                "{} is never told of {record:?}: its ring is full",
-                job.id
-            );
-            self.ends.lost(job.id);
-        }
+        self.verification_was_refused(number, failure);
         Ok(())
+    }
+
+    /// A user's verification was refused at an earlier wake-up, and not written down then.
+    fn verification_was_refused(&mut self, number: u32, failure: Failure) {
+        let Some(live) = self.model.live.remove(&number) else {
+            return;
+        };
+        self.owes(&live, failure);
+        self.count_refusal(failure.code);
+        let reason = (Kind::Refuse as u16, failure.code as u16);
+        let repeats = self.model.repeats.entry((live.user, reason)).or_default();
+        repeats.pending += 1;
+    }
+
+    /// The count of the next entry may show that a user's verification was refused.
+    fn verification_may_be_counted(&mut self) {
+        let number = self.model.verifies();
+        let live = number.and_then(|number| self.model.live.get(&number));
+        let (Some(number), Some(live), Some(record)) = (number, live, self.refusals.front()) else {
+            return;
+        };
+        let user = live.user;
+        let pending = self.model.repeats.get(&(user, (record.kind, record.code)));
+        let pending = pending.map_or(0, |repeats| repeats.pending);
+        let failure = match ErrorCode::from_u16(record.code) {
+            Some(ErrorCode::Busy) => Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64),
+            Some(code @ (ErrorCode::BadSignature | ErrorCode::ModelInUse)) => Failure::of(code),
+            _ => return,
+        };
+        let shows = record.kind() == Some(Kind::Refuse)
+            && record.user == self.model.user_name(user)
+            && record.count == pending + 1;
+        if !live.own && shows {
+            self.verification_was_refused(number, failure);
+        }
+    }
+
+    /// Audit has read its rings in this wake-up, as far as can be seen.
+    const fn is_of_now(&self) -> bool {
+        self.took[0] + self.took[1] > 0
     }
 
     /// Looks at the deadlines, as audit must have.
     fn deadlines(&mut self) -> Held {
         self.deadlines_done = true;
+        self.own_verification_may_be_refused()?;
+        self.verification_may_be_refused(None)?;
         let now = self.now;
         let grace = self.model.policy.map_or(0, |policy| policy.stop_grace_us);
         let mut hung = false;
@@ -2226,9 +2537,11 @@ impl<'m> Judge<'m> {
             let at = due.iter().position(|due| *due == number);
             claim!(self, Deadlines, at.is_some(), "{record:?}, of {due:?}");
             due.swap_remove(at.unwrap_or(0));
-            let Some(live) = self.model.live.get(&number).cloned() else {
+            let Some(live) = self.model.live.get_mut(&number) else {
                 continue;
             };
+            live.share = live.share.saturating_sub(ENTRY);
+            let live = live.clone();
             self.of_request(&record, number, &live)?;
             let allowed = live.deadline_us - live.admitted_us;
             claim!(self, Deadlines, record.limit == allowed, "{record:?}, it had {allowed}");
@@ -2263,17 +2576,11 @@ impl<'m> Judge<'m> {
     fn finish(&mut self) -> Held {
         if !self.deadlines_done {
             self.deadlines()?;
+        } else {
+            self.verification_may_be_refused(None)?;
         }
         self.record_violations()?;
-        if self.own_load_refused()? || self.model.job.is_none() {
-            // It found no room.
-        }
-        if let (Some(job), Some(record)) = (&self.model.job, self.refusals.front()) {
-            let name = self.model.store.map(|store| store[job.model].name);
-            if self.free[0] == 0 && name == Some(record.name) {
-                self.job_refused(None)?;
-            }
-        }
+        self.record_repeats()?;
         let left = self.records.front().map(|(record, _)| record);
         let left = left.or(self.refusals.front()).or(self.violations.front());
         claim!(self, Log, left.is_none(), "nobody knows why: {left:?}");
@@ -2285,33 +2592,37 @@ impl<'m> Judge<'m> {
             !owes_stop || self.free[1] == 0,
             "a request is to be stopped, and inference is not told"
         );
+        if !self.model.owed.iter().any(|owed| owed.id.is_some()) {
+            for owed in std::mem::take(&mut self.model.owed) {
+                if let Some(share) = self.model.shares.get_mut(owed.user) {
+                    share.give_back(owed.share);
+                }
+            }
+        }
         let model = &self.model;
+        // A user's verification may have been refused: what can be seen of that may wait, too.
+        let of_user = |live: &Live| !live.own && matches!(live.work, Work::Verify(_));
+        let owes = !model.owed.is_empty() || model.live.values().any(of_user);
+        let room = self.free[0];
+        let told = match model.notices.fault {
+            Some(_) => room == 0,
+            None if owes && room <= RESERVE => true,
+            None => model.owed.is_empty() && (room == 0 || model.notices.are_told()),
+        };
         claim!(
             self,
             Answers,
-            self.free[0] == 0 || (model.pending_fault.is_none() && !model.ready_owed),
-            "{:?} or ready ({}) is not told",
-            model.pending_fault,
-            model.ready_owed
+            told,
+            "{room} slots are free, and {:?} and {:?} are not told",
+            self.model.notices,
+            self.model.owed
         );
-        let model = &self.model;
-        claim!(
-            self,
-            Answers,
-            model.owed.is_empty() || self.free[0] <= RESERVE,
-            "{:?} are not told, {} slots are free",
-            model.owed,
-            self.free[0]
-        );
-        if let Some(job) = &mut self.model.job {
-            job.wakes += 1;
-            let job = job.clone();
-            claim!(
-                self,
-                LoadAnswers,
-                job.doomed.is_none() && job.wakes <= VERIFIED_WITHIN,
-                "{job:?} goes on and on"
-            );
+        self.was_full = room <= RESERVE;
+        for live in self.model.live.values_mut() {
+            live.wakes += 1;
+            if matches!(live.work, Work::Verify(_)) && live.wakes > VERIFIED_WITHIN && room > RESERVE {
+                return broken(Claim::Loads, format!("{live:?} goes on and on"));
+            }
         }
         Ok(())
     }
@@ -2323,8 +2634,7 @@ impl<'m> Judge<'m> {
         let allows = self.model.policy.is_ok() && self.model.bucket.allows(self.now);
         let rest = offers[1] && self.took[1] < SLOTS && room && allows && !restarted;
         claim!(self, Flow, !rest, "a report is left, {} were taken", self.took[1]);
-        let rest = offers[0] && self.took[0] < SLOTS && room;
-        claim!(self, Flow, !rest, "a request is left, {} were taken", self.took[0]);
+        // Where requests are left, the wake-up was long: the timer has the rest.
         Ok(())
     }
 
@@ -2340,12 +2650,9 @@ impl<'m> Judge<'m> {
         };
         let by = at.unwrap_or(u64::MAX);
         if by <= now {
-            self.figures.timers_behind += 1;
-            claim!(
-                self,
-                TimerAhead,
-                self.known.timer_behind,
-                "armed for {by}, and it is {now}"
+            return broken(
+                Claim::TimerAhead,
+                format!("armed for {by}, and it is {now}"),
             );
         }
         for live in self.model.live.values() {
@@ -2353,15 +2660,19 @@ impl<'m> Judge<'m> {
                 State::Active => live.deadline_us,
                 State::Stopping(until) => until,
             };
-            if by > until {
+            if until != u64::MAX && by > until.max(self.last_clock + GAP_US) {
                 return broken(Claim::TimerArmed, format!("for {at:?}, and {live:?}"));
             }
         }
         let room = self.free[0] > RESERVE;
         let checks = |list: &List| matches!(list.kind, ListKind::Verify(_));
-        let works = self.model.job.is_some()
-            || self.model.own
-            || room && self.model.lists.iter().any(checks);
+        let verifies = self.model.verifies().and_then(|number| self.model.live.get(&number));
+        // A user's may have been refused, and not told.
+        let verifies = verifies.is_some_and(|live| live.own || room);
+        let reads = !matches!(cause, Cause::Fault(_) | Cause::Start);
+        let works = verifies
+            || room && self.model.lists.iter().any(checks)
+            || room && reads && offers[0] && self.took[0] < SLOTS;
         claim!(
             self,
             TimerArmed,
@@ -2373,7 +2684,7 @@ impl<'m> Judge<'m> {
             && self.model.policy.is_ok()
             && !matches!(cause, Cause::Fault(_));
         if offers[1] && room && running && self.took[1] < SLOTS {
-            until = self.model.bucket.allows_at() + 1;
+            until = (self.model.bucket.allows_at() + 1).max(self.last_clock + GAP_US);
         }
         claim!(
             self,
@@ -2392,7 +2703,8 @@ impl<'m> Judge<'m> {
         let grace = self.model.policy.map_or(0, |policy| policy.stop_grace_us);
         for (number, live) in &self.model.live {
             self.figures.comparisons += 1;
-            let latest = live.deadline_us + grace + WATCHDOG_PERIOD_US + work_us;
+            let allowed = grace + WATCHDOG_PERIOD_US + work_us;
+            let latest = live.deadline_us.saturating_add(allowed);
             if live.strict && now > latest {
                 return broken(
                     Claim::Deadlines,
@@ -2413,51 +2725,57 @@ impl<'m> Judge<'m> {
         let over = model.live.is_empty()
             && model.owed.is_empty()
             && model.lists.is_empty()
-            && model.job.is_none()
-            && !model.own
-            && !model.ready_owed
-            && model.pending_fault.is_none()
+            && model.notices.fault.is_none()
+            && model.notices.are_told()
             && reserved == 0;
         claim!(
             self,
             Settles,
             over,
-            "live {:?}, owed {:?}, lists {:?}, job {:?}, own {}, ready {}, fault {:?}, reserved {reserved}",
+            "live {:?}, owed {:?}, lists {:?}, notices {:?}, reserved {reserved}",
             self.model.live,
             self.model.owed,
             self.model.lists,
-            self.model.job,
-            self.model.own,
-            self.model.ready_owed,
-            self.model.pending_fault
+            self.model.notices
         );
         self.figures.comparisons += self.ends.all_over()?;
         Ok(())
     }
 }
 
+/// Kind of the command that loads a model.
+const LOAD: u16 = 0x203;
+
+/// Whether a request that fails so before its first token leaves its session as it was.
+fn leaves_session(code: ErrorCode) -> bool {
+    use ErrorCode as Code;
+    [
+        Code::PromptTokens,
+        Code::PromptBytes,
+        Code::EmptyPrompt,
+        Code::PromptNotUtf8,
+        Code::ContextFull,
+        Code::CacheFull,
+        Code::UnsupportedModel,
+        Code::Busy,
+    ]
+    .contains(&code)
+}
+
 /// Whether inference may give this reason.
 fn is_inferences(code: ErrorCode) -> bool {
     use ErrorCode as Code;
-    [
-        Code::EmptyPrompt,
-        Code::PromptBytes,
-        Code::PromptTokens,
-        Code::PromptNotUtf8,
+    let others = [
         Code::MaxTokens,
-        Code::Busy,
         Code::NoSuchRequest,
         Code::SessionEvicted,
         Code::NoModel,
         Code::BadModel,
-        Code::UnsupportedModel,
         Code::ModelTooLarge,
         Code::BadStore,
         Code::ModelInUse,
-        Code::ContextFull,
         Code::NonFinite,
-        Code::CacheFull,
         Code::Unsupported,
-    ]
-    .contains(&code)
+    ];
+    leaves_session(code) || others.contains(&code)
 }

@@ -102,11 +102,6 @@ impl Ends {
         self.0.clear();
     }
 
-    /// Its answer found no room, which is known.
-    pub fn lost(&mut self, id: u32) {
-        self.reused(id);
-    }
-
     /// Audit tells a client something.
     ///
     /// # Errors

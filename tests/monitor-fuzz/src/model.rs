@@ -6,7 +6,7 @@ use crate::store::{ModelFile, Signed};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::{ModelName, SessionName, UserName};
-use protocol::policy::Policy;
+use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
 use protocol::record::Hash;
 use protocol::wire::console::{LogExtent, LogQuery};
 use protocol::wire::{Fault, InferParams};
@@ -77,10 +77,12 @@ impl Ledger {
         }
     }
 
-    /// Another limit, and a new period that keeps what was used.
-    pub fn change(&mut self, tokens: u64, period_us: u64, now: u64) {
+    /// Another limit or period, and a new period that keeps what was used.
+    pub fn change(&mut self, tokens: Option<u64>, period_us: Option<u64>, now: u64) {
         self.roll(now);
-        (self.tokens, self.period_us, self.began_us) = (tokens, period_us, now);
+        self.tokens = tokens.unwrap_or(self.tokens);
+        self.period_us = period_us.unwrap_or(self.period_us);
+        self.began_us = now;
     }
 
     /// Time that is left of the period.
@@ -342,33 +344,104 @@ pub struct Attempts {
     pub next_us: u64,
 }
 
-/// Violations of a peer, and when the next record of them is due.
+const SECOND: u64 = 1_000_000;
+const HOUR: u64 = 3600 * SECOND;
+
+/// Events of one author for one reason that are written down ever more rarely, with counts.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Violations {
-    /// Without a record.
+pub struct Repeats {
+    /// Without an entry.
     pub pending: u64,
-    recorded_us: Option<u64>,
+    recorded_us: u64,
+    /// How long the next entry waits after the last; 0: there was none.
     pause_us: u64,
 }
 
-impl Violations {
-    /// Whether a record is due.
+impl Repeats {
+    /// Whether the next entry's time has come.
     #[must_use]
     pub fn due(&self, now: u64) -> bool {
-        let since = self.recorded_us.map(|at| now.saturating_sub(at));
-        self.pending > 0 && since.is_none_or(|since| since >= self.pause_us)
+        self.pause_us == 0 || now >= self.recorded_us + self.pause_us.min(HOUR)
     }
 
-    /// One was written.
+    /// An entry has counted all that was pending.
     pub fn recorded(&mut self, now: u64) {
-        const SECOND: u64 = 1_000_000;
-        const HOUR: u64 = 3600 * SECOND;
-        self.pause_us = match self.recorded_us {
-            Some(at) if now.saturating_sub(at) < 2 * HOUR => (2 * self.pause_us).min(HOUR),
-            _ => SECOND,
+        self.pause_us = match self.pause_us {
+            0 => SECOND,
+            _ if now - self.recorded_us >= 2 * HOUR => SECOND,
+            pause if pause >= HOUR => pause,
+            pause => 2 * pause,
         };
-        self.recorded_us = Some(now);
+        self.recorded_us = now;
         self.pending = 0;
+    }
+
+    /// Its author's share of the log has no room for it.
+    pub fn postpone(&mut self, now: u64) {
+        self.recorded_us = now;
+        self.pause_us = self.pause_us.max(SECOND);
+    }
+}
+
+/// What a user can repeat: a kind of record with a code.
+pub type Reason = (u16, u16);
+
+/// Bytes of an entry of the log.
+pub const ENTRY: u64 = protocol::record::RECORD_BYTES as u64;
+
+/// One user's share of the log, in bytes times microseconds an hour.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    rate: u128,
+    level: u128,
+    filled_us: u64,
+    /// Bytes that entries have taken.
+    pub used: u64,
+}
+
+impl Share {
+    /// A full one, for so many bytes an hour.
+    #[must_use]
+    pub fn new(rate: u32, now: u64) -> Self {
+        let rate = u128::from(rate);
+        Self {
+            rate,
+            level: rate * u128::from(HOUR),
+            filled_us: now,
+            used: 0,
+        }
+    }
+
+    fn add(&mut self, level: u128) {
+        self.level = (self.level + level).min(self.rate * u128::from(HOUR));
+    }
+
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// How many there are instead.
+    pub fn take(&mut self, bytes: u64, now: u64) -> Result<(), u64> {
+        self.add(u128::from(now.saturating_sub(self.filled_us)) * self.rate);
+        self.filled_us = self.filled_us.max(now);
+        let wanted = u128::from(bytes) * u128::from(HOUR);
+        match self.level.checked_sub(wanted) {
+            Some(left) => {
+                self.level = left;
+                Ok(())
+            }
+            None => Err((self.level / u128::from(HOUR)) as u64),
+        }
+    }
+
+    /// Gives back what was not used.
+    pub fn give_back(&mut self, bytes: u64) {
+        self.add(u128::from(bytes) * u128::from(HOUR));
+    }
+
+    /// Whether all entries so far are no more than an hour's worth and what time has given.
+    #[must_use]
+    pub fn holds(&self, since: u64) -> bool {
+        u128::from(self.used) * u128::from(HOUR) <= self.rate * u128::from(HOUR + since)
     }
 }
 
@@ -434,7 +507,9 @@ impl Text {
 pub enum Work {
     /// Text.
     Text(Box<Text>),
-    /// A model of the store, by index.
+    /// A model of the store, by index, that audit verifies.
+    Verify(usize),
+    /// A model of the store, by index, that inference loads.
     Load(usize),
     /// What inference holds.
     Status,
@@ -443,10 +518,16 @@ pub enum Work {
 /// A request that inference has.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// The client's number; `None`: audit's own load.
+    /// The client's number; `None`: audit's own load, or one whose client has been told that it is cancelled.
     pub id: Option<u32>,
+    /// Audit's own load.
+    pub own: bool,
     /// Who was logged in.
     pub user: usize,
+    /// Bytes of the user's share of the log that its entries may yet take.
+    pub share: u64,
+    /// Wake-ups that have seen it.
+    pub wakes: u64,
     /// What for.
     pub work: Work,
     /// When it was admitted.
@@ -478,30 +559,45 @@ impl Live {
     }
 }
 
-/// A request that a restart has ended and whose client has yet to hear of it.
+/// A request that has ended and whose client has yet to hear of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Owed {
-    /// The client's number.
-    pub id: u32,
+    /// The client's number; `None`: it does not wait for it.
+    pub id: Option<u32>,
     /// Who asked.
     pub user: usize,
     /// Why.
-    pub code: ErrorCode,
+    pub failure: Failure,
+    /// Of the model of a load.
+    pub name: ModelName,
+    /// Gone back when it is told.
+    pub share: u64,
 }
 
-/// A load by a user that is being verified.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// The client's number.
-    pub id: u32,
-    /// Who asked.
-    pub user: usize,
-    /// Which model, by index.
-    pub model: usize,
-    /// A restart or the end of trying refuses it.
-    pub doomed: Option<ErrorCode>,
-    /// Wake-ups that it has seen.
-    pub wakes: u64,
+/// Notices that the client has yet to hear.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notices {
+    /// Inference died or was stopped.
+    pub fault: Option<Fault>,
+    /// Audit's own load failed.
+    pub load_failed: Option<Failure>,
+    /// Audit has stopped trying.
+    pub exhausted: Option<Failure>,
+    /// Inference serves again, after so long and so many restarts.
+    pub recovered: Option<(u64, u32)>,
+    /// The client may begin.
+    pub ready: bool,
+}
+
+impl Notices {
+    /// None but a fault is left.
+    #[must_use]
+    pub const fn are_told(&self) -> bool {
+        self.load_failed.is_none()
+            && self.exhausted.is_none()
+            && self.recovered.is_none()
+            && !self.ready
+    }
 }
 
 /// What is being listed.
@@ -589,20 +685,18 @@ pub struct Model<'m> {
     pub owed: Vec<Owed>,
     /// In no order.
     pub lists: Vec<List>,
-    /// A load by a user that is being verified.
-    pub job: Option<Job>,
-    /// Audit's own load is being verified.
-    pub own: bool,
     /// The model that is loaded after a restart.
     pub wanted: ModelName,
     /// The model in service, by index.
     pub current: Option<usize>,
     /// Times of the restarts within the window.
     pub restarts_us: VecDeque<u64>,
-    /// Fault that the client has yet to hear of.
-    pub pending_fault: Option<Fault>,
-    /// The client has yet to be told that it may begin.
-    pub ready_owed: bool,
+    /// See there.
+    pub notices: Notices,
+    /// By user.
+    pub shares: Vec<Share>,
+    /// By user and reason.
+    pub repeats: BTreeMap<(usize, Reason), Repeats>,
     /// Since when inference's ring has had no room whenever audit woke.
     pub full_since_us: Option<u64>,
     /// The newest number of a command.
@@ -612,7 +706,7 @@ pub struct Model<'m> {
     /// See there.
     pub bucket: Bucket,
     /// Of client and inference.
-    pub violations: [Violations; 2],
+    pub violations: [Repeats; 2],
     /// See there.
     pub counts: Counts,
 }
@@ -641,18 +735,17 @@ impl<'m> Model<'m> {
             live: BTreeMap::new(),
             owed: Vec::new(),
             lists: Vec::new(),
-            job: None,
-            own: false,
             wanted: ModelName::new(protocol::limits::DEFAULT_MODEL).unwrap_or_default(),
             current: None,
             restarts_us: VecDeque::new(),
-            pending_fault: None,
-            ready_owed: false,
+            notices: Notices::default(),
+            shares: vec![Share::new(0, 0); users.max(1)],
+            repeats: BTreeMap::new(),
             full_since_us: None,
             last_number: 0,
             epoch: 1,
             bucket: Bucket::new(policy.unwrap_or(&none), 0),
-            violations: [Violations::default(); 2],
+            violations: [Repeats::default(); 2],
             counts: Counts::default(),
         }
     }
@@ -666,7 +759,13 @@ impl<'m> Model<'m> {
                 Ledger::new(u.budget_tokens, u.budget_period_us, now)
             };
             self.ledgers = policy.users().iter().map(ledger).collect();
-            self.own = true;
+            let share = |u: &protocol::policy::User| {
+                Share::new(policy.roles()[u.role as usize].log_bytes_per_hour, now)
+            };
+            self.shares = policy.users().iter().map(share).collect();
+        } else {
+            // Who asks without a policy is refused as somebody.
+            self.shares = vec![Share::new(MIN_LOG_BYTES_PER_HOUR, now)];
         }
     }
 
@@ -693,14 +792,23 @@ impl<'m> Model<'m> {
     #[must_use]
     pub fn loads_for_user(&self) -> bool {
         let mut live = self.live.values();
-        live.any(|live| live.id.is_some() && matches!(live.work, Work::Load(_)))
+        live.any(|live| !live.own && matches!(live.work, Work::Load(_)))
     }
 
-    /// Any load is in inference.
+    /// Any load is on its way.
     #[must_use]
     pub fn loads(&self) -> bool {
         let mut live = self.live.values();
-        live.any(|live| matches!(live.work, Work::Load(_)))
+        live.any(|live| matches!(live.work, Work::Load(_) | Work::Verify(_)))
+    }
+
+    /// The number of the load that is being verified next: audit's own before a user's.
+    #[must_use]
+    pub fn verifies(&self) -> Option<u32> {
+        let verifies = |(_, live): &(&u32, &Live)| matches!(live.work, Work::Verify(_));
+        let mut live = self.live.iter().filter(verifies);
+        let own = live.clone().find(|(_, live)| live.own);
+        own.or_else(|| live.next()).map(|(number, _)| *number)
     }
 
     /// Whether this number names something.
@@ -708,9 +816,8 @@ impl<'m> Model<'m> {
     pub fn is_used(&self, id: u32) -> bool {
         id == 0
             || self.live.values().any(|live| live.id == Some(id))
-            || self.owed.iter().any(|owed| owed.id == id)
+            || self.owed.iter().any(|owed| owed.id == Some(id))
             || self.lists.iter().any(|list| list.id == id)
-            || self.job.as_ref().is_some_and(|job| job.id == id)
     }
 
     /// The first model of this name in the store.

@@ -5,7 +5,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ed25519_dalek::{Signer as _, SigningKey};
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::{ModelName, UserName};
-use protocol::policy::{PassphraseHash, Policy, Role, TrustedKey, User};
+use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User};
 use protocol::record::Hash;
 use protocol::store::Store;
 use sha2::{Digest as _, Sha256};
@@ -216,7 +216,10 @@ impl Fixtures {
                 },
                 max_tokens: *dice.pick(&[1, 4, 30, 512]),
                 max_sessions: *dice.pick(&[1, 2, 5, MAX_SESSIONS as u32, MAX_SESSIONS as u32]),
-                reserved: 0,
+                log_bytes_per_hour: match dice.below(4) {
+                    0 => dice.within(u64::from(MIN_LOG_BYTES_PER_HOUR), 1 << 18) as u32,
+                    _ => 1 << 30,
+                },
             };
         }
         if dice.percent(70) {
