@@ -1819,15 +1819,14 @@ impl<'m> Judge<'m> {
 
     fn cancel(&mut self, id: u32) -> Held {
         let user = self.model.user;
-        let of_user = |live: &Live| live.id == Some(id) && live.user == user;
-        let found = self.model.live.iter().find(|(_, live)| of_user(live));
+        let found = self.model.live.iter().find(|(_, live)| live.id == Some(id));
         if let Some((number, _)) = found {
             let number = *number;
             let cancelled = Failure::of(ErrorCode::Cancelled);
             let Some(live) = self.model.live.get_mut(&number) else {
                 return Ok(());
             };
-            if live.state != State::Active {
+            if live.user != user || live.state != State::Active {
                 return Ok(());
             }
             match &mut live.work {
@@ -1851,7 +1850,7 @@ impl<'m> Judge<'m> {
                 Work::Load(_) => return Ok(()),
             }
         }
-        if self.model.owed.iter().any(|o| o.id == Some(id) && o.user == user) {
+        if self.model.owed.iter().any(|owed| owed.id == Some(id)) {
             return Ok(());
         }
         if let Some(at) = self.model.lists.iter().position(|list| list.id == id) {

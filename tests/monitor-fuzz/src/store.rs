@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ed25519_dalek::{Signer as _, SigningKey};
-use protocol::limits::MAX_SESSIONS;
+use protocol::limits::{MAX_SESSIONS, MIN_STOP_GRACE_US};
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User};
 use protocol::record::Hash;
@@ -192,7 +192,7 @@ impl Fixtures {
         };
         policy.stop_grace_us = match dice.below(3) {
             0 => 250_000,
-            1 => dice.within(20_000, 60_000),
+            1 => dice.within(MIN_STOP_GRACE_US, 60_000),
             _ => dice.within(20_000, 3 * SECONDS),
         };
         policy.max_restarts = dice.within(1, 7) as u32;
