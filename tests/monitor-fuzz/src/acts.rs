@@ -58,15 +58,25 @@ impl Character {
         Self {
             client_garbage: if hostile_client { dice.below(8) } else { 0 },
             client_reuse: if dice.percent(40) { dice.below(20) } else { 0 },
-            client_reads: *dice.pick(&[2, 5, 10, 20, 30]),
-            client_reads_most: *dice.pick(&[1, 2, 5, 16, 16, 16]),
-            lies: if hostile_inference { *dice.pick(&[1, 3, 10, 40]) } else { 0 },
-            inference_garbage: if hostile_inference { *dice.pick(&[0, 0, 1, 5]) } else { 0 },
+            client_reads: *dice.pick(&[3, 10, 20, 30, 40]),
+            client_reads_most: *dice.pick(&[2, 5, 16, 16, 16, 16]),
+            lies: if hostile_inference {
+                *dice.pick(&[1, 2, 5, 20])
+            } else {
+                0
+            },
+            inference_garbage: if hostile_inference {
+                *dice.pick(&[0, 0, 1, 5])
+            } else {
+                0
+            },
             silent: dice.percent(5),
             ends: *dice.pick(&[2, 10, 30, 60]),
-            faults: *dice.pick(&[0, 0, 1, 3, 10, 40]),
+            faults: *dice.pick(&[0, 0, 0, 1, 3, 20]),
             lost_alarms: *dice.pick(&[0, 0, 0, 5, 50]),
-            longest_us: *dice.pick(&[3_000, 100_000, 1_500_000, 8_000_000, 40_000_000]),
+            longest_us: *dice.pick(&[
+                300, 3_000, 20_000, 100_000, 1_500_000, 8_000_000, 40_000_000,
+            ]),
             time: *dice.pick(&[3, 10, 20, 30]),
             signals: *dice.pick(&[100, 100, 70, 20]),
             work_us: *dice.pick(&[0, 3, 200, 1_500, 5_000, 60_000]),
@@ -122,7 +132,14 @@ impl Ask {
                 let name = match dice.below(12) {
                     0 => String::from("nothing"),
                     1..=3 => String::from("default"),
-                    n => format!("m{}", if dice.percent(50) { n - 3 } else { dice.below(20) }),
+                    n => format!(
+                        "m{}",
+                        if dice.percent(50) {
+                            n - 3
+                        } else {
+                            dice.below(20)
+                        }
+                    ),
                 };
                 ask.model = ModelName::new(&name).unwrap_or_default();
             }

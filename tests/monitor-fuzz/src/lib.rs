@@ -25,13 +25,13 @@ use claims::{Broken, Claim, Figures, Judge};
 use dice::Dice;
 use model::{ListKind, Model, Phase};
 use protocol::policy::Policy;
+use protocol::region::WriteWords as _;
 use protocol::ring::{Frame, SLOTS};
 use protocol::wire::console::{Event, Request};
 use protocol::wire::engine::Command;
 use std::collections::BTreeSet;
 use store::Fixtures;
 use world::{Buffers, Cause, HEAD_WORD, Peer, REGION_WORDS, Seen, TAIL_WORD, World};
-use protocol::region::WriteWords as _;
 use zerocopy::IntoBytes as _;
 
 /// Steps of a run, unless it is told otherwise.
@@ -218,7 +218,10 @@ impl Run<'_> {
     fn wake(&mut self, cause: Cause) -> Held {
         let wake = self.world.wake(cause);
         let did = |seen: &Seen| {
-            !matches!(seen, Seen::Clock(_) | Seen::Signalled(_) | Seen::Armed { .. })
+            !matches!(
+                seen,
+                Seen::Clock(_) | Seen::Signalled(_) | Seen::Armed { .. }
+            )
         };
         let idle = wake.entries.is_empty() && !wake.seen.iter().any(did);
         self.note(|| {
@@ -352,6 +355,11 @@ impl Run<'_> {
             let id = *dice.pick(&self.open);
             return self.client_asks(id, false, &Request::Cancel, dice);
         }
+        if self.judge.model.phase == Phase::Stopped && dice.percent(10) {
+            let id = self.next_id;
+            self.next_id += 1;
+            return self.client_asks(id, true, &Request::Reset, dice);
+        }
         let ask = Ask::any(dice, &character);
         let request = ask.request();
         if dice.percent(character.client_reuse) {
@@ -414,7 +422,8 @@ impl Run<'_> {
                 Ok(Event::Token { .. } | Event::Record { .. } | Event::Progress(_))
             );
             if over {
-                self.open.retain(|id| *id != message.request || *id % 4 == 0);
+                self.open
+                    .retain(|id| *id != message.request || *id % 4 == 0);
                 if self.open.len() > 60 {
                     self.open.remove(0);
                 }
@@ -567,18 +576,23 @@ fn garbage(peer: &Peer, dice: &mut Dice) {
         }
         2 => {
             let word = *dice.pick(&[HEAD_WORD, TAIL_WORD]);
-            peer.ours.store(word, peer.tag(dice.below(4) as u32, dice.below(17) as u32));
+            peer.ours
+                .store(word, peer.tag(dice.below(4) as u32, dice.below(17) as u32));
         }
         3 => {
             // Messages for the lives to come.
             for slot in 0..SLOTS {
                 let word = Peer::slot_tag_word(slot);
-                peer.ours.store(word, peer.tag(1 + dice.below(3) as u32, dice.below(40) as u32));
+                peer.ours.store(
+                    word,
+                    peer.tag(1 + dice.below(3) as u32, dice.below(40) as u32),
+                );
             }
         }
         _ => {
             for _ in 0..dice.within(1, 20) {
-                peer.ours.store(dice.below(REGION_WORDS as u64) as usize, dice.any());
+                peer.ours
+                    .store(dice.below(REGION_WORDS as u64) as usize, dice.any());
             }
         }
     }

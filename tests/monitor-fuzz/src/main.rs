@@ -61,7 +61,10 @@ fn main() -> ExitCode {
         let Err(found) = result else {
             continue;
         };
-        println!("BROKEN in step {} of seed {seed}: {}", found.step, found.broken);
+        println!(
+            "BROKEN in step {} of seed {seed}: {}",
+            found.step, found.broken
+        );
         let mut plan = match arguments.whole {
             true => plan,
             false => shrink(&fixtures, &plan, &found),
@@ -72,13 +75,20 @@ fn main() -> ExitCode {
             let shown = again.trace.len().saturating_sub(arguments.lines);
             println!("{}", again.trace[..1.min(shown)].join("\n"));
             println!("{}", again.trace[shown..].join("\n"));
-            println!("{} steps: {}", plan.steps - plan.without.len() as u64, again.broken);
+            println!(
+                "{} steps: {}",
+                plan.steps - plan.without.len() as u64,
+                again.broken
+            );
         }
         println!(
             "again: cargo run --release -p sel4-llm-monitor-fuzz -- --seed {seed} --steps {}",
             arguments.steps
         );
-        println!("found after {} steps in {} runs", figures.steps, figures.runs);
+        println!(
+            "found after {} steps in {} runs",
+            figures.steps, figures.runs
+        );
         show(&figures, began);
         return ExitCode::FAILURE;
     }

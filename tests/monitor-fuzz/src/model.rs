@@ -256,11 +256,7 @@ impl Sessions {
     ///
     /// # Errors
     /// There is none, or it is at work.
-    pub fn close(
-        &mut self,
-        user: usize,
-        name: SessionName,
-    ) -> Result<(Option<u32>, u32), Failure> {
+    pub fn close(&mut self, user: usize, name: SessionName) -> Result<(Option<u32>, u32), Failure> {
         if let Some(slot) = self.slot_of(user, name) {
             if self.present[&slot].active {
                 return Err(Failure::of(ErrorCode::SessionBusy));
@@ -755,9 +751,8 @@ impl<'m> Model<'m> {
         self.booted_us = now;
         if let Ok(policy) = self.policy {
             self.bucket = Bucket::new(policy, now);
-            let ledger = |u: &protocol::policy::User| {
-                Ledger::new(u.budget_tokens, u.budget_period_us, now)
-            };
+            let ledger =
+                |u: &protocol::policy::User| Ledger::new(u.budget_tokens, u.budget_period_us, now);
             self.ledgers = policy.users().iter().map(ledger).collect();
             let share = |u: &protocol::policy::User| {
                 Share::new(policy.roles()[u.role as usize].log_bytes_per_hour, now)

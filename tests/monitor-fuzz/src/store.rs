@@ -80,7 +80,7 @@ fn any_store(number: u64) -> AnyStore {
     };
     let mut signed = Vec::new();
     for model in 0..count {
-        let name = if model == 0 && number % 6 != 1 {
+        let name = if model == 0 && number % 8 != 7 {
             String::from("default")
         } else {
             format!("m{model}")
@@ -99,8 +99,12 @@ fn any_store(number: u64) -> AnyStore {
             1 | 2 => Signed::Badly,
             _ => Signed::Well,
         };
-        // The first store that has one serves it.
-        let how = if model == 0 && number % 3 != 2 { Signed::Well } else { how };
+        // In most stores the first can be served.
+        let how = if model == 0 && number % 5 != 4 {
+            Signed::Well
+        } else {
+            how
+        };
         let signature = match how {
             Signed::Well => key(1 + dice.below(2) as u8).sign(&hash).to_bytes(),
             _ if dice.percent(50) => key(3).sign(&hash).to_bytes(),
@@ -199,7 +203,10 @@ impl Fixtures {
         policy.restart_window_us = dice.within(SECONDS, 120 * SECONDS);
         (policy.egress_bytes_per_second, policy.egress_burst_bytes) = match dice.below(4) {
             0 => (dice.within(60, 600) as u32, dice.within(1024, 2000) as u32),
-            1 => (dice.within(500, 5000) as u32, dice.within(1024, 9000) as u32),
+            1 => (
+                dice.within(500, 5000) as u32,
+                dice.within(1024, 9000) as u32,
+            ),
             _ => (1 << 20, 1 << 20),
         };
         policy.login_delay_us = dice.within(1, 2 * SECONDS);
@@ -209,12 +216,12 @@ impl Fixtures {
         for (place, role) in policy.roles.iter_mut().take(3).enumerate() {
             *role = Role {
                 name: UserName::new(&format!("role{place}")).unwrap_or_default(),
-                permissions: match dice.below(3) {
+                permissions: match dice.below(5) {
                     0 => dice.below(64) as u32,
                     1 => 1,
                     _ => 63,
                 },
-                max_tokens: *dice.pick(&[1, 4, 30, 512]),
+                max_tokens: *dice.pick(&[1, 4, 30, 512, 512, 512]),
                 max_sessions: *dice.pick(&[1, 2, 5, MAX_SESSIONS as u32, MAX_SESSIONS as u32]),
                 log_bytes_per_hour: match dice.below(4) {
                     0 => dice.within(u64::from(MIN_LOG_BYTES_PER_HOUR), 1 << 18) as u32,
@@ -228,9 +235,9 @@ impl Fixtures {
         for (place, user) in policy.users.iter_mut().take(PASSPHRASES.len()).enumerate() {
             *user = User {
                 name: UserName::new(&format!("user{place}")).unwrap_or_default(),
-                budget_tokens: match dice.below(4) {
-                    0 => dice.below(200),
-                    1 => dice.below(3000),
+                budget_tokens: match dice.below(6) {
+                    0 => dice.below(400),
+                    1 => dice.below(5000),
                     _ => dice.within(10_000, 1 << 40),
                 },
                 budget_period_us: match dice.below(3) {

@@ -155,7 +155,10 @@ impl WriteWords for Watched {
         let seen = match index {
             HEAD_WORD => {
                 let sent = message_at(&self.ours, count.wrapping_sub(1), epoch);
-                Seen::Sent(self.ring, sent.expect("audit writes its slot before its head"))
+                Seen::Sent(
+                    self.ring,
+                    sent.expect("audit writes its slot before its head"),
+                )
             }
             TAIL_WORD => {
                 let (_, last) = untagged(self.ours.load(TAIL_WORD));
@@ -232,7 +235,8 @@ impl Peer {
         let slot = FIRST_SLOT_WORD + (self.head as usize % SLOTS) * SLOT_WORDS;
         let first = u64::from(VERSION) << 48 | u64::from(header.kind) << 32 | header.len as u64;
         self.ours.store(slot, first);
-        self.ours.store(slot + 1, tagged(self.epoch, header.request));
+        self.ours
+            .store(slot + 1, tagged(self.epoch, header.request));
         for (i, bytes) in frame.payload().chunks(8).enumerate() {
             let mut word = [0; 8];
             word[..bytes.len()].copy_from_slice(bytes);
@@ -503,7 +507,10 @@ impl<'m> World<'m> {
 
     /// Wakes audit.
     pub fn wake(&mut self, cause: Cause) -> Wake {
-        let free = [self.client.free_for_audit(), self.inference.free_for_audit()];
+        let free = [
+            self.client.free_for_audit(),
+            self.inference.free_for_audit(),
+        ];
         (self.runtime.reads, self.runtime.read_at) = (0, None);
         let runtime = &mut self.runtime;
         match cause {
