@@ -45,6 +45,8 @@ pub struct Character {
     pub signals: u64,
     /// How long the parts of a wake-up take at most.
     pub work_us: u64,
+    /// Times of a hundred that the runtime refuses to stop or start inference.
+    pub refuses: u64,
     /// Which request is drawn most, by number.
     pub favourite: u64,
 }
@@ -80,6 +82,7 @@ impl Character {
             time: *dice.pick(&[3, 10, 20, 30]),
             signals: *dice.pick(&[100, 100, 70, 20]),
             work_us: *dice.pick(&[0, 3, 200, 1_500, 5_000, 60_000]),
+            refuses: *dice.pick(&[0, 0, 0, 0, 0, 20]),
             favourite: dice.below(16),
         }
     }

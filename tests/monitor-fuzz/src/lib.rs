@@ -121,6 +121,7 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
             &store.bytes,
             work,
             character.work_us,
+            character.refuses,
         ),
         judge: Judge::new(Model::new(
             read,
@@ -524,6 +525,7 @@ impl Run<'_> {
             self.world.inference.set_right();
         }
         self.character.signals = 100;
+        self.world.runtime.refuses = 0;
         for round in 0..4_000u64 {
             self.client_reads(SLOTS as u64)?;
             self.wake(Cause::Signal)?;

@@ -685,6 +685,8 @@ pub struct Model<'m> {
     pub wanted: ModelName,
     /// The model in service, by index.
     pub current: Option<usize>,
+    /// Why the runtime has refused the last restart or stop, as the protocol numbers it.
+    pub refused: Option<u64>,
     /// Times of the restarts within the window.
     pub restarts_us: VecDeque<u64>,
     /// See there.
@@ -733,6 +735,7 @@ impl<'m> Model<'m> {
             lists: Vec::new(),
             wanted: ModelName::new(protocol::limits::DEFAULT_MODEL).unwrap_or_default(),
             current: None,
+            refused: None,
             restarts_us: VecDeque::new(),
             notices: Notices::default(),
             shares: vec![Share::new(0, 0); users.max(1)],

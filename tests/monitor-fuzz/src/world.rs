@@ -5,7 +5,7 @@
 
 use crate::dice::Dice;
 use audit::log::Cursor;
-use audit::{Audit, KdfBlock, Memory, Port};
+use audit::{Audit, ControlError, KdfBlock, Memory, Port};
 use protocol::VERSION;
 use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::record::Record;
@@ -82,10 +82,10 @@ pub enum Seen {
     Sent(Ring, Message),
     /// It began an epoch.
     Led(Ring, u32),
-    /// It restarted inference.
-    Restarted,
-    /// It stopped inference.
-    Stopped,
+    /// It restarted inference, unless the runtime refused.
+    Restarted(Result<(), ControlError>),
+    /// It stopped inference, unless the runtime refused.
+    Stopped(Result<(), ControlError>),
     /// It signalled a peer.
     Signalled(Ring),
     /// It armed the timer, at this time by the clock.
@@ -307,6 +307,8 @@ pub struct Runtime {
     pub timer: Option<u64>,
     /// How long the parts of a wake-up take at most.
     pub work_us: u64,
+    /// Times of a hundred that inference can be neither stopped nor started.
+    pub refuses: u64,
     dice: Dice,
     /// Entries of the journal when the clock was last read.
     read_at: Option<usize>,
@@ -367,12 +369,23 @@ impl Port for Runtime {
         });
     }
 
-    fn restart_inference(&mut self) {
-        self.note(Seen::Restarted);
+    fn restart_inference(&mut self) -> Result<(), ControlError> {
+        let refused = [ControlError::NotStopped, ControlError::NotStarted];
+        let result = match self.dice.percent(self.refuses) {
+            true => Err(*self.dice.pick(&refused)),
+            false => Ok(()),
+        };
+        self.note(Seen::Restarted(result));
+        result
     }
 
-    fn stop_inference(&mut self) {
-        self.note(Seen::Stopped);
+    fn stop_inference(&mut self) -> Result<(), ControlError> {
+        let result = match self.dice.percent(self.refuses) {
+            true => Err(ControlError::NotStopped),
+            false => Ok(()),
+        };
+        self.note(Seen::Stopped(result));
+        result
     }
 }
 
@@ -452,6 +465,7 @@ impl<'m> World<'m> {
         store: &'m [u8],
         dice: Dice,
         work_us: u64,
+        refuses: u64,
     ) -> Self {
         let journal = Journal::default();
         let pair = |ring| {
@@ -486,6 +500,7 @@ impl<'m> World<'m> {
             now: 1_000_000,
             timer: None,
             work_us,
+            refuses,
             dice,
             read_at: None,
             reads: 0,
@@ -523,12 +538,14 @@ impl<'m> World<'m> {
         let seen = self.journal.take();
         for seen in &seen {
             match seen {
-                Seen::Restarted => {
+                Seen::Restarted(Ok(())) => {
                     // The region outlives the life.
                     (self.inference.epoch, self.inference_runs) = (0, true);
                     self.life += 1;
                 }
-                Seen::Stopped => self.inference_runs = false,
+                Seen::Restarted(Err(ControlError::NotStarted)) | Seen::Stopped(Ok(())) => {
+                    self.inference_runs = false;
+                }
                 _ => {}
             }
         }

@@ -207,9 +207,7 @@ impl<'m> Judge<'m> {
                     claim!(
                         self,
                         Answers,
-                        room && failure == owed.failure
-                            && (detail == owed.name.as_str().as_bytes()
-                                || detail.is_empty() && failure.code == ErrorCode::Busy),
+                        room && failure == owed.failure && detail == owed.name.as_str().as_bytes(),
                         "{failure:?} for {owed:?}, {} slots free",
                         self.free[0]
                     );

@@ -301,7 +301,7 @@ impl<'m> Judge<'m> {
                 Seen::Took(Ring::Client, taken) => self.request(taken)?,
                 Seen::Sent(Ring::Client, message) => self.told(&message)?,
                 Seen::Sent(Ring::Inference, message) => self.commanded(message)?,
-                Seen::Restarted | Seen::Stopped => {
+                Seen::Restarted(_) | Seen::Stopped(_) => {
                     claim!(
                         self,
                         Restarts,
@@ -343,7 +343,7 @@ impl<'m> Judge<'m> {
             match seen {
                 Seen::Sent(ring, _) | Seen::Took(ring, _) => owes[*ring as usize] = true,
                 Seen::Signalled(ring) => signalled[*ring as usize] = true,
-                Seen::Restarted | Seen::Stopped => restarted = true,
+                Seen::Restarted(_) | Seen::Stopped(_) => restarted = true,
                 Seen::Armed { at, now } => armed = Some((*at, *now)),
                 _ => {}
             }

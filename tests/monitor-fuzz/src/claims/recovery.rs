@@ -4,6 +4,7 @@ use super::*;
 use crate::model::{ENTRY, Live, Owed, Phase, State, Work};
 use crate::store::Signed;
 use crate::world::{Message, Ring, Seen};
+use audit::ControlError;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
 use protocol::name::ModelName;
@@ -71,17 +72,14 @@ impl<'m> Judge<'m> {
             times.pop_front();
         }
         match times.len() >= most {
-            true => self.gives_up(window),
+            true => self.gives_up(),
             false => self.starts_over(),
         }
     }
 
     /// The client must be told that a request has failed.
     pub(super) fn owes(&mut self, live: &Live, failure: Failure) {
-        let name = match live.work {
-            Work::Verify(model) => self.model.store.map(|store| store[model].name),
-            _ => None,
-        };
+        let name = self.file_of(live).map(|file| file.name);
         self.model.owed.push(Owed {
             id: live.id,
             user: live.user,
@@ -91,9 +89,9 @@ impl<'m> Judge<'m> {
         });
     }
 
-    pub(super) fn gives_up(&mut self, window: u64) -> Held {
+    pub(super) fn gives_up(&mut self) -> Held {
         match self.next() {
-            Some(Seen::Stopped) => self.figures.stops += 1,
+            Some(Seen::Stopped(result)) => self.model.refused = result.err().map(number_of),
             other => {
                 return broken(
                     Claim::Restarts,
@@ -101,18 +99,34 @@ impl<'m> Judge<'m> {
                 );
             }
         }
+        self.stands_still()
+    }
+
+    /// What a request is told while inference stays down.
+    pub(super) fn why_stopped(&self) -> Failure {
+        let window = self.model.policy.map_or(0, |p| p.restart_window_us);
         let restarts = self.model.restarts_us.len() as u64;
+        match self.model.refused {
+            Some(number) => Failure::over(ErrorCode::ControlRefused, number, 0),
+            None => Failure::over(ErrorCode::RestartsExhausted, restarts, window),
+        }
+    }
+
+    /// Audit stops trying.
+    fn stands_still(&mut self) -> Held {
+        self.figures.stops += 1;
+        let failure = self.why_stopped();
+        let code = self.model.refused.map_or(0, |_| failure.code as u16);
         let (record, _) = self.record(Kind::Stop)?;
         claim!(
             self,
             Log,
-            (record.value, record.limit) == (restarts, window),
-            "{record:?}"
+            record.code == code && (record.value, record.limit) == (failure.value, failure.limit),
+            "{record:?} for {failure:?}"
         );
         self.model.notices.ready |= self.model.phase == Phase::Booting;
         self.model.phase = Phase::Stopped;
         self.model.live.retain(|_, live| !live.own);
-        let failure = Failure::over(ErrorCode::RestartsExhausted, restarts, window);
         if let Some(number) = self.model.verifies() {
             self.verification_is_in_the_way(number, failure)?;
         }
@@ -128,16 +142,26 @@ impl<'m> Judge<'m> {
         if let Phase::Serving | Phase::Stopped = self.model.phase {
             self.model.phase = Phase::Recovering(now);
         }
-        match (self.next(), self.next()) {
-            (Some(Seen::Restarted), Some(Seen::Led(Ring::Inference, epoch)))
-                if epoch != self.model.epoch =>
-            {
+        match self.next() {
+            Some(Seen::Restarted(result)) => self.model.refused = result.err().map(number_of),
+            other => {
+                return broken(
+                    Claim::Restarts,
+                    format!("inference must be restarted, and {other:?}"),
+                );
+            }
+        }
+        if self.model.refused.is_some() {
+            return self.stands_still();
+        }
+        match self.next() {
+            Some(Seen::Led(Ring::Inference, epoch)) if epoch != self.model.epoch => {
                 self.model.epoch = epoch;
             }
             other => {
                 return broken(
-                    Claim::Restarts,
-                    format!("inference must be restarted in a new epoch, and {other:?}"),
+                    Claim::Epochs,
+                    format!("a new epoch must begin, and {other:?}"),
                 );
             }
         }
@@ -403,6 +427,12 @@ impl<'m> Judge<'m> {
         if written.is_some() || self.is_of_now() {
             return self.verification_refused(number, failure);
         }
+        // If an entry would have been due, the share had no room for it, at a time that cannot be told from here.
+        let reason = (Kind::Refuse as u16, failure.code as u16);
+        let repeats = self.model.repeats.get(&(live.user, reason));
+        if repeats.is_none_or(|repeats| repeats.due(self.now)) {
+            return broken(Claim::Unclear, format!("{failure:?} may have been put off"));
+        }
         self.verification_was_refused(number, failure);
         Ok(())
     }
@@ -524,5 +554,13 @@ impl<'m> Judge<'m> {
             self.restart(fault, ErrorCode::Unresponsive)?;
         }
         Ok(())
+    }
+}
+
+/// As the protocol numbers it.
+const fn number_of(refused: ControlError) -> u64 {
+    match refused {
+        ControlError::NotStopped => 1,
+        ControlError::NotStarted => 2,
     }
 }

@@ -130,13 +130,8 @@ impl<'m> Judge<'m> {
     }
 
     pub(super) fn require_running(&self) -> Result<(), Failure> {
-        let window = self.model.policy.map_or(0, |p| p.restart_window_us);
         match self.model.phase {
-            Phase::Stopped => Err(Failure::over(
-                ErrorCode::RestartsExhausted,
-                self.model.restarts_us.len() as u64,
-                window,
-            )),
+            Phase::Stopped => Err(self.why_stopped()),
             _ => Ok(()),
         }
     }
