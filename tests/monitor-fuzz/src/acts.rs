@@ -31,6 +31,8 @@ pub struct Character {
     pub inference_garbage: u64,
     /// It never answers.
     pub silent: bool,
+    /// Times of a hundred that it does not look at its commands.
+    pub lazy: u64,
     /// Times of a hundred that inference ends a request instead of going on.
     pub ends: u64,
     /// Times of a thousand that a step is a fault message.
@@ -73,6 +75,7 @@ impl Character {
                 0
             },
             silent: dice.percent(5),
+            lazy: *dice.pick(&[0, 0, 0, 50, 97]),
             ends: *dice.pick(&[2, 10, 30, 60]),
             faults: *dice.pick(&[0, 0, 0, 1, 3, 20]),
             lost_alarms: *dice.pick(&[0, 0, 0, 5, 50]),

@@ -468,7 +468,10 @@ impl Run<'_> {
             }
             return self.signal(dice);
         }
-        let reads = dice.below(4);
+        let reads = match dice.percent(character.lazy) {
+            true => 0,
+            false => dice.below(4),
+        };
         self.inference_works(reads, dice.clone().below(4), dice);
         self.signal(dice)
     }

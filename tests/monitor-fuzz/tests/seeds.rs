@@ -6,7 +6,7 @@ use monitor_fuzz::{Plan, run};
 #[test]
 fn a_fixed_set_of_runs_breaks_no_claim() {
     let fixtures = Fixtures::new();
-    for seed in 0..40 {
+    for seed in 0..20 {
         let (_, result) = run(&fixtures, &Plan::new(seed, 500));
         if let Err(found) = result {
             panic!("step {} of seed {seed}: {}", found.step, found.broken);
