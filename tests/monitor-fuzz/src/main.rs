@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// A model-based fuzz of the whole monitor.
 #[derive(Parser)]
 struct Arguments {
-    /// Runs with the seeds 0 … N - 1 after the first; all without it, until the time is over.
+    /// So many runs, with seeds from the first on; without it, until the time is over.
     #[arg(long)]
     seeds: Option<u64>,
     /// Ends after so many seconds.
