@@ -322,7 +322,7 @@ isolation-fixture: isolation-tool image
 ## ---- Test ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint doc unit unit-aarch64 loom isolation-description proofs e2e-sim ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
+test: lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 	@$(MAKE) --no-print-directory lint-sel4
 	@$(MAKE) --no-print-directory isolation
@@ -357,6 +357,13 @@ unit: ## unit and integration tests
 	python3 -m unittest discover --quiet tools/test-sel4
 	@$(TRAIN_PROBE) || echo '*** SKIPPED: the tests of tools/train were not run: they need what tools/train/requirements.txt lists ***' >&2
 	@! $(TRAIN_PROBE) || $(TESTS_PYTHON) -m pytest --quiet -p no:cacheprovider tools/train/tests
+
+# The monitor among random peers, faults and clocks, beside a reference: always the same runs, as many as there is time for.
+MONITOR_FUZZ := $(CARGO) run $(QUIET) --release -p sel4-llm-monitor-fuzz --
+
+.PHONY: monitor-fuzz
+monitor-fuzz: ## the model-based fuzz of the whole monitor, 20 s
+	$(MONITOR_FUZZ) --seconds 20
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -401,7 +408,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := gguf vocabulary text wire shell
 
 .PHONY: fuzz
-fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a C++ compiler)
+fuzz: fuzz-monitor ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a C++ compiler)
 	@command -v cargo-fuzz >/dev/null || { echo 'no cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
 	@$(CARGO) run $(QUIET) -p sel4-llm-fuzz-targets --bin seeds -- $(BUILD)/fuzz
 	@mkdir -p $(foreach target,$(FUZZ_TARGETS),fuzz/corpus/$(target))
@@ -409,6 +416,18 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a C++ compiler)
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target $(BUILD)/fuzz/$$target fuzz/corpus/$$target \
 			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1; \
 	done
+
+# Runs that were not made before; what is found says its seed.
+FUZZ_FIRST ?= $(shell date +%s)
+PLANTED_SECONDS ?= 60
+
+.PHONY: fuzz-monitor
+fuzz-monitor: ## fuzz the whole monitor for FUZZ_SECONDS, from the seed FUZZ_FIRST on (needs no cargo-fuzz)
+	$(MONITOR_FUZZ) --seconds $(FUZZ_SECONDS) --first $(FUZZ_FIRST)
+
+.PHONY: fuzz-planted
+fuzz-planted: ## see that the fuzz of the monitor finds bugs that are planted into it, each within PLANTED_SECONDS
+	@tests/monitor-fuzz/planted --seconds $(PLANTED_SECONDS) $(BUILD)/planted
 
 # A build of its own: a simulation whose inference misbehaves when a prompt says so.
 INJECT_DIR := $(TARGET_DIR)/inject

@@ -1,0 +1,114 @@
+//! What is written down ever more rarely, with counts.
+
+use super::*;
+use crate::model::{ENTRY, Reason};
+use protocol::record::{Kind, Record};
+
+impl<'m> Judge<'m> {
+    /// Something has happened that is written down at once if `each` is, or one is due.
+    pub(super) fn repeated(&mut self, user: usize, expected: Record, each: bool) -> Held {
+        let now = self.now;
+        let reason = (expected.kind, expected.code);
+        let repeats = self.model.repeats.entry((user, reason)).or_default();
+        repeats.pending += 1;
+        if !each && !repeats.due(now) {
+            return Ok(());
+        }
+        self.repeats_due(user, reason, expected)
+    }
+
+    /// An entry is due: it is there, unless the user's share has no room for it.
+    pub(super) fn repeats_due(
+        &mut self,
+        user: usize,
+        reason: Reason,
+        mut expected: Record,
+    ) -> Held {
+        let now = self.now;
+        let repeats = self.model.repeats.entry((user, reason)).or_default();
+        let Some(share) = self.model.shares.get_mut(user) else {
+            return Ok(());
+        };
+        if share.take(ENTRY, now).is_err() {
+            repeats.postpone(now);
+            return Ok(());
+        }
+        expected.count = repeats.pending;
+        repeats.recorded(now);
+        let Some(record) = self.refusals.pop_front() else {
+            return broken(Claim::Refusals, format!("{expected:?} is not written down"));
+        };
+        self.at(&record)?;
+        expected.sequence = record.sequence;
+        expected.time_us = record.time_us;
+        expected.previous = record.previous;
+        claim!(
+            self,
+            Refusals,
+            record == expected,
+            "{record:?}, which should be {expected:?}"
+        );
+        Ok(())
+    }
+
+    /// What is due and was not written down when it happened.
+    pub(super) fn record_repeats(&mut self) -> Held {
+        for _ in 0..REPEATS {
+            self.verification_may_be_counted();
+            let now = self.now;
+            let mut due = self
+                .model
+                .repeats
+                .iter()
+                .filter(|(_, r)| r.pending > 0 && r.due(now));
+            let order = |((user, (kind, code)), _): &(&(usize, Reason), &crate::model::Repeats)| {
+                let place = match Kind::from_u16(*kind) {
+                    Some(Kind::Refuse) => 0,
+                    Some(Kind::LoginFailed) => 1,
+                    Some(Kind::Login) => 2,
+                    _ => 3,
+                };
+                (*user, place, *code)
+            };
+            let Some((&(user, reason), _)) = due.by_ref().min_by_key(order) else {
+                return Ok(());
+            };
+            let mut expected = Record::new(Kind::Boot);
+            (expected.kind, expected.code) = reason;
+            expected.user = self.model.user_name(user);
+            self.repeats_due(user, reason, expected)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn violation(&mut self, peer: usize) -> Held {
+        self.model.counts.violations += 1;
+        self.model.violations[peer].pending += 1;
+        self.record_violations()
+    }
+
+    pub(super) fn record_violations(&mut self) -> Held {
+        for peer in 0..2 {
+            let repeats = &self.model.violations[peer];
+            if repeats.pending == 0 || !repeats.due(self.now) {
+                continue;
+            }
+            let pending = self.model.violations[peer].pending;
+            let Some(record) = self.violations.pop_front() else {
+                return broken(
+                    Claim::Violations,
+                    format!("{pending} of peer {peer} must be written down"),
+                );
+            };
+            self.at(&record)?;
+            claim!(
+                self,
+                Violations,
+                record.code as usize == peer + 1 && record.count == pending,
+                "{record:?} for {pending} of peer {peer}"
+            );
+            self.model.violations[peer].recorded(self.now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Stores and policies of all sorts, for the worlds.
+
+use crate::dice::Dice;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use ed25519_dalek::{Signer as _, SigningKey};
+use protocol::limits::{MAX_SESSIONS, MIN_STOP_GRACE_US};
+use protocol::name::{ModelName, UserName};
+use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User};
+use protocol::record::Hash;
+use protocol::store::Store;
+use sha2::{Digest as _, Sha256};
+
+/// What there is of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// By a key that the policy trusts.
+    Well,
+    /// By another, or before a byte was changed.
+    Badly,
+    /// Not at all.
+    Missing,
+}
+
+/// A model of a store.
+#[derive(Clone, Debug)]
+pub struct ModelFile {
+    /// Without its suffix.
+    pub name: ModelName,
+    /// Where it lies.
+    pub offset: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Of the file.
+    pub sha256: Hash,
+    /// See there.
+    pub signed: Signed,
+}
+
+/// An archive, and what lies in it.
+#[derive(Debug)]
+pub struct AnyStore {
+    /// The archive.
+    pub bytes: Vec<u8>,
+    /// `None`: it is none.
+    pub models: Option<Vec<ModelFile>>,
+}
+
+const SECONDS: u64 = 1_000_000;
+
+/// Stores and passphrases, made once: signatures take time.
+#[derive(Debug)]
+pub struct Fixtures {
+    stores: Vec<AnyStore>,
+    hashes: Vec<PassphraseHash>,
+}
+
+/// The passphrases of users, by index.
+pub const PASSPHRASES: [&[u8]; 6] = [b"", b"secret one", b"", b"secret three", b"s", b"five"];
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn any_store(number: u64) -> AnyStore {
+    let mut dice = Dice::new(0x5703E, number);
+    if number == 0 {
+        return AnyStore {
+            bytes: vec![0xAB; 3000],
+            models: None,
+        };
+    }
+    let count = *dice.pick(&[1, 2, 3, 4, 6, 20, 18]);
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut append = |name: &str, data: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(data.len() as u64);
+        header.set_mode(0o644);
+        let appended = builder.append_data(&mut header, name, data);
+        appended.expect("a file for an archive in memory");
+    };
+    let mut signed = Vec::new();
+    for model in 0..count {
+        let name = if model == 0 && number % 8 != 7 {
+            String::from("default")
+        } else {
+            format!("m{model}")
+        };
+        let len = match dice.below(8) {
+            0 => dice.within(150_000, 500_000),
+            1 => 131_072,
+            2 => 131_073,
+            _ => dice.within(1, 400),
+        };
+        let mut data: Vec<u8> = (0..len).map(|i| (i as u8) ^ (number as u8)).collect();
+        data[0] = model as u8;
+        let hash = Sha256::digest(&data);
+        let how = match dice.below(10) {
+            0 => Signed::Missing,
+            1 | 2 => Signed::Badly,
+            _ => Signed::Well,
+        };
+        // In most stores the first can be served.
+        let how = if model == 0 && number % 5 != 4 {
+            Signed::Well
+        } else {
+            how
+        };
+        let signature = match how {
+            Signed::Well => key(1 + dice.below(2) as u8).sign(&hash).to_bytes(),
+            _ if dice.percent(50) => key(3).sign(&hash).to_bytes(),
+            _ => {
+                let mut signature = key(1).sign(&hash).to_bytes();
+                signature[dice.below(64) as usize] ^= 1;
+                signature
+            }
+        };
+        append(&format!("{name}.gguf"), &data);
+        if how != Signed::Missing {
+            append(&format!("{name}.gguf.sig"), &signature);
+        }
+        signed.push(how);
+    }
+    let bytes = builder.into_inner().expect("an archive in memory");
+    let found = Store::new(&bytes).models().expect("an archive");
+    let models: Vec<_> = found
+        .zip(signed)
+        .map(|(model, signed)| ModelFile {
+            name: ModelName::new(model.name).expect("a name"),
+            offset: model.file.offset as u64,
+            bytes: model.file.data.len() as u64,
+            sha256: Sha256::digest(model.file.data).into(),
+            signed,
+        })
+        .collect();
+    AnyStore {
+        bytes,
+        models: Some(models),
+    }
+}
+
+impl Fixtures {
+    /// All of them.
+    ///
+    /// # Panics
+    /// An archive cannot be made in memory.
+    #[must_use]
+    pub fn new() -> Self {
+        let hash = |passphrase: &&[u8]| {
+            let mut made = PassphraseHash {
+                memory_kib: 8,
+                passes: 1,
+                salt: *b"sixteen bytes...",
+                hash: [0; 32],
+            };
+            if passphrase.is_empty() {
+                made.passes = 0;
+                return made;
+            }
+            let params = Params::new(8, 1, 1, Some(32)).expect("parameters of Argon2");
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let mut memory = vec![Block::new(); 8];
+            argon2
+                .hash_password_into_with_memory(
+                    passphrase,
+                    &made.salt,
+                    &mut made.hash,
+                    &mut memory[..],
+                )
+                .expect("a hash");
+            made
+        };
+        Self {
+            stores: (0..16).map(any_store).collect(),
+            hashes: PASSPHRASES.iter().map(hash).collect(),
+        }
+    }
+
+    /// One of the stores; the one that is no archive is rare.
+    #[must_use]
+    pub fn store(&self, dice: &mut Dice) -> &AnyStore {
+        match dice.below(40) {
+            0 => &self.stores[0],
+            _ => &self.stores[dice.within(1, self.stores.len() as u64 - 1) as usize],
+        }
+    }
+
+    /// A policy that can be read.
+    #[must_use]
+    pub fn policy(&self, dice: &mut Dice) -> Policy {
+        let mut policy = protocol::testing::policy();
+        policy.keep_prompts = u32::from(dice.percent(50));
+        policy.deadline_us = match dice.below(4) {
+            0 => dice.within(20_000, 2 * SECONDS),
+            1 => 30 * SECONDS,
+            _ => dice.within(SECONDS, 20 * SECONDS),
+        };
+        policy.stop_grace_us = match dice.below(3) {
+            0 => 250_000,
+            1 => dice.within(MIN_STOP_GRACE_US, 60_000),
+            _ => dice.within(20_000, 3 * SECONDS),
+        };
+        policy.max_restarts = dice.within(1, 7) as u32;
+        policy.restart_window_us = dice.within(SECONDS, 120 * SECONDS);
+        (policy.egress_bytes_per_second, policy.egress_burst_bytes) = match dice.below(4) {
+            0 => (dice.within(60, 600) as u32, dice.within(1024, 2000) as u32),
+            1 => (
+                dice.within(500, 5000) as u32,
+                dice.within(1024, 9000) as u32,
+            ),
+            _ => (1 << 20, 1 << 20),
+        };
+        policy.login_delay_us = dice.within(1, 2 * SECONDS);
+        policy.login_delay_max_us = policy.login_delay_us * dice.within(1, 40);
+        policy.role_count = 3;
+        policy.user_count = PASSPHRASES.len() as u32;
+        for (place, role) in policy.roles.iter_mut().take(3).enumerate() {
+            *role = Role {
+                name: UserName::new(&format!("role{place}")).unwrap_or_default(),
+                permissions: match dice.below(5) {
+                    0 => dice.below(64) as u32,
+                    1 => 1,
+                    _ => 63,
+                },
+                max_tokens: *dice.pick(&[1, 4, 30, 512, 512, 512]),
+                max_sessions: *dice.pick(&[1, 2, 5, MAX_SESSIONS as u32, MAX_SESSIONS as u32]),
+                log_bytes_per_hour: match dice.below(4) {
+                    0 => dice.within(u64::from(MIN_LOG_BYTES_PER_HOUR), 1 << 18) as u32,
+                    _ => 1 << 30,
+                },
+            };
+        }
+        if dice.percent(70) {
+            policy.roles[0].permissions = 63;
+        }
+        for (place, user) in policy.users.iter_mut().take(PASSPHRASES.len()).enumerate() {
+            *user = User {
+                name: UserName::new(&format!("user{place}")).unwrap_or_default(),
+                budget_tokens: match dice.below(6) {
+                    0 => dice.below(400),
+                    1 => dice.below(5000),
+                    _ => dice.within(10_000, 1 << 40),
+                },
+                budget_period_us: match dice.below(3) {
+                    0 => dice.within(SECONDS, 10 * SECONDS),
+                    1 => dice.within(SECONDS, 100 * SECONDS),
+                    _ => 3600 * SECONDS,
+                },
+                role: if place == 0 { 0 } else { dice.below(3) as u32 },
+                reserved: 0,
+                passphrase: self.hashes[place],
+            };
+        }
+        policy.key_count = 2;
+        for seed in [1, 2] {
+            policy.keys[seed as usize - 1] = TrustedKey {
+                name: UserName::new(&format!("key{seed}")).unwrap_or_default(),
+                public: key(seed).verifying_key().to_bytes(),
+            };
+        }
+        policy
+    }
+}
+
+impl Default for Fixtures {
+    fn default() -> Self {
+        Self::new()
+    }
+}
