@@ -26,6 +26,7 @@ pub fn check(system: &System, policy: &Policy) -> Finding {
     }
     variables += channels(system, policy, &mut finding);
     missing(system, policy, &mut finding);
+    pages(system, policy, &mut finding);
     finding.evidence(format!(
         "{} regions, {} domains, {} channels and {variables} variables, each as the policy has it",
         system.regions.len(),
@@ -332,6 +333,24 @@ fn channels(system: &System, policy: &Policy, finding: &mut Finding) -> usize {
         }
     }
     variables
+}
+
+/// The initialiser can make all pages.
+fn pages(system: &System, policy: &Policy, finding: &mut Finding) {
+    let count = |region: &Region| region.size / region.page_size;
+    let total: u64 = system.regions.iter().map(count).sum();
+    let most = policy.memory.most_pages;
+    if total > most
+        && let Some(largest) = system.regions.iter().max_by_key(|region| count(region))
+    {
+        finding.violation(format!(
+            "all regions together have {total} pages, the initialiser makes at most {most}: the largest is '{}' (line {}) \
+             with {}",
+            largest.name,
+            largest.line,
+            count(largest)
+        ));
+    }
 }
 
 /// Lines of the policy about what is not there. Domains, devices and channels are for P.

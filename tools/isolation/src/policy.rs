@@ -40,6 +40,8 @@ pub struct Policy {
     /// D: all domains.
     #[serde(default)]
     pub domain: Vec<Domain>,
+    /// D: what the board has room for.
+    pub memory: Memory,
     /// D: where programs may lie.
     pub programs: Programs,
 }
@@ -235,6 +237,14 @@ pub struct Domain {
     pub stack: Bounds,
     /// Its period in microseconds.
     pub period: Bounds,
+}
+
+/// What there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Pages of all regions together: the initialiser makes each.
+    pub most_pages: u64,
 }
 
 /// The addresses that are for programs.

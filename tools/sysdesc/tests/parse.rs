@@ -321,6 +321,13 @@ fn numbers_that_the_tool_reads_as_decimal_only_are_refused_in_other_spellings() 
 }
 
 #[test]
+fn a_region_of_more_pages_than_a_board_has_is_refused() {
+    let (line, _, problem) = refused("size=\"0x2_000\"", "size=\"0x80001000\"");
+    let (pages, most) = (0x8_0001, 0x8_0000);
+    assert_eq!((line, problem), (4, Problem::TooManyPages { pages, most }));
+}
+
+#[test]
 fn a_region_without_page_size_is_told_from_one_with_the_smallest() {
     let whole = System::parse(WHOLE).unwrap();
     let given = |name: &str| whole.region(name).unwrap().has_page_size;

@@ -101,6 +101,25 @@ const MUTATIONS: &[Mutation] = &[
         "D",
         &["'uart'", "0x2000 bytes"],
     ),
+    (
+        "arena_and_store_have_more_pages_than_the_initialiser_makes",
+        &[
+            (
+                r#"name="arena" size="0x800000""#,
+                r#"name="arena" size="0xa000000""#,
+            ),
+            (
+                r#"mr="arena" vaddr="0x20000000""#,
+                r#"mr="arena" vaddr="0x40000000""#,
+            ),
+            (
+                r#"name="model_store" size="0x800000""#,
+                r#"name="model_store" size="0x4000000""#,
+            ),
+        ],
+        "D",
+        &["57743 pages", "at most 54000", "'arena' (line"],
+    ),
     // Pages.
     (
         "the_arena_has_large_pages",
