@@ -85,36 +85,31 @@ fn pause_us(pauses: u8) -> u64 {
 /// What a user can repeat at no cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// Being refused.
+    /// Being refused, a login too.
     Refusal(ErrorCode),
-    /// A login that failed.
-    LoginFailed(ErrorCode),
     /// A login without a passphrase.
     Login,
     /// A logout.
     Logout,
 }
 
-/// Reasons: two for each code, and two more.
-const REASONS: usize = 2 * ErrorCode::END + 2;
+/// Reasons: one for each code, and two more.
+const REASONS: usize = ErrorCode::END + 2;
 
 impl Reason {
     const fn index(self) -> usize {
         match self {
             Self::Refusal(code) => code as usize,
-            Self::LoginFailed(code) => ErrorCode::END.saturating_add(code as usize),
             Self::Login => REASONS - 2,
             Self::Logout => REASONS - 1,
         }
     }
 
     fn from_index(index: usize) -> Option<Self> {
-        let code = |index| ErrorCode::from_u16(u16::try_from(index).ok()?);
         match index {
             index if index == REASONS - 2 => Some(Self::Login),
             index if index == REASONS - 1 => Some(Self::Logout),
-            index if index < ErrorCode::END => code(index).map(Self::Refusal),
-            index => code(index.saturating_sub(ErrorCode::END)).map(Self::LoginFailed),
+            index => ErrorCode::from_u16(u16::try_from(index).ok()?).map(Self::Refusal),
         }
     }
 }
@@ -207,7 +202,7 @@ mod tests {
         let mut seen = [false; REASONS];
         let codes = ErrorCode::ALL.iter();
         let reasons = codes
-            .flat_map(|code| [Reason::Refusal(*code), Reason::LoginFailed(*code)])
+            .map(|code| Reason::Refusal(*code))
             .chain([Reason::Login, Reason::Logout]);
         for reason in reasons {
             assert_eq!(Reason::from_index(reason.index()), Some(reason));

@@ -150,12 +150,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             limit: failure.limit,
             ..record
         };
-        let reason = match record.kind() {
-            Some(Kind::LoginFailed) => Reason::LoginFailed(failure.code),
-            _ => Reason::Refusal(failure.code),
-        };
-        let each = reason == Reason::LoginFailed(ErrorCode::LoginFailed);
-        self.record_repeat(user, reason, record, each, now);
+        let each = failure.code == ErrorCode::LoginFailed;
+        self.record_repeat(user, Reason::Refusal(failure.code), record, each, now);
     }
 
     /// Writes down what can be repeated at no cost: at once if `each` is recorded or one is due, else later, with the
@@ -201,8 +197,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
             let count = repeats.take_now(now).unwrap_or(0);
             let (kind, code) = match reason {
+                // Only logins are refused for these.
+                Reason::Refusal(code @ (ErrorCode::LoginFailed | ErrorCode::LoginDelayed)) => {
+                    (Kind::LoginFailed, code as u16)
+                }
                 Reason::Refusal(code) => (Kind::Refuse, code as u16),
-                Reason::LoginFailed(code) => (Kind::LoginFailed, code as u16),
                 Reason::Login => (Kind::Login, 0),
                 Reason::Logout => (Kind::Logout, 0),
             };

@@ -19,7 +19,7 @@ use runtime::{facts, layout, patched};
 use sel4_microkit::{
     Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain,
 };
-use static_cell::ConstStaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 patched! {
     rtc watchdog_channel timer_channel shell_channel inference_channel inference_child
@@ -39,9 +39,14 @@ facts! {
 static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
     ConstStaticCell::new([const { KdfBlock::new() }; MAX_KDF_KIB as usize]);
 
+type Component = Audit<'static, ReadOnlyRegion, ReadWriteRegion>;
+
+/// The monitor itself. A value that is returned is copied on the stack, which has no room for several of it.
+static AUDIT: StaticCell<Component> = StaticCell::new();
+
 /// What audit is while it serves.
 struct Monitor {
-    audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion>,
+    audit: &'static mut Component,
     watchdog: Alarm<Device>,
     port: Port,
     on_watchdog: Interrupt,
@@ -109,7 +114,7 @@ fn start() -> Result<Monitor, RingError> {
         inference: Channel::new(inference_channel()),
         child: Inference(Child::new(inference_child())),
     };
-    let mut audit = Audit::new(shell, inference, memory);
+    let audit = AUDIT.init_with(|| Audit::new(shell, inference, memory));
     audit.start(&mut port);
     Ok(Monitor {
         audit,
