@@ -442,6 +442,7 @@ impl Run<'_> {
         let character = self.character;
         if dice.percent(character.inference_garbage) {
             garbage(&self.world.inference, dice);
+            self.world.inference.wrote = true;
             self.note(|| String::from(" inference writes garbage"));
             return self.signal(dice);
         }
@@ -526,6 +527,7 @@ impl Run<'_> {
         }
         if !self.character.is_honest() && self.world.inference.epoch != 0 {
             self.world.inference.set_right();
+            self.world.inference.wrote = true;
         }
         self.character.signals = 100;
         self.world.runtime.refuses = 0;

@@ -185,6 +185,8 @@ pub struct Peer {
     theirs: TestRegion,
     /// The epoch that it has joined.
     pub epoch: u32,
+    /// It has written into its region since it began to live.
+    pub wrote: bool,
     head: u32,
     tail: u32,
 }
@@ -197,6 +199,7 @@ impl Peer {
             return false;
         }
         (self.epoch, self.head, self.tail) = (epoch, 0, 0);
+        self.wrote = true;
         self.publish();
         true
     }
@@ -411,6 +414,8 @@ pub struct Wake {
     pub cause: Cause,
     /// In order.
     pub seen: Vec<Seen>,
+    /// Inference's life has written nothing yet, so that nothing can be of it.
+    pub silent: bool,
     /// What was appended to the log.
     pub entries: Vec<(Record, Vec<u8>)>,
     /// Slots of audit's rings to the client and to inference that were free before.
@@ -481,6 +486,7 @@ impl<'m> World<'m> {
                 ours: peers,
                 theirs: audits,
                 epoch: 0,
+                wrote: false,
                 head: 0,
                 tail: 0,
             };
@@ -526,6 +532,7 @@ impl<'m> World<'m> {
             self.client.free_for_audit(),
             self.inference.free_for_audit(),
         ];
+        let silent = !self.inference.wrote;
         (self.runtime.reads, self.runtime.read_at) = (0, None);
         let runtime = &mut self.runtime;
         match cause {
@@ -541,6 +548,7 @@ impl<'m> World<'m> {
                 Seen::Restarted(Ok(())) => {
                     // The region outlives the life.
                     (self.inference.epoch, self.inference_runs) = (0, true);
+                    self.inference.wrote = false;
                     self.life += 1;
                 }
                 Seen::Restarted(Err(ControlError::NotStarted)) | Seen::Stopped(Ok(())) => {
@@ -556,6 +564,7 @@ impl<'m> World<'m> {
         Wake {
             cause,
             seen,
+            silent,
             entries,
             free,
             offers: [self.client.offers(), self.inference.offers()],

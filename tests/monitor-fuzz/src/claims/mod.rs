@@ -233,6 +233,8 @@ pub struct Judge<'m> {
     heard: bool,
     took: [usize; 2],
     deadlines_done: bool,
+    /// The life of inference has written nothing.
+    silent: bool,
     /// The client's ring had no room beside the reserve when the last wake-up ended.
     was_full: bool,
 }
@@ -263,6 +265,7 @@ impl<'m> Judge<'m> {
             heard: true,
             took: [0; 2],
             deadlines_done: false,
+            silent: true,
             was_full: false,
         }
     }
@@ -327,6 +330,7 @@ impl<'m> Judge<'m> {
     /// Takes the wake-up in; whether inference was restarted or stopped, and how the timer was armed.
     fn begin(&mut self, wake: Wake) -> Held<(bool, Option<Armed>)> {
         self.free = wake.free;
+        self.silent = wake.silent;
         self.oldest = wake.oldest;
         self.took = [0; 2];
         self.deadlines_done = false;

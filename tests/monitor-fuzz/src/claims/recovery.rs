@@ -157,6 +157,7 @@ impl<'m> Judge<'m> {
         match self.next() {
             Some(Seen::Led(Ring::Inference, epoch)) if epoch != self.model.epoch => {
                 self.model.epoch = epoch;
+                self.silent = true;
             }
             other => {
                 return broken(

@@ -23,6 +23,12 @@ impl<'m> Judge<'m> {
             self.free[0],
             self.model.phase
         );
+        claim!(
+            self,
+            Epochs,
+            !self.silent,
+            "{taken:?} is taken of a life that has written nothing"
+        );
         let allowed = self.model.bucket.allows(self.now);
         claim!(self, Egress, allowed, "a report is taken over the cap");
         let honest = match &taken {
