@@ -163,11 +163,14 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
         }
     }
 
-    /// Overwrites the whole message with zeros, also where the compiler sees no later use: for what must not outlive
-    /// its use, such as a passphrase.
+    /// Overwrites the message with zeros, also where the compiler sees no later use: for what must not outlive its use,
+    /// such as a passphrase. What a longer message before it has left behind it stays, unless that was wiped too.
     pub fn wipe(&mut self) {
+        let words = self.header.len.div_ceil(8).min(PAYLOAD);
         self.header = Header::default();
-        self.words.zeroize();
+        if let Some(words) = self.words.get_mut(..words) {
+            words.zeroize();
+        }
     }
 }
 

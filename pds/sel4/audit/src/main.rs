@@ -113,6 +113,8 @@ fn start() -> Result<Monitor, RingError> {
         shell: Channel::new(shell_channel()),
         inference: Channel::new(inference_channel()),
         child: Inference(Child::new(inference_child())),
+        now_us: 0,
+        looked_us: 0,
     };
     let audit = AUDIT.init_with(|| Audit::new(shell, inference, memory));
     audit.start(&mut port);
@@ -141,8 +143,10 @@ impl Handler for Domain {
         if has_ticked {
             monitor.audit.on_watchdog(&mut monitor.port);
         } else {
-            monitor.watchdog.look();
             monitor.audit.on_signal(&mut monitor.port);
+        }
+        if monitor.port.wants_look() {
+            monitor.watchdog.look();
         }
         let has_fired = channels.contains(monitor.on_timer.channel);
         monitor.on_timer.acknowledge(has_fired);
@@ -155,7 +159,6 @@ impl Handler for Domain {
         message: MessageInfo,
     ) -> Result<Option<MessageInfo>, Infallible> {
         if let Some(monitor) = &mut self.0 {
-            monitor.watchdog.look();
             let fault = child::fault(child, &message);
             monitor.audit.on_fault(fault, &mut monitor.port);
         }
