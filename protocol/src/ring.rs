@@ -157,9 +157,15 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
     /// and its bytes are nothing that this peer should see.
     pub fn finish(&mut self, len: usize) {
         self.header.len = len;
-        let end = len.next_multiple_of(8);
-        if let Some(rest) = zerocopy::IntoBytes::as_mut_bytes(&mut self.words).get_mut(len..end) {
-            rest.fill(0);
+        let (word, bytes) = (len / 8, len % 8);
+        if bytes > 0
+            && let Some(word) = self.words.get_mut(word)
+        {
+            // The first bytes of a word in memory, on a machine of either order.
+            // At most seven bytes.
+            let bits = (bytes as u32).wrapping_mul(8);
+            let kept = (!u64::MAX.wrapping_shl(bits)).to_le();
+            *word &= kept;
         }
     }
 

@@ -85,6 +85,14 @@ impl Sanitiser {
     }
 
     fn push_byte(&mut self, byte: u8, write: &mut impl FnMut(char)) {
+        // Most text, and complete in itself.
+        if self.len == 0 && byte.is_ascii() {
+            let character = char::from(byte);
+            if is_safe(character) {
+                write(character);
+            }
+            return;
+        }
         if let Some(room) = self.held.get_mut(self.len) {
             *room = byte;
             self.len = self.len.saturating_add(1);

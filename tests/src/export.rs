@@ -22,6 +22,7 @@ pub struct Entry {
     pub prompt_tokens: u64,
     pub generated_tokens: u64,
     pub value: u64,
+    pub count: u64,
     pub output_sha256: String,
 }
 
@@ -110,13 +111,6 @@ impl Joined {
         self.entries
             .iter()
             .filter(move |entry| entry.event == event)
-    }
-
-    /// The entries about requests for text that were decided on: admitted or refused, in their order.
-    pub fn decided(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| {
-            entry.event == "admit" || (entry.event == "refuse" && entry.prompt_bytes > 0)
-        })
     }
 
     /// The end of each request for text by its number.

@@ -76,6 +76,17 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Tells the rest, in an order that makes sense to a reader.
     pub(super) fn deliver_notices(&mut self) {
+        let Notices {
+            load_failed,
+            exhausted,
+            recovered,
+            ready,
+            ..
+        } = &self.notices;
+        // As nearly always.
+        if load_failed.is_none() && exhausted.is_none() && recovered.is_none() && !ready {
+            return;
+        }
         if let Some(LoadFailure { failure, detail }) = self.notices.load_failed.clone() {
             let detail = &detail;
             if !self.tell_shell(0, &Event::Failed { failure, detail }) {

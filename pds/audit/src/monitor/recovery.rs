@@ -104,12 +104,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         } = self;
         let verifies =
             |entry: &Entry<'_>| matches!(entry.work, Work::Verify(_)) && !entry.is_over();
+        let Some(first) = table.iter().position(verifies) else {
+            return;
+        };
         let own = table
             .iter()
             .position(|entry| verifies(entry) && entry.origin == Origin::Audit);
-        let Some(index) = own.or_else(|| table.iter().position(verifies)) else {
-            return;
-        };
+        let index = own.unwrap_or(first);
         let Some(entry) = table.get_mut(index) else {
             return;
         };

@@ -411,6 +411,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
     // ---- Users --------------------------------------------------------------------------------
 
     fn log_in(&mut self, id: u32, name: UserName, passphrase: &[u8], now: u64) {
+        // A hash of a passphrase is more than a wake-up should do besides.
+        self.work = 0;
         let known = self.access.find(&name).is_some();
         match self.access.log_in(&name, passphrase, now) {
             Ok(()) => {

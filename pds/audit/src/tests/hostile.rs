@@ -142,7 +142,11 @@ fn no_byte_of_what_the_shell_is_told_reaches_inferences_ring() {
 fn a_passphrase_is_wiped_from_audits_copy_of_the_message() {
     let mut system = System::serving();
     system.log_in("admin", "secret");
-    assert!(system.audit.holds_nothing_of_the_last_request());
+    assert!(!system.audit.still_holds(b"secret"));
+    // As it would without the wiping.
+    system.say(0, &Report::Ready);
+    system.infer(1, 5);
+    assert!(!system.audit.still_holds(b"once"));
 }
 
 #[test]
