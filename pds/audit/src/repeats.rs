@@ -38,14 +38,11 @@ impl Repeats {
 
     /// When the next entry is due; `None` if there is nothing to record.
     pub(crate) fn due_us(&self) -> Option<u64> {
-        let wait = match self.pauses {
-            0 => 0,
-            pauses => pause_us(pauses),
-        };
-        (self.count > 0).then_some(match wait {
-            0 => 0,
-            wait => self.recorded_us.saturating_add(wait),
-        })
+        match (self.count, self.pauses) {
+            (0, _) => None,
+            (_, 0) => Some(0),
+            (_, pauses) => Some(self.recorded_us.saturating_add(pause_us(pauses))),
+        }
     }
 
     /// Begins an entry if one is due: how many events it stands for.

@@ -79,6 +79,10 @@ impl Lists {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lists.is_empty()
+    }
+
     pub(super) fn contains(&self, request: u32) -> bool {
         self.lists.iter().any(|list| list.request == request)
     }

@@ -182,6 +182,8 @@ struct Monitor<'m, R, W> {
     work: usize,
     /// There is more to do, and nobody to wait for.
     works: bool,
+    /// The last wake-up has left something for the shell that found no room, or goes on.
+    owes: bool,
     /// What is being written for each peer. One frame for both would carry bytes of one's messages to the other.
     to_shell: Frame,
     to_inference: Frame,
@@ -232,6 +234,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 full_since_us: None,
                 work: WORK_BYTES,
                 works: false,
+                owes: false,
                 to_shell: Frame::new(),
                 to_inference: Frame::new(),
                 signal_shell: false,
@@ -250,7 +253,9 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     pub fn on_signal(&mut self, port: &mut impl Port) {
         let now = self.monitor.wake_up(port);
         self.monitor.look(now);
-        self.monitor.deliver(now);
+        if self.monitor.owes {
+            self.monitor.deliver(now);
+        }
         self.monitor.read_inference(&mut self.incoming, now, port);
         self.monitor.read_shell(&mut self.incoming, now, port);
         self.monitor.finish_wake_up(now, port);
@@ -322,7 +327,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.ask_again_to_stop();
         self.record_violations(now);
         self.record_repeats(now);
-        self.deliver(now);
+        if self.owes_shell() {
+            self.deliver(now);
+        }
+        self.owes = self.owes_shell();
         self.signal_shell |= self.shell.take_owed_signal();
         self.signal_inference |= self.inference.take_owed_signal();
         if core::mem::take(&mut self.signal_shell) {
@@ -331,10 +339,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         if core::mem::take(&mut self.signal_inference) {
             port.notify_inference();
         }
-        // A wake-up that has hashed something took long: by its beginning it would ask for one that is past, and run again
-        // at once. What else there is to do takes microseconds, of which `GAP_US` has many.
-        let has_hashed = self.work < WORK_BYTES;
-        let now = if has_hashed { port.now_us() } else { now };
+        // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
+        let now = port.now_us();
         port.arm_timer(self.next_wake_up(now));
     }
 
@@ -370,6 +376,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let sent = self.shell.send(&self.to_shell).is_ok();
         self.signal_shell |= sent;
         sent
+    }
+
+    /// Whether something waits to be told to the shell, or goes on.
+    fn owes_shell(&self) -> bool {
+        !self.lists.is_empty() || !self.notices.is_empty() || self.table.iter().any(Entry::is_over)
     }
 
     /// Sends what is for the shell and found no room before: first why, then whom it cost, then lists.

@@ -29,6 +29,22 @@ pub(super) struct Notices {
 }
 
 impl Notices {
+    /// Whether there is nothing to tell.
+    pub(super) const fn is_empty(&self) -> bool {
+        let Self {
+            fault,
+            load_failed,
+            exhausted,
+            recovered,
+            ready,
+        } = self;
+        fault.is_none()
+            && load_failed.is_none()
+            && exhausted.is_none()
+            && recovered.is_none()
+            && !*ready
+    }
+
     /// Inference died or was stopped.
     pub(super) fn fault(&mut self, fault: Fault) {
         self.fault = Some(fault);
@@ -76,15 +92,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Tells the rest, in an order that makes sense to a reader.
     pub(super) fn deliver_notices(&mut self) {
-        let Notices {
-            load_failed,
-            exhausted,
-            recovered,
-            ready,
-            ..
-        } = &self.notices;
         // As nearly always.
-        if load_failed.is_none() && exhausted.is_none() && recovered.is_none() && !ready {
+        if self.notices.is_empty() {
             return;
         }
         if let Some(LoadFailure { failure, detail }) = self.notices.load_failed.clone() {
