@@ -63,8 +63,8 @@ impl<'m> Judge<'m> {
                 .filter(|(_, r)| r.pending > 0 && r.due(now));
             let order = |((user, (kind, code)), _): &(&(usize, Reason), &crate::model::Repeats)| {
                 let place = match Kind::from_u16(*kind) {
-                    Some(Kind::Refuse) => 0,
-                    Some(Kind::LoginFailed) => 1,
+                    // A code says which of the two it is.
+                    Some(Kind::Refuse | Kind::LoginFailed) => 0,
                     Some(Kind::Login) => 2,
                     _ => 3,
                 };

@@ -214,8 +214,10 @@ impl<'m> Judge<'m> {
 
     /// What has become of audit's own verification, if that can be seen; at once, if the model is known.
     pub(super) fn own_load_goes_on(&mut self, known: bool) -> Held {
+        // The command may be for a user's model, which was verified in the same wake-up after audit's own was refused.
         if let Some(Seen::Sent(Ring::Inference, message)) = self.seen.front()
             && message.kind == LOAD
+            && self.model.verifies() == Some(message.request)
             && let Some(Seen::Sent(_, message)) = self.next()
         {
             return self.commanded(message);
