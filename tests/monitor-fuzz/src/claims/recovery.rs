@@ -233,7 +233,10 @@ impl<'m> Judge<'m> {
 
     /// Audit's own verification may have ended: it is written down at once.
     pub(super) fn own_verification_may_be_refused(&mut self) -> Held {
-        let number = self.model.verifies().filter(|_| self.own_refusal());
+        // It may not have begun yet, while a user's is verified: then the refusal is of what comes later in this wake-up.
+        let is_own = |number: &u32| self.model.live.get(number).is_some_and(|live| live.own);
+        let number = self.model.verifies().filter(is_own);
+        let number = number.filter(|_| self.own_refusal());
         let live = number.and_then(|number| self.model.live.remove(&number));
         let Some(live) = live else {
             return Ok(());
