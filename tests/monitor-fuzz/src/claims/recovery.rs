@@ -429,6 +429,11 @@ impl<'m> Judge<'m> {
             ErrorCode::Busy => self.free[1] == 0 || written.is_none(),
             _ => false,
         };
+        // A restart, or the end of trying, that comes later in this wake-up refuses it, and is looked at then.
+        let is_ahead = |seen: &Seen| matches!(seen, Seen::Restarted(_) | Seen::Stopped(_));
+        if !right && self.seen.iter().any(is_ahead) {
+            return Ok(());
+        }
         claim!(self, Models, right, "{file:?} is refused: {failure:?}");
         if written.is_some() || self.is_of_now() {
             return self.verification_refused(number, failure);
