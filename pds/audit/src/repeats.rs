@@ -3,8 +3,9 @@
 //! The rule: no event is lost, each is in the count of some entry; and the entries of one author for one reason come at
 //! times that double, so that repeating what costs nothing pushes nobody else's entries out of the log.
 
-use protocol::error::ErrorCode;
+use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_USERS;
+use protocol::policy::Permission;
 
 /// Least time between two entries of one author for one reason, in microseconds (1 s). It doubles with each entry up to
 /// [`RARELY_US`].
@@ -18,6 +19,9 @@ const RARELY_US: u64 = 3_600_000_000;
 pub(crate) struct Repeats {
     /// When the last entry was written; meaningless while `pauses` is 0.
     recorded_us: u64,
+    /// Of the newest event, as its entry has them.
+    value: u64,
+    limit: u64,
     /// Events that no entry counts yet.
     count: u32,
     /// The next entry waits for [`SOON_US`] doubled so many times less one; 0: there was none.
@@ -27,9 +31,22 @@ pub(crate) struct Repeats {
 impl Repeats {
     pub(crate) const NONE: Self = Self {
         recorded_us: 0,
+        value: 0,
+        limit: 0,
         count: 0,
         pauses: 0,
     };
+
+    /// Another event, with what its entry would say.
+    pub(crate) const fn add_with(&mut self, value: u64, limit: u64) {
+        (self.value, self.limit) = (value, limit);
+        self.add();
+    }
+
+    /// What the entry of the newest event would say.
+    pub(crate) const fn newest(&self) -> (u64, u64) {
+        (self.value, self.limit)
+    }
 
     /// Another event.
     pub(crate) const fn add(&mut self) {
@@ -84,18 +101,32 @@ fn pause_us(pauses: u8) -> u64 {
 pub(crate) enum Reason {
     /// Being refused, a login too.
     Refusal(ErrorCode),
+    /// Not having this permission.
+    NotPermitted(Permission),
     /// A login without a passphrase.
     Login,
     /// A logout.
     Logout,
 }
 
-/// Reasons: one for each code, and two more.
-const REASONS: usize = ErrorCode::END + 2;
+/// Reasons: one for each code and each permission, and two more.
+const REASONS: usize = ErrorCode::END + Permission::ALL.len() + 2;
 
 impl Reason {
+    /// Why a request was refused: for want of which permission, if that is why.
+    pub(crate) const fn of_refusal(failure: &Failure) -> Self {
+        match (failure.code, Permission::from_bit(failure.value)) {
+            (ErrorCode::NotPermitted, Some(permission)) => Self::NotPermitted(permission),
+            _ => Self::Refusal(failure.code),
+        }
+    }
+
     const fn index(self) -> usize {
         match self {
+            Self::NotPermitted(permission) => {
+                let place = (permission as u32).trailing_zeros() as usize;
+                ErrorCode::END.saturating_add(place)
+            }
             Self::Refusal(code) => code as usize,
             Self::Login => REASONS - 2,
             Self::Logout => REASONS - 1,
@@ -106,7 +137,10 @@ impl Reason {
         match index {
             index if index == REASONS - 2 => Some(Self::Login),
             index if index == REASONS - 1 => Some(Self::Logout),
-            index => ErrorCode::from_u16(u16::try_from(index).ok()?).map(Self::Refusal),
+            index => match index.checked_sub(ErrorCode::END) {
+                Some(place) => Permission::ALL.get(place).copied().map(Self::NotPermitted),
+                None => ErrorCode::from_u16(u16::try_from(index).ok()?).map(Self::Refusal),
+            },
         }
     }
 }
@@ -200,6 +234,7 @@ mod tests {
         let codes = ErrorCode::ALL.iter();
         let reasons = codes
             .map(|code| Reason::Refusal(*code))
+            .chain(Permission::ALL.map(Reason::NotPermitted))
             .chain([Reason::Login, Reason::Logout]);
         for reason in reasons {
             assert_eq!(Reason::from_index(reason.index()), Some(reason));

@@ -1,6 +1,7 @@
 //! Lines that were typed before, the oldest forgotten for the newest.
 
 use crate::MAX_LINE_BYTES;
+use zeroize::Zeroize as _;
 
 /// Bytes that are kept: some hundred usual lines, and at least the longest one.
 const HISTORY_BYTES: usize = 16384;
@@ -28,7 +29,7 @@ impl History {
 
     /// Keeps a line that was run, unless it says nothing new.
     pub(crate) fn add(&mut self, line: &[u8]) {
-        self.back = 0;
+        self.leave();
         if line.trim_ascii().is_empty() || self.line(1) == Some(line) || line.contains(&b'\n') {
             return;
         }
@@ -48,7 +49,7 @@ impl History {
         let back = self.back.saturating_add(1);
         self.line(back)?;
         if self.back == 0 {
-            self.draft.clear();
+            self.forget_draft();
             let _ = self.draft.extend_from_slice(current);
         }
         self.back = back;
@@ -68,6 +69,13 @@ impl History {
     /// Back to the line that is being typed, which is dropped.
     pub(crate) fn leave(&mut self) {
         self.back = 0;
+        self.forget_draft();
+    }
+
+    /// It may be a passphrase, typed in the wrong place.
+    fn forget_draft(&mut self) {
+        self.draft.as_mut_slice().zeroize();
+        self.draft.clear();
     }
 
     /// The line so many back, from 1.

@@ -7,7 +7,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
-use protocol::record::Hash;
+use protocol::record::{Hash, Record};
 use protocol::wire::console::{LogExtent, LogQuery};
 use protocol::wire::{Fault, InferParams};
 use sha2::{Digest as _, Sha256};
@@ -348,6 +348,8 @@ const HOUR: u64 = 3600 * SECOND;
 pub struct Repeats {
     /// Without an entry.
     pub pending: u64,
+    /// Value and limit of the newest.
+    pub newest: (u64, u64),
     recorded_us: u64,
     /// How long the next entry waits after the last; 0: there was none.
     pause_us: u64,
@@ -379,8 +381,18 @@ impl Repeats {
     }
 }
 
-/// What a user can repeat: a kind of record with a code.
-pub type Reason = (u16, u16);
+/// What a user can repeat: a kind of record with a code, and the permission that was wanting.
+pub type Reason = (u16, u16, u64);
+
+/// Why this entry was written.
+#[must_use]
+pub fn reason(record: &Record) -> Reason {
+    let permission = match record.code == ErrorCode::NotPermitted as u16 {
+        true => record.value,
+        false => 0,
+    };
+    (record.kind, record.code, permission)
+}
 
 /// Bytes of an entry of the log.
 pub const ENTRY: u64 = protocol::record::RECORD_BYTES as u64;

@@ -501,7 +501,7 @@ impl<'m> World<'m> {
             store,
         };
         let audit = Audit::new(client_end, inference_end, memory);
-        let cursor = audit.log().cursor(0);
+        let cursor = audit.log().cursor();
         let runtime = Runtime {
             now: 1_000_000,
             timer: None,

@@ -5,14 +5,16 @@ use crate::log::{Cursor, Log, Verification, hash};
 use crate::sessions::Sessions;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
+use protocol::record::RECORD_BYTES;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::console::{Event, LogExtent, LogQuery, ModelEntry};
 
 /// Lists at once. The shell has one command in the foreground, and completion.
 const LISTS: usize = 4;
 
-/// Events of all lists each time that lists are delivered: with half of the ring's slots, tokens pass beside the longest log.
-const BURST: usize = 8;
+/// Slots of the shell's ring that lists leave free beyond the reserve: so tokens and ends of requests pass beside the longest
+/// log, however slowly it is read. With less, an inference whose end finds no room would be restarted for it.
+const LISTS_LEAVE: usize = 8;
 
 /// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a record
 /// takes about as long.
@@ -39,6 +41,8 @@ pub(super) enum ListKind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     cursor: Cursor,
+    /// Sequence number of the first entry that was asked for. What is before it is passed over a few at a time.
+    from: u64,
     user: UserName,
     follow: bool,
     /// Where it ends if it does not follow.
@@ -50,11 +54,17 @@ pub(super) struct Reading {
 impl ListKind {
     /// The entries that `query` asks for.
     pub(super) fn log(log: &Log<'_>, query: &LogQuery) -> Self {
+        let extent = log.extent();
+        let from = match query.last {
+            0 => 0,
+            last => extent.next.saturating_sub(last),
+        };
         Self::Log(Reading {
-            cursor: log.cursor(query.last),
+            cursor: log.cursor(),
+            from,
             user: query.user,
             follow: query.follow,
-            until: log.extent().next,
+            until: extent.next,
             sent: None,
         })
     }
@@ -153,13 +163,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Goes on with all lists in turn.
     pub(super) fn deliver_lists(&mut self, now: u64) {
-        let mut left = BURST;
         let mut index = 0;
         while let Some(List { request, mut kind }) = self.lists.lists.get(index).copied() {
             let mut over = false;
-            while left > 0 && self.has_room() {
+            while self.has_room_for(&kind) {
                 match self.step_list(request, &mut kind, now) {
-                    Step::Sent => left = left.saturating_sub(1),
+                    Step::Sent => {}
                     Step::Waits => break,
                     Step::Works => {
                         self.works = true;
@@ -180,8 +189,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 index = index.saturating_add(1);
             }
         }
-        // The burst is over before the ring is full: go on after a look at the rest of the world.
-        self.works |= left == 0 && self.has_room();
+    }
+
+    /// Whether a list may send its next event. A check of the log sends one at all.
+    fn has_room_for(&self, kind: &ListKind) -> bool {
+        let left = match kind {
+            ListKind::Verify(_) => 0,
+            _ => LISTS_LEAVE,
+        };
+        self.shell.free() > super::RESERVE.saturating_add(left)
     }
 
     fn step_list(&mut self, request: u32, kind: &mut ListKind, now: u64) -> Step {
@@ -266,9 +282,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 return Step::Over;
             };
             let record = entry.record;
-            if !reading.user.is_empty() && record.user != reading.user {
+            let is_of_another = !reading.user.is_empty() && record.user != reading.user;
+            if record.sequence < reading.from || is_of_another {
                 continue;
             }
+            let hashed = RECORD_BYTES.saturating_add(entry.text.len());
+            self.work = self.work.saturating_sub(hashed);
             let head = hash(&record, entry.text);
             let first = reading.sent.map_or(record.sequence, |sent| sent.first);
             let anchor = reading.sent.map_or(record.previous, |sent| sent.anchor);

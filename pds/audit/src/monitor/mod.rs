@@ -254,7 +254,8 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
         let now = self.monitor.wake_up(port);
         self.monitor.look(now);
         if self.monitor.owes {
-            self.monitor.deliver(now);
+            // Not lists: they would take the room that what inference has to say needs.
+            self.monitor.deliver_owed();
         }
         self.monitor.read_inference(&mut self.incoming, now, port);
         self.monitor.read_shell(&mut self.incoming, now, port);
@@ -385,16 +386,23 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Sends what is for the shell and found no room before: first why, then whom it cost, then lists.
     fn deliver(&mut self, now: u64) {
+        if self.deliver_owed() {
+            self.deliver_lists(now);
+        }
+    }
+
+    /// Sends what must be told; true if all of it was.
+    fn deliver_owed(&mut self) -> bool {
         if !self.deliver_fault() {
-            return;
+            return false;
         }
         while let Some(index) = self.table.iter().position(Entry::is_over) {
             let Some(entry) = self.table.get(index) else {
-                return;
+                return false;
             };
             if let (Origin::Shell(request), State::Ended(failure)) = (entry.origin, entry.state) {
                 if !self.has_room() {
-                    return;
+                    return false;
                 }
                 // What it was about: the model of a load that was refused.
                 let name = match &entry.work {
@@ -408,7 +416,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.forget(index);
         }
         self.deliver_notices();
-        self.deliver_lists(now);
+        true
     }
 
     /// Forgets a request, and gives its user back what it has not used of the share of the log.

@@ -67,9 +67,13 @@ impl Notices {
         self.exhausted = Some(failure);
     }
 
+    /// Audit tries again.
+    pub(super) const fn trying_again(&mut self) {
+        self.exhausted = None;
+    }
+
     /// Inference serves again.
     pub(super) const fn recovered(&mut self, after_us: u64, restarts: u32) {
-        self.exhausted = None;
         self.recovered = Some((after_us, restarts));
     }
 

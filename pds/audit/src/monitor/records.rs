@@ -150,8 +150,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             limit: failure.limit,
             ..record
         };
-        let each = failure.code == ErrorCode::LoginFailed;
-        self.record_repeat(user, Reason::Refusal(failure.code), record, each, now);
+        if failure.code == ErrorCode::LoginFailed {
+            // The wait bounds how many there can be, so it comes out of nobody's share: no guess goes without its entry.
+            return self.record(Record { count: 1, ..record }, now);
+        }
+        self.record_repeat(user, Reason::of_refusal(&failure), record, false, now);
     }
 
     /// Writes down what can be repeated at no cost: at once if `each` is recorded or one is due, else later, with the
@@ -167,7 +170,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let Some(repeats) = self.repeats.of(user, reason) else {
             return;
         };
-        repeats.add();
+        repeats.add_with(record.value, record.limit);
         let due_us = repeats.due_us().unwrap_or(now);
         if !each && due_us > now {
             return self.repeats.waits_until(due_us);
@@ -182,7 +185,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
     }
 
-    /// Writes down what was repeated and is due now, without the details of each.
+    /// Writes down what was repeated and is due now, with what the newest said.
     pub(super) fn record_repeats(&mut self, now: u64) {
         for _ in 0..REPEATS {
             let Some((user, reason)) = self.repeats.next_due(now) else {
@@ -195,19 +198,21 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 repeats.postpone(now);
                 continue;
             }
+            let (value, limit) = repeats.newest();
             let count = repeats.take_now(now).unwrap_or(0);
             let (kind, code) = match reason {
                 // Only logins are refused for these.
-                Reason::Refusal(code @ (ErrorCode::LoginFailed | ErrorCode::LoginDelayed)) => {
-                    (Kind::LoginFailed, code as u16)
-                }
+                Reason::Refusal(code @ ErrorCode::LoginDelayed) => (Kind::LoginFailed, code as u16),
                 Reason::Refusal(code) => (Kind::Refuse, code as u16),
+                Reason::NotPermitted(_) => (Kind::Refuse, ErrorCode::NotPermitted as u16),
                 Reason::Login => (Kind::Login, 0),
                 Reason::Logout => (Kind::Logout, 0),
             };
             let record = Record {
                 user: self.access.name(user),
                 code,
+                value,
+                limit,
                 count,
                 ..Record::new(kind)
             };

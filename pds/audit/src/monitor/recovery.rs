@@ -282,6 +282,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             return self.stand_still(now);
         }
         self.full_since_us = None;
+        self.notices.trying_again();
         // Not simply the next one: the life that is over may have left messages for that. After 2³² restarts epochs
         // repeat; the messages of that first one are long gone.
         self.epoch = self.inference.epoch_after(self.epoch);

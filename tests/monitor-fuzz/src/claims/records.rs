@@ -1,20 +1,40 @@
 //! What is written down ever more rarely, with counts.
 
 use super::*;
-use crate::model::{ENTRY, Reason};
+use crate::model::{ENTRY, Reason, reason};
 use protocol::record::{Kind, Record};
 
 impl<'m> Judge<'m> {
     /// Something has happened that is written down at once if `each` is, or one is due.
     pub(super) fn repeated(&mut self, user: usize, expected: Record, each: bool) -> Held {
         let now = self.now;
-        let reason = (expected.kind, expected.code);
+        let reason = reason(&expected);
         let repeats = self.model.repeats.entry((user, reason)).or_default();
         repeats.pending += 1;
+        repeats.newest = (expected.value, expected.limit);
         if !each && !repeats.due(now) {
             return Ok(());
         }
         self.repeats_due(user, reason, expected)
+    }
+
+    /// What is written down each time, out of nobody's share.
+    pub(super) fn recorded_each(&mut self, mut expected: Record) -> Held {
+        let Some(record) = self.refusals.pop_front() else {
+            return broken(Claim::Refusals, format!("{expected:?} is not written down"));
+        };
+        self.at(&record)?;
+        expected.count = 1;
+        expected.sequence = record.sequence;
+        expected.time_us = record.time_us;
+        expected.previous = record.previous;
+        claim!(
+            self,
+            Refusals,
+            record == expected,
+            "{record:?}, which should be {expected:?}"
+        );
+        Ok(())
     }
 
     /// An entry is due: it is there, unless the user's share has no room for it.
@@ -61,20 +81,27 @@ impl<'m> Judge<'m> {
                 .repeats
                 .iter()
                 .filter(|(_, r)| r.pending > 0 && r.due(now));
-            let order = |((user, (kind, code)), _): &(&(usize, Reason), &crate::model::Repeats)| {
+            let order = |((user, (kind, code, permission)), _): &(
+                &(usize, Reason),
+                &crate::model::Repeats,
+            )| {
                 let place = match Kind::from_u16(*kind) {
                     // A code says which of the two it is.
+                    Some(Kind::Refuse) if *permission > 0 => 1,
                     Some(Kind::Refuse | Kind::LoginFailed) => 0,
                     Some(Kind::Login) => 2,
                     _ => 3,
                 };
-                (*user, place, *code)
+                (*user, place, *code, *permission)
             };
             let Some((&(user, reason), _)) = due.by_ref().min_by_key(order) else {
                 return Ok(());
             };
             let mut expected = Record::new(Kind::Boot);
-            (expected.kind, expected.code) = reason;
+            (expected.kind, expected.code, _) = reason;
+            let repeats = self.model.repeats.get(&(user, reason));
+            let newest = repeats.map_or((0, 0), |repeats| repeats.newest);
+            (expected.value, expected.limit) = newest;
             expected.user = self.model.user_name(user);
             self.repeats_due(user, reason, expected)?;
         }

@@ -1,7 +1,7 @@
 //! Models, restarts and deadlines: what audit does on its own.
 
 use super::*;
-use crate::model::{ENTRY, Live, Owed, Phase, State, Work};
+use crate::model::{ENTRY, Live, Owed, Phase, State, Work, reason};
 use crate::store::Signed;
 use crate::world::{Message, Ring, Seen};
 use audit::ControlError;
@@ -168,6 +168,7 @@ impl<'m> Judge<'m> {
         }
         self.free[1] = SLOTS;
         self.model.full_since_us = None;
+        self.model.notices.exhausted = None;
         self.model.live.retain(|_, live| !live.own);
         self.own_load_begins()?;
         let own = |live: &Live| live.own && matches!(live.work, Work::Verify(_));
@@ -439,7 +440,7 @@ impl<'m> Judge<'m> {
             return self.verification_refused(number, failure);
         }
         // If an entry would have been due, the share had no room for it, at a time that cannot be told from here.
-        let reason = (Kind::Refuse as u16, failure.code as u16);
+        let reason = (Kind::Refuse as u16, failure.code as u16, 0);
         let repeats = self.model.repeats.get(&(live.user, reason));
         if repeats.is_none_or(|repeats| repeats.due(self.now)) {
             return broken(Claim::Unclear, format!("{failure:?} may have been put off"));
@@ -455,9 +456,10 @@ impl<'m> Judge<'m> {
         };
         self.owes(&live, failure);
         self.count_refusal(failure.code);
-        let reason = (Kind::Refuse as u16, failure.code as u16);
+        let reason = (Kind::Refuse as u16, failure.code as u16, 0);
         let repeats = self.model.repeats.entry((live.user, reason)).or_default();
         repeats.pending += 1;
+        repeats.newest = (failure.value, failure.limit);
     }
 
     /// The count of the next entry may show that a user's verification was refused.
@@ -468,7 +470,7 @@ impl<'m> Judge<'m> {
             return;
         };
         let user = live.user;
-        let pending = self.model.repeats.get(&(user, (record.kind, record.code)));
+        let pending = self.model.repeats.get(&(user, reason(record)));
         let pending = pending.map_or(0, |repeats| repeats.pending);
         let failure = match ErrorCode::from_u16(record.code) {
             Some(ErrorCode::Busy) => Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64),

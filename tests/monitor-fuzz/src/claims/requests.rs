@@ -83,8 +83,10 @@ impl<'m> Judge<'m> {
         expected.code = failure.code as u16;
         (expected.value, expected.limit) = (failure.value, failure.limit);
         // A wrong passphrase has cost a wait.
-        let each = failure.code == ErrorCode::LoginFailed;
-        self.repeated(self.model.user, expected, each)?;
+        match failure.code {
+            ErrorCode::LoginFailed => self.recorded_each(expected)?,
+            _ => self.repeated(self.model.user, expected, false)?,
+        }
         self.failed(id, failure)
     }
 
