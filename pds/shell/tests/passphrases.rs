@@ -170,3 +170,17 @@ fn nor_after_one_that_was_given_up_was_too_long_or_stood_on_the_line_of_the_comm
     assert!(system.login().is_none());
     assert_eq!(memory.traces(), []);
 }
+
+#[test]
+fn nor_in_the_line_that_history_puts_aside() {
+    for keys in ["\x1b[A\x03", "\x1b[A\x1b[B\r", "\x1b[A\r"] {
+        let mut memory = Zeroed::new();
+        {
+            let mut system = System::new(memory.memory());
+            system.type_in("help\r");
+            system.type_in(&format!("login admin {PASSPHRASE}"));
+            system.type_in(keys);
+        }
+        assert_eq!(memory.traces(), [], "{keys:?}");
+    }
+}

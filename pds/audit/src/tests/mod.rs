@@ -7,4 +7,5 @@ mod recovery;
 mod requests;
 mod sessions;
 mod shares;
+mod slow_console;
 mod users;

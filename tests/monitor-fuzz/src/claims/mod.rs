@@ -412,8 +412,7 @@ impl<'m> Judge<'m> {
     /// What a user's entries take of the log, whatever they are about.
     fn shared(&mut self, record: &Record, text: u64) -> Held {
         // A wrong passphrase is bounded by the wait that it costs, and out of nobody's share.
-        if record.code == ErrorCode::LoginFailed as u16
-            && record.kind() == Some(Kind::LoginFailed)
+        if record.code == ErrorCode::LoginFailed as u16 && record.kind() == Some(Kind::LoginFailed)
         {
             return Ok(());
         }
