@@ -220,6 +220,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
             phase @ (Phase::Serving | Phase::Stopped) => self.phase = phase,
         }
+        // At once, if there is room: before anything that the new life says.
+        self.deliver_owed();
     }
 
     // ---- Restarts -----------------------------------------------------------------------------

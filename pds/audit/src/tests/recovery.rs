@@ -622,3 +622,23 @@ fn a_question_is_not_blamed_on_inference_while_the_console_stands_still() {
     system.watch(2 * WATCHDOG_PERIOD_US);
     assert_eq!(system.runtime.restarts, 1);
 }
+
+#[test]
+fn the_end_of_a_recovery_is_told_before_what_the_new_life_says() {
+    let mut system = System::serving();
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.told();
+    system.join();
+    system.infer(5, 5);
+    let number = system.admitted();
+    // Both lie in the ring when audit wakes.
+    let mut frame = Frame::new();
+    Report::Loaded(loaded()).write(system.own_load, &mut frame);
+    system.inference.send(&frame).unwrap();
+    system.token(number, "a");
+    let told = system.told();
+    assert!(
+        matches!(told[..], [Told::Recovered(1), Told::Text(5, _)]),
+        "{told:?}"
+    );
+}

@@ -203,6 +203,7 @@ impl<'m> Judge<'m> {
                     let owed = self.model.owed.swap_remove(at);
                     if let Some(share) = self.model.shares.get_mut(owed.user) {
                         share.give_back(owed.share);
+                        self.gave_back |= owed.share > 0;
                     }
                     claim!(
                         self,

@@ -235,6 +235,8 @@ pub struct Judge<'m> {
     deadlines_done: bool,
     /// The life of inference has written nothing.
     silent: bool,
+    /// A share of the log was given back in this wake-up, before or after what is due was written down.
+    gave_back: bool,
     /// The client's ring had no room beside the reserve when the last wake-up ended.
     was_full: bool,
 }
@@ -266,6 +268,7 @@ impl<'m> Judge<'m> {
             took: [0; 2],
             deadlines_done: false,
             silent: true,
+            gave_back: false,
             was_full: false,
         }
     }
@@ -588,6 +591,7 @@ impl<'m> Judge<'m> {
             self.model.owed
         );
         self.was_full = room <= RESERVE;
+        self.gave_back = false;
         for live in self.model.live.values_mut() {
             live.wakes += 1;
             if matches!(live.work, Work::Verify(_))

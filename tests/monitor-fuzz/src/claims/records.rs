@@ -55,6 +55,15 @@ impl<'m> Judge<'m> {
         }
         expected.count = repeats.pending;
         repeats.recorded(now);
+        let written = self.refusals.front().is_some_and(|record| {
+            (record.kind, record.code, record.user) == (expected.kind, expected.code, expected.user)
+        });
+        if !written && self.gave_back {
+            return broken(
+                Claim::Unclear,
+                format!("{expected:?} may have been put off"),
+            );
+        }
         let Some(record) = self.refusals.pop_front() else {
             return broken(Claim::Refusals, format!("{expected:?} is not written down"));
         };
