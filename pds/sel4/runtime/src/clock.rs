@@ -30,7 +30,7 @@ enum Round {
 fn convert(count: u64, from: u64, to: u64, round: Round) -> u64 {
     let from = from.max(1);
     // Below `from` times `to`: a million and a clock of at most some GHz.
-    let rest = (count % from) * to;
+    let rest = (count % from).saturating_mul(to);
     let rest = match round {
         Round::Down => rest / from,
         Round::Up => rest.div_ceil(from),
