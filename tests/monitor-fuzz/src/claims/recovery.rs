@@ -424,6 +424,8 @@ impl<'m> Judge<'m> {
             ),
             _ => return Ok(()),
         };
+        // The entry may be of another refusal of the same model.
+        let written = written.filter(|record| record.code == failure.code as u16);
         let right = match failure.code {
             ErrorCode::BadSignature => file.signed == Signed::Badly,
             ErrorCode::ModelInUse => self.model.texts().next().is_some() || written.is_none(),
