@@ -355,15 +355,17 @@ unit: ## unit and integration tests
 	python3 -m unittest discover --quiet tools/qemu-console
 	python3 -m unittest discover --quiet tools/coverage
 	python3 -m unittest discover --quiet tools/test-sel4
+	tests/monitor-fuzz/planted --check
 	@$(TRAIN_PROBE) || echo '*** SKIPPED: the tests of tools/train were not run: they need what tools/train/requirements.txt lists ***' >&2
 	@! $(TRAIN_PROBE) || $(TESTS_PYTHON) -m pytest --quiet -p no:cacheprovider tools/train/tests
 
 # The monitor among random peers, faults and clocks, beside a reference: always the same runs, as many as there is time for.
-MONITOR_FUZZ := $(CARGO) run $(QUIET) --release -p sel4-llm-monitor-fuzz --
+MONITOR_SECONDS ?= 20
+MONITOR_FIRST ?= 0
 
 .PHONY: monitor-fuzz
-monitor-fuzz: ## the model-based fuzz of the whole monitor, 20 s
-	$(MONITOR_FUZZ) --seconds 20
+monitor-fuzz: ## the model-based fuzz of the whole monitor, for MONITOR_SECONDS from the seed MONITOR_FIRST on
+	$(CARGO) run $(QUIET) --release -p sel4-llm-monitor-fuzz -- --seconds $(MONITOR_SECONDS) --first $(MONITOR_FIRST)
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -408,7 +410,8 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := gguf vocabulary text wire shell
 
 .PHONY: fuzz
-fuzz: fuzz-monitor ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a C++ compiler)
+fuzz: ## fuzz the whole monitor and each target for FUZZ_SECONDS, from new seeds (the targets need cargo-fuzz and a C++ compiler)
+	@$(MAKE) --no-print-directory monitor-fuzz MONITOR_SECONDS=$(FUZZ_SECONDS) MONITOR_FIRST=$$(date +%s)
 	@command -v cargo-fuzz >/dev/null || { echo 'no cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
 	@$(CARGO) run $(QUIET) -p sel4-llm-fuzz-targets --bin seeds -- $(BUILD)/fuzz
 	@mkdir -p $(foreach target,$(FUZZ_TARGETS),fuzz/corpus/$(target))
@@ -417,13 +420,7 @@ fuzz: fuzz-monitor ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a 
 			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1; \
 	done
 
-# Runs that were not made before; what is found says its seed.
-FUZZ_FIRST ?= $(shell date +%s)
 PLANTED_SECONDS ?= 60
-
-.PHONY: fuzz-monitor
-fuzz-monitor: ## fuzz the whole monitor for FUZZ_SECONDS, from the seed FUZZ_FIRST on (needs no cargo-fuzz)
-	$(MONITOR_FUZZ) --seconds $(FUZZ_SECONDS) --first $(FUZZ_FIRST)
 
 .PHONY: fuzz-planted
 fuzz-planted: ## see that the fuzz of the monitor finds bugs that are planted into it, each within PLANTED_SECONDS

@@ -4,7 +4,7 @@
 //! alarm compares with a clock that somebody else can set: an emulator's is by default that of its host, whose steps it
 //! passes on. A step forward makes a tick come early, which harms nobody: a tick only says "look", and what time it is
 //! audit knows from another counter. A step backward by an hour puts the alarm off by an hour. Nothing in the device tells
-//! of that, so each wake-up looks ([`Alarm::look`]), for whatever reason it came: one write, and the next tick is a second
+//! of that, so its owner looks ([`Alarm::look`]) whenever something else wakes it: one write, and the next tick is a second
 //! away again. What is left is a step backward during which nothing at all wakes the domain; see `docs/operations.md`.
 
 use crate::Registers;

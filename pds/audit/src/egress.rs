@@ -4,6 +4,7 @@
 //! find its bytes in it, so the cap is never exceeded, and what waits stays in the ring: inference is held back by it as
 //! by a slow console.
 
+use crate::bucket::Bucket;
 use protocol::limits::MAX_PIECE_BYTES;
 use protocol::policy::Policy;
 
@@ -15,58 +16,41 @@ const LARGEST: u64 = MAX_PIECE_BYTES as u64 + 24 + EVENT_BYTES;
 
 const SECOND_US: u64 = 1_000_000;
 
-/// See the module. The level is kept in bytes times microseconds a second, so that nothing is lost to rounding.
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct Egress {
+    bucket: Bucket,
     bytes_per_second: u64,
-    burst: u64,
-    level: u64,
-    filled_us: u64,
     passed: u64,
 }
 
 impl Egress {
     pub(crate) fn new(policy: &Policy, now: u64) -> Self {
-        let burst = u64::from(policy.egress_burst_bytes).saturating_mul(SECOND_US);
+        let rate = u64::from(policy.egress_bytes_per_second);
+        let burst = u64::from(policy.egress_burst_bytes);
         Self {
-            bytes_per_second: u64::from(policy.egress_bytes_per_second),
-            burst,
-            level: burst,
-            filled_us: now,
+            bucket: Bucket::full(burst, rate, SECOND_US, now),
+            bytes_per_second: rate,
             passed: 0,
         }
     }
 
     /// Whether an event of any size may pass now.
     pub(crate) fn allows(&mut self, now: u64) -> bool {
-        self.fill(now);
-        self.level >= LARGEST.saturating_mul(SECOND_US)
+        self.bucket.holds(LARGEST, now)
     }
 
     /// When the next event may pass.
     pub(crate) fn next_us(&self) -> u64 {
-        let missing = LARGEST.saturating_mul(SECOND_US).saturating_sub(self.level);
-        let wait = missing
-            .checked_div(self.bytes_per_second)
-            .map_or(u64::MAX, |us| us.saturating_add(1));
-        match missing {
-            0 => self.filled_us,
-            _ => self.filled_us.saturating_add(wait),
-        }
-    }
-
-    fn fill(&mut self, now: u64) {
-        let elapsed = now.saturating_sub(self.filled_us);
-        let more = elapsed.saturating_mul(self.bytes_per_second);
-        self.level = self.level.saturating_add(more).min(self.burst);
-        self.filled_us = self.filled_us.max(now);
+        self.bucket.holds_at(LARGEST)
     }
 
     /// An event with so much payload has passed.
-    pub(crate) fn pass(&mut self, payload: usize) {
+    pub(crate) fn pass(&mut self, payload: usize, now: u64) {
         let bytes = EVENT_BYTES.saturating_add(payload as u64);
         self.passed = self.passed.saturating_add(bytes);
-        self.level = self.level.saturating_sub(bytes.saturating_mul(SECOND_US));
+        // There is as much as the largest takes: `allows` was asked.
+        let _ = self.bucket.take(bytes, now);
     }
 
     /// Bytes that have passed since boot.
@@ -102,7 +86,7 @@ mod tests {
                 now += wait;
                 if egress.allows(now) {
                     prop_assert_eq!(egress.next_us(), now);
-                    egress.pass(payload);
+                    egress.pass(payload, now);
                 } else {
                     // It says when, and then it may.
                     let at = egress.next_us();

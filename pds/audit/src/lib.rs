@@ -38,6 +38,7 @@
 extern crate std;
 
 mod access;
+mod bucket;
 mod counters;
 mod egress;
 pub mod log;

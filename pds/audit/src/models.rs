@@ -171,6 +171,7 @@ fn is_signed(sha256: &Hash, signature: &[u8; SIGNATURE_BYTES], policy: &Policy) 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::monitor::WORK_BYTES;
     use ed25519_dalek::{Signer as _, SigningKey};
     use protocol::name::UserName;
     use protocol::policy::TrustedKey;
@@ -209,12 +210,9 @@ pub(crate) mod tests {
         builder.into_inner().unwrap()
     }
 
-    /// What the tests of the monitor verify at a wake-up.
-    use crate::monitor::WORK_BYTES as SLICE_BYTES;
-
     /// A store with `default`, `tiny` (several slices long), `unsigned`, and `foreign`, which somebody else has signed.
     pub(crate) fn signed() -> Vec<u8> {
-        let tiny = vec![7; 3 * SLICE_BYTES + 5];
+        let tiny = vec![7; 3 * WORK_BYTES + 5];
         archive(&[
             ("default.gguf", b"GGUF default"),
             ("default.gguf.sig", &sign(b"GGUF default", 2)),
@@ -243,13 +241,21 @@ pub(crate) mod tests {
         archive(&files)
     }
 
+    /// What a wake-up does that has nothing else to hash.
+    fn slice<'m>(
+        models: &mut Models<'m>,
+        verification: &mut Verification<'m>,
+        policy: &Policy,
+    ) -> Option<Result<Verified, Failure>> {
+        models.step(verification, policy, &mut { WORK_BYTES })
+    }
+
     fn verify(store: &[u8], name: &str) -> Result<(Verified, usize), Failure> {
         let policy = trusting(protocol::testing::policy());
         let mut models = Models::new(store);
         let mut verification = models.begin(ModelName::new(name).unwrap())?;
         for steps in 1.. {
-            if let Some(result) = models.step(&mut verification, &policy, &mut SLICE_BYTES.clone())
-            {
+            if let Some(result) = slice(&mut models, &mut verification, &policy) {
                 // The second time it is known.
                 let mut again = models.begin(ModelName::new(name).unwrap()).unwrap();
                 assert_eq!(models.step(&mut again, &policy, &mut 0), Some(result));
@@ -268,7 +274,7 @@ pub(crate) mod tests {
         let offset = verified.offset as usize;
         assert_eq!(&store[offset..offset + 12], b"GGUF default");
         let (verified, steps) = verify(&store, "tiny").unwrap();
-        assert_eq!((verified.bytes as usize, steps), (3 * SLICE_BYTES + 5, 4));
+        assert_eq!((verified.bytes as usize, steps), (3 * WORK_BYTES + 5, 4));
     }
 
     #[test]
@@ -295,10 +301,8 @@ pub(crate) mod tests {
         let verify = |models: &mut Models<'_>, n: usize| {
             let name = ModelName::new(&std::format!("m{n}")).unwrap();
             let mut verification = models.begin(name).unwrap();
-            assert!(matches!(
-                models.step(&mut verification, &policy, &mut SLICE_BYTES.clone()),
-                Some(Ok(_))
-            ));
+            let result = slice(models, &mut verification, &policy);
+            assert!(matches!(result, Some(Ok(_))));
         };
         let known = |models: &Models<'_>, n: usize| {
             let model = models.store().find(&std::format!("m{n}")).unwrap();
@@ -358,10 +362,7 @@ pub(crate) mod tests {
         let mut models = Models::new(&store);
         for name in ["default", "foreign"] {
             let mut verification = models.begin(ModelName::new(name).unwrap()).unwrap();
-            while models
-                .step(&mut verification, &policy, &mut SLICE_BYTES.clone())
-                .is_none()
-            {}
+            while slice(&mut models, &mut verification, &policy).is_none() {}
         }
         let known: Vec<_> = models
             .store()

@@ -38,18 +38,8 @@ impl Repeats {
     };
 
     /// Another event, with what its entry would say.
-    pub(crate) const fn add_with(&mut self, value: u64, limit: u64) {
+    pub(crate) const fn add(&mut self, value: u64, limit: u64) {
         (self.value, self.limit) = (value, limit);
-        self.add();
-    }
-
-    /// What the entry of the newest event would say.
-    pub(crate) const fn newest(&self) -> (u64, u64) {
-        (self.value, self.limit)
-    }
-
-    /// Another event.
-    pub(crate) const fn add(&mut self) {
         self.count = self.count.saturating_add(1);
     }
 
@@ -65,17 +55,18 @@ impl Repeats {
     /// Begins an entry if one is due: how many events it stands for.
     pub(crate) fn take(&mut self, now: u64) -> Option<u64> {
         self.due_us().filter(|due| *due <= now)?;
-        self.take_now(now)
+        Some(self.take_now(now))
     }
 
-    /// An entry is due and cannot be written: it is due again after the pause that it has come to.
-    pub(crate) fn postpone(&mut self, now: u64) {
+    /// An entry is due and cannot be written: it is due again after the pause that it has come to. When that is.
+    pub(crate) fn postpone(&mut self, now: u64) -> u64 {
         self.recorded_us = now;
         self.pauses = self.pauses.max(1);
+        now.saturating_add(pause_us(self.pauses))
     }
 
-    /// Begins an entry if there is anything to record, due or not.
-    pub(crate) fn take_now(&mut self, now: u64) -> Option<u64> {
+    /// Begins an entry, due or not: how many events it stands for.
+    pub(crate) fn take_now(&mut self, now: u64) -> u64 {
         let since = now.saturating_sub(self.recorded_us);
         let calm = self.pauses == 0 || since >= 2 * RARELY_US;
         self.pauses = match calm {
@@ -84,8 +75,7 @@ impl Repeats {
             false => self.pauses,
         };
         self.recorded_us = now;
-        let count = core::mem::take(&mut self.count);
-        (count > 0).then_some(u64::from(count))
+        u64::from(core::mem::take(&mut self.count))
     }
 }
 
@@ -170,8 +160,8 @@ impl AllRepeats {
         self.next_us = self.next_us.min(at_us);
     }
 
-    /// Something that is due: whose, and for which reason.
-    pub(crate) fn next_due(&mut self, now: u64) -> Option<(usize, Reason)> {
+    /// Something that is due: whose, for which reason, and the value and limit of the newest.
+    pub(crate) fn next_due(&mut self, now: u64) -> Option<(usize, Reason, (u64, u64))> {
         if now < self.next_us {
             return None;
         }
@@ -180,7 +170,8 @@ impl AllRepeats {
             for (index, repeats) in (0..REASONS).zip(repeats) {
                 match repeats.due_us() {
                     Some(due) if due <= now => {
-                        return Reason::from_index(index).map(|reason| (user, reason));
+                        let newest = (repeats.value, repeats.limit);
+                        return Reason::from_index(index).map(|reason| (user, reason, newest));
                     }
                     Some(due) => next_us = next_us.min(due),
                     None => {}
@@ -202,7 +193,7 @@ mod tests {
         let mut repeats = Repeats::NONE;
         let (mut entries, mut counted) = (Vec::new(), 0);
         for second in 0..10_000u64 {
-            repeats.add();
+            repeats.add(0, 0);
             if let Some(count) = repeats.take(second * SOON_US) {
                 entries.push(second);
                 counted += count;
@@ -218,13 +209,13 @@ mod tests {
     fn after_two_hours_of_peace_the_first_is_recorded_at_once() {
         let mut repeats = Repeats::NONE;
         for second in [0, 1, 3] {
-            repeats.add();
+            repeats.add(0, 0);
             assert_eq!(repeats.take(second * SOON_US), Some(1));
         }
         let later = 3 * SOON_US + 2 * RARELY_US;
-        repeats.add();
+        repeats.add(0, 0);
         assert_eq!(repeats.take(later), Some(1));
-        repeats.add();
+        repeats.add(0, 0);
         assert_eq!(repeats.take(later + SOON_US), Some(1));
     }
 
@@ -247,12 +238,12 @@ mod tests {
         let mut all = AllRepeats::new();
         let refusal = Reason::Refusal(ErrorCode::Busy);
         assert_eq!(all.next_due(5), None);
-        all.of(3, refusal).unwrap().add();
+        all.of(3, refusal).unwrap().add(7, 8);
         assert_eq!(all.of(3, refusal).unwrap().take(5), Some(1));
-        all.of(3, refusal).unwrap().add();
+        all.of(3, refusal).unwrap().add(7, 8);
         all.waits_until(5 + SOON_US);
         assert_eq!(all.next_due(4 + SOON_US), None);
-        assert_eq!(all.next_due(5 + SOON_US), Some((3, refusal)));
+        assert_eq!(all.next_due(5 + SOON_US), Some((3, refusal, (7, 8))));
         assert_eq!(all.of(3, refusal).unwrap().take(5 + SOON_US), Some(1));
         assert_eq!(all.next_due(5 + SOON_US), None);
         assert_eq!(all.of(MAX_USERS, refusal).map(|_| ()), None);

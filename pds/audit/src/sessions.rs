@@ -152,11 +152,8 @@ impl Sessions {
             .map(|(slot, _)| slot)
     }
 
-    const fn next_number(&self) -> u32 {
-        match self.last_number.wrapping_add(1) {
-            0 => 1,
-            number => number,
-        }
+    fn next_number(&self) -> u32 {
+        self.last_number.wrapping_add(1).max(1)
     }
 
     /// Takes a place. If another session was there it is evicted, and returned.

@@ -479,14 +479,6 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.signal_inference = true;
         Ok(())
     }
-
-    /// The next request's number.
-    const fn next_number(&self) -> u32 {
-        match self.last_number.wrapping_add(1) {
-            0 => 1,
-            number => number,
-        }
-    }
 }
 
 impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
@@ -501,7 +493,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         Entry {
             origin,
             user: self.access.current(),
-            number: self.next_number(),
+            number: self.last_number.wrapping_add(1).max(1),
             work,
             state: State::Active,
             share: 0,

@@ -87,7 +87,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Peer::Inference => self.violations.last_mut(),
         };
         if let Some(repeats) = repeats {
-            repeats.add();
+            repeats.add(0, 0);
         }
         self.record_violations(now);
     }
@@ -170,36 +170,33 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let Some(repeats) = self.repeats.of(user, reason) else {
             return;
         };
-        repeats.add_with(record.value, record.limit);
-        let due_us = repeats.due_us().unwrap_or(now);
-        if !each && due_us > now {
-            return self.repeats.waits_until(due_us);
+        repeats.add(record.value, record.limit);
+        match repeats.due_us() {
+            Some(due_us) if !each && due_us > now => self.repeats.waits_until(due_us),
+            _ => self.record_repeated(user, reason, record, now),
         }
+    }
+
+    /// Begins an entry for what was repeated, with the number of events that it stands for; later if the user's share has
+    /// no room for it.
+    fn record_repeated(&mut self, user: usize, reason: Reason, record: Record, now: u64) {
+        let Some(repeats) = self.repeats.of(user, reason) else {
+            return;
+        };
         if self.shares.take(user, ENTRY, now).is_err() {
-            repeats.postpone(now);
-            let due_us = repeats.due_us().unwrap_or(now);
+            let due_us = repeats.postpone(now);
             return self.repeats.waits_until(due_us);
         }
-        if let Some(count) = repeats.take_now(now) {
-            self.record(Record { count, ..record }, now);
-        }
+        let count = repeats.take_now(now);
+        self.record(Record { count, ..record }, now);
     }
 
     /// Writes down what was repeated and is due now, with what the newest said.
     pub(super) fn record_repeats(&mut self, now: u64) {
         for _ in 0..REPEATS {
-            let Some((user, reason)) = self.repeats.next_due(now) else {
+            let Some((user, reason, (value, limit))) = self.repeats.next_due(now) else {
                 return;
             };
-            let Some(repeats) = self.repeats.of(user, reason) else {
-                return;
-            };
-            if self.shares.take(user, ENTRY, now).is_err() {
-                repeats.postpone(now);
-                continue;
-            }
-            let (value, limit) = repeats.newest();
-            let count = repeats.take_now(now).unwrap_or(0);
             let (kind, code) = match reason {
                 // Only logins are refused for these.
                 Reason::Refusal(code @ ErrorCode::LoginDelayed) => (Kind::LoginFailed, code as u16),
@@ -213,10 +210,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 code,
                 value,
                 limit,
-                count,
                 ..Record::new(kind)
             };
-            self.record(record, now);
+            self.record_repeated(user, reason, record, now);
         }
         // There may be more.
         self.works = true;

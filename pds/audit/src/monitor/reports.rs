@@ -55,7 +55,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             // It has joined the epoch; its requests wait in the ring already.
             Report::Ready => return Ok(()),
             Report::Evicted { session } => {
-                self.egress.pass(frame.payload().len());
+                self.egress.pass(frame.payload().len(), now);
                 return self.evicted(session, now);
             }
             _ => {}
@@ -69,7 +69,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             self.count_violation(Peer::Inference, now);
             return Ok(());
         };
-        self.egress.pass(frame.payload().len());
+        self.egress.pass(frame.payload().len(), now);
         let entry = self.table.get_mut(index).ok_or(Breach)?;
         let origin = entry.origin;
         match (&mut entry.work, report) {

@@ -101,9 +101,11 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 self.access.require(Permission::Infer)?;
                 self.require_running()?;
                 self.require_new(id)?;
-                let entry = self.entry(Origin::Shell(id), Work::Status, CONTROL_DEADLINE_US, now);
-                let share = QUESTION_ENTRIES.saturating_mul(ENTRY);
-                self.forward(entry, share, &engine::Command::Status, now)
+                self.require_place()?;
+                let by = Origin::Shell(id);
+                let mut entry = self.entry(by, Work::Status, CONTROL_DEADLINE_US, now);
+                entry.share = QUESTION_ENTRIES.saturating_mul(ENTRY);
+                self.forward(entry, 0, &engine::Command::Status, now)
             }
             Request::Stats { watch } => {
                 self.access.require(Permission::Infer)?;
@@ -243,12 +245,19 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             stop_owed: false,
         };
         let policy = self.access.policy();
-        let (allowed_us, text) = match policy.keep_prompts {
-            1 => (policy.deadline_us, prompt),
-            _ => (policy.deadline_us, &[][..]),
+        let text = if policy.keep_prompts == 1 {
+            prompt
+        } else {
+            &[]
         };
         let work = Work::Infer(generation);
-        let entry = self.entry(Origin::Shell(id), work, allowed_us, now);
+        let mut entry = self.entry(Origin::Shell(id), work, policy.deadline_us, now);
+        entry.share = REQUEST_ENTRIES
+            .saturating_mul(ENTRY)
+            .saturating_add(text.len() as u64);
+        // A session that begins with a name can be evicted once, by whomever.
+        let begins = place.fresh && !name.is_empty();
+        let eviction = if begins { ENTRY } else { 0 };
         let command = engine::Command::Infer {
             params,
             session: slot,
@@ -256,20 +265,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             keep: !name.is_empty(),
             prompt,
         };
-        let share = REQUEST_ENTRIES
-            .saturating_mul(ENTRY)
-            .saturating_add(text.len() as u64);
-        // A session that begins with a name can be evicted once, by whomever.
-        let eviction = if place.fresh && !name.is_empty() {
-            ENTRY
-        } else {
-            0
-        };
-        let forwarded = self.take_share(eviction, now).and_then(|()| {
-            self.forward(entry, share, &command, now)
-                .inspect_err(|_| self.shares.give_back(user, eviction))
-        });
-        if let Err(failure) = forwarded {
+        if let Err(failure) = self.forward(entry, eviction, &command, now) {
             self.accounts.settle(reservation, 0, now);
             return Err(failure);
         }
@@ -286,21 +282,21 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         Ok(())
     }
 
-    /// Takes the user's share of the log, writes a command into inference's ring, and enters the request into the table.
+    /// Takes the share of the log that the entry says, and `more` that is not given back at its end; writes a command into
+    /// inference's ring, and enters the request into the table.
     fn forward(
         &mut self,
-        mut entry: Entry<'m>,
-        share: u64,
+        entry: Entry<'m>,
+        more: u64,
         command: &engine::Command<'_>,
         now: u64,
     ) -> Result<(), Failure> {
-        self.require_place()?;
+        let share = entry.share.saturating_add(more);
         self.take_share(share, now)?;
         if let Err(failure) = self.command(entry.number, command) {
             self.shares.give_back(entry.user, share);
             return Err(failure);
         }
-        entry.share = share;
         self.enter(entry);
         Ok(())
     }

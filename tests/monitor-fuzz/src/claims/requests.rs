@@ -453,12 +453,9 @@ impl<'m> Judge<'m> {
         } else {
             0
         };
-        self.take_share(eviction)?;
-        let share = self.share_of(prompt);
-        let taken = self
-            .take_share(share)
-            .and_then(|()| self.has_room().inspect_err(|_| self.give_back(share)));
-        taken.inspect_err(|_| self.give_back(eviction))?;
+        let share = self.share_of(prompt) + eviction;
+        self.take_share(share)?;
+        self.has_room().inspect_err(|_| self.give_back(share))?;
         Ok(place)
     }
 
