@@ -1,0 +1,266 @@
+//! What is counted: tokens of budgets, bytes of the egress cap and of the log, wrong passphrases, repeats.
+
+use protocol::error::ErrorCode;
+use protocol::policy::Policy;
+use protocol::record::Record;
+use std::collections::BTreeMap;
+
+/// Tokens of one user.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// Most in a period.
+    pub tokens: u64,
+    /// The period.
+    pub period_us: u64,
+    began_us: u64,
+    /// Reserved in this period, by request.
+    open: BTreeMap<u32, u64>,
+    /// Used in this period.
+    pub used: u64,
+}
+
+impl Ledger {
+    /// A budget whose period begins now.
+    #[must_use]
+    pub const fn new(tokens: u64, period_us: u64, now: u64) -> Self {
+        Self {
+            tokens,
+            period_us,
+            began_us: now,
+            open: BTreeMap::new(),
+            used: 0,
+        }
+    }
+
+    /// A period that is over takes its charges with it.
+    pub fn roll(&mut self, now: u64) {
+        let periods = now.saturating_sub(self.began_us) / self.period_us;
+        if periods > 0 {
+            self.began_us += periods * self.period_us;
+            self.open.clear();
+            self.used = 0;
+        }
+    }
+
+    /// Reserved in this period.
+    #[must_use]
+    pub fn reserved(&self) -> u64 {
+        self.open.values().sum()
+    }
+
+    /// What can be reserved.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.tokens
+            .saturating_sub(self.used)
+            .saturating_sub(self.reserved())
+    }
+
+    /// A request has been admitted.
+    pub fn reserve(&mut self, number: u32, tokens: u64) {
+        self.open.insert(number, tokens);
+    }
+
+    /// It has ended. One of an earlier period is not there any more.
+    pub fn settle(&mut self, number: u32, used: u64, now: u64) {
+        self.roll(now);
+        if self.open.remove(&number).is_some() {
+            self.used += used;
+        }
+    }
+
+    /// Another limit or period, and a new period that keeps what was used.
+    pub fn change(&mut self, tokens: Option<u64>, period_us: Option<u64>, now: u64) {
+        self.roll(now);
+        self.tokens = tokens.unwrap_or(self.tokens);
+        self.period_us = period_us.unwrap_or(self.period_us);
+        self.began_us = now;
+    }
+
+    /// Time that is left of the period.
+    #[must_use]
+    pub const fn left_us(&self, now: u64) -> u64 {
+        self.began_us + self.period_us - now
+    }
+}
+
+/// A bucket for the egress cap, in bytes times microseconds a second. It may be overdrawn, to show it.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    rate: i128,
+    burst: i128,
+    level: i128,
+    filled_us: u64,
+    /// Bytes in all.
+    pub passed: u64,
+}
+
+/// What audit wants to find before it reads: the longest text, the fixed part of a failure, and 8.
+const LARGEST_BYTES: i128 = 288;
+
+const SECOND_US: i128 = 1_000_000;
+
+impl Bucket {
+    /// A full one.
+    #[must_use]
+    pub fn new(policy: &Policy, now: u64) -> Self {
+        let burst = i128::from(policy.egress_burst_bytes) * SECOND_US;
+        Self {
+            rate: i128::from(policy.egress_bytes_per_second),
+            burst,
+            level: burst,
+            filled_us: now,
+            passed: 0,
+        }
+    }
+
+    fn fill(&mut self, now: u64) {
+        self.level += i128::from(now.saturating_sub(self.filled_us)) * self.rate;
+        self.level = self.level.min(self.burst);
+        self.filled_us = self.filled_us.max(now);
+    }
+
+    /// A report with so much payload has passed; false if there were not as many bytes.
+    pub fn take(&mut self, payload: usize, now: u64) -> bool {
+        self.fill(now);
+        let bytes = payload as u64 + 8;
+        self.passed += bytes;
+        self.level -= i128::from(bytes) * SECOND_US;
+        self.level >= 0
+    }
+
+    /// Whether the largest report would find its bytes.
+    pub fn allows(&mut self, now: u64) -> bool {
+        self.fill(now);
+        self.level >= LARGEST_BYTES * SECOND_US
+    }
+
+    /// When it would at the latest.
+    #[must_use]
+    pub fn allows_at(&self) -> u64 {
+        let missing = (LARGEST_BYTES * SECOND_US - self.level).max(0);
+        self.filled_us + (missing / self.rate) as u64 + 1
+    }
+}
+
+/// A user's wrong passphrases.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attempts {
+    /// In a row.
+    pub failures: u32,
+    /// When the next try is heard.
+    pub next_us: u64,
+}
+
+const SECOND: u64 = 1_000_000;
+const HOUR: u64 = 3600 * SECOND;
+
+/// Events of one author for one reason that are written down ever more rarely, with counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Repeats {
+    /// Without an entry.
+    pub pending: u64,
+    /// Value and limit of the newest.
+    pub newest: (u64, u64),
+    recorded_us: u64,
+    /// How long the next entry waits after the last; 0: there was none.
+    pause_us: u64,
+}
+
+impl Repeats {
+    /// Whether the next entry's time has come.
+    #[must_use]
+    pub fn due(&self, now: u64) -> bool {
+        self.pause_us == 0 || now >= self.recorded_us + self.pause_us.min(HOUR)
+    }
+
+    /// An entry has counted all that was pending.
+    pub fn recorded(&mut self, now: u64) {
+        self.pause_us = match self.pause_us {
+            0 => SECOND,
+            _ if now - self.recorded_us >= 2 * HOUR => SECOND,
+            pause if pause >= HOUR => pause,
+            pause => 2 * pause,
+        };
+        self.recorded_us = now;
+        self.pending = 0;
+    }
+
+    /// Its author's share of the log has no room for it.
+    pub fn postpone(&mut self, now: u64) {
+        self.recorded_us = now;
+        self.pause_us = self.pause_us.max(SECOND);
+    }
+}
+
+/// What a user can repeat: a kind of record with a code, and the permission that was wanting.
+pub type Reason = (u16, u16, u64);
+
+/// Why this entry was written.
+#[must_use]
+pub fn reason(record: &Record) -> Reason {
+    let permission = match record.code == ErrorCode::NotPermitted as u16 {
+        true => record.value,
+        false => 0,
+    };
+    (record.kind, record.code, permission)
+}
+
+/// Bytes of an entry of the log.
+pub const ENTRY: u64 = protocol::record::RECORD_BYTES as u64;
+
+/// One user's share of the log, in bytes times microseconds an hour.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    rate: u128,
+    level: u128,
+    filled_us: u64,
+    /// Bytes that entries have taken.
+    pub used: u64,
+}
+
+impl Share {
+    /// A full one, for so many bytes an hour.
+    #[must_use]
+    pub fn new(rate: u32, now: u64) -> Self {
+        let rate = u128::from(rate);
+        Self {
+            rate,
+            level: rate * u128::from(HOUR),
+            filled_us: now,
+            used: 0,
+        }
+    }
+
+    fn add(&mut self, level: u128) {
+        self.level = (self.level + level).min(self.rate * u128::from(HOUR));
+    }
+
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// How many there are instead.
+    pub fn take(&mut self, bytes: u64, now: u64) -> Result<(), u64> {
+        self.add(u128::from(now.saturating_sub(self.filled_us)) * self.rate);
+        self.filled_us = self.filled_us.max(now);
+        let wanted = u128::from(bytes) * u128::from(HOUR);
+        match self.level.checked_sub(wanted) {
+            Some(left) => {
+                self.level = left;
+                Ok(())
+            }
+            None => Err((self.level / u128::from(HOUR)) as u64),
+        }
+    }
+
+    /// Gives back what was not used.
+    pub fn give_back(&mut self, bytes: u64) {
+        self.add(u128::from(bytes) * u128::from(HOUR));
+    }
+
+    /// Whether all entries so far are no more than an hour's worth and what time has given.
+    #[must_use]
+    pub fn holds(&self, since: u64) -> bool {
+        u128::from(self.used) * u128::from(HOUR) <= self.rate * u128::from(HOUR + since)
+    }
+}

@@ -1,0 +1,186 @@
+//! Sessions as a client may rely on them.
+
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_SESSIONS;
+use protocol::name::SessionName;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A conversation.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Whose.
+    pub user: usize,
+    /// Empty for a single request.
+    pub name: SessionName,
+    /// In the log.
+    pub number: u32,
+    /// Admitted ones.
+    pub turns: u32,
+    /// Of its turns.
+    pub tokens: u64,
+    /// When it was last used.
+    pub last_us: u64,
+    /// Has a request under way.
+    pub active: bool,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions {
+    /// By the slot that inference knows.
+    pub present: BTreeMap<u32, Session>,
+    /// Ended without their users' doing, the oldest first, and why.
+    pub gone: VecDeque<(Session, ErrorCode)>,
+    /// The newest number.
+    pub last_number: u32,
+}
+
+/// Where a request would go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On with the session in this slot.
+    On(u32),
+    /// Into a free slot.
+    Free,
+    /// Into the slot of one of these, which are equally old.
+    InsteadOf(Vec<u32>),
+}
+
+impl Sessions {
+    fn slot_of(&self, user: usize, name: SessionName) -> Option<u32> {
+        let mut found = self.present.iter();
+        let found = found.find(|(_, s)| s.user == user && s.name == name && !name.is_empty());
+        found.map(|(slot, _)| *slot)
+    }
+
+    fn gone_at(&self, user: usize, name: SessionName) -> Option<usize> {
+        let of_name = |(s, _): &(Session, ErrorCode)| s.user == user && s.name == name;
+        self.gone.iter().position(of_name)
+    }
+
+    fn oldest_idle(&self, user: Option<usize>) -> Vec<u32> {
+        let idle = |s: &Session| !s.active && user.is_none_or(|user| s.user == user);
+        let of_age = self.present.values().filter(|s| idle(s));
+        let oldest = of_age.map(|s| s.last_us).min();
+        let oldest = self
+            .present
+            .iter()
+            .filter(|(_, s)| idle(s) && Some(s.last_us) == oldest);
+        oldest.map(|(slot, _)| *slot).collect()
+    }
+
+    /// Where a turn goes. Who comes back to what has ended is told so, and then it is forgotten.
+    ///
+    /// # Errors
+    /// Why it goes nowhere.
+    pub fn place(
+        &mut self,
+        user: usize,
+        name: SessionName,
+        limit: usize,
+    ) -> Result<Place, Failure> {
+        if let Some(slot) = self.slot_of(user, name) {
+            return match self.present[&slot].active {
+                true => Err(Failure::of(ErrorCode::SessionBusy)),
+                false => Ok(Place::On(slot)),
+            };
+        }
+        if !name.is_empty()
+            && let Some(at) = self.gone_at(user, name)
+            && let Some((session, why)) = self.gone.remove(at)
+        {
+            return Err(Failure::over(why, u64::from(session.turns), 0));
+        }
+        let own = self.present.values().filter(|s| s.user == user).count();
+        if own >= limit {
+            let instead = self.oldest_idle(Some(user));
+            return match instead.is_empty() {
+                false => Ok(Place::InsteadOf(instead)),
+                true => Err(Failure::over(
+                    ErrorCode::TooManySessions,
+                    own as u64,
+                    limit as u64,
+                )),
+            };
+        }
+        if self.present.len() < MAX_SESSIONS {
+            return Ok(Place::Free);
+        }
+        let instead = self.oldest_idle(None);
+        match instead.is_empty() {
+            false => Ok(Place::InsteadOf(instead)),
+            true => {
+                let all = MAX_SESSIONS as u64;
+                Err(Failure::over(ErrorCode::TooManyRequests, all, all))
+            }
+        }
+    }
+
+    /// A turn begins in `slot`; the session's number and turn.
+    pub fn begin(&mut self, slot: u32, user: usize, name: SessionName, now: u64) -> (u32, u32) {
+        let next = self.last_number + 1;
+        let session = self.present.entry(slot).or_insert_with(|| Session {
+            user,
+            name,
+            number: next,
+            turns: 0,
+            tokens: 0,
+            last_us: now,
+            active: true,
+        });
+        session.turns += 1;
+        (session.active, session.last_us) = (true, now);
+        self.last_number = self.last_number.max(session.number);
+        (session.number, session.turns)
+    }
+
+    /// A turn has ended well.
+    pub fn rest(&mut self, slot: u32, tokens: u64, now: u64) {
+        if let Some(session) = self.present.get_mut(&slot) {
+            session.active = false;
+            session.tokens += tokens;
+            session.last_us = now;
+            if session.name.is_empty() {
+                self.present.remove(&slot);
+            }
+        }
+    }
+
+    /// A session is over; it is remembered if it has a name.
+    pub fn end(&mut self, slot: u32, why: ErrorCode) -> Option<Session> {
+        let session = self.present.remove(&slot)?;
+        if !session.name.is_empty() {
+            if self.gone.len() == MAX_SESSIONS {
+                self.gone.pop_front();
+            }
+            self.gone.push_back((session.clone(), why));
+        }
+        Some(session)
+    }
+
+    /// All are over.
+    pub fn end_all(&mut self) {
+        for slot in 0..MAX_SESSIONS as u32 {
+            self.end(slot, ErrorCode::SessionLost);
+        }
+    }
+
+    /// Its user does not want it any more: where it lay, and its number.
+    ///
+    /// # Errors
+    /// There is none, or it is at work.
+    pub fn close(&mut self, user: usize, name: SessionName) -> Result<(Option<u32>, u32), Failure> {
+        if let Some(slot) = self.slot_of(user, name) {
+            if self.present[&slot].active {
+                return Err(Failure::of(ErrorCode::SessionBusy));
+            }
+            let session = self.present.remove(&slot);
+            return Ok((Some(slot), session.map_or(0, |s| s.number)));
+        }
+        let gone = self.gone_at(user, name).filter(|_| !name.is_empty());
+        match gone.and_then(|at| self.gone.remove(at)) {
+            Some((session, _)) => Ok((None, session.number)),
+            None => Err(Failure::of(ErrorCode::NoSuchSession)),
+        }
+    }
+}
