@@ -160,8 +160,8 @@ Examples:
     Policy(trust::Policy),
     /// Hash a passphrase for a policy
     #[command(after_long_help = "\
-Asks twice on a terminal; otherwise reads one line from standard input. Prints what `passphrase` of a
-user in the policy is set to: a PHC string of Argon2id. Every run takes another salt.
+Asks twice on a terminal; otherwise reads one line from standard input. Prints the line for a user in the
+policy, with a PHC string of Argon2id. Every run takes another salt.
 
 Examples:
   llmtool passphrase

@@ -46,7 +46,7 @@ pub(super) fn passphrase(arguments: &Passphrase, out: &mut impl Write) -> Result
         line
     };
     let hash = kdf::hash(&typed, arguments.memory_kib, arguments.passes)?;
-    writeln!(out, "{}", kdf::to_phc(&hash)?)?;
+    writeln!(out, "passphrase = \"{}\"", kdf::to_phc(&hash)?)?;
     Ok(())
 }
 
