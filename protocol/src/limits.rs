@@ -14,6 +14,13 @@ pub const MAX_GENERATED_TOKENS: u32 = 512;
 /// Most requests that are admitted and not yet finished.
 pub const MAX_SESSIONS: usize = 32;
 
+/// Most requests of clients that are admitted and not over: one for each session, and questions and loads beside them.
+pub const MAX_REQUESTS: usize = MAX_SESSIONS + 7;
+
+/// Messages of clients that inference has not read, at most: a ring's worth, less what audit needs for its own load, for
+/// stops and for credit.
+pub const CLIENT_COMMANDS: usize = crate::ring::SLOTS - 4;
+
 /// How long an inference may take from admission to its last token, in microseconds (30 s). Then
 /// audit asks inference to stop.
 pub const INFERENCE_DEADLINE_US: u64 = 30_000_000;
@@ -87,6 +94,16 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// Longest piece of text that one token event carries, in bytes. Longer pieces are refused when
 /// the model is loaded.
 pub const MAX_PIECE_BYTES: usize = 256;
+
+/// Most tokens that inference may be ahead of what its client has taken, and so what audit must be able to hold of a
+/// request's text. It hides the time from a client's reading to the next grant; more would only be memory.
+pub const MAX_CREDIT_TOKENS: usize = 16;
+
+/// Longest text that one event carries: of all tokens that a request may be ahead by, each as long as can be.
+pub const MAX_TEXT_BYTES: usize = MAX_CREDIT_TOKENS * MAX_PIECE_BYTES;
+
+/// Most clients that audit can have. It sizes audit's tables; `system.xml` says which there are.
+pub const MAX_CLIENTS: usize = 4;
 
 /// Name of the model that audit asks for at boot.
 pub const DEFAULT_MODEL: &str = "default";

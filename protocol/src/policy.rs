@@ -4,8 +4,9 @@
 //! Audit checks it again: [`Policy::read`] is total, and what it lets through can be used without further checks.
 
 use crate::limits::{
-    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KDF_KIB, MAX_KDF_PASSES,
-    MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
+    BUDGET_PERIOD_US, CLIENT_COMMANDS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_GENERATED_TOKENS,
+    MAX_KDF_KIB, MAX_KDF_PASSES, MAX_KEYS, MAX_REQUESTS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS,
+    MAX_USERS, MIN_STOP_GRACE_US,
 };
 use crate::name::UserName;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -14,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const MAGIC: [u8; 8] = *b"llm-plcy";
 
 /// Version of the format.
-pub const POLICY_VERSION: u32 = 2;
+pub const POLICY_VERSION: u32 = 3;
 
 /// Size of the region in `system.xml`, and of the file that fills it.
 pub const POLICY_REGION_BYTES: usize = 0x1000;
@@ -138,6 +139,29 @@ pub struct User {
     pub passphrase: PassphraseHash,
 }
 
+/// A client: a domain with a channel and a pair of rings to audit.
+///
+/// What the clients may have at once adds up to no more than there is, so each client's part is its own whatever the
+/// others do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Client {
+    /// Name of its domain in `system.xml`.
+    pub name: UserName,
+    /// Audit's number of its channel. It alone says who asks.
+    pub channel: u32,
+    /// Index of the user that it is; of a client that may log in, until it does and after a logout.
+    pub user: u32,
+    /// 1: it may log in as another user.
+    pub login: u32,
+    /// Most requests of it that are admitted and not over.
+    pub requests: u32,
+    /// Most sessions of it, those of single requests included.
+    pub sessions: u32,
+    /// Most messages of it that inference has not read.
+    pub commands: u32,
+}
+
 /// A key whose signatures on models are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -164,8 +188,8 @@ pub struct Policy {
     pub stop_grace_us: u64,
     /// Restarts of inference within [`Self::restart_window_us`] after which audit stops trying.
     pub max_restarts: u32,
-    /// Index of the user who is logged in at boot and after a logout.
-    pub default_user: u32,
+    /// Clients in use.
+    pub client_count: u32,
     /// In microseconds.
     pub restart_window_us: u64,
     /// Payload bytes that may leave inference in a second, on average.
@@ -190,6 +214,8 @@ pub struct Policy {
     pub users: [User; MAX_USERS],
     /// Keys.
     pub keys: [TrustedKey; MAX_KEYS],
+    /// Clients.
+    pub clients: [Client; MAX_CLIENTS],
 }
 
 /// Why bytes are no policy. The numbers are what [`crate::error::ErrorCode::BadPolicy`] has as its value.
@@ -211,8 +237,8 @@ pub enum PolicyError {
     /// A name that is none, or that two have.
     #[error("a name is missing, wrong, or there twice")]
     Name = 5,
-    /// A user's role, or the default user, does not exist, or the default user has a passphrase.
-    #[error("a role or the default user does not exist, or the default user has a passphrase")]
+    /// A user's role, or a client's user, does not exist, or a client's user has a passphrase.
+    #[error("a role or a client's user does not exist, or a client's user has a passphrase")]
     Reference = 6,
     /// A number is out of its range.
     #[error("a number is out of its range")]
@@ -248,6 +274,14 @@ impl Policy {
         self.keys.get(..self.key_count as usize).unwrap_or(&[])
     }
 
+    /// Clients in use.
+    #[must_use]
+    pub fn clients(&self) -> &[Client] {
+        self.clients
+            .get(..self.client_count as usize)
+            .unwrap_or(&[])
+    }
+
     /// Checks what [`Self::read`] promises.
     ///
     /// # Errors
@@ -260,6 +294,7 @@ impl Policy {
             (self.role_count, 1, MAX_ROLES),
             (self.user_count, 1, MAX_USERS),
             (self.key_count, 0, MAX_KEYS),
+            (self.client_count, 0, MAX_CLIENTS),
         ];
         for (count, least, most) in counts {
             require(
@@ -309,9 +344,35 @@ impl Policy {
                 && (passes == 0 || (8..=MAX_KDF_KIB).contains(&memory_kib));
             require(fits, PolicyError::Range)?;
         }
-        let default = self.users().get(self.default_user as usize);
-        let open = default.is_some_and(|user| user.passphrase.passes == 0);
-        require(open, PolicyError::Reference)
+        self.check_clients()
+    }
+
+    fn check_clients(&self) -> Result<(), PolicyError> {
+        let require = |condition, error| if condition { Ok(()) } else { Err(error) };
+        let clients = self.clients();
+        require(distinct(clients.iter().map(|c| &c.name)), PolicyError::Name)?;
+        for (index, client) in clients.iter().enumerate() {
+            let others = clients.iter().take(index);
+            let own = !others.clone().any(|other| other.channel == client.channel);
+            let fits = own
+                && client.login <= 1
+                && client.requests > 0
+                && client.sessions > 0
+                && client.commands > 0;
+            require(fits, PolicyError::Range)?;
+            // Nobody types a passphrase for it.
+            let user = self.users().get(client.user as usize);
+            let open = user.is_some_and(|user| user.passphrase.passes == 0);
+            require(open, PolicyError::Reference)?;
+        }
+        let sum = |part: fn(&Client) -> u32| {
+            let all = clients.iter().map(|client| u64::from(part(client)));
+            all.fold(0, u64::saturating_add)
+        };
+        let adds_up = sum(|c| c.requests) <= MAX_REQUESTS as u64
+            && sum(|c| c.sessions) <= MAX_SESSIONS as u64
+            && sum(|c| c.commands) <= CLIENT_COMMANDS as u64;
+        require(adds_up, PolicyError::Range)
     }
 }
 
@@ -394,8 +455,8 @@ mod tests {
             (|p| p.users[1].name = p.users[0].name, PolicyError::Name),
             (|p| p.roles[0].name = UserName::EMPTY, PolicyError::Name),
             (|p| p.users[1].role = 8, PolicyError::Reference),
-            (|p| p.default_user = 1, PolicyError::Reference),
-            (|p| p.default_user = 16, PolicyError::Reference),
+            (|p| p.clients[0].user = 1, PolicyError::Reference),
+            (|p| p.clients[0].user = 16, PolicyError::Reference),
             (|p| p.roles[0].permissions = 64, PolicyError::Range),
             (|p| p.roles[0].max_tokens = 513, PolicyError::Range),
             (|p| p.roles[0].max_sessions = 0, PolicyError::Range),

@@ -99,7 +99,7 @@ pub fn policy_bytes() -> alloc::vec::Vec<u8> {
 pub fn policy() -> crate::policy::Policy {
     use crate::limits;
     use crate::name::UserName;
-    use crate::policy::{MAGIC, POLICY_VERSION, Policy, Role, User};
+    use crate::policy::{Client, MAGIC, POLICY_VERSION, Policy, Role, User};
     let mut policy: Policy = zerocopy::FromZeros::new_zeroed();
     policy.magic = MAGIC;
     policy.version = POLICY_VERSION;
@@ -135,5 +135,15 @@ pub fn policy() -> crate::policy::Policy {
     policy.users[1] = user("admin", 1, 1_000_000);
     policy.users[1].passphrase.memory_kib = 8;
     policy.users[1].passphrase.passes = 1;
+    policy.client_count = 1;
+    policy.clients[0] = Client {
+        name: UserName::new("shell").unwrap_or_default(),
+        channel: 0,
+        user: 0,
+        login: 1,
+        requests: limits::MAX_REQUESTS as u32,
+        sessions: limits::MAX_SESSIONS as u32,
+        commands: limits::CLIENT_COMMANDS as u32,
+    };
     policy
 }

@@ -9,7 +9,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_USERS;
 use protocol::name::UserName;
 use protocol::policy::{PassphraseHash, Permission, Policy, Role, User};
-use protocol::wire::console;
+use protocol::wire::client;
 use subtle::ConstantTimeEq as _;
 
 /// Memory for hashing passphrases; audit has [`protocol::limits::MAX_KDF_KIB`] of them.
@@ -42,7 +42,7 @@ pub(crate) struct Access<'m> {
 impl<'m> Access<'m> {
     pub(crate) fn new(policy: Policy, memory: &'m mut [KdfBlock]) -> Self {
         Self {
-            current: policy.default_user as usize,
+            current: policy.clients[0].user as usize,
             policy,
             attempts: [Attempts::default(); MAX_USERS + 1],
             next_hash_us: 0,
@@ -104,10 +104,10 @@ impl<'m> Access<'m> {
     }
 
     /// The user at `index` as others see one.
-    pub(crate) fn describe(&self, index: usize) -> Option<console::User> {
+    pub(crate) fn describe(&self, index: usize) -> Option<client::User> {
         let user = self.user(index)?;
         let role = self.policy.roles().get(user.role as usize)?;
-        Some(console::User {
+        Some(client::User {
             name: user.name,
             role: role.name,
             permissions: role.permissions,
@@ -117,7 +117,7 @@ impl<'m> Access<'m> {
 
     /// The default user is back.
     pub(crate) fn log_out(&mut self) {
-        self.current = self.policy.default_user as usize;
+        self.current = self.policy.clients[0].user as usize;
     }
 
     /// Whether a login by this name goes no further without a passphrase. For a name that no user has it is the same as

@@ -5,7 +5,7 @@
 //! See [`protocol::record`] for what an entry is.
 
 use protocol::record::{Hash, RECORD_BYTES, Record};
-use protocol::wire::console::LogExtent;
+use protocol::wire::client::LogExtent;
 use sha2::{Digest, Sha256};
 use zerocopy::{FromBytes, IntoBytes};
 

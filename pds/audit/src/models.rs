@@ -9,7 +9,7 @@ use protocol::name::ModelName;
 use protocol::policy::Policy;
 use protocol::record::Hash;
 use protocol::store::{SIGNATURE_BYTES, Store};
-use protocol::wire::console::Signature;
+use protocol::wire::client::Signature;
 use sha2::{Digest, Sha256};
 
 /// Verdicts that are kept. More models than this, and some are hashed again.

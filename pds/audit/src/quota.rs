@@ -8,7 +8,7 @@
 use protocol::limits::MAX_USERS;
 use protocol::name::UserName;
 use protocol::policy::Policy;
-use protocol::wire::console::{Budget, BudgetChange};
+use protocol::wire::client::{Budget, BudgetChange};
 
 /// One user's budget.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,8 +7,8 @@ use crate::counters::count;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::{SessionName, UserName};
-use protocol::wire::console;
-use protocol::wire::console::SessionState;
+use protocol::wire::client;
+use protocol::wire::client::SessionState;
 
 /// Sessions that ended and are remembered; the oldest are forgotten first.
 const REMEMBERED: usize = MAX_SESSIONS;
@@ -281,7 +281,7 @@ impl Sessions {
         user: Option<usize>,
         now: u64,
         name: impl Fn(usize) -> UserName,
-    ) -> Option<console::Session> {
+    ) -> Option<client::Session> {
         let present = self.present().map(|(_, session)| {
             let state = match session.active {
                 true => SessionState::Active,
@@ -300,7 +300,7 @@ impl Sessions {
             .chain(gone)
             .filter(|(session, _)| user.is_none_or(|user| session.user == user))
             .nth(index)?;
-        Some(console::Session {
+        Some(client::Session {
             name: session.name,
             user: name(session.user),
             number: session.number,

@@ -142,6 +142,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
                 session,
                 fresh,
                 keep,
+                credit: _,
                 prompt,
             }) => {
                 cost = Cost::Large;
@@ -153,6 +154,8 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
                 self.infer(request, turn, prompt, &params)
             }
             Ok(Command::Cancel) => self.cancel(request),
+            // A request has all of its credit from the beginning, as yet.
+            Ok(Command::Credit { .. }) => Ok(()),
             Ok(Command::Load { offset, bytes }) => {
                 self.load(request, offset, bytes, port);
                 cost = Cost::Large;

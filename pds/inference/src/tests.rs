@@ -128,6 +128,7 @@ fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> {
         session,
         fresh: true,
         keep: true,
+        credit: max_tokens,
         prompt,
     }
 }

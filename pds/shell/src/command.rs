@@ -7,7 +7,7 @@ use protocol::decimal::DecimalError;
 use protocol::error::Failure;
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::wire::InferParams;
-use protocol::wire::console::LogQuery;
+use protocol::wire::client::LogQuery;
 
 /// Commands, for help, completion and suggestions.
 pub(crate) const COMMANDS: &[&str] = &[

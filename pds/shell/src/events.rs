@@ -15,7 +15,7 @@ use protocol::name::UserName;
 use protocol::record::{Ending, Json, Opening, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::console::{
+use protocol::wire::client::{
     BudgetChange, Event, LogExtent, ModelEntry, Progress, Request, Stats, User,
 };
 
@@ -138,7 +138,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn handle_generation(&mut self, event: &Event<'_>, port: &mut impl Port) {
         match *event {
-            Event::Token { text } => self.print_model_text(text, port),
+            Event::Text { text, .. } => self.print_model_text(text, port),
             Event::Finished(finished) => {
                 self.close_generation(Style::Aside, &Closing(finished), port);
                 self.become_idle(port);
@@ -223,7 +223,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
         };
         match *event {
-            Event::Token { text } => return job.push(text, &mut show),
+            Event::Text { text, .. } => return job.push(text, &mut show),
             Event::Finished(finished) => job.end(JobState::Finished(finished), &mut show),
             Event::Failed { failure, detail } => {
                 let owner = job.owner;

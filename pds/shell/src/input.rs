@@ -13,7 +13,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_PASSPHRASE_BYTES;
 use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::console::Request;
+use protocol::wire::client::Request;
 
 /// Places in the ring that a line needs: its request, and the cancellation of it.
 const PLACES: usize = 2;

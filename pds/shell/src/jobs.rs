@@ -4,7 +4,7 @@ use crate::console::Style;
 use protocol::error::Failure;
 use protocol::limits::MAX_SESSIONS;
 use protocol::name::UserName;
-use protocol::wire::console::Finished;
+use protocol::wire::client::Finished;
 use safe_text::{Sanitiser, beginning};
 
 /// Jobs that are kept, running or not: as many as audit admits requests.

@@ -4,7 +4,7 @@ use crate::text::{CodeName, Rate};
 use core::fmt::{self, Display, Formatter};
 use protocol::error::ErrorCode;
 use protocol::wire::ArenaUse;
-use protocol::wire::console::{Budget, Stats};
+use protocol::wire::client::{Budget, Stats};
 
 pub(crate) struct StatsJson<'a>(pub(crate) &'a Stats);
 

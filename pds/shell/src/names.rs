@@ -2,7 +2,7 @@
 
 use protocol::limits::{MAX_SESSIONS, MAX_USERS};
 use protocol::name::{ModelName, SessionName, UserName};
-use protocol::wire::console::User;
+use protocol::wire::client::User;
 
 /// Models that are remembered. The store may have more; they are not completed.
 const MODELS: usize = 32;

@@ -10,7 +10,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire;
-use protocol::wire::console::{BudgetChange, LogQuery, Request};
+use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use safe_text::Sanitiser;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {

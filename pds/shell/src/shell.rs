@@ -16,7 +16,7 @@ use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::{SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
-use protocol::wire::console::{Request, Stage, User};
+use protocol::wire::client::{Request, Stage, User};
 use safe_text::Sanitiser;
 
 /// What the shell keeps in buffers: 218 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a

@@ -6,7 +6,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::UserName;
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, endpoints};
-use protocol::wire::console::{Event, Request, User};
+use protocol::wire::client::{Event, Request, User};
 use shell::{Memory, Mode, Port, Shell};
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;

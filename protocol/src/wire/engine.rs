@@ -19,6 +19,8 @@ pub enum Command<'a> {
         fresh: bool,
         /// Keep the session afterwards; else forget it.
         keep: bool,
+        /// Tokens that may be generated before more are granted ([`Command::Credit`]).
+        credit: u32,
         /// From what.
         prompt: &'a [u8],
     },
@@ -33,6 +35,12 @@ pub enum Command<'a> {
     },
     /// Tell what is in the arena.
     Status,
+    /// The request with the number in the header may generate more: so many tokens in all, those from its beginning
+    /// included. A smaller number than before changes nothing. A request without credit rests, and its end needs none.
+    Credit {
+        /// In all.
+        tokens: u32,
+    },
     /// Forget a session that is idle.
     Drop {
         /// Which.
@@ -144,7 +152,7 @@ struct RawInfer {
     session: u32,
     fresh: u32,
     keep: u32,
-    reserved: u32,
+    credit: u32,
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -173,6 +181,7 @@ mod command_kind {
     pub const LOAD: u16 = 0x203;
     pub const STATUS: u16 = 0x204;
     pub const DROP: u16 = 0x205;
+    pub const CREDIT: u16 = 0x206;
 }
 
 mod report_kind {
@@ -200,6 +209,7 @@ impl<'a> Command<'a> {
                 session,
                 fresh,
                 keep,
+                credit,
                 prompt,
             } => {
                 let raw = RawInfer {
@@ -207,7 +217,7 @@ impl<'a> Command<'a> {
                     session: *session,
                     fresh: u32::from(*fresh),
                     keep: u32::from(*keep),
-                    reserved: 0,
+                    credit: *credit,
                 };
                 write(frame, kind::INFER, request, raw.as_bytes(), prompt);
             }
@@ -217,6 +227,9 @@ impl<'a> Command<'a> {
                 write(frame, kind::LOAD, request, raw.as_bytes(), &[]);
             }
             Self::Status => write(frame, kind::STATUS, request, &[], &[]),
+            Self::Credit { tokens } => {
+                write(frame, kind::CREDIT, request, &tokens.to_le_bytes(), &[]);
+            }
             Self::Drop { session } => {
                 write(frame, kind::DROP, request, &session.to_le_bytes(), &[]);
             }
@@ -244,6 +257,7 @@ impl<'a> Command<'a> {
                     session: raw.session,
                     fresh: reader.flag(raw.fresh)?,
                     keep: reader.flag(raw.keep)?,
+                    credit: raw.credit,
                     prompt: reader.tail(MAX_PROMPT_BYTES)?,
                 })
             }
@@ -253,6 +267,10 @@ impl<'a> Command<'a> {
                 reader.end().map(|()| Self::Load { offset, bytes })
             }
             kind::STATUS => reader.end().map(|()| Self::Status),
+            kind::CREDIT => {
+                let tokens = u32::from_le_bytes(reader.fixed()?);
+                reader.end().map(|()| Self::Credit { tokens })
+            }
             kind::DROP => {
                 let session = session(&mut reader)?;
                 reader.end().map(|()| Self::Drop { session })
@@ -374,7 +392,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorCode;
     use crate::ring::PAYLOAD_WORDS;
-    use crate::wire::console;
+    use crate::wire::client;
     use proptest::prelude::*;
     use std::vec;
 
@@ -386,6 +404,7 @@ mod tests {
             session: 31,
             fresh,
             keep,
+            credit: 7,
             prompt,
         };
         for command in [
@@ -399,6 +418,7 @@ mod tests {
             },
             Command::Status,
             Command::Drop { session: 3 },
+            Command::Credit { tokens: 24 },
         ] {
             let mut frame = Frame::<PAYLOAD_WORDS>::new();
             command.write(7, &mut frame);
@@ -406,7 +426,7 @@ mod tests {
             assert_eq!(Command::parse(&frame), Ok(command));
             assert!(matches!(Report::parse(&frame), Err(WireError::Kind(_))));
             assert!(matches!(
-                console::Request::parse(&frame),
+                client::Request::parse(&frame),
                 Err(WireError::Kind(_))
             ));
         }
@@ -450,7 +470,7 @@ mod tests {
             assert_eq!(Report::parse(&frame), Ok(report));
             assert!(matches!(Command::parse(&frame), Err(WireError::Kind(_))));
             assert!(matches!(
-                console::Event::parse(&frame),
+                client::Event::parse(&frame),
                 Err(WireError::Kind(_))
             ));
         }

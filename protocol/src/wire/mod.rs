@@ -1,4 +1,4 @@
-//! Message types: [`console`] between shell and audit, [`engine`] between audit and inference.
+//! Message types: [`client`] between a client (shell is one) and audit, [`engine`] between audit and inference.
 //!
 //! No message of one pair can be mistaken for one of the other, and audit writes anew what it passes on, so nothing
 //! crosses it unread. Every message has a fixed part, `repr(C)` and of plain integers, and for some a tail of bytes.
@@ -10,7 +10,7 @@ use crate::limits::{self, MAX_PROMPT_BYTES, defaults, maxima};
 use crate::ring::Frame;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-pub mod console;
+pub mod client;
 pub mod engine;
 
 /// Why bytes are no message.

@@ -21,7 +21,7 @@ use llm_core::transformer::{Checked, LoadError, LoadOptions, Positions};
 use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
-use protocol::wire::console::{Event, ModelEntry, Request, User};
+use protocol::wire::client::{Event, ModelEntry, Request, User};
 use protocol::wire::engine::{Command, Report};
 use shell::{HALT_LINE, Mode, Shell};
 use std::collections::VecDeque;
@@ -253,10 +253,14 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
         }],
         Request::Login { .. } => vec![Event::User(user)],
         Request::Infer { .. } => vec![
-            Event::Token {
+            Event::Text {
+                tokens: 1,
                 text: b"\x01\x1b[2J\r\xc2",
             },
-            Event::Token { text: b"\x9b" },
+            Event::Text {
+                tokens: 1,
+                text: b"\x9b",
+            },
             failed,
         ],
         _ => vec![failed],

@@ -7,7 +7,7 @@ use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::ReadWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
-use protocol::wire::console::{BudgetChange, Event, Finished, LogQuery, Request, User};
+use protocol::wire::client::{BudgetChange, Event, Finished, LogQuery, Request, User};
 use protocol::wire::engine::{Command, Holdings, Report};
 use protocol::wire::{Fault, FaultKind, FinishReason, InferParams};
 
@@ -196,7 +196,13 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
     }
     for (name, event) in [
         ("event-ready", Event::Ready(User::default())),
-        ("event-token", Event::Token { text: b" fox" }),
+        (
+            "event-token",
+            Event::Text {
+                tokens: 1,
+                text: b" fox",
+            },
+        ),
         (
             "event-failed",
             Event::Failed {
@@ -238,6 +244,7 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 session: 3,
                 fresh: true,
                 keep: false,
+                credit: 8,
                 prompt: b"Once",
             },
         ),

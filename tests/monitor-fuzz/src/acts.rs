@@ -9,7 +9,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_SESSIONS};
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::ring::Frame;
-use protocol::wire::console::{BudgetChange, LogQuery, Request};
+use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
 use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo};
 use std::collections::VecDeque;
@@ -354,6 +354,8 @@ impl Server {
     /// Reads a command.
     pub fn reads(&mut self, number: u32, command: &Command<'_>, dice: &mut Dice) {
         match *command {
+            // Not used yet.
+            Command::Credit { .. } => {}
             Command::Infer {
                 params,
                 session,

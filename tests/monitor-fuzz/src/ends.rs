@@ -3,7 +3,7 @@
 use crate::claims::{Broken, Claim};
 use crate::world::Message;
 use protocol::error::ErrorCode;
-use protocol::wire::console::{Event, Request};
+use protocol::wire::client::{Event, Request};
 use std::collections::BTreeMap;
 
 /// Which events are a request's last.

@@ -27,7 +27,7 @@ use model::{ListKind, Model, Phase};
 use protocol::policy::Policy;
 use protocol::region::WriteWords as _;
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::console::{Event, Request};
+use protocol::wire::client::{Event, Request};
 use protocol::wire::engine::Command;
 use std::collections::BTreeSet;
 use store::Fixtures;
@@ -420,7 +420,7 @@ impl Run<'_> {
             let frame = message.frame();
             let over = !matches!(
                 Event::parse(&frame),
-                Ok(Event::Token { .. } | Event::Record { .. } | Event::Progress(_))
+                Ok(Event::Text { .. } | Event::Record { .. } | Event::Progress(_))
             );
             if over {
                 self.open

@@ -179,7 +179,13 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         );
         return Err(Flaw::new(default_user, reason));
     }
-    policy.default_user = index as u32;
+    policy.client_count = 1;
+    policy.clients[0].name = UserName::new("shell").unwrap_or_default();
+    policy.clients[0].user = index as u32;
+    policy.clients[0].login = 1;
+    policy.clients[0].requests = protocol::limits::MAX_REQUESTS as u32;
+    policy.clients[0].sessions = MAX_SESSIONS as u32;
+    policy.clients[0].commands = protocol::limits::CLIENT_COMMANDS as u32;
     Ok(policy)
 }
 

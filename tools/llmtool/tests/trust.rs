@@ -78,7 +78,7 @@ fn the_shipped_policy_is_what_the_audit_domain_reads() {
     assert_eq!((role(guest).permissions, role(admin).permissions), (1, 63));
     assert_eq!(guest.budget_tokens, 20_000);
     assert_eq!(guest.budget_period_us, 3_600_000_000);
-    assert_eq!((guest.passphrase.passes, policy.default_user), (0, 0));
+    assert_eq!((guest.passphrase.passes, policy.clients[0].user), (0, 0));
     assert!(llmtool::passphrase::matches(&admin.passphrase, b"sel4"));
     assert_eq!(policy.keep_prompts, 0);
     assert_eq!(policy.deadline_us, 30_000_000);

@@ -7,7 +7,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
 use protocol::record::RECORD_BYTES;
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::console::{Event, LogExtent, LogQuery, ModelEntry};
+use protocol::wire::client::{Event, LogExtent, LogQuery, ModelEntry};
 
 /// Lists at once. The shell has one command in the foreground, and completion.
 const LISTS: usize = 4;

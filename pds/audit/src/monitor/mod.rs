@@ -31,7 +31,7 @@ use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::Fault;
-use protocol::wire::console::{Event, Stats, User};
+use protocol::wire::client::{Event, Stats, User};
 use protocol::wire::engine::{self, Loaded};
 use zerocopy::FromZeros as _;
 

@@ -8,7 +8,7 @@ use protocol::error::Failure;
 use protocol::limits::MAX_PIECE_BYTES;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::Fault;
-use protocol::wire::console::Event;
+use protocol::wire::client::Event;
 
 /// Why audit's own load failed, with what inference or audit has to say about it.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
 use protocol::record::{Kind, RECORD_BYTES, Record};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::console::{Stats, Status};
+use protocol::wire::client::{Stats, Status};
 use protocol::wire::engine::Holdings;
 
 /// Repeated events that are recorded in one wake-up at most; the rest is due at the next.

@@ -10,7 +10,7 @@ use protocol::name::ModelName;
 use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::console::{Event, Progress, Stage};
+use protocol::wire::client::{Event, Progress, Stage};
 use protocol::wire::{Fault, FaultKind, engine};
 
 /// Entries of the log that a load by a user can cause: a cancel, a timeout, its end.

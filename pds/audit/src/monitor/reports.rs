@@ -11,7 +11,7 @@ use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::console::{Event, Finished};
+use protocol::wire::client::{Event, Finished};
 use protocol::wire::engine::{Loaded, Report};
 use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
 
@@ -82,7 +82,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let uptime = self.uptime(now);
                 self.recent.add(uptime);
                 if let Origin::Shell(request) = origin {
-                    self.tell_shell(request, &Event::Token { text });
+                    self.tell_shell(request, &Event::Text { tokens: 1, text });
                 }
                 Ok(())
             }

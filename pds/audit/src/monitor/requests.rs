@@ -15,7 +15,7 @@ use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::console::{BudgetChange, Event, LogQuery, Request};
+use protocol::wire::client::{BudgetChange, Event, LogQuery, Request};
 use protocol::wire::{self, InferParams, engine};
 use sha2::{Digest, Sha256};
 
@@ -263,6 +263,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             session: slot,
             fresh: place.fresh,
             keep: !name.is_empty(),
+            credit: params.max_tokens,
             prompt,
         };
         if let Err(failure) = self.forward(entry, eviction, &command, now) {

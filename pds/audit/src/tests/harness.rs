@@ -11,7 +11,7 @@ use protocol::policy::Policy;
 use protocol::record::{Kind, Record};
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, endpoints};
-use protocol::wire::console::{
+use protocol::wire::client::{
     Budget, BudgetChange, Event, Finished, LogExtent, ModelEntry, Progress, Request, Session,
     Stats, Status, User,
 };
@@ -303,7 +303,7 @@ impl System {
             let string = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
             told.push(match Event::parse(&frame).unwrap() {
                 Event::Ready(user) => Told::Ready(user.name.as_str().into()),
-                Event::Token { text } => Told::Text(id, string(text)),
+                Event::Text { text, .. } => Told::Text(id, string(text)),
                 Event::Finished(finished) => Told::Finished(id, finished),
                 Event::Failed { failure, .. } => Told::Failed(id, failure),
                 Event::Model(entry) => Told::Model(id, entry),
@@ -368,6 +368,7 @@ impl System {
                     prompt: String::from_utf8(prompt.to_vec()).unwrap(),
                 },
                 Command::Cancel => Asked::Cancel(number),
+                Command::Credit { .. } => continue,
                 Command::Load { offset, bytes } => Asked::Load(number, offset, bytes),
                 Command::Status => Asked::Status(number),
                 Command::Drop { session } => Asked::Drop(session),

@@ -9,7 +9,7 @@ use protocol::name::SessionName;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords as _, WriteWords};
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::console::{LogQuery, Request};
+use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams};
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use protocol::name::UserName;
 use protocol::record::Kind;
 use protocol::ring::SLOTS;
 use protocol::wire::FinishReason;
-use protocol::wire::console::{LogQuery, Request, Signature, Stage};
+use protocol::wire::client::{LogQuery, Request, Signature, Stage};
 use sha2::{Digest, Sha256};
 use std::format;
 use std::string::String;

@@ -9,7 +9,7 @@ use protocol::limits::{
 use protocol::record::Kind;
 use protocol::region::{ReadWords as _, WriteWords as _};
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::console::Request;
+use protocol::wire::client::Request;
 use protocol::wire::engine::Report;
 use protocol::wire::{Fault, FaultKind, FinishReason};
 use sha2::Digest as _;

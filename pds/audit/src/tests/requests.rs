@@ -6,7 +6,7 @@ use protocol::limits::{CONTROL_DEADLINE_US, MAX_PROMPT_BYTES, WATCHDOG_PERIOD_US
 use protocol::name::{SessionName, UserName};
 use protocol::record::Kind;
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::console::{LogQuery, Request};
+use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams, Sampling};
 use sha2::{Digest, Sha256};

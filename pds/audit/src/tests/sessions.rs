@@ -5,7 +5,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::SessionName;
 use protocol::record::Kind;
 use protocol::wire::FinishReason;
-use protocol::wire::console::{Request, SessionState};
+use protocol::wire::client::{Request, SessionState};
 use protocol::wire::engine::Report;
 use std::format;
 use std::vec::Vec;

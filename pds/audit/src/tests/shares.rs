@@ -6,7 +6,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::{SessionName, UserName};
 use protocol::policy::Policy;
 use protocol::record::{Kind, RECORD_BYTES, Record};
-use protocol::wire::console::{BudgetChange, LogQuery, Request};
+use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use protocol::wire::{FinishReason, InferParams};
 use std::vec::Vec;
 

@@ -7,7 +7,7 @@ use protocol::limits::INFERENCE_DEADLINE_US;
 use protocol::name::{SessionName, UserName};
 use protocol::record::{Kind, RECORD_BYTES};
 use protocol::ring::Frame;
-use protocol::wire::console::{Event, LogQuery, Request};
+use protocol::wire::client::{Event, LogQuery, Request};
 use protocol::wire::{FinishReason, InferParams};
 use std::vec;
 use std::vec::Vec;

@@ -8,7 +8,7 @@ use protocol::policy::Permission;
 use protocol::record::Kind;
 use protocol::wire::FinishReason;
 use protocol::wire::InferParams;
-use protocol::wire::console::{BudgetChange, LogQuery, Request};
+use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use std::vec;
 use zerocopy::IntoBytes as _;
 

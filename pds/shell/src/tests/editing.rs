@@ -1,7 +1,7 @@
 //! Keys at a terminal: what they send in the end.
 
 use super::harness::*;
-use protocol::wire::console::ModelEntry;
+use protocol::wire::client::ModelEntry;
 
 #[test]
 fn a_terminal_gets_echo_a_prompt_and_colour() {

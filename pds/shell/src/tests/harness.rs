@@ -5,7 +5,7 @@ pub(super) use protocol::error::{ErrorCode, Failure};
 pub(super) use protocol::name::Name;
 pub(super) use protocol::ring::Frame;
 pub(super) use protocol::wire::FinishReason;
-pub(super) use protocol::wire::console::{Event, Finished, Request, Stats, User};
+pub(super) use protocol::wire::client::{Event, Finished, Request, Stats, User};
 pub(super) use std::format;
 pub(super) use std::string::{String, ToString};
 pub(super) use std::vec::Vec;
@@ -152,7 +152,7 @@ impl System {
     }
 
     pub(super) fn token(&mut self, number: u32, text: &[u8]) {
-        self.say(number, &Event::Token { text });
+        self.say(number, &Event::Text { tokens: 1, text });
     }
 
     pub(super) fn fail(&mut self, number: u32, failure: Failure, detail: &[u8]) {

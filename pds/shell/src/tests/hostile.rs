@@ -77,7 +77,10 @@ fn events_that_answer_nothing_are_ignored() {
         Event::Ready(user("admin", 1)),
         Event::Stats(Stats::default()),
         finished(FinishReason::EndOfText),
-        Event::Token { text: b"x" },
+        Event::Text {
+            tokens: 1,
+            text: b"x",
+        },
     ] {
         for number in [0, 1, 7] {
             system.say(number, &event);

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use protocol::record::{Kind, Record};
-use protocol::wire::console::{LogExtent, ModelEntry, Progress, Stage, Status};
+use protocol::wire::client::{LogExtent, ModelEntry, Progress, Stage, Status};
 
 /// Whether the output ends with a prompt and nothing after it.
 fn has_prompt(output: &str) -> bool {

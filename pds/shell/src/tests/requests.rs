@@ -3,7 +3,7 @@
 use super::harness::*;
 use protocol::record::{Kind, Record};
 use protocol::region::ReadWords as _;
-use protocol::wire::console::{
+use protocol::wire::client::{
     Budget, LogExtent, ModelEntry, Progress, Session, SessionState, Signature, Stage, Status,
 };
 use protocol::wire::{Fault, FaultKind, ModelInfo};

@@ -6,7 +6,7 @@ use core::fmt::{self, Display, Formatter};
 use protocol::error::ErrorCode;
 use protocol::policy::Permission;
 use protocol::record::Hex;
-use protocol::wire::console::{
+use protocol::wire::client::{
     Budget, Finished, LogExtent, Progress, Session, SessionState, Signature, Stage, Stats, Status,
     User,
 };

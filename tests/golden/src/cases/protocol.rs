@@ -16,7 +16,7 @@ use protocol::region::{ReadWords as _, WriteWords as _};
 use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
 use protocol::store::{SIGNATURE_BYTES, Store};
 use protocol::testing::{endpoints, policy_bytes};
-use protocol::wire::console::{
+use protocol::wire::client::{
     Budget, BudgetChange, Event, Finished, LogExtent, LogQuery, Request, Stats,
 };
 use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
@@ -186,6 +186,7 @@ fn wire_commands(bits: &mut Bits) {
         session,
         fresh,
         keep,
+        credit: 7,
         prompt: PROMPT,
     };
     round_trips!(
@@ -318,7 +319,10 @@ fn wire_events(bits: &mut Bits) {
         Event,
         bits,
         [
-            Event::Token { text: PROMPT },
+            Event::Text {
+                tokens: 1,
+                text: PROMPT,
+            },
             Event::Finished(Finished {
                 reason: FinishReason::EndOfText,
                 prompt_tokens: 1,

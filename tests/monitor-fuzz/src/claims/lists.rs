@@ -5,7 +5,7 @@ use crate::model::{List, ListKind, Live, Notices, Phase, Work};
 use crate::world::{Message, Ring, Seen};
 use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
-use protocol::wire::console::{Event, LogExtent, LogQuery, Request, Session, SessionState};
+use protocol::wire::client::{Event, LogExtent, LogQuery, Request, Session, SessionState};
 
 impl<'m> Judge<'m> {
     pub(super) fn extent_now(&self) -> LogExtent {

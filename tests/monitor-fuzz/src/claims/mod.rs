@@ -27,7 +27,7 @@ use protocol::limits::{MAX_SESSIONS, WATCHDOG_PERIOD_US};
 use protocol::name::{ModelName, Name, UserName};
 use protocol::record::{Hash, Kind, Record};
 use protocol::ring::SLOTS;
-use protocol::wire::console::Event;
+use protocol::wire::client::Event;
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
 use zerocopy::IntoBytes as _;

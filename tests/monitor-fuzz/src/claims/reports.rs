@@ -7,7 +7,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::name::UserName;
 use protocol::record::{Kind, Record};
-use protocol::wire::console::Event;
+use protocol::wire::client::Event;
 use protocol::wire::engine::Report;
 use protocol::wire::{self, Fault, FaultKind, FinishReason};
 use sha2::Digest as _;
@@ -110,7 +110,14 @@ impl<'m> Judge<'m> {
                 self.model.counts.generated_tokens += 1;
                 self.figures.tokens += 1;
                 if let Some(id) = id {
-                    self.answered(id, &Event::Token { text: piece }, Claim::Tokens)?;
+                    self.answered(
+                        id,
+                        &Event::Text {
+                            tokens: 1,
+                            text: piece,
+                        },
+                        Claim::Tokens,
+                    )?;
                 }
                 Ok(true)
             }
@@ -298,7 +305,7 @@ impl<'m> Judge<'m> {
         if late {
             return self.failed(id, failure);
         }
-        let event = Event::Finished(wire::console::Finished {
+        let event = Event::Finished(wire::client::Finished {
             reason,
             prompt_tokens,
             generated_tokens: text.tokens,

@@ -12,7 +12,7 @@ use protocol::name::{ModelName, SessionName, UserName};
 use protocol::policy::{Permission, Role};
 use protocol::record::{Kind, Record};
 use protocol::ring::SLOTS;
-use protocol::wire::console::{Event, Request, Stats, User};
+use protocol::wire::client::{Event, Request, Stats, User};
 use protocol::wire::engine::Command;
 use protocol::wire::{self, InferParams};
 use sha2::{Digest as _, Sha256};
@@ -244,7 +244,7 @@ impl<'m> Judge<'m> {
             Request::Logout => {
                 self.comes_or_goes(Kind::Logout)?;
                 self.lists_end()?;
-                self.model.user = self.model.policy.map_or(0, |p| p.default_user as usize);
+                self.model.user = self.model.policy.map_or(0, |p| p.clients[0].user as usize);
                 self.is_told_who(id).map(Ok)
             }
             Request::WhoAmI => self.is_told_who(id).map(Ok),
@@ -506,6 +506,7 @@ impl<'m> Judge<'m> {
             session: slot,
             fresh: !matches!(place, Place::On(_)),
             keep: !name.is_empty(),
+            credit: params.max_tokens,
             prompt,
         };
         self.sent_as(&command)?;
@@ -689,14 +690,14 @@ impl<'m> Judge<'m> {
         Ok(Err(Failure::over(ErrorCode::LoginFailed, delay, 0)))
     }
 
-    pub(super) fn budget(&mut self, user: usize, told: &wire::console::Budget) -> Held {
+    pub(super) fn budget(&mut self, user: usize, told: &wire::client::Budget) -> Held {
         let name = self.model.user_name(user);
         let now = self.now;
         let Some(ledger) = self.model.ledgers.get_mut(user) else {
             return Ok(());
         };
         ledger.roll(now);
-        let expected = wire::console::Budget {
+        let expected = wire::client::Budget {
             user: name,
             tokens: ledger.tokens,
             used: ledger.used,

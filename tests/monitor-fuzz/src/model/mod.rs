@@ -13,7 +13,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
 use protocol::record::Hash;
-use protocol::wire::console::{LogExtent, LogQuery};
+use protocol::wire::client::{LogExtent, LogQuery};
 use protocol::wire::{Fault, InferParams};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, VecDeque};
@@ -295,7 +295,7 @@ impl<'m> Model<'m> {
         store_bytes: u64,
     ) -> Self {
         let none = protocol::testing::policy();
-        let (users, default) = policy.map_or((0, 0), |p| (p.users().len(), p.default_user));
+        let (users, default) = policy.map_or((0, 0), |p| (p.users().len(), p.clients[0].user));
         Self {
             policy,
             store,

@@ -42,7 +42,7 @@ impl Display for Words<'_> {
             let Some(role) = policy.roles().get(user.role as usize) else {
                 continue;
             };
-            write_user(f, user, role, index == policy.default_user as usize)?;
+            write_user(f, user, role, index == policy.clients[0].user as usize)?;
         }
         writeln!(f, "keys whose signatures on models count")?;
         for key in policy.keys() {

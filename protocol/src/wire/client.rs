@@ -1,13 +1,13 @@
-//! Between shell and audit: a [`Request`] goes out, [`Event`]s come back.
+//! Between a client and audit: a [`Request`] goes out, [`Event`]s come back.
 //!
 //! Audit keeps who is logged in; a request never says who asks. A request is answered by any number of events that are
-//! not its last ([`Event::Token`], [`Event::Model`], [`Event::Record`] …) and one that is.
+//! not its last ([`Event::Text`], [`Event::Model`], [`Event::Record`] …) and one that is.
 
 use super::{
     ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, Reader, WireError, write,
 };
 use crate::error::{ErrorCode, Failure, RawFailure};
-use crate::limits::{MAX_PASSPHRASE_BYTES, MAX_PIECE_BYTES, MAX_PROMPT_BYTES};
+use crate::limits::{MAX_PASSPHRASE_BYTES, MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_TEXT_BYTES};
 use crate::name::{ModelName, SessionName, UserName};
 use crate::record::{Hash, Record};
 use crate::ring::Frame;
@@ -48,7 +48,7 @@ pub struct LogQuery {
     pub follow: bool,
 }
 
-/// From shell to audit.
+/// From a client to audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Generate text. Ends with [`Event::Finished`].
@@ -406,15 +406,17 @@ impl Stage {
     }
 }
 
-/// From audit to shell.
+/// From audit to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub enum Event<'a> {
     /// The system takes requests.
     Ready(User),
-    /// A piece of generated text: untrusted bytes, possibly none.
-    Token {
-        /// Whole UTF-8 sequences if inference is honest.
+    /// Generated text: all that has come since the last event of this request.
+    Text {
+        /// How many tokens it was made of, at least one.
+        tokens: u32,
+        /// Untrusted bytes, possibly none; whole UTF-8 sequences if inference is honest.
         text: &'a [u8],
     },
     /// A generation ended.
@@ -612,7 +614,7 @@ mod request_kind {
 
 mod event_kind {
     pub const READY: u16 = 0x101;
-    pub const TOKEN: u16 = 0x102;
+    pub const TEXT: u16 = 0x102;
     pub const FINISHED: u16 = 0x103;
     pub const FAILED: u16 = 0x104;
     pub const MODEL: u16 = 0x105;
@@ -793,7 +795,9 @@ impl<'a> Event<'a> {
         use event_kind as kind;
         match self {
             Self::Ready(user) => write(frame, kind::READY, request, user.as_bytes(), &[]),
-            Self::Token { text } => write(frame, kind::TOKEN, request, &[], text),
+            Self::Text { tokens, text } => {
+                write(frame, kind::TEXT, request, &tokens.to_le_bytes(), text);
+            }
             Self::Finished(finished) => {
                 let raw = RawFinished {
                     first_token_us: finished.first_token_us,
@@ -899,9 +903,10 @@ impl<'a> Event<'a> {
         };
         let field = WireError::Field(number);
         let event = match number {
-            kind::TOKEN => {
-                return Ok(Self::Token {
-                    text: reader.tail(MAX_PIECE_BYTES)?,
+            kind::TEXT => {
+                return Ok(Self::Text {
+                    tokens: u32::from_le_bytes(reader.fixed()?),
+                    text: reader.tail(MAX_TEXT_BYTES)?,
                 });
             }
             kind::FAILED => {
@@ -1169,7 +1174,10 @@ mod tests {
         };
         for event in [
             Event::Ready(user),
-            Event::Token { text: b" king" },
+            Event::Text {
+                tokens: 1,
+                text: b" king",
+            },
             Event::Finished(Finished {
                 reason: FinishReason::MaxTokens,
                 prompt_tokens: 1,
