@@ -70,6 +70,8 @@ pub(crate) struct Client<R, W> {
     pub(crate) lists: Lists,
     pub(crate) notices: Notices,
     pub(crate) violations: Repeats,
+    /// Number of the request of which it was told something last.
+    pub(crate) last_served: u32,
     /// What is being written for it. One frame for several could carry bytes of one's messages to another.
     frame: Frame,
     signal: bool,
@@ -134,14 +136,14 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         ended.is_some()
     }
 
-    /// Tells of what concerns all; true if nothing is left that `tell` was to tell.
+    /// Tells of what concerns all.
     pub(crate) fn tell_notices(
         &mut self,
-        tell: impl FnOnce(&mut Notices, &mut dyn FnMut(&Event<'_>) -> bool) -> bool,
-    ) -> bool {
+        tell: impl FnOnce(&mut Notices, &mut dyn FnMut(&Event<'_>) -> bool),
+    ) {
         // As nearly always.
         if self.notices.is_empty() {
-            return true;
+            return;
         }
         let Self {
             notices,
@@ -181,7 +183,10 @@ fn send<R: ReadWords, W: WriteWords>(
 /// All clients. Which of them is served first goes round.
 pub(crate) struct Clients<R, W> {
     clients: heapless::Vec<Client<R, W>, MAX_CLIENTS>,
+    /// Whose request is read first.
     first: usize,
+    /// Who is first to get of what inference says.
+    first_of_egress: usize,
 }
 
 impl<R: ReadWords, W: WriteWords> Clients<R, W> {
@@ -202,11 +207,16 @@ impl<R: ReadWords, W: WriteWords> Clients<R, W> {
                 lists: Lists::new(),
                 notices: Notices::default(),
                 violations: Repeats::NONE,
+                last_served: 0,
                 frame: Frame::new(),
                 signal: false,
             });
         }
-        Self { clients, first: 0 }
+        Self {
+            clients,
+            first: 0,
+            first_of_egress: 0,
+        }
     }
 
     pub(crate) fn get(&self, client: usize) -> Option<&Client<R, W>> {
@@ -221,10 +231,19 @@ impl<R: ReadWords, W: WriteWords> Clients<R, W> {
         self.clients.iter_mut()
     }
 
-    /// Their places, each once, beginning with the one whose turn it is.
+    /// Their places, each once, beginning with the one whose turn it is to be read.
     pub(crate) fn in_turn(&self) -> impl Iterator<Item = usize> + Clone + use<R, W> {
-        let (first, count) = (self.first, self.clients.len());
-        (first..count).chain(0..first.min(count))
+        round(self.first, self.clients.len())
+    }
+
+    /// Their places, each once, beginning with the one that the egress cap has kept waiting.
+    pub(crate) fn in_turn_of_egress(&self) -> impl Iterator<Item = usize> + use<R, W> {
+        round(self.first_of_egress, self.clients.len())
+    }
+
+    /// The egress cap keeps this one waiting.
+    pub(crate) const fn is_next_of_egress(&mut self, client: usize) {
+        self.first_of_egress = client;
     }
 
     /// The next one is served first from now on.
@@ -250,6 +269,10 @@ impl<R: ReadWords, W: WriteWords> Clients<R, W> {
             notice(&mut client.notices);
         }
     }
+}
+
+fn round(first: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
+    (first..count).chain(0..first.min(count))
 }
 
 /// Slots of a client's ring that lists leave free, so that text and ends of requests pass beside the longest log.

@@ -84,51 +84,48 @@ impl Notices {
             && !*ready
     }
 
-    /// Tells of faults; true if there is none left to tell of. What they have cost is told after them.
-    pub(crate) fn deliver_fault(&mut self, tell: &mut dyn FnMut(&Event<'_>) -> bool) -> bool {
+    /// Tells of faults. What they have cost is told after them.
+    pub(crate) fn deliver_fault(&mut self, tell: &mut dyn FnMut(&Event<'_>) -> bool) {
         if let Some((fault, count)) = self.fault
             && tell(&Event::Fault { fault, count })
         {
             self.fault = None;
         }
-        self.fault.is_none()
     }
 
-    /// Tells the rest, in an order that makes sense to a reader; true if nothing is left. `user`: who the client is.
-    pub(crate) fn deliver(
-        &mut self,
-        user: impl FnOnce() -> User,
-        tell: &mut dyn FnMut(&Event<'_>) -> bool,
-    ) -> bool {
+    /// Tells the rest, in an order that makes sense to a reader, as far as there is room. `user`: who the client is.
+    pub(crate) fn deliver(&mut self, user: User, tell: &mut dyn FnMut(&Event<'_>) -> bool) {
+        if self.fault.is_some() {
+            return;
+        }
         if let Some((failure, detail)) = &self.load_failed {
             let failure = *failure;
             if !tell(&Event::Failed { failure, detail }) {
-                return false;
+                return;
             }
             self.load_failed = None;
         }
         if let Some(failure) = self.exhausted {
             let detail = &[];
             if !tell(&Event::Failed { failure, detail }) {
-                return false;
+                return;
             }
             self.exhausted = None;
         }
         if let Some((after_us, restarts)) = self.recovered {
             if !tell(&Event::Recovered { after_us, restarts }) {
-                return false;
+                return;
             }
             self.recovered = None;
         }
         if let Some(progress) = self.progress {
             if !tell(&Event::Progress(progress)) {
-                return false;
+                return;
             }
             self.progress = None;
         }
         if self.ready {
-            self.ready = !tell(&Event::Ready(user()));
+            self.ready = !tell(&Event::Ready(user));
         }
-        !self.ready
     }
 }

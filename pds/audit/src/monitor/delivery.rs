@@ -14,126 +14,137 @@ use protocol::wire::engine::Command;
 /// Places of inference's ring that credit leaves free, so that a stop finds one.
 const CREDIT_LEAVES: usize = 2;
 
-/// What has become of something that a client is owed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Yes,
-    /// The egress cap is used up.
-    CapIsUsedUp,
-    /// The client's ring is full.
-    NoRoom,
-}
-
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// Tells every client what it is owed, as far as there is room: what has happened, what that has cost, what holds now,
     /// text, and lists.
     pub(super) fn deliver(&mut self, now: u64) {
         self.egress_at_us = None;
         for client in self.clients.in_turn() {
-            if self.deliver_faults(client)
-                && self.deliver_texts(client, |entry| entry.is_over(), now)
-                && self.deliver_ends(client, now)
-                && self.deliver_notices(client)
-                && self.deliver_texts(client, |entry| !entry.is_over(), now)
-            {
-                self.deliver_lists(client, now);
+            self.deliver_faults(client);
+        }
+        self.deliver_from_inference(true, now);
+        for client in self.clients.in_turn() {
+            self.deliver_notices(client);
+        }
+        self.deliver_from_inference(false, now);
+        for client in self.clients.in_turn() {
+            self.deliver_lists(client, now);
+        }
+    }
+
+    fn deliver_faults(&mut self, client: usize) {
+        if let Some(peer) = self.clients.get_mut(client) {
+            peer.tell_notices(|notices, tell| notices.deliver_fault(tell));
+        }
+    }
+
+    fn deliver_notices(&mut self, client: usize) {
+        let user = self.gate.describe(self.clients.user(client));
+        if let Some(peer) = self.clients.get_mut(client) {
+            peer.tell_notices(|notices, tell| notices.deliver(user, tell));
+        }
+    }
+
+    /// Hands on text and ends of requests, either those that are over or the others: one event of each client in turn, so
+    /// that whoever has much to get leaves the others their part of the egress cap. Who finds it used up is the first
+    /// next time.
+    fn deliver_from_inference(&mut self, over: bool, now: u64) {
+        loop {
+            let mut any = false;
+            for client in self.clients.in_turn_of_egress() {
+                let was_allowed = self.egress_at_us.is_none();
+                any |= self.deliver_next(client, over, now);
+                if was_allowed && self.egress_at_us.is_some() {
+                    self.clients.is_next_of_egress(client);
+                }
+            }
+            if !any {
+                return;
             }
         }
     }
 
-    /// Hands on text of requests for which this holds. False if there is no room for more events.
-    fn deliver_texts(&mut self, client: usize, is: impl Fn(&Entry<'_>) -> bool, now: u64) -> bool {
+    /// Hands on the next of a client's requests' text or ends; false if there is none, or none that may pass.
+    fn deliver_next(&mut self, client: usize, over: bool, now: u64) -> bool {
+        // Its requests take turns, too.
+        let last = self.clients.get(client).map_or(0, |it| it.last_served);
+        let mut next: Option<(u32, usize)> = None;
         for index in 0..self.table.len() {
             let Some(entry) = self.table.get(index) else {
                 break;
             };
-            let Origin::Client { client: of, id } = entry.origin else {
-                continue;
-            };
-            let Some(generation) = entry.generation() else {
-                continue;
-            };
-            let tokens = generation.waiting();
-            if of != client || tokens == 0 || !is(entry) {
+            let waits = entry.is_over() || entry.generation().is_some_and(|it| it.waiting() > 0);
+            if entry.client() != Some(client) || entry.is_over() != over || !waits {
                 continue;
             }
-            let text = self.table.text(generation);
-            let bytes = Egress::of_text(tokens, text.len());
-            if let Err(at_us) = self.egress.allows(bytes, now) {
-                self.wait_for_egress(at_us);
-                continue;
+            let turn = entry.number.wrapping_sub(last).wrapping_sub(1);
+            if next.is_none_or(|(first, _)| turn < first) && self.may_pass(self.cost(index), now) {
+                next = Some((turn, index));
             }
-            if !self.clients.tell(client, id, &Event::Text { tokens, text }) {
-                return false;
-            }
-            self.egress.pass(bytes, now);
-            self.table.text_is_handed_on(index);
         }
-        true
+        next.is_some_and(|(_, index)| self.hand_on(client, index, now))
     }
 
-    fn wait_for_egress(&mut self, at_us: u64) {
-        let at_us = self.egress_at_us.map_or(at_us, |other| other.min(at_us));
-        self.egress_at_us = Some(at_us);
+    /// What the next event of a request counts for in the egress cap.
+    fn cost(&self, index: usize) -> u64 {
+        let Some(entry) = self.table.get(index) else {
+            return 0;
+        };
+        match entry.generation().filter(|it| it.waiting() > 0) {
+            Some(generation) => {
+                let text = self.table.text(generation);
+                Egress::of_text(generation.waiting(), text.len())
+            }
+            None => entry.end_bytes,
+        }
     }
 
-    fn deliver_faults(&mut self, client: usize) -> bool {
-        let Some(peer) = self.clients.get_mut(client) else {
+    /// Whether so many bytes may leave inference now; audit's own words may always.
+    fn may_pass(&mut self, bytes: u64, now: u64) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        if self.egress_at_us.is_none() {
+            self.egress_at_us = self.egress.allows(bytes, now).err();
+        }
+        self.egress_at_us.is_none()
+    }
+
+    /// Tells a client the next event of a request; false if there is no room.
+    fn hand_on(&mut self, client: usize, index: usize, now: u64) -> bool {
+        let bytes = self.cost(index);
+        let Some(entry) = self.table.get(index) else {
             return false;
         };
-        peer.tell_notices(|notices, tell| notices.deliver_fault(tell))
-    }
-
-    /// Tells the ends of requests whose text has been handed on.
-    fn deliver_ends(&mut self, client: usize, now: u64) -> bool {
-        let mut index = 0;
-        while let Some(entry) = self.table.get(index) {
-            let is_due = entry.is_over()
-                && entry.client() == Some(client)
-                && entry.generation().is_none_or(|it| it.waiting() == 0);
-            match is_due.then(|| self.tell_end(index, now)) {
-                // Another entry has its place now.
-                Some(Told::Yes) => {}
-                Some(Told::NoRoom) => return false,
-                Some(Told::CapIsUsedUp) | None => index = index.saturating_add(1),
-            }
-        }
-        true
-    }
-
-    fn tell_end(&mut self, index: usize, now: u64) -> Told {
-        let Some(entry) = self.table.get(index) else {
-            return Told::Yes;
+        let Origin::Client { id, .. } = entry.origin else {
+            return false;
         };
-        let (Origin::Client { client, id }, State::Ended(end)) = (entry.origin, &entry.state)
-        else {
-            self.table.remove(index);
-            return Told::Yes;
+        let number = entry.number;
+        let waiting = entry.generation().filter(|it| it.waiting() > 0);
+        let is_text = waiting.is_some();
+        let event = match (waiting, &entry.state) {
+            (Some(generation), _) => Event::Text {
+                tokens: generation.waiting(),
+                text: self.table.text(generation),
+            },
+            (None, State::Ended(end)) => last_event(end, |holdings| self.status(holdings)),
+            (None, _) => return false,
         };
-        let bytes = entry.end_bytes;
-        if bytes > 0
-            && let Err(at_us) = self.egress.allows(bytes, now)
-        {
-            self.wait_for_egress(at_us);
-            return Told::CapIsUsedUp;
-        }
-        let event = last_event(end, |holdings| self.status(holdings));
         if !self.clients.tell(client, id, &event) {
-            return Told::NoRoom;
+            return false;
         }
         if bytes > 0 {
             self.egress.pass(bytes, now);
         }
-        self.table.remove(index);
-        Told::Yes
-    }
-
-    fn deliver_notices(&mut self, client: usize) -> bool {
-        let user = self.gate.describe(self.clients.user(client));
-        let Some(peer) = self.clients.get_mut(client) else {
-            return false;
-        };
-        peer.tell_notices(|notices, tell| notices.deliver(|| user, tell))
+        if is_text {
+            self.table.text_is_handed_on(index);
+        } else {
+            self.table.remove(index);
+        }
+        if let Some(peer) = self.clients.get_mut(client) {
+            peer.last_served = number;
+        }
+        true
     }
 
     fn deliver_lists(&mut self, client: usize, now: u64) {

@@ -7,7 +7,7 @@ use crate::{Audit, ClientEnd, ControlError, Memory, Port, Texts};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::{ModelName, SessionName, UserName};
-use protocol::policy::Policy;
+use protocol::policy::{Client, Policy};
 use protocol::record::{Kind, Record};
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, endpoints};
@@ -112,6 +112,8 @@ pub(super) struct System {
     pub(super) audit: Audit<'static, TestRegion, TestRegion>,
     pub(super) runtime: Runtime,
     pub(super) shell: TestEndpoint,
+    /// A second client, on [`OTHER`].
+    pub(super) other: TestEndpoint,
     pub(super) inference: TestEndpoint,
     pub(super) inference_region: TestRegion,
     /// What audit writes for inference, as it lies in memory.
@@ -125,6 +127,8 @@ pub(super) struct System {
 
 /// Channel of the client that the shell is.
 pub(super) const SHELL: u8 = 0;
+/// Channel of another client, which only some policies know.
+pub(super) const OTHER: u8 = 5;
 
 pub(super) const SECOND: u64 = 1_000_000;
 
@@ -136,6 +140,24 @@ pub(super) fn policy() -> Policy {
     models::trusting(access::policy())
 }
 
+/// With two clients that share all in equal parts.
+pub(super) fn two_clients() -> Policy {
+    let mut policy = policy();
+    policy.roles[0].max_sessions = 32;
+    let shell = &mut policy.clients[0];
+    shell.requests /= 2;
+    shell.sessions /= 2;
+    shell.commands /= 2;
+    policy.clients[1] = Client {
+        name: UserName::new("other").unwrap(),
+        channel: u32::from(OTHER),
+        login: 0,
+        ..policy.clients[0]
+    };
+    policy.client_count = 2;
+    policy
+}
+
 fn leak<T: Clone>(value: T, count: usize) -> &'static mut [T] {
     Box::leak(vec![value; count].into_boxed_slice())
 }
@@ -144,9 +166,11 @@ impl System {
     /// Before anything has happened.
     pub(super) fn new(policy: &[u8], store: Vec<u8>) -> Self {
         let (ring, shell, shell_region) = endpoints();
-        let channel = SHELL;
+        let (others_ring, other, _) = endpoints();
         let mut clients = heapless::Vec::new();
-        let _ = clients.push(ClientEnd { channel, ring });
+        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
+            let _ = clients.push(ClientEnd { channel, ring });
+        }
         let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
         let memory = Memory {
             log: leak(0, 1 << 18),
@@ -163,6 +187,7 @@ impl System {
                 ..Runtime::default()
             },
             shell,
+            other,
             inference,
             inference_region,
             to_inference_region,
@@ -172,6 +197,15 @@ impl System {
         };
         system.audit.start(&mut system.runtime);
         assert!(system.shell.follow());
+        assert!(system.other.follow());
+        system
+    }
+
+    /// A system that serves two clients: the shell, and one that is `guest` for good and has as large a part of all.
+    pub(super) fn of_two() -> Self {
+        let mut system = Self::serving_with(&two_clients());
+        let told = system.told_to_other();
+        assert_eq!(told.last(), Some(&Told::Ready("guest".into())));
         system
     }
 
@@ -240,6 +274,28 @@ impl System {
         request.write(id, &mut frame);
         self.shell.send(&frame).unwrap();
         self.wake();
+    }
+
+    /// The other client asks; audit is woken.
+    pub(super) fn ask_as_other(&mut self, id: u32, request: &Request<'_>) {
+        let mut frame = Frame::new();
+        request.write(id, &mut frame);
+        self.other.send(&frame).unwrap();
+        self.wake();
+    }
+
+    /// What the other client is told, however often it has to look.
+    pub(super) fn told_to_other(&mut self) -> Vec<Told> {
+        let mut all = Vec::new();
+        loop {
+            core::mem::swap(&mut self.shell, &mut self.other);
+            let told = self.told();
+            core::mem::swap(&mut self.shell, &mut self.other);
+            if told.is_empty() {
+                return all;
+            }
+            all.extend(told);
+        }
     }
 
     /// The shell asks if its ring has room; audit is woken.
