@@ -36,6 +36,17 @@ pub struct Variables<T> {
 }
 
 impl<T> Variables<T> {
+    /// The same of each.
+    pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Variables<U> {
+        Variables {
+            to_audit: of(self.to_audit),
+            to_audit_size: of(self.to_audit_size),
+            from_audit: of(self.from_audit),
+            from_audit_size: of(self.from_audit_size),
+            channel: of(self.channel),
+        }
+    }
+
     /// All of them.
     pub fn all(self) -> [T; 5] {
         let Self {
