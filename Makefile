@@ -338,6 +338,7 @@ endif
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(QUIET) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --no-default-features -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features inject -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features redteam -- -D warnings
 

@@ -293,6 +293,13 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.epoch != 0 && echoed == u64::from(self.epoch)
     }
 
+    /// The version of the protocol that the peer's region names, which is [`VERSION`] if the peer is built from the same
+    /// tree; 0 while it has not begun. Where the word stands is the same in every version.
+    #[must_use]
+    pub fn peer_version(&self) -> u64 {
+        self.theirs.load(VERSION_WORD)
+    }
+
     fn begin(&mut self, epoch: u32) {
         self.epoch = epoch;
         self.head = 0;
@@ -654,6 +661,18 @@ mod tests {
         assert_eq!(peer.receive(&mut Frame::new()), Ok(false));
         assert_eq!(audit.free(), 0);
         assert_eq!(audit.receive(&mut Frame::new()), Ok(false));
+    }
+
+    #[test]
+    fn a_peer_says_its_version_from_its_first_epoch_on() {
+        let (mut audit, mut peer, region) = pair();
+        assert_eq!((audit.peer_version(), peer.peer_version()), (0, 0));
+        audit.lead(1);
+        assert_eq!(peer.peer_version(), u64::from(VERSION));
+        peer.follow();
+        assert_eq!(audit.peer_version(), u64::from(VERSION));
+        region.store(VERSION_WORD, 3);
+        assert_eq!(audit.peer_version(), 3);
     }
 
     #[test]

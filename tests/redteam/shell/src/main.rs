@@ -19,7 +19,7 @@ use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain}
 
 patched! {
     uart uart_channel audit_channel
-    shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+    to_audit to_audit_size from_audit from_audit_size
 }
 
 facts! {
@@ -34,8 +34,8 @@ fn own_irq() -> Option<usize> {
 /// Where it has been given memory.
 fn own_regions() -> [Mapped; 2] {
     [
-        (shell_to_audit(), shell_to_audit_size()),
-        (audit_to_shell(), audit_to_shell_size()),
+        (to_audit(), to_audit_size()),
+        (from_audit(), from_audit_size()),
     ]
     .map(|(address, bytes)| Mapped { address, bytes })
 }

@@ -13,11 +13,12 @@ pub const SYSTEM: &str = include_str!("../../../../system.xml");
 const FIXTURE_SYSTEM: &str = include_str!("../fixtures/system.xml");
 const FIXTURE: &str = include_str!("../fixtures/capdl.json");
 
-static POLICY: LazyLock<Policy> =
-    LazyLock::new(|| Policy::parse(include_str!("../../policy.toml")).unwrap());
+pub const POLICY_TEXT: &str = include_str!("../../policy.toml");
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(POLICY_TEXT).unwrap());
 /// The same for the fixture, whose arena and store are small.
 static FIXTURE_POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let text = include_str!("../../policy.toml").replace("least = 0x80_0000", "least = 0x1_0000");
+    let text = POLICY_TEXT.replace("least = 0x80_0000", "least = 0x1_0000");
     Policy::parse(&text).unwrap()
 });
 static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_bytes()).unwrap());
@@ -49,6 +50,19 @@ pub fn check_description(text: &str) -> Vec<String> {
     match System::parse(text) {
         Ok(system) => report(&system, &POLICY, None),
         Err(error) => vec![format!("refused: {error}")],
+    }
+}
+
+/// The same with another policy, which may be refused, too.
+pub fn check_with(text: &str, policy: &str) -> Vec<String> {
+    let refused = |error: &dyn std::fmt::Display| vec![format!("refused: {error}")];
+    let policy = match Policy::parse(policy) {
+        Ok(policy) => policy,
+        Err(error) => return refused(&error),
+    };
+    match System::parse(text) {
+        Ok(system) => report(&system, &policy, None),
+        Err(error) => refused(&error),
     }
 }
 

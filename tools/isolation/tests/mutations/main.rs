@@ -5,23 +5,28 @@
 //! which the Microkit tool made of `fixtures/system.xml` (`make isolation-fixture`), changed as
 //! data; so they need no SDK.
 
+mod clients;
 mod description;
 mod harmless;
 mod harness;
 mod image;
 mod pages;
 mod pins;
+#[path = "../two_clients/mod.rs"]
+mod two_clients;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// Fewest harmful and harmless changes that this test is worth its name with.
-const FEWEST: (usize, usize) = (40, 10);
+const FEWEST: (usize, usize) = (280, 40);
 
 fn main() {
     let mut harmful = description::trials();
     harmful.extend(pins::trials());
+    harmful.extend(clients::harmful());
     harmful.extend(image::trials());
-    let harmless = harmless::trials();
+    let mut harmless = harmless::trials();
+    harmless.extend(clients::harmless());
     let counts = (harmful.len(), harmless.len());
     let mut trials = vec![
         Trial::test("the_unchanged_inputs_violate_nothing", harness::unchanged),
