@@ -151,6 +151,8 @@ struct Monitor<'m, R, W> {
     phase: Phase,
     /// Counters; the rest is filled in when somebody asks.
     stats: Stats,
+    /// Refusals by [`ErrorCode`].
+    refused_by_code: [u32; ErrorCode::END],
     latencies: Latencies,
     recent: Recent,
     /// Since when at least one request for text is under way.
@@ -213,7 +215,8 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 models: Models::new(memory.store),
                 lists: Lists::new(),
                 phase: Phase::Booting,
-                stats: Stats::new_zeroed(),
+                stats: Stats::default(),
+                refused_by_code: [0; ErrorCode::END],
                 latencies: Latencies::new(),
                 recent: Recent::new(),
                 busy_since_us: None,

@@ -9,7 +9,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
 use protocol::record::{Kind, RECORD_BYTES, Record};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Stats, Status};
+use protocol::wire::client::{Refusals, Stats, Status};
 use protocol::wire::engine::Holdings;
 
 /// Repeated events that are recorded in one wake-up at most; the rest is due at the next.
@@ -129,7 +129,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     pub(super) fn count_refusal(&mut self, code: ErrorCode) {
         self.stats.refused = self.stats.refused.saturating_add(1);
-        if let Some(count) = self.stats.refused_by_code.get_mut(code as usize) {
+        if let Some(count) = self.refused_by_code.get_mut(code as usize) {
             *count = count.saturating_add(1);
         }
     }
@@ -275,6 +275,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             queued: self.queued(),
             sessions: u32::try_from(self.sessions.count()).unwrap_or(u32::MAX),
             stopped: u32::from(self.phase == Phase::Stopped),
+            refusals: Refusals::most_frequent(&self.refused_by_code),
             ..self.stats
         }
     }
