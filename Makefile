@@ -295,6 +295,10 @@ isolation-description:
 isolation-docs: isolation-tool ## what is generated from system.xml: the picture, Microkit's table, the proofs' instance
 	@$(BIN)/isolation docs system.xml --policy tools/isolation/policy.toml
 
+.PHONY: protocol-docs
+protocol-docs: ## the tables of messages in docs/protocol.md, from the declarations in protocol/src/wire
+	@WRITE_DOCS=1 $(CARGO) test $(QUIET) -p sel4-llm-protocol --lib the_tables_in_the_documentation
+
 .PHONY: proofs
 proofs: ## check the proofs for system.xml (Rocq: Debian's package coq)
 	@$(MAKE) --no-print-directory -C proofs

@@ -1,153 +1,139 @@
 //! Why a request was refused or failed: a stable numeric code, the value that was wrong and the
 //! limit that it broke. Text for people is made in the shell, once.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use crate::wire::codec::numbered;
+use crate::wire::declare::{layout, numbers};
 
-macro_rules! error_codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
-        /// Stable numbers of the reasons. A number is never given a new meaning.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[repr(u16)]
-        pub enum ErrorCode {
-            $($(#[$doc])* $name = $code,)*
-        }
+numbers! {
+    /// Stable numbers of the reasons. A number is never given a new meaning.
+    #[derive(Hash)]
+    pub enum ErrorCode {
+        /// The prompt has no byte.
+        EmptyPrompt = 1,
+        /// `value` bytes of prompt, `limit` allowed.
+        PromptBytes = 2,
+        /// `value` tokens of prompt, `limit` allowed.
+        PromptTokens = 3,
+        /// The prompt is not UTF-8; `value` is the offset of the first wrong byte.
+        PromptNotUtf8 = 4,
+        /// `value` tokens to generate asked for, 1 to `limit` allowed.
+        MaxTokens = 5,
+        /// A temperature of `value` millionths, at most `limit` allowed.
+        Temperature = 6,
+        /// A top-k of `value`, at most `limit` allowed.
+        TopK = 7,
+        /// A top-p of `value` millionths, at most `limit` allowed.
+        TopP = 8,
+        /// A min-p of `value` millionths, at most `limit` allowed.
+        MinP = 9,
+        /// A repetition penalty of `value` millionths; at least 1, at most `limit` allowed.
+        RepeatPenalty = 10,
+        /// `value` requests are active, `limit` allowed.
+        TooManyRequests = 11,
+        /// Audit's ring to inference is full: `value` of `limit` slots are in use.
+        Busy = 12,
+        /// No request of this number is active.
+        NoSuchRequest = 13,
+        /// The session has a request under way.
+        SessionBusy = 14,
+        /// The session was evicted to make room for others; it had `value` turns.
+        SessionEvicted = 15,
+        /// The session ended when inference was restarted or loaded another model, or when a turn failed that had begun; it
+        /// had `value` turns, with the one that failed.
+        SessionLost = 16,
+        /// `value` sessions of the user are there, `limit` allowed.
+        TooManySessions = 17,
+        /// The user has no session of this name.
+        NoSuchSession = 18,
+        /// A name that is none: visible ASCII without quotes, of a length within its limit.
+        BadName = 19,
 
-        impl ErrorCode {
-            /// All are below this, so that they can be counted in an array.
-            pub const END: usize = 72;
+        /// No model is loaded.
+        NoModel = 20,
+        /// The store holds no model of this name.
+        NoSuchModel = 21,
+        /// The name has `value` bytes, 1 to `limit` allowed.
+        NameLength = 22,
+        /// The file is not the GGUF file that it should be; the detail says where. `value` is the
+        /// offset or the number that was wrong, where there is one.
+        BadModel = 23,
+        /// The file uses something that the engine has no support for; the detail names it.
+        UnsupportedModel = 24,
+        /// The model needs `value` bytes, the arena has `limit`.
+        ModelTooLarge = 25,
+        /// The store is not a tar archive.
+        BadStore = 26,
+        /// A model is being loaded, or a request is active that needs the loaded one.
+        ModelInUse = 27,
+        /// The store has no signature for the model.
+        Unsigned = 28,
+        /// The model's signature is by none of the keys that the policy trusts, or the file was changed.
+        BadSignature = 29,
 
-            /// Every code, in the order of its numbers.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+        /// The session's context of `limit` tokens has no room for `value`.
+        ContextFull = 30,
+        /// A value in the computation was not finite.
+        NonFinite = 31,
+        /// The KV cache has `limit` positions free, `value` were needed.
+        CacheFull = 32,
 
-            /// The code with this number.
-            #[must_use]
-            pub const fn from_u16(code: u16) -> Option<Self> {
-                match code {
-                    $($code => Some(Self::$name),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
+        /// It took longer than `limit` microseconds and was stopped.
+        Deadline = 40,
+        /// Inference died with a fault while it had the request.
+        InferenceFault = 41,
+        /// Inference broke the protocol and was restarted.
+        ProtocolViolation = 42,
+        /// Inference did not stop when it was asked to and was restarted.
+        Unresponsive = 43,
+        /// The receiver does not know this request.
+        Unsupported = 44,
+        /// Inference was restarted `value` times within `limit` microseconds: audit has stopped trying.
+        RestartsExhausted = 45,
+        /// The kernel has refused to stop inference (`value` 1) or to start it anew (`value` 2): audit leaves it alone.
+        ControlRefused = 46,
 
-error_codes! {
-    /// The prompt has no byte.
-    EmptyPrompt = 1,
-    /// `value` bytes of prompt, `limit` allowed.
-    PromptBytes = 2,
-    /// `value` tokens of prompt, `limit` allowed.
-    PromptTokens = 3,
-    /// The prompt is not UTF-8; `value` is the offset of the first wrong byte.
-    PromptNotUtf8 = 4,
-    /// `value` tokens to generate asked for, 1 to `limit` allowed.
-    MaxTokens = 5,
-    /// A temperature of `value` millionths, at most `limit` allowed.
-    Temperature = 6,
-    /// A top-k of `value`, at most `limit` allowed.
-    TopK = 7,
-    /// A top-p of `value` millionths, at most `limit` allowed.
-    TopP = 8,
-    /// A min-p of `value` millionths, at most `limit` allowed.
-    MinP = 9,
-    /// A repetition penalty of `value` millionths; at least 1, at most `limit` allowed.
-    RepeatPenalty = 10,
-    /// `value` requests are active, `limit` allowed.
-    TooManyRequests = 11,
-    /// Audit's ring to inference is full: `value` of `limit` slots are in use.
-    Busy = 12,
-    /// No request of this number is active.
-    NoSuchRequest = 13,
-    /// The session has a request under way.
-    SessionBusy = 14,
-    /// The session was evicted to make room for others; it had `value` turns.
-    SessionEvicted = 15,
-    /// The session ended when inference was restarted or loaded another model, or when a turn failed that had begun; it
-    /// had `value` turns, with the one that failed.
-    SessionLost = 16,
-    /// `value` sessions of the user are there, `limit` allowed.
-    TooManySessions = 17,
-    /// The user has no session of this name.
-    NoSuchSession = 18,
-    /// A name that is none: visible ASCII without quotes, of a length within its limit.
-    BadName = 19,
-
-    /// No model is loaded.
-    NoModel = 20,
-    /// The store holds no model of this name.
-    NoSuchModel = 21,
-    /// The name has `value` bytes, 1 to `limit` allowed.
-    NameLength = 22,
-    /// The file is not the GGUF file that it should be; the detail says where. `value` is the
-    /// offset or the number that was wrong, where there is one.
-    BadModel = 23,
-    /// The file uses something that the engine has no support for; the detail names it.
-    UnsupportedModel = 24,
-    /// The model needs `value` bytes, the arena has `limit`.
-    ModelTooLarge = 25,
-    /// The store is not a tar archive.
-    BadStore = 26,
-    /// A model is being loaded, or a request is active that needs the loaded one.
-    ModelInUse = 27,
-    /// The store has no signature for the model.
-    Unsigned = 28,
-    /// The model's signature is by none of the keys that the policy trusts, or the file was changed.
-    BadSignature = 29,
-
-    /// The session's context of `limit` tokens has no room for `value`.
-    ContextFull = 30,
-    /// A value in the computation was not finite.
-    NonFinite = 31,
-    /// The KV cache has `limit` positions free, `value` were needed.
-    CacheFull = 32,
-
-    /// It took longer than `limit` microseconds and was stopped.
-    Deadline = 40,
-    /// Inference died with a fault while it had the request.
-    InferenceFault = 41,
-    /// Inference broke the protocol and was restarted.
-    ProtocolViolation = 42,
-    /// Inference did not stop when it was asked to and was restarted.
-    Unresponsive = 43,
-    /// The receiver does not know this request.
-    Unsupported = 44,
-    /// Inference was restarted `value` times within `limit` microseconds: audit has stopped trying.
-    RestartsExhausted = 45,
-    /// The kernel has refused to stop inference (`value` 1) or to start it anew (`value` 2): audit leaves it alone.
-    ControlRefused = 46,
-
-    /// The user's role does not allow it; `value` is the permission, one bit.
-    NotPermitted = 50,
-    /// `value` tokens may be needed, `limit` are left of the user's budget in this period.
-    QuotaExceeded = 51,
-    /// User or passphrase is wrong; another try is possible in `value` microseconds.
-    LoginFailed = 52,
-    /// Too soon after another login, above all one that failed: `value` microseconds to wait.
-    LoginDelayed = 53,
-    /// The policy has no user of this name.
-    NoSuchUser = 54,
-    /// The policy cannot be used, so that nobody may do anything; `value` says why, see `policy`.
-    BadPolicy = 55,
-    /// A budget of `value` tokens, at most `limit` allowed.
-    BudgetTokens = 56,
-    /// A period of `value` microseconds, 1 s to `limit` allowed.
-    BudgetPeriod = 57,
-    /// The passphrase has `value` bytes, at most `limit` allowed.
-    PassphraseLength = 58,
-    /// A login without a passphrase, by a name whose user has one or that no user has. It is no failed attempt: the same
-    /// request with a passphrase may follow at once.
-    PassphraseNeeded = 59,
-    /// Its user has cancelled it before it was done.
-    Cancelled = 60,
-    /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.
-    LogShare = 61,
-    /// The policy names no client on the channel of the one that asks, so it may do nothing.
-    UnknownClient = 62,
-    /// The client is one user for good: the policy does not let it log in.
-    NoLogin = 63,
+        /// The user's role does not allow it; `value` is the permission, one bit.
+        NotPermitted = 50,
+        /// `value` tokens may be needed, `limit` are left of the user's budget in this period.
+        QuotaExceeded = 51,
+        /// User or passphrase is wrong; another try is possible in `value` microseconds.
+        LoginFailed = 52,
+        /// Too soon after another login, above all one that failed: `value` microseconds to wait.
+        LoginDelayed = 53,
+        /// The policy has no user of this name.
+        NoSuchUser = 54,
+        /// The policy cannot be used, so that nobody may do anything; `value` says why, see `policy`.
+        BadPolicy = 55,
+        /// A budget of `value` tokens, at most `limit` allowed.
+        BudgetTokens = 56,
+        /// A period of `value` microseconds, 1 s to `limit` allowed.
+        BudgetPeriod = 57,
+        /// The passphrase has `value` bytes, at most `limit` allowed.
+        PassphraseLength = 58,
+        /// A login without a passphrase, by a name whose user has one or that no user has. It is no failed attempt: the same
+        /// request with a passphrase may follow at once.
+        PassphraseNeeded = 59,
+        /// Its user has cancelled it before it was done.
+        Cancelled = 60,
+        /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.
+        LogShare = 61,
+        /// The policy names no client on the channel of the one that asks, so it may do nothing.
+        UnknownClient = 62,
+        /// The client is one user for good: the policy does not let it log in.
+        NoLogin = 63,
+    }
 }
 
 impl ErrorCode {
+    /// All are below this, so that they can be counted in an array.
+    pub const END: usize = 72;
+
+    /// The code with this number.
+    #[must_use]
+    pub fn from_u16(code: u16) -> Option<Self> {
+        numbered(code)
+    }
+
     /// Whether inference may give this reason. The others are audit's to give, and mean something in its log.
     #[must_use]
     pub const fn is_of_inference(self) -> bool {
@@ -185,15 +171,16 @@ impl ErrorCode {
     }
 }
 
-/// A reason as it crosses a boundary: code, value, limit. Fixed size, no floats, no text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What is wrong.
-    pub code: ErrorCode,
-    /// The value that was wrong; its meaning belongs to the code.
-    pub value: u64,
-    /// The limit that it broke; 0 where there is none.
-    pub limit: u64,
+layout! {
+    /// A reason as it crosses a boundary: code, value, limit. Fixed size, no floats, no text.
+    pub struct Failure [20] {
+        /// What is wrong.
+        pub code: ErrorCode,
+        /// The value that was wrong; its meaning belongs to the code.
+        pub value: u64,
+        /// The limit that it broke; 0 where there is none.
+        pub limit: u64,
+    }
 }
 
 impl Failure {
@@ -211,37 +198,6 @@ impl Failure {
     #[must_use]
     pub const fn over(code: ErrorCode, value: u64, limit: u64) -> Self {
         Self { code, value, limit }
-    }
-}
-
-/// [`Failure`] on the wire.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub(crate) struct RawFailure {
-    pub(crate) value: u64,
-    pub(crate) limit: u64,
-    pub(crate) code: u16,
-    pub(crate) reserved: [u16; 3],
-}
-
-impl From<Failure> for RawFailure {
-    fn from(failure: Failure) -> Self {
-        Self {
-            value: failure.value,
-            limit: failure.limit,
-            code: failure.code as u16,
-            reserved: [0; 3],
-        }
-    }
-}
-
-impl RawFailure {
-    pub(crate) fn check(&self) -> Option<Failure> {
-        Some(Failure {
-            code: ErrorCode::from_u16(self.code)?,
-            value: self.value,
-            limit: self.limit,
-        })
     }
 }
 

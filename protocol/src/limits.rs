@@ -102,6 +102,9 @@ pub const MAX_CREDIT_TOKENS: usize = 16;
 /// Longest text that one event carries: of all tokens that a request may be ahead by, each as long as can be.
 pub const MAX_TEXT_BYTES: usize = MAX_CREDIT_TOKENS * MAX_PIECE_BYTES;
 
+/// Reasons for refusals that the counters list: those that were given most often. The others are in the total.
+pub const MAX_REFUSAL_REASONS: usize = 8;
+
 /// Most clients that audit can have. It sizes audit's tables; `system.xml` says which there are.
 pub const MAX_CLIENTS: usize = 4;
 

@@ -1,10 +1,12 @@
 //! Names of users, roles, sessions, keys and models: short text of fixed size, padded with zeros.
 
 use core::fmt;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// A name of at most `N` bytes. Any bytes can be received as one; [`Self::check`] says whether they are.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+)]
 #[repr(transparent)]
 pub struct Name<const N: usize>([u8; N]);
 

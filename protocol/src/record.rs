@@ -17,14 +17,19 @@
 
 use crate::name::{ModelName, UserName};
 use crate::wire::InferParams;
+use crate::wire::codec::Wire;
+use crate::wire::declare::layout;
 use core::fmt::{self, Display, Formatter, Write as _};
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+use zerocopy::TryFromBytes as _;
+
+#[cfg(test)]
+mod tests;
 
 /// Version of the format, in every record.
 pub const RECORD_VERSION: u16 = 2;
 
 /// Bytes of a record without text.
-pub const RECORD_BYTES: usize = size_of::<Record>();
+pub const RECORD_BYTES: usize = size_of::<<Record as Wire>::Layout>();
 
 /// A SHA-256.
 pub type Hash = [u8; 32];
@@ -108,76 +113,110 @@ kinds! {
     Close = 19 "close",
 }
 
-/// One entry without its text. Fields that its kind has no use for are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct Record {
-    /// [`RECORD_VERSION`].
-    pub version: u16,
-    /// [`Kind`].
-    pub kind: u16,
-    /// Depends on the kind.
-    pub code: u16,
-    /// How keys and values are stored: [`crate::wire::engine::KvType`], as inference says.
-    pub kv_type: u16,
-    /// Version of the arithmetic, as inference says.
-    pub numerics: u32,
-    /// Audit's number of the request.
-    pub request: u32,
-    /// Sequence number, from 1, without gaps.
-    pub sequence: u64,
-    /// Microseconds since boot, never falling.
-    pub time_us: u64,
-    /// SHA-256 of the entry before.
-    pub previous: Hash,
-    /// Who asked.
-    pub user: UserName,
-    /// Number of the session; no other session since boot has it.
-    pub session: u32,
-    /// Turn of the session, from 1.
-    pub turn: u32,
-    /// Bytes of the prompt.
-    pub prompt_bytes: u32,
-    /// Tokens of the prompt, as inference says; at most the bytes and two.
-    pub prompt_tokens: u32,
-    /// Tokens that passed.
-    pub generated_tokens: u32,
-    /// Bytes of text that follow the record.
-    pub text_bytes: u32,
-    /// Sampler, seed and the most tokens to generate.
-    pub params: InferParams,
-    /// SHA-256 of the model's file, by audit.
-    pub model_sha256: Hash,
-    /// SHA-256 of the prompt's bytes.
-    pub prompt_sha256: Hash,
-    /// See the module.
-    pub output_sha256: Hash,
-    /// From admission to the end, in microseconds.
-    pub latency_us: u64,
-    /// From admission to the first token, in microseconds.
-    pub first_token_us: u64,
-    /// Depends on the kind.
-    pub value: u64,
-    /// Depends on the kind.
-    pub limit: u64,
-    /// For kinds that are written ever more rarely while they go on: how many there were since the last entry of this
-    /// user (or peer) for this reason, with this one. The other fields are those of the newest.
-    pub count: u64,
-    /// A model, a user or a session.
-    pub name: ModelName,
+layout! {
+    /// One entry without its text. Fields that its kind has no use for are zero.
+    pub struct Record [360] {
+        /// [`RECORD_VERSION`].
+        pub version: u16,
+        /// [`Kind`].
+        pub kind: u16,
+        /// Depends on the kind.
+        pub code: u16,
+        /// How keys and values are stored: [`crate::wire::engine::KvType`], as inference says.
+        pub kv_type: u16,
+        /// Version of the arithmetic, as inference says.
+        pub numerics: u32,
+        /// Audit's number of the request.
+        pub request: u32,
+        /// Sequence number, from 1, without gaps.
+        pub sequence: u64,
+        /// Microseconds since boot, never falling.
+        pub time_us: u64,
+        /// SHA-256 of the entry before.
+        pub previous: Hash,
+        /// Who asked.
+        pub user: UserName,
+        /// Number of the session; no other session since boot has it.
+        pub session: u32,
+        /// Turn of the session, from 1.
+        pub turn: u32,
+        /// Bytes of the prompt.
+        pub prompt_bytes: u32,
+        /// Tokens of the prompt, as inference says; at most the bytes and two.
+        pub prompt_tokens: u32,
+        /// Tokens that passed.
+        pub generated_tokens: u32,
+        /// Bytes of text that follow the record.
+        pub text_bytes: u32,
+        /// Sampler, seed and the most tokens to generate.
+        pub params: InferParams,
+        /// SHA-256 of the model's file, by audit.
+        pub model_sha256: Hash,
+        /// SHA-256 of the prompt's bytes.
+        pub prompt_sha256: Hash,
+        /// See the module.
+        pub output_sha256: Hash,
+        /// From admission to the end, in microseconds.
+        pub latency_us: u64,
+        /// From admission to the first token, in microseconds.
+        pub first_token_us: u64,
+        /// Depends on the kind.
+        pub value: u64,
+        /// Depends on the kind.
+        pub limit: u64,
+        /// For kinds that are written ever more rarely while they go on: how many there were since the last entry of this
+        /// user (or peer) for this reason, with this one. The other fields are those of the newest.
+        pub count: u64,
+        /// A model, a user or a session.
+        pub name: ModelName,
+    }
 }
-
-const _: () = assert!(RECORD_BYTES == 360);
 
 impl Record {
     /// A record of this kind and nothing else.
     #[must_use]
-    pub fn new(kind: Kind) -> Self {
+    pub const fn new(kind: Kind) -> Self {
         Self {
             version: RECORD_VERSION,
             kind: kind as u16,
-            ..Self::new_zeroed()
+            code: 0,
+            kv_type: 0,
+            numerics: 0,
+            request: 0,
+            sequence: 0,
+            time_us: 0,
+            previous: [0; 32],
+            user: UserName::EMPTY,
+            session: 0,
+            turn: 0,
+            prompt_bytes: 0,
+            prompt_tokens: 0,
+            generated_tokens: 0,
+            text_bytes: 0,
+            params: InferParams::ZERO,
+            model_sha256: [0; 32],
+            prompt_sha256: [0; 32],
+            output_sha256: [0; 32],
+            latency_us: 0,
+            first_token_us: 0,
+            value: 0,
+            limit: 0,
+            count: 0,
+            name: ModelName::EMPTY,
         }
+    }
+
+    /// Its bytes, as they are hashed, kept and sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
+        zerocopy::transmute!(self.to_wire())
+    }
+
+    /// The record that `bytes` begin with, and what follows it; `None` if there is none.
+    #[must_use]
+    pub fn read_prefix(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (layout, rest) = <Self as Wire>::Layout::try_ref_from_prefix(bytes).ok()?;
+        Some((Self::from_wire(layout)?, rest))
     }
 
     /// What it is about, if that is known.
@@ -340,77 +379,5 @@ impl Display for Json<'_> {
             write!(f, ",\"text\":{}", JsonText(self.text))?;
         }
         f.write_char('}')
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    extern crate std;
-    use super::*;
-    use std::string::ToString;
-
-    #[test]
-    fn kinds_come_back_from_their_numbers() {
-        for &kind in Kind::ALL {
-            assert_eq!(Kind::from_u16(kind as u16), Some(kind));
-        }
-        assert_eq!(Kind::from_u16(0), None);
-        let names: std::collections::HashSet<_> = Kind::ALL.iter().map(|k| k.as_str()).collect();
-        assert_eq!(names.len(), Kind::ALL.len());
-    }
-
-    #[test]
-    fn text_in_an_export_is_ascii_on_one_line_and_comes_back() {
-        let text = "a \"b\"\\\n\u{1b}[2J é 猫 😀";
-        let json = JsonText(text.as_bytes()).to_string();
-        assert!(json.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-        assert_eq!(
-            serde_json::from_str::<std::string::String>(&json).unwrap(),
-            text
-        );
-        assert_eq!(JsonText(b"a\xffb").to_string(), "\"a\\ufffdb\"");
-    }
-
-    #[test]
-    fn an_export_has_every_field_of_a_record() {
-        // Every byte differs from its neighbours, so that a field that is left out or taken for another shows.
-        let mut bytes = [0; RECORD_BYTES];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = (i % 251) as u8 + 1;
-        }
-        let mut record = Record::read_from_bytes(&bytes).unwrap();
-        record.user = UserName::new("someone").unwrap();
-        record.name = ModelName::new("default").unwrap();
-        let line = Json {
-            record: &record,
-            text: b"hello",
-        }
-        .to_string();
-        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(json["sequence"], record.sequence);
-        assert_eq!(json["params"]["seed"], record.params.sampling.seed);
-        assert_eq!(json["previous"], Hex(&record.previous).to_string());
-        assert_eq!(
-            (&json["user"], &json["text"]),
-            (&"someone".into(), &"hello".into())
-        );
-        // All fields, `event` and `text`; `params` in one.
-        assert_eq!(json.as_object().unwrap().len(), 26 + 2);
-        assert_eq!(json["params"].as_object().unwrap().len(), 8);
-        for line in [
-            Opening {
-                anchor: [1; 32],
-                first: 3,
-            }
-            .to_string(),
-            Ending {
-                head: [2; 32],
-                entries: 4,
-                filtered: false,
-            }
-            .to_string(),
-        ] {
-            let _: serde_json::Value = serde_json::from_str(&line).unwrap();
-        }
     }
 }

@@ -190,7 +190,7 @@ pub fn agrees(closing: &str, end: &Entry) -> bool {
 }
 
 /// What the console says first about a failure of a request that was admitted.
-const fn failure(code: u16) -> &'static str {
+fn failure(code: u16) -> &'static str {
     match ErrorCode::from_u16(code) {
         Some(ErrorCode::InferenceFault) => "error: inference died while it had the request",
         Some(ErrorCode::ProtocolViolation) => "error: inference broke the protocol while",

@@ -7,7 +7,6 @@
 use protocol::record::{Hash, RECORD_BYTES, Record};
 use protocol::wire::client::LogExtent;
 use sha2::{Digest, Sha256};
-use zerocopy::{FromBytes, IntoBytes};
 
 /// Entries lie on multiples of this.
 const ALIGN: usize = 8;
@@ -57,7 +56,7 @@ pub struct Entry<'l> {
 /// SHA-256 of an entry.
 #[must_use]
 pub fn hash(record: &Record, text: &[u8]) -> Hash {
-    Sha256::new_with_prefix(record.as_bytes())
+    Sha256::new_with_prefix(record.to_bytes())
         .chain_update(text)
         .finalize()
         .into()
@@ -129,7 +128,7 @@ impl<'m> Log<'m> {
             .get_mut(at..end)
             .and_then(|entry| entry.split_at_mut_checked(RECORD_BYTES))
         {
-            to.copy_from_slice(record.as_bytes());
+            to.copy_from_slice(&record.to_bytes());
             for (to, from) in rest.iter_mut().zip(text) {
                 *to = *from;
             }
@@ -182,7 +181,7 @@ impl<'m> Log<'m> {
     }
 
     fn entry(&self, at: usize) -> Option<Entry<'_>> {
-        let (record, rest) = Record::read_from_prefix(self.memory.get(at..)?).ok()?;
+        let (record, rest) = Record::read_prefix(self.memory.get(at..)?)?;
         let text = rest.get(..record.text_bytes as usize)?;
         Some(Entry { record, text })
     }

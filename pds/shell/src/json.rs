@@ -2,9 +2,8 @@
 
 use crate::text::{CodeName, Rate};
 use core::fmt::{self, Display, Formatter};
-use protocol::error::ErrorCode;
 use protocol::wire::ArenaUse;
-use protocol::wire::client::{Budget, Stats};
+use protocol::wire::client::{Budget, Refusals, Stats};
 
 pub(crate) struct StatsJson<'a>(pub(crate) &'a Stats);
 
@@ -40,7 +39,7 @@ impl Display for StatsJson<'_> {
             sessions,
             queued,
             stopped,
-            refused_by_code,
+            refusals,
         } = self.0;
         f.write_str("{")?;
         for (name, value) in [
@@ -87,12 +86,14 @@ impl Display for StatsJson<'_> {
             f,
             "\"tokens_per_second\":{average},\"tokens_per_second_now\":{now},"
         )?;
-        f.write_str("\"refused_by_code\":{")?;
-        for (i, code) in ErrorCode::ALL.iter().enumerate() {
-            let count = refused_by_code.get(*code as usize).unwrap_or(&0);
-            let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}\"{}\":{count}", CodeName(*code))?;
+        f.write_str("\"refusals\":{")?;
+        for Refusals { code, count } in refusals {
+            if let Some(code) = code {
+                write!(f, "\"{}\":{count},", CodeName(*code))?;
+            }
         }
+        let other = self.0.refused_otherwise();
+        write!(f, "\"other\":{other}")?;
         let Budget {
             user,
             tokens,
@@ -128,6 +129,7 @@ impl Display for StatsJson<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::error::ErrorCode;
     use protocol::name::UserName;
     use std::string::ToString as _;
 
@@ -144,7 +146,11 @@ mod tests {
         stats.budget.user = UserName::new("guest").unwrap();
         stats.budget.tokens = 100;
         stats.budget.used = 30;
-        stats.refused_by_code[ErrorCode::QuotaExceeded as usize] = 3;
+        stats.refused = 5;
+        stats.refusals[0] = Refusals {
+            code: Some(ErrorCode::QuotaExceeded),
+            count: 3,
+        };
         let text = StatsJson(&stats).to_string();
         assert!(!text.contains('\n'));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -152,11 +158,9 @@ mod tests {
         assert_eq!(json["latency_max_us"], u64::MAX);
         assert_eq!(json["tokens_per_second"], 123.4);
         assert_eq!(json["stopped"], true);
-        assert_eq!(json["refused_by_code"]["quota-exceeded"], 3);
-        assert_eq!(
-            json["refused_by_code"].as_object().unwrap().len(),
-            ErrorCode::ALL.len()
-        );
+        assert_eq!(json["refusals"]["quota-exceeded"], 3);
+        assert_eq!(json["refusals"]["other"], 2);
+        assert_eq!(json["refusals"].as_object().unwrap().len(), 2);
         assert_eq!(
             (&json["budget"]["user"], &json["budget"]["available"]),
             (&"guest".into(), &70.into())

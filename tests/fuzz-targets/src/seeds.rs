@@ -7,7 +7,7 @@ use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::ReadWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
-use protocol::wire::client::{BudgetChange, Event, Finished, LogQuery, Request, User};
+use protocol::wire::client::{BudgetChange, Event, Finished, LogQuery, Request, Stats, User};
 use protocol::wire::engine::{Command, Holdings, Report};
 use protocol::wire::{Fault, FaultKind, FinishReason, InferParams};
 
@@ -221,10 +221,7 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 total_us: 8,
             }),
         ),
-        (
-            "event-stats",
-            Event::Stats(zerocopy::FromZeros::new_zeroed()),
-        ),
+        ("event-stats", Event::Stats(Stats::default())),
         (
             "event-fault",
             Event::Fault {

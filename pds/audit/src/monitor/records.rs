@@ -8,7 +8,7 @@ use crate::table::{Entry, Generation, Work};
 use protocol::name::ModelName;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Stats, Status};
+use protocol::wire::client::{Refusals, Stats, Status};
 use protocol::wire::engine::Holdings;
 
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
@@ -148,7 +148,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             queued: self.queued(),
             sessions: u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX),
             stopped: u32::from(self.link.phase == Phase::Stopped),
-            refused_by_code: *self.ledger.refused(),
+            refusals: Refusals::most_frequent(self.ledger.refused()),
             ..self.ledger.stats
         }
     }

@@ -510,7 +510,7 @@ impl System {
     pub(super) fn is_refused(&mut self, request: &Request<'_>, failure: Failure) {
         let (budget, stats) = (self.budget(), self.stats());
         let refused = stats.refused;
-        let is_first = stats.refused_by_code[failure.code as usize] == 0;
+        let is_first = stats.refused_for(failure.code) == 0;
         self.ask(77, request);
         assert_eq!(self.told(), [Told::Failed(77, failure)], "{request:?}");
         assert_eq!(self.asked(), [], "{request:?}");
@@ -525,7 +525,7 @@ impl System {
         }
         let stats = self.stats();
         assert_eq!(stats.refused, refused + 1);
-        assert!(stats.refused_by_code[failure.code as usize] > 0);
+        assert!(stats.refused_for(failure.code) > 0);
         let after = self.budget();
         assert_eq!((after.used, after.reserved), (budget.used, budget.reserved));
     }

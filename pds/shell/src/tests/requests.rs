@@ -4,7 +4,8 @@ use super::harness::*;
 use protocol::record::{Kind, Record};
 use protocol::region::ReadWords as _;
 use protocol::wire::client::{
-    Budget, LogExtent, ModelEntry, Progress, Session, SessionState, Signature, Stage, Status,
+    Budget, LogExtent, ModelEntry, Progress, Refusals, Session, SessionState, Signature, Stage,
+    Status,
 };
 use protocol::wire::{Fault, FaultKind, ModelInfo};
 
@@ -452,12 +453,17 @@ fn counters_are_shown_as_text_and_as_json_that_parses() {
         latency_p99_us: 1_230_000,
         ..Stats::default()
     };
-    stats.refused_by_code[ErrorCode::QuotaExceeded as usize] = 4;
+    stats.refused = 7;
+    stats.refusals[0] = Refusals {
+        code: Some(ErrorCode::QuotaExceeded),
+        count: 4,
+    };
     system.say(number, &Event::Stats(stats));
     let output = system.output();
     for part in [
         "1 faults, 1 restarts",
         "4 refused: quota-exceeded",
+        "3 refused for other reasons",
         "15.0 tokens/s now",
         "p99 1.23 s",
     ] {

@@ -3,12 +3,11 @@
 use super::{Bytes, CodeName, FailureText, Rate, Seconds, Time, Untrusted};
 use crate::jobs::{Job, JobState};
 use core::fmt::{self, Display, Formatter};
-use protocol::error::ErrorCode;
 use protocol::policy::Permission;
 use protocol::record::Hex;
 use protocol::wire::client::{
-    Budget, Finished, LogExtent, Progress, Session, SessionState, Signature, Stage, Stats, Status,
-    User,
+    Budget, Finished, LogExtent, Progress, Refusals, Session, SessionState, Signature, Stage,
+    Stats, Status, User,
 };
 use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
 
@@ -163,11 +162,14 @@ impl Display for StatsText<'_> {
             stats.active,
             stats.queued
         )?;
-        for code in ErrorCode::ALL {
-            let count = stats.refused_by_code.get(*code as usize).unwrap_or(&0);
-            if *count > 0 {
-                writeln!(f, "             {count} refused: {}", CodeName(*code))?;
+        for Refusals { code, count } in stats.refusals {
+            if let Some(code) = code {
+                writeln!(f, "             {count} refused: {}", CodeName(code))?;
             }
+        }
+        match stats.refused_otherwise() {
+            0 => {}
+            count => writeln!(f, "             {count} refused for other reasons")?,
         }
         let average = Rate {
             tokens: stats.generated_tokens,

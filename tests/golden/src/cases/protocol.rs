@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use protocol::decimal::{self, Millionths};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_PROMPT_BYTES;
+use protocol::limits::{MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
 use protocol::record::{Ending, Json, JsonText, Kind, Opening, Record};
@@ -17,7 +17,7 @@ use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
 use protocol::store::{SIGNATURE_BYTES, Store};
 use protocol::testing::{endpoints, policy_bytes};
 use protocol::wire::client::{
-    Budget, BudgetChange, Event, Finished, LogExtent, LogQuery, Request, Stats,
+    Budget, BudgetChange, Event, Finished, LogExtent, LogQuery, Refusals, Request, Stats,
 };
 use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
 use protocol::wire::{
@@ -202,6 +202,7 @@ fn wire_commands(bits: &mut Bits) {
             },
             Command::Status,
             Command::Drop { session: 31 },
+            Command::Credit { tokens: 512 },
         ]
     );
 }
@@ -342,7 +343,10 @@ fn wire_events(bits: &mut Bits) {
             },
             Event::Stats(Stats {
                 uptime_us: 1,
-                refused_by_code: [7; ErrorCode::END],
+                refusals: [Refusals {
+                    code: Some(ErrorCode::NoModel),
+                    count: 7,
+                }; MAX_REFUSAL_REASONS],
                 ..Stats::default()
             }),
             Event::Fault {

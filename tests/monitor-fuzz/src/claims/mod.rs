@@ -30,7 +30,6 @@ use protocol::ring::SLOTS;
 use protocol::wire::client::Event;
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
-use zerocopy::IntoBytes as _;
 
 /// What is claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -192,7 +191,7 @@ fn model_name<const N: usize>(name: &Name<N>) -> ModelName {
 }
 
 fn hash(record: &Record, text: &[u8]) -> Hash {
-    let entry = Sha256::new_with_prefix(record.as_bytes()).chain_update(text);
+    let entry = Sha256::new_with_prefix(record.to_bytes()).chain_update(text);
     entry.finalize().into()
 }
 

@@ -7,7 +7,6 @@ use protocol::record::{Ending, Hash, Json, Kind, Opening, RECORD_VERSION, Record
 use protocol::wire::{InferParams, Sampling};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use zerocopy::IntoBytes;
 
 use super::chain::Finding;
 use crate::keys::parse_hex;
@@ -195,7 +194,7 @@ impl Export {
 /// SHA-256 of an entry: its record, then its text.
 #[must_use]
 pub fn entry_hash(record: &Record, text: &[u8]) -> Hash {
-    Sha256::new_with_prefix(record.as_bytes())
+    Sha256::new_with_prefix(record.to_bytes())
         .chain_update(text)
         .finalize()
         .into()

@@ -1,0 +1,125 @@
+//! What clients ask of audit.
+
+#[cfg(doc)]
+use super::Event;
+#[cfg(doc)]
+use crate::error::ErrorCode;
+use crate::limits::{MAX_PASSPHRASE_BYTES, MAX_PROMPT_BYTES};
+use crate::name::{ModelName, SessionName, UserName};
+use crate::wire::InferParams;
+use crate::wire::declare::{layout, messages};
+
+layout! {
+    /// What of a budget is to be changed. What is `None` stays as it is when audit makes the change, so a change of one
+    /// field cannot undo a change of the other that came before it.
+    #[derive(Default)]
+    pub struct BudgetChange [24] {
+        /// Tokens in a period.
+        pub tokens: Option<u64>,
+        /// The period in microseconds.
+        pub period_us: Option<u64>,
+    }
+}
+
+impl BudgetChange {
+    /// Nothing is to be changed.
+    pub const NONE: Self = Self {
+        tokens: None,
+        period_us: None,
+    };
+
+    /// Whether nothing is to be changed.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.tokens.is_none() && self.period_us.is_none()
+    }
+}
+
+layout! {
+    /// Which entries of the log.
+    #[derive(Default)]
+    pub struct LogQuery [44] {
+        /// The newest so many; 0 for all that are there.
+        pub last: u64,
+        /// Of this user alone; empty for all.
+        pub user: UserName,
+        /// Go on with what is appended, until it is cancelled.
+        pub follow: bool,
+    }
+}
+
+messages! {
+    /// From a client to audit.
+    pub enum Request<'a> ["may", "answered by; the last one is bold", "costs"] {
+        /// Generate text. Ends with [`Event::Finished`].
+        1 Infer [72] {
+            /// How.
+            params: InferParams,
+            /// The conversation that it goes on with or begins; empty for none.
+            session: SessionName;
+            /// From what.
+            prompt: &'a [u8] where len <= MAX_PROMPT_BYTES,
+        } => ["`infer`", "`Text` …, **`Finished`**", "tokens, see V2"],
+        /// Stop the request with the number in the header. It is answered by that request's last event.
+        2 Cancel [0] => [
+            "owner of the request with the number in the header; another's `Cancel` does nothing",
+            "the last event of that request, which is **`Failed`** `Cancelled` at once for a load that is being \
+             verified and for `Status`; **`Failed`** `NoSuchRequest` if there is none. A load that inference has \
+             ends by itself",
+            "–",
+        ],
+        /// List the models in the store. Ends with [`Event::Listed`].
+        3 Models [0] => ["`infer`", "`Model` …, **`Listed`**", "–"],
+        /// Load a model. Ends with [`Event::Loaded`].
+        4 Load [64] {
+            /// Its name in the store, without `.gguf`.
+            name: ModelName,
+        } => ["`load`", "`Progress` …, **`Loaded`**", "–"],
+        /// What inference has in its arena. Ends with [`Event::Status`].
+        5 Status [0] => ["`infer`", "**`Status`**", "–"],
+        /// What audit has counted. Ends with [`Event::Stats`], or goes on once a second until it is cancelled.
+        6 Stats [4] {
+            /// Go on.
+            watch: bool,
+        } => ["`infer`", "**`Stats`**; watching: `Stats` each second, **`Done`** after a cancel or a login", "–"],
+        /// Become another user. Ends with [`Event::User`].
+        7 Login [36] {
+            /// Who.
+            user: UserName;
+            /// `None` if the user was not asked for one: audit then logs in a user who has none, and answers
+            /// [`ErrorCode::PassphraseNeeded`] for every other name, also for one that no user has.
+            passphrase: Option<&'a [u8]> where len <= MAX_PASSPHRASE_BYTES if has_passphrase,
+        } => [
+            "anybody",
+            "**`User`**; without a passphrase, `Failed` `PassphraseNeeded` if one is needed or nobody has the name: \
+             no refusal and no record",
+            "a wait after a failure",
+        ],
+        /// Become the default user again. Ends with [`Event::User`].
+        8 Logout [0] => ["anybody", "**`User`**", "–"],
+        /// Who is logged in. Ends with [`Event::User`].
+        9 WhoAmI [0] => ["anybody", "**`User`**", "–"],
+        /// List the users that can log in. Ends with [`Event::Listed`].
+        10 Users [0] => ["anybody", "`User` …, **`Listed`**", "–"],
+        /// A budget, changed first if that is asked for. Ends with [`Event::Budget`].
+        11 Budget [56] {
+            /// Whose; empty for one's own.
+            user: UserName,
+            /// What is to be changed.
+            change: BudgetChange,
+        } => ["one's own: anybody; another's, or to change one: `budget`", "**`Budget`**", "–"],
+        /// Read the log. Ends with [`Event::LogEnd`].
+        12 Log [44] (query: LogQuery) => ["`log`", "`Record` …, **`LogEnd`**", "–"],
+        /// Check the log's chain. Ends with [`Event::LogVerified`].
+        13 VerifyLog [0] => ["`log`", "**`LogVerified`**; **`Done`** after a cancel or a login", "–"],
+        /// Try again after too many restarts. Ends with [`Event::Done`].
+        14 Reset [0] => ["`reset`", "**`Done`**", "–"],
+        /// List one's sessions, or everybody's for who may change budgets. Ends with [`Event::Listed`].
+        15 Sessions [0] => ["`infer`; everybody's: `budget` too", "`Session` …, **`Listed`**", "–"],
+        /// End a session that is idle. Ends with [`Event::Done`].
+        16 Close [32] {
+            /// Its name.
+            session: SessionName,
+        } => ["`infer`, one's own session", "**`Done`**", "–"],
+    }
+}

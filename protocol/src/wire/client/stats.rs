@@ -1,0 +1,158 @@
+//! What audit counts.
+
+use crate::error::ErrorCode;
+use crate::limits::MAX_REFUSAL_REASONS;
+use crate::name::UserName;
+use crate::wire::ArenaUse;
+use crate::wire::codec::is_flag;
+use crate::wire::declare::layout;
+
+layout! {
+    /// A user's budget in the current period.
+    #[derive(Default)]
+    pub struct Budget [72] {
+        /// Whose.
+        pub user: UserName,
+        /// Tokens in a period.
+        pub tokens: u64,
+        /// Tokens used in this one.
+        pub used: u64,
+        /// Tokens reserved by requests under way.
+        pub reserved: u64,
+        /// The period in microseconds.
+        pub period_us: u64,
+        /// What is left of it, in microseconds.
+        pub left_us: u64,
+    }
+}
+
+impl Budget {
+    /// Tokens that can be reserved now.
+    #[must_use]
+    pub const fn available(&self) -> u64 {
+        self.tokens
+            .saturating_sub(self.used)
+            .saturating_sub(self.reserved)
+    }
+}
+
+layout! {
+    /// How often requests were refused for one reason.
+    #[derive(Default)]
+    pub struct Refusals [8] {
+        /// The reason; `None` if there were fewer reasons than places.
+        pub code: Option<ErrorCode>,
+        /// How often.
+        pub count: u32,
+    }
+}
+
+impl Refusals {
+    /// The reasons that were given most often, the most frequent first, and of two that were given equally often the
+    /// one with the smaller number. `counts` has how often each was given, at the place of its number.
+    #[must_use]
+    pub fn most_frequent(counts: &[u32; ErrorCode::END]) -> [Self; MAX_REFUSAL_REASONS] {
+        let mut most = [Self::default(); MAX_REFUSAL_REASONS];
+        for &code in ErrorCode::ALL {
+            let count = counts.get(code as usize).copied().unwrap_or(0);
+            let code = Some(code);
+            let mut next = Self { code, count };
+            // It goes before all that are less frequent, which move back by one.
+            let mut found = false;
+            for place in &mut most {
+                found |= next.count > place.count;
+                if found {
+                    core::mem::swap(place, &mut next);
+                }
+            }
+        }
+        most
+    }
+}
+
+layout! {
+    /// What audit has counted since boot.
+    #[derive(Default)]
+    pub struct Stats [392] {
+        /// Time since boot in microseconds.
+        pub uptime_us: u64,
+        /// Requests for text that were admitted.
+        pub admitted: u64,
+        /// Requests of any kind that were refused, for whatever reason.
+        pub refused: u64,
+        /// Requests for text that finished.
+        pub finished: u64,
+        /// Requests for text that were cancelled.
+        pub cancelled: u64,
+        /// Requests for text that failed after admission.
+        pub failed: u64,
+        /// Tokens of prompts.
+        pub prompt_tokens: u64,
+        /// Tokens generated.
+        pub generated_tokens: u64,
+        /// Time during which at least one request was under way, in microseconds.
+        pub busy_us: u64,
+        /// Faults of inference.
+        pub faults: u64,
+        /// Restarts of inference.
+        pub restarts: u64,
+        /// Deadlines that passed.
+        pub timeouts: u64,
+        /// Messages that broke the protocol and were dropped.
+        pub violations: u64,
+        /// Entries of the audit log since boot.
+        pub records: u64,
+        /// Sessions that were evicted.
+        pub evicted: u64,
+        /// Tokens generated in the last [`Self::recent_us`].
+        pub recent_tokens: u64,
+        /// Length of the window in microseconds.
+        pub recent_us: u64,
+        /// The median latency of requests that finished, in microseconds.
+        pub latency_p50_us: u64,
+        /// The 95th percentile of it, in microseconds.
+        pub latency_p95_us: u64,
+        /// The 99th percentile of it, in microseconds.
+        pub latency_p99_us: u64,
+        /// The longest of them, in microseconds.
+        pub latency_max_us: u64,
+        /// Payload bytes that left inference.
+        pub egress_bytes: u64,
+        /// Payload bytes that may leave it in a second.
+        pub egress_limit: u64,
+        /// Budget of who asks.
+        pub budget: Budget,
+        /// Use of the arena.
+        pub arena: ArenaUse,
+        /// Requests that are admitted and not finished.
+        pub active: u32,
+        /// Sessions that hold keys and values.
+        pub sessions: u32,
+        /// Of the active ones, those whose first token has not come: the depth of the queue.
+        pub queued: u32,
+        /// 1: audit has stopped trying to restart inference.
+        pub stopped: u32 where is_flag,
+        /// The reasons for which requests were refused most often, the most frequent first.
+        pub refusals: [Refusals; MAX_REFUSAL_REASONS],
+    }
+}
+
+impl Stats {
+    /// How often requests were refused for this reason; 0 also if it is not among the most frequent.
+    #[must_use]
+    pub fn refused_for(&self, code: ErrorCode) -> u32 {
+        let mut reasons = self.refusals.iter();
+        reasons
+            .find(|reason| reason.code == Some(code))
+            .map_or(0, |reason| reason.count)
+    }
+
+    /// Requests that were refused for other reasons than the most frequent.
+    #[must_use]
+    pub fn refused_otherwise(&self) -> u64 {
+        let listed = self.refusals.iter();
+        listed.fold(self.refused, |rest, reason| {
+            rest.saturating_sub(u64::from(reason.count))
+        })
+    }
+}

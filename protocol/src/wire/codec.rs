@@ -1,0 +1,334 @@
+//! How values lie on the wire, and how messages are put together and taken apart.
+//!
+//! A value has two faces: the plain one that programs use, and its *layout*, which is what crosses. A layout has alignment
+//! 1, no padding, and little-endian numbers by type ([`zerocopy::little_endian`]), so the bytes are the same on every
+//! machine. Whether bytes are a layout is for [`zerocopy::TryFromBytes`] to say: it refuses numbers that an enum does not
+//! have, flags other than 0 and 1, and reserved bytes other than zero. What no type can express (that a name is one, that
+//! a session is below its limit) is checked by [`Wire::from_wire`]. Each value has exactly one layout: what is parsed
+//! is written back byte for byte.
+
+use super::WireError;
+#[cfg(test)]
+use super::tests::docs::Shape;
+use crate::error::ErrorCode;
+use crate::limits::MAX_SESSIONS;
+use crate::name::Name;
+use crate::record::Hash;
+use crate::ring::Frame;
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryCastError, TryFromBytes, Unaligned};
+
+/// A value that can cross a boundary as a field of fixed size. `layout!` and `numbers!` implement it.
+pub(crate) trait Wire: Sized {
+    /// Its bytes.
+    type Layout: TryFromBytes + IntoBytes + KnownLayout + Immutable + Unaligned;
+
+    /// What it is made of, for `docs/protocol.md`.
+    #[cfg(test)]
+    const SHAPE: Shape;
+
+    fn to_wire(&self) -> Self::Layout;
+
+    /// `None` if the bytes break a rule that their type does not express.
+    fn from_wire(layout: &Self::Layout) -> Option<Self>;
+}
+
+/// The only byte that reserved bytes may have.
+#[derive(Clone, Copy, TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(u8)]
+pub(crate) enum Zero {
+    Zero = 0,
+}
+
+/// A flag or an enum: one byte, and three that are zero, so that the numbers behind it stay aligned to words.
+#[derive(Clone, Copy, TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Wide<T> {
+    value: T,
+    zero: [Zero; 3],
+}
+
+impl<T: Copy> Wide<T> {
+    #[inline]
+    pub(crate) const fn new(value: T) -> Self {
+        let zero = [Zero::Zero; 3];
+        Self { value, zero }
+    }
+
+    #[inline]
+    pub(crate) const fn get(&self) -> T {
+        self.value
+    }
+}
+
+/// The value of an enum of one byte that has this number.
+#[inline]
+pub(crate) fn numbered<T: TryFromBytes + KnownLayout + Immutable>(
+    number: impl TryInto<u8>,
+) -> Option<T> {
+    T::try_read_from_bytes(&[number.try_into().ok()?]).ok()
+}
+
+macro_rules! number {
+    ($($plain:ty as $layout:ty),*) => {$(
+        impl Wire for $plain {
+            type Layout = $layout;
+
+            #[cfg(test)]
+            const SHAPE: Shape = Shape::Number;
+
+            #[inline]
+            fn to_wire(&self) -> $layout {
+                <$layout>::new(*self)
+            }
+
+            #[inline]
+            fn from_wire(layout: &$layout) -> Option<Self> {
+                Some(layout.get())
+            }
+        }
+    )*};
+}
+
+number!(u16 as U16, u32 as U32, u64 as U64, bool as Wide<bool>);
+
+impl<const N: usize> Wire for Name<N> {
+    type Layout = Self;
+
+    #[cfg(test)]
+    const SHAPE: Shape = Shape::Name;
+
+    #[inline]
+    fn to_wire(&self) -> Self {
+        *self
+    }
+
+    #[inline]
+    fn from_wire(layout: &Self) -> Option<Self> {
+        layout.check().then_some(*layout)
+    }
+}
+
+impl Wire for Hash {
+    type Layout = Self;
+
+    #[cfg(test)]
+    const SHAPE: Shape = Shape::Bytes;
+
+    #[inline]
+    fn to_wire(&self) -> Self {
+        *self
+    }
+
+    #[inline]
+    fn from_wire(layout: &Self) -> Option<Self> {
+        Some(*layout)
+    }
+}
+
+/// [`Option<u64>`] on the wire. A number that is not given is zero.
+#[derive(TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct MaybeU64 {
+    value: U64,
+    given: Wide<bool>,
+}
+
+impl Wire for Option<u64> {
+    type Layout = MaybeU64;
+
+    #[cfg(test)]
+    const SHAPE: Shape = Shape::MaybeNumber;
+
+    #[inline]
+    fn to_wire(&self) -> MaybeU64 {
+        MaybeU64 {
+            value: U64::new(self.unwrap_or(0)),
+            given: Wide::new(self.is_some()),
+        }
+    }
+
+    #[inline]
+    fn from_wire(layout: &MaybeU64) -> Option<Self> {
+        match (layout.given.get(), layout.value.get()) {
+            (true, value) => Some(Some(value)),
+            (false, 0) => Some(None),
+            (false, _) => None,
+        }
+    }
+}
+
+/// No code has the number 0, which is none.
+impl Wire for Option<ErrorCode> {
+    type Layout = U32;
+
+    #[cfg(test)]
+    const SHAPE: Shape = Shape::MaybeCode;
+
+    #[inline]
+    fn to_wire(&self) -> U32 {
+        U32::new(self.map_or(0, |code| code as u32))
+    }
+
+    #[inline]
+    fn from_wire(layout: &U32) -> Option<Self> {
+        match layout.get() {
+            0 => Some(None),
+            number => numbered(number).map(Some),
+        }
+    }
+}
+
+impl<T: Wire + Copy + Default, const N: usize> Wire for [T; N] {
+    type Layout = [T::Layout; N];
+
+    #[cfg(test)]
+    const SHAPE: Shape = Shape::Array {
+        len: N,
+        each: &T::SHAPE,
+    };
+
+    #[inline]
+    fn to_wire(&self) -> Self::Layout {
+        self.each_ref().map(T::to_wire)
+    }
+
+    #[inline]
+    fn from_wire(layout: &Self::Layout) -> Option<Self> {
+        let mut values = [T::default(); N];
+        for (value, layout) in values.iter_mut().zip(layout) {
+            *value = T::from_wire(layout)?;
+        }
+        Some(values)
+    }
+}
+
+/// What follows the fixed part of a message: bytes up to the end.
+pub(crate) trait Tail<'a>: Sized {
+    fn bytes(&self) -> &'a [u8];
+
+    fn is_given(&self) -> bool;
+
+    /// `None` if there are bytes although it is not `given`.
+    fn read(bytes: &'a [u8], given: bool) -> Option<Self>;
+}
+
+impl<'a> Tail<'a> for &'a [u8] {
+    #[inline]
+    fn bytes(&self) -> &'a [u8] {
+        self
+    }
+
+    #[inline]
+    fn is_given(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn read(bytes: &'a [u8], given: bool) -> Option<Self> {
+        given.then_some(bytes)
+    }
+}
+
+/// Bytes that may be missing, which is not the same as none.
+impl<'a> Tail<'a> for Option<&'a [u8]> {
+    #[inline]
+    fn bytes(&self) -> &'a [u8] {
+        self.unwrap_or_default()
+    }
+
+    #[inline]
+    fn is_given(&self) -> bool {
+        self.is_some()
+    }
+
+    #[inline]
+    fn read(bytes: &'a [u8], given: bool) -> Option<Self> {
+        if given {
+            Some(Some(bytes))
+        } else {
+            bytes.is_empty().then_some(None)
+        }
+    }
+}
+
+/// A payload that is being taken apart, and the message that it belongs to.
+#[derive(Clone, Copy)]
+pub(crate) struct Payload<'a> {
+    kind: u16,
+    bytes: &'a [u8],
+}
+
+impl<'a> Payload<'a> {
+    #[inline]
+    pub(crate) fn of<const N: usize>(frame: &'a Frame<N>) -> Self {
+        Self {
+            kind: frame.header().kind,
+            bytes: frame.payload(),
+        }
+    }
+
+    /// The fixed part, which stays where it is, and a tail of at most so many bytes.
+    #[inline]
+    pub(crate) fn split<L>(self, max: usize) -> Result<(&'a L, &'a [u8]), WireError>
+    where
+        L: TryFromBytes + KnownLayout + Immutable + Unaligned,
+    {
+        match L::try_ref_from_prefix(self.bytes) {
+            Ok((fixed, tail)) if tail.len() <= max => Ok((fixed, tail)),
+            Err(TryCastError::Validity(_)) => Err(self.field()),
+            _ => Err(WireError::Length {
+                kind: self.kind,
+                len: self.bytes.len(),
+            }),
+        }
+    }
+
+    /// What is to be said of a field that its type does not allow.
+    #[inline]
+    pub(crate) const fn field(self) -> WireError {
+        WireError::Field(self.kind)
+    }
+
+    #[inline]
+    pub(crate) fn value<T: Wire>(self, layout: &T::Layout) -> Result<T, WireError> {
+        T::from_wire(layout).ok_or(self.field())
+    }
+}
+
+/// Writes a message: `fixed`, then `tail`. What does not fit makes the frame unsendable
+/// ([`crate::ring::SendError::TooLong`]).
+#[inline]
+pub(crate) fn write<const N: usize>(
+    frame: &mut Frame<N>,
+    kind: u16,
+    request: u32,
+    fixed: &[u8],
+    tail: &[u8],
+) {
+    let room = frame.begin(kind, request);
+    if let Some((start, rest)) = room.split_at_mut_checked(fixed.len()) {
+        start.copy_from_slice(fixed);
+        if let Some(rest) = rest.get_mut(..tail.len()) {
+            rest.copy_from_slice(tail);
+        }
+    }
+    frame.finish(fixed.len().saturating_add(tail.len()));
+}
+
+// Checks that fields can name (`where CHECK`).
+
+/// Of what is reserved. Audit's log is hashed with it, and an export does not have it, so nothing else may be there.
+pub(crate) const fn is_zero(value: u32) -> bool {
+    value == 0
+}
+
+/// Of a flag that programs have as a number.
+pub(crate) const fn is_flag(value: u32) -> bool {
+    value <= 1
+}
+
+/// Of the number of a session's slot.
+pub(crate) const fn is_session(slot: u32) -> bool {
+    (slot as usize) < MAX_SESSIONS
+}

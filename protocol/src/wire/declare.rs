@@ -1,0 +1,284 @@
+//! The three kinds of declarations that all of the wire is made of: [`messages!`], [`layout!`] and [`numbers!`].
+//!
+//! Each gives the type that programs use and, from the same lines, what lies on the wire, its size as an assertion, how it
+//! is written and parsed, and its rows in `docs/protocol.md`.
+
+/// The messages of one direction, one row each:
+///
+/// ```text
+/// /// What it is.
+/// NUMBER Name [bytes of the fixed part] { fields; tail where len <= LIMIT } => [columns of the table],
+/// ```
+///
+/// A field may have `where CHECK`, a function that says whether its value is allowed; a tail that may be missing names the
+/// flag of the fixed part that says so (`if FLAG`). Instead of fields there can be one structure: `Name [bytes] (name: Type)`.
+macro_rules! messages {
+    (
+        $(#[$doc:meta])*
+        pub enum $Enum:ident<'a> $columns:tt {$(
+            $(#[$about:meta])*
+            $number:literal $Variant:ident [$size:literal]
+            $(($value:ident: $Value:ty))?
+            $({
+                $($(#[$field_about:meta])* $field:ident: $Field:ty $(where $check:ident)?),*
+                $(; $(#[$tail_about:meta])* $tail:ident: $Tail:ty where len <= $max:ident $(if $given:ident)?)?
+                $(,)?
+            })?
+            => $cells:tt,
+        )*}
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $Enum<'a> {$(
+            $(#[$about])*
+            $Variant
+            $(($Value))?
+            $({
+                $($(#[$field_about])* $field: $Field,)*
+                $($(#[$tail_about])* $tail: $Tail,)?
+            })?,
+        )*}
+
+        const _: () = {
+            use $crate::wire::declare::either;
+            use $crate::wire::codec::{Payload, Tail as _, Wire as _, write};
+            use $crate::ring::Frame;
+            use $crate::wire::WireError;
+            use zerocopy::IntoBytes as _;
+
+            /// The fixed part of each message.
+            #[allow(non_snake_case)]
+            mod layouts {$(
+                pub(super) mod $Variant {
+                    #[allow(unused_imports)]
+                    use {super::super::*, $crate::wire::codec::Wire};
+                    use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes, Unaligned};
+
+                    #[derive(TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+                    #[repr(C)]
+                    pub(crate) struct Layout {
+                        $(pub $value: <$Value as Wire>::Layout,)?
+                        $(
+                            $(pub $field: <$Field as Wire>::Layout,)*
+                            $($(pub $given: <bool as Wire>::Layout,)?)?
+                        )?
+                    }
+
+                    const _: () = assert!(
+                        size_of::<Layout>() == $size,
+                        "the message has another size than its declaration says"
+                    );
+                }
+            )*}
+
+            impl<'a> $Enum<'a> {
+                /// Writes the message about request number `request` (0 for none) into `frame`.
+                pub fn write<const N: usize>(&self, request: u32, frame: &mut Frame<N>) {
+                    match self {$(
+                        Self::$Variant $(($value))? $({ $($field,)* $($tail,)? })? => {
+                            let fixed = layouts::$Variant::Layout {
+                                $($value: $value.to_wire(),)?
+                                $(
+                                    $($field: $field.to_wire(),)*
+                                    $($($given: $tail.is_given().to_wire(),)?)?
+                                )?
+                            };
+                            let tail = either!(&[] $($(, $tail.bytes())?)?);
+                            write(frame, $number, request, fixed.as_bytes(), tail);
+                        }
+                    )*}
+                }
+
+                /// Parses the message that `frame` has received.
+                ///
+                /// # Errors
+                /// Why it is none.
+                pub fn parse<const N: usize>(frame: &'a Frame<N>) -> Result<Self, WireError> {
+                    let payload = Payload::of(frame);
+                    match frame.header().kind {
+                        $($number => {
+                            let max = either!(0 $($(, $max)?)?);
+                            #[allow(unused_variables, reason = "a message may have neither")]
+                            let (fixed, tail) = payload.split::<layouts::$Variant::Layout>(max)?;
+                            Ok(Self::$Variant
+                                $((payload.value::<$Value>(&fixed.$value)?))?
+                                $({
+                                    $($field: {
+                                        let value: $Field = payload.value(&fixed.$field)?;
+                                        $(
+                                            if !$check(value) {
+                                                return Err(payload.field());
+                                            }
+                                        )?
+                                        value
+                                    },)*
+                                    $($tail: {
+                                        let given = true $(&& fixed.$given.get())?;
+                                        <$Tail>::read(tail, given).ok_or(payload.field())?
+                                    },)?
+                                })?
+                            )
+                        })*
+                        unknown => Err(WireError::Kind(unknown)),
+                    }
+                }
+            }
+
+            #[cfg(test)]
+            impl $crate::wire::tests::docs::Documented for $Enum<'_> {
+                const TABLE: $crate::wire::tests::docs::Table = {
+                    use $crate::wire::tests::docs::{Field, Message, Table};
+                    Table {
+                        name: stringify!($Enum),
+                        columns: &$columns,
+                        messages: &[$(Message {
+                            number: $number,
+                            name: stringify!($Variant),
+                            bytes: $size,
+                            fields: &[
+                                $(Field::of::<$Value>(stringify!($value), stringify!($Value)),)?
+                                $(
+                                    $(Field::of::<$Field>(stringify!($field), stringify!($Field)),)*
+                                    $($(Field::of::<bool>(stringify!($given), "bool"),)?)?
+                                )?
+                            ],
+                            tail: &[$($((stringify!($tail), $max))?)?],
+                            cells: &$cells,
+                        }),*],
+                    }
+                };
+            }
+        };
+    };
+}
+
+/// A structure that messages hold: `pub struct Name [bytes] { fields }`, each with an optional `where CHECK` as in
+/// [`messages!`].
+macro_rules! layout {
+    (
+        $(#[$doc:meta])*
+        pub struct $Name:ident [$size:literal] {
+            $($(#[$about:meta])* pub $field:ident: $Field:ty $(where $check:ident)?),* $(,)?
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $Name {
+            $($(#[$about])* pub $field: $Field,)*
+        }
+
+        const _: () = {
+            use $crate::wire::codec::Wire;
+            use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes, Unaligned};
+
+            #[derive(TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+            #[repr(C)]
+            pub(crate) struct Layout {
+                $($field: <$Field as Wire>::Layout,)*
+            }
+
+            const _: () = assert!(
+                size_of::<Layout>() == $size,
+                "the structure has another size than its declaration says"
+            );
+
+            impl Wire for $Name {
+                type Layout = Layout;
+
+                #[cfg(test)]
+                const SHAPE: $crate::wire::tests::docs::Shape = {
+                    use $crate::wire::tests::docs::{Field, Shape};
+                    Shape::Structure {
+                        name: stringify!($Name),
+                        fields: &[$(Field::of::<$Field>(stringify!($field), stringify!($Field)),)*],
+                    }
+                };
+
+                #[inline]
+                fn to_wire(&self) -> Layout {
+                    Layout {
+                        $($field: self.$field.to_wire(),)*
+                    }
+                }
+
+                #[inline]
+                fn from_wire(layout: &Layout) -> Option<Self> {
+                    Some(Self {
+                        $($field: {
+                            let value = <$Field>::from_wire(&layout.$field)?;
+                            $(
+                                if !$check(value) {
+                                    return None;
+                                }
+                            )?
+                            value
+                        },)*
+                    })
+                }
+            }
+        };
+    };
+}
+
+/// An enum whose numbers mean the same for ever.
+macro_rules! numbers {
+    (
+        $(#[$doc:meta])*
+        pub enum $Name:ident {
+            $($(#[$about:meta])* $Variant:ident = $number:literal),* $(,)?
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq,
+            zerocopy::TryFromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable, zerocopy::Unaligned,
+        )]
+        #[repr(u8)]
+        pub enum $Name {
+            $($(#[$about])* $Variant = $number,)*
+        }
+
+        impl $Name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$Variant,)*];
+
+            /// The one with this number.
+            #[must_use]
+            pub fn from_u32(number: u32) -> Option<Self> {
+                $crate::wire::codec::numbered(number)
+            }
+        }
+
+        impl $crate::wire::codec::Wire for $Name {
+            type Layout = $crate::wire::codec::Wide<Self>;
+
+            #[cfg(test)]
+            const SHAPE: $crate::wire::tests::docs::Shape = $crate::wire::tests::docs::Shape::Numbers {
+                name: stringify!($Name),
+                numbers: &[$((stringify!($Variant), $number),)*],
+            };
+
+            #[inline]
+            fn to_wire(&self) -> Self::Layout {
+                $crate::wire::codec::Wide::new(*self)
+            }
+
+            #[inline]
+            fn from_wire(layout: &Self::Layout) -> Option<Self> {
+                Some(layout.get())
+            }
+        }
+    };
+}
+
+/// What a message has, or what is instead of it.
+macro_rules! either {
+    ($instead:expr) => {
+        $instead
+    };
+    ($instead:expr, $value:expr) => {
+        $value
+    };
+}
+
+pub(crate) use {either, layout, messages, numbers};

@@ -1,0 +1,117 @@
+//! Messages between audit and inference.
+
+use super::{Frame, WireError};
+use crate::error::{ErrorCode, Failure};
+use crate::limits::MAX_PROMPT_BYTES;
+use crate::wire::engine::{Command, Holdings, KvType, Loaded, Report};
+use crate::wire::{ArenaUse, FinishReason, InferParams, ModelInfo, client};
+
+extern crate std;
+use std::vec::Vec;
+
+static LONGEST: [u8; MAX_PROMPT_BYTES] = [b'x'; MAX_PROMPT_BYTES];
+
+pub(super) fn commands() -> Vec<Command<'static>> {
+    let infer = |prompt, fresh, keep| Command::Infer {
+        params: InferParams::default(),
+        session: 31,
+        fresh,
+        keep,
+        credit: 7,
+        prompt,
+    };
+    [
+        infer(b"", true, false),
+        infer(b"Once", false, true),
+        infer(&LONGEST, true, true),
+        Command::Cancel,
+        Command::Load {
+            offset: 512,
+            bytes: 1 << 40,
+        },
+        Command::Status,
+        Command::Drop { session: 3 },
+        Command::Credit { tokens: 24 },
+    ]
+    .into()
+}
+
+pub(super) fn reports() -> Vec<Report<'static>> {
+    [
+        Report::Ready,
+        Report::Token {
+            id: 9,
+            text: b" king",
+        },
+        Report::Finished {
+            reason: FinishReason::MaxTokens,
+            prompt_tokens: 1,
+            generated_tokens: 2,
+        },
+        Report::Failed {
+            failure: Failure::over(ErrorCode::PromptTokens, 600, 511),
+            detail: b"blk.0.attn_q.weight",
+        },
+        Report::Loaded(Loaded {
+            info: ModelInfo {
+                parameters: 1,
+                ..Default::default()
+            },
+            arena: ArenaUse::default(),
+            numerics: 2,
+            kv_type: KvType::Q8,
+            kv_positions: 2048,
+        }),
+        Report::Holdings(Holdings {
+            kv_free: 16,
+            ..Default::default()
+        }),
+        Report::Evicted { session: 4 },
+    ]
+    .into()
+}
+
+#[test]
+fn every_command_is_parsed_as_it_was_written() {
+    for command in commands() {
+        let mut frame: Frame = Frame::new();
+        command.write(7, &mut frame);
+        assert_eq!(frame.header().request, 7);
+        assert_eq!(Command::parse(&frame), Ok(command));
+        assert!(matches!(Report::parse(&frame), Err(WireError::Kind(_))));
+        let request = client::Request::parse(&frame);
+        assert!(matches!(request, Err(WireError::Kind(_))));
+    }
+}
+
+#[test]
+fn every_report_is_parsed_as_it_was_written() {
+    for report in reports() {
+        let mut frame: Frame = Frame::new();
+        report.write(7, &mut frame);
+        assert_eq!(frame.header().request, 7);
+        assert_eq!(Report::parse(&frame), Ok(report));
+        assert!(matches!(Command::parse(&frame), Err(WireError::Kind(_))));
+        let event = client::Event::parse(&frame);
+        assert!(matches!(event, Err(WireError::Kind(_))));
+    }
+}
+
+#[test]
+fn a_session_that_no_table_has_is_refused() {
+    let mut frame: Frame = Frame::new();
+    Command::Drop { session: 32 }.write(1, &mut frame);
+    assert_eq!(Command::parse(&frame), Err(WireError::Field(0x205)));
+    Report::Evicted { session: u32::MAX }.write(1, &mut frame);
+    assert_eq!(Report::parse(&frame), Err(WireError::Field(0x307)));
+    let infer = Command::Infer {
+        params: InferParams::default(),
+        session: 32,
+        fresh: true,
+        keep: true,
+        credit: 0,
+        prompt: b"Once",
+    };
+    infer.write(1, &mut frame);
+    assert_eq!(Command::parse(&frame), Err(WireError::Field(0x201)));
+}

@@ -1,0 +1,133 @@
+//! Tests of the messages: each as it was written (`client`, `engine`), any bytes in place of it (`hostile`), limits of
+//! what a request asks for (`params`), and the tables of `docs/protocol.md` (`docs`).
+
+extern crate std;
+
+mod client;
+pub(crate) mod docs;
+mod engine;
+mod hostile;
+mod params;
+
+use super::*;
+use crate::ring::{Frame, PAYLOAD_WORDS};
+use client::{events, requests};
+use engine::{commands, reports};
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+/// Of any of the four directions.
+#[expect(clippy::large_enum_variant, reason = "it is short-lived")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Message<'a> {
+    Request(super::client::Request<'a>),
+    Event(super::client::Event<'a>),
+    Command(super::engine::Command<'a>),
+    Report(super::engine::Report<'a>),
+}
+
+impl<'a> Message<'a> {
+    fn write(&self, request: u32, frame: &mut Frame) {
+        match self {
+            Self::Request(message) => message.write(request, frame),
+            Self::Event(message) => message.write(request, frame),
+            Self::Command(message) => message.write(request, frame),
+            Self::Report(message) => message.write(request, frame),
+        }
+    }
+
+    /// # Panics
+    /// It is a message of two directions.
+    fn parse(frame: &'a Frame) -> Result<Self, WireError> {
+        let all = [
+            super::client::Request::parse(frame).map(Self::Request),
+            super::client::Event::parse(frame).map(Self::Event),
+            super::engine::Command::parse(frame).map(Self::Command),
+            super::engine::Report::parse(frame).map(Self::Report),
+        ];
+        let number = frame.header().kind;
+        let mut of_one = all
+            .into_iter()
+            .filter(|parsed| *parsed != Err(WireError::Kind(number)));
+        let parsed = of_one.next().unwrap_or(Err(WireError::Kind(number)));
+        assert_eq!(of_one.next(), None, "{number:#x} is of two directions");
+        parsed
+    }
+}
+
+/// One of each kind at least.
+fn samples() -> Vec<Message<'static>> {
+    let requests = requests().into_iter().map(Message::Request);
+    let events = events().into_iter().map(Message::Event);
+    let commands = commands().into_iter().map(Message::Command);
+    let reports = reports().into_iter().map(Message::Report);
+    requests
+        .chain(events)
+        .chain(commands)
+        .chain(reports)
+        .collect()
+}
+
+fn written(message: &Message<'_>) -> Frame<PAYLOAD_WORDS> {
+    let mut frame = Frame::new();
+    message.write(7, &mut frame);
+    frame
+}
+
+#[test]
+fn every_message_that_is_declared_has_a_sample() {
+    let numbers: BTreeSet<_> = samples()
+        .iter()
+        .map(|message| written(message).header().kind)
+        .collect();
+    let tables = docs::tables();
+    let declared = tables.iter().flat_map(|table| table.messages);
+    let declared: Vec<_> = declared.map(|message| message.number).collect();
+    assert_eq!(declared.len(), numbers.len(), "a number is there twice");
+    assert_eq!(numbers, declared.into_iter().collect());
+}
+
+/// Which numbers up to 999 a type knows, if each comes back as itself.
+fn known<T: Copy>(from: fn(u32) -> Option<T>, number: fn(T) -> u32) -> Vec<u32> {
+    let known = (0..1000).filter_map(|n| Some((n, number(from(n)?))));
+    known
+        .map(|(n, same)| {
+            assert_eq!(n, same);
+            n
+        })
+        .collect()
+}
+
+#[test]
+fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
+    use super::client::{SessionState, Signature, Stage};
+    let reasons = known(FinishReason::from_u32, |reason| reason as u32);
+    assert_eq!(reasons, [1, 2, 3, 4]);
+    let kinds = known(FaultKind::from_u32, |kind| kind as u32);
+    assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8]);
+    let types = known(super::engine::KvType::from_u32, |kv_type| kv_type as u32);
+    assert_eq!(types, [1, 2, 3]);
+    let signatures = known(Signature::from_u32, |signature| signature as u32);
+    assert_eq!(signatures, [0, 1, 2, 3]);
+    let states = known(SessionState::from_u32, |state| state as u32);
+    assert_eq!(states, [0, 1, 2, 3]);
+    assert_eq!(known(Stage::from_u32, |stage| stage as u32), [1, 2]);
+    assert_eq!(FinishReason::ALL.len(), reasons.len());
+}
+
+#[test]
+fn what_is_in_use_of_an_arena_is_the_sum_of_its_parts_and_not_its_peak() {
+    let parts = ArenaUse {
+        weights: 1,
+        kv_cache: 20,
+        activations: 300,
+        vocabulary: 4000,
+        other: 50_000,
+        peak: 600_000,
+        capacity: 7_000_000,
+    };
+    assert_eq!(parts.current(), 54_321);
+    // Inference may say anything.
+    let weights = u64::MAX;
+    assert_eq!(ArenaUse { weights, ..parts }.current(), u64::MAX);
+}
