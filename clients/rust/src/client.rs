@@ -6,7 +6,7 @@
 
 use crate::ends::{Kind, Place};
 use crate::error::{Dropped, Link, SubmitError};
-use crate::flights::{Fate, Flight, Flights, RequestId};
+use crate::flights::{Cancel, Fate, Flight, Flights, MAX_IN_FLIGHT, RequestId};
 use crate::incoming::{Incoming, Notice};
 use protocol::VERSION;
 use protocol::error::{ErrorCode, Failure};
@@ -67,6 +67,11 @@ impl Default for Inbox {
         Self::new()
     }
 }
+
+/// Most that [`Client::poll`] has to give before what audit writes meanwhile: the news that audit has begun anew, each
+/// request that was lost by it, and a ring of messages. Whoever reads no more at a signal misses nothing, since what is
+/// written later comes with a signal of its own.
+pub const MAX_WAITING: usize = 1 + MAX_IN_FLIGHT + SLOTS;
 
 /// A client of audit. One per pair of rings, for the domain's life.
 ///
@@ -171,25 +176,29 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
     /// Asks audit to end a request before its end. The request stays in flight until its last event has come, which may
     /// be the one that was on its way already: a request for text ends with what it has cost so far.
     ///
-    /// The message is sent now if there is room, else by a later [`Self::poll`] or [`Self::submit`]. False if the request
-    /// is not in flight: then there is nothing to do.
+    /// The message is sent now if there is room, else by a later [`Self::poll`] or [`Self::submit`]. Another call sends it
+    /// again, which helps if another user was logged in at the first: audit stops only what its own user has asked for.
+    /// False if the request is not in flight: then there is nothing to do.
     pub fn cancel(&mut self, request: RequestId) -> bool {
         self.follow();
         let Some(flight) = self.memory.flights.awaited_mut(request) else {
             return false;
         };
-        flight.owes_cancel = true;
+        flight.cancel = Cancel::Owed;
         self.send_owed_cancels();
         true
     }
 
     /// As [`Self::cancel`], for a caller that does not want to hear of the request any more: nothing of it is told, not
-    /// even its end. False if there was nothing to be told.
+    /// even its end. If a cancellation was sent before, none is sent again. False if there was nothing to be told.
     pub fn abandon(&mut self, request: RequestId) -> bool {
         self.follow();
         let flights = &mut self.memory.flights;
         if let Some(flight) = flights.awaited_mut(request) {
-            (flight.fate, flight.owes_cancel) = (Fate::Abandoned, true);
+            flight.fate = Fate::Abandoned;
+            if flight.cancel == Cancel::None {
+                flight.cancel = Cancel::Owed;
+            }
             self.send_owed_cancels();
             return true;
         }
@@ -299,7 +308,7 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
             if self.ring.send(outgoing).is_err() {
                 return;
             }
-            flight.owes_cancel = false;
+            flight.cancel = Cancel::Sent;
             self.owes_signal = true;
         }
     }

@@ -45,13 +45,22 @@ pub(crate) enum Fate {
     Lost,
 }
 
+/// Whether audit was asked to stop a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// It need not be.
+    None,
+    /// It is to be, as soon as there is room.
+    Owed,
+    Sent,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flight {
     pub(crate) number: u32,
     pub(crate) kind: Kind,
     pub(crate) fate: Fate,
-    /// Audit is to be asked to stop it, and was not yet.
-    pub(crate) owes_cancel: bool,
+    pub(crate) cancel: Cancel,
 }
 
 /// Dense and in the order in which requests were submitted: there are few at a time, and the oldest go first.
@@ -106,7 +115,7 @@ impl Flights {
             number,
             kind,
             fate: Fate::Awaited,
-            owes_cancel: false,
+            cancel: Cancel::None,
         });
         self.last = number;
         RequestId(number)
@@ -116,10 +125,9 @@ impl Flights {
         self.flights.iter().find(|flight| flight.number == number)
     }
 
-    /// The request that an event of audit's names.
+    /// The request that an event of audit's names. None of them is lost: those are told before the ring is read.
     pub(crate) fn live(&self, number: u32) -> Option<Flight> {
-        let found = self.find(number)?;
-        (found.fate != Fate::Lost).then_some(*found)
+        self.find(number).copied()
     }
 
     /// The request, if its caller waits for an answer of audit's.
@@ -137,12 +145,12 @@ impl Flights {
 
     /// The oldest request that audit is still to be asked to stop.
     pub(crate) fn owing_cancel(&mut self) -> Option<&mut Flight> {
-        self.flights.iter_mut().find(|flight| flight.owes_cancel)
+        self.flights.iter_mut().find(|f| f.cancel == Cancel::Owed)
     }
 
     /// Requests that audit is still to be asked to stop.
     pub(crate) fn owed_cancels(&self) -> usize {
-        let owed = self.flights.iter().filter(|flight| flight.owes_cancel);
+        let owed = self.flights.iter().filter(|f| f.cancel == Cancel::Owed);
         owed.count()
     }
 
@@ -159,7 +167,7 @@ impl Flights {
         self.flights.retain(|flight| flight.fate != Fate::Abandoned);
         for flight in &mut self.flights {
             flight.fate = Fate::Lost;
-            flight.owes_cancel = false;
+            flight.cancel = Cancel::None;
         }
     }
 
@@ -172,7 +180,7 @@ impl Flights {
 
 /// Whether nobody would miss it.
 fn is_dispensable(flight: &Flight) -> bool {
-    flight.fate == Fate::Abandoned && !flight.owes_cancel
+    flight.fate == Fate::Abandoned && flight.cancel != Cancel::Owed
 }
 
 #[cfg(test)]
@@ -214,9 +222,9 @@ mod tests {
             let number = flights.next_number();
             flights.add(number, Kind::Status);
         }
-        for (number, owes_cancel) in [(5, true), (7, false), (9, false)] {
+        for (number, cancel) in [(5, Cancel::Owed), (7, Cancel::Sent), (9, Cancel::None)] {
             let flight = flights.awaited_mut(RequestId(number)).unwrap();
-            (flight.fate, flight.owes_cancel) = (Fate::Abandoned, owes_cancel);
+            (flight.fate, flight.cancel) = (Fate::Abandoned, cancel);
         }
         assert_eq!(flights.room(), 2);
         flights.add(100, Kind::Status);

@@ -59,7 +59,12 @@ pub enum Notice<'a> {
     /// How far the boot has got.
     Progress(Progress),
     /// Inference died or was stopped, and is restarted. Requests that it had fail of themselves.
-    Fault(Fault),
+    Fault {
+        /// The newest.
+        fault: Fault,
+        /// For how many it stands: this one, and those before it that were not told.
+        count: u32,
+    },
     /// Inference serves again.
     Recovered {
         /// From the detection to this message, in microseconds.
@@ -86,7 +91,7 @@ impl<'a> Notice<'a> {
         Some(match event {
             Event::Ready(user) => Self::Ready(user),
             Event::Progress(progress) => Self::Progress(progress),
-            Event::Fault(fault) => Self::Fault(fault),
+            Event::Fault { fault, count } => Self::Fault { fault, count },
             Event::Recovered { after_us, restarts } => Self::Recovered { after_us, restarts },
             Event::Failed { failure, detail } => Self::Failed { failure, detail },
             _ => return None,

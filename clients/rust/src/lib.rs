@@ -153,7 +153,7 @@ mod requests;
 mod tests;
 
 pub use answer::{Answer, Outcome};
-pub use client::{Client, Inbox, Memory};
+pub use client::{Client, Inbox, MAX_WAITING, Memory};
 pub use error::{Dropped, Link, SubmitError};
 pub use flights::{MAX_IN_FLIGHT, RequestId};
 pub use incoming::{Incoming, Notice};

@@ -1,7 +1,7 @@
 //! Text that is gathered.
 
 use super::*;
-use crate::{Answer, Infer, Outcome};
+use crate::{Answer, Incoming, Infer, Outcome};
 use proptest::prelude::*;
 
 /// Polls all, and gives it to the answer; how much of it was the answer's.
@@ -60,6 +60,21 @@ fn an_audit_that_begins_anew_ends_the_answer() {
     system.audit.lead(2);
     assert_eq!(gather(&mut system, &mut answer), 1);
     assert_eq!(answer.outcome(), Some(Outcome::Lost));
+}
+
+#[test]
+fn an_answer_that_has_ended_takes_nothing_of_a_later_request_with_its_number() {
+    let mut buffer = [0; 16];
+    let mut answer = Answer::new(&mut buffer);
+    let request = RequestId::from_number(1);
+    answer.begin(request);
+    assert!(answer.take(&Incoming::Lost { request }));
+    let event = text(b"x");
+    assert!(!answer.take(&Incoming::Part { request, event }));
+    assert_eq!(
+        (answer.outcome(), answer.bytes()),
+        (Some(Outcome::Lost), &b""[..])
+    );
 }
 
 #[test]

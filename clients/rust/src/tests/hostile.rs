@@ -4,7 +4,6 @@ use super::*;
 use crate::Incoming;
 use proptest::prelude::*;
 use protocol::region::WriteWords;
-use protocol::ring::SLOTS;
 use std::collections::BTreeMap;
 
 /// What a client and its audit do, in any order.
@@ -115,10 +114,7 @@ impl System {
                 while let Some(incoming) = self.client.poll(&mut self.inbox) {
                     fates.check(&incoming)?;
                     polls += 1;
-                    prop_assert!(
-                        polls <= 1 + crate::MAX_IN_FLIGHT + SLOTS,
-                        "one look is bounded"
-                    );
+                    prop_assert!(polls <= crate::MAX_WAITING, "one look is bounded");
                 }
             }
             Step::Read => while let Ok(true) = self.audit.receive(&mut frame) {},
@@ -160,6 +156,9 @@ impl System {
 }
 
 proptest! {
+    // Each looks through all of the client's region for a passphrase.
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn each_request_ends_once_whatever_is_said(steps in prop::collection::vec(step(), 0..150)) {
         let (mut system, mut fates, mut epoch) = (System::on(), Fates::default(), 1);

@@ -72,7 +72,10 @@ fn news_of_the_system_are_notices() {
     for (event, notice) in [
         (Event::Ready(user("guest")), Notice::Ready(user("guest"))),
         (Event::Progress(progress), Notice::Progress(progress)),
-        (Event::Fault(fault), Notice::Fault(fault)),
+        (
+            Event::Fault { fault, count: 2 },
+            Notice::Fault { fault, count: 2 },
+        ),
         (
             Event::Recovered { after_us, restarts },
             Notice::Recovered { after_us, restarts },

@@ -267,9 +267,10 @@ fn what_was_cancelled_still_has_its_end_and_what_is_over_needs_none() {
 fn of_what_was_abandoned_nothing_is_told_any_more_and_its_number_stays_taken_until_its_end() {
     let mut system = System::on();
     let request = system.client.infer(&Infer::new("x")).unwrap();
+    assert!(system.client.cancel(request));
     assert!(system.client.abandon(request) && !system.client.abandon(request));
     assert!(!system.client.cancel(request) && system.in_flight().is_empty());
-    assert_eq!(system.asked()[1..], [(1, "Cancel".into())]);
+    assert_eq!(system.asked()[1..], [(1, "Cancel".into())], "once");
     system.say(1, &text(b"late"));
     system.say(1, &finished());
     system.say(0, &Event::Ready(user("guest")));

@@ -150,11 +150,14 @@ pub(super) fn events() -> Vec<Event<'static>> {
             refusals,
             ..Default::default()
         }),
-        Event::Fault(Fault {
-            kind: FaultKind::Memory,
-            ip: 1,
-            address: 2,
-        }),
+        Event::Fault {
+            fault: Fault {
+                kind: FaultKind::Memory,
+                ip: 1,
+                address: 2,
+            },
+            count: 3,
+        },
         Event::Recovered {
             after_us: 5,
             restarts: 1,
