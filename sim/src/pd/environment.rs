@@ -188,6 +188,12 @@ impl Environment {
         })
     }
 
+    /// Whether `system.xml` gives a region to the variable.
+    #[must_use]
+    pub fn has_region(&self, symbol: &str) -> bool {
+        self.regions.iter().any(|region| region.is(symbol))
+    }
+
     /// A region that this domain may read, by the variable that holds its address.
     ///
     /// # Errors

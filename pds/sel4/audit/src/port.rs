@@ -15,7 +15,6 @@ const LOOKS_US: u64 = 250_000;
 
 /// Audit's channels and its child, by the numbers that the Microkit tool has written.
 pub(crate) struct Port {
-    pub(crate) shell: Channel,
     pub(crate) inference: Channel,
     pub(crate) child: Inference,
     /// What the clock said last.
@@ -35,14 +34,14 @@ impl Port {
     }
 }
 
-impl component::Port for Port {
+impl crate::shim::Port for Port {
     fn now_us(&mut self) -> u64 {
         self.now_us = clock::now_us();
         self.now_us
     }
 
-    fn notify_shell(&mut self) {
-        self.shell.notify();
+    fn notify_client(&mut self, channel: u8) {
+        Channel::new(channel.into()).notify();
     }
 
     fn notify_inference(&mut self) {
