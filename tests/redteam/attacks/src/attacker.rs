@@ -121,6 +121,11 @@ impl<B, G: Ground> Attacker<B, G> {
                 let _ = write!(say, "signalled=100000");
             }
             "exceed-egress" => return Habit::Flood { left: 64 },
+            "ignore-credit" => {
+                // As if audit had granted it. The egress cap is used up long before so many are.
+                self.credit = u32::MAX;
+                return Habit::Flood { left: 64 };
+            }
             "overrun" => return Habit::Overrun,
             "lie-generated" => {
                 return Habit::End {
