@@ -37,6 +37,7 @@ patched! {
 
 facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
     // With what a restart writes into inference's registers.
     "child_reset" = layout::RESET;
     "child_stack_top" = layout::STACK_TOP;

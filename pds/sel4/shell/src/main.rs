@@ -20,6 +20,7 @@ patched! {
 
 facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
 }
 
 struct Console {

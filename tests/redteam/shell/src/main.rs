@@ -24,6 +24,7 @@ patched! {
 
 facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
 }
 
 /// The interrupts that the domain has.
