@@ -6,7 +6,7 @@ use crate::jobs::JobState;
 use crate::json::StatsJson;
 use crate::shell::{Activity, List, Purpose, Session};
 use crate::text::{
-    BudgetText, Closing, FailureText, FaultText, LogLine, ModelLine, ProgressBar, RecoveredText,
+    BudgetText, Closing, FailureText, FaultsText, LogLine, ModelLine, ProgressBar, RecoveredText,
     SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText, VerifiedText,
 };
 use core::fmt::{Display, Write as _};
@@ -81,7 +81,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     self.notice(READY_LINE, port);
                 }
             }
-            Event::Fault(fault) => self.notice(FaultText(fault), port),
+            Event::Fault { fault, count } => self.notice(FaultsText { fault, count }, port),
             Event::Recovered { after_us, restarts } => {
                 self.notice(RecoveredText { after_us, restarts }, port);
             }

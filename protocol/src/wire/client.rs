@@ -447,7 +447,12 @@ pub enum Event<'a> {
     /// Answer to [`Request::Stats`].
     Stats(Stats),
     /// Inference died or was stopped, and is restarted.
-    Fault(Fault),
+    Fault {
+        /// The newest.
+        fault: Fault,
+        /// For how many it stands: this one, and those before it that this client was not told of.
+        count: u32,
+    },
     /// Inference serves again.
     Recovered {
         /// From the detection to this message, in microseconds.
@@ -553,7 +558,7 @@ struct RawFault {
     ip: u64,
     address: u64,
     kind: u32,
-    reserved: u32,
+    count: u32,
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -834,12 +839,12 @@ impl<'a> Event<'a> {
             }
             Self::Status(status) => write(frame, kind::STATUS, request, status.as_bytes(), &[]),
             Self::Stats(stats) => write(frame, kind::STATS, request, stats.as_bytes(), &[]),
-            Self::Fault(fault) => {
+            Self::Fault { fault, count } => {
                 let raw = RawFault {
                     ip: fault.ip,
                     address: fault.address,
                     kind: fault.kind as u32,
-                    reserved: 0,
+                    count: *count,
                 };
                 write(frame, kind::FAULT, request, raw.as_bytes(), &[]);
             }
@@ -962,11 +967,14 @@ impl<'a> Event<'a> {
             kind::STATS => Self::Stats(reader.fixed()?),
             kind::FAULT => {
                 let raw: RawFault = reader.fixed()?;
-                Self::Fault(Fault {
-                    kind: FaultKind::from_u32(raw.kind).ok_or(field)?,
-                    ip: raw.ip,
-                    address: raw.address,
-                })
+                Self::Fault {
+                    fault: Fault {
+                        kind: FaultKind::from_u32(raw.kind).ok_or(field)?,
+                        ip: raw.ip,
+                        address: raw.address,
+                    },
+                    count: raw.count,
+                }
             }
             kind::RECOVERED => {
                 let raw: RawRecovered = reader.fixed()?;
@@ -1207,11 +1215,14 @@ mod tests {
                 admitted: 4,
                 ..Default::default()
             }),
-            Event::Fault(Fault {
-                kind: FaultKind::Memory,
-                ip: 1,
-                address: 2,
-            }),
+            Event::Fault {
+                fault: Fault {
+                    kind: FaultKind::Memory,
+                    ip: 1,
+                    address: 2,
+                },
+                count: 3,
+            },
             Event::Recovered {
                 after_us: 5,
                 restarts: 1,

@@ -2,16 +2,11 @@
 
 use super::endpoint;
 use crate::pd::{Clock, Component, Environment, Ids, Notifier, Restarter, SetupError, Timer};
-use ::audit as old;
-use audit::{ControlError, KdfBlock, Memory};
+use audit::{Audit, ClientEnd, ControlError, KdfBlock, Memory, Texts};
 use heapless::Vec;
 use protocol::limits::{MAX_CLIENTS, MAX_KDF_KIB};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::wire::Fault;
-use shim::{Audit, ClientEnd};
-
-#[path = "../../../pds/sel4/audit/src/shim.rs"]
-mod shim;
 
 type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
 
@@ -25,7 +20,7 @@ struct Port {
     child: u8,
 }
 
-impl shim::Port for Port {
+impl audit::Port for Port {
     fn now_us(&mut self) -> u64 {
         self.clock.now_us()
     }
@@ -105,6 +100,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let memory = Memory {
         log: env.private("audit_log")?,
         kdf: vec![KdfBlock::new(); MAX_KDF_KIB as usize].leak(),
+        texts: Box::leak(Box::new(Texts::new())),
         policy: env.constant("policy")?,
         store: env.constant("model_store")?,
     };

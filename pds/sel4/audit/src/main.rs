@@ -6,11 +6,9 @@
 
 mod child;
 mod port;
-mod shim;
 
 use child::Inference;
-use component as old;
-use component::{KdfBlock, Memory};
+use component::{Audit, ClientEnd, KdfBlock, Memory, Texts};
 use heapless::Vec;
 use port::Port;
 use protocol::limits::{MAX_CLIENTS, MAX_KDF_KIB};
@@ -22,7 +20,6 @@ use runtime::{facts, layout, patched};
 use sel4_microkit::{
     Channel, ChannelSet, Child, Handler, Infallible, MessageInfo, protection_domain,
 };
-use shim::{Audit, ClientEnd};
 use static_cell::{ConstStaticCell, StaticCell};
 
 patched! {
@@ -46,6 +43,9 @@ facts! {
 /// For hashing passphrases.
 static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
     ConstStaticCell::new([const { KdfBlock::new() }; MAX_KDF_KIB as usize]);
+
+/// For text that waits for clients.
+static TEXTS: ConstStaticCell<Texts> = ConstStaticCell::new(Texts::new());
 
 type Component = Audit<'static, ReadOnlyRegion, ReadWriteRegion>;
 type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
@@ -152,6 +152,7 @@ fn start() -> Result<Monitor, RingError> {
     let memory = Memory {
         log,
         kdf: KDF.take(),
+        texts: TEXTS.take(),
         policy,
         store,
     };

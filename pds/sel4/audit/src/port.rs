@@ -34,7 +34,7 @@ impl Port {
     }
 }
 
-impl crate::shim::Port for Port {
+impl component::Port for Port {
     fn now_us(&mut self) -> u64 {
         self.now_us = clock::now_us();
         self.now_us

@@ -213,7 +213,7 @@ fn faults_and_recoveries_are_told_at_once() {
         ip: 0x20_1000,
         address: 0x1200_0000,
     };
-    system.say(0, &Event::Fault(fault));
+    system.say(0, &Event::Fault { fault, count: 1 });
     let failure = Failure::of(ErrorCode::InferenceFault);
     system.say(
         number,

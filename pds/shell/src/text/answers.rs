@@ -403,6 +403,26 @@ impl Display for FaultText {
     }
 }
 
+/// Why inference was restarted, and how often since the last notice.
+pub(crate) struct FaultsText {
+    pub(crate) fault: Fault,
+    pub(crate) count: u32,
+}
+
+impl Display for FaultsText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { fault, count } = *self;
+        write!(f, "{}", FaultText(fault))?;
+        match count.saturating_sub(1) {
+            0 => Ok(()),
+            more => write!(
+                f,
+                ", the newest of {count} faults ({more} before it were not shown)"
+            ),
+        }
+    }
+}
+
 /// End of a recovery.
 pub(crate) struct RecoveredText {
     pub(crate) after_us: u64,

@@ -7,9 +7,9 @@ mod log;
 mod wrong;
 
 pub(crate) use answers::{
-    BootText, BudgetText, Closing, FaultText, JobLine, JobNotice, ModelLine, ProgressBar,
-    RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText,
-    VerifiedText,
+    BootText, BudgetText, Closing, FaultText, FaultsText, JobLine, JobNotice, ModelLine,
+    ProgressBar, RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText,
+    UserText, VerifiedText,
 };
 pub(crate) use failure::{CodeName, FailureText};
 pub(crate) use help::Help;

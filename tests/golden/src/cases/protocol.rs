@@ -345,11 +345,14 @@ fn wire_events(bits: &mut Bits) {
                 refused_by_code: [7; ErrorCode::END],
                 ..Stats::default()
             }),
-            Event::Fault(Fault {
-                kind: FaultKind::Memory,
-                ip: 0x20_0000,
-                address: 0xDEAD,
-            }),
+            Event::Fault {
+                fault: Fault {
+                    kind: FaultKind::Memory,
+                    ip: 0x20_0000,
+                    address: 0xDEAD,
+                },
+                count: 2,
+            },
             Event::Recovered {
                 after_us: 3000,
                 restarts: 1,
