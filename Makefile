@@ -88,22 +88,22 @@ store: $(RUN_STORE) ## pack the models and their signatures into the store archi
 policy: $(RUN_POLICY) ## check policy.toml and compile it
 
 # Each time, so that its warnings are not forgotten.
-$(POLICY): policy.toml llmtool
+$(POLICY): policy.toml system.xml llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< -o $@ >&2
+	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
 
-$(TEST_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
+$(TEST_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< -o $@ >&2
+	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
 
-$(STORM_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
+$(STORM_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
-	@$(BIN)/llmtool policy $(@D)/policy.toml -o $@ >&2
+	@$(BIN)/llmtool policy $(@D)/policy.toml --system system.xml -o $@ >&2
 
-$(REDTEAM_POLICY): tests/redteam/policy.toml llmtool
+$(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< -o $@ >&2
+	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
