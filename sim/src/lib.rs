@@ -45,7 +45,7 @@ pub fn main(roles: &[pd::Role]) -> ExitCode {
         .is_some_and(|first| first == pd::SUBCOMMAND)
     {
         let named = |image: &str| roles.iter().find(|role| role.image == image);
-        pd::main(|image| named(image).map(|role| role.start), arguments)
+        pd::main(|image| named(image).map(|role| role.start), arguments).into()
     } else {
         supervisor::main(roles)
     }
@@ -75,6 +75,13 @@ pub fn main(roles: &[pd::Role]) -> ExitCode {
 /// ```
 #[must_use]
 pub fn domain_main(start: pd::Start) -> ExitCode {
+    run_domain(start).into()
+}
+
+/// As [`domain_main`], for a program whose `main` is not Rust's. It returns only if the process could not become a
+/// domain: with its exit status, after it has said why.
+#[must_use]
+pub fn run_domain(start: pd::Start) -> u8 {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     if arguments
@@ -87,5 +94,5 @@ pub fn domain_main(start: pd::Start) -> ExitCode {
         "This is the program of a protection domain. The simulation starts it:\n  sel4-llm-sim SYSTEM.XML --program DOMAIN={}",
         program.display()
     );
-    ExitCode::from(pd::SETUP_FAILED)
+    pd::SETUP_FAILED
 }

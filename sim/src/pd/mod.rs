@@ -36,7 +36,6 @@ use rustix::process::{
 };
 use std::ffi::OsString;
 use std::io::Read;
-use std::process::ExitCode;
 
 /// First argument of a process that is a domain; with no other, one that only waits to be killed.
 pub const SUBCOMMAND: &str = "pd";
@@ -98,11 +97,11 @@ impl Ids {
 pub(crate) fn main(
     program: impl Fn(&str) -> Option<Start>,
     mut arguments: impl Iterator<Item = OsString>,
-) -> ExitCode {
+) -> u8 {
     let Some(name) = arguments.next() else {
         // Without the supervisor, its end of input ends this process.
         let _ = std::io::stdin().read(&mut [0]);
-        return ExitCode::SUCCESS;
+        return 0;
     };
     let name = name.to_string_lossy();
     let number = arguments
@@ -116,7 +115,7 @@ pub(crate) fn main(
         None => SetupError::Usage,
     };
     eprintln!("sim: {name}: {error}");
-    ExitCode::from(SETUP_FAILED)
+    SETUP_FAILED
 }
 
 /// Everything that needs authority, and then its end.
