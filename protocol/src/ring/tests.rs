@@ -205,6 +205,9 @@ fn what_was_sent_and_read_can_be_wiped_and_what_was_not_stays() {
     assert_eq!(received.payload(), [0xB2; 9]);
     assert!(peer.wipe_read());
     assert!(!holds(0xB2));
+    // Who claims to have read more than was sent has read nothing.
+    audit.ours.publish(TAIL_WORD, tagged(1, 3));
+    assert!(!peer.wipe_read());
     received.wipe();
     assert!(received.payload().is_empty());
     assert_eq!(received.begin(0, 0), [0; PAYLOAD * 8]);

@@ -207,8 +207,6 @@ impl<T: Wire + Copy + Default, const N: usize> Wire for [T; N] {
 pub(crate) trait Tail<'a>: Sized {
     fn bytes(&self) -> &'a [u8];
 
-    fn is_given(&self) -> bool;
-
     /// `None` if there are bytes although it is not `given`.
     fn read(bytes: &'a [u8], given: bool) -> Option<Self>;
 }
@@ -217,11 +215,6 @@ impl<'a> Tail<'a> for &'a [u8] {
     #[inline]
     fn bytes(&self) -> &'a [u8] {
         self
-    }
-
-    #[inline]
-    fn is_given(&self) -> bool {
-        true
     }
 
     #[inline]
@@ -235,11 +228,6 @@ impl<'a> Tail<'a> for Option<&'a [u8]> {
     #[inline]
     fn bytes(&self) -> &'a [u8] {
         self.unwrap_or_default()
-    }
-
-    #[inline]
-    fn is_given(&self) -> bool {
-        self.is_some()
     }
 
     #[inline]

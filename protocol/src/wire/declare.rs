@@ -51,7 +51,7 @@ macro_rules! messages {
             mod layouts {$(
                 pub(super) mod $Variant {
                     #[allow(unused_imports)]
-                    use {super::super::*, $crate::wire::codec::Wire};
+                    use {super::super::*, $crate::wire::{codec::Wire, declare::either}};
                     use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes, Unaligned};
 
                     #[derive(TryFromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -68,6 +68,12 @@ macro_rules! messages {
                         size_of::<Layout>() == $size,
                         "the message has another size than its declaration says"
                     );
+
+                    #[allow(clippy::arithmetic_side_effects)] // At build time overflow is an error.
+                    const _: () = assert!(
+                        $size + either!(0 $($(, $max)?)?) <= $crate::ring::PAYLOAD_BYTES,
+                        "the longest message does not fit a slot"
+                    );
                 }
             )*}
 
@@ -80,7 +86,7 @@ macro_rules! messages {
                                 $($value: $value.to_wire(),)?
                                 $(
                                     $($field: $field.to_wire(),)*
-                                    $($($given: $tail.is_given().to_wire(),)?)?
+                                    $($($given: $tail.is_some().to_wire(),)?)?
                                 )?
                             };
                             let tail = either!(&[] $($(, $tail.bytes())?)?);

@@ -148,7 +148,7 @@ fn tokenize(view: &VocabularyView<'_>, text: &[u8]) {
     }
 }
 
-/// A peer that writes what it likes into its region: messages are dropped or parse.
+/// A peer that writes what it likes into its region: messages are dropped, or parse and are written back as they came.
 pub fn wire(bytes: &[u8]) {
     parsed_messages(bytes);
 }
@@ -182,11 +182,17 @@ fn drain(audit: &mut protocol::testing::TestEndpoint) -> usize {
     for _ in 0..256 {
         match audit.receive(&mut frame) {
             Ok(true) => {
+                let mut again = Frame::new();
+                let mut compare = |write: &dyn Fn(&mut Frame)| {
+                    write(&mut again);
+                    assert_eq!(again.payload(), frame.payload());
+                };
+                let number = frame.header().request;
                 let results = [
-                    Request::parse(&frame).map(drop),
-                    Event::parse(&frame).map(drop),
-                    Command::parse(&frame).map(drop),
-                    Report::parse(&frame).map(drop),
+                    Request::parse(&frame).map(|it| compare(&|again| it.write(number, again))),
+                    Event::parse(&frame).map(|it| compare(&|again| it.write(number, again))),
+                    Command::parse(&frame).map(|it| compare(&|again| it.write(number, again))),
+                    Report::parse(&frame).map(|it| compare(&|again| it.write(number, again))),
                 ];
                 // What is told to people.
                 let texts = results.map(|result| result.map_err(|error| error.to_string()));

@@ -2,7 +2,7 @@
 
 use super::{Frame, Message, WireError, docs, samples, written};
 use crate::limits::MAX_PIECE_BYTES;
-use crate::wire::engine::Report;
+use crate::wire::engine::{Holdings, Report};
 use proptest::prelude::*;
 
 extern crate std;
@@ -91,6 +91,10 @@ fn what_does_not_fit_a_frame_is_not_sent() {
         Report::Token { id: 1, text }.write(1, &mut frame);
         assert_eq!(end.send(&frame), sent, "{len} bytes behind 4");
     }
+    // Not even its fixed part.
+    Report::Holdings(Holdings::default()).write(1, &mut frame);
+    assert_eq!(end.send(&frame), Err(SendError::TooLong));
+    assert_eq!(frame.payload(), b"");
 }
 
 proptest! {
