@@ -348,12 +348,13 @@ Proof.
     { intros r R. apply not_true_iff_false. intros H. apply existsb_exists in H. destruct H as (m & I & H). bools. subst r.
       assert (X : has_map q0 (map_region m) = true) by (apply in_map_of; eauto).
       rewrite (unmapped _ _ Welcome _ q0 R Q) in X. discriminate. }
-    unfold welcomes. apply is_named_eq in M. rewrite M. unfold has_map, says_write in *. simpl.
-    rewrite (U out Ro), (U in_ Ri).
+    unfold welcomes. apply is_named_eq in M. rewrite M.
+    unfold has_map, says_write in *. cbn [pd_maps existsb map_of map_region map_write].
+    rewrite (U out Ro).
     assert (E1 : same_name out out = true) by (apply same_name_eq; reflexivity).
     assert (E2 : same_name in_ in_ = true) by (apply same_name_eq; reflexivity).
     assert (E3 : same_name out in_ = false) by (apply same_name_neq; exact Ne).
-    rewrite E1, E2, E3. simpl. rewrite !orb_true_r. auto.
+    rewrite E1, E2, E3. cbn [andb orb]. rewrite !orb_true_r. auto.
   - intros q i Q N I. apply in_domains in Q. destruct Q as [-> | (q0 & Q & ->)]; [contradiction |].
     rewrite welcomes_irq. exact (proj1 (fresh_irqs _ _ Welcome i I) q0 Q).
   - intros q r Q N I. apply new_device in I. apply in_domains in Q. destruct Q as [-> | (q0 & Q & ->)]; [contradiction |].
