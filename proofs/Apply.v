@@ -1,15 +1,19 @@
 (** * The claims, for the system of [Instance.v]
 
     Responsible for: the names and the wiring that the claims speak of, the checks by computation, and
-    the theorems T1 to T4 applied to the instance. Each proof by [now_computed] evaluates a decidable
-    condition of the generated instance; an edit of [system.xml] that breaks a claim fails here, at the
-    claim's name.
+    the theorems T1 to T4 applied to the instance. Its clients are all domains but audit and inference,
+    however many. Each proof by [now_computed] evaluates a decidable condition of the generated
+    instance; an edit of [system.xml] that breaks a claim fails here, at the claim's name.
+
+    [every_domain_in_order] is what the theorems for n clients ([Compartments.v]) ask. The other computed
+    claims say more (stores, devices, priorities), or check on the graph itself what the theorems say of
+    it.
 
     BESIDE THE THEOREMS. They speak of capabilities and of what the kernel does with them. On
     qemu_virt_aarch64 two things reach across them, which docs/isolation.md lists as residual channels:
     - the generic timer's registers. The SDK's kernel lets every domain write them
       (KernelArmExportPTMRUser) and does not switch them per thread, so CNTP_CVAL carries 64 bits from
-      inference to shell without a capability. T3 and T4 are about everything else. So IRQ 30 is a
+      any domain to any other without a capability. T3 and T4 are about everything else. So IRQ 30 is a
       hint (audit's watchdog is the PL031), and a kernel without that option closes the channel.
     - caches. A domain holds its own VSpace capability, and on a kernel with hypervisor support, which
       this board's is, seL4_ARM_VSpace_Invalidate_Data needs no write right (src/arch/arm/64/kernel/
@@ -18,24 +22,31 @@
       memory has no caches. *)
 
 From Coq Require Import List NArith String Bool.
-From SeL4LLM Require Import Description Model Authority Graph Depend Flow Mediation Microkit.
+From SeL4LLM Require Import Description Model Authority Graph Depend Flow Mediation Microkit Clients Holdings Compartments.
 From SeL4LLM Require Instance.
 Import ListNotations.
 Local Open Scope string_scope.
 Local Open Scope N_scope.
 Local Open Scope list_scope.
 
-Definition shell : subject := Pd "shell".
-Definition audit : subject := Pd "audit".
-Definition inference : subject := Pd "inference".
+Definition audit : subject := Pd mediator.
+Definition inference : subject := Pd server.
+
+(** The names of the clients, and of all domains that must be kept apart. *)
+Definition client_names : list string := map pd_name (clients Instance.system).
+Definition apart_names : list string := server :: client_names.
+
+Definition client_subjects : list subject := map Pd client_names.
 
 (** The board: the PL011 raises interrupt 33, the PL031 interrupt 34. The generic timer's, 30, is a
     line of its own. *)
 Definition qemu_virt : wiring := [("uart", 33); ("rtc", 34)].
-Definition uart : subject := Device "uart".
 
 Definition sel4_llm : system := microkit Instance.system qemu_virt.
 Definition G : config := capabilities sel4_llm.
+
+(** The same if the monitor is first at its endpoint. Only what is between two clients needs it. *)
+Definition monitored : system := attended Instance.system qemu_virt.
 
 Ltac now_computed := vm_compute; reflexivity.
 
@@ -44,9 +55,6 @@ Proof.
   intros A f l H x I. destruct (f x) eqn:E; [| reflexivity]. exfalso.
   assert (F : In x (filter f l)) by (apply filter_In; split; assumption). rewrite H in F. exact F.
 Qed.
-
-Lemma members : forall a b, forallb (fun s => is_member s b) a = true -> incl a b.
-Proof. intros a b H s I. apply is_member_in. rewrite forallb_forall in H. apply H. exact I. Qed.
 
 (** *** Comparison without regard to order
 
@@ -65,14 +73,26 @@ Proof. decide equality. Defined.
 Definition subject_pair_eq := pair_dec subject_eq subject_eq.
 Definition string_pair_eq := pair_dec string_dec string_dec.
 
-(** ** What the general theorems ask of a system *)
+(** All pairs of two. *)
+Definition pairs_of {A} (eq : forall a b : A, {a = b} + {a <> b}) (l : list A) : list (A * A) :=
+  filter (fun '(a, b) => if eq a b then false else true) (list_prod l l).
+
+Definition pairs : list (string * string) := pairs_of string_dec apart_names.
+
+(** ** What the theorems ask of a system *)
 
 Theorem description_sane : description_is_sane Instance.system qemu_virt = true.
 Proof. now_computed. Qed.
 
-Theorem the_domains : differ string_dec (map pd_name (domains Instance.system)) ["audit"; "inference"; "shell"]
-  = ([], []).
+Theorem audit_and_inference : without_all string_dec [mediator; server] (map pd_name (domains Instance.system)) = [].
 Proof. now_computed. Qed.
+
+(** Domain by domain: who and what is not in order. *)
+Theorem every_domain_in_order : complaints Instance.system qemu_virt = [].
+Proof. now_computed. Qed.
+
+Lemma in_all_order : mediated Instance.system qemu_virt.
+Proof. exact (no_complaints _ _ every_domain_in_order). Qed.
 
 (** Whoever can name a capability from which authority could be made, with it. *)
 Definition authority_sources : list (subject * list capability) :=
@@ -91,9 +111,10 @@ Proof. now_computed. Qed.
 Theorem attached_known : attached_inside sel4_llm = true.
 Proof. now_computed. Qed.
 
-(** ** The invariants of design.md, section 2
+(** ** The invariants
 
-    Those that are statements about the graph's data. T1 to T4 below say what they are for. *)
+    Those of docs/isolation.md that are statements about the graph's data. T1 to T4 below say what they
+    are for. *)
 
 Definition maps_of (s : string) : list mapping :=
   flat_map (fun p => if same_name s (pd_name p) then pd_maps p else []) (domains Instance.system).
@@ -106,11 +127,11 @@ Definition common (a b : string) : list string :=
 Definition channels_between (a b : string) : nat :=
   List.length (filter (fun '(x, y) => same_name (end_pd x) a && same_name (end_pd y) b) (ends Instance.system)).
 
-(** I1. A region that nobody can write carries nothing; shell and inference do not share even that. *)
-Theorem I1_no_common_region : common "shell" "inference" = [].
+(** I1. A region that nobody can write carries nothing; two that are kept apart do not share even that. *)
+Theorem I1_no_common_region : flat_map (fun '(a, b) => map (fun r => (a, b, r)) (common a b)) pairs = [].
 Proof. now_computed. Qed.
 
-Theorem I1_no_channel : channels_between "shell" "inference" = 0%nat.
+Theorem I1_no_channel : filter (fun '(a, b) => negb (Nat.eqb (channels_between a b) 0)) pairs = [].
 Proof. now_computed. Qed.
 
 (** I2. Regions with more than one domain that maps them writable. *)
@@ -133,36 +154,52 @@ Definition writable_and_executable : list (string * string) :=
 Theorem I5_write_xor_execute : writable_and_executable = [].
 Proof. now_computed. Qed.
 
-(** I6. Who maps which device, and who gets which interrupt. *)
+(** I6. Regions with the name of a device of the board that are ordinary memory. *)
+Theorem I6_the_board : filter (fun r => existsb (same_name (region_name r)) (map fst qemu_virt)
+                                     && negb (is_device Instance.system (region_name r))) (regions Instance.system) = [].
+Proof. now_computed. Qed.
+
+(** Who maps which device: audit the watchdog, inference none, each at most one domain. *)
 Definition device_mappings : list (string * string) :=
   flat_map (fun p => flat_map (fun m =>
     if existsb (same_name (map_region m)) (devices Instance.system) then [(map_region m, pd_name p)] else [])
   (pd_maps p)) (domains Instance.system).
 
-Theorem I6_devices : differ string_pair_eq device_mappings [("uart", "shell"); ("rtc", "audit")] = ([], []).
+Definition is_trusted_or_server (s : string) : bool := same_name s mediator || same_name s server.
+
+Theorem I6_devices : differ string_pair_eq (filter (fun '(_, s) => is_trusted_or_server s) device_mappings)
+  [("rtc", mediator)] = ([], []).
 Proof. now_computed. Qed.
 
+Theorem I6_one_domain_per_device : filter (fun '((r, a), (r', b)) => same_name r r')
+  (pairs_of (pair_dec string_dec string_dec) device_mappings) = [].
+Proof. now_computed. Qed.
+
+(** Audit gets the watchdog's interrupt and the timer's, inference none. *)
 Definition interrupts : list (N * string) :=
   flat_map (fun p => map (fun i => (irq_number i, pd_name p)) (pd_irqs p)) (domains Instance.system).
 
-Theorem I6_interrupts : differ (pair_dec N.eq_dec string_dec) interrupts
-  [(33, "shell"); (34, "audit"); (30, "audit")] = ([], []).
+Theorem I6_interrupts : differ (pair_dec N.eq_dec string_dec) (filter (fun '(_, s) => is_trusted_or_server s) interrupts)
+  [(34, mediator); (30, mediator)] = ([], []).
 Proof. now_computed. Qed.
 
-(** I7, as far as the description goes: strict priorities, and a budget that is the period for who runs
-    in what is left. Time is not in the model; T1 to T4 hold for every schedule. *)
-Definition priority_of (s : string) : list N :=
-  flat_map (fun p => if same_name s (pd_name p) then [pd_priority p] else []) (domains Instance.system).
+(** I7, as far as the description goes: audit above each client above inference, and a budget that is the
+    period for the two that serve all clients. Time is not in the model; T1 to T4 hold for every schedule. *)
+Definition priority_of (s : string) : N :=
+  match flat_map (fun p => if same_name s (pd_name p) then [pd_priority p] else []) (domains Instance.system) with
+  | [n] => n
+  | _ => 255
+  end.
 
-Theorem I7_priorities :
-  match priority_of "audit", priority_of "shell", priority_of "inference" with
-  | [a], [s], [i] => (i <? s) && (s <? a) && (a <? 255)
-  | _, _, _ => false
-  end = true.
+Theorem I7_priorities : filter (fun '(high, low) => negb (priority_of low <? priority_of high))
+  ((mediator, server) :: map (pair mediator) client_names ++ map (fun c => (c, server)) client_names) = [].
 Proof. now_computed. Qed.
 
-Theorem I7_whole_budget : forallb (fun p => (pd_budget p =? pd_period p) && (0 <? pd_budget p))
-  (domains Instance.system) = true.
+Theorem I7_below_the_monitor : filter (fun p => negb (pd_priority p <? 255)) (domains Instance.system) = [].
+Proof. now_computed. Qed.
+
+Theorem I7_whole_budget : filter (fun p => is_trusted_or_server (pd_name p) && negb ((pd_budget p =? pd_period p) && (0 <? pd_budget p)))
+  (domains Instance.system) = [].
 Proof. now_computed. Qed.
 
 (** I8. Who holds whose TCB; and endpoints, of which there are but those for faults: nobody names one
@@ -171,7 +208,7 @@ Definition tcbs : list (subject * subject) :=
   flat_map (fun s => flat_map (fun c => match c with CTcb t => [(s, t)] | _ => [] end) (nameable G s)) (subjects G).
 
 Theorem I8_tcb_holders : differ subject_pair_eq tcbs
-  [(audit, inference); (Monitor, audit); (Monitor, inference); (Monitor, shell)] = ([], []).
+  ([(audit, inference); (Monitor, audit); (Monitor, inference)] ++ map (pair Monitor) client_subjects) = ([], []).
 Proof. now_computed. Qed.
 
 Definition endpoints : list (subject * subject) :=
@@ -179,7 +216,8 @@ Definition endpoints : list (subject * subject) :=
     (subjects G).
 
 Theorem I8_fault_endpoints_only : differ subject_pair_eq endpoints
-  [(audit, audit); (audit, Monitor); (inference, audit); (shell, Monitor); (Monitor, Monitor)] = ([], []).
+  ([(audit, audit); (audit, Monitor); (inference, audit); (Monitor, Monitor)] ++ map (fun c => (c, Monitor)) client_subjects)
+  = ([], []).
 Proof. now_computed. Qed.
 
 Theorem I8_no_protected_procedure :
@@ -189,17 +227,15 @@ Proof. now_computed. Qed.
 (** ** What is assumed of code
 
     [disciplined]: a holder of a TCB capability exchanges nobody's fault handler and nobody's bound
-    notification. That is audit and Microkit's monitor; of shell and inference nothing is assumed. *)
+    notification. That is audit and Microkit's monitor; of clients and inference nothing is assumed. *)
 Theorem only_audit_and_monitor_are_trusted_with_tcbs :
   differ subject_eq (filter (holds_tcb G) (subjects G)) [audit; Monitor] = ([], []).
 Proof. now_computed. Qed.
 
-Theorem shell_and_inference_are_not_restricted : forall program,
-  disciplined G (shell, program) /\ disciplined G (inference, program).
+Theorem clients_and_inference_are_not_restricted : forall p program, In p (compartments Instance.system) ->
+  disciplined G (Pd (pd_name p), program).
 Proof.
-  intros program. split; intros H; exfalso; revert H.
-  - change (holds_tcb G shell = true -> False). intros H. vm_compute in H. discriminate H.
-  - change (holds_tcb G inference = true -> False). intros H. vm_compute in H. discriminate H.
+  intros p program P. apply (compartments_are_not_restricted _ _ [] in_all_order). apply in_compartments. exact P.
 Qed.
 
 (** ** T1: authority never grows
@@ -210,16 +246,18 @@ Theorem T1 : forall contents initial l, let booted := boot Instance.system qemu_
   cfg (exec booted l) = G.
 Proof. intros. apply (authority_never_grows booted). exact source. Qed.
 
-(** Shell's and audit's fault handler and bound notification change only by the monitor, inference's by
-    the monitor and audit, and only to what these two can name themselves. *)
+(** A domain's fault handler and bound notification change only by the monitor, inference's also by audit,
+    and only to what these two can name themselves. *)
 Theorem T1_attachments : forall contents initial l t, let booted := boot Instance.system qemu_virt contents initial in
   attachment_origin G (attachments sel4_llm) t (attachment_of (attached (exec booted l)) t).
 Proof. intros. apply (attachments_come_from_tcb_holders l booted). exact source. Qed.
 
 (** ** T2: integrity *)
 
-Definition writers (p : part) : list subject :=
-  filter (fun s => existsb (fun q => if part_eq p q then true else false) (alters sel4_llm s)) (subjects G).
+Definition writers_in (S : system) (p : part) : list subject :=
+  filter (fun s => existsb (fun q => if part_eq p q then true else false) (alters S s)) (subjects (capabilities S)).
+
+Definition writers : part -> list subject := writers_in sel4_llm.
 
 Definition readers (p : part) : list subject :=
   filter (fun s => existsb (fun q => if part_eq p q then true else false) (observes sel4_llm s)) (subjects G).
@@ -254,15 +292,36 @@ Qed.
 
 Definition memory (r : string) : part := PMemory (Shared r).
 
+(** Of each pair of rings, one is written by the domain whose it is, the other by audit; *)
 Theorem T2_rings : wrong writers
-  [(memory "shell_to_audit", [shell]); (memory "audit_to_shell", [audit]);
-   (memory "audit_to_inference", [audit]); (memory "inference_to_audit", [inference])] = [].
+  (flat_map (fun n => [(memory (out_ring n), [Pd n]); (memory (in_ring n), [audit])]) apart_names) = [].
 Proof. now_computed. Qed.
 
 Theorem T2_ring_readers : wrong readers
-  [(memory "shell_to_audit", [shell; audit]); (memory "audit_to_shell", [audit; shell]);
-   (memory "audit_to_inference", [audit; inference]); (memory "inference_to_audit", [inference; audit])] = [].
+  (flat_map (fun n => [(memory (out_ring n), [Pd n; audit]); (memory (in_ring n), [audit; Pd n])]) apart_names) = [].
 Proof. now_computed. Qed.
+
+(** so what audit reads in a client's ring, that client has written, in every execution: nobody speaks for another. *)
+Theorem T2_identity : forall p, In p (compartments Instance.system) ->
+  forall l st, sound sel4_llm st -> Forall (disciplined G) l -> (forall e, In e l -> fst e <> Pd (pd_name p)) ->
+  same (memory (out_ring (pd_name p))) st (exec st l).
+Proof.
+  intros p P. apply (what_it_said_stays _ _ [] in_all_order). apply in_compartments. exact P.
+Qed.
+
+Theorem T2_answers : forall p, In p (compartments Instance.system) ->
+  forall l st, sound sel4_llm st -> Forall (disciplined G) l -> (forall e, In e l -> fst e <> audit) ->
+  same (memory (in_ring (pd_name p))) st (exec st l).
+Proof.
+  intros p P. apply (what_it_was_told_stays _ _ [] in_all_order). apply in_compartments. exact P.
+Qed.
+
+(** The badge with which a domain signals audit is that of its own channel: *)
+Theorem T2_badges : forall p b r, In p (compartments Instance.system) -> In (CNotification audit b r) (nameable G (Pd (pd_name p))) ->
+  exists a c, ends_of Instance.system p = [(a, c)] /\ b = 2 ^ end_id c.
+Proof.
+  intros p b r P. apply (its_only_badge _ _ [] in_all_order). apply in_compartments. exact P.
+Qed.
 
 Theorem T2_audit_log : wrong writers [(memory "audit_log", [audit])] = [].
 Proof. now_computed. Qed.
@@ -286,39 +345,52 @@ Proof. now_computed. Qed.
 Theorem T2_policy_readers : without_all subject_eq (readers (memory "policy")) [audit] = [].
 Proof. now_computed. Qed.
 
+(** A device's registers: written by the device, and by the one domain that drives it. *)
 Theorem T2_devices : wrong writers
-  [(memory "uart", [shell; uart]); (memory "rtc", [audit; Device "rtc"])] = [].
+  ((memory "rtc", [audit; Device "rtc"])
+   :: flat_map (fun p => map (fun r => (memory r, [Pd (pd_name p); Device r])) (devices_of Instance.system qemu_virt p))
+        (clients Instance.system)) = [].
 Proof. now_computed. Qed.
 
 (** Program, stack and IPC buffer are each subject's own. *)
 Definition own (s : subject) : part * list subject := (PMemory (Private s), [s]).
 
-Theorem T2_private : wrong writers (map own [shell; audit; inference; Monitor]) = [].
+Theorem T2_private : wrong writers (map own ([audit; inference; Monitor] ++ client_subjects)) = [].
 Proof. now_computed. Qed.
 
-Theorem T2_private_readers : wrong readers (map own [shell; audit; inference; Monitor]) = [].
+Theorem T2_private_readers : wrong readers (map own ([audit; inference; Monitor] ++ client_subjects)) = [].
 Proof. now_computed. Qed.
 
-(** Signals are added and taken as the channels say: to audit by both its peers, to each of these by
+(** Signals are added and taken as the channels say: to audit by all its peers, to each of these by
     audit alone, and by interrupts that they get or that audit may direct there. *)
+Definition raisers (p : protection_domain) : list subject :=
+  filter (fun s => existsb (has_irq p) (lines G s)) (subjects G).
+
+Definition audits_raisers : list subject := flat_map raisers (filter (is_named mediator) (domains Instance.system)).
+
 Theorem T2_notifications : wrong writers
-  [(PPending audit, [audit; inference; shell; uart; Device "rtc"; Line 30]);
-   (PPending shell, [audit; shell; uart; Device "rtc"; Line 30]);
-   (PPending inference, [audit; inference; Device "rtc"; Line 30])] = [].
+  ((PPending audit, [audit; inference] ++ client_subjects ++ flat_map raisers (clients Instance.system) ++ audits_raisers)
+   :: (PPending inference, [audit; inference] ++ audits_raisers)
+   :: map (fun p => (PPending (Pd (pd_name p)), [audit; Pd (pd_name p)] ++ raisers p ++ audits_raisers)) (clients Instance.system)) = [].
 Proof. now_computed. Qed.
 
 (** A notification that is bound is received from by its own thread alone. *)
 Theorem T2_notification_readers : wrong readers
-  [(PPending audit, [audit]); (PPending shell, [shell]); (PPending inference, [inference])] = [].
+  (map (fun s => (PPending s, [s])) ([audit; inference] ++ client_subjects)) = [].
 Proof. now_computed. Qed.
 
 (** Who may change whose registers and run state: TCB holders; and whoever may receive on an endpoint
     that a thread faults or sends to, by answering. Microkit gives fault endpoints with the read
-    right, so shell and audit could take, and answer, one another's faults in the monitor's place. *)
+    right, so clients and audit could take, and answer, one another's faults in the monitor's place. *)
 Theorem T2_threads : wrong writers
-  [(PThread shell, [audit; shell; Monitor]);
-   (PThread audit, [audit; inference; shell; Monitor]);
-   (PThread inference, [audit; inference; Monitor])] = [].
+  ([(PThread audit, [audit; inference; Monitor] ++ client_subjects); (PThread inference, [audit; inference; Monitor])]
+   ++ map (fun c => (PThread c, [audit; Monitor] ++ client_subjects)) client_subjects) = [].
+Proof. now_computed. Qed.
+
+(** If the monitor is first at its endpoint they cannot. *)
+Theorem T2_threads_monitored : wrong (writers_in monitored)
+  ([(PThread audit, [audit; inference; Monitor]); (PThread inference, [audit; inference; Monitor])]
+   ++ map (fun c => (PThread c, [c; Monitor])) client_subjects) = [].
 Proof. now_computed. Qed.
 
 (** In every execution from boot the model store is as it was filled. *)
@@ -333,7 +405,7 @@ Proof.
   symmetry. apply H.
 Qed.
 
-(** Whatever shell and inference do, they leave the audit log alone. *)
+(** Whatever clients and inference do, they leave the audit log alone. *)
 Corollary audit_log_is_audits : forall l st, sound sel4_llm st -> Forall (disciplined G) l ->
   (forall e, In e l -> fst e <> audit) ->
   forall a, mem (exec st l) (Shared "audit_log") a = mem st (Shared "audit_log") a.
@@ -347,122 +419,152 @@ Qed.
 
 (** ** T3: mediation *)
 
-Definition mediators : list subject := [audit; Monitor].
+Definition cut : list subject := [audit; Monitor].
 
-Theorem T3_inference_to_shell : separates sel4_llm mediators inference shell = true.
+(** On the graph of the instance, by computation: audit and the monitor cut inference from each client, each
+    client from inference, *)
+Theorem T3_inference_to_clients : filter (fun c => negb (separates sel4_llm cut inference c)) client_subjects = [].
 Proof. now_computed. Qed.
 
-Theorem T3_shell_to_inference : separates sel4_llm mediators shell inference = true.
+Theorem T3_clients_to_inference : filter (fun c => negb (separates sel4_llm cut c inference)) client_subjects = [].
 Proof. now_computed. Qed.
 
-Lemma not_mediators : ~ In shell mediators /\ ~ In inference mediators /\ ~ In uart mediators.
-Proof. repeat split; intros [E | [E | []]]; discriminate E. Qed.
+(** and, if the monitor is first at its endpoint, each client from each other. *)
+Theorem T3_between_clients : filter (fun '(a, b) => negb (separates monitored cut a b))
+  (pairs_of subject_eq client_subjects) = [].
+Proof. now_computed. Qed.
 
-(** In terms of paths: every path of the flow relation between shell and inference, in either direction,
-    that avoids the monitor passes audit. *)
-Theorem T3_paths : forall p,
-  path sel4_llm inference p shell \/ path sel4_llm shell p inference -> ~ In Monitor p -> In audit p.
+(** Who is behind audit: inference alone on one side; on the other, each for itself, the clients, with their hardware. *)
+Definition hardware_of (p : protection_domain) : list subject :=
+  filter (fun s => match s with Device _ | Line _ => belongs Instance.system qemu_virt p s | _ => false end) (subjects G).
+
+Theorem T3_behind_audit : wrong (fun p => match p with PThread s => reach monitored cut s | _ => [] end)
+  ((PThread inference, [inference])
+   :: map (fun p => (PThread (Pd (pd_name p)), Pd (pd_name p) :: hardware_of p)) (clients Instance.system)) = [].
+Proof. now_computed. Qed.
+
+Lemma inference_is_there : exists s, In s (domains Instance.system) /\ pd_name s = server /\ compartment Instance.system s.
 Proof.
-  intros p [P | P] N.
-  - destruct (every_path_passes sel4_llm closed attached_known _ _ _ T3_inference_to_shell p P)
-      as (c & [<- | [<- | []]] & I); [exact I | contradiction].
-  - destruct (every_path_passes sel4_llm closed attached_known _ _ _ T3_shell_to_inference p P)
-      as (c & [<- | [<- | []]] & I); [exact I | contradiction].
+  assert (H : In server (map pd_name (domains Instance.system))).
+  { pose proof (filter_nil _ _ _ audit_and_inference server (or_intror (or_introl eq_refl))) as H. apply negb_false_iff in H.
+    apply existsb_exists in H. destruct H as (y & Y & E). destruct (string_dec server y); [congruence | discriminate E]. }
+  apply in_map_iff in H. destruct H as (s & N & I). exists s. repeat split; auto. rewrite N. discriminate.
+Qed.
+
+(** In terms of paths: every path of the flow relation between a client and inference, in either direction,
+    that avoids the monitor passes audit; *)
+Theorem T3_paths : forall c, In c (clients Instance.system) -> forall p,
+  path sel4_llm inference p (Pd (pd_name c)) \/ path sel4_llm (Pd (pd_name c)) p inference -> ~ In Monitor p -> In audit p.
+Proof.
+  intros c C p P N. apply in_clients in C. destruct inference_is_there as (s & S & Ns & Cs). destruct P as [P | P].
+  - unfold inference in P. rewrite <- Ns in P.
+    apply (n_paths _ _ [] in_all_order s Cs (or_intror Ns) (Pd (pd_name c))); try assumption.
+    apply (apart _ _ in_all_order s c Cs (proj1 C)). intros E. destruct C. congruence.
+  - exact (n_paths_to_server _ _ [] in_all_order c s C S Ns p P N).
+Qed.
+
+(** and so does every path between two clients, if the monitor is first at its endpoint. *)
+Theorem T3_paths_between_clients : forall a b, In a (clients Instance.system) -> In b (clients Instance.system) -> a <> b ->
+  forall p, path monitored (Pd (pd_name a)) p (Pd (pd_name b)) -> ~ In Monitor p -> In audit p.
+Proof.
+  intros a b A C N p P M. apply in_clients in A, C.
+  apply (n_paths _ _ [Monitor] in_all_order a (proj1 A) (or_introl (or_introl eq_refl)) (Pd (pd_name b))); try assumption.
+  exact (apart _ _ in_all_order a b (proj1 A) (proj1 C) N).
 Qed.
 
 (** In terms of executions. Take any execution in which neither audit nor the monitor takes a step that
     reads what is tainted by inference (its steps, and all that it alone can see, are tainted from the
     start; taint spreads with every step that reads it). Leave out all of inference's steps and change
-    all that is tainted at will: shell sees the same, to the bit. So a difference that inference makes
-    reaches shell only if audit (or the monitor) took a step that read it. *)
-Theorem T3 : forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
-  let behind := reach sel4_llm mediators inference in
-  hidden sel4_llm mediators behind taint ->
+    all that is tainted at will: whoever is not inference, audit or the monitor sees the same, to the bit.
+    So a difference that inference makes reaches a client, or a device, only if audit (or the monitor)
+    took a step that read it. *)
+Definition behind (p : protection_domain) : list subject := side Instance.system qemu_virt [] (only p).
+
+Theorem T3 : forall s, In s (domains Instance.system) -> pd_name s = server ->
+  forall v, v <> inference -> ~ In v cut ->
+  forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
+  hidden sel4_llm cut (behind s) taint ->
   (forall p, ~ taint p -> same p st st') ->
-  unread_by sel4_llm mediators behind taint st l ->
-  In inference behind /\
-  agree sel4_llm shell (exec st l) (exec st' (without behind l)).
+  unread_by sel4_llm cut (behind s) taint st l ->
+  agree sel4_llm v (exec st l) (exec st' (without (behind s) l)).
 Proof.
-  intros l taint st st' So So' D behind Hi E U.
-  exact (separated_by_reading sel4_llm source closed attached_known mediators inference shell
-           T3_inference_to_shell (proj1 not_mediators) l taint st st' So So' D Hi E U).
+  intros s S Ns v V. assert (Cs : compartment Instance.system s) by (split; [assumption | rewrite Ns; discriminate]).
+  apply (n_mediation _ _ [] in_all_order s Cs (or_intror Ns)).
+  apply not_true_iff_false. intros H. destruct v as [n | | r | i].
+  - apply belongs_pd in H. apply V. unfold inference. congruence.
+  - discriminate H.
+  - rewrite (server_has_no_hardware _ _ in_all_order s (Device r) Cs Ns I) in H. discriminate H.
+  - rewrite (server_has_no_hardware _ _ in_all_order s (Line i) Cs Ns I) in H. discriminate H.
 Qed.
 
-(** What the arena, inference's program, stack and registers, and its ring to audit hold at the start is
-    tainted in this sense: nobody but inference and the mediators can see it. *)
-Definition of_inference : list part :=
-  [memory "arena"; PMemory (Private inference); PThread inference; memory "inference_to_audit"; PPending inference].
-
-Theorem T3_inference_secrets :
-  are_hidden sel4_llm mediators (reach sel4_llm mediators inference) of_inference = true.
-Proof. now_computed. Qed.
-
-(** So two systems that boot with different weights, activations or conversations in inference look the
-    same to shell until audit or the monitor reads what inference made of them. *)
-Corollary T3_secrets : forall l st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
-  let behind := reach sel4_llm mediators inference in
-  (forall p, ~ In p of_inference -> same p st st') ->
-  unread_by sel4_llm mediators behind (fun p => In p of_inference) st l ->
-  agree sel4_llm shell (exec st l) (exec st' (without behind l)).
+(** What the arena, inference's program, stack and registers, and its rings hold at the start is tainted in this
+    sense: two systems that boot with different weights, activations or conversations in inference look the same
+    to each client until audit or the monitor reads what inference made of them. *)
+Theorem T3_secrets : forall s, In s (domains Instance.system) -> pd_name s = server ->
+  forall c, In c (clients Instance.system) ->
+  forall l st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
+  (forall p, ~ secrets s p -> same p st st') ->
+  unread_by sel4_llm cut (behind s) (secrets s) st l ->
+  agree sel4_llm (Pd (pd_name c)) (exec st l) (exec st' (without (behind s) l)).
 Proof.
-  intros l st st' So So' D behind E U.
-  exact (proj2 (T3 l (fun p => In p of_inference) st st' So So' D
-    (hidden_parts sel4_llm attached_known _ _ _ T3_inference_secrets) E U)).
+  intros s S Ns c C. apply in_clients in C. assert (Cs : compartment Instance.system s) by (split; [assumption | rewrite Ns; discriminate]).
+  apply (n_secrets _ _ [] in_all_order s Cs (or_intror Ns)).
+  - apply (apart _ _ in_all_order s c Cs (proj1 C)). intros E. destruct C. congruence.
+  - exact (not_a_mediator _ c (proj1 C)).
 Qed.
 
-(** The same from shell to inference. *)
-Theorem T3_reverse : forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
-  let behind := reach sel4_llm mediators shell in
-  hidden sel4_llm mediators behind taint ->
+(** The same from all clients together to inference; *)
+Definition behind_clients : list subject := side Instance.system qemu_virt [] but_server.
+
+Theorem T3_reverse :
+  forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
+  hidden sel4_llm cut behind_clients taint ->
   (forall p, ~ taint p -> same p st st') ->
-  unread_by sel4_llm mediators behind taint st l ->
-  In shell behind /\
-  agree sel4_llm inference (exec st l) (exec st' (without behind l)).
+  unread_by sel4_llm cut behind_clients taint st l ->
+  agree sel4_llm inference (exec st l) (exec st' (without behind_clients l)).
 Proof.
-  intros l taint st st' So So' D behind Hi E U.
-  exact (separated_by_reading sel4_llm source closed attached_known mediators shell inference
-           T3_shell_to_inference (proj1 (proj2 not_mediators)) l taint st st' So So' D Hi E U).
+  destruct inference_is_there as (s & S & Ns & _). exact (n_mediation_to_server _ _ [] in_all_order s S Ns).
 Qed.
 
-(** Who is behind audit: inference alone on one side, shell and its UART on the other. *)
-Theorem T3_behind_audit : wrong (fun p => match p with PThread s => reach sel4_llm mediators s | _ => [] end)
-  [(PThread inference, [inference]); (PThread shell, [shell; uart])] = [].
-Proof. now_computed. Qed.
+(** and from one client to another, if the monitor is first at its endpoint: of what [a] does, asks and is
+    answered, [b] sees nothing until audit or the monitor took a step that read it. *)
+Theorem T3_between : forall a b, In a (clients Instance.system) -> In b (clients Instance.system) -> a <> b ->
+  forall l st st', sound monitored st -> sound monitored st' -> Forall (disciplined (capabilities monitored)) l ->
+  let behind_a := side Instance.system qemu_virt [Monitor] (only a) in
+  (forall p, ~ secrets a p -> same p st st') ->
+  unread_by monitored cut behind_a (secrets a) st l ->
+  agree monitored (Pd (pd_name b)) (exec st l) (exec st' (without behind_a l)).
+Proof.
+  intros a b A C N. apply in_clients in A, C.
+  apply (n_secrets _ _ [Monitor] in_all_order a (proj1 A) (or_introl (or_introl eq_refl))).
+  - exact (apart _ _ in_all_order a b (proj1 A) (proj1 C) N).
+  - exact (not_a_mediator _ b (proj1 C)).
+Qed.
 
 (** ** T4: devices *)
 
 Definition hardware : list subject :=
   filter (fun s => match s with Device _ | Line _ => true | _ => false end) (subjects G).
 
-(** To every device and interrupt line, through audit. *)
-Theorem T4_devices : filter (fun h => negb (separates sel4_llm mediators inference h)) hardware = [].
+(** From inference to every device and interrupt line, through audit. (T3 says so of executions: [v] there
+    is anybody.) *)
+Theorem T4_devices : filter (fun h => negb (separates sel4_llm cut inference h)) hardware = [].
 Proof. now_computed. Qed.
 
-Lemma T4_device : forall h, In h hardware -> separates sel4_llm mediators inference h = true.
-Proof. intros h H. apply negb_false_iff. exact (filter_nil _ _ _ T4_devices h H). Qed.
-
-(** To the UART, from audit through shell. *)
-Theorem T4_audit_to_uart : separates sel4_llm [shell; Monitor] audit uart = true.
+(** To a client's, from audit through the client. *)
+Theorem T4_clients_devices : flat_map (fun p => filter (fun h => negb (separates sel4_llm [Pd (pd_name p); Monitor] audit h))
+  (hardware_of p)) (clients Instance.system) = [].
 Proof. now_computed. Qed.
 
-Theorem T4_uart_exists : is_member uart hardware = true.
-Proof. now_computed. Qed.
-
-Lemma T4_inference_to_uart : separates sel4_llm mediators inference uart = true.
-Proof. exact (T4_device uart (proj1 (is_member_in _ _) T4_uart_exists)). Qed.
-
-(** In terms of paths. A path from inference to the UART that avoids the monitor passes audit, and
-    wherever it passes audit it passes shell afterwards. *)
-Theorem T4_paths : forall p, path sel4_llm inference p uart -> ~ In Monitor p ->
-  In audit p /\ forall p1 p2, p = p1 ++ audit :: p2 -> In shell p2.
+(** In terms of paths. A path from inference to a client's device that avoids the monitor passes audit, and
+    wherever it passes audit it passes the client afterwards. *)
+Theorem T4_paths : forall c h, In c (clients Instance.system) -> In h (hardware_of c) ->
+  forall p, path sel4_llm inference p h -> ~ In Monitor p ->
+  In audit p /\ forall p1 p2, p = p1 ++ audit :: p2 -> In (Pd (pd_name c)) p2.
 Proof.
-  intros p P N. split.
-  - destruct (every_path_passes sel4_llm closed attached_known _ _ _ T4_inference_to_uart p P) as (c & [<- | [<- | []]] & I);
-      [exact I | contradiction].
-  - intros p1 p2 E.
-    apply (later_passes sel4_llm closed attached_known audit shell [Monitor] uart T4_audit_to_uart
-             ltac:(discriminate) inference p P p1 p2 E).
-    intros c [<- | []]. exact N.
+  intros c h C H. apply in_clients in C. destruct inference_is_there as (s & S & Ns & _).
+  apply filter_In in H. destruct H as [_ H].
+  apply (n_device_paths _ _ [] in_all_order c s h C S Ns); destruct h; try discriminate H; try exact H; exact I.
 Qed.
 
 (** To any other device, a path that avoids the monitor passes audit. *)
@@ -470,60 +572,35 @@ Theorem T4_other_devices : forall h, In h hardware -> forall p, path sel4_llm in
   ~ In Monitor p -> In audit p.
 Proof.
   intros h H p P N.
-  destruct (every_path_passes sel4_llm closed attached_known _ _ _ (T4_device h H) p P)
-    as (c & [<- | [<- | []]] & I); [exact I | contradiction].
+  assert (Se : separates sel4_llm cut inference h = true) by (apply negb_false_iff; exact (filter_nil _ _ _ T4_devices h H)).
+  destruct (every_path_passes sel4_llm closed attached_known _ _ _ Se p P) as (c & [<- | [<- | []]] & I); [exact I | contradiction].
 Qed.
 
-(** In terms of executions: no device sees a difference that inference makes unless audit (or the
-    monitor) took a step that read it; *)
-Theorem T4 : forall h, In h hardware ->
+(** In terms of executions: a client's device sees no difference that anybody else makes unless the client took a
+    step that read it; *)
+Theorem T4 : forall c h, In c (clients Instance.system) -> In h (hardware_of c) ->
   forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
-  let behind := reach sel4_llm mediators inference in
-  hidden sel4_llm mediators behind taint ->
+  let all_others := beyond Instance.system qemu_virt [] c [] in
+  hidden sel4_llm [Pd (pd_name c)] all_others taint ->
   (forall p, ~ taint p -> same p st st') ->
-  unread_by sel4_llm mediators behind taint st l ->
-  agree sel4_llm h (exec st l) (exec st' (without behind l)).
+  unread_by sel4_llm [Pd (pd_name c)] all_others taint st l ->
+  agree sel4_llm h (exec st l) (exec st' (without all_others l)).
 Proof.
-  intros h H l taint st st' So So' D behind Hi E U.
-  assert (N : ~ In h mediators).
-  { intros I. apply filter_In in H. destruct H as [_ H]. destruct I as [<- | [<- | []]]; discriminate H. }
-  exact (proj2 (separated_by_reading sel4_llm source closed attached_known mediators inference h
-           (T4_device h H) N l taint st st' So So' D Hi E U)).
+  intros c h C H. apply in_clients in C. apply filter_In in H. destruct H as [_ H].
+  apply (n_device _ _ [] in_all_order c h (proj1 C)); destruct h; try discriminate H; try exact H; exact I.
 Qed.
 
-(** and the UART sees none that audit makes unless shell (or the monitor) took a step that read it; *)
-Theorem T4_uart : forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
-  let behind := reach sel4_llm [shell; Monitor] audit in
-  hidden sel4_llm [shell; Monitor] behind taint ->
-  (forall p, ~ taint p -> same p st st') ->
-  unread_by sel4_llm [shell; Monitor] behind taint st l ->
-  In audit behind /\
-  agree sel4_llm uart (exec st l) (exec st' (without behind l)).
-Proof.
-  intros l taint st st' So So' D behind Hi E U.
-  assert (N : ~ In uart [shell; Monitor]) by (intros [I | [I | []]]; discriminate I).
-  exact (separated_by_reading sel4_llm source closed attached_known [shell; Monitor] audit uart
-           T4_audit_to_uart N l taint st st' So So' D Hi E U).
-Qed.
-
-(** and in that order: from inference to the UART only by a step of audit that a step of shell
-    follows. [l1] has no step of audit, [l2] none of shell. *)
-Theorem T4_uart_order : forall l1 l2 st st', sound sel4_llm st -> sound sel4_llm st' ->
-  Forall (disciplined G) (l1 ++ l2) ->
+(** and in that order: from inference to a client's device only by a step of audit that a step of the client
+    follows. [l1] has no step of audit, [l2] none of the client. *)
+Theorem T4_order : forall s, In s (domains Instance.system) -> pd_name s = server ->
+  forall c h, In c (clients Instance.system) -> In h (hardware_of c) ->
+  forall l1 l2 st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) (l1 ++ l2) ->
   (forall e, In e (l1 ++ l2) -> fst e <> Monitor) ->
   (forall e, In e l1 -> fst e <> audit) ->
-  (forall e, In e l2 -> fst e <> shell) ->
-  let behind := reach sel4_llm mediators inference in
-  (forall v, ~ In v behind -> agree sel4_llm v st st') ->
-  In inference behind /\
-  agree sel4_llm uart (exec st (l1 ++ l2)) (exec st' (without behind (l1 ++ l2))).
+  (forall e, In e l2 -> fst e <> Pd (pd_name c)) ->
+  (forall v, ~ In v (behind s) -> agree sel4_llm v st st') ->
+  agree sel4_llm h (exec st (l1 ++ l2)) (exec st' (without (behind s) (l1 ++ l2))).
 Proof.
-  intros l1 l2 st st' So So' D M A1 S2 behind A.
-  assert (I : incl (reach sel4_llm [audit; Monitor] inference) (reach sel4_llm [shell; Monitor] audit))
-    by (apply members; now_computed).
-  assert (N : ~ In uart [Monitor]) by (intros [E | []]; discriminate E).
-  assert (M' : forall e, In e (l1 ++ l2) -> ~ In (fst e) [Monitor])
-    by (intros e Ie [E | []]; symmetry in E; exact (M e Ie E)).
-  exact (separated_in_order sel4_llm source closed attached_known audit shell [Monitor] inference uart
-           T4_inference_to_uart T4_audit_to_uart I ltac:(discriminate) N l1 l2 st st' So So' D M' A1 S2 A).
+  intros s S Ns c h C H. apply in_clients in C. apply filter_In in H. destruct H as [_ H].
+  apply (n_device_order _ _ [] in_all_order c s h C S Ns); destruct h; try discriminate H; try exact H; exact I.
 Qed.

@@ -75,6 +75,11 @@ Definition belongs (p : protection_domain) (u : subject) : bool :=
 
 Definition is_client (p : protection_domain) : Prop := compartment p /\ pd_name p <> server.
 
+Lemma in_clients : forall p, In p (clients d) <-> is_client p.
+Proof.
+  intros p. unfold clients, compartments, is_client, Holdings.compartment. rewrite !filter_In, !negb_true_iff, !is_named_neq. tauto.
+Qed.
+
 Lemma belongs_pd : forall p n, belongs p (Pd n) = true <-> n = pd_name p.
 Proof. intros. apply same_name_eq. Qed.
 
@@ -467,6 +472,30 @@ Proof.
     rewrite L in H. destruct H as [H | []]. injection H as -> ->. eauto.
 Qed.
 
+Lemma nodup_injective : forall A C (f : A -> C) l, NoDup (map f l) -> forall x y, In x l -> In y l -> f x = f y -> x = y.
+Proof.
+  induction l as [| z l IH]; simpl; intros N x y X Y E; [contradiction |].
+  inversion N as [| ? ? N1 N2]; subst. destruct X as [<- | X]; destruct Y as [<- | Y]; auto.
+  - elim N1. rewrite E. apply in_map. exact Y.
+  - elim N1. rewrite <- E. apply in_map. exact X.
+Qed.
+
+Theorem badges_differ : forall p q b b' r r', compartment p -> compartment q -> p <> q ->
+  holds S (Pd (pd_name p)) (CNotification (Pd mediator) b r) -> holds S (Pd (pd_name q)) (CNotification (Pd mediator) b' r') -> b <> b'.
+Proof.
+  intros p q b b' r r' P Q N H H' E.
+  destruct (its_only_badge p b r P H) as (a & c & L & ->). destruct (its_only_badge q b' r' Q H') as (a' & c' & L' & ->).
+  apply N.pow_inj_r in E; [| reflexivity].
+  assert (Mine : forall p a c, compartment p -> ends_of d p = [(a, c)] ->
+    end_pd a = pd_name p /\ In (c, a) (filter (fun '(a, _) => same_name (end_pd a) mediator) (ends d))).
+  { intros p0 a0 c0 P0 L0. assert (I : In (a0, c0) (ends_of d p0)) by (rewrite L0; left; reflexivity).
+    apply filter_In in I. destruct I as [I Nm]. apply same_name_eq in Nm. split; [exact Nm |]. apply filter_In.
+    split; [apply ends_both_ways; exact I |]. apply same_name_eq. apply (peers p0 a0 c0 P0 I Nm). }
+  destruct (Mine p a c P L) as [Na I]. destruct (Mine q a' c' Q L') as [Na' I'].
+  pose proof (nodup_injective _ _ (fun '(a, _) => end_id a) _ (numbers_once _ _ Mediated) _ _ I I' E) as X.
+  injection X as _ X. apply N. apply one_of_a_name; [apply P | apply Q | congruence].
+Qed.
+
 (** A client's registers and run state are changed by nobody but itself and the monitor, if this is first at its
     endpoint; without that, also by whoever takes a fault of the client's there. *)
 Theorem registers_are_its_own : In Monitor first -> forall p, is_client p -> forall s, In (PThread (Pd (pd_name p))) (alters S s) ->
@@ -627,6 +656,21 @@ Proof.
   refine (mediation_by_reading S sources_are_unnameable universe_is_closed attachments_are_inside mediators behind v
     (only_is_cut p P H) _ Nv l taint st st' So So' D Hi E U).
   unfold behind. rewrite in_only by assumption. intros [_ X]. congruence.
+Qed.
+
+(** So two systems that differ in a compartment's secrets alone look the same to everybody else until audit or the monitor
+    reads what it made of them. *)
+Corollary n_secrets : forall p, compartment p -> In Monitor first \/ pd_name p = server ->
+  forall v, belongs p v = false -> ~ In v mediators ->
+  forall l st st', sound S st -> sound S st' -> Forall (disciplined G) l ->
+  let behind := side (only p) in
+  (forall x, ~ secrets p x -> same x st st') ->
+  unread_by S mediators behind (secrets p) st l ->
+  agree S v (exec st l) (exec st' (without behind l)).
+Proof.
+  intros p P H v V Nv l st st' So So' D behind E U.
+  refine (n_mediation p P H v V Nv l (secrets p) st st' So So' D _ E U).
+  apply secrets_are_hidden; [assumption | apply same_name_eq; reflexivity].
 Qed.
 
 (** From the clients to the server, without the assumption on the monitor. *)
