@@ -356,8 +356,9 @@ capdl: image
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
-# The capDL that the checker's mutation tests start from: that of the release image, without fills, and with an arena
-# and a store of 16 pages: all pages of a region are alike, and thousands of them make the tests slow.
+# The capDL that the checker's mutation tests start from: that of the release image, and that of a system with two clients,
+# the second of which runs the shell's program (so that nothing can be told of its events). Without fills, and with an arena and a store of 16 pages: all pages of a
+# region are alike, and thousands of them make the tests slow.
 FIXTURES := tools/isolation/tests/fixtures
 FIXTURE_OUT := $(BUILD)/isolation-fixture
 
@@ -365,11 +366,17 @@ FIXTURE_OUT := $(BUILD)/isolation-fixture
 isolation-fixture: isolation-tool image
 	@mkdir -p $(FIXTURE_OUT)
 	@sed -E 's/(name="(arena|model_store)" size=)"[^"]*"/\1"0x10000"/' system.xml >$(FIXTURES)/system.xml
+	@$(CARGO) run $(QUIET) -p isolation --example two-clients <$(FIXTURES)/system.xml \
+		| sed 's/ setvar_vaddr="events" setvar_size="events_size"//' >$(FIXTURE_OUT)/two-clients.xml
 	@head -c 65536 $(STORE) >$(FIXTURE_OUT)/store.tar
-	@$(SDK)/bin/microkit $(FIXTURES)/system.xml --search-path $(SEL4_OUT) $(FIXTURE_OUT) $(dir $(POLICY)) \
-		--board $(BOARD) --config $(CONFIG) -r $(FIXTURE_OUT)/report.txt -o $(FIXTURE_OUT)/loader.img \
-		--capdl-json $(FIXTURE_OUT)/capdl.json >&2
-	@$(BIN)/isolation strip $(FIXTURE_OUT)/capdl.json $(FIXTURES)/capdl.json
+	@head -c 4096 /dev/zero >$(FIXTURE_OUT)/events.txt
+	@cp $(SEL4_OUT)/shell.elf $(FIXTURE_OUT)/triage.elf
+	@set -e; for fixture in $(FIXTURES)/system.xml:capdl $(FIXTURE_OUT)/two-clients.xml:two-clients; do \
+		$(SDK)/bin/microkit $${fixture%:*} --search-path $(SEL4_OUT) $(FIXTURE_OUT) $(dir $(POLICY)) \
+			--board $(BOARD) --config $(CONFIG) -r $(FIXTURE_OUT)/report.txt -o $(FIXTURE_OUT)/loader.img \
+			--capdl-json $(FIXTURE_OUT)/capdl.json >&2; \
+		$(BIN)/isolation strip $(FIXTURE_OUT)/capdl.json $(FIXTURES)/$${fixture#*:}.json; \
+	done
 
 ## ---- Test ---------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ use protocol::name::{ModelName, Name};
 use protocol::policy::Policy;
 use protocol::record::{Kind, RECORD_BYTES, Record};
 use protocol::wire::client::Stats;
-use zerocopy::FromZeros as _;
 
 /// Repeated events that are recorded in one wake-up at most; the rest is due at the next.
 const REPEATS: usize = 8;
@@ -40,7 +39,7 @@ impl<'m> Ledger<'m> {
     pub(crate) fn new(log: &'m mut [u8], policy: &Policy, now: u64) -> Self {
         Self {
             log: Log::new(log),
-            stats: Stats::new_zeroed(),
+            stats: Stats::default(),
             refused: [0; ErrorCode::END],
             latencies: Latencies::new(),
             recent: Recent::new(),

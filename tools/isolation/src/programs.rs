@@ -328,7 +328,7 @@ fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
         }
     }
     finding.evidence(format!(
-        "{file} has places for {} clients, {} of which are taken",
+        "{file} has places for {} clients, {} taken",
         slots.len(),
         policy.client.len()
     ));

@@ -68,6 +68,10 @@ fn another_systems_description_is_checked_with_its_own_policy() {
     }
     let report = std::fs::read_to_string(json).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(
+        report["clients"],
+        serde_json::json!({"shell": 0, "triage": 1})
+    );
     let path_of = |from: &str, to: &str| {
         let mut flows = report["flows"].as_array().unwrap().iter();
         let flow = flows.find(|flow| flow["from"] == from && flow["to"] == to);
@@ -209,7 +213,10 @@ fn the_fixtures_image_agrees_and_its_reports_are_written() {
     );
     let text = std::fs::read_to_string(markdown).unwrap();
     assert!(
-        text.contains("| I1 |") && text.contains("| M5 |") && text.contains("audit → inference"),
+        text.contains("| I1 |")
+            && text.contains("| M5 |")
+            && text.contains("audit → inference")
+            && text.contains("Clients of audit: shell in slot 0.\n"),
         "{text}"
     );
     let picture = std::fs::read_to_string(svg).unwrap();

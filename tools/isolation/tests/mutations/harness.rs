@@ -1,5 +1,6 @@
 //! Runs the checker on changed inputs and judges what it says.
 
+use crate::two_clients;
 use isolation::capdl::format::{Cap, CapBody, Object, Rights, Slot};
 use isolation::capdl::{self, Spec};
 use isolation::microkit::Configuration;
@@ -12,6 +13,7 @@ use sysdesc::System;
 pub const SYSTEM: &str = include_str!("../../../../system.xml");
 const FIXTURE_SYSTEM: &str = include_str!("../fixtures/system.xml");
 const FIXTURE: &str = include_str!("../fixtures/capdl.json");
+const TWO: &str = include_str!("../fixtures/two-clients.json");
 
 pub const POLICY_TEXT: &str = include_str!("../../policy.toml");
 
@@ -22,6 +24,12 @@ static FIXTURE_POLICY: LazyLock<Policy> = LazyLock::new(|| {
     Policy::parse(&text).unwrap()
 });
 static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_bytes()).unwrap());
+/// The same of the system with two clients.
+static TWO_POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let text = POLICY_TEXT.replace("least = 0x80_0000", "least = 0x1_0000");
+    Policy::parse(&two_clients::policy(&text)).unwrap()
+});
+static TWO_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(TWO.as_bytes()).unwrap());
 
 /// A change of an image: its name, what it does, the claims that it must violate, words of one message.
 pub type Mutation = (
@@ -72,6 +80,12 @@ pub fn check_image(spec: &Spec) -> Vec<String> {
     report(&system, &FIXTURE_POLICY, Some(spec))
 }
 
+/// The same of the system with two clients.
+pub fn check_image_of_two(spec: &Spec) -> Vec<String> {
+    let system = System::parse(&two_clients::system(FIXTURE_SYSTEM)).unwrap();
+    report(&system, &TWO_POLICY, Some(spec))
+}
+
 fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> {
     let report = Report::of(Subjects {
         system,
@@ -92,6 +106,7 @@ fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> 
 pub fn unchanged() -> Result<(), Failed> {
     let mut violations = check_description(SYSTEM);
     violations.extend(check_image(&FIXTURE_SPEC));
+    violations.extend(check_image_of_two(&TWO_SPEC));
     none(&violations)
 }
 
@@ -136,6 +151,12 @@ pub struct Image {
 impl Image {
     pub fn new() -> Self {
         let spec = FIXTURE_SPEC.clone();
+        Self { spec }
+    }
+
+    /// That of the system with two clients.
+    pub fn of_two() -> Self {
+        let spec = TWO_SPEC.clone();
         Self { spec }
     }
 
