@@ -70,6 +70,10 @@ ISOLATION_POLICY := $(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,tools/isolatio
 
 SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
 
+ifneq ($(EXAMPLE),)
+include $(EXAMPLE_DIR)/build.mk
+endif
+
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -303,8 +307,6 @@ example-image: example-named ## build the seL4 image of EXAMPLE=triage [VARIANT=
 .PHONY: example-named
 example-named:
 	@$(if $(EXAMPLE),,echo 'which one? make EXAMPLE=NAME with one of: $(EXAMPLES)' >&2; exit 1)
-
-$(if $(EXAMPLE),$(eval include $(EXAMPLE_DIR)/build.mk))
 
 ## ---- Isolation ----------------------------------------------------------------------------------
 

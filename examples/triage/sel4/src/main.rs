@@ -10,9 +10,7 @@ use core::ptr::NonNull;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::region::{self, Mapped, RingError};
 use runtime::{facts, patched};
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, debug_println, protection_domain,
-};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, debug_println, protection_domain};
 use static_cell::ConstStaticCell;
 
 patched! {
