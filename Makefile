@@ -28,12 +28,22 @@ STORM_POLICY := $(BUILD)/policy-storm/policy.bin
 REDTEAM_POLICY := $(BUILD)/policy-redteam/policy.bin
 KEYS := $(BUILD)/keys
 
+# EXAMPLE=triage: a system of examples/, with its own description, policies, files and programs in place of the main
+# one's. VARIANT: which of the programs that an example has for its component. What there is of both is in its build.mk.
+EXAMPLE ?=
+VARIANT ?= rust
+EXAMPLE_DIR := examples/$(EXAMPLE)
+EXAMPLE_OUT := $(BUILD)/$(EXAMPLE_DIR)-$(VARIANT)
+EXAMPLE_POLICY := $(EXAMPLE_OUT)/policy.bin
+EXAMPLES := $(patsubst examples/%/build.mk,%,$(wildcard examples/*/build.mk))
+$(if $(EXAMPLE),$(if $(filter $(EXAMPLE),$(EXAMPLES)),,$(error no example '$(EXAMPLE)': there is $(EXAMPLES))))
+
 # The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
 # model of 100 M parameters: a larger region is all that a larger model needs. LARGE=bench has the one of 15.7 M
 # parameters that speed is measured with.
 LARGE ?=
 LARGE_DIR := $(BUILD)/large-$(LARGE)
-SYSTEM := $(if $(LARGE),$(LARGE_DIR)/system.xml,system.xml)
+SYSTEM := $(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,system.xml))
 LARGE_STORE := $(LARGE_DIR)/store.tar
 
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
@@ -47,14 +57,22 @@ MEASURE ?=
 REDTEAM ?=
 BOARD := qemu_virt_aarch64
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
-SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(LARGE),-large-$(LARGE))
+SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
 SEL4_TARGET := $(CURDIR)/$(BUILD)/sel4-target-$(CONFIG)
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE)))
-RUN_POLICY = $(if $(REDTEAM),$(REDTEAM_POLICY),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY)))
+RUN_POLICY = $(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(REDTEAM_POLICY),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))
+# Where the files are that fill regions. Those of an example lie beside its policy.
+FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
+# What must hold of the description.
+ISOLATION_POLICY := $(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,tools/isolation/policy.toml)
 
-SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
+SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
+
+ifneq ($(EXAMPLE),)
+include $(EXAMPLE_DIR)/build.mk
+endif
 
 .PHONY: help
 help: ## list the targets
@@ -78,19 +96,23 @@ sim: description sim-build ## run the simulation: a process per protection domai
 	@$(SIM)
 
 .PHONY: sim-build
-sim-build: store policy
+sim-build: store policy $(if $(EXAMPLE),example-programs-sim)
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim >&2
 
 .PHONY: store
 store: $(RUN_STORE) ## pack the models and their signatures into the store archive
 
 .PHONY: policy
-policy: $(RUN_POLICY) ## check policy.toml and compile it
+policy: $(RUN_POLICY) $(EXAMPLE_FILES) ## check policy.toml and compile it
 
 # Each time, so that its warnings are not forgotten.
 $(POLICY): policy.toml system.xml llmtool
 	@mkdir -p $(@D)
 	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
+
+$(EXAMPLE_POLICY): $(EXAMPLE_DIR)/policy.toml $(EXAMPLE_DIR)/system.xml llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool policy $< --system $(EXAMPLE_DIR)/system.xml -o $@ >&2
 
 $(TEST_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
@@ -172,14 +194,14 @@ SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
 # The Microkit tool takes what the programs do not expect, so the checker comes first: on the description before
 # anything is built, on the programs' files before they become an image. The red team attacks worse descriptions, too.
 UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml,$(SYSTEM)))
-CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --policy tools/isolation/policy.toml --silent)
+CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --policy $(ISOLATION_POLICY) --silent)
 
 .PHONY: description
 description: $(if $(UNCHECKED),,isolation-tool) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
 	@$(if $(CHECK),$(CHECK) >&2)
 
 .PHONY: image
-image: check-sdk description store policy ## build the seL4 image (CONFIG=release|debug|benchmark)
+image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4) ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@mkdir -p $(SEL4_OUT)
 	@$(SEL4_CARGO) -p $(SEL4_SHELL) -p audit --target aarch64-unknown-none-softfloat >&2
 	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
@@ -189,7 +211,7 @@ image: check-sdk description store policy ## build the seL4 image (CONFIG=releas
 	@$(SEL4_TARGET)/host/release/reset-regions \
 		$(SEL4_TARGET)/aarch64-unknown-none/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference.elf
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
-	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
+	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
 EMULATOR := qemu-system-aarch64 -machine virt,virtualization=on \
@@ -237,7 +259,7 @@ test-sel4-fails-%: check-sdk
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p hostile-shell --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p triage -p hostile-shell --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
@@ -258,11 +280,39 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay -- --test-threads 2
 	@$(MAKE) --no-print-directory storm STORM_FAULTS=10
 
+## ---- Examples -----------------------------------------------------------------------------------
+
+# Its debug output is what there is to see of a component without a console, and a release kernel has none.
+EXAMPLE_CONFIG := $(if $(filter command,$(firstword $(origin CONFIG))),$(CONFIG),debug)
+
+.PHONY: example
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+example: example-named ## run EXAMPLE=triage [VARIANT=c]: on seL4 in QEMU where a Microkit SDK is found, else the simulation
+	@echo 'running $(EXAMPLE) on seL4 in QEMU (CONFIG=$(EXAMPLE_CONFIG)): Microkit SDK found in $(SDK)' >&2
+	@$(MAKE) --no-print-directory qemu CONFIG=$(EXAMPLE_CONFIG)
+else
+example: example-named
+	@echo 'running $(EXAMPLE) in the simulation: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk*' >&2
+	@$(MAKE) --no-print-directory example-sim
+endif
+
+.PHONY: example-sim
+example-sim: example-named description sim-build ## run EXAMPLE=triage [VARIANT=c] in the simulation
+	@$(SIM) --debug
+
+.PHONY: example-image
+example-image: example-named ## build the seL4 image of EXAMPLE=triage [VARIANT=c]
+	@$(MAKE) --no-print-directory image CONFIG=$(EXAMPLE_CONFIG)
+
+.PHONY: example-named
+example-named:
+	@$(if $(EXAMPLE),,echo 'which one? make EXAMPLE=NAME with one of: $(EXAMPLES)' >&2; exit 1)
+
 ## ---- Isolation ----------------------------------------------------------------------------------
 
 # Given to every check: the description, and what must hold of it.
-ISOLATION = $(BIN)/isolation check $(SYSTEM) --policy tools/isolation/policy.toml
-ISOLATION_OUT := $(BUILD)/isolation
+ISOLATION = $(BIN)/isolation check $(SYSTEM) --policy $(ISOLATION_POLICY)
+ISOLATION_OUT := $(BUILD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
 ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
 # What the Microkit tool has put into the image, with the bytes that fill frames: 29 for each.
 CAPDL := $(SEL4_OUT)/capdl.json
@@ -305,7 +355,7 @@ proofs: ## check the proofs for system.xml (Rocq: Debian's package coq)
 
 .PHONY: capdl
 capdl: image
-	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
+	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
 # The capDL that the checker's mutation tests start from: that of the release image, and that of a system with two clients,

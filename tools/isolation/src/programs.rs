@@ -105,7 +105,9 @@ impl Program {
         for symbol in file.symbols() {
             let name = symbol.name()?;
             let address = symbol.address();
-            if let Some(fact) = name.strip_prefix(FACT) {
+            // Functions and files of the client library have names that begin like those of facts.
+            let is_data = symbol.kind() == SymbolKind::Data;
+            if let Some(fact) = name.strip_prefix(FACT).filter(|_| is_data) {
                 let value = file.segments().find_map(|segment| {
                     let bytes = segment.data_range(address, WORD).ok().flatten()?;
                     Some(u64::from_le_bytes(bytes.try_into().ok()?))

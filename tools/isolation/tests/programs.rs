@@ -338,7 +338,8 @@ fn a_child_that_was_not_prepared_for_a_restart_is_named() {
     );
 }
 
-/// An ELF file for AArch64 with one segment of read-only data at 0x280000 and these symbols: name, address, size.
+/// An ELF file for AArch64 with one segment of read-only data at 0x280000 and these symbols: name, address, size. One at 0
+/// is the name of a source file.
 fn elf(symbols: &[(&str, u64, u64)], data: &[u8]) -> Vec<u8> {
     const HEADER: usize = 64;
     const PROGRAM: usize = 56;
@@ -347,7 +348,8 @@ fn elf(symbols: &[(&str, u64, u64)], data: &[u8]) -> Vec<u8> {
     let mut table = vec![0; 24];
     for (name, address, size) in symbols {
         table.extend((names.len() as u32).to_le_bytes());
-        table.extend([0x11, 0]); // A global object.
+        // A local file or a global object.
+        table.extend([if *address == 0 { 0x04 } else { 0x11 }, 0]);
         table.extend(1_u16.to_le_bytes());
         table.extend(address.to_le_bytes());
         table.extend(size.to_le_bytes());
@@ -416,6 +418,7 @@ fn a_file_is_read_with_its_variables_facts_and_segments() {
             ("__variables_end", 0x28_0010, 0),
             ("sel4_llm_ring_bytes", 0x28_0010, 8),
             ("other", 0x28_0018, 8),
+            ("sel4_llm_client.1-cgu.0", 0, 0),
         ],
         &data,
     );

@@ -1,0 +1,235 @@
+//! The component itself: asks about one line after the other.
+
+use crate::decisions::Decisions;
+use crate::events::{Events, Line, MAX_LINE_BYTES};
+use crate::verdict::{Reason, Verdict};
+use client::region::{ReadWords, WriteWords};
+use client::{
+    Answer, Client, Endpoint, ErrorCode, Inbox, Incoming, Infer, MAX_WAITING, Notice, Outcome,
+    SubmitError,
+};
+use core::fmt::{self, Write as _};
+use heapless::String;
+use sel4_llm_client as client;
+
+/// Most tokens of an answer: its first word, and what shows that it is whole.
+pub const MAX_TOKENS: u32 = 4;
+/// Bytes of an answer that are kept: as above. Pieces of a vocabulary are short words.
+pub const ANSWER_BYTES: usize = 64;
+/// What the model goes on from, behind the line. The models that are shipped tell stories for children.
+const QUESTION: &str = " Tom was very";
+/// A question that inference was restarted under is asked so often.
+const ATTEMPTS: u8 = 2;
+
+/// What the component gets from its runtime.
+pub trait Port {
+    /// Tells audit to look at its rings.
+    fn notify_audit(&mut self);
+    /// Says something to whoever debugs the domain.
+    fn debug(&mut self, line: fmt::Arguments<'_>);
+}
+
+/// Buffers, which lie outside of a small stack.
+#[derive(Debug)]
+pub struct Memory {
+    client: client::Memory,
+    answer: [u8; ANSWER_BYTES],
+    inbox: Inbox,
+}
+
+impl Memory {
+    /// Empty buffers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            client: client::Memory::new(),
+            answer: [0; ANSWER_BYTES],
+            inbox: Inbox::new(),
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where the current line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It has yet to be asked about.
+    ToAsk,
+    /// Its question is on its way or under way.
+    Asked,
+    /// There is no line more.
+    Done,
+}
+
+/// The component. `R` is the region that audit writes, `W` is how it writes its own two.
+#[derive(Debug)]
+pub struct Triage<'m, R, W> {
+    client: Client<'m, R, W>,
+    inbox: &'m mut Inbox,
+    answer: Answer<'m>,
+    events: Events<'m>,
+    decisions: Decisions<W>,
+    /// The line that comes next; none after the last.
+    line: Option<Line<'m>>,
+    stage: Stage,
+    /// How often inference was restarted under its question.
+    attempts: u8,
+    /// Whether audit has said that it takes questions: not before it is ready, nor while inference is restarted.
+    takes_questions: bool,
+}
+
+impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
+    /// A component over its end of the rings with audit, the events, and the region for its decisions.
+    pub fn new(
+        ring: Endpoint<R, W>,
+        events: &'m [u8],
+        decisions: W,
+        memory: &'m mut Memory,
+    ) -> Self {
+        let Memory {
+            client,
+            answer,
+            inbox,
+        } = memory;
+        let mut events = Events::new(events);
+        Self {
+            client: Client::new(ring, client),
+            inbox,
+            answer: Answer::new(answer),
+            line: events.next(),
+            events,
+            decisions: Decisions::new(decisions),
+            stage: Stage::ToAsk,
+            attempts: 0,
+            takes_questions: false,
+        }
+    }
+
+    /// Audit has signalled: reads what it says, decides, and asks the next question.
+    pub fn on_signal(&mut self, port: &mut impl Port) {
+        for _ in 0..MAX_WAITING {
+            let Some(incoming) = self.client.poll(self.inbox) else {
+                break;
+            };
+            if let Incoming::Notice(notice) = &incoming {
+                self.takes_questions = match notice {
+                    // After a failure audit answers again: it refuses, which is an answer.
+                    Notice::Ready(_) | Notice::Recovered { .. } | Notice::Failed { .. } => true,
+                    Notice::Fault { .. } | Notice::Restarted => false,
+                    Notice::Progress(_) => self.takes_questions,
+                };
+            }
+            let is_part = self.answer.take(&incoming);
+            if is_part && let Some(outcome) = self.answer.outcome() {
+                self.ended(outcome, port);
+            }
+        }
+        self.ask(port);
+        if self.client.take_owed_signal() {
+            port.notify_audit();
+        }
+    }
+
+    /// The counts of lines that are routine and that were escalated, once there is no line more.
+    #[must_use]
+    pub fn result(&self) -> Option<(u64, u64)> {
+        (self.stage == Stage::Done).then(|| self.decisions.counts())
+    }
+
+    /// Asks about the next line that can be asked about.
+    fn ask(&mut self, port: &mut impl Port) {
+        while self.takes_questions && self.stage == Stage::ToAsk {
+            let Some(line) = self.line else {
+                return self.finish(port);
+            };
+            let text = match line.text {
+                Ok(text) => text,
+                Err(bad) => {
+                    self.decide(Verdict::Escalate(Reason::Line(bad)), port);
+                    continue;
+                }
+            };
+            let mut prompt = String::<{ MAX_LINE_BYTES + QUESTION.len() }>::new();
+            // It has room for every line.
+            let _ = write!(prompt, "{text}{QUESTION}");
+            // The likeliest words: the same line gets the same answer.
+            let question = Infer::new(&prompt).max_tokens(MAX_TOKENS).greedy();
+            match self.client.infer(&question) {
+                Ok(request) => {
+                    self.answer.begin(request);
+                    self.stage = Stage::Asked;
+                }
+                // Audit signals when this has changed.
+                Err(
+                    SubmitError::Full | SubmitError::NotConnected | SubmitError::TooManyInFlight,
+                ) => return,
+                Err(_) => self.decide(Verdict::Escalate(Reason::NotSent), port),
+            }
+        }
+    }
+
+    /// The question about the current line has got all of its answer.
+    fn ended(&mut self, outcome: Outcome, port: &mut impl Port) {
+        self.stage = Stage::ToAsk;
+        let verdict = match outcome {
+            Outcome::Finished(finished) => Verdict::of_answer(self.answer.bytes(), finished.reason),
+            Outcome::Failed(failure) => Verdict::Escalate(Reason::NoAnswer(failure.code)),
+            Outcome::Lost => Verdict::Escalate(Reason::Lost),
+        };
+        self.attempts = self.attempts.saturating_add(1);
+        if was_restarted(verdict) && self.attempts < ATTEMPTS {
+            return;
+        }
+        self.decide(verdict, port);
+    }
+
+    /// Acts, and goes on to the next line.
+    fn decide(&mut self, verdict: Verdict, port: &mut impl Port) {
+        if let Some(line) = self.line {
+            self.decisions.write(line.number, verdict);
+            let text = line.text.unwrap_or_default();
+            // What others have written is not shown as it is.
+            match verdict {
+                Verdict::Routine | Verdict::Escalate(Reason::Judged | Reason::Unclear) => port
+                    .debug(format_args!(
+                        "line {}, {verdict}: {text:?} {:?}",
+                        line.number,
+                        self.answer.text().unwrap_or_default()
+                    )),
+                Verdict::Escalate(_) => {
+                    port.debug(format_args!("line {}, {verdict}: {text:?}", line.number));
+                }
+            }
+        }
+        self.line = self.events.next();
+        self.attempts = 0;
+    }
+
+    fn finish(&mut self, port: &mut impl Port) {
+        self.stage = Stage::Done;
+        let (routine, escalated) = self.decisions.counts();
+        port.debug(format_args!(
+            "all lines decided: {routine} routine, {escalated} escalated"
+        ));
+    }
+}
+
+/// Whether the question has no answer because audit or inference began anew, so that another try is worth it.
+const fn was_restarted(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Escalate(
+            Reason::Lost
+                | Reason::NoAnswer(
+                    ErrorCode::InferenceFault
+                        | ErrorCode::ProtocolViolation
+                        | ErrorCode::Unresponsive
+                )
+        )
+    )
+}
