@@ -227,6 +227,10 @@ impl<R: ReadWords, W: WriteWords> Clients<R, W> {
         self.clients.get_mut(client)
     }
 
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Client<R, W>> {
+        self.clients.iter()
+    }
+
     pub(crate) fn iter_mut(&mut self) -> core::slice::IterMut<'_, Client<R, W>> {
         self.clients.iter_mut()
     }

@@ -202,6 +202,12 @@ impl Entry<'_> {
         }
     }
 
+    /// Events that its client is to be told: text that waits, and its end.
+    pub(crate) fn due(&self) -> usize {
+        let text = self.generation().is_some_and(|it| it.waiting() > 0);
+        usize::from(text).saturating_add(usize::from(self.is_over()))
+    }
+
     /// Of a request for text that is under way.
     pub(crate) const fn running(&self) -> Option<&Generation> {
         match (&self.work, &self.state) {

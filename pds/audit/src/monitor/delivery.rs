@@ -19,29 +19,25 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// text, and lists.
     pub(super) fn deliver(&mut self, now: u64) {
         self.egress_at_us = None;
-        for client in self.clients.in_turn() {
-            self.deliver_faults(client);
+        // As nearly always, when a token has come, nothing else is to be told.
+        let is_quiet = self.clients.iter().all(|peer| peer.notices.is_empty());
+        if !is_quiet {
+            for peer in self.clients.iter_mut() {
+                peer.tell_notices(|notices, tell| notices.deliver_fault(tell));
+            }
         }
         self.deliver_from_inference(true, now);
-        for client in self.clients.in_turn() {
-            self.deliver_notices(client);
+        if !is_quiet {
+            for peer in self.clients.iter_mut() {
+                let user = self.gate.describe(peer.user());
+                peer.tell_notices(|notices, tell| notices.deliver(user, tell));
+            }
         }
         self.deliver_from_inference(false, now);
-        for client in self.clients.in_turn() {
-            self.deliver_lists(client, now);
-        }
-    }
-
-    fn deliver_faults(&mut self, client: usize) {
-        if let Some(peer) = self.clients.get_mut(client) {
-            peer.tell_notices(|notices, tell| notices.deliver_fault(tell));
-        }
-    }
-
-    fn deliver_notices(&mut self, client: usize) {
-        let user = self.gate.describe(self.clients.user(client));
-        if let Some(peer) = self.clients.get_mut(client) {
-            peer.tell_notices(|notices, tell| notices.deliver(user, tell));
+        if self.clients.iter().any(|peer| peer.lists.len() > 0) {
+            for client in self.clients.in_turn() {
+                self.deliver_lists(client, now);
+            }
         }
     }
 
@@ -49,16 +45,18 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// that whoever has much to get leaves the others their part of the egress cap. Who finds it used up is the first
     /// next time.
     fn deliver_from_inference(&mut self, over: bool, now: u64) {
-        loop {
-            let mut any = false;
+        let concerned = self.table.iter().filter(|entry| entry.is_over() == over);
+        let mut due = concerned.fold(0usize, |due, entry| due.saturating_add(entry.due()));
+        while due > 0 {
+            let before = due;
             for client in self.clients.in_turn_of_egress() {
                 let was_allowed = self.egress_at_us.is_none();
-                any |= self.deliver_next(client, over, now);
+                due = due.saturating_sub(usize::from(self.deliver_next(client, over, now)));
                 if was_allowed && self.egress_at_us.is_some() {
                     self.clients.is_next_of_egress(client);
                 }
             }
-            if !any {
+            if due == before {
                 return;
             }
         }
@@ -73,8 +71,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             let Some(entry) = self.table.get(index) else {
                 break;
             };
-            let waits = entry.is_over() || entry.generation().is_some_and(|it| it.waiting() > 0);
-            if entry.client() != Some(client) || entry.is_over() != over || !waits {
+            if entry.client() != Some(client) || entry.is_over() != over || entry.due() == 0 {
                 continue;
             }
             let turn = entry.number.wrapping_sub(last).wrapping_sub(1);

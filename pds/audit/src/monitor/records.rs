@@ -95,8 +95,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             ..
         } = self;
         for client in clients.iter_mut() {
-            let name = client.name();
-            ledger.record_violations_of_client(&mut client.violations, &name, work, now);
+            if client.violations.due_us().is_some() {
+                let name = client.name();
+                ledger.record_violations_of_client(&mut client.violations, &name, work, now);
+            }
         }
         ledger.record_violations_of_inference(work, now);
         ledger.record_repeats(&gate.access, work, now);

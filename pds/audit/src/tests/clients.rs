@@ -537,3 +537,35 @@ fn a_text_event_is_never_larger_than_the_wire_allows() {
     }
     assert_eq!(largest, 16 * 256);
 }
+
+#[test]
+#[ignore]
+fn zz_bench() {
+    let mut system = System::serving();
+    system.runtime.takes_us = 0;
+    let n: u32 = 500;
+    for round in 0..20 {
+        system.infer(5 + round, n);
+        let number = system.admitted();
+        let mut sent = 0;
+        zz_loop(&mut system, number, &mut sent, n);
+        system.finished(number, FinishReason::MaxTokens, n);
+        system.told_at_last();
+    }
+}
+
+#[inline(never)]
+fn zz_loop(system: &mut System, number: u32, sent: &mut u32, n: u32) {
+    let mut frame = Frame::new();
+    let mut other = Frame::new();
+    while *sent < n {
+        while system.inference.receive(&mut frame).unwrap() {}
+        if system.inference.take_owed_signal() { system.wake(); }
+        Report::Token { id: 1, text: b" abcd" }.write(number, &mut frame);
+        system.inference.send(&frame).unwrap();
+        *sent += 1;
+        system.wake();
+        while system.shell.receive(&mut other).unwrap() {}
+        if system.shell.take_owed_signal() { system.wake(); }
+    }
+}
