@@ -55,8 +55,8 @@ pub trait LlmBackend {
     /// Requests, and use of the cache.
     fn occupancy(&self) -> Occupancy;
 
-    /// Takes a request: `prompt` is tokenized behind what the session holds, and served when the cache has room for
-    /// the whole turn, in the order of arrival. Returns the tokens of the prompt. To read it needs no credit.
+    /// Takes a request: `prompt` is tokenized behind what the session holds, and served when there is credit and the
+    /// cache has room for the whole turn, in the order of arrival. Returns the tokens of the prompt.
     ///
     /// # Errors
     /// The request is refused, and the session as it was; a fresh one holds nothing.
@@ -68,7 +68,8 @@ pub trait LlmBackend {
     ) -> Result<u32, GenerateError>;
 
     /// Lets the request of a session generate `tokens` in all, those that it has generated included. A smaller number
-    /// than before changes nothing, and neither does one for a session without a request.
+    /// than before changes nothing, and neither does one for a session without a request. If the request rested and its
+    /// room in the cache was given to another, it now waits for room as one that has just come.
     fn grant(&mut self, session: usize, tokens: u32);
 
     /// Goes on with what is under way. It brings no [`crate::generate::Step::Token`] beyond the credit of a request;
@@ -132,6 +133,13 @@ impl<'m> TransformerBackend<'m> {
         let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
         self.scheduler
             .start_tokens(model, &mut self.arena, turn, prompt, params)
+    }
+
+    /// Whether the session has a request with room for its whole turn.
+    #[cfg(test)]
+    #[must_use]
+    pub fn is_running(&self, session: usize) -> bool {
+        self.scheduler.is_running(session)
     }
 }
 

@@ -6,8 +6,9 @@
 //! shared by those that still read their prompts. None slows another's step beyond the batch, and none shows in
 //! another's text.
 //!
-//! A turn generates no more tokens than its credit allows. When that is used up it rests: it keeps its cache and its
-//! place, and is in no batch until it is granted more.
+//! A turn generates no more tokens than its credit allows. When that is used up it rests: it is in no batch until it is
+//! granted more, and if another turn cannot begin otherwise, it gives its room in the cache up. Its tokens stay, and
+//! their keys and values are computed again.
 
 mod scheduler;
 
@@ -117,8 +118,8 @@ pub enum Step {
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// There is nothing to do: there is no request, or each rests without credit, or waits for room that one which rests
-    /// holds. Only a call of another method changes that.
+    /// There is nothing to do: there is no request, or each rests without credit. Only a call of another method changes
+    /// that.
     Idle,
     /// Part of the way: no session has got anything yet.
     Working,
@@ -137,7 +138,7 @@ pub struct Occupancy {
     pub free: usize,
     /// Requests that have their room in the cache: they are at work, or rest without credit.
     pub running: usize,
-    /// Requests that wait for room in the cache.
+    /// Requests that have no room in the cache: they wait for it, or rest without credit.
     pub waiting: usize,
 }
 

@@ -1,15 +1,22 @@
 //! The sessions and their requests: who waits, who is at work, who goes.
 //!
-//! A request waits until the cache has room for its whole turn, so that it cannot be cut short, and none overtakes
-//! another. Room is made by forgetting idle sessions, the longest idle first, but not before that gives enough; then by
-//! taking the cached keys and values of sessions whose requests wait farther behind. Those are computed again later:
-//! they are a function of the tokens, which are kept.
+//! A request with credit waits until the cache has room for its whole turn, so that it cannot be cut short, and none
+//! overtakes another. Room is made by forgetting idle sessions, the longest idle first, but not before that gives enough;
+//! then by taking the cached keys and values of sessions whose requests wait, too, the last in the queue first.
 //!
 //! A request whose credit is used up rests. All its tokens but the last have been through the model, so one token is
 //! missing for the logits of the next; that one is put into no batch until there is credit. So credit decides when a
-//! session goes on and never what it says. It keeps its room in the cache meanwhile: a request that waits for this room
-//! waits until the other is granted more, ends, or is cancelled. Nothing is tried in between, so [`Scheduler::step`] is
-//! idle. The scheduler has no clock; whoever grants credit ends what takes too long.
+//! session goes on and never what it says. A request that rests has its room in the cache until another cannot begin
+//! without it: if all that idle and waiting sessions have is not enough, the one that has rested for the longest gives
+//! its blocks up. With credit again it waits in the queue as any other. So nobody who has credit waits for one that has
+//! none, and [`Scheduler::step`] is idle only if all requests rest.
+//!
+//! What is taken is computed again from the tokens, which are kept; keys and values are a function of them. That is
+//! bounded: only a request with credit is let begin, and nothing is taken from it while it has some. So between two times
+//! that blocks are taken from the same request it generates a token at least, and each time there is another with credit
+//! that cannot begin otherwise.
+//!
+//! The scheduler has no clock; whoever grants credit ends what takes too long.
 
 use super::{FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
 use crate::arena::Arena;
@@ -29,7 +36,7 @@ struct Generation {
     /// Tokens of the session when the prompt was there and nothing generated yet.
     start: usize,
     keep: bool,
-    /// It has its room in the cache; else it waits for it.
+    /// It has room in the cache for its whole turn. Otherwise it is in the queue if it has credit, and rests if not.
     admitted: bool,
     stream: Utf8Stream,
     finished: Option<FinishReason>,
@@ -44,8 +51,8 @@ struct Session {
     position: usize,
     /// `None`: it is idle.
     generation: Option<Generation>,
-    /// When it became idle: turns that had ended before.
-    idle_since: u64,
+    /// When it became idle or began to rest, by [`Scheduler::stops`].
+    still_since: u64,
 }
 
 impl Session {
@@ -53,22 +60,24 @@ impl Session {
         tokens: 0,
         position: 0,
         generation: None,
-        idle_since: 0,
+        still_since: 0,
     };
 
     fn is_running(&self) -> bool {
         self.generation.as_ref().is_some_and(|g| g.admitted)
     }
 
-    /// Tokens that may go through the model now: none if the request waits. Without credit the last one stays, since it
-    /// brings the logits of a token that may not be generated.
+    /// Whether there is a request that has used up its credit.
+    fn rests(&self) -> bool {
+        let generation = self.generation.as_ref();
+        generation.is_some_and(|g| self.tokens - g.start >= g.credit)
+    }
+
+    /// Tokens that may go through the model now: none if the request waits or rests.
     fn pending(&self) -> usize {
-        match &self.generation {
-            Some(generation) if generation.admitted => {
-                let rests = self.tokens - generation.start >= generation.credit;
-                (self.tokens - self.position).saturating_sub(usize::from(rests))
-            }
-            _ => 0,
+        match self.is_running() && !self.rests() {
+            true => self.tokens - self.position,
+            false => 0,
         }
     }
 
@@ -125,7 +134,8 @@ struct Ready {
 #[derive(Debug)]
 pub struct Scheduler {
     sessions: [Session; MAX_SESSIONS],
-    /// Sessions whose requests wait for room in the cache, in the order of their arrival.
+    /// Sessions whose requests have credit and wait for room in the cache, in the order in which they came or were
+    /// granted credit again.
     queue: heapless::Deque<u8, MAX_SESSIONS>,
     /// On its way through the model.
     batch: Option<Batch>,
@@ -133,8 +143,8 @@ pub struct Scheduler {
     ready: heapless::Deque<Ready, MAX_SESSIONS>,
     /// The session that is served first.
     next: usize,
-    /// Turns that have ended.
-    ended: u64,
+    /// How often a session has become idle or begun to rest.
+    stops: u64,
     /// Sessions, one bit each, that were in a batch with a value that was not finite: each has the next for
     /// itself, so that whoever brought it does not take the others along. None of them rests: what it had in that batch
     /// it still has to do, and credit does not become less.
@@ -157,7 +167,7 @@ impl Scheduler {
             batch: None,
             ready: heapless::Deque::new(),
             next: 0,
-            ended: 0,
+            stops: 0,
             suspects: 0,
         }
     }
@@ -165,16 +175,18 @@ impl Scheduler {
     /// Requests and cache.
     #[must_use]
     pub fn occupancy(&self, model: &Model, arena: &Arena<'_>) -> Occupancy {
+        let requests = self.sessions.iter().filter(|s| s.generation.is_some());
+        let running = self.sessions.iter().filter(|s| s.is_running()).count();
         Occupancy {
             positions: model.cache().positions(),
             free: model.cache().free_positions(arena),
-            running: self.sessions.iter().filter(|s| s.is_running()).count(),
-            waiting: self.queue.len(),
+            running,
+            waiting: requests.count() - running,
         }
     }
 
-    /// Tokenizes `prompt` behind what the session holds. The request is served when the cache has room, after
-    /// those that came before. Returns the tokens of the prompt.
+    /// Tokenizes `prompt` behind what the session holds. The request is served when it has credit and the cache has room,
+    /// after those that wait already. Returns the tokens of the prompt.
     ///
     /// # Errors
     /// The request is refused, and the session as it was; a fresh one holds nothing.
@@ -297,18 +309,36 @@ impl Scheduler {
             stream: Utf8Stream::new(),
             finished: None,
         });
-        // Each session is in it once at most.
-        let _ = self.queue.push_back(turn.session as u8);
+        if !session.rests() {
+            self.wait(turn.session);
+        }
         Ok(prompt_tokens as u32)
+    }
+
+    /// Puts a session, whose request has credit and is neither admitted nor there already, at the end of the queue.
+    fn wait(&mut self, session: usize) {
+        // Each session is in it once at most.
+        let _ = self.queue.push_back(session as u8);
+    }
+
+    /// Whether the session has a request with room for its whole turn.
+    #[cfg(test)]
+    pub fn is_running(&self, session: usize) -> bool {
+        self.sessions[session].is_running()
     }
 
     /// Lets the request of a session generate `tokens` in all, those that it has generated included. A smaller number
     /// than before changes nothing, and neither does one for a session without a request.
-    pub fn grant(&mut self, session: usize, tokens: u32) {
-        if let Some(session) = self.sessions.get_mut(session)
-            && let Some(generation) = &mut session.generation
-        {
+    pub fn grant(&mut self, index: usize, tokens: u32) {
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        let rested = session.rests();
+        if let Some(generation) = &mut session.generation {
             generation.credit = generation.credit.max(tokens as usize);
+        }
+        if rested && !session.rests() && !session.is_running() {
+            self.wait(index);
         }
     }
 
@@ -384,8 +414,8 @@ impl Scheduler {
         };
         let keep = generation.keep;
         session.generation = None;
-        session.idle_since = self.ended;
-        self.ended += 1;
+        session.still_since = self.stops;
+        self.stops += 1;
         self.withdraw(index, model, arena);
         if keep {
             // What was reserved for tokens that did not come goes back.
@@ -416,7 +446,7 @@ impl Scheduler {
         model.release(arena, session);
     }
 
-    /// Lets requests that wait begin, in the order of their arrival, as long as there is room or room can be made.
+    /// Lets requests that wait begin, in the order of the queue, as long as there is room or room can be made.
     fn admit(&mut self, model: &Model, arena: &mut Arena<'_>) -> Option<Progress> {
         while let Some(&first) = self.queue.front() {
             let first = usize::from(first);
@@ -431,38 +461,85 @@ impl Scheduler {
                 self.queue.pop_front();
                 continue;
             };
-            let running = (0..MAX_SESSIONS).filter(|&n| self.sessions[n].is_running());
-            let reserved = running.map(|n| model.cache().reserved(arena, n));
-            let taken: usize = reserved.sum();
             let wanted = full.needed + model.cache().reserved(arena, first);
-            if taken + wanted > model.cache().positions() && taken > 0 {
-                // Whatever is forgotten, it has to wait for those at work or at rest.
+            let left = model.cache().positions().saturating_sub(wanted);
+            let running = self.reserved(model, arena, Session::is_running);
+            let resting = self.reserved(model, arena, |s| s.is_running() && s.rests());
+            let at_work = running - resting;
+            if at_work > left {
+                // Whatever is forgotten or taken, it has to wait for those at work.
                 return None;
             }
-            if let Some(idle) = self.oldest_idle(model, arena) {
+            if running > left
+                && let Some(longest) = self.longest_resting()
+            {
+                self.take_room(longest, model, arena);
+                continue;
+            }
+            if let Some(idle) = self.longest_idle(model, arena) {
                 self.clear(idle, model, arena);
                 return Some(Progress::Evicted(idle));
             }
-            let holds = |&n: &&u8| model.cache().reserved(arena, usize::from(*n)) > 0;
-            let last = self.queue.iter().skip(1).rfind(holds).copied();
-            let Some(last) = last.map(usize::from) else {
+            let Some(last) = self.last_waiting(first, model, arena) else {
                 // The pool has room for the context of one session, so this is a bug.
                 self.withdraw(first, model, arena);
                 self.clear(first, model, arena);
                 return Some(Progress::Session(first, Err(full.into())));
             };
-            self.sessions[last].position = 0;
-            model.release(arena, last);
+            self.take_room(last, model, arena);
         }
         None
     }
 
+    /// Positions that such sessions have room for.
+    fn reserved(
+        &self,
+        model: &Model,
+        arena: &Arena<'_>,
+        which: impl Fn(&Session) -> bool,
+    ) -> usize {
+        (0..model.sessions())
+            .filter(|&n| which(&self.sessions[n]))
+            .map(|n| model.cache().reserved(arena, n))
+            .sum()
+    }
+
+    /// Takes the blocks of a session that has nothing in a batch. Its keys and values are computed again when its request
+    /// has room.
+    fn take_room(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) {
+        let session = &mut self.sessions[index];
+        session.position = 0;
+        if let Some(generation) = &mut session.generation {
+            generation.admitted = false;
+        }
+        model.release(arena, index);
+    }
+
+    /// The session whose request has rested for the longest, of those that have their room. Nothing of it is in a batch or
+    /// waits to be brought: its last token was the last that it had credit for.
+    fn longest_resting(&self) -> Option<usize> {
+        (0..MAX_SESSIONS)
+            .filter(|&n| self.sessions[n].is_running() && self.sessions[n].rests())
+            .min_by_key(|&n| self.sessions[n].still_since)
+    }
+
     /// The session that has been idle for the longest, of those that hold blocks of the cache.
-    fn oldest_idle(&self, model: &Model, arena: &Arena<'_>) -> Option<usize> {
+    fn longest_idle(&self, model: &Model, arena: &Arena<'_>) -> Option<usize> {
         (0..model.sessions())
             .filter(|&n| self.sessions[n].generation.is_none())
             .filter(|&n| model.cache().reserved(arena, n) > 0)
-            .min_by_key(|&n| self.sessions[n].idle_since)
+            .min_by_key(|&n| self.sessions[n].still_since)
+    }
+
+    /// Of the sessions that hold blocks from an earlier turn while their requests wait, the one that is served last:
+    /// without credit, or behind the others. Not `first`.
+    fn last_waiting(&self, first: usize, model: &Model, arena: &Arena<'_>) -> Option<usize> {
+        let place = |n: usize| self.queue.iter().position(|&of| usize::from(of) == n);
+        (0..model.sessions())
+            .filter(|&n| n != first && self.sessions[n].generation.is_some())
+            .filter(|&n| !self.sessions[n].is_running())
+            .filter(|&n| model.cache().reserved(arena, n) > 0)
+            .max_by_key(|&n| place(n).unwrap_or(usize::MAX))
     }
 
     fn bring(
@@ -481,7 +558,12 @@ impl Scheduler {
             };
             return Progress::Session(index, Ok(step));
         };
-        match session.sample(index, output, model, arena, text) {
+        let token = session.sample(index, output, model, arena, text);
+        if session.rests() {
+            session.still_since = self.stops;
+            self.stops += 1;
+        }
+        match token {
             Some(id) => Progress::Session(index, Ok(Step::Token { id })),
             None => Progress::Working,
         }

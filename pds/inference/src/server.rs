@@ -79,7 +79,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
             return Activity::Idle;
         }
         let stepped = self.step(port);
-        // If all requests rest without credit, or wait for one that does, the next command is what they go on with.
+        // If all requests rest without credit, the next command is what they go on with.
         let busy = more || (stepped && self.requests.iter().any(Option::is_some));
         if self.unsent || !busy {
             Activity::Idle

@@ -90,6 +90,7 @@ fn a_server_whose_requests_all_rest_is_idle_until_a_command_comes() {
             let command = only(session, b"hello", 9);
             audit.send(1 + session, &with_credit(command, session));
         }
+        // The first has no credit at all.
         assert_eq!(audit.settle(server).len(), 1 + 2);
         let signals = audit.signals.0;
         for _ in 0..3 {
@@ -105,7 +106,7 @@ fn a_server_whose_requests_all_rest_is_idle_until_a_command_comes() {
         let answers = audit.settle(server);
         assert!(matches!(
             answers[..],
-            [Seen::Holdings(Holdings { running: 3, waiting: 0, .. }), Seen::Failed(8, failure, _)]
+            [Seen::Holdings(Holdings { running: 2, waiting: 1, .. }), Seen::Failed(8, failure, _)]
                 if failure.code == ErrorCode::ModelInUse
         ));
     });
@@ -229,25 +230,59 @@ fn the_token_that_ends_a_text_is_one_of_those_that_need_credit() {
     ends_with_its_credit(command(seed), FinishReason::EndOfText, generated);
 }
 
-/// A request waits for room in the cache that one which rests has, until that one ends.
+/// A client that never reads has the whole cache, and another's request does not wait for it. If it reads after all, it
+/// has lost nothing but time.
 #[test]
-fn a_request_that_waits_for_one_that_rests_is_served_when_that_ends() {
-    let waits = with_seed(only(1, b"waits", 9), 8);
-    let expected = alone(waits);
+fn a_request_does_not_wait_for_one_that_rests_for_ever() {
+    let silent = with_seed(only(0, b"hello", 60), 7);
+    let reads = with_seed(only(1, b"reads", 57), 8);
+    let (expected_silent, expected) = (alone(silent), alone(reads));
     with_model(Positions::Exactly(64), |audit, server| {
-        audit.send(1, &with_credit(only(0, b"hello", 60), 1));
-        audit.send(2, &waits);
-        audit.send(3, &Command::Status);
-        let seen = audit.settle(server);
-        assert_eq!(
-            (tokens_of(&seen, 1).len(), tokens_of(&seen, 2).len()),
-            (1, 0)
-        );
+        audit.send(1, &with_credit(silent, 5));
+        let mut seen = audit.settle(server);
+        assert_eq!(tokens_of(&seen, 1).len(), 5);
+        for request in [2, 3] {
+            audit.send(request, &reads);
+            let others = audit.settle(server);
+            assert_eq!(tokens_of(&others, request), tokens_of(&expected, 1));
+            let Some(&Seen::Finished(of, ..)) = others.last() else {
+                panic!("{others:?}");
+            };
+            // Nobody is told that the first gave its room.
+            assert_eq!((of, others.len()), (request, expected.len()));
+        }
         assert_eq!(server.poll(&mut audit.signals), Activity::Idle);
-        audit.send(1, &Command::Cancel);
-        let seen = audit.settle(server);
-        assert_eq!(seen[0], Seen::Finished(1, FinishReason::Cancelled, 7, 1));
-        assert_eq!(tokens_of(&seen, 2), tokens_of(&expected, 1));
+        for tokens in [6, 60] {
+            audit.send(1, &credit(tokens));
+            seen.extend(audit.settle(server));
+        }
+        assert_eq!(seen, expected_silent);
+    });
+}
+
+/// One that is granted more while another has its room waits for that one, in its turn, and both get all of theirs.
+#[test]
+fn one_whose_room_was_taken_waits_in_its_turn_for_those_that_have_credit() {
+    let slow = with_seed(only(0, b"hello", 60), 7);
+    let others = [2, 3].map(|n| with_seed(only(n, b"reads", 57), 8));
+    let (expected_slow, expected) = (alone(slow), alone(others[0]));
+    with_model(Positions::Exactly(64), |audit, server| {
+        audit.send(1, &with_credit(slow, 5));
+        let mut seen = audit.settle(server);
+        audit.send(2, &others[0]);
+        server.poll(&mut audit.signals);
+        audit.send(1, &credit(60));
+        audit.send(3, &others[1]);
+        seen.extend(audit.settle(server));
+        let ends = seen.iter().filter_map(|seen| match seen {
+            Seen::Finished(request, ..) => Some(*request),
+            _ => None,
+        });
+        assert!(ends.eq([2, 1, 3]), "in the order in which they asked");
+        assert_eq!(tokens_of(&seen, 1), tokens_of(&expected_slow, 1));
+        for request in [2, 3] {
+            assert_eq!(tokens_of(&seen, request), tokens_of(&expected, 1));
+        }
     });
 }
 
