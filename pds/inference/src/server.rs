@@ -37,12 +37,18 @@ enum Cost {
 
 /// The server. One per domain, for the domain's life.
 pub struct Server<'s, R, W, B> {
+    service: Service<'s, R, W, B>,
+    /// The command at hand. Beside the rest, so that what handles it can change that without a copy.
+    incoming: Frame,
+}
+
+/// Everything but the command at hand.
+struct Service<'s, R, W, B> {
     ring: Endpoint<R, W>,
     backend: B,
     store: &'s [u8],
     /// Numbers of the requests that the backend has, by session.
     requests: [Option<u32>; MAX_SESSIONS],
-    incoming: Frame,
     outgoing: Frame,
     /// `outgoing` holds a report that found no room.
     unsent: bool,
@@ -53,20 +59,28 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
     /// A server without an epoch: it is silent until audit begins one.
     pub const fn new(ring: Endpoint<R, W>, backend: B, store: &'s [u8]) -> Self {
         Self {
-            ring,
-            backend,
-            store,
-            requests: [None; MAX_SESSIONS],
+            service: Service {
+                ring,
+                backend,
+                store,
+                requests: [None; MAX_SESSIONS],
+                outgoing: Frame::new(),
+                unsent: false,
+                text: Text::new(),
+            },
             incoming: Frame::new(),
-            outgoing: Frame::new(),
-            unsent: false,
-            text: Text::new(),
         }
     }
 
     /// Does a bounded amount of work: reads what is in the ring, one prompt at the most, then does one step of
     /// what is under way.
     pub fn poll(&mut self, port: &mut impl Port) -> Activity {
+        self.service.poll(&mut self.incoming, port)
+    }
+}
+
+impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
+    fn poll(&mut self, incoming: &mut Frame, port: &mut impl Port) -> Activity {
         if self.ring.follow() {
             self.begin_epoch(port);
         }
@@ -74,7 +88,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
             // Audit signals when it has made room.
             return Activity::Idle;
         }
-        let more = self.read_commands(port);
+        let more = self.read_commands(incoming, port);
         if self.unsent {
             return Activity::Idle;
         }
@@ -98,6 +112,11 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
     /// Sends `report`, or keeps it until there is room. The caller has seen that none is kept.
     fn send(&mut self, request: u32, report: &Report<'_>, port: &mut impl Port) {
         report.write(request, &mut self.outgoing);
+        self.send_written(port);
+    }
+
+    /// Sends the report that was written, or keeps it.
+    fn send_written(&mut self, port: &mut impl Port) {
         self.unsent = true;
         self.flush(port);
     }
@@ -113,18 +132,18 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
 
     /// Reads at most a ring's worth of commands, as long as their answers find room, up to one that costs time: a
     /// cancel must not wait for many. True if there may be more.
-    fn read_commands(&mut self, port: &mut impl Port) -> bool {
+    fn read_commands(&mut self, incoming: &mut Frame, port: &mut impl Port) -> bool {
         let mut more = true;
         for _ in 0..SLOTS {
             if self.unsent {
                 break;
             }
             // A violation is dropped: audit is trusted, so there is none.
-            if self.ring.receive(&mut self.incoming) != Ok(true) {
+            if self.ring.receive(incoming) != Ok(true) {
                 more = false;
                 break;
             }
-            if self.handle_command(port) == Cost::Large {
+            if self.handle_command(incoming, port) == Cost::Large {
                 break;
             }
         }
@@ -134,11 +153,10 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         more
     }
 
-    fn handle_command(&mut self, port: &mut impl Port) -> Cost {
-        let frame = core::mem::take(&mut self.incoming);
+    fn handle_command(&mut self, frame: &Frame, port: &mut impl Port) -> Cost {
         let request = frame.header().request;
         let mut cost = Cost::Small;
-        let answer = match Command::parse(&frame) {
+        let answer = match Command::parse(frame) {
             Ok(Command::Infer {
                 params,
                 session,
@@ -181,7 +199,6 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         if let Err(failure) = answer {
             self.fail(request, failure, "", port);
         }
-        self.incoming = frame;
         cost
     }
 
@@ -257,28 +274,20 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
 
     /// One step of what is under way. False if there was nothing to do.
     fn step(&mut self, port: &mut impl Port) -> bool {
-        let mut text = core::mem::take(&mut self.text);
-        let progress = self.backend.step(&mut text);
+        let progress = self.backend.step(&mut self.text);
         match progress {
             Progress::Idle | Progress::Working => {}
-            Progress::Session(session, step) => self.report(session, step, &text, port),
+            Progress::Session(session, step) => self.report(session, step, port),
             Progress::Evicted(session) => {
                 let session = session as u32;
                 self.send(0, &Report::Evicted { session }, port);
             }
         }
-        self.text = text;
         progress != Progress::Idle
     }
 
     /// Tells audit what a session has got.
-    fn report(
-        &mut self,
-        session: usize,
-        step: Result<Step, GenerateError>,
-        text: &Text,
-        port: &mut impl Port,
-    ) {
+    fn report(&mut self, session: usize, step: Result<Step, GenerateError>, port: &mut impl Port) {
         let Some(slot) = self.requests.get_mut(session) else {
             return;
         };
@@ -289,8 +298,9 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
             Ok(Step::Prefill { .. }) => {}
             Ok(Step::Token { id }) => {
                 // What a malicious model made too long for a report is cut between characters.
-                let text = cut(text, MAX_PIECE_BYTES).as_bytes();
-                self.send(request, &Report::Token { id, text }, port);
+                let text = cut(&self.text, MAX_PIECE_BYTES).as_bytes();
+                Report::Token { id, text }.write(request, &mut self.outgoing);
+                self.send_written(port);
             }
             Ok(Step::Finished {
                 reason,

@@ -560,12 +560,20 @@ fn zz_loop(system: &mut System, number: u32, sent: &mut u32, n: u32) {
     let mut other = Frame::new();
     while *sent < n {
         while system.inference.receive(&mut frame).unwrap() {}
-        if system.inference.take_owed_signal() { system.wake(); }
-        Report::Token { id: 1, text: b" abcd" }.write(number, &mut frame);
+        if system.inference.take_owed_signal() {
+            system.wake();
+        }
+        Report::Token {
+            id: 1,
+            text: b" abcd",
+        }
+        .write(number, &mut frame);
         system.inference.send(&frame).unwrap();
         *sent += 1;
         system.wake();
         while system.shell.receive(&mut other).unwrap() {}
-        if system.shell.take_owed_signal() { system.wake(); }
+        if system.shell.take_owed_signal() {
+            system.wake();
+        }
     }
 }
