@@ -124,6 +124,7 @@ Definition mediators_numbers : list N :=
 Definition whole : list (string * bool) :=
   [ ("names"%string, distinct string_dec (map pd_name (domains d)));
     ("extras"%string, match extras d with [] => true | _ => false end);
+    ("addresses"%string, devices_are_disjoint d);
     ("numbers"%string, distinct N.eq_dec mediators_numbers);
     ("channels"%string, forallb (fun '(a, _) => existsb (is_named (end_pd a)) (domains d)) (ends d));
     ("mediator"%string, mediator_in_order) ].
@@ -162,6 +163,7 @@ Record in_order (p : protection_domain) : Prop := {
 Record mediated : Prop := {
   names_once : NoDup (map pd_name (domains d));
   no_extras : extras d = [];
+  addresses_apart : devices_are_disjoint d = true;
   numbers_once : NoDup mediators_numbers;
   ends_known : forall a b, In (a, b) (ends d) -> exists p, In p (domains d) /\ pd_name p = end_pd a;
   the_mediator : exists q, In q (domains d) /\ pd_name q = mediator;
@@ -303,6 +305,7 @@ Proof.
   constructor.
   - eapply distinct_nodup. eassumption.
   - destruct (extras d); [reflexivity | discriminate].
+  - assumption.
   - eapply distinct_nodup. eassumption.
   - intros a b I. match goal with H : forallb _ (ends d) = true |- _ => rewrite forallb_forall in H; specialize (H _ I);
       apply existsb_exists in H; destruct H as (p & P & N) end. apply is_named_eq in N. eauto.

@@ -17,6 +17,27 @@ Proof.
   intros H. apply in_app_or in H. destruct H as [H | [H | []]]; [contradiction |]. apply I. auto.
 Qed.
 
+Lemma disjoint_app : forall a b,
+  disjoint (a ++ b) = disjoint a && forallb (fun x => negb (existsb (overlap x) b)) a && disjoint b.
+Proof.
+  induction a as [| x a IH]; intros b; [reflexivity |]. cbn [app disjoint forallb].
+  rewrite IH, existsb_app, negb_orb. destruct (existsb (overlap x) a), (existsb (overlap x) b), (disjoint a), (disjoint b);
+    cbn [negb andb]; rewrite ?andb_false_r, ?andb_true_r; reflexivity.
+Qed.
+
+Lemma disjoint_filter : forall (g : memory_region -> bool) l,
+  disjoint (flat_map extent l) = true -> disjoint (flat_map extent (filter g l)) = true.
+Proof.
+  induction l as [| r l IH]; intros H; [reflexivity |]. cbn [flat_map filter] in *. rewrite disjoint_app in H. bools.
+  destruct (g r); [| auto]. cbn [flat_map]. rewrite disjoint_app, IH by assumption. rewrite andb_true_r. apply andb_true_iff.
+  split; [assumption |]. apply forallb_forall. intros x X.
+  match goal with H : forallb _ (extent r) = true |- _ => rewrite forallb_forall in H; specialize (H x X) end. bools.
+  apply negb_true_iff, not_true_iff_false. intros E. apply existsb_exists in E. destruct E as (y & Y & E).
+  match goal with H : existsb _ (flat_map extent l) = false |- _ => apply not_true_iff_false in H; apply H end.
+  apply existsb_exists. exists y. split; [| assumption]. apply in_flat_map in Y. destruct Y as (z & Z & Y).
+  apply filter_In in Z. apply in_flat_map. exists z. tauto.
+Qed.
+
 (** Writes, by the letters in [perms]. *)
 Definition says_write (p : protection_domain) (r : string) : bool :=
   existsb (fun m => same_name r (map_region m) && map_write m) (pd_maps p).
@@ -97,6 +118,9 @@ Definition objections_list (d : description) (board : wiring) : list (string * b
     ("region's name is taken"%string,
      forallb (fun r => forallb (fun x => negb (same_name r (region_name x))) (regions d)
                        && forallb (fun q => negb (has_map q r)) (domains d)) new_names);
+    ("device's address is taken"%string,
+     disjoint (flat_map extent (new_regions k))
+     && forallb (fun x => negb (existsb (overlap x) (flat_map extent (regions d)))) (flat_map extent (new_regions k)));
     ("maps a region that is not its own"%string,
      forallb (fun m => existsb (same_name (map_region m)) new_names) (pd_maps c));
     ("does not map its region"%string, forallb (has_map c) new_names);
@@ -122,6 +146,8 @@ Record welcome (d : description) (board : wiring) : Prop := {
   names_distinct : NoDup new_names;
   fresh_regions : forall r x, In r new_names -> In x (regions d) -> region_name x <> r;
   unmapped : forall r q, In r new_names -> In q (domains d) -> has_map q r = false;
+  new_addresses : disjoint (flat_map extent (new_regions k)) = true /\
+    forall x, In x (flat_map extent (new_regions k)) -> existsb (overlap x) (flat_map extent (regions d)) = false;
   own_maps : forall r, has_map (new_domain k) r = true -> In r new_names;
   all_mapped : forall r, In r new_names -> has_map (new_domain k) r = true;
   writes_out : says_write (new_domain k) out = true;
@@ -148,6 +174,8 @@ Proof.
     match goal with H : forallb _ (regions d) = true |- _ => rewrite forallb_forall in H; specialize (H x X) end. bools. congruence.
   - intros r q R Q. match goal with H : forall x, In x new_names -> _ && _ = true |- _ => specialize (H r R) end. bools.
     match goal with H : forallb _ (domains d) = true |- _ => rewrite forallb_forall in H; specialize (H q Q) end. bools. assumption.
+  - split; [assumption |]. intros x X.
+    match goal with H : forall x, In x (flat_map extent (new_regions k)) -> _ |- _ => specialize (H x X) end. bools. assumption.
   - intros r M. apply in_map_of in M. destruct M as (m & M & <-).
     match goal with H : forall x, In x (pd_maps _) -> _ |- _ => specialize (H m M); apply existsb_exists in H;
       destruct H as (y & Y & E) end. bools. congruence.
@@ -377,6 +405,10 @@ Proof.
     rewrite (map_ext _ pd_name welcomes_name). fold name. apply NoDup_app_one; [apply (names_once _ _ Mediated) |].
     intros I. apply in_map_iff in I. destruct I as (q & E & Q). exact (fresh_name _ _ Welcome q Q E).
   - exact (no_extras _ _ Mediated).
+  - unfold devices_are_disjoint, d', added. cbn [regions flat_map extent plain region_phys app].
+    rewrite flat_map_app, disjoint_app.
+    destruct (new_addresses _ _ Welcome) as [D H]. pose proof (addresses_apart _ _ Mediated) as Old. unfold devices_are_disjoint in Old.
+    rewrite D, Old, andb_true_r. apply forallb_forall. intros x X. rewrite (H x X). reflexivity.
   - unfold mediators_numbers. rewrite new_ends. simpl.
     assert (E : same_name name mediator = false) by (apply same_name_neq; apply (new_name _ _ Welcome)).
     rewrite E. constructor; [exact (fresh_number _ _ Welcome) | exact (numbers_once _ _ Mediated)].
@@ -568,6 +600,7 @@ Proof.
   - unfold d', removed. simpl. rewrite map_map, (map_ext _ pd_name forgets_name).
     apply nodup_filter_map. exact (names_once _ _ Mediated).
   - exact (no_extras _ _ Mediated).
+  - apply disjoint_filter. exact (addresses_apart _ _ Mediated).
   - unfold mediators_numbers. rewrite ends_left, filter_swap. apply nodup_filter_map. exact (numbers_once _ _ Mediated).
   - intros a b I. rewrite ends_left in I. apply filter_In in I. destruct I as [I N]. bools.
     destruct (ends_known _ _ Mediated a b I) as (p & P & E). exists (forgets p). rewrite in_remaining, forgets_name.

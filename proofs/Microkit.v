@@ -244,8 +244,10 @@ Definition overlap (a b : N * N) : bool := (fst a <? fst b + snd b) && (fst b <?
 Fixpoint disjoint (l : list (N * N)) : bool :=
   match l with [] => true | x :: l => negb (existsb (overlap x) l) && disjoint l end.
 
-Definition devices_are_disjoint : bool :=
-  disjoint (flat_map (fun r => match region_phys r with Some a => [(a, region_size r)] | None => [] end) (regions d)).
+Definition extent (r : memory_region) : list (N * N) :=
+  match region_phys r with Some a => [(a, region_size r)] | None => [] end.
+
+Definition devices_are_disjoint : bool := disjoint (flat_map extent (regions d)).
 
 Definition description_is_sane : bool := names_are_distinct && references_resolve && devices_are_disjoint.
 

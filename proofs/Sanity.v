@@ -12,6 +12,9 @@ Local Open Scope string_scope.
 Local Open Scope N_scope.
 Local Open Scope list_scope.
 
+Definition shell : subject := Pd "shell".
+Definition uart : subject := Device "uart".
+
 (** Memory is zero, registers are empty. *)
 Definition booted : state := boot Instance.system qemu_virt (fun _ _ => 0) (fun _ => []).
 
