@@ -29,7 +29,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.deliver_from_inference(true, now);
         if !is_quiet {
             for peer in self.clients.iter_mut() {
-                let user = self.gate.describe(peer.user());
+                // One that the policy does not know is nobody, and not the first user.
+                let user = peer.identity.map(|it| self.gate.describe(it.user));
+                let user = user.unwrap_or_default();
                 peer.tell_notices(|notices, tell| notices.deliver(user, tell));
             }
         }

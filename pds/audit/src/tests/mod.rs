@@ -9,4 +9,5 @@ mod requests;
 mod sessions;
 mod shares;
 mod slow_console;
+mod turns;
 mod users;
