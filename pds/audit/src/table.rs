@@ -208,6 +208,11 @@ impl Entry<'_> {
         usize::from(text).saturating_add(usize::from(self.is_over()))
     }
 
+    /// Whether the next that its client is told of it is audit's own word, which the egress cap does not count.
+    pub(crate) fn is_own_word(&self) -> bool {
+        self.is_over() && self.due() == 1 && self.end_bytes == 0
+    }
+
     /// Of a request for text that is under way.
     pub(crate) const fn running(&self) -> Option<&Generation> {
         match (&self.work, &self.state) {

@@ -26,7 +26,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 peer.tell_notices(|notices, tell| notices.deliver_fault(tell));
             }
         }
-        self.deliver_from_inference(true, now);
+        self.deliver_requests(true, now);
         if !is_quiet {
             for peer in self.clients.iter_mut() {
                 // One that the policy does not know is nobody, and not the first user.
@@ -35,7 +35,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 peer.tell_notices(|notices, tell| notices.deliver(user, tell));
             }
         }
-        self.deliver_from_inference(false, now);
+        self.deliver_requests(false, now);
         if self.clients.iter().any(|peer| peer.lists.len() > 0) {
             for client in self.clients.in_turn() {
                 self.deliver_lists(client, now);
@@ -43,17 +43,20 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
     }
 
-    /// Hands on text and ends of requests, either those that are over or the others: one event of each client in turn, so
-    /// that whoever has much to get leaves the others their part of the egress cap. Who finds it used up is the first
-    /// next time.
-    fn deliver_from_inference(&mut self, over: bool, now: u64) {
-        let concerned = self.table.iter().filter(|entry| entry.is_over() == over);
-        let mut due = concerned.fold(0usize, |due, entry| due.saturating_add(entry.due()));
+    /// Hands on text and ends of requests, only audit's own words or all: one event of each client in turn, so that whoever
+    /// has much to get leaves the others their part of the egress cap. Who finds it used up is the first next time.
+    fn deliver_requests(&mut self, own_words: bool, now: u64) {
+        let due = |entry: &Entry<'_>| match own_words {
+            true => usize::from(entry.is_own_word()),
+            false => entry.due(),
+        };
+        let due = self.table.iter().map(due);
+        let mut due = due.fold(0, usize::saturating_add);
         while due > 0 {
             let before = due;
             for client in self.clients.in_turn_of_egress() {
                 let was_allowed = self.egress_at_us.is_none();
-                due = due.saturating_sub(usize::from(self.deliver_next(client, over, now)));
+                due = due.saturating_sub(usize::from(self.deliver_next(client, own_words, now)));
                 if was_allowed && self.egress_at_us.is_some() {
                     self.clients.is_next_of_egress(client);
                 }
@@ -65,23 +68,33 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     /// Hands on the next of a client's requests' text or ends; false if there is none, or none that may pass.
-    fn deliver_next(&mut self, client: usize, over: bool, now: u64) -> bool {
-        // Its requests take turns, too.
+    fn deliver_next(&mut self, client: usize, own_words: bool, now: u64) -> bool {
+        // What a client that does not read cannot take keeps nobody else waiting.
+        if self.clients.get(client).is_none_or(|peer| peer.room() == 0) {
+            return false;
+        }
+        let next = self.next_of(client, own_words);
+        next.is_some_and(|next| {
+            self.may_pass(self.cost(next), now) && self.hand_on(client, next, now)
+        })
+    }
+
+    /// Which of a client's requests is told of next. Audit's own words come first; the others take turns, so that a small
+    /// one does not keep the egress cap from a large one.
+    fn next_of(&self, client: usize, own_words: bool) -> Option<usize> {
         let last = self.clients.get(client).map_or(0, |it| it.last_served);
-        let mut next: Option<(u32, usize)> = None;
-        for index in 0..self.table.len() {
-            let Some(entry) = self.table.get(index) else {
-                break;
-            };
-            if entry.client() != Some(client) || entry.is_over() != over || entry.due() == 0 {
+        let mut next = None;
+        for (index, entry) in (0..self.table.len()).zip(self.table.iter()) {
+            let costs = !entry.is_own_word();
+            if entry.client() != Some(client) || entry.due() == 0 || own_words && costs {
                 continue;
             }
-            let turn = entry.number.wrapping_sub(last).wrapping_sub(1);
-            if next.is_none_or(|(first, _)| turn < first) && self.may_pass(self.cost(index), now) {
+            let turn = (costs, entry.number.wrapping_sub(last).wrapping_sub(1));
+            if next.is_none_or(|(first, _)| turn < first) {
                 next = Some((turn, index));
             }
         }
-        next.is_some_and(|(_, index)| self.hand_on(client, index, now))
+        next.map(|(_, index)| index)
     }
 
     /// What the next event of a request counts for in the egress cap.

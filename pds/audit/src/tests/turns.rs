@@ -1,10 +1,137 @@
-//! What the fuzz of the whole monitor has found about several clients.
+//! Clients take turns at what they share: what the fuzz of the whole monitor has found about that.
 
 use super::harness::*;
+use protocol::limits::WATCHDOG_PERIOD_US;
+use protocol::name::SessionName;
+use protocol::policy::Policy;
+use protocol::ring::SLOTS;
+use protocol::wire::client::Request;
+use protocol::wire::{FinishReason, InferParams};
 
 #[test]
 fn a_client_that_the_policy_does_not_know_is_told_that_it_is_nobody() {
     let mut system = System::serving();
     let told = system.told_to_other();
     assert_eq!(told.last(), Some(&Told::Ready("".into())), "{told:?}");
+}
+
+fn infer(max_tokens: u32) -> Request<'static> {
+    Request::Infer {
+        params: InferParams {
+            max_tokens,
+            ..InferParams::default()
+        },
+        session: SessionName::EMPTY,
+        prompt: b"once",
+    }
+}
+
+/// Two clients, and an egress cap.
+fn capped(bytes_per_second: u32, burst_bytes: u32) -> Policy {
+    let mut policy = two_clients();
+    policy.egress_bytes_per_second = bytes_per_second;
+    policy.egress_burst_bytes = burst_bytes;
+    policy
+}
+
+/// Numbers of the requests for text that inference was asked for.
+fn admitted(system: &mut System) -> std::vec::Vec<u32> {
+    let asked = system.asked().into_iter();
+    asked
+        .filter_map(|asked| match asked {
+            Asked::Infer { number, .. } => Some(number),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The clock goes on to the timer.
+fn on_timer(system: &mut System) {
+    let at = system.runtime.timer.unwrap_or(u64::MAX);
+    system.runtime.now = at.min(system.runtime.now + WATCHDOG_PERIOD_US);
+    system.audit.on_timer(&mut system.runtime);
+}
+
+#[test]
+fn short_requests_that_end_all_the_time_leave_a_long_one_its_part_of_the_egress_cap() {
+    let mut system = System::serving_with(&capped(1000, 1024));
+    system.told_to_other();
+    system.infer(5, 500);
+    let long = system.admitted();
+    let (mut sent, mut told, mut id) = (0, [0, 0], 10);
+    let until = system.runtime.now + 20 * SECOND;
+    while system.runtime.now < until {
+        // The other one always has four requests of one token each.
+        while id < 14 + told[1] {
+            system.ask_as_other(id, &infer(1));
+            id += 1;
+            for number in admitted(&mut system) {
+                system.token(number, "0123456789");
+                system.finished(number, FinishReason::MaxTokens, 1);
+            }
+        }
+        while system.generate(long, &mut sent, &[b'x'; 88]) {}
+        let text = |told: &&Told| matches!(told, Told::Text(5, _));
+        told[0] += system.told().iter().filter(text).count() as u32;
+        let ends = |told: &&Told| matches!(told, Told::Finished(..));
+        told[1] += system.told_to_other().iter().filter(ends).count() as u32;
+        system.asked();
+        on_timer(&mut system);
+    }
+    // An event of the long one for two of the other: a token and an end.
+    let [events, ends] = told;
+    assert!(2 * events + 4 >= ends && ends > 20, "{told:?}");
+}
+
+#[test]
+fn what_waits_for_a_client_that_does_not_read_leaves_the_others_the_whole_egress_cap() {
+    let mut system = System::serving_with(&capped(100, 5000));
+    system.told_to_other();
+    system.ask_as_other(7, &infer(100));
+    let others = system.admitted();
+    // The other one's ring is full, and its text waits.
+    for id in 100..100 + SLOTS as u32 {
+        system.ask_as_other(id, &Request::WhoAmI);
+    }
+    let mut sent = 0;
+    while system.generate(others, &mut sent, &[b'x'; 256]) {}
+    assert_eq!(sent, 16);
+    system.infer(5, 100);
+    let number = system.admitted();
+    let mut generated = 0;
+    // 100 bytes a token: most of the burst.
+    for n in 0..48 {
+        assert!(system.generate(number, &mut generated, &[b'y'; 88]));
+        assert_eq!(system.told().len(), 1, "token {n}");
+        system.asked();
+    }
+}
+
+#[test]
+fn a_large_text_of_a_client_has_its_turn_beside_small_ones() {
+    let mut system = System::serving_with(&capped(100, 1024));
+    system.infer(5, 500);
+    let small = system.admitted();
+    system.infer(6, 500);
+    let large = system.admitted();
+    let (mut sent, mut told) = ([0, 0], [0, 0]);
+    let until = system.runtime.now + 25 * SECOND;
+    while system.runtime.now < until {
+        while system.generate(large, &mut sent[1], &[b'x'; 200]) {}
+        if sent[0] <= told[0] {
+            system.generate(small, &mut sent[0], b"x");
+        }
+        for told_now in system.told() {
+            match told_now {
+                Told::Text(5, text) => told[0] += text.len() as u32,
+                Told::Text(6, text) => told[1] += text.len() as u32 / 200,
+                other => panic!("{other:?}"),
+            }
+        }
+        system.asked();
+        system.runtime.now += SECOND / 8;
+        system.wake();
+    }
+    // Its text would fill the bucket, which small ones keep from filling if they go first.
+    assert!(told[1] >= 8, "{told:?}");
 }
