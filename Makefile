@@ -304,6 +304,31 @@ example-sim: example-named description sim-build ## run EXAMPLE=triage [VARIANT=
 example-image: example-named ## build the seL4 image of EXAMPLE=triage [VARIANT=c]
 	@$(MAKE) --no-print-directory image CONFIG=$(EXAMPLE_CONFIG)
 
+.PHONY: example-test
+example-test: example-test-sim ## test EXAMPLE=triage [VARIANT=c] end to end, in the simulation and, with an SDK, on seL4
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+	@$(MAKE) --no-print-directory example-test-sel4
+else
+	@echo '*** SKIPPED: the example on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
+EXAMPLE_TEST = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test $(EXAMPLE) -- --test-threads 1
+
+.PHONY: example-test-sim
+example-test-sim: example-named description sim-build llmtool
+	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+	SEL4_LLM_EXAMPLE='$(SIM) --debug' \
+	SEL4_LLM_EXAMPLE_INJECT='$(SIM:$(BIN)/%=$(INJECT_DIR)/release/%) --debug' \
+		$(EXAMPLE_TEST)
+
+.PHONY: example-test-sel4
+example-test-sel4: example-named llmtool
+	@$(MAKE) --no-print-directory image CONFIG=debug
+	@$(MAKE) --no-print-directory image CONFIG=debug INJECT=shipped
+	SEL4_LLM_EXAMPLE='$(call BOOT,$(CURDIR)/$(BUILD)/sel4-debug-$(EXAMPLE)-$(VARIANT)/loader.img)' \
+	SEL4_LLM_EXAMPLE_INJECT='$(call BOOT,$(CURDIR)/$(BUILD)/sel4-debug-inject-shipped-$(EXAMPLE)-$(VARIANT)/loader.img)' \
+		$(EXAMPLE_TEST)
+
 .PHONY: example-named
 example-named:
 	@$(if $(EXAMPLE),,echo 'which one? make EXAMPLE=NAME with one of: $(EXAMPLES)' >&2; exit 1)

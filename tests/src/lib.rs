@@ -3,7 +3,7 @@
 //! The suite does not know the runtime. The environment says how to start it:
 //! `SEL4_LLM_RUN` (the system), `SEL4_LLM_RUN_INJECT` (one whose inference misbehaves when a prompt
 //! says so, with the test store and the test policy), `SEL4_LLM_RUN_INJECT_SHIPPED` (the same with the policy of
-//! `policy.toml` and its models) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run from the
+//! `policy.toml` and its models), `SEL4_LLM_EXAMPLE` and `SEL4_LLM_EXAMPLE_INJECT` (an example, likewise) and `SEL4_LLM_LLMTOOL` (the host tool), as commands for a shell, run from the
 //! repository's root.
 //!
 //! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
@@ -229,12 +229,21 @@ impl Terminal {
     /// It does not start.
     #[must_use]
     pub fn start_of(variable: &str) -> Self {
-        let mut session = Console::spawn(command(variable)).expect("the system starts");
-        session.set_expect_timeout(Some(PATIENCE));
-        let mut terminal = Self(session);
+        let mut terminal = Self::launch(variable);
         terminal.expect("sel4-llm is ready.");
         terminal.expect("llm> ");
         terminal
+    }
+
+    /// As [`Self::start_of`], without waiting for anything.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn launch(variable: &str) -> Self {
+        let mut session = Console::spawn(command(variable)).expect("the system starts");
+        session.set_expect_timeout(Some(PATIENCE));
+        Self(session)
     }
 
     /// Types.
