@@ -288,3 +288,84 @@ fn round(first: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
 
 /// Slots of a client's ring that lists leave free, so that text and ends of requests pass beside the longest log.
 pub(crate) const LISTS_LEAVE: usize = SLOTS / 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::testing::{TestRegion, endpoints, policy};
+    use protocol::wire::client::User;
+    use std::vec::Vec;
+
+    fn clients(channels: &[u8], policy: &Policy) -> Clients<TestRegion, TestRegion> {
+        let ends = channels.iter().map(|&channel| {
+            let (ring, _, _) = endpoints();
+            ClientEnd { channel, ring }
+        });
+        Clients::new(ends.collect(), policy)
+    }
+
+    #[test]
+    fn who_a_client_is_says_its_channel_and_a_second_on_it_is_nobody() {
+        let policy = policy();
+        let clients = clients(&[7, 0, 0], &policy);
+        let known: Vec<_> = clients.iter().map(|it| it.identity.is_some()).collect();
+        assert_eq!(known, [false, true, false]);
+        let shell = clients.get(1).unwrap();
+        assert_eq!((shell.name().as_str(), shell.user()), ("shell", 0));
+        assert_eq!(clients.get(0).unwrap().name(), UserName::EMPTY);
+        assert!(clients.get(3).is_none());
+    }
+
+    #[test]
+    fn a_login_and_a_logout_change_one_client_alone() {
+        let mut policy = policy();
+        policy.clients[1] = protocol::policy::Client {
+            name: UserName::new("other").unwrap(),
+            channel: 1,
+            user: 1,
+            ..policy.clients[0]
+        };
+        policy.client_count = 2;
+        let mut clients = clients(&[0, 1], &policy);
+        clients.get_mut(0).unwrap().becomes(5);
+        assert_eq!((clients.user(0), clients.user(1)), (5, 1));
+        clients.get_mut(0).unwrap().logs_out();
+        assert_eq!((clients.user(0), clients.user(1)), (0, 1));
+        // Each has its own user, which is the other's for nobody.
+        assert!(clients.is_of_another(0, 1) && !clients.is_of_another(0, 0));
+        assert!(!clients.is_of_another(1, 1) && !clients.is_of_another(1, 9));
+    }
+
+    #[test]
+    fn every_client_is_the_first_in_turn() {
+        let mut clients = clients(&[0, 1, 2], &policy());
+        let mut firsts = Vec::new();
+        for _ in 0..4 {
+            let turns: Vec<_> = clients.in_turn().collect();
+            let mut all = turns.clone();
+            all.sort_unstable();
+            assert_eq!(all, [0, 1, 2]);
+            firsts.push(turns[0]);
+            clients.turn();
+        }
+        assert_eq!(firsts, [0, 1, 2, 0]);
+        clients.is_next_of_egress(2);
+        assert_eq!(clients.in_turn_of_egress().collect::<Vec<_>>(), [2, 0, 1]);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_sent_and_signals_nobody() {
+        let mut clients = clients(&[0], &policy());
+        let client = clients.get_mut(0).unwrap();
+        assert!(!client.takes_signal());
+        client.lead();
+        assert!(client.takes_signal());
+        for _ in 0..SLOTS {
+            assert!(client.tell(1, &Event::User(User::default())));
+        }
+        assert!(client.takes_signal());
+        assert!(!client.tell(1, &Event::Done) && client.room() == 0);
+        assert!(!client.takes_signal());
+        assert!(!clients.tell(9, 1, &Event::Done));
+    }
+}

@@ -91,3 +91,74 @@ impl<'m> Gate<'m> {
         Ok(of)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::testing::{policy, policy_bytes};
+    use std::vec::Vec;
+
+    fn gate(policy: &[u8], kdf: &'static mut [KdfBlock]) -> Gate<'static> {
+        Gate::new(policy, kdf)
+    }
+
+    fn kdf() -> &'static mut [KdfBlock] {
+        Vec::leak(crate::access::tests::memory())
+    }
+
+    #[test]
+    fn bytes_that_are_not_a_valid_policy_let_nobody_do_anything() {
+        let gate = gate(&policy_bytes()[1..], kdf());
+        let failure = Failure::over(ErrorCode::BadPolicy, PolicyError::Size as u64, 0);
+        assert_eq!(gate.require_policy(), Err(failure));
+        assert_eq!(gate.describe(0), User::default());
+        assert!(gate.policy().users().is_empty());
+    }
+
+    #[test]
+    fn a_budget_is_seen_by_its_owner_and_changed_by_who_may_within_its_limits() {
+        let gate = gate(&policy_bytes(), kdf());
+        assert_eq!(gate.require_policy(), Ok(()));
+        let (guest, admin) = (0, 1);
+        let name = |text| UserName::new(text).unwrap();
+        let see = BudgetChange::NONE;
+        let tokens = |tokens| BudgetChange {
+            tokens: Some(tokens),
+            period_us: None,
+        };
+        assert_eq!(gate.budget_of(guest, &UserName::EMPTY, &see), Ok(guest));
+        assert_eq!(gate.budget_of(guest, &name("guest"), &see), Ok(guest));
+        let code = |result: Result<usize, Failure>| result.map_err(|failure| failure.code);
+        let not_permitted = Err(ErrorCode::NotPermitted);
+        assert_eq!(
+            code(gate.budget_of(guest, &name("admin"), &see)),
+            not_permitted
+        );
+        assert_eq!(
+            code(gate.budget_of(guest, &UserName::EMPTY, &tokens(1))),
+            not_permitted
+        );
+        assert_eq!(gate.budget_of(admin, &name("guest"), &tokens(1)), Ok(guest));
+        assert_eq!(
+            code(gate.budget_of(admin, &name("eve"), &see)),
+            Err(ErrorCode::NoSuchUser)
+        );
+        assert_eq!(
+            gate.budget_of(admin, &name("guest"), &tokens(MAX_BUDGET_TOKENS + 1)),
+            Err(Failure::over(
+                ErrorCode::BudgetTokens,
+                MAX_BUDGET_TOKENS + 1,
+                MAX_BUDGET_TOKENS
+            ))
+        );
+        let period = BudgetChange {
+            tokens: None,
+            period_us: Some(5),
+        };
+        assert_eq!(
+            code(gate.budget_of(admin, &UserName::EMPTY, &period)),
+            Err(ErrorCode::BudgetPeriod)
+        );
+        assert_eq!(gate.policy().users().len(), policy().users().len());
+    }
+}

@@ -284,3 +284,89 @@ const INFERENCE: u16 = 2;
 pub(crate) fn model_name<const N: usize>(name: &Name<N>) -> ModelName {
     ModelName::new(name.as_str()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::testing::policy;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn kinds(ledger: &Ledger<'_>) -> Vec<(Kind, u64)> {
+        let entries = ledger.log.iter();
+        entries
+            .map(|entry| (entry.record.kind().unwrap(), entry.record.count))
+            .collect()
+    }
+
+    #[test]
+    fn a_refusal_is_recorded_at_once_then_rarely_and_counted_always() {
+        let policy = policy();
+        let mut memory = vec![0; 1 << 14];
+        let mut kdf = crate::access::tests::memory();
+        let access = Access::new(policy, &mut kdf);
+        let mut ledger = Ledger::new(&mut memory, &policy, 0);
+        let mut work = Budget::new();
+        let failure = Failure::over(ErrorCode::MaxTokens, 600, 512);
+        for now in 0..5 {
+            let record = Record::new(Kind::Refuse);
+            ledger.record_refusal(0, failure, record, &mut work, now);
+        }
+        assert_eq!(kinds(&ledger), [(Kind::Refuse, 1)]);
+        ledger.record_repeats(&access, &mut work, 1_000_001);
+        assert_eq!(kinds(&ledger), [(Kind::Refuse, 1), (Kind::Refuse, 4)]);
+        assert_eq!(ledger.stats.refused, 5);
+        assert_eq!(ledger.refused()[ErrorCode::MaxTokens as usize], 5);
+        let last = ledger.log.iter().last().unwrap().record;
+        assert_eq!((last.value, last.limit), (600, 512));
+        assert_eq!(last.user.as_str(), "guest");
+    }
+
+    #[test]
+    fn a_share_that_is_used_up_puts_an_entry_off_and_loses_no_event() {
+        let mut policy = policy();
+        policy.roles[0].log_bytes_per_hour = 64 << 10;
+        let mut memory = vec![0; 1 << 14];
+        let mut ledger = Ledger::new(&mut memory, &policy, 0);
+        let mut work = Budget::new();
+        assert_eq!(ledger.take_share(0, 64 << 10, 0), Ok(()));
+        let used_up = Failure::over(ErrorCode::LogShare, 1, 0);
+        assert_eq!(ledger.take_share(0, 1, 0), Err(used_up));
+        let record = Record::new(Kind::Refuse);
+        ledger.record_refusal(0, used_up, record, &mut work, 0);
+        assert_eq!(kinds(&ledger), []);
+        ledger.give_back(0, ENTRY);
+        let record = Record::new(Kind::Refuse);
+        ledger.record_refusal(0, used_up, record, &mut work, 2_000_000);
+        assert_eq!(kinds(&ledger), [(Kind::Refuse, 2)]);
+    }
+
+    #[test]
+    fn violations_say_whose_they_were_and_time_is_counted_while_it_is_busy() {
+        let mut memory = vec![0; 1 << 14];
+        let mut ledger = Ledger::new(&mut memory, &policy(), 0);
+        let mut work = Budget::new();
+        ledger.violation_of_inference(&mut work, 1);
+        let mut repeats = Repeats::NONE;
+        repeats.add(0, 0);
+        let name = protocol::name::UserName::new("mallory").unwrap();
+        ledger.record_violations_of_client(&mut repeats, &name, &mut work, 1);
+        let codes: Vec<_> = ledger
+            .log
+            .iter()
+            .map(|entry| (entry.record.code, entry.record.name))
+            .collect();
+        assert_eq!(
+            codes,
+            [(INFERENCE, ModelName::EMPTY), (CLIENT, model_name(&name))]
+        );
+        ledger.note_busy(true, 10);
+        ledger.note_busy(true, 20);
+        assert_eq!(ledger.busy_us(30), 20);
+        ledger.note_busy(false, 40);
+        ledger.note_busy(false, 50);
+        assert_eq!(ledger.busy_us(99), 30);
+        ledger.count_token(1_000_000);
+        assert_eq!(ledger.rate(1_000_000).0, 1);
+    }
+}

@@ -232,3 +232,97 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::limits::CLIENT_COMMANDS;
+    use protocol::testing::{TestEndpoint, TestRegion, endpoints, policy};
+
+    fn link() -> (Link<TestRegion, TestRegion>, TestEndpoint) {
+        let (ring, mut inference, _) = endpoints();
+        let mut link = Link::new(ring);
+        link.begin_epoch();
+        assert!(link.takes_signal() && !link.takes_signal());
+        assert!(inference.follow());
+        (link, inference)
+    }
+
+    #[test]
+    fn a_client_has_its_own_part_of_the_ring_and_gets_it_back_as_inference_reads() {
+        let (mut link, mut inference) = link();
+        for _ in 0..3 {
+            assert_eq!(link.require_room(1, 3), Ok(()));
+            assert!(link.send(Some(1), 7, &Command::Status));
+        }
+        let full = Failure::over(ErrorCode::Busy, 3, 3);
+        assert_eq!(link.require_room(1, 3), Err(full));
+        // Audit's own and the other's count for neither.
+        assert!(link.send(None, 8, &Command::Cancel));
+        assert_eq!(link.require_room(2, 1), Ok(()));
+        // The oldest is read first.
+        let mut frame = Frame::new();
+        assert_eq!(inference.receive(&mut frame), Ok(true));
+        assert_eq!(link.require_room(1, 3), Ok(()));
+        // In a new epoch nothing is unread.
+        link.begin_epoch();
+        assert_eq!(link.require_room(1, 1), Ok(()));
+    }
+
+    #[test]
+    fn all_parts_together_leave_room_for_audits_own_messages() {
+        let (mut link, _inference) = link();
+        for _ in 0..CLIENT_COMMANDS {
+            assert!(link.send(Some(0), 1, &Command::Status));
+        }
+        assert_eq!(link.room(), SLOTS - CLIENT_COMMANDS);
+        while link.send(None, 1, &Command::Cancel) {}
+        let full = Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64);
+        assert_eq!(link.require_room(3, 1), Err(full));
+    }
+
+    #[test]
+    fn a_full_ring_is_timed_from_when_it_was_seen_full() {
+        let (mut link, mut inference) = link();
+        link.look(5);
+        assert_eq!(link.full_for_us(9), 0);
+        while link.send(None, 1, &Command::Cancel) {}
+        link.look(10);
+        link.look(20);
+        assert_eq!(link.full_for_us(25), 15);
+        assert_eq!(inference.receive(&mut Frame::new()), Ok(true));
+        link.look(30);
+        assert_eq!(link.full_for_us(99), 0);
+    }
+
+    #[test]
+    fn restarts_end_and_are_forgotten_with_time_or_forgiven() {
+        let (mut link, _inference) = link();
+        let mut policy = policy();
+        (policy.max_restarts, policy.restart_window_us) = (2, 100);
+        link.phase = Phase::Serving;
+        for now in [0, 50] {
+            assert!(!link.is_exhausted(&policy, now));
+            link.note_restart(now);
+            assert_eq!(link.phase, Phase::Recovering { since_us: 0 });
+        }
+        assert!(link.is_exhausted(&policy, 99));
+        assert!(
+            !link.is_exhausted(&policy, 100),
+            "the first is too long ago"
+        );
+        link.note_restart(100);
+        link.stop(None);
+        let exhausted = Failure::over(ErrorCode::RestartsExhausted, 2, 100);
+        assert_eq!(link.require_running(&policy), Err(exhausted));
+        for (refused, value) in [(ControlError::NotStopped, 1), (ControlError::NotStarted, 2)] {
+            link.stop(Some(refused));
+            let refused = Failure::over(ErrorCode::ControlRefused, value, 0);
+            assert_eq!(link.require_running(&policy), Err(refused));
+        }
+        link.forgive();
+        assert!(!link.is_exhausted(&policy, 100));
+        link.note_restart(200);
+        assert_eq!(link.require_running(&policy), Ok(()));
+    }
+}

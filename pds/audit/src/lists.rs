@@ -169,3 +169,54 @@ impl Lists {
         Some((list.request, list.kind.last_event(log)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::record::{Kind, Record};
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn there_are_so_many_lists_and_each_ends_once_with_its_own_last_event() {
+        let mut memory = vec![0; 4096];
+        let mut log = Log::new(&mut memory);
+        log.append(Record::new(Kind::Boot), &[], 1);
+        let mut lists = Lists::new();
+        let reading = Reading::new(&log, &LogQuery::default());
+        let kinds = [
+            ListKind::Models { next: 3 },
+            ListKind::Log(reading),
+            ListKind::Verify(Verification::new(&log)),
+            ListKind::Watch { due: false },
+        ];
+        for (request, kind) in (1..).zip(kinds) {
+            assert_eq!(lists.begin(request, kind), Ok(()));
+            assert!(lists.contains(request));
+        }
+        let full = Failure::over(ErrorCode::Busy, 4, 4);
+        assert_eq!(lists.begin(5, ListKind::Users { next: 0 }), Err(full));
+        lists.tick();
+        let watched = lists.get(3).unwrap().kind;
+        assert!(matches!(watched, ListKind::Watch { due: true }));
+        assert_eq!(lists.end(Some(9), &log), None);
+        assert_eq!(lists.end(Some(1), &log), Some((1, listed(3))));
+        let mut rest = Vec::new();
+        while let Some((request, event)) = lists.end(None, &log) {
+            rest.push((request, event));
+        }
+        rest.sort_by_key(|(request, _)| *request);
+        let extent = reading.extent(&log);
+        let expected = [
+            (2, Event::LogEnd(extent)),
+            (3, Event::Done),
+            (4, Event::Done),
+        ];
+        assert_eq!(rest, expected);
+        // Nothing was sent of the log: it would have begun behind its end.
+        assert_eq!((extent.first, extent.next), (2, 2));
+        assert_eq!(lists.len(), 0);
+        lists.remove(7);
+        assert!(lists.get(0).is_none());
+    }
+}

@@ -129,3 +129,93 @@ impl Notices {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::error::ErrorCode;
+    use protocol::wire::FaultKind;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    const FAULT: Fault = Fault {
+        kind: FaultKind::Memory,
+        ip: 1,
+        address: 2,
+    };
+
+    /// What is told if there is room for so many events.
+    fn told(notices: &mut Notices, room: usize) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut tell = |event: &Event<'_>| {
+            let has_room = told.len() < room;
+            if has_room {
+                let text = format!("{event:?}");
+                told.push(text.split([' ', '(']).next().unwrap_or_default().into());
+            }
+            has_room
+        };
+        notices.deliver_fault(&mut tell);
+        notices.deliver(User::default(), &mut tell);
+        told
+    }
+
+    fn full() -> Notices {
+        let mut notices = Notices::default();
+        notices.fault(FAULT);
+        notices.load_failed(Failure::of(ErrorCode::NoSuchModel), b"tiny");
+        notices.exhausted(Failure::of(ErrorCode::RestartsExhausted));
+        notices.recovered(5, 1);
+        notices.ready();
+        notices
+    }
+
+    const ORDER: [&str; 5] = ["Fault", "Failed", "Failed", "Recovered", "Ready"];
+
+    #[test]
+    fn whatever_the_room_each_is_told_once_and_in_order() {
+        for room in 1..=ORDER.len() {
+            let (mut notices, mut all) = (full(), Vec::new());
+            while !notices.is_empty() {
+                all.extend(told(&mut notices, room));
+            }
+            assert_eq!(all, ORDER, "room for {room}");
+            assert_eq!(told(&mut notices, 9), Vec::<String>::new());
+        }
+        let mut notices = full();
+        assert_eq!(told(&mut notices, 0), Vec::<String>::new());
+        assert_eq!(told(&mut notices, 9), ORDER);
+    }
+
+    #[test]
+    fn a_fault_takes_back_what_was_said_of_a_recovery_and_is_counted() {
+        let mut notices = Notices::default();
+        notices.recovered(5, 1);
+        for _ in 0..3 {
+            notices.fault(FAULT);
+        }
+        let mut count = 0;
+        notices.deliver_fault(&mut |event| {
+            count = match event {
+                Event::Fault { count, .. } => *count,
+                other => panic!("{other:?}"),
+            };
+            true
+        });
+        assert_eq!((count, notices.is_empty()), (3, true));
+    }
+
+    #[test]
+    fn progress_is_what_holds_now_and_ends_with_the_boot() {
+        let mut notices = Notices::default();
+        notices.progress(Stage::Verifying, 1, 9);
+        notices.progress(Stage::Loading, 0, 9);
+        assert_eq!(told(&mut notices, 9), ["Progress"]);
+        notices.progress(Stage::Loading, 1, 9);
+        notices.exhausted(Failure::of(ErrorCode::RestartsExhausted));
+        notices.trying_again();
+        notices.ready();
+        assert_eq!(told(&mut notices, 9), ["Ready"]);
+    }
+}

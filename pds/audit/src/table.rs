@@ -387,3 +387,6 @@ pub(crate) fn last_event(
         End::Status(holdings) => Event::Status(status(holdings)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,13 @@
 //! Audit between a shell and an inference that the tests play.
 
 mod clients;
+mod credit;
+mod deadlines;
 mod harness;
 mod hostile;
+mod lists;
 mod models;
+mod peers;
 mod recovery;
 mod requests;
 mod sessions;

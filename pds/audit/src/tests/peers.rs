@@ -1,0 +1,145 @@
+//! The runtime, what peers saw, and what an honest inference says.
+
+use super::harness::SHELL;
+use crate::{ControlError, Port};
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::ModelName;
+use protocol::record::Record;
+use protocol::wire::client::{
+    Budget, Finished, LogExtent, ModelEntry, Progress, Session, Stats, Status, User,
+};
+use protocol::wire::engine::{Holdings, KvType, Loaded, Report};
+use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
+use std::boxed::Box;
+use std::string::String;
+
+#[derive(Default)]
+pub(super) struct Runtime {
+    /// Of a clock that goes on while audit works.
+    pub(super) now: u64,
+    /// How much it goes on each time that audit looks at it.
+    pub(super) takes_us: u64,
+    pub(super) timer: Option<u64>,
+    pub(super) to_shell: usize,
+    pub(super) to_others: usize,
+    pub(super) to_inference: usize,
+    pub(super) restarts: usize,
+    pub(super) stops: usize,
+    /// What the kernel says to both.
+    pub(super) refuses: Option<ControlError>,
+}
+
+impl Port for Runtime {
+    fn now_us(&mut self) -> u64 {
+        let now = self.now;
+        self.now += self.takes_us;
+        now
+    }
+    fn notify_client(&mut self, channel: u8) {
+        match channel {
+            SHELL => self.to_shell += 1,
+            _ => self.to_others += 1,
+        }
+    }
+    fn notify_inference(&mut self) {
+        self.to_inference += 1;
+    }
+    fn arm_timer(&mut self, at_us: Option<u64>) {
+        self.timer = at_us;
+    }
+    fn restart_inference(&mut self) -> Result<(), ControlError> {
+        self.restarts += 1;
+        self.refuses.map_or(Ok(()), Err)
+    }
+    fn stop_inference(&mut self) -> Result<(), ControlError> {
+        self.stops += 1;
+        self.refuses.map_or(Ok(()), Err)
+    }
+}
+
+/// An event as the shell saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Told {
+    Ready(String),
+    Text(u32, String),
+    Finished(u32, Finished),
+    Failed(u32, Failure),
+    Model(u32, ModelEntry),
+    Listed(u32, u32),
+    Loaded(u32, ModelInfo),
+    Status(u32, Box<Status>),
+    Stats(u32, Box<Stats>),
+    Fault(Fault, u32),
+    Recovered(u32),
+    User(u32, User),
+    Budget(u32, Budget),
+    Record(u32, Box<Record>, String),
+    LogEnd(u32, LogExtent),
+    LogVerified(u32, LogExtent, u64),
+    Session(u32, Session),
+    Progress(u32, Progress),
+    Done(u32),
+}
+
+/// A command as inference saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Asked {
+    Infer {
+        number: u32,
+        session: u32,
+        fresh: bool,
+        keep: bool,
+        prompt: String,
+    },
+    Cancel(u32),
+    Load(u32, u64, u64),
+    Status(u32),
+    Drop(u32),
+}
+
+pub(super) fn loaded() -> Loaded {
+    Loaded {
+        info: ModelInfo {
+            parameters: 5,
+            context: 512,
+            ..ModelInfo::default()
+        },
+        arena: ArenaUse {
+            weights: 100,
+            ..ArenaUse::default()
+        },
+        numerics: 2,
+        kv_type: KvType::Q8,
+        kv_positions: 2048,
+    }
+}
+
+pub(super) fn holdings() -> Holdings {
+    Holdings {
+        kv_positions: 2048,
+        kv_free: 1024,
+        ..Holdings::default()
+    }
+}
+
+pub(super) fn done(reason: FinishReason, generated_tokens: u32) -> Report<'static> {
+    Report::Finished {
+        reason,
+        prompt_tokens: 3,
+        generated_tokens,
+    }
+}
+
+pub(super) const FAULT: Fault = Fault {
+    kind: FaultKind::Memory,
+    ip: 0x20_1000,
+    address: 0x1200_0000,
+};
+
+pub(super) fn model(name: &str) -> ModelName {
+    ModelName::new(name).unwrap()
+}
+
+pub(super) fn not_permitted(bit: u64) -> Failure {
+    Failure::over(ErrorCode::NotPermitted, bit, 0)
+}
