@@ -39,8 +39,7 @@ pub const CONTROL_DEADLINE_US: u64 = 10_000_000;
 /// honest inference; one whose steps take longer than this is restarted at its deadline all the same.
 pub const STOP_GRACE_US: u64 = 250_000;
 
-/// Least grace that a policy may give, in microseconds (10 ms). While the shell does not read, audit looks again after each
-/// grace, so a shorter one would have it do little else.
+/// Least grace that a policy may give, in microseconds (10 ms): inference must finish a step and look at its ring in it.
 pub const MIN_STOP_GRACE_US: u64 = 10_000;
 
 /// Period of the trusted watchdog, in microseconds (1 s, the RTC's resolution). A domain that
