@@ -6,7 +6,7 @@
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_USERS;
+use protocol::limits::{MAX_CLIENTS, MAX_USERS};
 use protocol::name::UserName;
 use protocol::policy::{PassphraseHash, Permission, Policy, Role, User};
 use protocol::wire::client;
@@ -15,8 +15,8 @@ use subtle::ConstantTimeEq as _;
 /// Memory for hashing passphrases; audit has [`protocol::limits::MAX_KDF_KIB`] of them.
 pub type KdfBlock = Block;
 
-/// Between two hashes, in microseconds (0.2 s). A hash takes some milliseconds, so that logins take at most a few
-/// percent of the time below audit, whoever tries them.
+/// Between two hashes for a client, in microseconds (0.2 s). A hash takes some milliseconds, so that logins take at most a
+/// few percent of the time below audit for each client that may log in, whoever tries them.
 const PAUSE_US: u64 = 200_000;
 
 /// Attempts by names that no user has count together, in the place after the users.
@@ -33,8 +33,9 @@ struct Attempts {
 #[derive(Debug)]
 pub(crate) struct Access<'m> {
     policy: Policy,
-    attempts: [Attempts; MAX_USERS + 1],
-    next_hash_us: u64,
+    /// At each client, so that who fails at one keeps nobody at another from logging in.
+    attempts: [[Attempts; MAX_USERS + 1]; MAX_CLIENTS],
+    next_hash_us: [u64; MAX_CLIENTS],
     memory: &'m mut [KdfBlock],
 }
 
@@ -42,8 +43,8 @@ impl<'m> Access<'m> {
     pub(crate) fn new(policy: Policy, memory: &'m mut [KdfBlock]) -> Self {
         Self {
             policy,
-            attempts: [Attempts::default(); MAX_USERS + 1],
-            next_hash_us: 0,
+            attempts: [[Attempts::default(); MAX_USERS + 1]; MAX_CLIENTS],
+            next_hash_us: [0; MAX_CLIENTS],
             memory,
         }
     }
@@ -121,17 +122,21 @@ impl<'m> Access<'m> {
     /// It is not, or it is too soon; nothing has changed but the time to wait.
     pub(crate) fn log_in(
         &mut self,
+        client: usize,
         name: &UserName,
         passphrase: &[u8],
         now: u64,
     ) -> Result<usize, Failure> {
         let index = self.find(name);
         let place = index.unwrap_or(NOBODY);
-        let attempts = self.attempts.get(place).copied().unwrap_or_default();
+        let of_client = self.attempts.get(client);
+        let attempts = of_client.and_then(|of_client| of_client.get(place));
+        let attempts = attempts.copied().unwrap_or_default();
+        let next_hash_us = self.next_hash_us.get(client).copied().unwrap_or(u64::MAX);
         let user = index.and_then(|index| self.user(index)).copied();
         let hashes = user.is_some_and(|user| user.passphrase.passes > 0);
         let earliest = match hashes {
-            true => attempts.next_us.max(self.next_hash_us),
+            true => attempts.next_us.max(next_hash_us),
             false => attempts.next_us,
         };
         if now < earliest {
@@ -142,22 +147,25 @@ impl<'m> Access<'m> {
             if !hashes {
                 return passphrase.is_empty();
             }
-            self.next_hash_us = now.saturating_add(PAUSE_US);
+            if let Some(next_us) = self.next_hash_us.get_mut(client) {
+                *next_us = now.saturating_add(PAUSE_US);
+            }
             self.matches(&user.passphrase, passphrase)
         });
         if let (Some(index), true) = (index, right) {
-            self.set_attempts(place, Attempts::default());
+            self.set_attempts(client, place, Attempts::default());
             return Ok(index);
         }
         let failures = attempts.failures.saturating_add(1);
         let delay = delay(&self.policy, failures);
         let next_us = now.saturating_add(delay);
-        self.set_attempts(place, Attempts { failures, next_us });
+        self.set_attempts(client, place, Attempts { failures, next_us });
         Err(Failure::over(ErrorCode::LoginFailed, delay, 0))
     }
 
-    fn set_attempts(&mut self, place: usize, attempts: Attempts) {
-        if let Some(entry) = self.attempts.get_mut(place) {
+    fn set_attempts(&mut self, client: usize, place: usize, attempts: Attempts) {
+        let of_client = self.attempts.get_mut(client);
+        if let Some(entry) = of_client.and_then(|of_client| of_client.get_mut(place)) {
             *entry = attempts;
         }
     }
@@ -230,15 +238,15 @@ pub(crate) mod tests {
             access.require(guest, Permission::Log),
             Err(Failure::over(ErrorCode::NotPermitted, 16, 0))
         );
-        assert_eq!(access.log_in(&name("admin"), b"secret", 0), Ok(admin));
+        assert_eq!(access.log_in(0, &name("admin"), b"secret", 0), Ok(admin));
         assert!(
             Permission::ALL
                 .iter()
                 .all(|p| access.require(admin, *p).is_ok())
         );
         // A user without a passphrase logs in by giving an empty one.
-        assert_eq!(access.log_in(&name("guest"), b"", SECOND), Ok(guest));
-        let failure = access.log_in(&name("guest"), b"x", SECOND).unwrap_err();
+        assert_eq!(access.log_in(0, &name("guest"), b"", SECOND), Ok(guest));
+        let failure = access.log_in(0, &name("guest"), b"x", SECOND).unwrap_err();
         assert_eq!(failure.code, ErrorCode::LoginFailed);
         // Who is no user may nothing.
         assert!(access.require(9, Permission::Infer).is_err());
@@ -252,20 +260,20 @@ pub(crate) mod tests {
         for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
             let wait = wait * SECOND;
             let failed = Failure::over(ErrorCode::LoginFailed, wait, 0);
-            assert_eq!(access.log_in(&name("admin"), b"wrong", now), Err(failed));
+            assert_eq!(access.log_in(0, &name("admin"), b"wrong", now), Err(failed));
             // Even the right one has to wait now, and trying does not lengthen that.
             let delayed = Failure::over(ErrorCode::LoginDelayed, 1, 0);
             let early = now + wait - 1;
             assert_eq!(
-                access.log_in(&name("admin"), b"secret", early),
+                access.log_in(0, &name("admin"), b"secret", early),
                 Err(delayed)
             );
             now += wait;
         }
-        assert_eq!(access.log_in(&name("admin"), b"secret", now), Ok(1));
+        assert_eq!(access.log_in(0, &name("admin"), b"secret", now), Ok(1));
         now += SECOND;
         let failed = Failure::over(ErrorCode::LoginFailed, SECOND, 0);
-        assert_eq!(access.log_in(&name("admin"), b"", now), Err(failed));
+        assert_eq!(access.log_in(0, &name("admin"), b"", now), Err(failed));
     }
 
     #[test]
@@ -274,21 +282,43 @@ pub(crate) mod tests {
         let mut access = Access::new(policy(), &mut memory);
         let code = |result: Result<usize, Failure>| result.unwrap_err().code;
         assert_eq!(
-            code(access.log_in(&name("eve"), b"x", 0)),
+            code(access.log_in(0, &name("eve"), b"x", 0)),
             ErrorCode::LoginFailed
         );
         assert_eq!(
-            code(access.log_in(&name("mallory"), b"x", 1)),
+            code(access.log_in(0, &name("mallory"), b"x", 1)),
             ErrorCode::LoginDelayed
         );
-        assert_eq!(access.log_in(&name("admin"), b"secret", 2), Ok(1));
+        assert_eq!(access.log_in(0, &name("admin"), b"secret", 2), Ok(1));
         assert_eq!(
-            code(access.log_in(&name("admin"), b"secret", 3)),
+            code(access.log_in(0, &name("admin"), b"secret", 3)),
             ErrorCode::LoginDelayed
         );
         assert_eq!(
-            access.log_in(&name("admin"), b"secret", 2 + PAUSE_US),
+            access.log_in(0, &name("admin"), b"secret", 2 + PAUSE_US),
             Ok(1)
+        );
+    }
+
+    #[test]
+    fn failures_at_one_client_keep_nobody_waiting_at_another() {
+        let mut memory = memory();
+        let mut access = Access::new(policy(), &mut memory);
+        for now in 0..5 {
+            assert!(
+                access
+                    .log_in(1, &name("admin"), b"wrong", now * SECOND)
+                    .is_err()
+            );
+        }
+        assert_eq!(
+            access.log_in(0, &name("admin"), b"secret", 5 * SECOND),
+            Ok(1)
+        );
+        assert!(
+            access
+                .log_in(1, &name("admin"), b"secret", 5 * SECOND)
+                .is_err()
         );
     }
 
@@ -300,7 +330,7 @@ pub(crate) mod tests {
             policy.users[1].passphrase.memory_kib = memory_kib;
             let mut memory = memory();
             let mut access = Access::new(policy, &mut memory);
-            let failure = access.log_in(&name("admin"), b"secret", 0).unwrap_err();
+            let failure = access.log_in(0, &name("admin"), b"secret", 0).unwrap_err();
             assert_eq!(failure.code, ErrorCode::LoginFailed);
         }
     }

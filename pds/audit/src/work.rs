@@ -5,6 +5,9 @@
 /// request that is at hand when they are used up. More would hold up the tokens of others, less would make a load slower.
 pub(crate) const WORK_BYTES: usize = 32 << 10;
 
+/// What requests leave of that for loads and lists, so that no client keeps another's from going on by asking.
+const KEPT_BYTES: usize = WORK_BYTES / 2;
+
 /// Between two such slices, from the end of the one to the wake-up for the next, in microseconds (1 ms): about as long as
 /// a slice, so that clients and inference get half of the time meanwhile.
 pub(crate) const PAUSE_US: u64 = 1_000;
@@ -42,6 +45,11 @@ impl Budget {
     /// Bytes that may still be hashed, for what takes its part of them.
     pub(crate) const fn left(&mut self) -> &mut usize {
         &mut self.left
+    }
+
+    /// Whether nothing is left for requests.
+    pub(crate) const fn is_spent_on_requests(&self) -> bool {
+        self.left <= KEPT_BYTES
     }
 
     /// Whether nothing is left.

@@ -4,7 +4,7 @@ use super::{Monitor, Port};
 use crate::link::{ControlError, Phase};
 use crate::notices::Notices;
 use crate::shares::ENTRY;
-use crate::table::{Entry, Origin, State};
+use crate::table::{Entry, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
 use protocol::policy::Permission;
@@ -142,6 +142,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// Whatever inference had to say, it could: its ring was read before.
     pub(super) fn check_deadlines(&mut self, now: u64, port: &mut impl Port) {
         let mut hung = false;
+        self.wait_for_load(now);
         for index in 0..self.table.len() {
             let verdict = self
                 .table
@@ -170,6 +171,27 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 address: 0,
             };
             self.restart(fault, ErrorCode::Unresponsive, now, port);
+        }
+    }
+
+    /// While inference loads a model it does nothing else, and the load has a deadline of its own: what is due meanwhile
+    /// has until then.
+    fn wait_for_load(&mut self, now: u64) {
+        let is_loading = |entry: &Entry<'_>| {
+            matches!((&entry.work, &entry.state), (Work::Load(_), State::Active))
+        };
+        let load = self.table.iter().find(|entry| is_loading(entry));
+        let Some(until_us) = load.map(|load| load.deadline_us) else {
+            return;
+        };
+        for index in 0..self.table.len() {
+            if let Some(entry) = self.table.get_mut(index)
+                && matches!(entry.state, State::Active)
+                && entry.deadline_us <= now
+            {
+                // The load's own stays as it is.
+                entry.deadline_us = entry.deadline_us.max(until_us);
+            }
         }
     }
 

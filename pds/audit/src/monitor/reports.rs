@@ -49,10 +49,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             // It has joined the epoch; its requests wait in the ring already.
             Report::Ready => return Ok(()),
             Report::Evicted { session } => {
-                // No client is told of it by itself, so that it cannot be held back.
                 let bytes = Egress::of_event(frame.payload().len());
-                self.egress.pass(bytes, now);
-                self.evicted(session, now);
+                self.evicted(session, bytes, now);
                 return Ok(());
             }
             _ => {}
@@ -114,13 +112,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     /// Inference has forgotten an idle session to make room for another.
-    fn evicted(&mut self, slot: u32, now: u64) {
+    fn evicted(&mut self, slot: u32, bytes: u64, now: u64) {
         let slot = slot as usize;
         match self.gate.sessions.get(slot) {
             Some(session) if !session.active => {}
             // One that was asked to go on meanwhile: that request will fail, and says so.
             _ => return self.ledger.violation_of_inference(&mut self.work, now),
         }
+        // No client is told of it by itself, so that it cannot be held back.
+        self.egress.pass(bytes, now);
         if let Some(session) = self.gate.sessions.end(slot, ErrorCode::SessionEvicted) {
             self.record_eviction(&session, now);
         }
@@ -223,6 +223,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let detail = Detail::from_slice(detail).unwrap_or_default();
         if is_own {
             self.link.current = None;
+            // All clients are told; a system that does not serve has nothing else to hold back.
+            self.egress.pass(bytes, now);
             self.clients
                 .notify_all(|notices| notices.load_failed(failure, &detail));
         }
@@ -277,7 +279,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             value: verified.bytes,
             ..self.record_of(entry, Kind::Load, now)
         };
-        if !is_own {
+        if is_own {
+            // What it says of the model is in the counters that clients ask for.
+            self.egress.pass(bytes, now);
+        } else {
             // Its sessions were another model's.
             self.gate.sessions.end_all();
         }

@@ -21,7 +21,7 @@ use protocol::wire::engine;
 const QUESTION_ENTRIES: u64 = 2;
 
 /// What handling a message costs of a wake-up's work, beside what is hashed for it, in bytes hashed: about as long as that
-/// takes. So a wake-up handles no more of them than one client's ring holds twice, however many clients send.
+/// takes. So a wake-up handles no more of them than one client's ring holds, however many clients send.
 const MESSAGE_BYTES: usize = 1 << 10;
 
 impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
@@ -33,7 +33,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         for _ in 0..SLOTS {
             let mut any = false;
             for client in turns.clone() {
-                if self.work.is_spent() {
+                if self.work.is_spent_on_requests() {
                     self.work.goes_on();
                     return;
                 }

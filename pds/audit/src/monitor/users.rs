@@ -27,7 +27,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.work.spend_all();
         let known = self.gate.access.find(&name).is_some();
         let passphrase = passphrase.unwrap_or_default();
-        match self.gate.access.log_in(&name, passphrase, now) {
+        match self.gate.access.log_in(client, &name, passphrase, now) {
             Ok(user) => {
                 if let Some(peer) = self.clients.get_mut(client) {
                     peer.becomes(user);

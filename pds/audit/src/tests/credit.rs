@@ -7,7 +7,6 @@ use protocol::ring::{Frame, SLOTS};
 use protocol::wire::FinishReason;
 use protocol::wire::client::{Event, Request};
 use std::vec::Vec;
-use zerocopy::IntoBytes as _;
 
 #[test]
 fn a_client_that_never_reads_delays_its_own_requests_and_nothing_else() {

@@ -11,7 +11,6 @@ use protocol::ring::{Frame, SLOTS};
 use protocol::wire::client::Request;
 use protocol::wire::engine::Report;
 use protocol::wire::{Fault, FaultKind, FinishReason};
-use sha2::Digest as _;
 
 #[test]
 fn at_the_deadline_inference_is_asked_to_stop_and_if_it_does_it_lives() {
@@ -88,6 +87,34 @@ fn is_restarted_by_the_watchdog(after_us: u64) {
     system.loaded(system.own_load);
     assert_eq!(system.told(), [Told::Recovered(1)]);
     system.serves(6);
+}
+
+#[test]
+fn what_waits_behind_a_load_has_the_loads_time() {
+    let mut system = System::serving();
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.told();
+    system.join();
+    // A question has 10 s, a load 30.
+    system.runtime.now += SECOND;
+    system.ask(5, &Request::Status);
+    let [Asked::Status(number)] = system.asked()[..] else {
+        panic!("a question")
+    };
+    system.watch(25 * SECOND);
+    assert_eq!(system.runtime.restarts, 1);
+    system.loaded(system.own_load);
+    system.say(number, &Report::Holdings(holdings()));
+    let told = system.told_at_last();
+    assert!(matches!(told.last(), Some(Told::Status(5, _))), "{told:?}");
+    // A load that does not end is found out at its own deadline.
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    system.join();
+    system.ask(6, &Request::Status);
+    system.watch(LOAD_DEADLINE_US - SECOND);
+    assert_eq!(system.runtime.restarts, 2);
+    system.watch(2 * SECOND);
+    assert_eq!(system.runtime.restarts, 3);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use protocol::name::UserName;
 use protocol::ring::Frame;
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
-use sha2::Digest;
 use std::vec::Vec;
 
 #[test]

@@ -1,11 +1,13 @@
 //! Clients take turns at what they share: what the fuzz of the whole monitor has found about that.
 
 use super::harness::*;
+use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::SessionName;
 use protocol::policy::Policy;
-use protocol::ring::SLOTS;
+use protocol::ring::{Frame, SLOTS};
 use protocol::wire::client::Request;
+use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams};
 
 #[test]
@@ -134,4 +136,50 @@ fn a_large_text_of_a_client_has_its_turn_beside_small_ones() {
     }
     // Its text would fill the bucket, which small ones keep from filling if they go first.
     assert!(told[1] >= 8, "{told:?}");
+}
+
+#[test]
+fn clients_that_ask_without_end_keep_no_model_from_being_verified() {
+    let mut system = System::of_two();
+    system.log_in("admin", "secret");
+    let name = model("tiny");
+    system.ask(5, &Request::Load { name });
+    let mut frame = Frame::new();
+    Request::WhoAmI.write(9, &mut frame);
+    for _ in 0..20 {
+        // Both rings are always full of requests.
+        while system.other.send(&frame).is_ok() {}
+        while system.shell.send(&frame).is_ok() {}
+        system.wake();
+        system.told();
+        system.told_to_other();
+    }
+    assert!(
+        matches!(system.asked()[..], [Asked::Load(..)]),
+        "it was verified, and inference loads it"
+    );
+}
+
+#[test]
+fn false_evictions_are_violations_and_take_nothing_of_the_egress_cap() {
+    let mut system = System::serving();
+    let before = system.stats();
+    for slot in 0..32 {
+        system.say(0, &Report::Evicted { session: slot });
+    }
+    let after = system.stats();
+    assert_eq!(after.violations, before.violations + 32);
+    assert_eq!(after.egress_bytes, before.egress_bytes);
+}
+
+#[test]
+fn what_inference_says_of_audits_own_load_counts_in_the_egress_cap() {
+    let mut system = System::boot(&policy());
+    let before = system.stats().egress_bytes;
+    let failure = Failure::of(ErrorCode::BadModel);
+    let detail = b"a long word about it";
+    let number = system.own_load;
+    system.say(number, &Report::Failed { failure, detail });
+    let after = system.stats().egress_bytes;
+    assert_eq!(after - before, 8 + 20 + detail.len() as u64);
 }
