@@ -382,6 +382,20 @@ fn with_credit(turn: Turn, credit: u32) -> Turn {
     Turn { credit, ..turn }
 }
 
+/// Steps until the request of `session` has its room.
+fn until_running(backend: &mut TransformerBackend, session: usize) -> Vec<Progress> {
+    let (mut steps, mut text) = (Vec::new(), Text::new());
+    while !backend.is_running(session) {
+        steps.push(backend.step(&mut text));
+        assert_ne!(
+            steps.last(),
+            Some(&Progress::Idle),
+            "{session} waits for nobody"
+        );
+    }
+    steps
+}
+
 /// The tokens that `session` got.
 fn tokens_of(steps: &[(usize, Step)], session: usize) -> Vec<u32> {
     let token = |&(n, step): &(usize, Step)| match step {
@@ -442,10 +456,7 @@ fn a_request_whose_room_was_taken_can_be_cancelled_and_its_session_goes_on() {
             .start(Turn::only(1), b"other", &sampled(7, 50))
             .unwrap();
         // It waits for one at work: there is nothing of it to be taken, and credit makes no difference to that.
-        let mut text = Text::new();
-        while !backend.is_running(1) {
-            backend.step(&mut text);
-        }
+        until_running(backend, 1);
         backend.grant(0, 3);
         let occupancy = backend.occupancy();
         assert_eq!((occupancy.running, occupancy.waiting), (1, 1));
@@ -482,10 +493,8 @@ fn only_as_many_that_rest_give_room_as_must_the_longest_first_and_idle_sessions_
             );
             let turn = with_credit(Turn::only(3), 1);
             backend.start(turn, b"a", &sampled(1, needed)).unwrap();
-            let (mut text, mut evicted) = (Text::new(), false);
-            while !backend.is_running(3) {
-                evicted |= backend.step(&mut text) == Progress::Evicted(0);
-            }
+            let steps = until_running(backend, 3);
+            let evicted = steps.contains(&Progress::Evicted(0));
             (evicted, [1, 2].map(|n| backend.is_running(n)))
         })
     };
@@ -493,6 +502,33 @@ fn only_as_many_that_rest_give_room_as_must_the_longest_first_and_idle_sessions_
     assert_eq!(run(28), (true, [true, true]));
     assert_eq!(run(44), (true, [true, false]));
     assert_eq!(run(60), (true, [false, false]));
+}
+
+/// Four blocks, of which three sessions whose next turns wait hold one each.
+#[test]
+fn what_waiting_sessions_hold_is_taken_first_from_whoever_is_served_last() {
+    let run = |needed: u32| {
+        with_model(ONE, |backend| {
+            for n in 0..3 {
+                backend.start(Turn::first(n), b"a", &sampled(1, 4)).unwrap();
+                to_end(backend, n);
+            }
+            backend
+                .start(Turn::only(4), b"a", &sampled(1, needed))
+                .unwrap();
+            for (n, credit) in [(2, 9), (0, 9), (1, 0)] {
+                let turn = with_credit(Turn::next(n), credit);
+                backend.start(turn, b"b", &sampled(1, 60)).unwrap();
+            }
+            until_running(backend, 4);
+            [2, 0, 1].map(|n| reserved(backend, n) > 0)
+        })
+    };
+    assert_eq!(run(12), [true, true, true]);
+    // The one without credit is served last, then the last of the queue.
+    assert_eq!(run(28), [true, true, false]);
+    assert_eq!(run(44), [true, false, false]);
+    assert_eq!(run(60), [false, false, false]);
 }
 
 /// The worst that clients can do to each other's cache: each grant has the other's session computed again.
