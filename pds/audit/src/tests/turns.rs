@@ -135,3 +135,32 @@ fn a_large_text_of_a_client_has_its_turn_beside_small_ones() {
     // Its text would fill the bucket, which small ones keep from filling if they go first.
     assert!(told[1] >= 8, "{told:?}");
 }
+
+#[test]
+fn stops_and_credit_for_one_client_take_no_place_in_inferences_ring_that_is_anothers() {
+    let mut system = System::of_two();
+    let places = two_clients().clients[0].commands;
+    let mut numbers = std::vec::Vec::new();
+    for id in 1..=15 {
+        system.ask_as_other(id, &infer(100));
+        numbers.extend(admitted(&mut system));
+    }
+    assert_eq!(numbers.len(), 15);
+    system.told_to_other();
+    // Inference is in a long step: it reads nothing, and all of them are to stop.
+    for id in 1..=15 {
+        system.ask_as_other(id, &Request::Cancel);
+    }
+    for id in 1..=places {
+        system.infer(id, 5);
+        assert_eq!(system.told(), []);
+    }
+    // It reads, signals, and hears of all of them.
+    let mut stops = 0;
+    while stops < 15 {
+        let asked = system.asked();
+        assert!(!asked.is_empty(), "{stops} were asked for");
+        let is_stop = |asked: &&Asked| matches!(asked, Asked::Cancel(_));
+        stops += asked.iter().filter(is_stop).count();
+    }
+}
