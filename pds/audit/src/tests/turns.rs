@@ -5,7 +5,7 @@ use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::SessionName;
 use protocol::policy::Policy;
 use protocol::ring::SLOTS;
-use protocol::wire::client::Request;
+use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::{FinishReason, InferParams};
 
 #[test]
@@ -163,4 +163,30 @@ fn stops_and_credit_for_one_client_take_no_place_in_inferences_ring_that_is_anot
         let is_stop = |asked: &&Asked| matches!(asked, Asked::Cancel(_));
         stops += asked.iter().filter(is_stop).count();
     }
+}
+
+#[test]
+fn a_reading_of_the_log_whose_entries_have_all_gone_when_there_is_room_ends_without_later_ones() {
+    let mut system = System::of_two();
+    system.log_in("admin", "secret");
+    // The shell leaves no room for lists.
+    for id in 1..=12 {
+        system.ask(id, &Request::WhoAmI);
+    }
+    let last = system.records().len() as u64;
+    system.ask(20, &Request::Log(LogQuery::default()));
+    for id in 1..=400 {
+        system.ask_as_other(id, &infer(1));
+        let number = system.admitted();
+        system.finished(number, FinishReason::EndOfText, 0);
+        system.told_to_other();
+    }
+    let first = system.records()[0].sequence;
+    assert!(first > last + 1, "{first} after {last}");
+    let told = system.told_at_last();
+    assert!(
+        matches!(&told[12..], [Told::LogEnd(20, extent)] if extent.first == extent.next),
+        "{:?}",
+        &told[12..]
+    );
 }
