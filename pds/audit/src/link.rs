@@ -1,7 +1,8 @@
 //! The link to inference: its ring, its epoch, its restarts, and whether it serves.
 //!
 //! The rules: nothing of an epoch that is over is believed; no client's messages take the room in inference's ring that
-//! is another's, or that audit needs for loads, stops and credit; and restarts end.
+//! is another's, or that audit needs for loads, stops and credit, and audit's own take none that is a client's; and
+//! restarts end.
 
 use crate::models::Verified;
 use protocol::error::{ErrorCode, Failure};
@@ -53,7 +54,10 @@ pub(crate) struct Link<R, W> {
     pub(crate) current: Option<Current>,
     /// Whose the messages are that inference has not read, oldest first: a client's place, or nobody's for audit's own.
     unread: heapless::Deque<Option<usize>, SLOTS>,
-    /// Since when inference's ring has had no room whenever audit woke.
+    /// Places of inference's ring that are no client's. The policy leaves at least a quarter of the ring, and inference
+    /// signals when it has read so much: a command that waits for one of them is not forgotten.
+    own_places: usize,
+    /// Since when audit has had no place of its own in inference's ring whenever it woke.
     full_since_us: Option<u64>,
     /// Times of the restarts within the policy's window.
     restarts_us: heapless::Deque<u64, MAX_RESTARTS>,
@@ -64,7 +68,11 @@ pub(crate) struct Link<R, W> {
 }
 
 impl<R: ReadWords, W: WriteWords> Link<R, W> {
-    pub(crate) fn new(ring: Endpoint<R, W>) -> Self {
+    pub(crate) fn new(ring: Endpoint<R, W>, policy: &Policy) -> Self {
+        let parts = policy.clients().iter();
+        let parts = parts.fold(0usize, |sum, client| {
+            sum.saturating_add(client.commands as usize)
+        });
         Self {
             ring,
             epoch: 0,
@@ -73,6 +81,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
             wanted: ModelName::new(DEFAULT_MODEL).unwrap_or_default(),
             current: None,
             unread: heapless::Deque::new(),
+            own_places: SLOTS.saturating_sub(parts),
             full_since_us: None,
             restarts_us: heapless::Deque::new(),
             refused: None,
@@ -110,33 +119,46 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         }
     }
 
+    /// Messages of a client that inference has not read, or of audit's own.
+    fn unread_of(&mut self, whose: Option<usize>) -> usize {
+        self.count_unread();
+        let is = |owner: &Option<usize>| usize::from(*owner == whose);
+        let unread = self.unread.iter().map(is);
+        unread.fold(0, usize::saturating_add)
+    }
+
+    /// Whether there is room for another command of audit's own.
+    fn has_own_room(&mut self) -> bool {
+        self.unread_of(None) < self.own_places && self.ring.free() > 0
+    }
+
     /// Whether a client may send inference another message: it has its own part of the ring.
     ///
     /// # Errors
     /// Inference has not read what it sent before.
     pub(crate) fn require_room(&mut self, client: usize, places: usize) -> Result<(), Failure> {
-        self.count_unread();
-        let mut own = 0usize;
-        for owner in &self.unread {
-            own = own.saturating_add(usize::from(*owner == Some(client)));
-        }
+        let own = self.unread_of(Some(client));
         let busy = |used: usize, limit: usize| {
             Err(Failure::over(ErrorCode::Busy, used as u64, limit as u64))
         };
         match self.ring.free() {
+            // Only if inference says what cannot be.
             0 => busy(SLOTS, SLOTS),
             _ if own < places => Ok(()),
             _ => busy(own, places),
         }
     }
 
-    /// Sends a command about request `number`, for a client or for audit itself; false if there is no room.
+    /// Sends a command about request `number`, for a client, which has room, or for audit itself; false if there is none.
     pub(crate) fn send(
         &mut self,
         client: Option<usize>,
         number: u32,
         command: &Command<'_>,
     ) -> bool {
+        if client.is_none() && !self.has_own_room() {
+            return false;
+        }
         self.count_unread();
         command.write(number, &mut self.frame);
         let sent = self.ring.send(&self.frame).is_ok();
@@ -148,27 +170,22 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
         sent
     }
 
-    /// Messages that its ring has room for.
-    pub(crate) fn room(&self) -> usize {
-        self.ring.free()
-    }
-
     /// Whether to signal inference now.
     pub(crate) fn takes_signal(&mut self) -> bool {
         let owed = self.ring.take_owed_signal();
         core::mem::take(&mut self.signal) | owed
     }
 
-    /// Notes, at the beginning of a wake-up, whether inference's ring has room.
+    /// Notes, at the beginning of a wake-up, whether inference's ring has room for audit's own commands.
     pub(crate) fn look(&mut self, now: u64) {
-        if self.phase != Phase::Stopped && self.ring.free() == 0 {
+        if self.phase != Phase::Stopped && !self.has_own_room() {
             self.full_since_us.get_or_insert(now);
         } else {
             self.full_since_us = None;
         }
     }
 
-    /// How long inference has taken no command, in microseconds.
+    /// How long inference has taken none of audit's own commands, in microseconds.
     pub(crate) fn full_for_us(&self, now: u64) -> u64 {
         self.full_since_us
             .map_or(0, |since| now.saturating_sub(since))
@@ -241,7 +258,7 @@ mod tests {
 
     fn link() -> (Link<TestRegion, TestRegion>, TestEndpoint) {
         let (ring, mut inference, _) = endpoints();
-        let mut link = Link::new(ring);
+        let mut link = Link::new(ring, &policy());
         link.begin_epoch();
         assert!(link.takes_signal() && !link.takes_signal());
         assert!(inference.follow());
@@ -251,6 +268,10 @@ mod tests {
     #[test]
     fn a_client_has_its_own_part_of_the_ring_and_gets_it_back_as_inference_reads() {
         let (mut link, mut inference) = link();
+        // Audit's own take none of a client's.
+        while link.send(None, 9, &Command::Cancel) {}
+        link.begin_epoch();
+        assert!(inference.follow());
         for _ in 0..3 {
             assert_eq!(link.require_room(1, 3), Ok(()));
             assert!(link.send(Some(1), 7, &Command::Status));
@@ -275,8 +296,10 @@ mod tests {
         for _ in 0..CLIENT_COMMANDS {
             assert!(link.send(Some(0), 1, &Command::Status));
         }
-        assert_eq!(link.room(), SLOTS - CLIENT_COMMANDS);
-        while link.send(None, 1, &Command::Cancel) {}
+        for _ in 0..SLOTS - CLIENT_COMMANDS {
+            assert!(link.send(None, 1, &Command::Cancel));
+        }
+        assert!(!link.send(None, 1, &Command::Cancel));
         let full = Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64);
         assert_eq!(link.require_room(3, 1), Err(full));
     }

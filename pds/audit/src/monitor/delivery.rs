@@ -11,9 +11,6 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::Event;
 use protocol::wire::engine::Command;
 
-/// Places of inference's ring that credit leaves free, so that a stop finds one.
-const CREDIT_LEAVES: usize = 2;
-
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// Tells every client what it is owed, as far as there is room: what has happened, what that has cost, what holds now,
     /// text, and lists.
@@ -189,7 +186,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             let most = generation.params.max_tokens;
             let credit = generation.handed_on.saturating_add(window).min(most);
             let is_due = credit > generation.credit && ahead <= window / 2;
-            if !is_due || generation.stop != Stop::No || self.link.room() <= CREDIT_LEAVES {
+            if !is_due || generation.stop != Stop::No {
                 continue;
             }
             let command = Command::Credit { tokens: credit };

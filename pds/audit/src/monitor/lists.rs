@@ -153,6 +153,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 true => None,
                 false => ledger.log.read(&mut reading.cursor),
             };
+            // All that was asked for may have gone: then the oldest that is there came later.
+            let is_asked_for = |sequence| reading.follow || sequence < reading.until;
+            let entry = entry.filter(|entry| is_asked_for(entry.record.sequence));
             let Some(entry) = entry else {
                 if reading.follow {
                     return Step::Waits;

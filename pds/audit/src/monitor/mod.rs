@@ -104,7 +104,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
         Self {
             monitor: Monitor {
                 clients: Clients::new(clients, gate.policy()),
-                link: Link::new(inference),
+                link: Link::new(inference, gate.policy()),
                 table: Table::new(memory.texts),
                 ledger: Ledger::new(memory.log, gate.policy(), 0),
                 models: Models::new(memory.store),

@@ -161,8 +161,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 }
             }
         }
-        // With its ring full nothing is asked of inference, so that no request's deadline would find it out. A life that has
-        // just begun, or has a load to do, is given the time of one.
+        // Without room in its ring nothing is asked of inference, so that no request's deadline would find it out. A life
+        // that has just begun, or has a load to do, is given the time of one.
         hung |= self.link.full_for_us(now) >= LOAD_DEADLINE_US;
         if hung {
             let fault = Fault {

@@ -6,7 +6,7 @@ use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::SessionName;
 use protocol::policy::Policy;
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::client::Request;
+use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams};
 
@@ -182,4 +182,59 @@ fn what_inference_says_of_audits_own_load_counts_in_the_egress_cap() {
     system.say(number, &Report::Failed { failure, detail });
     let after = system.stats().egress_bytes;
     assert_eq!(after - before, 8 + 20 + detail.len() as u64);
+}
+
+#[test]
+fn stops_and_credit_for_one_client_take_no_place_in_inferences_ring_that_is_anothers() {
+    let mut system = System::of_two();
+    let places = two_clients().clients[0].commands;
+    let mut numbers = std::vec::Vec::new();
+    for id in 1..=15 {
+        system.ask_as_other(id, &infer(100));
+        numbers.extend(admitted(&mut system));
+    }
+    assert_eq!(numbers.len(), 15);
+    system.told_to_other();
+    // Inference is in a long step: it reads nothing, and all of them are to stop.
+    for id in 1..=15 {
+        system.ask_as_other(id, &Request::Cancel);
+    }
+    for id in 1..=places {
+        system.infer(id, 5);
+        assert_eq!(system.told(), []);
+    }
+    // It reads, signals, and hears of all of them.
+    let mut stops = 0;
+    while stops < 15 {
+        let asked = system.asked();
+        assert!(!asked.is_empty(), "{stops} were asked for");
+        let is_stop = |asked: &&Asked| matches!(asked, Asked::Cancel(_));
+        stops += asked.iter().filter(is_stop).count();
+    }
+}
+
+#[test]
+fn a_reading_of_the_log_whose_entries_have_all_gone_when_there_is_room_ends_without_later_ones() {
+    let mut system = System::of_two();
+    system.log_in("admin", "secret");
+    // The shell leaves no room for lists.
+    for id in 1..=12 {
+        system.ask(id, &Request::WhoAmI);
+    }
+    let last = system.records().len() as u64;
+    system.ask(20, &Request::Log(LogQuery::default()));
+    for id in 1..=400 {
+        system.ask_as_other(id, &infer(1));
+        let number = system.admitted();
+        system.finished(number, FinishReason::EndOfText, 0);
+        system.told_to_other();
+    }
+    let first = system.records()[0].sequence;
+    assert!(first > last + 1, "{first} after {last}");
+    let told = system.told_at_last();
+    assert!(
+        matches!(&told[12..], [Told::LogEnd(20, extent)] if extent.first == extent.next),
+        "{:?}",
+        &told[12..]
+    );
 }
