@@ -278,6 +278,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay -- --test-threads 2
+	@$(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage
 	@$(MAKE) --no-print-directory storm STORM_FAULTS=10
 
 ## ---- Examples -----------------------------------------------------------------------------------
@@ -525,6 +526,7 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay
+	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage
 	@$(MAKE) --no-print-directory soak SOAK_REQUESTS=300
 	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
 

@@ -76,7 +76,8 @@ fn each_line_is_decided_and_the_shell_beside_it_works_as_in_the_main_system() {
 #[test]
 fn an_inference_that_dies_under_a_question_changes_no_decision() {
     let mut terminal = Terminal::launch("SEL4_LLM_EXAMPLE_INJECT");
-    // The shell takes it before it is ready, and asks as soon as the component does.
+    // The boot. The shell takes what is typed now, and asks as soon as the component does.
+    terminal.expect("verifying");
     terminal.type_in("llminfer \"!fault-write\"\r");
     check(&terminal.expect(END));
     log_in(&mut terminal);

@@ -1,4 +1,5 @@
 # What the Makefile of the repository includes for EXAMPLE=triage. VARIANT=rust: the component in Rust.
+$(if $(filter rust,$(VARIANT)),,$(error $(EXAMPLE) has no variant '$(VARIANT)', but rust))
 
 # The Microkit tool wants a prefill of the region's own size, and the component stops at a zero.
 EXAMPLE_FILES := $(EXAMPLE_OUT)/events.bin
