@@ -56,6 +56,9 @@ Proof.
   assert (F : In x (filter f l)) by (apply filter_In; split; assumption). rewrite H in F. exact F.
 Qed.
 
+Lemma none_left : forall A (f : A -> bool) l, filter (fun x => negb (f x)) l = [] -> forall x, In x l -> f x = true.
+Proof. intros A f l H x I. apply negb_false_iff. exact (filter_nil A (fun x => negb (f x)) l H x I). Qed.
+
 (** *** Comparison without regard to order
 
     What is beyond what is stated, and what is stated and is not so: both lists are shown when a claim
@@ -571,8 +574,7 @@ Qed.
 Theorem T4_other_devices : forall h, In h hardware -> forall p, path sel4_llm inference p h ->
   ~ In Monitor p -> In audit p.
 Proof.
-  intros h H p P N.
-  assert (Se : separates sel4_llm cut inference h = true) by (apply negb_false_iff; exact (filter_nil _ _ _ T4_devices h H)).
+  intros h H p P N. pose proof (none_left _ (separates sel4_llm cut inference) hardware T4_devices h H) as Se.
   destruct (every_path_passes sel4_llm closed attached_known _ _ _ Se p P) as (c & [<- | [<- | []]] & I); [exact I | contradiction].
 Qed.
 
