@@ -1,0 +1,309 @@
+//! The functions of the header.
+
+// What each asks of its caller is said once, at the head of the header (`cbindgen.toml`).
+#![allow(clippy::missing_safety_doc)]
+
+use crate::Result;
+use crate::codes::name;
+use crate::error::{Error, sel4_llm_error_t};
+use crate::event;
+use crate::raw::{self, Open, Out};
+use crate::types::{sel4_llm_client_t, sel4_llm_event_t, sel4_llm_params_t};
+use client::{
+    BudgetChange, InferParams, Link, MAX_WAITING, Request, RequestId, Sampling, SubmitError,
+    UserName,
+};
+use core::ffi::{c_char, c_void};
+use core::ptr::null;
+use protocol::error::ErrorCode;
+use sel4_llm_client as client;
+
+fn told(result: Result<()>) -> sel4_llm_error_t {
+    match result {
+        Ok(()) => Error::SEL4_LLM_OK,
+        Err(error) => error,
+    }
+}
+
+/// Makes a client. Once, in `init`, before any other function.
+///
+/// `client`, `client_size`: a `sel4_llm_client_t` of the caller's, and its `sizeof`.
+/// `from_audit`, `from_audit_size`: the region that audit writes, mapped to be read.
+/// `to_audit`, `to_audit_size`: the region that this domain writes.
+///
+/// Both regions are the client's for as long as the domain runs: nothing else may read or write them. Nothing is sent yet.
+///
+/// `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_CLIENT_SIZE`, `SEL4_LLM_REGION_SIZE`, `SEL4_LLM_OVERLAP`,
+/// `SEL4_LLM_ALREADY_INITIALISED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_init(
+    client: *mut sel4_llm_client_t,
+    client_size: usize,
+    from_audit: *const c_void,
+    from_audit_size: usize,
+    to_audit: *mut c_void,
+    to_audit_size: usize,
+) -> sel4_llm_error_t {
+    let from = (from_audit.cast(), from_audit_size);
+    let to = (to_audit.cast(), to_audit_size);
+    // SAFETY: the caller's promise.
+    told(unsafe { raw::initialise(client, client_size, from, to) })
+}
+
+/// What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed, no session.
+/// For decisions, set `temperature` to 0 and `max_tokens` to a few.
+#[unsafe(no_mangle)]
+pub extern "C" fn sel4_llm_default_params() -> sel4_llm_params_t {
+    let InferParams {
+        sampling,
+        max_tokens,
+        ..
+    } = InferParams::default();
+    sel4_llm_params_t {
+        session: null(),
+        seed: sampling.seed,
+        max_tokens,
+        temperature: sampling.temperature,
+        top_k: sampling.top_k,
+        top_p: sampling.top_p,
+        min_p: sampling.min_p,
+        repeat_penalty: sampling.repeat_penalty,
+        repeat_last_n: sampling.repeat_last_n,
+    }
+}
+
+/// Asks for text. Answer: `SEL4_LLM_EVENT_TEXT` any number of times, then `SEL4_LLM_EVENT_FINISHED`,
+/// `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
+///
+/// `params`: what is asked for; null: what `sel4_llm_default_params` gives.
+/// `prompt`, `prompt_size`: what the model goes on from, as UTF-8, and its bytes without a zero at the end, from 1 to
+/// `SEL4_LLM_MAX_PROMPT_BYTES`. It may be the text of the last event.
+/// `id`: gets the number of the request, never 0. Events name it.
+///
+/// Nothing that it was given is needed after it has returned.
+///
+/// `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again, as each says.
+/// `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`, `SEL4_LLM_NULL_POINTER`,
+/// `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_infer(
+    client: *mut sel4_llm_client_t,
+    params: *const sel4_llm_params_t,
+    prompt: *const c_char,
+    prompt_size: usize,
+    id: *mut u32,
+) -> sel4_llm_error_t {
+    let infer = || -> Result<()> {
+        // SAFETY: the caller's promise.
+        let Open { client, places, .. } = unsafe { raw::open(client)? };
+        // SAFETY: as above.
+        let id = unsafe { raw::out(id, &places)? };
+        // SAFETY: as above.
+        let params = unsafe { raw::value(params, &places)? };
+        let params = params.unwrap_or_else(|| sel4_llm_default_params());
+        // SAFETY: as above.
+        let session = unsafe { raw::session(params.session, &places)? };
+        // SAFETY: as above.
+        let prompt = unsafe { raw::prompt(prompt, prompt_size, &places)? };
+        let params = of_params(&params);
+        params
+            .check()
+            .map_err(|failure| Error::from(failure.code))?;
+        submitted(
+            client.submit(&Request::Infer {
+                params,
+                session,
+                prompt,
+            }),
+            id,
+        )
+    };
+    told(infer())
+}
+
+const fn of_params(params: &sel4_llm_params_t) -> InferParams {
+    InferParams {
+        sampling: Sampling {
+            seed: params.seed,
+            temperature: params.temperature,
+            top_k: params.top_k,
+            top_p: params.top_p,
+            min_p: params.min_p,
+            repeat_penalty: params.repeat_penalty,
+            repeat_last_n: params.repeat_last_n,
+        },
+        max_tokens: params.max_tokens,
+        reserved: 0,
+    }
+}
+
+fn submitted(
+    request: core::result::Result<RequestId, SubmitError>,
+    id: Out<'_, u32>,
+) -> Result<()> {
+    id.write(request?.number());
+    Ok(())
+}
+
+/// Sends a request without contents.
+unsafe fn submit(
+    client: *mut sel4_llm_client_t,
+    request: &Request<'_>,
+    id: *mut u32,
+) -> sel4_llm_error_t {
+    let submit = || {
+        // SAFETY: the caller's promise.
+        let Open { client, places, .. } = unsafe { raw::open(client)? };
+        // SAFETY: as above.
+        let id = unsafe { raw::out(id, &places)? };
+        submitted(client.submit(request), id)
+    };
+    told(submit())
+}
+
+/// Lists the models in the store. Answer: `SEL4_LLM_EVENT_MODEL` for each, then `SEL4_LLM_EVENT_LISTED`,
+/// `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`. Errors: as for `sel4_llm_infer`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_models(
+    client: *mut sel4_llm_client_t,
+    id: *mut u32,
+) -> sel4_llm_error_t {
+    // SAFETY: the caller's promise.
+    unsafe { submit(client, &Request::Models, id) }
+}
+
+/// Asks for the state of the service. Answer: `SEL4_LLM_EVENT_STATUS`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
+/// Errors: as for `sel4_llm_infer`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_status(
+    client: *mut sel4_llm_client_t,
+    id: *mut u32,
+) -> sel4_llm_error_t {
+    // SAFETY: the caller's promise.
+    unsafe { submit(client, &Request::Status, id) }
+}
+
+/// Asks for the budget of this client's user. Answer: `SEL4_LLM_EVENT_BUDGET`, `SEL4_LLM_EVENT_FAILED` or
+/// `SEL4_LLM_EVENT_LOST`. Errors: as for `sel4_llm_infer`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_budget(
+    client: *mut sel4_llm_client_t,
+    id: *mut u32,
+) -> sel4_llm_error_t {
+    let request = Request::Budget {
+        user: UserName::EMPTY,
+        change: BudgetChange::default(),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { submit(client, &request, id) }
+}
+
+/// Asks audit to end a request before its end. The end still comes as an event, with what it has cost so far.
+///
+/// `SEL4_LLM_NO_SUCH_REQUEST`: it is over, or was never made. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
+/// `SEL4_LLM_NOT_INITIALISED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_cancel(
+    client: *mut sel4_llm_client_t,
+    id: u32,
+) -> sel4_llm_error_t {
+    let cancel = || {
+        // SAFETY: the caller's promise.
+        let Open { client, .. } = unsafe { raw::open(client)? };
+        match client.cancel(RequestId::from_number(id)) {
+            true => Ok(()),
+            false => Err(Error::SEL4_LLM_NO_SUCH_REQUEST),
+        }
+    };
+    told(cancel())
+}
+
+/// As `sel4_llm_cancel`, for a caller that does not want to hear of the request any more: there is no event of it after
+/// this, not even its end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_abandon(
+    client: *mut sel4_llm_client_t,
+    id: u32,
+) -> sel4_llm_error_t {
+    let abandon = || {
+        // SAFETY: the caller's promise.
+        let Open { client, .. } = unsafe { raw::open(client)? };
+        match client.abandon(RequestId::from_number(id)) {
+            true => Ok(()),
+            false => Err(Error::SEL4_LLM_NO_SUCH_REQUEST),
+        }
+    };
+    told(abandon())
+}
+
+/// Gives the next thing that audit has said. It does not wait. Call it at each signal of audit's until it gives something
+/// else than `SEL4_LLM_OK`, then ask `sel4_llm_wants_signal`.
+///
+/// `event`: gets it. Its text lies in the client's memory and is valid until the next call.
+///
+/// `SEL4_LLM_OK`: there is an event. `SEL4_LLM_NOTHING`: there is none, and `event` is of the kind `SEL4_LLM_EVENT_NONE`;
+/// `SEL4_LLM_OTHER_VERSION`: the same, and there will be none. `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
+/// `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`: `event` is as it was.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_poll(
+    client: *mut sel4_llm_client_t,
+    event: *mut sel4_llm_event_t,
+) -> sel4_llm_error_t {
+    let poll = || {
+        // SAFETY: the caller's promise.
+        let open = unsafe { raw::open(client)? };
+        let (client, inbox, places) = open.into_parts();
+        // SAFETY: as above.
+        let out = unsafe { raw::out(event, &places)? };
+        // What is not for C answers a request that C cannot make.
+        for _ in 0..MAX_WAITING {
+            let Some(incoming) = client.poll(inbox) else {
+                break;
+            };
+            if let Some(event) = event::of(&incoming) {
+                out.write(event);
+                return Ok(());
+            }
+        }
+        out.write(sel4_llm_event_t::NONE);
+        Err(match client.link() {
+            Link::OtherVersion { .. } => Error::SEL4_LLM_OTHER_VERSION,
+            Link::Open | Link::Waiting => Error::SEL4_LLM_NOTHING,
+        })
+    };
+    told(poll())
+}
+
+/// Whether audit must be signalled (`microkit_notify`): something was sent to it, or read of what it had sent, since the
+/// last call. Once for all that was done before is enough. False for what is no client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_wants_signal(client: *mut sel4_llm_client_t) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { raw::open(client) }.is_ok_and(|open| open.client.take_owed_signal())
+}
+
+/// How many requests can be sent now. 0 for what is no client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sel4_llm_room(client: *const sel4_llm_client_t) -> u32 {
+    // SAFETY: the caller's promise.
+    let open = unsafe { raw::open(client) };
+    open.map_or(0, |open| {
+        u32::try_from(open.client.room()).unwrap_or(u32::MAX)
+    })
+}
+
+/// What an error is, for people: a text that ends with a zero and is there for ever. For any number.
+#[unsafe(no_mangle)]
+pub extern "C" fn sel4_llm_error_text(error: i32) -> *const c_char {
+    Error::of(error)
+        .map_or(c"no error of this library", Error::text)
+        .as_ptr()
+}
+
+/// The name of a code of `sel4_llm_failure_t`, such as `QuotaExceeded`: a text that ends with a zero and is there for ever.
+/// For any number.
+#[unsafe(no_mangle)]
+pub extern "C" fn sel4_llm_code_name(code: u32) -> *const c_char {
+    let code = u16::try_from(code).ok().and_then(ErrorCode::from_u16);
+    code.map_or(c"Unknown", name).as_ptr()
+}

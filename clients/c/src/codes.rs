@@ -1,0 +1,156 @@
+//! Why audit has refused a request, or why it has failed: the numbers of the protocol, and their names.
+
+use client::ErrorCode;
+use core::ffi::CStr;
+use sel4_llm_client as client;
+
+/// Why a request was refused or has failed: the numbers in `sel4_llm_failure_t`. A later audit may send others, so a
+/// `switch` over them needs a `default`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sel4_llm_code_t {
+    /// The prompt has no byte.
+    SEL4_LLM_CODE_EMPTY_PROMPT = 1,
+    /// `value` bytes of prompt, `limit` allowed.
+    SEL4_LLM_CODE_PROMPT_BYTES = 2,
+    /// `value` tokens of prompt, `limit` allowed.
+    SEL4_LLM_CODE_PROMPT_TOKENS = 3,
+    /// The prompt is not UTF-8; `value` is the offset of the first wrong byte.
+    SEL4_LLM_CODE_PROMPT_NOT_UTF8 = 4,
+    /// `value` tokens to generate asked for, 1 to `limit` allowed.
+    SEL4_LLM_CODE_MAX_TOKENS = 5,
+    /// A temperature of `value` millionths, at most `limit` allowed.
+    SEL4_LLM_CODE_TEMPERATURE = 6,
+    /// A top-k of `value`, at most `limit` allowed.
+    SEL4_LLM_CODE_TOP_K = 7,
+    /// A top-p of `value` millionths, at most `limit` allowed.
+    SEL4_LLM_CODE_TOP_P = 8,
+    /// A min-p of `value` millionths, at most `limit` allowed.
+    SEL4_LLM_CODE_MIN_P = 9,
+    /// A repetition penalty of `value` millionths; at least 1, at most `limit` allowed.
+    SEL4_LLM_CODE_REPEAT_PENALTY = 10,
+    /// `value` requests are active, `limit` allowed.
+    SEL4_LLM_CODE_TOO_MANY_REQUESTS = 11,
+    /// Audit's ring to inference is full: `value` of `limit` slots are in use.
+    SEL4_LLM_CODE_BUSY = 12,
+    /// No request of this number is active.
+    SEL4_LLM_CODE_NO_SUCH_REQUEST = 13,
+    /// The session has a request under way.
+    SEL4_LLM_CODE_SESSION_BUSY = 14,
+    /// The session was evicted to make room for others; it had `value` turns.
+    SEL4_LLM_CODE_SESSION_EVICTED = 15,
+    /// The session ended when inference was restarted or loaded another model, or when a turn failed that had begun; it
+    /// had `value` turns, with the one that failed.
+    SEL4_LLM_CODE_SESSION_LOST = 16,
+    /// `value` sessions of the user are there, `limit` allowed.
+    SEL4_LLM_CODE_TOO_MANY_SESSIONS = 17,
+    /// The user has no session of this name.
+    SEL4_LLM_CODE_NO_SUCH_SESSION = 18,
+    /// A name that is none: visible ASCII without quotes, of a length within its limit.
+    SEL4_LLM_CODE_BAD_NAME = 19,
+
+    /// No model is loaded.
+    SEL4_LLM_CODE_NO_MODEL = 20,
+    /// The store holds no model of this name.
+    SEL4_LLM_CODE_NO_SUCH_MODEL = 21,
+    /// The name has `value` bytes, 1 to `limit` allowed.
+    SEL4_LLM_CODE_NAME_LENGTH = 22,
+    /// The file is not the GGUF file that it should be; the detail says where. `value` is the
+    /// offset or the number that was wrong, where there is one.
+    SEL4_LLM_CODE_BAD_MODEL = 23,
+    /// The file uses something that the engine has no support for; the detail names it.
+    SEL4_LLM_CODE_UNSUPPORTED_MODEL = 24,
+    /// The model needs `value` bytes, the arena has `limit`.
+    SEL4_LLM_CODE_MODEL_TOO_LARGE = 25,
+    /// The store is not a tar archive.
+    SEL4_LLM_CODE_BAD_STORE = 26,
+    /// A model is being loaded, or a request is active that needs the loaded one.
+    SEL4_LLM_CODE_MODEL_IN_USE = 27,
+    /// The store has no signature for the model.
+    SEL4_LLM_CODE_UNSIGNED = 28,
+    /// The model's signature is by none of the keys that the policy trusts, or the file was changed.
+    SEL4_LLM_CODE_BAD_SIGNATURE = 29,
+
+    /// The session's context of `limit` tokens has no room for `value`.
+    SEL4_LLM_CODE_CONTEXT_FULL = 30,
+    /// A value in the computation was not finite.
+    SEL4_LLM_CODE_NON_FINITE = 31,
+    /// The KV cache has `limit` positions free, `value` were needed.
+    SEL4_LLM_CODE_CACHE_FULL = 32,
+
+    /// It took longer than `limit` microseconds and was stopped.
+    SEL4_LLM_CODE_DEADLINE = 40,
+    /// Inference died with a fault while it had the request.
+    SEL4_LLM_CODE_INFERENCE_FAULT = 41,
+    /// Inference broke the protocol and was restarted.
+    SEL4_LLM_CODE_PROTOCOL_VIOLATION = 42,
+    /// Inference did not stop when it was asked to and was restarted.
+    SEL4_LLM_CODE_UNRESPONSIVE = 43,
+    /// The receiver does not know this request.
+    SEL4_LLM_CODE_UNSUPPORTED = 44,
+    /// Inference was restarted `value` times within `limit` microseconds: audit has stopped trying.
+    SEL4_LLM_CODE_RESTARTS_EXHAUSTED = 45,
+    /// The kernel has refused to stop inference (`value` 1) or to start it anew (`value` 2): audit leaves it alone.
+    SEL4_LLM_CODE_CONTROL_REFUSED = 46,
+
+    /// The user's role does not allow it; `value` is the permission, one bit.
+    SEL4_LLM_CODE_NOT_PERMITTED = 50,
+    /// `value` tokens may be needed, `limit` are left of the user's budget in this period.
+    SEL4_LLM_CODE_QUOTA_EXCEEDED = 51,
+    /// User or passphrase is wrong; another try is possible in `value` microseconds.
+    SEL4_LLM_CODE_LOGIN_FAILED = 52,
+    /// Too soon after another login, above all one that failed: `value` microseconds to wait.
+    SEL4_LLM_CODE_LOGIN_DELAYED = 53,
+    /// The policy has no user of this name.
+    SEL4_LLM_CODE_NO_SUCH_USER = 54,
+    /// The policy cannot be used, so that nobody may do anything; `value` says why, see `policy`.
+    SEL4_LLM_CODE_BAD_POLICY = 55,
+    /// A budget of `value` tokens, at most `limit` allowed.
+    SEL4_LLM_CODE_BUDGET_TOKENS = 56,
+    /// A period of `value` microseconds, 1 s to `limit` allowed.
+    SEL4_LLM_CODE_BUDGET_PERIOD = 57,
+    /// The passphrase has `value` bytes, at most `limit` allowed.
+    SEL4_LLM_CODE_PASSPHRASE_LENGTH = 58,
+    /// A login without a passphrase, by a name whose user has one or that no user has. It is no failed attempt: the same
+    /// request with a passphrase may follow at once.
+    SEL4_LLM_CODE_PASSPHRASE_NEEDED = 59,
+    /// Its user has cancelled it before it was done.
+    SEL4_LLM_CODE_CANCELLED = 60,
+    /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.
+    SEL4_LLM_CODE_LOG_SHARE = 61,
+    /// The policy names no client on the channel of the one that asks, so it may do nothing.
+    SEL4_LLM_CODE_UNKNOWN_CLIENT = 62,
+    /// The client is one user for good: the policy does not let it log in.
+    SEL4_LLM_CODE_NO_LOGIN = 63,
+    /// The user is another client's own, so nobody else logs in as it.
+    SEL4_LLM_CODE_CLIENTS_USER = 64,
+}
+
+/// The name of each, as a text of C's. The match has them all.
+macro_rules! names {
+    ($($Code:ident)*) => {
+        pub(crate) const fn name(code: ErrorCode) -> &'static CStr {
+            match code {
+                $(ErrorCode::$Code => {
+                    match CStr::from_bytes_with_nul(concat!(stringify!($Code), "\0").as_bytes()) {
+                        Ok(name) => name,
+                        // Names have no zeros.
+                        Err(_) => c"",
+                    }
+                })*
+            }
+        }
+    };
+}
+
+names! {
+    EmptyPrompt PromptBytes PromptTokens PromptNotUtf8 MaxTokens Temperature
+    TopK TopP MinP RepeatPenalty TooManyRequests Busy
+    NoSuchRequest SessionBusy SessionEvicted SessionLost TooManySessions NoSuchSession
+    BadName NoModel NoSuchModel NameLength BadModel UnsupportedModel
+    ModelTooLarge BadStore ModelInUse Unsigned BadSignature ContextFull
+    NonFinite CacheFull Deadline InferenceFault ProtocolViolation Unresponsive
+    Unsupported RestartsExhausted ControlRefused NotPermitted QuotaExceeded LoginFailed
+    LoginDelayed NoSuchUser BadPolicy BudgetTokens BudgetPeriod PassphraseLength
+    PassphraseNeeded Cancelled LogShare UnknownClient NoLogin ClientsUser
+}

@@ -1,0 +1,153 @@
+//! What a function says about its call.
+
+use client::{ErrorCode, SubmitError};
+use core::ffi::CStr;
+use sel4_llm_client as client;
+
+/// What a function says about its call. Whatever it is but `SEL4_LLM_OK`, the call has done nothing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sel4_llm_error_t {
+    /// It was done.
+    SEL4_LLM_OK = 0,
+    /// `sel4_llm_poll`: audit has said nothing more. Wait for its next signal.
+    SEL4_LLM_NOTHING = 1,
+
+    /// Audit does not serve this client yet. Try again when it signals.
+    SEL4_LLM_NOT_CONNECTED = 10,
+    /// Audit has not read what it was sent before. Try again when it signals.
+    SEL4_LLM_FULL = 11,
+    /// `SEL4_LLM_MAX_IN_FLIGHT` requests are in flight. Try again when one of them has ended.
+    SEL4_LLM_TOO_MANY_IN_FLIGHT = 12,
+
+    /// Audit was built from another version of the protocol. Build both from the same tree.
+    SEL4_LLM_OTHER_VERSION = 20,
+    /// Audit's region has an index that it cannot have. Nothing can be sent until it has another.
+    SEL4_LLM_BROKEN_RING = 21,
+
+    /// The prompt has no byte.
+    SEL4_LLM_PROMPT_EMPTY = 30,
+    /// The prompt has more than `SEL4_LLM_MAX_PROMPT_BYTES` bytes.
+    SEL4_LLM_PROMPT_TOO_LONG = 31,
+    /// The prompt is no UTF-8.
+    SEL4_LLM_PROMPT_NOT_UTF8 = 32,
+    /// `max_tokens` is not from 1 to `SEL4_LLM_MAX_TOKENS`.
+    SEL4_LLM_BAD_MAX_TOKENS = 33,
+    /// `temperature` is over 10 (10,000,000 millionths).
+    SEL4_LLM_BAD_TEMPERATURE = 34,
+    /// `top_k` is over 1,000,000.
+    SEL4_LLM_BAD_TOP_K = 35,
+    /// `top_p` is over 1 (1,000,000 millionths).
+    SEL4_LLM_BAD_TOP_P = 36,
+    /// `min_p` is over 1 (1,000,000 millionths).
+    SEL4_LLM_BAD_MIN_P = 37,
+    /// `repeat_penalty` is not from 1 to 10 (1,000,000 to 10,000,000 millionths).
+    SEL4_LLM_BAD_REPEAT_PENALTY = 38,
+    /// The session's name is longer than `SEL4_LLM_MAX_SESSION_BYTES`, or is not visible ASCII without quotes and backslash.
+    SEL4_LLM_BAD_SESSION = 39,
+    /// No request of this number is in flight: it has ended, or was never made.
+    SEL4_LLM_NO_SUCH_REQUEST = 40,
+
+    /// A pointer is null that must not be.
+    SEL4_LLM_NULL_POINTER = 50,
+    /// A pointer is not aligned as its type must be, or a region not to 8 bytes.
+    SEL4_LLM_MISALIGNED = 51,
+    /// Two of the client, the regions and the buffers lie over each other, or one reaches over the end of the addresses.
+    SEL4_LLM_OVERLAP = 52,
+    /// The client's memory has not `sizeof(sel4_llm_client_t)` bytes: the header and the library are of different versions.
+    SEL4_LLM_CLIENT_SIZE = 53,
+    /// A region has not `SEL4_LLM_RING_BYTES` bytes. Correct its size in system.xml.
+    SEL4_LLM_REGION_SIZE = 54,
+    /// The client was not initialised, or was moved since. Call `sel4_llm_init` first, and do not copy a client.
+    SEL4_LLM_NOT_INITIALISED = 55,
+    /// The client was initialised before.
+    SEL4_LLM_ALREADY_INITIALISED = 56,
+
+    /// A bug of this library.
+    SEL4_LLM_INTERNAL = 70,
+}
+
+pub(crate) use sel4_llm_error_t as Error;
+
+/// Each with its text: the match that has them all, and the list for numbers that a caller gives.
+macro_rules! texts {
+    ($($error:ident: $text:literal;)*) => {
+        impl Error {
+            /// The error with this number.
+            pub(crate) fn of(number: i32) -> Option<Self> {
+                $(if number == Self::$error as i32 {
+                    return Some(Self::$error);
+                })*
+                None
+            }
+
+            /// For people.
+            pub(crate) const fn text(self) -> &'static CStr {
+                match self {$(Self::$error => $text,)*}
+            }
+        }
+    };
+}
+
+texts! {
+    SEL4_LLM_OK: c"done";
+    SEL4_LLM_NOTHING: c"audit has said nothing more";
+    SEL4_LLM_NOT_CONNECTED: c"audit does not serve this client yet: try again when it signals";
+    SEL4_LLM_FULL: c"audit has not read what it was sent before: try again when it signals";
+    SEL4_LLM_TOO_MANY_IN_FLIGHT: c"too many requests are in flight: try again when one has ended";
+    SEL4_LLM_OTHER_VERSION: c"audit speaks another version of the protocol: build both from the same tree";
+    SEL4_LLM_BROKEN_RING: c"audit's ring has an index that it cannot have: nothing can be sent";
+    SEL4_LLM_PROMPT_EMPTY: c"the prompt is empty";
+    SEL4_LLM_PROMPT_TOO_LONG: c"the prompt has more than 8192 bytes";
+    SEL4_LLM_PROMPT_NOT_UTF8: c"the prompt is not UTF-8";
+    SEL4_LLM_BAD_MAX_TOKENS: c"max_tokens is not from 1 to 512";
+    SEL4_LLM_BAD_TEMPERATURE: c"temperature is over 10000000 millionths";
+    SEL4_LLM_BAD_TOP_K: c"top_k is over 1000000";
+    SEL4_LLM_BAD_TOP_P: c"top_p is over 1000000 millionths";
+    SEL4_LLM_BAD_MIN_P: c"min_p is over 1000000 millionths";
+    SEL4_LLM_BAD_REPEAT_PENALTY: c"repeat_penalty is not from 1000000 to 10000000 millionths";
+    SEL4_LLM_BAD_SESSION: c"the session's name has more than 32 bytes, or others than visible ASCII without quotes and backslash";
+    SEL4_LLM_NO_SUCH_REQUEST: c"no request of this number is in flight";
+    SEL4_LLM_NULL_POINTER: c"a pointer is null";
+    SEL4_LLM_MISALIGNED: c"a pointer is not aligned as its type must be";
+    SEL4_LLM_OVERLAP: c"the client, a region or a buffer lies over another of them";
+    SEL4_LLM_CLIENT_SIZE: c"sizeof(sel4_llm_client_t) is not the library's: use the header that came with it";
+    SEL4_LLM_REGION_SIZE: c"a ring's region has not SEL4_LLM_RING_BYTES bytes: correct its size in system.xml";
+    SEL4_LLM_NOT_INITIALISED: c"the client was not initialised by sel4_llm_init, or was copied";
+    SEL4_LLM_ALREADY_INITIALISED: c"the client was initialised before";
+    SEL4_LLM_INTERNAL: c"a bug of this library";
+}
+
+impl From<SubmitError> for Error {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::NotConnected => Self::SEL4_LLM_NOT_CONNECTED,
+            SubmitError::OtherVersion { .. } => Self::SEL4_LLM_OTHER_VERSION,
+            SubmitError::Full => Self::SEL4_LLM_FULL,
+            SubmitError::TooManyInFlight => Self::SEL4_LLM_TOO_MANY_IN_FLIGHT,
+            SubmitError::BrokenRing => Self::SEL4_LLM_BROKEN_RING,
+            SubmitError::Invalid(failure) => Self::from(failure.code),
+            // There is no way to say it in C.
+            SubmitError::NotARequest => Self::SEL4_LLM_INTERNAL,
+        }
+    }
+}
+
+/// Of a request that was refused before it was sent.
+impl From<ErrorCode> for Error {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::EmptyPrompt => Self::SEL4_LLM_PROMPT_EMPTY,
+            ErrorCode::PromptBytes => Self::SEL4_LLM_PROMPT_TOO_LONG,
+            ErrorCode::PromptNotUtf8 => Self::SEL4_LLM_PROMPT_NOT_UTF8,
+            ErrorCode::MaxTokens => Self::SEL4_LLM_BAD_MAX_TOKENS,
+            ErrorCode::Temperature => Self::SEL4_LLM_BAD_TEMPERATURE,
+            ErrorCode::TopK => Self::SEL4_LLM_BAD_TOP_K,
+            ErrorCode::TopP => Self::SEL4_LLM_BAD_TOP_P,
+            ErrorCode::MinP => Self::SEL4_LLM_BAD_MIN_P,
+            ErrorCode::RepeatPenalty => Self::SEL4_LLM_BAD_REPEAT_PENALTY,
+            // Nothing else is refused here.
+            _ => Self::SEL4_LLM_INTERNAL,
+        }
+    }
+}

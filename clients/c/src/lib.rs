@@ -1,0 +1,59 @@
+//! The client library for C: `include/sel4_llm.h`, and `libsel4_llm.a` behind it. `README.md` is for who writes C.
+//!
+//! Responsible for: the types of the header (`types`, `error`, `codes`), what they are made of (`event`), the functions
+//! (`api`), and everything that is done with a caller's pointer (`raw`). The client itself is `sel4-llm-client`.
+//!
+//! The rule that keeps a caller safe: a pointer is checked, for null, alignment and what it lies over, before anything
+//! behind it is touched; no number that a caller gives is taken for a value of an enum; and what a function writes is
+//! written whole or not at all.
+//!
+//! The header is made by cbindgen from these files, without the compiler's help. So constants are literals here, and are
+//! compared with those of the protocol. `tests/header.rs` fails if the header is another one, and writes it when it is
+//! told to (`make client-c-header`).
+
+#![no_std]
+// The names are those of the header.
+#![allow(non_camel_case_types, non_upper_case_globals)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
+
+// On a host with an operating system the panic handler is that of `std`, as in every other library in Rust that the program
+// may be linked with.
+#[cfg(not(target_os = "none"))]
+extern crate std;
+
+mod api;
+mod codes;
+mod error;
+mod event;
+mod facts;
+mod raw;
+mod types;
+
+use error::Error;
+
+/// A result with an error of the header's.
+type Result<T> = core::result::Result<T, Error>;
+
+pub use api::*;
+pub use codes::sel4_llm_code_t;
+pub use error::sel4_llm_error_t;
+pub use facts::{sel4_llm_protocol_version, sel4_llm_ring_bytes};
+pub use types::*;
+
+/// Nothing in this library panics; if it did all the same, it would end in a fault, which the domain's parent or
+/// Microkit's monitor reports, and not in a loop that nobody sees.
+///
+/// It clashes with no other: the library is linked by `lto`, which leaves no name visible but those of the header and
+/// those of `memcpy` and its like, and these are weak (`tests/symbols.rs`).
+#[cfg(target_os = "none")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: an instruction that no processor has; nothing comes after it.
+    unsafe { core::arch::asm!("udf #0", options(noreturn, nomem, nostack)) }
+}

@@ -1,0 +1,301 @@
+//! Everything that is done with a caller's pointer.
+//!
+//! What can be seen of a pointer is checked first: null, alignment, and what it lies over. That there is memory of that type
+//! and size behind it, and that no other thread uses it meanwhile, is the promise that every function of the header asks of
+//! its caller; it is what "the caller's promise" means below.
+
+use crate::Result;
+use crate::error::Error;
+use crate::facts;
+use crate::types::{SEL4_LLM_MAX_PROMPT_BYTES, SEL4_LLM_MAX_SESSION_BYTES, sel4_llm_client_t};
+use client::region::{ReadOnlyRegion, ReadWriteRegion};
+use client::{Inbox, Memory, SessionName};
+use core::ffi::c_char;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use sel4_llm_client as client;
+
+/// The client that is behind the header's.
+pub(crate) type Client = client::Client<'static, ReadOnlyRegion, ReadWriteRegion>;
+
+/// In the mark of a client that was initialised, together with its address: a copy is none.
+const INITIALISED: u64 = 0x5e14_11c1_0c1e_47ed;
+
+/// What lies in a `sel4_llm_client_t`.
+#[repr(C)]
+struct Storage {
+    mark: u64,
+    places: Places,
+    /// Refers to `memory`, so there is never a reference to the whole.
+    client: MaybeUninit<Client>,
+    memory: MaybeUninit<Memory>,
+    inbox: MaybeUninit<Inbox>,
+}
+
+const _: () = assert!(
+    size_of::<Storage>() <= size_of::<sel4_llm_client_t>()
+        && align_of::<Storage>() <= align_of::<sel4_llm_client_t>()
+);
+
+/// Addresses, from the first to the one after the last.
+#[derive(Clone, Copy)]
+struct Range {
+    start: usize,
+    end: usize,
+}
+
+impl Range {
+    /// An error if it reaches over the end of the addresses.
+    fn new(start: usize, bytes: usize) -> Result<Self> {
+        let end = start.checked_add(bytes).ok_or(Error::SEL4_LLM_OVERLAP)?;
+        Ok(Self { start, end })
+    }
+
+    const fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// Of what lies at a pointer.
+    fn of<T>(pointer: NonNull<T>) -> Result<Self> {
+        Self::new(pointer.addr().get(), size_of::<T>())
+    }
+
+    const fn is_inside(self, other: Self) -> bool {
+        other.start <= self.start && self.end <= other.end
+    }
+}
+
+/// Where what is the library's lies, and the regions.
+#[derive(Clone, Copy)]
+pub(crate) struct Places {
+    client: Range,
+    inbox: Range,
+    from_audit: Range,
+    to_audit: Range,
+}
+
+impl Places {
+    /// Refuses a buffer that lies over the client or a region.
+    fn check(&self, buffer: Range) -> Result<()> {
+        let taken = [self.client, self.from_audit, self.to_audit];
+        match taken.iter().any(|taken| taken.overlaps(buffer)) {
+            true => Err(Error::SEL4_LLM_OVERLAP),
+            false => Ok(()),
+        }
+    }
+
+    /// The same for one that is only read: it may be the text of the last event.
+    fn check_read(&self, buffer: Range) -> Result<()> {
+        match buffer.is_inside(self.inbox) {
+            true => Ok(()),
+            false => self.check(buffer),
+        }
+    }
+}
+
+/// A client that a caller has given, apart from its buffers.
+pub(crate) struct Open<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) places: Places,
+    inbox: NonNull<Inbox>,
+}
+
+impl<'a> Open<'a> {
+    /// The client, where its events lie, and what must not be written. Only for who overwrites the last event: its text is
+    /// the caller's until then.
+    pub(crate) fn into_parts(mut self) -> (&'a mut Client, &'a mut Inbox, Places) {
+        // SAFETY: by `open`, it is there and apart from all else, and this `Open` is the only one of its client.
+        let inbox = unsafe { self.inbox.as_mut() };
+        (self.client, inbox, self.places)
+    }
+}
+
+fn not_null<T>(pointer: *const T) -> Result<NonNull<T>> {
+    let pointer = NonNull::new(pointer.cast_mut()).ok_or(Error::SEL4_LLM_NULL_POINTER)?;
+    match pointer.is_aligned() {
+        true => Ok(pointer),
+        false => Err(Error::SEL4_LLM_MISALIGNED),
+    }
+}
+
+fn mark(storage: NonNull<Storage>) -> u64 {
+    INITIALISED ^ storage.addr().get() as u64
+}
+
+/// The client behind a caller's pointer.
+///
+/// # Safety
+/// The pointer is null, misaligned, or to a `sel4_llm_client_t` that nobody else uses during `'a`.
+pub(crate) unsafe fn open<'a>(pointer: *const sel4_llm_client_t) -> Result<Open<'a>> {
+    let storage = not_null(pointer)?.cast::<Storage>();
+    let place = storage.as_ptr();
+    // SAFETY: not null and aligned (`not_null`), and of this size by the caller's promise.
+    if unsafe { (*place).mark } != mark(storage) {
+        return Err(Error::SEL4_LLM_NOT_INITIALISED);
+    }
+    // SAFETY: as above. By its mark, `initialise` has written all of the storage.
+    let places = unsafe { (*place).places };
+    // SAFETY: as above. It is apart from the other two, and from `memory`, which it refers to.
+    let client = unsafe { (*place).client.assume_init_mut() };
+    // SAFETY: as above; only the address is made.
+    let inbox = unsafe { NonNull::new_unchecked(&raw mut (*place).inbox) };
+    Ok(Open {
+        client,
+        places,
+        inbox: inbox.cast(),
+    })
+}
+
+/// Makes a client out of a caller's memory and two regions.
+///
+/// # Safety
+/// As for [`open`]; each region is null, or mapped for the life of the program with the bytes that are said of it, `from`
+/// readable and `to` writable, and nobody else in this program uses them.
+pub(crate) unsafe fn initialise(
+    pointer: *mut sel4_llm_client_t,
+    bytes: usize,
+    from: (*const u64, usize),
+    to: (*mut u64, usize),
+) -> Result<()> {
+    let storage = not_null(pointer)?.cast::<Storage>();
+    if bytes != size_of::<sel4_llm_client_t>() {
+        return Err(Error::SEL4_LLM_CLIENT_SIZE);
+    }
+    let (from_audit, to_audit) = (not_null(from.0)?, not_null(to.0)?);
+    let ring_bytes = facts::read(&facts::sel4_llm_ring_bytes);
+    if from.1 as u64 != ring_bytes || to.1 as u64 != ring_bytes {
+        return Err(Error::SEL4_LLM_REGION_SIZE);
+    }
+    let place = storage.as_ptr();
+    // SAFETY: only the address is made, inside of the caller's memory.
+    let inbox = unsafe { &raw mut (*place).inbox };
+    let places = Places {
+        client: Range::new(place.addr(), bytes)?,
+        inbox: Range::new(inbox.addr(), size_of::<Inbox>())?,
+        from_audit: Range::new(from_audit.addr().get(), from.1)?,
+        to_audit: Range::new(to_audit.addr().get(), to.1)?,
+    };
+    let Places {
+        client,
+        from_audit: theirs,
+        to_audit: ours,
+        ..
+    } = places;
+    if theirs.overlaps(ours) || client.overlaps(theirs) || client.overlaps(ours) {
+        return Err(Error::SEL4_LLM_OVERLAP);
+    }
+    // SAFETY: not null, aligned, of this size, and apart from the regions; the caller's promise for the rest.
+    if unsafe { (*place).mark } == mark(storage) {
+        return Err(Error::SEL4_LLM_ALREADY_INITIALISED);
+    }
+    // SAFETY: aligned and of this size; the caller's promise for the rest.
+    let theirs = unsafe { ReadOnlyRegion::new(from_audit, from.1) };
+    // SAFETY: as above, and writable.
+    let ours = unsafe { ReadWriteRegion::new(to_audit, to.1) };
+    // SAFETY: in the caller's memory, of which nobody has a reference: it was not initialised.
+    let memory = unsafe { (*place).memory.write(Memory::new()) };
+    let client = Client::over(theirs, ours, memory).map_err(|_| Error::SEL4_LLM_REGION_SIZE)?;
+    // SAFETY: as for `memory`, and apart from it.
+    unsafe { (*place).client.write(client) };
+    // SAFETY: as above.
+    unsafe { (*place).inbox.write(Inbox::new()) };
+    // SAFETY: as above.
+    unsafe { (*place).places = places };
+    // Nothing is to be compared with it: this library speaks this version.
+    let _ = facts::read(&facts::sel4_llm_protocol_version);
+    // SAFETY: as above. The last: now all of it is written.
+    unsafe { (*place).mark = mark(storage) };
+    Ok(())
+}
+
+/// Where a caller wants a value: it can be written, and is not over anything of the library's.
+pub(crate) struct Out<'a, T> {
+    pointer: NonNull<T>,
+    caller: PhantomData<&'a mut T>,
+}
+
+impl<T> Out<'_, T> {
+    pub(crate) fn write(self, value: T) {
+        // SAFETY: not null, aligned and apart from the library's own (`out`); the promise of `out`'s caller for the rest.
+        unsafe { self.pointer.write(value) }
+    }
+}
+
+/// A caller's place for a value.
+///
+/// # Safety
+/// The pointer is null, misaligned, over something of the library's, or to a `T` that can be written during `'a`.
+pub(crate) unsafe fn out<'a, T>(pointer: *mut T, places: &Places) -> Result<Out<'a, T>> {
+    let pointer = not_null(pointer)?;
+    places.check(Range::of(pointer)?)?;
+    Ok(Out {
+        pointer,
+        caller: PhantomData,
+    })
+}
+
+/// A copy of what a caller has; `None` for null.
+///
+/// # Safety
+/// The pointer is null, misaligned, over something of the library's, or to a `T` that can be read.
+pub(crate) unsafe fn value<T: Copy>(pointer: *const T, places: &Places) -> Result<Option<T>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    let pointer = not_null(pointer)?;
+    places.check(Range::of(pointer)?)?;
+    // SAFETY: not null, aligned and apart from the library's own; the caller's promise for the rest.
+    Ok(Some(unsafe { pointer.read() }))
+}
+
+/// A caller's prompt.
+///
+/// # Safety
+/// The pointer is null, over something of the library's, or to as many bytes, which nobody changes during `'a`; more than the
+/// longest prompt need not be there.
+pub(crate) unsafe fn prompt<'a>(
+    pointer: *const c_char,
+    bytes: usize,
+    places: &Places,
+) -> Result<&'a [u8]> {
+    let pointer = not_null(pointer)?;
+    match bytes {
+        0 => return Err(Error::SEL4_LLM_PROMPT_EMPTY),
+        1..=SEL4_LLM_MAX_PROMPT_BYTES => {}
+        _ => return Err(Error::SEL4_LLM_PROMPT_TOO_LONG),
+    }
+    places.check_read(Range::new(pointer.addr().get(), bytes)?)?;
+    // SAFETY: not null, and apart from all that is written or shared; the caller's promise for the rest.
+    Ok(unsafe { core::slice::from_raw_parts(pointer.as_ptr().cast(), bytes) })
+}
+
+/// The name of a session that ends with a zero. None for null.
+///
+/// # Safety
+/// The pointer is null, over something of the library's, or to a text that ends with a zero; more than the longest name and
+/// one byte need not be there.
+pub(crate) unsafe fn session(pointer: *const c_char, places: &Places) -> Result<SessionName> {
+    if pointer.is_null() {
+        return Ok(SessionName::EMPTY);
+    }
+    let mut bytes = [0_u8; SEL4_LLM_MAX_SESSION_BYTES];
+    for length in 0..=SEL4_LLM_MAX_SESSION_BYTES {
+        let next = pointer.wrapping_add(length);
+        places.check(Range::new(next.addr(), 1)?)?;
+        // SAFETY: no byte before it was a zero, so that it is there by the caller's promise; it is apart from the library's.
+        let byte = unsafe { next.cast::<u8>().read() };
+        match bytes.get_mut(length) {
+            Some(place) if byte != 0 => *place = byte,
+            None if byte != 0 => break,
+            _ => {
+                let text = bytes.get(..length).unwrap_or_default();
+                let text = core::str::from_utf8(text).ok();
+                return text
+                    .and_then(SessionName::new)
+                    .ok_or(Error::SEL4_LLM_BAD_SESSION);
+            }
+        }
+    }
+    Err(Error::SEL4_LLM_BAD_SESSION)
+}

@@ -1,0 +1,385 @@
+//! The types of the header, and its limits.
+
+use client::limits;
+use core::ffi::c_char;
+use core::ptr::null;
+use sel4_llm_client as client;
+
+/// Version of the protocol that this library speaks with audit.
+pub const SEL4_LLM_PROTOCOL_VERSION: usize = 4;
+/// Size of each of the two regions that a client shares with audit, in bytes.
+pub const SEL4_LLM_RING_BYTES: usize = 143360;
+/// Size of a `sel4_llm_client_t` in bytes.
+pub const SEL4_LLM_CLIENT_BYTES: usize = 20480;
+/// Alignment of a `sel4_llm_client_t` and of the regions, in bytes.
+pub const SEL4_LLM_CLIENT_ALIGN: usize = 8;
+/// Longest prompt in bytes.
+pub const SEL4_LLM_MAX_PROMPT_BYTES: usize = 8192;
+/// Most tokens that a request may generate. The user's role may allow fewer.
+pub const SEL4_LLM_MAX_TOKENS: usize = 512;
+/// Longest text that one event has, in bytes.
+pub const SEL4_LLM_MAX_TEXT_BYTES: usize = 4096;
+/// Most requests in flight. The policy may allow fewer.
+pub const SEL4_LLM_MAX_IN_FLIGHT: usize = 64;
+/// Longest name of a session in bytes, without the zero at its end.
+pub const SEL4_LLM_MAX_SESSION_BYTES: usize = 32;
+/// Longest name of a user or a role in bytes, without the zero at its end.
+pub const SEL4_LLM_MAX_USER_BYTES: usize = 32;
+/// Longest name of a model in bytes, without the zero at its end.
+pub const SEL4_LLM_MAX_MODEL_BYTES: usize = 64;
+/// Most events that `sel4_llm_poll` has to give at a signal. A domain that does not poll until there is nothing more may
+/// stop after so many: what audit writes meanwhile comes with a signal of its own.
+pub const SEL4_LLM_MAX_WAITING: usize = 81;
+/// One, in millionths: fractions are whole numbers of millionths, since a domain may have no floating point.
+pub const SEL4_LLM_ONE: u32 = 1000000;
+
+const _: () = {
+    assert!(SEL4_LLM_PROTOCOL_VERSION == protocol::VERSION as usize);
+    assert!(SEL4_LLM_RING_BYTES == client::REGION_BYTES);
+    assert!(SEL4_LLM_MAX_PROMPT_BYTES == limits::MAX_PROMPT_BYTES);
+    assert!(SEL4_LLM_MAX_TOKENS == limits::MAX_GENERATED_TOKENS as usize);
+    assert!(SEL4_LLM_MAX_TEXT_BYTES == limits::MAX_TEXT_BYTES);
+    assert!(SEL4_LLM_MAX_IN_FLIGHT == client::MAX_IN_FLIGHT);
+    assert!(SEL4_LLM_MAX_SESSION_BYTES == limits::MAX_SESSION_BYTES);
+    assert!(SEL4_LLM_MAX_USER_BYTES == limits::MAX_USER_BYTES);
+    assert!(SEL4_LLM_MAX_MODEL_BYTES == limits::MAX_NAME_BYTES);
+    assert!(SEL4_LLM_MAX_WAITING == client::MAX_WAITING);
+    assert!(SEL4_LLM_ONE == client::ONE);
+    assert!(SEL4_LLM_CLIENT_BYTES == size_of::<sel4_llm_client_t>());
+    assert!(SEL4_LLM_CLIENT_ALIGN == align_of::<sel4_llm_client_t>());
+};
+
+/// A client, and all the memory that this library needs. The caller provides it, as a static variable since it is larger
+/// than a small stack, and for as long as the domain runs. What is in it is the library's alone. A client is not copied:
+/// a copy is not initialised.
+#[repr(C)]
+#[derive(Debug)]
+pub struct sel4_llm_client_t {
+    /// Nothing for others.
+    pub opaque: [u64; 2560],
+}
+
+/// What a request for text asks for. `sel4_llm_default_params` gives one to change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_params_t {
+    /// The conversation that the request begins or goes on with: a text that ends with a zero. Null: none, and nothing of
+    /// the request stays in the model's memory.
+    pub session: *const c_char,
+    /// Seed of the random generator. The same seed and prompt give the same text.
+    pub seed: u64,
+    /// Most tokens to generate, from 1 on. As many are taken from the budget until the end.
+    pub max_tokens: u32,
+    /// In millionths. 0: always the likeliest token, for decisions. 1,000,000: as the model has it.
+    pub temperature: u32,
+    /// Candidates that are kept; 0 keeps all.
+    pub top_k: u32,
+    /// Probability that is kept, in millionths.
+    pub top_p: u32,
+    /// Least probability relative to the likeliest, in millionths.
+    pub min_p: u32,
+    /// Divisor for tokens that came recently, in millionths. 1,000,000: none.
+    pub repeat_penalty: u32,
+    /// How many recent tokens that looks back on.
+    pub repeat_last_n: u32,
+}
+
+/// What an event is. In brackets: the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and `is_end`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sel4_llm_event_kind_t {
+    /// There is no event.
+    SEL4_LLM_EVENT_NONE = 0,
+
+    /// News, once and first: requests for text are taken now. [`user`: who this client is]
+    SEL4_LLM_EVENT_READY = 1,
+    /// News: how far the start of the system has got. [`progress`]
+    SEL4_LLM_EVENT_PROGRESS = 2,
+    /// News: inference has died or was stopped, and is restarted. Requests that it had fail, each with an event of its own.
+    /// [`fault`]
+    SEL4_LLM_EVENT_FAULT = 3,
+    /// News: inference serves again. [`restarts`]
+    SEL4_LLM_EVENT_RECOVERED = 4,
+    /// News: the first model cannot be loaded, or inference was restarted too often and stays down. [`failure`, `text`]
+    SEL4_LLM_EVENT_SYSTEM_FAILED = 5,
+    /// News: audit has begun anew. Sessions are gone; requests in flight are told as lost after this.
+    SEL4_LLM_EVENT_RESTARTED = 6,
+
+    /// A part of an answer: generated text. [`text`]
+    SEL4_LLM_EVENT_TEXT = 20,
+    /// The end of an answer: the text is complete. [`finished`]
+    SEL4_LLM_EVENT_FINISHED = 21,
+    /// The end of a request: it was refused or has failed. [`failure`, `text`: what it is about, for people]
+    SEL4_LLM_EVENT_FAILED = 22,
+    /// The end of a request: audit has begun anew. Whether it was carried out is not known.
+    SEL4_LLM_EVENT_LOST = 23,
+    /// A part of the answer to `sel4_llm_models`. [`model`]
+    SEL4_LLM_EVENT_MODEL = 24,
+    /// The end of the answer to `sel4_llm_models`. [`count`]
+    SEL4_LLM_EVENT_LISTED = 25,
+    /// The answer to `sel4_llm_status`. [`status`]
+    SEL4_LLM_EVENT_STATUS = 26,
+    /// The answer to `sel4_llm_budget`. [`budget`]
+    SEL4_LLM_EVENT_BUDGET = 27,
+}
+
+/// Text that somebody else has written: the model, or a file. It is not trusted, has no zero at its end, and may be no UTF-8.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_text_t {
+    /// The bytes, in the client's memory: valid until the next `sel4_llm_poll` on this client.
+    pub bytes: *const c_char,
+    /// How many there are.
+    pub length: usize,
+    /// How many tokens they were made of; 0 if they are no generated text.
+    pub tokens: u32,
+}
+
+/// Why a generation has ended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sel4_llm_finish_t {
+    /// It has not.
+    SEL4_LLM_FINISH_NONE = 0,
+    /// The model ended its text.
+    SEL4_LLM_FINISH_END_OF_TEXT = 1,
+    /// As many tokens as were asked for: the last word may be cut.
+    SEL4_LLM_FINISH_MAX_TOKENS = 2,
+    /// The session's context is full.
+    SEL4_LLM_FINISH_CONTEXT_FULL = 3,
+    /// It was cancelled.
+    SEL4_LLM_FINISH_CANCELLED = 4,
+}
+
+/// How a generation went. Times are by audit's clock.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_finished_t {
+    /// Why it ended.
+    pub reason: sel4_llm_finish_t,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens that were generated.
+    pub generated_tokens: u32,
+    /// Turn of its session, from 1.
+    pub turn: u32,
+    /// From the admission of the request to the first token, in microseconds.
+    pub first_token_us: u64,
+    /// From the admission of the request to its end, in microseconds.
+    pub total_us: u64,
+}
+
+/// Why a request was refused or has failed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_failure_t {
+    /// A number of `sel4_llm_code_t`, or one that this header does not know; 0 if nothing has failed.
+    pub code: u32,
+    /// The value that was wrong. The comment at the code says what it is.
+    pub value: u64,
+    /// The limit that it broke; 0 where there is none.
+    pub limit: u64,
+}
+
+/// What audit knows of the signature of a model.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sel4_llm_signature_t {
+    /// There is none.
+    SEL4_LLM_SIGNATURE_MISSING = 0,
+    /// There is one, which was not checked yet.
+    SEL4_LLM_SIGNATURE_UNCHECKED = 1,
+    /// It is good.
+    SEL4_LLM_SIGNATURE_GOOD = 2,
+    /// It is not.
+    SEL4_LLM_SIGNATURE_BAD = 3,
+}
+
+/// A model in the store.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_model_t {
+    /// Its name, with a zero at its end.
+    pub name: [c_char; 65],
+    /// Whether it is loaded.
+    pub loaded: bool,
+    /// Its signature.
+    pub signature: sel4_llm_signature_t,
+    /// Size of its file in bytes.
+    pub file_bytes: u64,
+}
+
+/// State of the service.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_status_t {
+    /// Name of the loaded model, with a zero at its end; empty if there is none.
+    pub model: [c_char; 65],
+    /// Its parameters.
+    pub parameters: u64,
+    /// Bytes of the arena, which holds the model and all that it computes with.
+    pub arena_bytes: u64,
+    /// Of them, in use.
+    pub arena_used: u64,
+    /// Context of a session in tokens.
+    pub context: u32,
+    /// Positions of the cache that all sessions share.
+    pub cache_positions: u32,
+    /// Of them, not reserved.
+    pub cache_free: u32,
+    /// Requests that are admitted and not finished, of all clients.
+    pub active: u32,
+    /// Of them, those that wait for room in the cache.
+    pub waiting: u32,
+    /// Sessions that hold a part of the cache.
+    pub sessions: u32,
+    /// Restarts of inference since the start of the system.
+    pub restarts: u32,
+}
+
+/// A budget of tokens.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_budget_t {
+    /// Whose, with a zero at its end.
+    pub user: [c_char; 33],
+    /// Tokens in a period.
+    pub tokens: u64,
+    /// Tokens that can be asked for now.
+    pub available: u64,
+    /// The period in microseconds.
+    pub period_us: u64,
+    /// What is left of it, in microseconds; then all tokens can be asked for again.
+    pub left_us: u64,
+}
+
+/// A user.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_user_t {
+    /// The name, with a zero at its end.
+    pub name: [c_char; 33],
+    /// The role, with a zero at its end.
+    pub role: [c_char; 33],
+}
+
+/// How far the start of the system has got.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_progress_t {
+    /// Bytes of the model that were checked or loaded.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// Why inference was restarted.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_fault_t {
+    /// For how many faults this stands: the newest, and those before it that were not told.
+    pub count: u32,
+    /// Instruction pointer of the newest, 0 if unknown.
+    pub ip: u64,
+    /// Address that it touched, or 0.
+    pub address: u64,
+}
+
+/// What audit has said. The members that the kind does not name are zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_event_t {
+    /// What it is.
+    pub kind: sel4_llm_event_kind_t,
+    /// The request that it is about, as the function that made it has given; 0 for news.
+    pub request: u32,
+    /// Whether that request is over. Each request has exactly one such event, and none after it.
+    pub is_end: bool,
+    /// Text that came with it.
+    pub text: sel4_llm_text_t,
+    /// How a generation went.
+    pub finished: sel4_llm_finished_t,
+    /// What is wrong.
+    pub failure: sel4_llm_failure_t,
+    /// One of a list.
+    pub model: sel4_llm_model_t,
+    /// How many a list had.
+    pub count: u32,
+    /// State of the service.
+    pub status: sel4_llm_status_t,
+    /// The budget of this client's user.
+    pub budget: sel4_llm_budget_t,
+    /// Who this client is.
+    pub user: sel4_llm_user_t,
+    /// How far the start has got.
+    pub progress: sel4_llm_progress_t,
+    /// Why inference was restarted.
+    pub fault: sel4_llm_fault_t,
+    /// Restarts of inference since the start of the system.
+    pub restarts: u32,
+}
+
+impl sel4_llm_event_t {
+    /// No event.
+    pub(crate) const NONE: Self = Self {
+        kind: sel4_llm_event_kind_t::SEL4_LLM_EVENT_NONE,
+        request: 0,
+        is_end: false,
+        text: sel4_llm_text_t {
+            bytes: null(),
+            length: 0,
+            tokens: 0,
+        },
+        finished: sel4_llm_finished_t {
+            reason: sel4_llm_finish_t::SEL4_LLM_FINISH_NONE,
+            prompt_tokens: 0,
+            generated_tokens: 0,
+            turn: 0,
+            first_token_us: 0,
+            total_us: 0,
+        },
+        failure: sel4_llm_failure_t {
+            code: 0,
+            value: 0,
+            limit: 0,
+        },
+        model: sel4_llm_model_t {
+            name: [0; 65],
+            loaded: false,
+            signature: sel4_llm_signature_t::SEL4_LLM_SIGNATURE_MISSING,
+            file_bytes: 0,
+        },
+        count: 0,
+        status: sel4_llm_status_t {
+            model: [0; 65],
+            parameters: 0,
+            arena_bytes: 0,
+            arena_used: 0,
+            context: 0,
+            cache_positions: 0,
+            cache_free: 0,
+            active: 0,
+            waiting: 0,
+            sessions: 0,
+            restarts: 0,
+        },
+        budget: sel4_llm_budget_t {
+            user: [0; 33],
+            tokens: 0,
+            available: 0,
+            period_us: 0,
+            left_us: 0,
+        },
+        user: sel4_llm_user_t {
+            name: [0; 33],
+            role: [0; 33],
+        },
+        progress: sel4_llm_progress_t { done: 0, total: 0 },
+        fault: sel4_llm_fault_t {
+            count: 0,
+            ip: 0,
+            address: 0,
+        },
+        restarts: 0,
+    };
+}

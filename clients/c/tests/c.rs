@@ -1,0 +1,496 @@
+//! The header and the library, as a C compiler sees them, with an audit that the tests play: programs in C, compiled with
+//! `cc`, in processes of their own. Their rings with the test are a file that both map.
+
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::{ModelName, UserName};
+use protocol::region::{ReadOnlyRegion, ReadWriteRegion, WriteWords as _};
+use protocol::ring::{Endpoint, Frame, REGION_BYTES};
+use protocol::wire::client::{
+    Budget, BudgetChange, Event, Finished, ModelEntry, Progress, Request, Signature, Status, User,
+};
+use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, InferParams};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+fn own(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("client-c-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// This crate as a static library: it lies beside this program, under a name with a number in it. Of several, all but the
+/// last are of other builds.
+fn library() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let beside = fs::read_dir(program.parent().unwrap()).unwrap().flatten();
+    let libraries = beside.filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.starts_with("libsel4_llm-") && name.ends_with(".a")
+    });
+    let newest = libraries.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap());
+    newest.expect("cargo has built the library").path()
+}
+
+fn compile(folder: &Folder, source: &str) -> PathBuf {
+    let program = folder.0.join("program");
+    let compiled = Command::new("cc")
+        .args([
+            "-std=gnu11",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-O2",
+            "-g",
+            "-I",
+        ])
+        .arg(own("include"))
+        .arg(own("tests").join(source))
+        .arg(library())
+        .args(["-lpthread", "-ldl", "-lm", "-o"])
+        .arg(&program)
+        .status()
+        .expect("a C compiler");
+    assert!(compiled.success());
+    program
+}
+
+/// A program that does what it is told, and audit's end of its rings.
+struct System {
+    audit: Endpoint<ReadOnlyRegion, ReadWriteRegion>,
+    /// What audit writes, for what no audit would.
+    raw: ReadWriteRegion,
+    program: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    _folder: Folder,
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+impl System {
+    fn off() -> Self {
+        use rustix::mm::{MapFlags, ProtFlags, mmap};
+        let folder = Folder::new();
+        let path = folder.0.join("regions");
+        let file = fs::File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .unwrap();
+        file.set_len(2 * REGION_BYTES as u64).unwrap();
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let (anywhere, bytes) = (std::ptr::null_mut(), 2 * REGION_BYTES);
+        // SAFETY: at an address that the kernel chooses, and never unmapped.
+        let start = unsafe { mmap(anywhere, bytes, protection, MapFlags::SHARED, &file, 0) };
+        let start = NonNull::new(start.unwrap().cast::<u64>()).unwrap();
+        // SAFETY: inside of the mapping.
+        let second = unsafe { start.add(REGION_BYTES / 8) };
+        let writable = || {
+            // SAFETY: mapped for ever, and only used by atomic accesses.
+            unsafe { ReadWriteRegion::new(start, REGION_BYTES) }
+        };
+        // SAFETY: as above.
+        let theirs = unsafe { ReadOnlyRegion::new(second, REGION_BYTES) };
+        let mut program = Command::new(compile(&folder, "talk.c"))
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            audit: Endpoint::new(theirs, writable()).unwrap(),
+            raw: writable(),
+            input: program.stdin.take().unwrap(),
+            output: BufReader::new(program.stdout.take().unwrap()),
+            program,
+            _folder: folder,
+        }
+    }
+
+    /// Audit serves, and the program has seen that.
+    fn on() -> Self {
+        let mut system = Self::off();
+        system.audit.lead(1);
+        assert_eq!(system.does("poll"), NOTHING);
+        system
+    }
+
+    /// What the program says to a line.
+    fn does(&mut self, line: &str) -> String {
+        writeln!(self.input, "{line}").unwrap();
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).unwrap();
+        assert!(answer.ends_with('\n'), "the program has died: {answer:?}");
+        answer.trim_end().to_owned()
+    }
+
+    fn say(&mut self, number: u32, event: &Event<'_>) {
+        let mut frame = Frame::new();
+        event.write(number, &mut frame);
+        self.audit.send(&frame).unwrap();
+    }
+
+    /// What the program polls after that.
+    fn told(&mut self, number: u32, event: &Event<'_>) -> String {
+        self.say(number, event);
+        self.does("poll")
+    }
+
+    /// The next request that audit finds, if there is one.
+    fn asked(&mut self) -> Option<(u32, String)> {
+        let mut frame = Frame::new();
+        self.audit.receive(&mut frame).unwrap().then(|| {
+            let request = Request::parse(&frame).unwrap();
+            (frame.header().request, format!("{request:?}"))
+        })
+    }
+}
+
+const NOTHING: &str = "error 1: audit has said nothing more";
+
+fn user(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+
+fn finished() -> Event<'static> {
+    Event::Finished(Finished {
+        reason: FinishReason::MaxTokens,
+        prompt_tokens: 5,
+        generated_tokens: 4,
+        turn: 1,
+        first_token_us: 210,
+        total_us: 330,
+    })
+}
+
+#[test]
+fn whatever_a_caller_does_wrong_is_its_error() {
+    let folder = Folder::new();
+    let output = Command::new(compile(&folder, "errors.c")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said == "0 failed\n", "{said}");
+}
+
+#[test]
+fn the_header_is_c99_and_cpp() {
+    for (language, standard) in [("c", "c99"), ("c", "c11"), ("c++", "c++11")] {
+        let mut compiler = Command::new("cc")
+            .args(["-x", language, &format!("-std={standard}")])
+            .args([
+                "-Wall",
+                "-Wextra",
+                "-Wpedantic",
+                "-Werror",
+                "-fsyntax-only",
+                "-include",
+            ])
+            .arg(own("include/sel4_llm.h"))
+            .arg("/dev/null")
+            .spawn()
+            .expect("a C compiler");
+        assert!(compiler.wait().unwrap().success(), "{standard}");
+    }
+}
+
+#[test]
+fn a_question_is_asked_and_answered() {
+    let mut system = System::off();
+    assert_eq!(
+        system.does("infer early"),
+        "error 10: audit does not serve this client yet: try again when it signals"
+    );
+    system.audit.lead(1);
+    let ready = Event::Ready(User {
+        name: user("triage"),
+        role: user("sensor"),
+        ..User::default()
+    });
+    assert_eq!(system.told(0, &ready), "ready #0 triage (sensor)");
+    assert_eq!(system.does("poll"), NOTHING);
+
+    assert_eq!(system.does("infer Once upon"), "#1");
+    assert_eq!(system.does("decide The door?"), "#2");
+    assert_eq!(system.does("signal"), "yes");
+    assert_eq!(system.does("signal"), "no");
+    let plain = Request::Infer {
+        params: InferParams::default(),
+        session: protocol::name::SessionName::EMPTY,
+        prompt: b"Once upon",
+    };
+    assert_eq!(system.asked(), Some((1, format!("{plain:?}"))));
+    let mut params = InferParams::default();
+    params.max_tokens = 4;
+    (params.sampling.temperature, params.sampling.seed) = (0, 9);
+    let decide = Request::Infer {
+        params,
+        session: protocol::name::SessionName::new("door").unwrap(),
+        prompt: b"The door?",
+    };
+    assert_eq!(system.asked(), Some((2, format!("{decide:?}"))));
+    assert_eq!(system.asked(), None);
+
+    system.say(
+        2,
+        &Event::Text {
+            tokens: 2,
+            text: b" is shut",
+        },
+    );
+    system.say(
+        1,
+        &Event::Text {
+            tokens: 0,
+            text: b"",
+        },
+    );
+    system.say(2, &finished());
+    assert_eq!(system.does("poll"), "text #2 2' is shut'");
+    // Of this client's own memory.
+    assert_eq!(system.does("echo"), "#3");
+    assert!(
+        system
+            .asked()
+            .unwrap()
+            .1
+            .contains("[32, 105, 115, 32, 115, 104, 117, 116]")
+    );
+    assert_eq!(system.does("poll"), "text #1 0''");
+    assert_eq!(system.does("poll"), "finished #2 end 2 5+4 turn 1 210/330");
+    assert_eq!(system.does("poll"), NOTHING);
+    // It is over.
+    assert!(system.does("cancel 2").starts_with("error 40:"));
+    let failure = Failure::over(ErrorCode::QuotaExceeded, 12, 9);
+    let failed = Event::Failed {
+        failure,
+        detail: b"triage",
+    };
+    assert_eq!(
+        system.told(1, &failed),
+        "failed #1 end QuotaExceeded 12/9 0'triage'"
+    );
+}
+
+#[test]
+fn models_status_and_budget_come_as_structures() {
+    let mut system = System::on();
+    for (number, (what, asked)) in [
+        ("models", Request::Models),
+        ("status", Request::Status),
+        (
+            "budget",
+            Request::Budget {
+                user: UserName::EMPTY,
+                change: BudgetChange::NONE,
+            },
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let number = number as u32 + 1;
+        assert_eq!(system.does(what), format!("#{number}"));
+        assert_eq!(system.asked(), Some((number, format!("{asked:?}"))));
+    }
+    // The longest name there is.
+    let name = "m".repeat(64);
+    let model = Event::Model(ModelEntry {
+        name: ModelName::new(&name).unwrap(),
+        file_bytes: 99,
+        loaded: true,
+        signature: Signature::Good,
+    });
+    assert_eq!(
+        system.told(1, &model),
+        format!("model #1 {name} 99 loaded signature 2")
+    );
+    assert_eq!(
+        system.told(1, &Event::Listed { count: 1 }),
+        "listed #1 end 1"
+    );
+    let mut status = Status {
+        name: ModelName::new("default").unwrap(),
+        arena: ArenaUse {
+            weights: 7,
+            other: 1,
+            capacity: 10,
+            ..ArenaUse::default()
+        },
+        kv_positions: 20,
+        kv_free: 15,
+        restarts: 1,
+        active: 2,
+        waiting: 3,
+        sessions: 4,
+        ..Status::default()
+    };
+    status.model.context = 512;
+    assert_eq!(
+        system.told(2, &Event::Status(status)),
+        "status #2 end default 8 of 10, 512; cache 15/20, 2 active, 3 waiting, 4 sessions, 1 restarts"
+    );
+    let budget = Event::Budget(Budget {
+        user: user("triage"),
+        tokens: 210,
+        used: 100,
+        reserved: 10,
+        period_us: 3_600,
+        left_us: 600,
+    });
+    assert_eq!(
+        system.told(3, &budget),
+        "budget #3 end triage 100 of 210, 600 of 3600 us"
+    );
+}
+
+#[test]
+fn news_comes_without_a_request() {
+    let mut system = System::on();
+    let progress = Event::Progress(Progress {
+        stage: protocol::wire::client::Stage::Loading,
+        done: 3,
+        total: 8,
+    });
+    assert_eq!(system.told(0, &progress), "progress #0 3/8");
+    let fault = Fault {
+        kind: FaultKind::Memory,
+        ip: 0x20_0010,
+        address: 0xdead,
+    };
+    assert_eq!(
+        system.told(0, &Event::Fault { fault, count: 2 }),
+        "fault #0 2 200010 dead"
+    );
+    let recovered = Event::Recovered {
+        after_us: 5,
+        restarts: 3,
+    };
+    assert_eq!(system.told(0, &recovered), "recovered #0 3");
+    let failure = Failure::of(ErrorCode::RestartsExhausted);
+    let failed = Event::Failed {
+        failure,
+        detail: b"",
+    };
+    assert_eq!(
+        system.told(0, &failed),
+        "system-failed #0 RestartsExhausted 0/0 0''"
+    );
+    // What answers nothing is not told.
+    assert_eq!(system.told(5, &finished()), NOTHING);
+}
+
+#[test]
+fn requests_are_cancelled_abandoned_and_lost() {
+    let mut system = System::on();
+    for number in 1..=3 {
+        assert_eq!(system.does("infer a"), format!("#{number}"));
+        system.asked().unwrap();
+    }
+    assert_eq!(system.does("cancel 1"), "error 0: done");
+    assert_eq!(system.does("abandon 2"), "error 0: done");
+    assert_eq!(system.asked(), Some((1, "Cancel".to_owned())));
+    assert_eq!(system.asked(), Some((2, "Cancel".to_owned())));
+    system.say(2, &finished());
+    assert_eq!(
+        system.told(1, &finished()),
+        "finished #1 end 2 5+4 turn 1 210/330"
+    );
+    assert_eq!(system.does("poll"), NOTHING);
+    // Audit begins anew.
+    system.audit.lead(2);
+    assert_eq!(system.does("poll"), "restarted #0");
+    assert_eq!(system.does("poll"), "lost #3 end");
+    assert_eq!(system.does("poll"), NOTHING);
+}
+
+#[test]
+fn what_finds_no_room_is_to_be_tried_again() {
+    let mut system = System::on();
+    assert_eq!(system.does("room"), "16");
+    for _ in 0..16 {
+        assert!(system.does("status").starts_with('#'));
+    }
+    let full = "error 11: audit has not read what it was sent before: try again when it signals";
+    assert_eq!(
+        (system.does("status").as_str(), system.does("room").as_str()),
+        (full, "0")
+    );
+    for _ in 0..48 {
+        system.asked().unwrap();
+        assert!(system.does("status").starts_with('#'));
+    }
+    system.asked().unwrap();
+    assert!(system.does("status").starts_with("error 12:"));
+    assert_eq!(
+        system
+            .told(1, &Event::Status(Status::default()))
+            .split(' ')
+            .next(),
+        Some("status")
+    );
+    assert!(system.does("status").starts_with('#'));
+}
+
+#[test]
+fn an_audit_of_another_version_is_an_error() {
+    let mut system = System::on();
+    system.raw.store(0, 3);
+    let error =
+        "error 20: audit speaks another version of the protocol: build both from the same tree";
+    assert_eq!(system.does("poll"), error);
+    assert_eq!(system.does("infer a"), error);
+}
+
+#[test]
+fn an_audit_that_writes_anything_does_no_harm() {
+    let mut system = System::on();
+    assert_eq!(system.does("infer a"), "#1");
+    // A tail that it cannot have.
+    system.raw.store(3, 1 << 32 | 77);
+    assert!(system.does("infer a").starts_with("error 21:"));
+    let mut state = 1_u64;
+    for _ in 0..300 {
+        for word in 0..40 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let value = match word {
+                0 => 4,
+                1 => 1,
+                2 | 3 => 1 << 32 | state >> 59,
+                _ => state >> (state >> 58),
+            };
+            system.raw.store(word, value);
+        }
+        for what in ["poll", "poll", "infer a", "cancel 1", "room", "signal"] {
+            assert!(!system.does(what).is_empty());
+        }
+    }
+    assert!(system.program.try_wait().unwrap().is_none());
+}
