@@ -176,6 +176,19 @@ pub struct Scheduling {
     pub order: Vec<String>,
     /// Those whose budget is their period.
     pub whole_budget: Vec<String>,
+    /// Those who have no more than a part of it, so that they leave the domains below them the rest whatever they do.
+    #[serde(default)]
+    pub part: Vec<Part>,
+}
+
+/// A domain that has a part of the processor's time.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Its name.
+    pub domain: String,
+    /// Its budget in its period, in percent, at most.
+    pub most_percent: u64,
 }
 
 /// Who holds whose TCB.

@@ -141,6 +141,13 @@ fn named_domains(policy: &Policy) -> BTreeSet<&str> {
     names.extend(policy.device.iter().map(|device| device.domain.as_str()));
     names.extend(policy.domains(&policy.scheduling.order));
     names.extend(policy.domains(&policy.scheduling.whole_budget));
+    names.extend(
+        policy
+            .scheduling
+            .part
+            .iter()
+            .map(|part| part.domain.as_str()),
+    );
     names.extend(policy.domain.iter().map(|domain| domain.name.as_str()));
     names.extend(
         policy

@@ -183,6 +183,35 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
             ));
         }
     }
+    for part in &policy.scheduling.part {
+        let Some(thread) = threads.get(part.domain.as_str()) else {
+            continue;
+        };
+        let (budget, period) = (thread.budget_us.unwrap_or(0), thread.period_us.unwrap_or(0));
+        if budget.saturating_mul(100) > period.saturating_mul(part.most_percent) {
+            finding.violation(format!(
+                "{} has a budget of {budget} µs in a period of {period} µs{}, more than {} %: it could keep the domains below \
+                 it from running",
+                part.domain,
+                place(thread.line),
+                part.most_percent
+            ));
+        }
+    }
+    let whole: Vec<_> = policy.domains(&policy.scheduling.whole_budget).collect();
+    for thread in order.iter().flatten() {
+        let name = thread.subject.name();
+        let parts = policy.scheduling.part.iter();
+        let lines = whole.iter().filter(|other| **other == name).count()
+            + parts.filter(|part| part.domain == name).count();
+        if lines != 1 {
+            finding.violation(format!(
+                "{name}{} has {lines} lines about its budget: it belongs either into scheduling.whole_budget or has one \
+                 [[scheduling.part]]",
+                place(thread.line)
+            ));
+        }
+    }
     let priorities = order.iter().map(|threads| {
         let each = threads.iter();
         let each = each.map(|thread| format!("{} {}", thread.subject, thread.priority));

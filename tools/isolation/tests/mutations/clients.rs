@@ -921,10 +921,33 @@ const HARMLESS: &[Edit] = &[
         )],
         &[(
             "whole_budget = [\"audit\", \"clients\", \"inference\"]",
-            "whole_budget = [\"audit\", \"shell\", \"inference\"]",
+            "whole_budget = [\"audit\", \"shell\", \"inference\"]\n[[scheduling.part]]\ndomain = \"triage\"\nmost_percent = 50",
         )],
     ),
 ];
+
+/// A client has more of its period than the policy gives it, and one has no line about it.
+fn more_than_its_part() -> Result<(), libtest_mimic::Failed> {
+    let text = two_clients::system(SYSTEM).replace(
+        r#"name="triage" priority="110""#,
+        r#"name="triage" budget="600" period="1000" priority="110""#,
+    );
+    let whole = "whole_budget = [\"audit\", \"clients\", \"inference\"]";
+    let policy = two_clients::policy(POLICY_TEXT);
+    assert!(policy.contains(whole));
+    let others = "whole_budget = [\"audit\", \"shell\", \"inference\"]";
+    let part = "[[scheduling.part]]\ndomain = \"triage\"\nmost_percent = 50";
+    let claims = &["I7"];
+    let said = check_with(&text, &policy.replace(whole, &format!("{others}\n{part}")));
+    let words = &[
+        "triage has a budget of 600 µs in a period of 1000 µs",
+        "more than 50 %",
+    ];
+    Caught { claims, words }.judge(&said)?;
+    let said = check_with(&text, &policy.replace(whole, others));
+    let words = &["triage (line", "has 0 lines about its budget"];
+    Caught { claims, words }.judge(&said)
+}
 
 /// The same change of slots in the description alone: it does no harm either, since audit knows clients by their channels.
 /// But which client audit looks at first would be another than the policy says, and the message says so.
@@ -1047,6 +1070,10 @@ pub fn harmless() -> Vec<Trial> {
     trials.push(Trial::test(
         "explained::clients::the_slots_are_exchanged_in_the_description_alone",
         exchanged_in_the_description_alone,
+    ));
+    trials.push(Trial::test(
+        "explained::clients::a_client_has_more_than_its_part_of_the_time",
+        more_than_its_part,
     ));
     trials
 }
