@@ -1,4 +1,5 @@
-//! One end for each request, counted from what a client asked and what audit told it, and from nothing else.
+//! One end for each request and each token once, from what clients asked, what an honest inference said and what audit
+//! told, and from nothing else.
 
 use crate::claims::{Broken, Claim};
 use crate::world::Message;
@@ -58,62 +59,118 @@ impl Kind {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Asked {
     kind: Kind,
     ends: u32,
     cancels: u32,
     /// What was told may have been the end, or the answer to a cancel.
     perhaps: bool,
+    /// Of its tokens, in order: what inference has said, as far as it was followed.
+    said: Vec<u8>,
+    said_tokens: u32,
+    /// Of them, what it was told.
+    told: usize,
+    told_tokens: u32,
+    /// Inference keeps to the protocol and its prompt says whose it is.
+    is_followed: bool,
 }
 
-/// What was asked under a number that was new.
+/// What the clients have asked under numbers that were new, each by its place and its number.
 #[derive(Debug, Default)]
-pub struct Ends(BTreeMap<u32, Asked>);
+pub struct Ends(BTreeMap<(usize, u32), Asked>);
 
 impl Ends {
-    /// A client has asked.
-    pub fn asked(&mut self, id: u32, request: &Request<'_>) {
+    /// A client has asked. `is_followed`: it can be known what inference says to it.
+    pub fn asked(&mut self, client: usize, id: u32, request: &Request<'_>, is_followed: bool) {
         if let Some(kind) = Kind::of(request) {
             let asked = Asked {
                 kind,
                 ends: 0,
                 cancels: 0,
                 perhaps: false,
+                said: Vec::new(),
+                said_tokens: 0,
+                told: 0,
+                told_tokens: 0,
+                is_followed,
             };
-            self.0.insert(id, asked);
+            self.0.insert((client, id), asked);
         }
     }
 
     /// A client has asked that a request end.
-    pub fn cancelled(&mut self, id: u32) {
-        if let Some(asked) = self.0.get_mut(&id) {
+    pub fn cancelled(&mut self, client: usize, id: u32) {
+        if let Some(asked) = self.0.get_mut(&(client, id)) {
             asked.cancels += 1;
         }
     }
 
     /// A number means two things now.
-    pub fn reused(&mut self, id: u32) {
-        self.0.remove(&id);
+    pub fn reused(&mut self, client: usize, id: u32) {
+        self.0.remove(&(client, id));
     }
 
-    /// The client has written garbage into its region: audit may see what was asked never, or again.
-    pub fn unsure(&mut self) {
-        self.0.clear();
+    /// A client has written garbage into its region: audit may see what it has asked never, or again.
+    pub fn unsure(&mut self, client: usize) {
+        self.0.retain(|(of, _), _| *of != client);
+    }
+
+    /// Inference has sent a token for this request.
+    pub fn said(&mut self, whose: (usize, u32), text: &[u8]) {
+        if let Some(asked) = self.0.get_mut(&whose) {
+            asked.said.extend_from_slice(text);
+            asked.said_tokens += 1;
+        }
     }
 
     /// Audit tells a client something.
     ///
     /// # Errors
-    /// The request is over.
-    pub fn told(&mut self, message: &Message) -> Result<(), Broken> {
-        let Some(asked) = self.0.get_mut(&message.request) else {
+    /// The request is over, or the text is not that of its tokens.
+    pub fn told(&mut self, client: usize, message: &Message) -> Result<(), Broken> {
+        let id = message.request;
+        let Some(asked) = self.0.get_mut(&(client, id)) else {
             return Ok(());
         };
         let frame = message.frame();
         let Ok(event) = Event::parse(&frame) else {
             return Ok(());
         };
+        let broken = |claim, detail| Err(Broken { claim, detail });
+        if let Event::Text { tokens, text } = event {
+            let was_over = asked.ends > 0;
+            let (from, to) = (asked.told, asked.told + text.len());
+            asked.told = to;
+            asked.told_tokens += tokens;
+            let is_said = asked.said.get(from..to) == Some(text);
+            let right = is_said && asked.told_tokens <= asked.said_tokens;
+            return match right || !asked.is_followed {
+                true if !was_over => Ok(()),
+                _ => broken(
+                    Claim::Tokens,
+                    format!(
+                        "client {client} is told {} bytes of {id} at {from}, and {} were said; over: {was_over}",
+                        text.len(),
+                        asked.said.len()
+                    ),
+                ),
+            };
+        }
+        if let Event::Finished(finished) = event {
+            let all = asked.told == asked.said.len()
+                && asked.told_tokens == asked.said_tokens
+                && finished.generated_tokens == asked.told_tokens;
+            if asked.is_followed && !all {
+                return broken(
+                    Claim::Tokens,
+                    format!(
+                        "{id} of client {client} has ended with {} tokens, and was told {} of {}",
+                        finished.generated_tokens, asked.told_tokens, asked.said_tokens
+                    ),
+                );
+            }
+        }
         // To a cancel of what is over, or another user's; or the end that inference gave. Its number is the same.
         if let Event::Failed { failure, .. } = event
             && failure.code == ErrorCode::NoSuchRequest
@@ -127,10 +184,10 @@ impl Ends {
             asked.ends += u32::from(asked.kind.ends_with(&event));
             return Ok(());
         }
-        Err(Broken {
-            claim: Claim::Answers,
-            detail: format!("{} was over, and is told {event:?}", message.request),
-        })
+        broken(
+            Claim::Answers,
+            format!("{id} of client {client} was over, and is told {event:?}"),
+        )
     }
 
     /// Everything has an end; how many were looked at.
@@ -142,9 +199,9 @@ impl Ends {
         let open = self.0.iter().find(|(_, asked)| is_open(asked));
         match open {
             None => Ok(self.0.len() as u64),
-            Some((id, asked)) => Err(Broken {
+            Some(((client, id), asked)) => Err(Broken {
                 claim: Claim::Answers,
-                detail: format!("{id}, {:?}, has no end", asked.kind),
+                detail: format!("{id} of client {client}, {:?}, has no end", asked.kind),
             }),
         }
     }

@@ -3,9 +3,13 @@
 use crate::dice::Dice;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ed25519_dalek::{Signer as _, SigningKey};
-use protocol::limits::{MAX_SESSIONS, MIN_STOP_GRACE_US};
+use protocol::limits::{
+    CLIENT_COMMANDS, MAX_CLIENTS, MAX_REQUESTS, MAX_SESSIONS, MIN_STOP_GRACE_US,
+};
 use protocol::name::{ModelName, UserName};
-use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User};
+use protocol::policy::{
+    Client, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User,
+};
 use protocol::record::Hash;
 use protocol::store::Store;
 use sha2::{Digest as _, Sha256};
@@ -259,6 +263,80 @@ impl Fixtures {
         }
         policy
     }
+}
+
+/// Most of each that the clients can have together: requests, sessions, commands.
+const PARTS: [u32; 3] = [
+    MAX_REQUESTS as u32,
+    MAX_SESSIONS as u32,
+    CLIENT_COMMANDS as u32,
+];
+
+/// Users without a passphrase, of which one is a client's own.
+const OPEN_USERS: [u32; 2] = [0, 2];
+
+/// Channels of the clients that there are; the policy names most of them, each with parts of its own.
+#[must_use]
+pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
+    let count = match dice.below(30) {
+        0 => 0,
+        1..=5 => 1,
+        6..=15 => 2,
+        16..=22 => 3,
+        _ => MAX_CLIENTS,
+    };
+    let mut channels: Vec<u8> = Vec::new();
+    while channels.len() < count {
+        let channel = dice.below(62) as u8;
+        // Two on one channel are a mistake of who built the system.
+        if !channels.contains(&channel) || dice.percent(1) {
+            channels.push(channel);
+        }
+    }
+    policy.clients = zerocopy::FromZeros::new_zeroed();
+    let mut named: Vec<u8> = channels.clone();
+    named.sort_unstable();
+    named.dedup();
+    named.retain(|_| !dice.percent(6));
+    if named.len() < MAX_CLIENTS && dice.percent(10) {
+        // One that is not there.
+        named.push(63);
+    }
+    // In another order than audit has them.
+    let turned = dice.below(named.len() as u64) as usize;
+    named.rotate_left(turned);
+    let parts = PARTS.map(|most| parts(most, named.len(), dice));
+    for (place, channel) in named.iter().enumerate() {
+        policy.clients[place] = Client {
+            name: UserName::new(&format!("client{place}")).unwrap_or_default(),
+            channel: u32::from(*channel),
+            user: *dice.pick(&OPEN_USERS),
+            login: u32::from(dice.percent(60)),
+            requests: parts[0][place],
+            sessions: parts[1][place],
+            commands: parts[2][place],
+        };
+    }
+    policy.client_count = named.len() as u32;
+    channels
+}
+
+/// Parts of so much for so many, each at least one.
+fn parts(most: u32, count: usize, dice: &mut Dice) -> Vec<u32> {
+    let mut left = u64::from(most);
+    let mut parts = Vec::new();
+    for place in 0..count {
+        let others = (count - place - 1) as u64;
+        let part = match dice.below(4) {
+            0 => dice.within(1, 3),
+            1 => left,
+            _ => left / (others + 1),
+        };
+        let part = part.clamp(1, left - others);
+        left -= part;
+        parts.push(part as u32);
+    }
+    parts
 }
 
 impl Default for Fixtures {

@@ -1,11 +1,11 @@
-//! Lists and what else audit tells without being asked at that moment.
+//! Lists: answers of more than one event.
 
 use super::*;
-use crate::model::{List, ListKind, Live, Notices, Phase, Work};
-use crate::world::{Message, Ring, Seen};
+use crate::model::{List, ListKind, Session};
+use crate::store::Signed;
 use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
-use protocol::wire::client::{Event, LogExtent, LogQuery, Request, Session, SessionState};
+use protocol::wire::client::{self, Event, LogExtent, LogQuery, Request, SessionState, Signature};
 
 impl<'m> Judge<'m> {
     pub(super) fn extent_now(&self) -> LogExtent {
@@ -21,10 +21,16 @@ impl<'m> Judge<'m> {
         }
     }
 
-    pub(super) fn begins_list(&mut self, id: u32, request: &Request<'_>) -> Result<(), Failure> {
+    pub(super) fn begins_list(
+        &mut self,
+        client: usize,
+        id: u32,
+        request: &Request<'_>,
+    ) -> Result<(), Failure> {
+        let user = self.model.clients[client].user();
         let kind = match *request {
             Request::Models => {
-                self.require(Permission::Infer)?;
+                self.require(client, Permission::Infer)?;
                 if self.model.store.is_none() {
                     let bytes = self.model.store_bytes;
                     return Err(Failure::over(ErrorCode::BadStore, bytes, 0));
@@ -33,16 +39,16 @@ impl<'m> Judge<'m> {
             }
             Request::Users => ListKind::Users,
             Request::Sessions => {
-                self.require(Permission::Infer)?;
-                let all = self.require(Permission::Budget).is_ok();
-                ListKind::Sessions((!all).then_some(self.model.user))
+                self.require(client, Permission::Infer)?;
+                let all = self.require(client, Permission::Budget).is_ok();
+                ListKind::Sessions((!all).then_some(user))
             }
             Request::Stats { .. } => {
-                self.require(Permission::Infer)?;
+                self.require(client, Permission::Infer)?;
                 ListKind::Watch(true)
             }
             Request::Log(query) => {
-                self.require(Permission::Log)?;
+                self.require(client, Permission::Log)?;
                 if !query.user.is_empty() && self.model.find_user(query.user).is_none() {
                     return Err(Failure::of(ErrorCode::NoSuchUser));
                 }
@@ -59,48 +65,43 @@ impl<'m> Judge<'m> {
                 }
             }
             _ => {
-                self.require(Permission::Log)?;
+                self.require(client, Permission::Log)?;
                 ListKind::Verify(self.extent_now())
             }
         };
-        self.require_new(id)?;
-        if self.model.lists.len() == LISTS {
+        self.require_new(client, id)?;
+        let lists = &mut self.model.clients[client].lists;
+        if lists.len() == LISTS {
             let limit = LISTS as u64;
             return Err(Failure::over(ErrorCode::Busy, limit, limit));
         }
-        self.model.lists.push(List { id, kind, sent: 0 });
+        lists.push(List { id, kind, sent: 0 });
         Ok(())
     }
 
-    /// All lists must end now.
-    pub(super) fn lists_end(&mut self) -> Held {
-        while !self.model.lists.is_empty() {
+    /// All lists of a client must end now.
+    pub(super) fn lists_end(&mut self, client: usize) -> Held {
+        while !self.model.clients[client].lists.is_empty() {
             let id = match self.seen.front() {
-                Some(Seen::Sent(Ring::Client, message)) => message.request,
-                _ if self.free[0] == 0 => {
-                    self.model.lists.clear();
-                    return Ok(());
-                }
+                Some(Seen::Sent(Ring::Client(of), message)) if *of == client => message.request,
                 other => return broken(Claim::Lists, format!("a list must end, and {other:?}")),
             };
-            let Some(at) = self.model.lists.iter().position(|list| list.id == id) else {
-                return broken(Claim::Lists, format!("{id} is no list"));
+            let lists = &mut self.model.clients[client].lists;
+            let Some(at) = lists.iter().position(|list| list.id == id) else {
+                return broken(Claim::Lists, format!("{id} of client {client} is no list"));
             };
-            let list = self.model.lists.swap_remove(at);
-            self.list_ends(list)?;
+            let list = lists.swap_remove(at);
+            self.list_ends(client, list)?;
         }
         Ok(())
     }
 
     /// A list must end now, before its end.
-    pub(super) fn list_ends(&mut self, list: List) -> Held {
-        let Some(message) = self.answer(list.id).map_err(|broken| Broken {
+    pub(super) fn list_ends(&mut self, client: usize, list: List) -> Held {
+        let message = self.answer(client, list.id).map_err(|broken| Broken {
             claim: Claim::Lists,
             ..broken
-        })?
-        else {
-            return Ok(());
-        };
+        })?;
         let frame = message.frame();
         let told = Event::parse(&frame);
         let right = match (&list.kind, &told) {
@@ -118,127 +119,49 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    pub(super) fn is_sent(&self, sent: Option<&LogExtent>, told: &LogExtent) -> bool {
+    /// What was sent of a log; where it would have begun if nothing was.
+    fn is_sent(&self, sent: Option<&LogExtent>, told: &LogExtent) -> bool {
         match sent {
             Some(sent) => sent == told,
             None => {
-                // Where it would have begun: after what there is, of which audit may have written some on its own.
-                let written = self.explained as u64 + 1..=self.history.len() as u64 + 1;
-                let head = told
-                    .next
-                    .checked_sub(2)
-                    .map(|at| self.history.get(at as usize));
-                written.contains(&told.next)
-                    && (told.first, told.anchor) == (told.next, told.head)
-                    && head.flatten().is_some_and(|last| last.hash == told.head)
+                let now = self.extent_now();
+                let LogExtent { next, head, .. } = now;
+                *told
+                    == LogExtent {
+                        first: next,
+                        anchor: head,
+                        ..now
+                    }
             }
         }
     }
 
-    /// Something that audit tells on its own.
-    pub(super) fn told(&mut self, message: &Message) -> Held {
-        let id = message.request;
-        let frame = message.frame();
-        let Ok(event) = Event::parse(&frame) else {
-            return broken(Claim::Answers, format!("{message:?} is no event"));
-        };
-        self.figures.comparisons += 1;
-        // What it has looked for was there before this event.
-        let room = self.free[0] + 1 > RESERVE;
-        if id == 0 {
-            self.own_verification_may_be_refused()?;
-        }
-        let blocked = self.model.notices.fault.is_some();
-        let waits = self.model.owed.iter().any(|owed| owed.id.is_some());
-        let Notices {
-            fault,
-            load_failed,
-            exhausted,
-            recovered,
-            ready,
-        } = &mut self.model.notices;
-        match event {
-            Event::Fault(told) if id == 0 && *fault == Some(told) => {
-                *fault = None;
-                return Ok(());
-            }
-            Event::Progress(_) => {
-                let booting = id == 0 && self.model.phase == Phase::Booting;
-                let loads = |live: &Live| {
-                    live.id == Some(id) && matches!(live.work, Work::Load(_) | Work::Verify(_))
-                };
-                if room && (booting || self.model.live.values().any(loads)) {
-                    return Ok(());
-                }
-            }
-            _ if blocked => {}
-            Event::Failed { failure, .. } if id == 0 && !waits && *load_failed == Some(failure) => {
-                *load_failed = None;
-                return Ok(());
-            }
-            Event::Failed { failure, .. } if id == 0 && !waits && *exhausted == Some(failure) => {
-                *exhausted = None;
-                return Ok(());
-            }
-            Event::Recovered { after_us, restarts }
-                if !waits && *recovered == Some((after_us, restarts)) =>
-            {
-                *recovered = None;
-                return Ok(());
-            }
-            Event::Ready(user) if id == 0 && !waits && *ready => {
-                *ready = false;
-                let now = self.user_now();
-                claim!(
-                    self,
-                    Answers,
-                    user == now,
-                    "ready for {user:?}, who is {now:?}"
-                );
-                return Ok(());
-            }
-            Event::Failed { failure, detail } if id != 0 => {
-                self.verification_may_be_refused(Some((id, failure)))?;
-                if let Some(at) = self.model.owed.iter().position(|owed| owed.id == Some(id)) {
-                    let owed = self.model.owed.swap_remove(at);
-                    if let Some(share) = self.model.shares.get_mut(owed.user) {
-                        share.give_back(owed.share);
-                        self.gave_back |= owed.share > 0;
-                    }
-                    claim!(
-                        self,
-                        Answers,
-                        room && failure == owed.failure && detail == owed.name.as_str().as_bytes(),
-                        "{failure:?} for {owed:?}, {} slots free",
-                        self.free[0]
-                    );
-                    return Ok(());
-                }
-            }
-            _ => {}
-        }
-        let Some(at) = self.model.lists.iter().position(|list| list.id == id) else {
+    /// Audit tells a client something of a list, as its ring has room.
+    pub(super) fn list_goes_on(&mut self, client: usize, id: u32, event: &Event<'_>) -> Held {
+        let lists = &mut self.model.clients[client].lists;
+        let Some(at) = lists.iter().position(|list| list.id == id) else {
             return broken(
                 Claim::Answers,
-                format!("{id} is told {event:?}, and asked nothing"),
+                format!("{id} of client {client} is told {event:?}, and asked nothing"),
             );
         };
+        let mut list = lists.swap_remove(at);
+        // What it has looked for was there before this event.
+        let room = self.room(client) + 1;
         claim!(
             self,
             Flow,
-            room,
-            "{event:?} with {} slots free",
-            self.free[0]
+            room > LISTS_LEAVE,
+            "{event:?} of a list with {room} slots free"
         );
-        let mut list = self.model.lists.swap_remove(at);
-        if !self.of_list(&mut list, &event)? {
-            self.model.lists.push(list);
+        if !self.of_list(client, &mut list, event)? {
+            self.model.clients[client].lists.push(list);
         }
         Ok(())
     }
 
     /// An event of a list; whether it was the last.
-    pub(super) fn of_list(&mut self, list: &mut List, event: &Event<'_>) -> Held<bool> {
+    fn of_list(&mut self, client: usize, list: &mut List, event: &Event<'_>) -> Held<bool> {
         let place = list.sent as usize;
         let policy = self.model.policy.ok();
         let store = self.model.store.unwrap_or(&[]);
@@ -248,6 +171,7 @@ impl<'m> Judge<'m> {
                     entry.name == file.name
                         && entry.file_bytes == file.bytes
                         && entry.loaded == (self.model.current == Some(place))
+                        && entry.signature == self.signature(place)
                 });
                 claim!(self, Lists, right, "{entry:?} in place {place}");
                 false
@@ -286,7 +210,7 @@ impl<'m> Judge<'m> {
                 true
             }
             (ListKind::Sessions(user), Event::Session(session)) => {
-                let right = self.is_session(*user, session);
+                let right = self.is_session(client, *user, session);
                 claim!(self, Lists, right, "{session:?}, for {user:?}");
                 false
             }
@@ -306,7 +230,7 @@ impl<'m> Judge<'m> {
                     std::mem::take(due),
                     "counters twice in a second"
                 );
-                self.stats(stats)?;
+                self.stats(client, stats)?;
                 false
             }
             (
@@ -398,7 +322,20 @@ impl<'m> Judge<'m> {
         Ok(over)
     }
 
-    pub(super) fn is_session(&self, user: Option<usize>, told: &Session) -> bool {
+    /// What audit knows of a model's signature.
+    fn signature(&self, model: usize) -> Signature {
+        let signed = self.model.store.map(|store| store[model].signed);
+        let is_known = self.model.verdicts.contains(&model);
+        match signed {
+            None | Some(Signed::Missing) => Signature::Missing,
+            Some(_) if !is_known => Signature::Unchecked,
+            Some(Signed::Well) => Signature::Good,
+            Some(Signed::Badly) => Signature::Bad,
+        }
+    }
+
+    /// Whether a session is as it is told, and this client may be told of it.
+    fn is_session(&self, client: usize, user: Option<usize>, told: &client::Session) -> bool {
         let sessions = &self.model.sessions;
         let state = |active: bool| match active {
             true => SessionState::Active,
@@ -409,8 +346,9 @@ impl<'m> Judge<'m> {
             ErrorCode::SessionEvicted => (s, SessionState::Evicted),
             _ => (s, SessionState::Lost),
         });
+        let may_see = |s: &Session| user.is_none_or(|user| s.owner() == (client, user));
         present.chain(gone).any(|(s, state)| {
-            user.is_none_or(|user| user == s.user)
+            may_see(s)
                 && (told.name, told.number, told.turns) == (s.name, s.number, s.turns)
                 && (told.tokens, told.state) == (s.tokens, state)
                 && told.user == self.model.user_name(s.user)

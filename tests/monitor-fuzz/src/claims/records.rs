@@ -1,7 +1,7 @@
 //! What is written down ever more rarely, with counts.
 
 use super::*;
-use crate::model::{ENTRY, Reason, reason};
+use crate::model::{ENTRY, Reason, Repeats, reason};
 use protocol::record::{Kind, Record};
 
 impl<'m> Judge<'m> {
@@ -23,18 +23,9 @@ impl<'m> Judge<'m> {
         let Some(record) = self.refusals.pop_front() else {
             return broken(Claim::Refusals, format!("{expected:?} is not written down"));
         };
-        self.at(&record)?;
+        self.at(&record, 0)?;
         expected.count = 1;
-        expected.sequence = record.sequence;
-        expected.time_us = record.time_us;
-        expected.previous = record.previous;
-        claim!(
-            self,
-            Refusals,
-            record == expected,
-            "{record:?}, which should be {expected:?}"
-        );
-        Ok(())
+        self.is_as_expected(&record, expected, Claim::Refusals)
     }
 
     /// An entry is due: it is there, unless the user's share has no room for it.
@@ -55,45 +46,23 @@ impl<'m> Judge<'m> {
         }
         expected.count = repeats.pending;
         repeats.recorded(now);
-        let written = self.refusals.front().is_some_and(|record| {
-            (record.kind, record.code, record.user) == (expected.kind, expected.code, expected.user)
-        });
-        if !written && self.gave_back {
-            return broken(
-                Claim::Unclear,
-                format!("{expected:?} may have been put off"),
-            );
-        }
         let Some(record) = self.refusals.pop_front() else {
             return broken(Claim::Refusals, format!("{expected:?} is not written down"));
         };
-        self.at(&record)?;
-        expected.sequence = record.sequence;
-        expected.time_us = record.time_us;
-        expected.previous = record.previous;
-        claim!(
-            self,
-            Refusals,
-            record == expected,
-            "{record:?}, which should be {expected:?}"
-        );
-        Ok(())
+        self.at(&record, 0)?;
+        self.is_as_expected(&record, expected, Claim::Refusals)
     }
 
     /// What is due and was not written down when it happened.
     pub(super) fn record_repeats(&mut self) -> Held {
         for _ in 0..REPEATS {
-            self.verification_may_be_counted();
             let now = self.now;
             let mut due = self
                 .model
                 .repeats
                 .iter()
                 .filter(|(_, r)| r.pending > 0 && r.due(now));
-            let order = |((user, (kind, code, permission)), _): &(
-                &(usize, Reason),
-                &crate::model::Repeats,
-            )| {
+            let order = |((user, (kind, code, permission)), _): &(&(usize, Reason), &Repeats)| {
                 let place = match Kind::from_u16(*kind) {
                     // A code says which of the two it is.
                     Some(Kind::Refuse) if *permission > 0 => 1,
@@ -117,34 +86,51 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    pub(super) fn violation(&mut self, peer: usize) -> Held {
+    /// A client has broken the protocol, or inference.
+    pub(super) fn violation(&mut self, client: Option<usize>) -> Held {
         self.model.counts.violations += 1;
-        self.model.violations[peer].pending += 1;
-        self.record_violations()
+        self.violations_of(client).pending += 1;
+        self.record_violations(client)
     }
 
-    pub(super) fn record_violations(&mut self) -> Held {
-        for peer in 0..2 {
-            let repeats = &self.model.violations[peer];
-            if repeats.pending == 0 || !repeats.due(self.now) {
-                continue;
-            }
-            let pending = self.model.violations[peer].pending;
-            let Some(record) = self.violations.pop_front() else {
-                return broken(
-                    Claim::Violations,
-                    format!("{pending} of peer {peer} must be written down"),
-                );
-            };
-            self.at(&record)?;
-            claim!(
-                self,
-                Violations,
-                record.code as usize == peer + 1 && record.count == pending,
-                "{record:?} for {pending} of peer {peer}"
-            );
-            self.model.violations[peer].recorded(self.now);
+    fn violations_of(&mut self, client: Option<usize>) -> &mut Repeats {
+        match client {
+            Some(client) => &mut self.model.clients[client].violations,
+            None => &mut self.model.violations,
         }
+    }
+
+    pub(super) fn record_violations(&mut self, client: Option<usize>) -> Held {
+        let now = self.now;
+        let repeats = *self.violations_of(client);
+        if repeats.pending == 0 || !repeats.due(now) {
+            return Ok(());
+        }
+        let name = client.map_or(UserName::EMPTY, |it| self.model.clients[it].name());
+        let mut expected = Record::new(Kind::Violation);
+        expected.code = if client.is_some() { 1 } else { 2 };
+        (expected.name, expected.count) = (model_name(&name), repeats.pending);
+        let Some(record) = self.violations.pop_front() else {
+            return broken(
+                Claim::Violations,
+                format!("{expected:?} must be written down"),
+            );
+        };
+        self.at(&record, 0)?;
+        self.is_as_expected(&record, expected, Claim::Violations)?;
+        self.violations_of(client).recorded(now);
         Ok(())
+    }
+
+    /// All but what the log itself adds.
+    fn is_as_expected(&mut self, record: &Record, mut expected: Record, claim: Claim) -> Held {
+        self.figures.comparisons += 1;
+        expected.sequence = record.sequence;
+        expected.time_us = record.time_us;
+        expected.previous = record.previous;
+        match *record == expected {
+            true => Ok(()),
+            false => broken(claim, format!("{record:?}, which should be {expected:?}")),
+        }
     }
 }

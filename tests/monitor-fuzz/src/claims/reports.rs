@@ -1,27 +1,35 @@
 //! What inference says, and what must follow from it.
 
 use super::*;
-use crate::model::{ENTRY, Live, Phase, State, Text, Work};
+use crate::model::{ENTRY, End, Live, Phase, Session, State, Text, Work};
 use crate::world::{Garbage, Message};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::name::UserName;
 use protocol::record::{Kind, Record};
-use protocol::wire::client::Event;
-use protocol::wire::engine::Report;
+use protocol::ring::SLOTS;
+use protocol::wire::client::Finished;
+use protocol::wire::engine::{Loaded, Report};
 use protocol::wire::{self, Fault, FaultKind, FinishReason};
-use sha2::Digest as _;
 
-impl<'m> Judge<'m> {
+/// What a report counts for in the egress cap, if its client is told of it.
+const fn cost(message: &Message) -> u64 {
+    message.payload.len() as u64 + 8
+}
+
+impl Judge<'_> {
     pub(super) fn report(&mut self, taken: Result<Message, Garbage>) -> Held {
-        self.took[1] += 1;
+        self.took_of_inference += 1;
         claim!(
             self,
             Flow,
-            self.free[0] > RESERVE && self.model.phase != Phase::Stopped,
-            "a report is taken with {} slots free, in {:?}",
-            self.free[0],
-            self.model.phase
+            self.model.phase != Phase::Stopped
+                && !self.restarted
+                && self.took_of_inference <= SLOTS,
+            "a report is taken, the {}th, in {:?}; restarted: {}",
+            self.took_of_inference,
+            self.model.phase,
+            self.restarted
         );
         claim!(
             self,
@@ -29,14 +37,12 @@ impl<'m> Judge<'m> {
             !self.silent,
             "{taken:?} is taken of a life that has written nothing"
         );
-        let allowed = self.model.bucket.allows(self.now);
-        claim!(self, Egress, allowed, "a report is taken over the cap");
         let honest = match &taken {
             Ok(message) => self.said(message)?,
             Err(Garbage) => false,
         };
         if !honest {
-            self.violation(1)?;
+            self.violation(None)?;
             let fault = Fault {
                 kind: FaultKind::Violation,
                 ip: 0,
@@ -47,78 +53,35 @@ impl<'m> Judge<'m> {
         Ok(())
     }
 
-    pub(super) fn pass(&mut self, message: &Message) -> Held {
-        let now = self.now;
-        let within = self.model.bucket.take(message.payload.len(), now);
-        claim!(
-            self,
-            Egress,
-            within,
-            "more leaves than burst and rate allow"
-        );
-        Ok(())
-    }
-
     /// Whether inference may say this; what follows from it must be seen.
-    pub(super) fn said(&mut self, message: &Message) -> Held<bool> {
+    fn said(&mut self, message: &Message) -> Held<bool> {
         let frame = message.frame();
         let Ok(report) = Report::parse(&frame) else {
             return Ok(false);
         };
+        let number = message.request;
         match report {
             Report::Ready => return Ok(true),
-            Report::Evicted { session } => {
-                self.pass(message)?;
-                let idle = self.model.sessions.present.get(&session);
-                if idle.is_none_or(|idle| idle.active) {
-                    return self.violation(1).map(|()| true);
-                }
-                let ended = self.model.sessions.end(session, ErrorCode::SessionEvicted);
-                return self.evicted(ended).map(|()| true);
-            }
+            Report::Evicted { session } => return self.evicts(session, message).map(|()| true),
             _ => {}
         }
-        let number = message.request;
         let Some(live) = self.model.live.get_mut(&number) else {
-            return self.violation(1).map(|()| true);
-        };
-        let (id, state) = (live.id, live.state);
-        let mut tokens = 0;
-        if let Some(text) = live.text() {
-            tokens = text.tokens;
-        }
-        self.pass(message)?;
-        let Some(live) = self.model.live.get_mut(&number) else {
-            return Ok(false);
+            return self.violation(None).map(|()| true);
         };
         match (&mut live.work, report) {
-            (
-                Work::Text(text),
-                Report::Token {
-                    id: token,
-                    text: piece,
-                },
-            ) => {
-                if tokens >= text.params.max_tokens {
+            (Work::Text(text), Report::Token { id, text: piece }) => {
+                if text.tokens >= text.credit {
                     return Ok(false);
                 }
                 text.tokens += 1;
                 text.first_us = text.first_us.or(Some(self.now));
-                text.output.update(token.to_le_bytes());
+                text.output.update(id.to_le_bytes());
                 text.output.update((piece.len() as u32).to_le_bytes());
                 text.output.update(piece);
-                self.model.counts.generated_tokens += 1;
+                text.waiting.tokens += 1;
+                text.waiting.text.extend_from_slice(piece);
+                self.model.note_token(self.now);
                 self.figures.tokens += 1;
-                if let Some(id) = id {
-                    self.answered(
-                        id,
-                        &Event::Text {
-                            tokens: 1,
-                            text: piece,
-                        },
-                        Claim::Tokens,
-                    )?;
-                }
                 Ok(true)
             }
             (
@@ -130,64 +93,44 @@ impl<'m> Judge<'m> {
                 },
             ) => {
                 let most = text.prompt_bytes + EXTRA_PROMPT_TOKENS;
-                if generated_tokens != tokens || prompt_tokens > most {
+                if generated_tokens != text.tokens || prompt_tokens > most {
                     return Ok(false);
                 }
-                let late = state != State::Active;
-                self.finished(number, reason, prompt_tokens, late)?;
+                self.finished(number, reason, prompt_tokens, cost(message))?;
                 Ok(true)
             }
             (Work::Load(model), Report::Loaded(loaded)) => {
                 let model = *model;
-                self.loaded(number, model, &loaded)?;
+                self.loaded(number, model, &loaded, cost(message))?;
                 Ok(true)
             }
             (Work::Status, Report::Holdings(holdings)) => {
-                self.ends(number);
-                if let Some(id) = id
-                    && let Some(message) = self.answer(id)?
-                {
-                    let frame = message.frame();
-                    let told = Event::parse(&frame);
-                    // The request itself is no longer under way, and is no request for text.
-                    let (active, sessions) = self.under_way();
-                    claim!(
-                        self,
-                        Counters,
-                        matches!(told, Ok(Event::Status(s)) if s.arena == holdings.arena
-                            && (s.kv_positions, s.kv_free) == (holdings.kv_positions, holdings.kv_free)
-                            && s.waiting == holdings.waiting
-                            && (s.active, s.sessions) == (active, sessions)
-                            && u64::from(s.restarts) == self.model.counts.restarts),
-                        "a status of {told:?}"
-                    );
-                }
+                self.is_over(number, End::Status(holdings), cost(message));
                 Ok(true)
             }
             (_, Report::Failed { failure, detail }) => {
                 if !is_inferences(failure.code) {
                     return Ok(false);
                 }
-                self.failed_there(number, failure, detail)?;
+                self.failed_there(number, failure, detail, cost(message))?;
                 Ok(true)
             }
             _ => Ok(false),
         }
     }
 
-    pub(super) fn under_way(&self) -> (u32, u32) {
-        let active = self.model.texts().count() as u32;
-        (active, self.model.sessions.present.len() as u32)
+    /// Inference says that it has forgotten a session: nobody is told, and it counts at once.
+    fn evicts(&mut self, session: u32, message: &Message) -> Held {
+        self.model.bucket.owe(cost(message), self.now);
+        let idle = self.model.sessions.present.get(&session);
+        if idle.is_none_or(|idle| idle.active) {
+            return self.violation(None);
+        }
+        let ended = self.model.sessions.end(session, ErrorCode::SessionEvicted);
+        self.evicted(ended)
     }
 
-    /// A request is over; what it has not used of its user's share goes back.
-    pub(super) fn ends(&mut self, number: u32) -> Option<Live> {
-        let live = self.model.live.remove(&number)?;
-        if let Some(share) = self.model.shares.get_mut(live.user) {
-            share.give_back(live.share);
-        }
-        Some(live)
-    }
+    // ---- Records of requests --------------------------------------------------------------------
 
     /// As [`Self::record`], of a request that is under way, out of the share that it has taken.
     pub(super) fn record_of(&mut self, kind: Kind, number: u32) -> Held<(Record, Vec<u8>)> {
@@ -202,7 +145,7 @@ impl<'m> Judge<'m> {
     }
 
     /// A session made room.
-    pub(super) fn evicted(&mut self, ended: Option<crate::model::Session>) -> Held {
+    pub(super) fn evicted(&mut self, ended: Option<Session>) -> Held {
         let (record, _) = self.record(Kind::Evict)?;
         self.model.counts.evicted += 1;
         let as_ended = ended.as_ref().is_some_and(|session| {
@@ -217,13 +160,15 @@ impl<'m> Judge<'m> {
 
     /// What a record of a request says of it.
     pub(super) fn of_request(&mut self, record: &Record, number: u32, live: &Live) -> Held {
-        let user = match live.own {
-            false => self.model.user_name(live.user),
-            true => UserName::EMPTY,
+        let user = match live.client.is_some() {
+            true => self.model.user_name(live.user),
+            false => UserName::EMPTY,
         };
         let mut right = record.request == number
             && record.user == user
             && record.latency_us == self.now - live.admitted_us;
+        let file = live.model().zip(self.model.store);
+        let file = file.map(|(model, store)| &store[model]);
         match &live.work {
             Work::Text(text) => {
                 let first = text.first_us.map_or(0, |at| at - live.admitted_us);
@@ -237,32 +182,35 @@ impl<'m> Judge<'m> {
                 let model = self.model.current.zip(self.model.store);
                 right &= model.is_none_or(|(at, store)| record.model_sha256 == store[at].sha256);
             }
-            Work::Load(model) => {
-                let file = self.model.store.map(|store| &store[*model]);
+            Work::Load(_) => {
                 right &= file.is_some_and(|file| {
                     record.name == file.name && record.model_sha256 == file.sha256
                 });
             }
-            Work::Verify(model) => {
-                let file = self.model.store.map(|store| &store[*model]);
-                right &= file.is_some_and(|file| record.name == file.name);
-            }
+            Work::Verify(..) => right &= file.is_some_and(|file| record.name == file.name),
             Work::Status => {}
         }
         claim!(self, Log, right, "{record:?} for {number}: {live:?}");
         Ok(())
     }
 
-    pub(super) fn finished(
+    // ---- Ends -----------------------------------------------------------------------------------
+
+    fn finished(
         &mut self,
         number: u32,
         reason: FinishReason,
         prompt_tokens: u32,
-        late: bool,
+        cost: u64,
     ) -> Held {
+        let late = self
+            .model
+            .live
+            .get(&number)
+            .is_some_and(|live| live.state != State::Active);
         let kind = if late { Kind::Fail } else { Kind::Finish };
         let (record, _) = self.record_of(kind, number)?;
-        let Some(live) = self.ends(number) else {
+        let Some(live) = self.model.live.get(&number).cloned() else {
             return Ok(());
         };
         let Some(text) = live.text() else {
@@ -289,6 +237,7 @@ impl<'m> Judge<'m> {
             }
             _ => {
                 counts.finished += 1;
+                self.model.latencies.push(total_us);
                 (reason as u16, (0, 0))
             }
         };
@@ -301,25 +250,26 @@ impl<'m> Judge<'m> {
                 && record.output_sha256 == text.output_sha256(),
             "{record:?} for {text:?}"
         );
-        let id = live.id.unwrap_or(0);
-        if late {
-            return self.failed(id, failure);
-        }
-        let event = Event::Finished(wire::client::Finished {
-            reason,
-            prompt_tokens,
-            generated_tokens: text.tokens,
-            turn: text.turn,
-            first_token_us: text.first_us.map_or(0, |at| at - live.admitted_us),
-            total_us,
-        });
-        self.answered(id, &event, Claim::Answers)
+        let end = match late {
+            true => End::Failed(failure, Vec::new()),
+            false => End::Finished(Finished {
+                reason,
+                prompt_tokens,
+                generated_tokens: text.tokens,
+                turn: text.turn,
+                first_token_us: text.first_us.map_or(0, |at| at - live.admitted_us),
+                total_us,
+            }),
+        };
+        self.is_over(number, end, cost);
+        self.model.note_busy(self.now);
+        Ok(())
     }
 
     /// A failure that inference has told.
-    pub(super) fn failed_there(&mut self, number: u32, failure: Failure, detail: &[u8]) -> Held {
+    fn failed_there(&mut self, number: u32, failure: Failure, detail: &[u8], cost: u64) -> Held {
         let (record, _) = self.record_of(Kind::Fail, number)?;
-        let Some(live) = self.ends(number) else {
+        let Some(live) = self.model.live.get(&number).cloned() else {
             return Ok(());
         };
         let mut failure = failure;
@@ -338,26 +288,20 @@ impl<'m> Judge<'m> {
                 && record.output_sha256 == output,
             "{record:?} for {failure:?}"
         );
-        let event = Event::Failed { failure, detail };
-        if live.own {
+        self.is_over(number, End::Failed(failure, detail.to_vec()), cost);
+        self.model.note_busy(self.now);
+        if live.client.is_none() {
             self.model.current = None;
-            self.model.notices.load_failed = Some(failure);
+            for client in &mut self.model.clients {
+                client.notices.load_failed = Some((failure, detail.to_vec()));
+            }
             return self.own_load_over();
         }
-        match live.id {
-            Some(id) => self.answered(id, &event, Claim::Answers),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// A failed request costs nothing; what becomes of its session.
-    pub(super) fn refunded(
-        &mut self,
-        number: u32,
-        live: &Live,
-        text: &Text,
-        failure: Failure,
-    ) -> Failure {
+    fn refunded(&mut self, number: u32, live: &Live, text: &Text, failure: Failure) -> Failure {
         use ErrorCode as Code;
         let now = self.now;
         if let Some(ledger) = self.model.ledgers.get_mut(live.user) {
@@ -379,24 +323,18 @@ impl<'m> Judge<'m> {
         failure
     }
 
-    pub(super) fn loaded(
-        &mut self,
-        number: u32,
-        model: usize,
-        loaded: &wire::engine::Loaded,
-    ) -> Held {
+    fn loaded(&mut self, number: u32, model: usize, loaded: &Loaded, cost: u64) -> Held {
         self.figures.loads += 1;
         self.model.current = Some(model);
         let (record, _) = self.record_of(Kind::Load, number)?;
-        let Some(live) = self.ends(number) else {
-            return Ok(());
-        };
-        if !live.own {
+        let live = self.model.live.get(&number);
+        let own = live.is_some_and(|live| live.client.is_none());
+        if !own {
             claim!(
                 self,
                 Models,
                 self.model.texts().next().is_none(),
-                "a user's model is loaded under requests for text"
+                "a client's model is loaded under requests for text"
             );
             self.model.sessions.end_all();
         }
@@ -410,32 +348,10 @@ impl<'m> Judge<'m> {
             sha256: file.sha256,
             ..loaded.info
         };
-        let name = file.name;
-        match live.id {
-            Some(id) => self.answered(id, &Event::Loaded { name, info }, Claim::Answers),
-            None if live.own => self.own_load_over(),
-            None => Ok(()),
-        }
-    }
-
-    /// The load that begins an epoch is over.
-    pub(super) fn own_load_over(&mut self) -> Held {
-        match std::mem::replace(&mut self.model.phase, Phase::Serving) {
-            Phase::Booting => self.model.notices.ready = true,
-            Phase::Recovering(since) => {
-                let (record, _) = self.record(Kind::Recover)?;
-                let after_us = self.now - since;
-                let restarts = self.model.counts.restarts;
-                claim!(
-                    self,
-                    Log,
-                    (record.value, record.limit) == (after_us, restarts),
-                    "{record:?}, {after_us} after, {restarts} restarts"
-                );
-                self.model.notices.exhausted = None;
-                self.model.notices.recovered = Some((after_us, restarts as u32));
-            }
-            phase => self.model.phase = phase,
+        let end = End::Loaded(file.name, info);
+        self.is_over(number, end, cost);
+        if own {
+            return self.own_load_over();
         }
         Ok(())
     }

@@ -84,62 +84,85 @@ impl Ledger {
     }
 }
 
+const SECOND_US: i128 = 1_000_000;
+
 /// A bucket for the egress cap, in bytes times microseconds a second. It may be overdrawn, to show it.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     rate: i128,
     burst: i128,
+    /// What may have left, at the most.
+    most: i128,
+    /// What is there by audit's way of counting: a debt is paid back only when somebody asks.
     level: i128,
+    debt: u64,
     filled_us: u64,
     /// Bytes in all.
     pub passed: u64,
+    /// Tokens that inference may be ahead of a client.
+    pub window: u32,
 }
-
-/// What audit wants to find before it reads: the longest text, the fixed part of a failure, and 8.
-const LARGEST_BYTES: i128 = 288;
-
-const SECOND_US: i128 = 1_000_000;
 
 impl Bucket {
     /// A full one.
     #[must_use]
     pub fn new(policy: &Policy, now: u64) -> Self {
         let burst = i128::from(policy.egress_burst_bytes) * SECOND_US;
+        // A token's text has 256 bytes at most, and 12 more are counted for it.
+        let window = (policy.egress_burst_bytes / 268).clamp(1, 16);
         Self {
             rate: i128::from(policy.egress_bytes_per_second),
             burst,
+            most: burst,
             level: burst,
+            debt: 0,
             filled_us: now,
             passed: 0,
+            window,
         }
     }
 
     fn fill(&mut self, now: u64) {
-        self.level += i128::from(now.saturating_sub(self.filled_us)) * self.rate;
-        self.level = self.level.min(self.burst);
+        let more = i128::from(now.saturating_sub(self.filled_us)) * self.rate;
+        self.most = (self.most + more).min(self.burst);
+        self.level = (self.level + more).min(self.burst);
         self.filled_us = self.filled_us.max(now);
     }
 
-    /// A report with so much payload has passed; false if there were not as many bytes.
-    pub fn take(&mut self, payload: usize, now: u64) -> bool {
+    fn pay(&mut self) {
+        let paid = (self.level / SECOND_US).min(i128::from(self.debt));
+        self.level -= paid * SECOND_US;
+        self.debt -= paid as u64;
+    }
+
+    /// So many bytes have left and could not be held back.
+    pub fn owe(&mut self, bytes: u64, now: u64) {
         self.fill(now);
-        let bytes = payload as u64 + 8;
         self.passed += bytes;
-        self.level -= i128::from(bytes) * SECOND_US;
-        self.level >= 0
+        self.most -= i128::from(bytes) * SECOND_US;
+        self.debt += bytes;
+        self.pay();
     }
 
-    /// Whether the largest report would find its bytes.
-    pub fn allows(&mut self, now: u64) -> bool {
+    /// So many bytes have left; false if there were not as many.
+    pub fn take(&mut self, bytes: u64, now: u64) -> bool {
+        self.owe(bytes, now);
+        self.most >= 0
+    }
+
+    /// Whether so many bytes may leave.
+    pub fn allows(&mut self, bytes: u64, now: u64) -> bool {
         self.fill(now);
-        self.level >= LARGEST_BYTES * SECOND_US
+        self.pay();
+        self.debt == 0 && self.level >= i128::from(bytes) * SECOND_US
     }
 
-    /// When it would at the latest.
+    /// When they may at the latest, if nothing else leaves.
     #[must_use]
-    pub fn allows_at(&self) -> u64 {
-        let missing = (LARGEST_BYTES * SECOND_US - self.level).max(0);
-        self.filled_us + (missing / self.rate) as u64 + 1
+    pub fn allows_at(&self, bytes: u64) -> u64 {
+        let wanted = i128::from(bytes.max(self.debt)) * SECOND_US;
+        let missing = (wanted - self.level).max(0);
+        self.filled_us + (missing / self.rate.max(1)) as u64 + 1
     }
 }
 

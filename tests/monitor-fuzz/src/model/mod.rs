@@ -2,20 +2,20 @@
 //!
 //! Nothing here is shared with audit. Where audit counts, this keeps a list; where audit has slots, this has a map.
 
+mod clients;
 mod ledgers;
+mod requests;
 mod sessions;
 
+pub use clients::{Client, Identity, List, ListKind, Notices};
 pub use ledgers::{Attempts, Bucket, ENTRY, Ledger, Reason, Repeats, Share, reason};
-pub use sessions::{Place, Session, Sessions};
+pub use requests::{End, Live, Over, State, Stop, Text, Waiting, Work};
+pub use sessions::{Owner, Place, Session, Sessions};
 
 use crate::store::{ModelFile, Signed};
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
-use protocol::record::Hash;
-use protocol::wire::client::{LogExtent, LogQuery};
-use protocol::wire::{Fault, InferParams};
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What audit is doing as a whole.
@@ -29,185 +29,6 @@ pub enum Phase {
     Recovering(u64),
     /// No more restarts.
     Stopped,
-}
-
-/// Where a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Inference has it.
-    Active,
-    /// It was asked to stop; restart then.
-    Stopping(u64),
-}
-
-/// A request for text.
-#[derive(Clone, Debug)]
-pub struct Text {
-    /// Of its session.
-    pub slot: u32,
-    /// Of its session.
-    pub session: u32,
-    /// Of its session.
-    pub turn: u32,
-    /// As asked for.
-    pub params: InferParams,
-    /// As asked for.
-    pub prompt_bytes: u32,
-    /// Of the prompt.
-    pub prompt_sha256: Hash,
-    /// That passed.
-    pub tokens: u32,
-    /// Of them.
-    pub output: Sha256,
-    /// When the first passed.
-    pub first_us: Option<u64>,
-    /// By its user.
-    pub cancelled: bool,
-    /// Inference's ring had no room for the command.
-    pub stop_owed: bool,
-}
-
-impl Text {
-    /// SHA-256 of what passed.
-    #[must_use]
-    pub fn output_sha256(&self) -> Hash {
-        self.output.clone().finalize().into()
-    }
-}
-
-/// What a request is for.
-#[derive(Clone, Debug)]
-pub enum Work {
-    /// Text.
-    Text(Box<Text>),
-    /// A model of the store, by index, that audit verifies.
-    Verify(usize),
-    /// A model of the store, by index, that inference loads.
-    Load(usize),
-    /// What inference holds.
-    Status,
-}
-
-/// A request that inference has.
-#[derive(Clone, Debug)]
-pub struct Live {
-    /// The client's number; `None`: audit's own load, or one whose client has been told that it is cancelled.
-    pub id: Option<u32>,
-    /// Audit's own load.
-    pub own: bool,
-    /// Who was logged in.
-    pub user: usize,
-    /// Bytes of the user's share of the log that its entries may yet take.
-    pub share: u64,
-    /// Wake-ups that have seen it.
-    pub wakes: u64,
-    /// What for.
-    pub work: Work,
-    /// When it was admitted.
-    pub admitted_us: u64,
-    /// When it must be over.
-    pub deadline_us: u64,
-    /// Where it stands.
-    pub state: State,
-    /// Its deadline counts as is: nobody's reading has moved it.
-    pub strict: bool,
-}
-
-impl Live {
-    /// The request for text.
-    #[must_use]
-    pub fn text(&self) -> Option<&Text> {
-        match &self.work {
-            Work::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The request for text.
-    pub fn text_mut(&mut self) -> Option<&mut Text> {
-        match &mut self.work {
-            Work::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-/// A request that has ended and whose client has yet to hear of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Owed {
-    /// The client's number; `None`: it does not wait for it.
-    pub id: Option<u32>,
-    /// Who asked.
-    pub user: usize,
-    /// Why.
-    pub failure: Failure,
-    /// Of the model of a load.
-    pub name: ModelName,
-    /// Gone back when it is told.
-    pub share: u64,
-}
-
-/// Notices that the client has yet to hear.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Notices {
-    /// Inference died or was stopped.
-    pub fault: Option<Fault>,
-    /// Audit's own load failed.
-    pub load_failed: Option<Failure>,
-    /// Audit has stopped trying.
-    pub exhausted: Option<Failure>,
-    /// Inference serves again, after so long and so many restarts.
-    pub recovered: Option<(u64, u32)>,
-    /// The client may begin.
-    pub ready: bool,
-}
-
-impl Notices {
-    /// None but a fault is left.
-    #[must_use]
-    pub const fn are_told(&self) -> bool {
-        self.load_failed.is_none()
-            && self.exhausted.is_none()
-            && self.recovered.is_none()
-            && !self.ready
-    }
-}
-
-/// What is being listed.
-#[derive(Clone, Debug)]
-pub enum ListKind {
-    /// Models.
-    Models,
-    /// Users.
-    Users,
-    /// Sessions, of one user or all.
-    Sessions(Option<usize>),
-    /// Entries of the log.
-    Log {
-        /// As asked for.
-        query: LogQuery,
-        /// Ends before this one, if it does not follow.
-        until: u64,
-        /// The next that can come.
-        next: u64,
-        /// What was sent.
-        sent: Option<LogExtent>,
-    },
-    /// A check of the log that had this extent.
-    Verify(LogExtent),
-    /// Counters; whether a tick has come since the last.
-    Watch(bool),
-}
-
-/// A list that is open.
-#[derive(Clone, Debug)]
-pub struct List {
-    /// The client's number.
-    pub id: u32,
-    /// What.
-    pub kind: ListKind,
-    /// Events that were sent.
-    pub sent: u32,
 }
 
 /// What is counted.
@@ -229,6 +50,27 @@ pub struct Counts {
     pub refused_by_code: BTreeMap<u16, u32>,
 }
 
+/// Time in which at least one request for text is under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Busy {
+    us: u64,
+    since: Option<u64>,
+}
+
+impl Busy {
+    /// From now on there is one, or none.
+    pub fn note(&mut self, is_busy: bool, now: u64) {
+        self.us = self.until(now);
+        self.since = is_busy.then_some(now);
+    }
+
+    /// So far.
+    #[must_use]
+    pub fn until(&self, now: u64) -> u64 {
+        self.us + self.since.map_or(0, |since| now - since)
+    }
+}
+
 /// Everything that a monitor would know.
 #[derive(Debug)]
 pub struct Model<'m> {
@@ -242,8 +84,8 @@ pub struct Model<'m> {
     pub booted_us: u64,
     /// As a whole.
     pub phase: Phase,
-    /// Who is logged in.
-    pub user: usize,
+    /// By their places.
+    pub clients: Vec<Client>,
     /// By user.
     pub ledgers: Vec<Ledger>,
     /// By user, and after them those of names that nobody has.
@@ -254,10 +96,12 @@ pub struct Model<'m> {
     pub sessions: Sessions,
     /// By audit's number.
     pub live: BTreeMap<u32, Live>,
-    /// In no order.
-    pub owed: Vec<Owed>,
-    /// In no order.
-    pub lists: Vec<List>,
+    /// Requests that are over, by audit's number.
+    pub over: BTreeMap<u32, Over>,
+    /// Verdicts on models of the store, by index, that audit remembers.
+    pub verdicts: VecDeque<usize>,
+    /// Whose the messages are that inference has not read; audit's own are nobody's.
+    pub unread: VecDeque<Option<usize>>,
     /// The model that is loaded after a restart.
     pub wanted: ModelName,
     /// The model in service, by index.
@@ -266,8 +110,6 @@ pub struct Model<'m> {
     pub refused: Option<u64>,
     /// Times of the restarts within the window.
     pub restarts_us: VecDeque<u64>,
-    /// See there.
-    pub notices: Notices,
     /// By user.
     pub shares: Vec<Share>,
     /// By user and reason.
@@ -280,10 +122,16 @@ pub struct Model<'m> {
     pub epoch: u32,
     /// See there.
     pub bucket: Bucket,
-    /// Of client and inference.
-    pub violations: [Repeats; 2],
+    /// Of inference.
+    pub violations: Repeats,
     /// See there.
     pub counts: Counts,
+    /// See there.
+    pub busy: Busy,
+    /// Of requests that finished.
+    pub latencies: Vec<u64>,
+    /// Since the start, of the last ten seconds and some.
+    pub token_times: VecDeque<u64>,
 }
 
 impl<'m> Model<'m> {
@@ -293,36 +141,44 @@ impl<'m> Model<'m> {
         policy: Result<&'m Policy, u64>,
         store: Option<&'m [ModelFile]>,
         store_bytes: u64,
+        channels: &[u8],
     ) -> Self {
         let none = protocol::testing::policy();
-        let (users, default) = policy.map_or((0, 0), |p| (p.users().len(), p.clients[0].user));
+        let users = policy.map_or(0, |policy| policy.users().len());
+        let clients = channels.iter().enumerate().map(|(place, channel)| {
+            let is_second = channels[..place].contains(channel);
+            Client::new(*channel, policy.ok(), is_second, channels.len())
+        });
         Self {
             policy,
             store,
             store_bytes,
             booted_us: 0,
             phase: Phase::Booting,
-            user: default as usize,
+            clients: clients.collect(),
             ledgers: Vec::new(),
             attempts: vec![Attempts::default(); users + 1],
             next_hash_us: 0,
             sessions: Sessions::default(),
             live: BTreeMap::new(),
-            owed: Vec::new(),
-            lists: Vec::new(),
+            over: BTreeMap::new(),
+            verdicts: VecDeque::new(),
+            unread: VecDeque::new(),
             wanted: ModelName::new(protocol::limits::DEFAULT_MODEL).unwrap_or_default(),
             current: None,
             refused: None,
             restarts_us: VecDeque::new(),
-            notices: Notices::default(),
             shares: vec![Share::new(0, 0); users.max(1)],
             repeats: BTreeMap::new(),
             full_since_us: None,
             last_number: 0,
             epoch: 1,
             bucket: Bucket::new(policy.unwrap_or(&none), 0),
-            violations: [Repeats::default(); 2],
+            violations: Repeats::default(),
             counts: Counts::default(),
+            busy: Busy::default(),
+            latencies: Vec::new(),
+            token_times: VecDeque::new(),
         }
     }
 
@@ -363,36 +219,74 @@ impl<'m> Model<'m> {
         self.live.values().filter_map(Live::text)
     }
 
-    /// A load by a user is in inference.
+    /// A request for text has begun or ended, or may have.
+    pub fn note_busy(&mut self, now: u64) {
+        let is_busy = self.texts().next().is_some();
+        self.busy.note(is_busy, now);
+    }
+
+    /// A token has come.
+    pub fn note_token(&mut self, now: u64) {
+        self.counts.generated_tokens += 1;
+        let at = now - self.booted_us;
+        self.token_times.push_back(at);
+        while self
+            .token_times
+            .front()
+            .is_some_and(|first| first + 20_000_000 < at)
+        {
+            self.token_times.pop_front();
+        }
+    }
+
+    /// A load by a client is in inference.
     #[must_use]
-    pub fn loads_for_user(&self) -> bool {
+    pub fn loads_for_client(&self) -> bool {
         let mut live = self.live.values();
-        live.any(|live| !live.own && matches!(live.work, Work::Load(_)))
+        live.any(|live| live.client.is_some() && matches!(live.work, Work::Load(_)))
     }
 
     /// Any load is on its way.
     #[must_use]
     pub fn loads(&self) -> bool {
-        let mut live = self.live.values();
-        live.any(|live| matches!(live.work, Work::Load(_) | Work::Verify(_)))
+        self.live.values().any(|live| live.model().is_some())
     }
 
-    /// The number of the load that is being verified next: audit's own before a user's.
+    /// The number of the load that is being verified next: audit's own before a client's.
     #[must_use]
     pub fn verifies(&self) -> Option<u32> {
-        let verifies = |(_, live): &(&u32, &Live)| matches!(live.work, Work::Verify(_));
-        let mut live = self.live.iter().filter(verifies);
-        let own = live.clone().find(|(_, live)| live.own);
-        own.or_else(|| live.next()).map(|(number, _)| *number)
+        let live = self.live.iter().filter(|(_, live)| live.is_verified());
+        let own = live.clone().find(|(_, live)| live.client.is_none());
+        own.or_else(|| live.clone().next())
+            .map(|(number, _)| *number)
     }
 
-    /// Whether this number names something.
+    /// Whether this number of a client's names something.
     #[must_use]
-    pub fn is_used(&self, id: u32) -> bool {
+    pub fn is_used(&self, client: usize, id: u32) -> bool {
+        let whose = (Some(client), Some(id));
+        let mut live = self.live.values();
+        let mut over = self.over.values();
         id == 0
-            || self.live.values().any(|live| live.id == Some(id))
-            || self.owed.iter().any(|owed| owed.id == Some(id))
-            || self.lists.iter().any(|list| list.id == id)
+            || live.any(|live| (live.client, live.id) == whose)
+            || over.any(|over| (over.client, over.id) == (client, id))
+            || self.clients[client].lists.iter().any(|list| list.id == id)
+    }
+
+    /// Requests of a client that are not over, or of whose end it has not been told.
+    #[must_use]
+    pub fn requests_of(&self, client: usize) -> usize {
+        let live = self.live.values().filter(|l| l.client == Some(client));
+        live.count() + self.over.values().filter(|o| o.client == client).count()
+    }
+
+    /// What the next events of a client's requests count for in the egress cap, those that are counted.
+    pub fn costs_of(&self, client: usize) -> impl Iterator<Item = u64> {
+        let live = self.live.values().filter(move |l| l.client == Some(client));
+        let texts = live.filter_map(Live::text);
+        let texts = texts.map(|text| text.waiting.cost());
+        let over = self.over.values().filter(move |o| o.client == client);
+        texts.chain(over.map(Over::cost)).filter(|cost| *cost > 0)
     }
 
     /// The first model of this name in the store.

@@ -1,13 +1,15 @@
 //! Sessions as a client may rely on them.
 
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_SESSIONS;
+use protocol::limits::{MAX_CLIENTS, MAX_SESSIONS};
 use protocol::name::SessionName;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A conversation.
 #[derive(Clone, Debug)]
 pub struct Session {
+    /// Where.
+    pub client: usize,
     /// Whose.
     pub user: usize,
     /// Empty for a single request.
@@ -46,20 +48,34 @@ pub enum Place {
     InsteadOf(Vec<u32>),
 }
 
+/// Whose a session is: of a user at a client.
+pub type Owner = (usize, usize);
+
+/// Sessions that ended and are remembered of each client, whatever the others do.
+const REMEMBERED: usize = MAX_SESSIONS / MAX_CLIENTS;
+
+impl Session {
+    /// Whose it is.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        (self.client, self.user)
+    }
+}
+
 impl Sessions {
-    fn slot_of(&self, user: usize, name: SessionName) -> Option<u32> {
+    fn slot_of(&self, owner: Owner, name: SessionName) -> Option<u32> {
         let mut found = self.present.iter();
-        let found = found.find(|(_, s)| s.user == user && s.name == name && !name.is_empty());
+        let found = found.find(|(_, s)| s.owner() == owner && s.name == name && !name.is_empty());
         found.map(|(slot, _)| *slot)
     }
 
-    fn gone_at(&self, user: usize, name: SessionName) -> Option<usize> {
-        let of_name = |(s, _): &(Session, ErrorCode)| s.user == user && s.name == name;
+    fn gone_at(&self, owner: Owner, name: SessionName) -> Option<usize> {
+        let of_name = |(s, _): &(Session, ErrorCode)| s.owner() == owner && s.name == name;
         self.gone.iter().position(of_name)
     }
 
-    fn oldest_idle(&self, user: Option<usize>) -> Vec<u32> {
-        let idle = |s: &Session| !s.active && user.is_none_or(|user| s.user == user);
+    fn oldest_idle(&self, is: impl Fn(&Session) -> bool) -> Vec<u32> {
+        let idle = |s: &Session| !s.active && is(s);
         let of_age = self.present.values().filter(|s| idle(s));
         let oldest = of_age.map(|s| s.last_us).min();
         let oldest = self
@@ -69,58 +85,58 @@ impl Sessions {
         oldest.map(|(slot, _)| *slot).collect()
     }
 
-    /// Where a turn goes. Who comes back to what has ended is told so, and then it is forgotten.
+    /// Where a turn goes, of a user who may have so many sessions, at a client that may have so many. Who comes back to
+    /// what has ended is told so, and then it is forgotten.
     ///
     /// # Errors
     /// Why it goes nowhere.
     pub fn place(
         &mut self,
-        user: usize,
+        owner: Owner,
         name: SessionName,
-        limit: usize,
+        of_user: usize,
+        of_client: usize,
     ) -> Result<Place, Failure> {
-        if let Some(slot) = self.slot_of(user, name) {
+        if let Some(slot) = self.slot_of(owner, name) {
             return match self.present[&slot].active {
                 true => Err(Failure::of(ErrorCode::SessionBusy)),
                 false => Ok(Place::On(slot)),
             };
         }
         if !name.is_empty()
-            && let Some(at) = self.gone_at(user, name)
+            && let Some(at) = self.gone_at(owner, name)
             && let Some((session, why)) = self.gone.remove(at)
         {
             return Err(Failure::over(why, u64::from(session.turns), 0));
         }
-        let own = self.present.values().filter(|s| s.user == user).count();
-        if own >= limit {
-            let instead = self.oldest_idle(Some(user));
+        let full =
+            |code, has: usize, limit: usize| Err(Failure::over(code, has as u64, limit as u64));
+        let (client, user) = owner;
+        let users = self.present.values().filter(|s| s.user == user).count();
+        if users >= of_user {
+            let instead = self.oldest_idle(|s| s.owner() == owner);
             return match instead.is_empty() {
                 false => Ok(Place::InsteadOf(instead)),
-                true => Err(Failure::over(
-                    ErrorCode::TooManySessions,
-                    own as u64,
-                    limit as u64,
-                )),
+                true => full(ErrorCode::TooManySessions, users, of_user),
             };
         }
-        if self.present.len() < MAX_SESSIONS {
+        let clients = self.present.values().filter(|s| s.client == client).count();
+        if clients < of_client {
             return Ok(Place::Free);
         }
-        let instead = self.oldest_idle(None);
+        let instead = self.oldest_idle(|s| s.client == client);
         match instead.is_empty() {
             false => Ok(Place::InsteadOf(instead)),
-            true => {
-                let all = MAX_SESSIONS as u64;
-                Err(Failure::over(ErrorCode::TooManyRequests, all, all))
-            }
+            true => full(ErrorCode::TooManyRequests, clients, of_client),
         }
     }
 
     /// A turn begins in `slot`; the session's number and turn.
-    pub fn begin(&mut self, slot: u32, user: usize, name: SessionName, now: u64) -> (u32, u32) {
+    pub fn begin(&mut self, slot: u32, owner: Owner, name: SessionName, now: u64) -> (u32, u32) {
         let next = self.last_number + 1;
         let session = self.present.entry(slot).or_insert_with(|| Session {
-            user,
+            client: owner.0,
+            user: owner.1,
             name,
             number: next,
             turns: 0,
@@ -146,12 +162,19 @@ impl Sessions {
         }
     }
 
-    /// A session is over; it is remembered if it has a name.
+    /// A session is over; it is remembered if it has a name. The oldest of its client goes for it, or of the one that has
+    /// most if its own are few.
     pub fn end(&mut self, slot: u32, why: ErrorCode) -> Option<Session> {
         let session = self.present.remove(&slot)?;
         if !session.name.is_empty() {
             if self.gone.len() == MAX_SESSIONS {
-                self.gone.pop_front();
+                let has = |client| self.gone.iter().filter(|(s, _)| s.client == client).count();
+                let from = match has(session.client) < REMEMBERED {
+                    true => (0..MAX_CLIENTS).max_by_key(|client| has(*client)),
+                    false => Some(session.client),
+                };
+                let oldest = self.gone.iter().position(|(s, _)| Some(s.client) == from);
+                oldest.and_then(|at| self.gone.remove(at));
             }
             self.gone.push_back((session.clone(), why));
         }
@@ -169,15 +192,19 @@ impl Sessions {
     ///
     /// # Errors
     /// There is none, or it is at work.
-    pub fn close(&mut self, user: usize, name: SessionName) -> Result<(Option<u32>, u32), Failure> {
-        if let Some(slot) = self.slot_of(user, name) {
+    pub fn close(
+        &mut self,
+        owner: Owner,
+        name: SessionName,
+    ) -> Result<(Option<u32>, u32), Failure> {
+        if let Some(slot) = self.slot_of(owner, name) {
             if self.present[&slot].active {
                 return Err(Failure::of(ErrorCode::SessionBusy));
             }
             let session = self.present.remove(&slot);
             return Ok((Some(slot), session.map_or(0, |s| s.number)));
         }
-        let gone = self.gone_at(user, name).filter(|_| !name.is_empty());
+        let gone = self.gone_at(owner, name).filter(|_| !name.is_empty());
         match gone.and_then(|at| self.gone.remove(at)) {
             Some((session, _)) => Ok((None, session.number)),
             None => Err(Failure::of(ErrorCode::NoSuchSession)),

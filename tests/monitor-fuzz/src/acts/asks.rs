@@ -1,0 +1,186 @@
+//! Requests of all sorts.
+
+use super::Habits;
+use crate::dice::Dice;
+use crate::store::PASSPHRASES;
+use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES};
+use protocol::name::{ModelName, SessionName, UserName};
+use protocol::wire::InferParams;
+use protocol::wire::client::{BudgetChange, LogQuery, Request};
+
+/// A prompt or a passphrase, with what else a request borrows.
+#[derive(Debug, Default)]
+pub struct Ask {
+    kind: u64,
+    params: InferParams,
+    session: SessionName,
+    model: ModelName,
+    user: UserName,
+    bytes: Vec<u8>,
+    flag: bool,
+    change: BudgetChange,
+    given: bool,
+    last: u64,
+}
+
+impl Ask {
+    /// Any request.
+    #[must_use]
+    pub fn any(dice: &mut Dice, habits: &Habits) -> Self {
+        let kind = match dice.percent(habits.text) {
+            true => 0,
+            false if dice.percent(20) => habits.favourite,
+            false => dice.below(16),
+        };
+        let mut ask = Self {
+            kind,
+            flag: dice.percent(50),
+            ..Self::default()
+        };
+        match kind {
+            0 => ask.text(dice, habits.long),
+            1 => {
+                let name = match dice.below(12) {
+                    0 => String::from("nothing"),
+                    1..=3 => String::from("default"),
+                    n => format!(
+                        "m{}",
+                        if dice.percent(50) {
+                            n - 3
+                        } else {
+                            dice.below(20)
+                        }
+                    ),
+                };
+                ask.model = ModelName::new(&name).unwrap_or_default();
+            }
+            5 => {
+                let user = dice.below(7);
+                ask.user = UserName::new(&format!("user{user}")).unwrap_or_default();
+                let right = PASSPHRASES.get(user as usize).copied().unwrap_or(b"x");
+                ask.given = dice.percent(85);
+                ask.bytes = match dice.percent(70) {
+                    true => right.to_vec(),
+                    false => b"wrong".to_vec(),
+                };
+            }
+            9 => {
+                if dice.percent(60) {
+                    let user = format!("user{}", dice.below(7));
+                    ask.user = UserName::new(&user).unwrap_or_default();
+                }
+                if dice.percent(30) {
+                    let tokens = *dice.pick(&[0, 50, 1000, 1 << 30, 1 << 41]);
+                    let period = *dice.pick(&[999_999, 1_000_000, 7_000_000, 3_600_000_000]);
+                    ask.change = BudgetChange {
+                        tokens: dice.percent(70).then_some(tokens),
+                        period_us: dice.percent(70).then_some(period),
+                    };
+                }
+            }
+            10 => {
+                ask.last = *dice.pick(&[0, 1, 5, 1000]);
+                if dice.percent(30) {
+                    let user = format!("user{}", dice.below(7));
+                    ask.user = UserName::new(&user).unwrap_or_default();
+                }
+            }
+            14 => ask.session = any_session(dice),
+            _ => {}
+        }
+        ask
+    }
+
+    fn text(&mut self, dice: &mut Dice, long: bool) {
+        let len = match dice.below(40) {
+            0 => 0,
+            1 => MAX_PROMPT_BYTES as u64,
+            2 => dice.below(MAX_PROMPT_BYTES as u64),
+            3 => dice.within(1, 20),
+            _ => dice.within(20, 60),
+        };
+        self.bytes = (0..len).map(|_| b'a' + dice.below(26) as u8).collect();
+        if dice.percent(2) {
+            self.bytes.push(0xFF);
+            self.bytes.truncate(MAX_PROMPT_BYTES);
+        }
+        self.params.max_tokens = match dice.below(12) {
+            0 => 0,
+            1 => MAX_GENERATED_TOKENS + 1,
+            2 => dice.below(600) as u32,
+            _ if long => dice.within(20, 200) as u32,
+            _ => dice.within(1, 8) as u32,
+        };
+        self.params.sampling.seed = dice.any();
+        if dice.percent(2) {
+            self.params.sampling.top_p = u32::MAX;
+        }
+        self.session = any_session(dice);
+    }
+
+    /// Writes into a prompt who asks, under which number, for [`tag`] to find.
+    pub fn sign(&mut self, client: usize, id: u32) {
+        let signed = format!("{client}/{id}:");
+        if self.kind == 0
+            && let Some(room) = self.bytes.get_mut(..signed.len())
+        {
+            room.copy_from_slice(signed.as_bytes());
+        }
+    }
+
+    /// As the protocol has it.
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
+        match self.kind {
+            0 => Request::Infer {
+                params: self.params,
+                session: self.session,
+                prompt: &self.bytes,
+            },
+            1 => Request::Load { name: self.model },
+            2 => Request::Models,
+            3 => Request::Status,
+            4 => Request::Stats { watch: self.flag },
+            5 => Request::Login {
+                user: self.user,
+                passphrase: self.given.then_some(&self.bytes[..]),
+            },
+            6 => Request::Logout,
+            7 => Request::WhoAmI,
+            8 => Request::Users,
+            9 => Request::Budget {
+                user: self.user,
+                change: self.change,
+            },
+            10 => Request::Log(LogQuery {
+                last: self.last,
+                user: self.user,
+                follow: self.flag,
+            }),
+            11 => Request::VerifyLog,
+            12 => Request::Reset,
+            13 => Request::Sessions,
+            14 => Request::Close {
+                session: self.session,
+            },
+            _ => Request::Stats { watch: false },
+        }
+    }
+}
+
+fn any_session(dice: &mut Dice) -> SessionName {
+    match dice.below(3) {
+        0 => SessionName::EMPTY,
+        1 => SessionName::new(&format!("s{}", dice.below(4))).unwrap_or_default(),
+        _ => SessionName::new(&format!("s{}", dice.below(60))).unwrap_or_default(),
+    }
+}
+
+/// Who has asked with this prompt, and under which number, if it says so.
+#[must_use]
+pub fn tag(prompt: &[u8]) -> Option<(usize, u32)> {
+    let end = prompt.iter().position(|byte| *byte == b':')?;
+    let signed = std::str::from_utf8(prompt.get(..end)?).ok()?;
+    let (client, id) = signed.split_once('/')?;
+    Some((client.parse().ok()?, id.parse().ok()?))
+}

@@ -1,0 +1,294 @@
+//! What clients are told beside answers: each what it is owed, nobody what is another's, as soon as there is room and the
+//! egress cap allows, in turn.
+
+use super::*;
+use crate::model::{End, List, ListKind, Live, Over};
+use crate::world::Message;
+use protocol::ring::SLOTS;
+use protocol::wire::client::{Event, Status};
+use protocol::wire::engine::Holdings;
+
+/// Events that each other client may be handed out of the egress cap while something waits for a client: one in turn, and
+/// one that was ahead when the waiting began.
+const PASSED_BY: u32 = 2;
+
+impl Judge<'_> {
+    pub(super) fn clients_are_told(&mut self) -> Held {
+        while let Some(Seen::Sent(Ring::Client(client), _)) = self.seen.front()
+            && let client = *client
+            && let Some(Seen::Sent(_, message)) = self.next()
+        {
+            self.told(client, &message)?;
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, client: usize, message: &Message) -> Held {
+        let id = message.request;
+        let frame = message.frame();
+        let Ok(event) = Event::parse(&frame) else {
+            return broken(Claim::Answers, format!("{message:?} is no event"));
+        };
+        self.figures.comparisons += 1;
+        if let Some((fault, count)) = self.model.clients[client].notices.fault {
+            let told = Event::Fault { fault, count };
+            claim!(
+                self,
+                Answers,
+                id == 0 && event == told,
+                "client {client} is told {event:?} under {id}, and is owed {told:?}"
+            );
+            self.model.clients[client].notices.fault = None;
+            return Ok(());
+        }
+        if id == 0 {
+            return self.notice(client, &event);
+        }
+        if let Event::Text { tokens, text } = event {
+            return self.text_is_told(client, id, tokens, text);
+        }
+        let mut over = self.model.over.iter();
+        let over = over.find(|(_, over)| (over.client, over.id) == (client, id));
+        if let Some((number, _)) = over {
+            let number = *number;
+            return self.end_is_told(number, &event);
+        }
+        self.list_goes_on(client, id, &event)
+    }
+
+    // ---- Notices --------------------------------------------------------------------------------
+
+    fn notice(&mut self, client: usize, event: &Event<'_>) -> Held {
+        let lost = |over: &Over| over.client == client && over.cost() == 0;
+        let is_owed_a_loss = self.model.over.values().any(lost);
+        let user = self.user_now(client);
+        let notices = &mut self.model.clients[client].notices;
+        let was_owed = match event {
+            Event::Failed { failure, detail } => {
+                let load = notices.load_failed.as_ref();
+                if load.is_some_and(|(owed, about)| owed == failure && about == detail) {
+                    notices.load_failed = None;
+                    true
+                } else {
+                    detail.is_empty()
+                        && notices.load_failed.is_none()
+                        && notices.exhausted.take_if(|owed| owed == failure).is_some()
+                }
+            }
+            Event::Recovered { after_us, restarts } => {
+                let told = (*after_us, *restarts);
+                notices.recovered.take_if(|owed| *owed == told).is_some()
+            }
+            Event::Progress(progress) => {
+                notices.progress.take_if(|owed| owed == progress).is_some()
+            }
+            Event::Ready(told) => *told == user && std::mem::take(&mut notices.ready),
+            _ => false,
+        };
+        claim!(
+            self,
+            Answers,
+            was_owed,
+            "client {client} is told {event:?}, and is owed {:?}; it is {user:?}",
+            self.model.clients[client].notices
+        );
+        claim!(
+            self,
+            Answers,
+            !is_owed_a_loss,
+            "client {client} is told {event:?} before the ends that come first"
+        );
+        Ok(())
+    }
+
+    // ---- Requests -------------------------------------------------------------------------------
+
+    fn text_is_told(&mut self, client: usize, id: u32, tokens: u32, text: &[u8]) -> Held {
+        let whose = (Some(client), Some(id));
+        let mut live = self.model.live.values_mut();
+        let live = live.find(|live| (live.client, live.id) == whose);
+        let mut over = self.model.over.values_mut();
+        let over = over.find(|over| (over.client, over.id) == (client, id));
+        let live = live.and_then(Live::text_mut);
+        let waiting = match (live, over) {
+            (Some(text), _) => {
+                text.handed_on += text.waiting.tokens;
+                std::mem::take(&mut text.waiting)
+            }
+            (None, Some(over)) => std::mem::take(&mut over.waiting),
+            (None, None) => {
+                return broken(
+                    Claim::Tokens,
+                    format!("client {client} is told text of {id}, which is none of its requests"),
+                );
+            }
+        };
+        claim!(
+            self,
+            Tokens,
+            waiting.tokens > 0 && (waiting.tokens, &waiting.text[..]) == (tokens, text),
+            "client {client} is told {tokens} tokens of {id} with {} bytes, and {} with {} wait",
+            text.len(),
+            waiting.tokens,
+            waiting.text.len()
+        );
+        self.figures.texts += 1;
+        self.figures.joined += u64::from(tokens > 1);
+        self.passes(client, waiting.cost())
+    }
+
+    fn end_is_told(&mut self, number: u32, event: &Event<'_>) -> Held {
+        let Some(over) = self.model.over.remove(&number) else {
+            return Ok(());
+        };
+        claim!(
+            self,
+            Tokens,
+            over.waiting.tokens == 0,
+            "client {} is told {event:?}, and text comes first: {over:?}",
+            over.client
+        );
+        let right = match &over.end {
+            End::Finished(finished) => *event == Event::Finished(*finished),
+            End::Failed(failure, detail) => {
+                let (failure, detail) = (*failure, &detail[..]);
+                *event == Event::Failed { failure, detail }
+            }
+            End::Loaded(name, info) => {
+                let (name, info) = (*name, *info);
+                *event == Event::Loaded { name, info }
+            }
+            End::Status(holdings) => *event == Event::Status(self.status(holdings)),
+        };
+        claim!(self, Answers, right, "{event:?} for {over:?}");
+        self.passes(over.client, over.bytes)
+    }
+
+    fn status(&self, holdings: &Holdings) -> Status {
+        let (active, sessions) = self.under_way();
+        let file = self.model.current.zip(self.model.store);
+        let file = file.map(|(at, store)| &store[at]);
+        Status {
+            name: file.map_or_else(Default::default, |file| file.name),
+            // As inference says it, with what audit knows better.
+            model: file.map_or_else(Default::default, |file| protocol::wire::ModelInfo {
+                parameters: 5,
+                file_bytes: file.bytes,
+                sha256: file.sha256,
+                ..Default::default()
+            }),
+            arena: holdings.arena,
+            kv_positions: holdings.kv_positions,
+            kv_free: holdings.kv_free,
+            restarts: self.model.counts.restarts as u32,
+            active,
+            waiting: holdings.waiting,
+            sessions,
+        }
+    }
+
+    // ---- The egress cap -------------------------------------------------------------------------
+
+    /// So many bytes leave inference for this client: they are there, and it is its turn.
+    fn passes(&mut self, client: usize, bytes: u64) -> Held {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let within = self.model.bucket.take(bytes, self.now);
+        claim!(
+            self,
+            Egress,
+            within,
+            "{bytes} bytes leave for client {client}, more than burst and rate allow"
+        );
+        self.model.clients[client].is_kept_waiting = false;
+        for other in 0..self.model.clients.len() {
+            let has_room = self.room(other) > 0;
+            let kept = &mut self.model.clients[other];
+            kept.is_kept_waiting &= has_room;
+            if !kept.is_kept_waiting {
+                continue;
+            }
+            kept.passed_by[client] += 1;
+            let passed_by = kept.passed_by[client];
+            claim!(
+                self,
+                Fair,
+                passed_by <= PASSED_BY,
+                "client {client} is handed the {passed_by}th event while client {other} is kept waiting"
+            );
+        }
+        Ok(())
+    }
+
+    // ---- What is left ---------------------------------------------------------------------------
+
+    /// What is not told has a reason: the client's ring is full, or the egress cap does not allow it, or allows nothing to
+    /// one whose turn it is.
+    pub(super) fn all_is_told(&mut self) -> Held {
+        let (mut costs, mut held) = (Vec::new(), false);
+        let now = self.now;
+        for client in 0..self.model.clients.len() {
+            let room = self.room(client);
+            let waits: Vec<u64> = self.model.costs_of(client).collect();
+            let allows = |cost: &u64| self.model.bucket.allows(*cost, now);
+            held |= room > 0 && !waits.iter().all(allows);
+            let kept = &mut self.model.clients[client];
+            let is_kept_waiting = room > 0 && !waits.is_empty();
+            if !(kept.is_kept_waiting && is_kept_waiting) {
+                kept.passed_by.fill(0);
+            }
+            kept.is_kept_waiting = is_kept_waiting;
+            if room == 0 {
+                continue;
+            }
+            costs.extend(waits);
+            let notices = &self.model.clients[client].notices;
+            claim!(
+                self,
+                Prompt,
+                notices.are_told(),
+                "client {client} has room for {room} events, and is owed {notices:?}"
+            );
+            let free = |over: &&Over| over.client == client && over.cost() == 0;
+            let free = self.model.over.values().find(free);
+            claim!(
+                self,
+                Prompt,
+                free.is_none(),
+                "client {client} has room for {room} events, and is owed {free:?}"
+            );
+            self.lists_have_gone_on(client)?;
+        }
+        self.figures.held_back += u64::from(!costs.is_empty());
+        claim!(
+            self,
+            Prompt,
+            costs.is_empty() || held,
+            "{costs:?} bytes wait for clients with room, and the egress cap allows each"
+        );
+        Ok(())
+    }
+
+    /// Lists have gone as far as they can, if there is room for them.
+    fn lists_have_gone_on(&mut self, client: usize) -> Held {
+        let room = self.room(client);
+        if room <= LISTS_LEAVE {
+            return Ok(());
+        }
+        let waits = |list: &&List| match &list.kind {
+            ListKind::Models | ListKind::Users | ListKind::Sessions(_) => true,
+            ListKind::Watch(due) => *due,
+            // They take of the wake-up's work: the timer has the rest.
+            ListKind::Log { .. } | ListKind::Verify(_) => false,
+        };
+        let list = self.model.clients[client].lists.iter().find(waits);
+        claim!(
+            self,
+            Lists,
+            list.is_none(),
+            "{room} of {SLOTS} slots of client {client} are free, and {list:?} goes no further"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! Requests for text: their admission, and what inference may generate for them.
+
+use super::*;
+use crate::model::{ENTRY, Live, Place, State, Stop, Text, Waiting, Work};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::EXTRA_PROMPT_TOKENS;
+use protocol::name::SessionName;
+use protocol::policy::Permission;
+use protocol::record::Kind;
+use protocol::wire::engine::Command;
+use protocol::wire::{self, InferParams};
+
+impl Judge<'_> {
+    /// Where a request for text goes, if it may.
+    pub(super) fn may_infer(
+        &mut self,
+        client: usize,
+        id: u32,
+        params: InferParams,
+        session: SessionName,
+        prompt: &[u8],
+    ) -> Result<Place, Failure> {
+        self.require(client, Permission::Infer)?;
+        self.require_running()?;
+        self.require_new(client, id)?;
+        self.has_place(client)?;
+        wire::check_prompt(prompt)?;
+        params.check()?;
+        let (most, of_user) = self
+            .role(client)
+            .map_or((0, 0), |role| (role.max_tokens, role.max_sessions as usize));
+        if params.max_tokens > most {
+            let (value, limit) = (u64::from(params.max_tokens), u64::from(most));
+            return Err(Failure::over(ErrorCode::MaxTokens, value, limit));
+        }
+        if self.model.loads_for_client() {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        if self.model.current.is_none() {
+            return Err(Failure::of(ErrorCode::NoModel));
+        }
+        self.has_room(client)?;
+        let identity = self.model.clients[client].identity;
+        let (user, of_client) = identity.map_or((0, 0), |it| (it.user, it.sessions));
+        let owner = (client, user);
+        let place = self
+            .model
+            .sessions
+            .place(owner, session, of_user, of_client)?;
+        let tokens = Self::most(prompt, params);
+        let now = self.now;
+        if let Some(ledger) = self.model.ledgers.get_mut(user) {
+            ledger.roll(now);
+            if tokens > ledger.left() {
+                let left = ledger.left();
+                return Err(Failure::over(ErrorCode::QuotaExceeded, tokens, left));
+            }
+        }
+        let begins = !matches!(place, Place::On(_)) && !session.is_empty();
+        // A session that begins with a name can be evicted once.
+        let eviction = if begins { ENTRY } else { 0 };
+        self.take_share(client, self.share_of(prompt) + eviction)?;
+        Ok(place)
+    }
+
+    fn share_of(&self, prompt: &[u8]) -> u64 {
+        let keeps = self
+            .model
+            .policy
+            .is_ok_and(|policy| policy.keep_prompts == 1);
+        ENTRIES[0] * ENTRY + if keeps { prompt.len() as u64 } else { 0 }
+    }
+
+    /// Tokens that it can cost.
+    fn most(prompt: &[u8], params: InferParams) -> u64 {
+        prompt.len() as u64 + u64::from(EXTRA_PROMPT_TOKENS) + u64::from(params.max_tokens)
+    }
+
+    pub(super) fn admitted(
+        &mut self,
+        client: usize,
+        id: u32,
+        params: InferParams,
+        name: SessionName,
+        prompt: &[u8],
+        place: Place,
+    ) -> Held {
+        self.figures.comparisons += 1;
+        let number = self.model.last_number + 1;
+        let sent = match self.seen.front() {
+            Some(Seen::Sent(Ring::Inference, message)) if message.request == number => message,
+            _ if self.inference.free == 0 => {
+                return broken(
+                    Claim::Parts,
+                    format!("client {client} finds inference's ring full within its part of it"),
+                );
+            }
+            other => {
+                return broken(
+                    Claim::Refusals,
+                    format!("{id} of client {client} must be admitted, and {other:?}"),
+                );
+            }
+        };
+        let frame = sent.frame();
+        let slot = match Command::parse(&frame) {
+            Ok(Command::Infer { session, .. }) => session,
+            other => return broken(Claim::Answers, format!("{other:?}")),
+        };
+        let right = match &place {
+            Place::On(at) => slot == *at,
+            Place::Free => !self.model.sessions.present.contains_key(&slot),
+            Place::InsteadOf(slots) => slots.contains(&slot),
+        };
+        claim!(self, Sessions, right, "slot {slot} for {place:?}");
+        self.works(prompt.len());
+        let credit = params.max_tokens.min(self.model.bucket.window);
+        let command = Command::Infer {
+            params,
+            session: slot,
+            fresh: !matches!(place, Place::On(_)),
+            keep: !name.is_empty(),
+            credit,
+            prompt,
+        };
+        self.model.last_number = number;
+        self.commands(Some(client), number, &command, Claim::Answers)?;
+        if let Place::InsteadOf(_) = place {
+            let ended = self.model.sessions.end(slot, ErrorCode::SessionEvicted);
+            self.evicted(ended)?;
+        }
+        let user = self.model.clients[client].user();
+        let owner = (client, user);
+        let (session, turn) = self.model.sessions.begin(slot, owner, name, self.now);
+        let text = Text {
+            slot,
+            session,
+            turn,
+            params,
+            prompt_bytes: prompt.len() as u32,
+            prompt_sha256: Sha256::digest(prompt).into(),
+            tokens: 0,
+            handed_on: 0,
+            waiting: Waiting::default(),
+            credit,
+            output: Sha256::new(),
+            first_us: None,
+            cancelled: false,
+            stop: Stop::No,
+        };
+        let policy = self.model.policy.ok();
+        let allowed = policy.map_or(0, |policy| policy.deadline_us);
+        let live = Live {
+            client: Some(client),
+            id: Some(id),
+            user,
+            share: self.share_of(prompt),
+            work: Work::Text(Box::new(text)),
+            admitted_us: self.now,
+            deadline_us: self.now + allowed,
+            state: State::Active,
+        };
+        self.model.live.insert(number, live);
+        let (_, kept) = self.record_of(Kind::Admit, number)?;
+        let keeps = policy.is_some_and(|policy| policy.keep_prompts == 1);
+        claim!(
+            self,
+            Log,
+            kept == if keeps { prompt } else { &[] },
+            "a prompt of {} bytes is kept as {}",
+            prompt.len(),
+            kept.len()
+        );
+        if let Some(ledger) = self.model.ledgers.get_mut(user) {
+            ledger.reserve(number, Self::most(prompt, params));
+        }
+        self.model.counts.admitted += 1;
+        self.figures.admitted += 1;
+        self.model.note_busy(self.now);
+        Ok(())
+    }
+
+    /// What inference may generate more of: no more than was asked for, no more ahead of a client than the window, and not
+    /// a token at a time. A request that rests, and whose client has taken all, is granted more.
+    pub(super) fn credit_is_granted(&mut self) -> Held {
+        while let Some(Seen::Sent(Ring::Inference, message)) = self.seen.front() {
+            let number = message.request;
+            let frame = message.frame();
+            let Ok(Command::Credit { tokens }) = Command::parse(&frame) else {
+                return broken(Claim::Answers, format!("inference is told {message:?}"));
+            };
+            let window = self.model.bucket.window;
+            let text = self.model.live.get(&number).and_then(Live::text);
+            let Some((text, most)) = text.map(|text| (text.clone(), text.params.max_tokens)) else {
+                return broken(Claim::Credit, format!("{number} is no request for text"));
+            };
+            claim!(
+                self,
+                Credit,
+                text.stop == Stop::No,
+                "{number} is to stop, and gets credit"
+            );
+            claim!(
+                self,
+                Credit,
+                tokens > text.credit && tokens <= most && tokens <= text.handed_on + window,
+                "{number} gets credit for {tokens}, after {}, with {} of {most} handed on, and a window of {window}",
+                text.credit,
+                text.handed_on
+            );
+            claim!(
+                self,
+                Credit,
+                tokens == most || 2 * (tokens - text.credit) >= window,
+                "{number} gets credit for {tokens}, after {}",
+                text.credit
+            );
+            let command = Command::Credit { tokens };
+            self.commands(None, number, &command, Claim::Credit)?;
+            self.figures.grants += 1;
+            if let Some(text) = self.model.live.get_mut(&number).and_then(Live::text_mut) {
+                text.credit = tokens;
+            }
+        }
+        let room = self.has_own_room();
+        for (number, live) in &self.model.live {
+            let Some(text) = live.text() else {
+                continue;
+            };
+            self.figures.comparisons += 1;
+            let rests = text.credit == text.handed_on && text.credit < text.params.max_tokens;
+            if rests && text.stop == Stop::No && room {
+                return broken(
+                    Claim::Credit,
+                    format!("{number} rests, and its client has taken all: {text:?}"),
+                );
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! When audit asks to be woken.
+
+use super::wake::Armed;
+use super::*;
+use crate::model::{List, ListKind, State};
+
+impl Judge<'_> {
+    /// The timer is armed for all that waits for time alone.
+    pub(super) fn timer(&mut self, armed: Option<Armed>) -> Held {
+        let Some((at, now)) = armed else {
+            return broken(Claim::TimerArmed, "the timer is not touched".into());
+        };
+        let by = at.unwrap_or(u64::MAX);
+        claim!(
+            self,
+            TimerAhead,
+            by > now,
+            "armed for {by}, and it is {now}"
+        );
+        let soonest = self.last_clock + GAP_US;
+        for live in self.model.live.values() {
+            let until = match live.state {
+                State::Active => live.deadline_us,
+                State::Late(until) => until.unwrap_or(u64::MAX),
+            };
+            claim!(
+                self,
+                TimerArmed,
+                until == u64::MAX || by <= until.max(soonest),
+                "for {at:?}, and {live:?}"
+            );
+        }
+        let works = self.is_at_work();
+        claim!(
+            self,
+            TimerArmed,
+            !works || by <= now + SLICE_WITHIN_US,
+            "for {at:?} at {now}, and there is work"
+        );
+        // Which of those that wait is first is audit's to choose.
+        let clients = 0..self.model.clients.len();
+        let costs = clients
+            .filter(|client| self.room(*client) > 0)
+            .flat_map(|client| self.model.costs_of(client));
+        let passes_at = costs.map(|cost| self.model.bucket.allows_at(cost)).max();
+        claim!(
+            self,
+            TimerArmed,
+            passes_at.is_none_or(|passes_at| by <= (passes_at + 1).max(soonest)),
+            "for {at:?}, and what waits may pass at {passes_at:?}"
+        );
+        Ok(())
+    }
+
+    /// Something goes on without waiting for anybody: a verification, a check or a reading of the log, requests that the
+    /// wake-up had no time for.
+    fn is_at_work(&self) -> bool {
+        let checks = |client: usize| {
+            let goes_on = |list: &List| match &list.kind {
+                ListKind::Verify(_) => true,
+                ListKind::Log { query, next, .. } => {
+                    !query.follow || *next <= self.history.len() as u64
+                }
+                _ => false,
+            };
+            // One that follows may have passed over the rest without saying so.
+            let is_sure = |list: &List| match &list.kind {
+                ListKind::Log { query, .. } => !query.follow || query.user.is_empty(),
+                _ => true,
+            };
+            let mut lists = self.model.clients[client].lists.iter();
+            self.room(client) > LISTS_LEAVE && lists.any(|list| goes_on(list) && is_sure(list))
+        };
+        let reads = matches!(self.cause, Cause::Signal | Cause::Timer | Cause::Tick);
+        let mut clients = 0..self.model.clients.len();
+        self.model.verifies().is_some()
+            || clients.any(|client| checks(client) || reads && self.is_left(client))
+    }
+}

@@ -1,0 +1,135 @@
+//! What inference does.
+
+use super::{Held, Run, garbage};
+use crate::acts::{self, Say, piece};
+use crate::dice::Dice;
+use crate::world::Cause;
+use protocol::ring::{Frame, SLOTS};
+use protocol::wire::engine::Command;
+
+impl Run<'_> {
+    pub(super) fn inference_acts(&mut self, dice: &mut Dice) -> Held {
+        if !self.world.inference_runs {
+            return Ok(());
+        }
+        let character = self.character;
+        if dice.percent(character.inference_garbage) {
+            garbage(&self.world.inference, dice);
+            self.world.inference.wrote = true;
+            self.judge.is_ring_sound = false;
+            self.note(|| String::from(" inference writes garbage"));
+            return self.signal(dice);
+        }
+        if dice.percent(30) {
+            self.inference_joins();
+        }
+        if self.world.inference.epoch == 0 || character.silent {
+            return Ok(());
+        }
+        if dice.percent(character.lies) {
+            self.inference_lies(dice);
+            return self.signal(dice);
+        }
+        let reads = match dice.percent(character.lazy) {
+            true => 0,
+            false => dice.below(4),
+        };
+        let steps = dice.below(4);
+        self.inference_works(reads, steps, dice);
+        self.signal(dice)
+    }
+
+    fn inference_lies(&mut self, dice: &mut Dice) {
+        let mut frame = Frame::new();
+        let numbers: Vec<u32> = self.judge.model.live.keys().copied().collect();
+        let newest = self.judge.model.last_number;
+        if dice.percent(20) && !numbers.is_empty() {
+            // More than it may, perhaps.
+            let number = *dice.pick(&numbers);
+            for _ in 0..dice.within(1, SLOTS as u64) {
+                let say = Say::Token(dice.any() as u32, dice.below(20) as usize);
+                say.write(number, &mut frame);
+                let sent = self.world.inference.send(&frame);
+                self.note(|| format!(" inference goes on with {number}: {say:?}: {sent}"));
+            }
+            return;
+        }
+        for _ in 0..dice.within(1, 6) {
+            let (number, say) = acts::lie(&numbers, newest, dice);
+            say.write(number, &mut frame);
+            if dice.percent(3) {
+                frame.begin(dice.any() as u16, number);
+                frame.finish(dice.below(300) as usize);
+            }
+            let sent = self.world.inference.send(&frame);
+            self.note(|| format!(" inference lies {number}: {say:?}: {sent}"));
+        }
+    }
+
+    pub(super) fn inference_joins(&mut self) {
+        if self.world.inference.follow() {
+            self.server.begins();
+            self.note(|| String::from(" inference joins"));
+        }
+    }
+
+    /// Does what it is asked, and tells audit, until nothing is left but to generate.
+    pub(super) fn inference_is_prompt(&mut self, dice: &mut Dice) -> Held {
+        while self.world.inference_runs {
+            self.inference_joins();
+            if self.world.inference.epoch == 0 {
+                return Ok(());
+            }
+            self.inference_works(SLOTS as u64, 0, dice);
+            if !self.world.inference.owes_signal {
+                return Ok(());
+            }
+            self.world.inference.owes_signal = false;
+            self.wake(Cause::Signal)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is unsent; then reads so many commands, and takes so many steps.
+    pub(super) fn inference_works(&mut self, reads: u64, steps: u64, dice: &mut Dice) {
+        let mut frame = Frame::new();
+        self.inference_sends(&mut frame);
+        for _ in 0..reads {
+            if !self.server.unsent.is_empty() {
+                break;
+            }
+            let Some(message) = self.world.inference.receive() else {
+                break;
+            };
+            let received = message.frame();
+            if let Ok(command) = Command::parse(&received) {
+                self.note(|| format!(" inference reads {}: {command:?}", message.request));
+                self.server.reads(message.request, &command, dice);
+            }
+            self.inference_sends(&mut frame);
+        }
+        for _ in 0..steps {
+            if !self.server.unsent.is_empty() {
+                break;
+            }
+            self.server.steps(self.character.ends, dice);
+            self.inference_sends(&mut frame);
+        }
+    }
+
+    fn inference_sends(&mut self, frame: &mut Frame) {
+        while let Some((number, say)) = self.server.unsent.front().copied() {
+            say.write(number, frame);
+            if !self.world.inference.send(frame) {
+                break;
+            }
+            self.server.unsent.pop_front();
+            if let Say::Token(id, len) = say
+                && let Some(whose) = self.server.tag(number)
+            {
+                self.judge.ends.said(whose, &piece(id, len)[..len]);
+            }
+            self.note(|| format!(" inference says {number}: {say:?}"));
+        }
+    }
+}
