@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use protocol::error::ErrorCode;
 use protocol::wire::FinishReason;
+
+use serde::Deserialize;
 
 use crate::export::{Entry, Joined, Table, is_charged};
 
@@ -23,6 +24,25 @@ struct End {
     tokens: u64,
     bytes: u64,
     sha256: String,
+}
+
+/// What `llmtool replay` says that a request has said.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Said {
+    /// Audit's number of it.
+    request: u32,
+    bytes: u64,
+    sha256: String,
+}
+
+/// The lines of `llmtool replay --texts`, by the number of the request.
+///
+/// # Errors
+/// One is none.
+pub fn said(text: &str) -> Result<BTreeMap<u32, Said>, String> {
+    let parse = |line| serde_json::from_str(line).map_err(|error| format!("{error} in {line}"));
+    let all = text.lines().map(parse).collect::<Result<Vec<Said>, _>>()?;
+    Ok(all.into_iter().map(|said| (said.request, said)).collect())
 }
 
 /// Sums over all turns.
@@ -196,6 +216,28 @@ impl Books {
         }
     }
 
+    /// Compares the texts with those that a replay of the log gives.
+    ///
+    /// # Errors
+    /// One differs, or one is missing.
+    pub fn compare_texts(&self, log: &Joined, texts: &BTreeMap<u32, Said>) -> Result<(), String> {
+        let ends = log.ends()?;
+        let name = self.name;
+        for entry in log.of("admit").filter(|entry| entry.user == name) {
+            let charged = ends.get(&entry.request).filter(|end| is_charged(end));
+            let Some((logged, end)) = charged.zip(self.ends.get(&entry.params.seed)) else {
+                continue;
+            };
+            let said = texts.get(&logged.request);
+            if said.is_none_or(|said| (said.bytes, &said.sha256) != (end.bytes, &end.sha256)) {
+                return Err(format!(
+                    "{name} has got {end:?}, by the replay of {logged:?} it is {said:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What there was of it.
     pub fn fill(&self, table: &mut Table) {
         let name = self.name;
@@ -225,23 +267,22 @@ impl Books {
 
 /// Whether the end that the client was told of is that of the log.
 fn agrees(end: &End, logged: &Entry) -> bool {
-    let same_text = end.sha256 == logged.output_sha256 && end.bytes >= end.tokens.min(1);
     if logged.event == "finish" {
+        // The token that ends a text is counted, and shows nothing.
         let unseen = u64::from(logged.code == FinishReason::EndOfText as u16);
+        let by_log = (
+            logged.code,
+            logged.prompt_tokens,
+            logged.generated_tokens,
+            logged.turn,
+        );
         return end.kind == "finished"
-            && same_text
-            && (end.code, end.prompt, end.generated, end.turn)
-                == (
-                    logged.code,
-                    logged.prompt_tokens,
-                    logged.generated_tokens,
-                    logged.turn,
-                )
+            && (end.code, end.prompt, end.generated, end.turn) == by_log
             && end.tokens + unseen == end.generated;
     }
-    let is_lost = logged.code == ErrorCode::InferenceFault as u16;
-    // What was charged at its deadline has arrived, to the byte.
-    end.kind == "failed" && end.code == logged.code && (is_lost || !is_charged(logged) || same_text)
+    // At its deadline it was told all that it has paid for.
+    let whole = !is_charged(logged) || end.tokens == logged.generated_tokens;
+    end.kind == "failed" && end.code == logged.code && whole
 }
 
 #[cfg(test)]

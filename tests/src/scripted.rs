@@ -487,7 +487,9 @@ impl Scripted {
         let export = self.log.export();
         std::fs::write(folder.join("audit.json"), &export)?;
         let verified = tool(&["audit", "verify"], &export)?;
-        let replayed = tool(&["replay", "--models", models], &export)?;
+        let path = std::path::absolute(folder)?.join("texts.json");
+        let texts = path.to_string_lossy();
+        let replayed = tool(&["replay", "--models", models, "--texts", &texts], &export)?;
         let outputs = self.log.entries.iter().filter(|entry| is_charged(entry));
         let all = format!(
             "{} requests reproduced, 0 differ, 0 not replayed",
@@ -498,6 +500,13 @@ impl Scripted {
             return Err(Broken::Wrong(format!(
                 "llmtool replay says {summary:?}, not {all:?}"
             )));
+        }
+        let texts = std::fs::read_to_string(&path)?;
+        let texts = crate::books::said(&texts).map_err(Broken::Wrong)?;
+        for (books, _) in &self.others {
+            books
+                .compare_texts(&self.log, &texts)
+                .map_err(Broken::Wrong)?;
         }
         self.fill(table);
         table.row(
