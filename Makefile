@@ -26,6 +26,9 @@ TEST_POLICY := $(BUILD)/policy-test/policy.bin
 # As the test builds', with a deadline that a hang reaches soon, and an emulated request on a busy machine does not.
 STORM_POLICY := $(BUILD)/policy-storm/policy.bin
 REDTEAM_POLICY := $(BUILD)/policy-redteam/policy.bin
+# The soak's: the main description and the storm's policy with two more clients.
+SOAK_OUT := $(BUILD)/soak
+SOAK_POLICY := $(SOAK_OUT)/policy.bin
 KEYS := $(BUILD)/keys
 
 # EXAMPLE=triage: a system of examples/, with its own description, policies, files and programs in place of the main
@@ -122,6 +125,12 @@ $(STORM_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
 	@$(BIN)/llmtool policy $(@D)/policy.toml --system system.xml -o $@ >&2
+
+$(SOAK_POLICY): tests/policy.toml tests/clients/soak/policy.toml tests/clients/add-clients system.xml $(KEYS)/test.key.pem llmtool
+	@mkdir -p $(@D)
+	@tests/clients/add-clients system.xml first second >$(@D)/system.xml
+	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< tests/clients/soak/policy.toml >$(@D)/policy.toml
+	@$(BIN)/llmtool policy $(@D)/policy.toml --system $(@D)/system.xml -o $@ >&2
 
 $(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool
 	@mkdir -p $(@D)
@@ -545,11 +554,14 @@ STORM_IMAGE := $(BUILD)/storm/loader.img
 inject-sim: llmtool $(STORE) $(TEST_STORE) $(STORM_POLICY)
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
 
+SOAK_CLIENTS := $(foreach client,first second,--program $(client)=$(BIN)/soak-client)
+
 .PHONY: soak
-soak: inject-sim ## SOAK_REQUESTS requests at random on the simulation, with kills, cancels and garbage
-	@SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(STORM_POLICY))' \
+soak: inject-sim $(SOAK_POLICY) ## SOAK_REQUESTS requests at random of three clients on the simulation, with kills, cancels and garbage
+	@$(CARGO) build $(QUIET) --release -p soak-client >&2
+	@SEL4_LLM_RUN_INJECT='$(INJECT_DIR)/release/sel4-llm-sim $(SOAK_OUT)/system.xml $(SOAK_CLIENTS) --search-path $(dir $(TEST_STORE)) $(SOAK_OUT)' \
 		$(ENDURANCE) soak -- --requests $(SOAK_REQUESTS) --seed $(SOAK_SEED) \
-		--models $(dir $(TEST_STORE)) --output $(BUILD)/soak
+		--models $(dir $(TEST_STORE)) --output $(SOAK_OUT)
 
 .PHONY: storm-sim
 storm-sim: inject-sim ## STORM_FAULTS faults and hangs in a row on the simulation

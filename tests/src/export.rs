@@ -23,7 +23,15 @@ pub struct Entry {
     pub generated_tokens: u64,
     pub value: u64,
     pub count: u64,
+    pub params: Params,
     pub output_sha256: String,
+}
+
+/// Of the parameters of a request.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct Params {
+    pub seed: u64,
 }
 
 #[derive(Deserialize)]

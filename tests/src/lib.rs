@@ -9,6 +9,7 @@
 //! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
 //! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
 
+pub mod books;
 pub mod console;
 pub mod export;
 pub mod live;

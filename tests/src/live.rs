@@ -1,6 +1,6 @@
 //! A system that runs for as long as a program talks to it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ pub struct Live {
     child: Child,
     stdin: ChildStdin,
     output: Receiver<Vec<u8>>,
+    /// Lines of its standard error.
+    errors: Receiver<String>,
     /// What came and belongs to no answer yet.
     pending: String,
     marks: usize,
@@ -67,13 +69,21 @@ impl Live {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("sh starts");
-        let (stdin, mut stdout) = (
+        let (stdin, mut stdout, stderr) = (
             child.stdin.take().expect("a pipe"),
             child.stdout.take().expect("a pipe"),
+            child.stderr.take().expect("a pipe"),
         );
+        let (sender, errors) = channel();
+        std::thread::spawn(move || {
+            // It is read to its end, also when nobody wants it any more: whoever writes it must not wait.
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
         let (sender, output) = channel();
         std::thread::spawn(move || {
             let mut buffer = [0; 65536];
@@ -87,6 +97,7 @@ impl Live {
             child,
             stdin,
             output,
+            errors,
             pending: String::new(),
             marks: 0,
         };
@@ -98,6 +109,17 @@ impl Live {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The lines of standard error that have come since the last call: with `--debug`, the debug output of domains.
+    pub fn said(&self) -> impl Iterator<Item = String> {
+        self.errors.try_iter()
+    }
+
+    /// Waits until something has come on standard error, for so long; `None` if nothing has.
+    #[must_use]
+    pub fn next_said(&self, patience: Duration) -> Option<String> {
+        self.errors.recv_timeout(patience).ok()
     }
 
     /// Runs lines, and gives what they print.

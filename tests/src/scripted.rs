@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::error::ErrorCode;
 
+use crate::books::Books;
 use crate::console::{ended_job, text_and_closing};
 use crate::export::{Entry, Joined, Table, agrees, is_charged, spread};
 use crate::live::{Answer, Broken, Live};
@@ -49,17 +50,21 @@ pub struct Scripted {
     user: &'static str,
     /// Jobs of which a notice has told that they ended.
     announced: BTreeMap<u32, usize>,
+    /// The other clients, the limit of each one's budget, and how many turns it was told to take.
+    others: Vec<(Books, u64)>,
+    turns: u64,
     /// How long questions took that no request for text is part of.
     shell_us: Vec<u64>,
     checkpoints: usize,
 }
 
 impl Scripted {
-    /// Starts the system with faults, and gives every user a budget whose period does not end.
+    /// Starts the system with faults, and gives every user a budget whose period does not end. `others`: the clients of
+    /// the soak that it has.
     ///
     /// # Errors
     /// It does not start.
-    pub fn start(arguments: &[&str]) -> Result<Self, Broken> {
+    pub fn start(arguments: &[&str], others: &[&'static str]) -> Result<Self, Broken> {
         let mut scripted = Self {
             live: Live::start("SEL4_LLM_RUN_INJECT", arguments)?,
             log: Joined::default(),
@@ -67,6 +72,8 @@ impl Scripted {
             jobs: VecDeque::new(),
             user: USERS[0],
             announced: BTreeMap::new(),
+            others: others.iter().map(|name| (Books::new(name), 0)).collect(),
+            turns: 0,
             shell_us: Vec::new(),
             checkpoints: 0,
         };
@@ -83,10 +90,72 @@ impl Scripted {
         self.user
     }
 
-    /// Requests for text so far.
+    /// Requests for text so far that were typed.
     #[must_use]
-    pub const fn requests(&self) -> usize {
+    pub const fn typed(&self) -> usize {
         self.asked.len()
+    }
+
+    /// Requests for text of all clients that are over, and those that were typed.
+    ///
+    /// # Errors
+    /// Another client says what it should not.
+    pub fn requests(&mut self) -> Result<usize, Broken> {
+        for line in self.live.said() {
+            take_line(&mut self.others, &line)?;
+        }
+        let of_others: usize = self.others.iter().map(|(books, _)| books.ended()).sum();
+        Ok(self.asked.len() + of_others)
+    }
+
+    /// Has the other clients take another turn, by a new limit of each one's budget: what it has used by now, and as many
+    /// tokens as `allowance` says. Only who may change budgets can, and only after a checkpoint.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub fn begin_turn(&mut self, mut allowance: impl FnMut() -> u64) -> Result<(), Broken> {
+        self.turns += 1;
+        for index in 0..self.others.len() {
+            let (books, before) = &self.others[index];
+            let (name, before) = (books.name, *before);
+            let (used, _) = self.budget(name)?;
+            let mut limit = used + allowance();
+            // The same again would begin no turn.
+            limit += u64::from(limit == before);
+            self.set_budget(name, limit)?;
+            self.others[index].1 = limit;
+        }
+        Ok(())
+    }
+
+    /// Waits until the other clients have taken their turns.
+    fn wait_for_turns(&mut self) -> Result<(), Broken> {
+        let mut heard = Instant::now();
+        while self
+            .others
+            .iter()
+            .any(|(books, _)| books.turns() < self.turns)
+        {
+            match self.live.next_said(Duration::from_millis(200)) {
+                Some(line) => {
+                    take_line(&mut self.others, &line)?;
+                    heard = Instant::now();
+                }
+                None if heard.elapsed() > crate::PATIENCE => {
+                    let others = self.others.iter();
+                    let turns: Vec<_> = others
+                        .map(|(it, _)| (it.name, it.turns(), it.ended()))
+                        .collect();
+                    return Err(Broken::Wrong(format!(
+                        "the others say nothing more in turn {}: {turns:?}",
+                        self.turns
+                    )));
+                }
+                // The supervisor's process may have ended: then a question finds it.
+                None => self.ask("whoami").map(|_| ())?,
+            }
+        }
+        Ok(())
     }
 
     /// Numbers of the user's jobs that may be under way.
@@ -254,7 +323,10 @@ impl Scripted {
     }
 
     /// Becomes this user, however long audit has whoever failed to log in wait.
-    fn insist_on(&mut self, user: &'static str) -> Result<(), Broken> {
+    ///
+    /// # Errors
+    /// As [`Self::log_in`].
+    pub fn insist_on(&mut self, user: &'static str) -> Result<(), Broken> {
         while !self.log_in(user)? {
             std::thread::sleep(Duration::from_millis(250));
         }
@@ -269,6 +341,7 @@ impl Scripted {
         while !self.jobs.is_empty() {
             self.wait_for_oldest()?;
         }
+        self.wait_for_turns()?;
         let before = self.user;
         self.insist_on("tester")?;
         // Inference answers, so no death of it is still to be heard of.
@@ -286,9 +359,19 @@ impl Scripted {
         let piece = self.ask(&format!("llmctl audit{last} --json"))?;
         self.log.add(&piece).map_err(Broken::Wrong)?;
         let mut ledger = Vec::new();
-        for user in USERS {
+        let others: Vec<_> = self
+            .others
+            .iter()
+            .map(|(it, limit)| (it.name, *limit))
+            .collect();
+        for (user, limit) in USERS.map(|user| (user, 0)).into_iter().chain(others) {
             let (used, reserved) = self.budget(user)?;
             ledger.push((user, used, self.log.charged(user)));
+            if limit > 0 && used > limit {
+                return Err(Broken::Wrong(format!(
+                    "{user} has used {used} tokens of {limit}"
+                )));
+            }
             if reserved != 0 {
                 return Err(Broken::Wrong(format!(
                     "{user} has {reserved} tokens reserved, but no request is under way"
@@ -302,6 +385,9 @@ impl Scripted {
         }
         self.compare_counters(&stats)?;
         self.compare_with_log()?;
+        for (books, _) in &self.others {
+            books.compare(&self.log).map_err(Broken::Wrong)?;
+        }
         self.checkpoints += 1;
         self.insist_on(before)
     }
@@ -349,7 +435,9 @@ impl Scripted {
     /// Every request has one decision and, if it was admitted, one end in the log, and the console said the same.
     fn compare_with_log(&self) -> Result<(), Broken> {
         let ends = self.log.ends().map_err(Broken::Wrong)?;
-        let mut admitted = self.log.of("admit").peekable();
+        // The others have books of their own.
+        let typed = |entry: &&Entry| self.others.iter().all(|(it, _)| it.name != entry.user);
+        let mut admitted = self.log.of("admit").filter(typed).peekable();
         // What was refused need not have an entry of its own, so it is told from the rest by what the console said.
         for asked in &self.asked {
             let closing = asked.closing.as_deref().unwrap_or("");
@@ -399,7 +487,9 @@ impl Scripted {
         let export = self.log.export();
         std::fs::write(folder.join("audit.json"), &export)?;
         let verified = tool(&["audit", "verify"], &export)?;
-        let replayed = tool(&["replay", "--models", models], &export)?;
+        let path = std::path::absolute(folder)?.join("texts.json");
+        let texts = path.to_string_lossy();
+        let replayed = tool(&["replay", "--models", models, "--texts", &texts], &export)?;
         let outputs = self.log.entries.iter().filter(|entry| is_charged(entry));
         let all = format!(
             "{} requests reproduced, 0 differ, 0 not replayed",
@@ -410,6 +500,13 @@ impl Scripted {
             return Err(Broken::Wrong(format!(
                 "llmtool replay says {summary:?}, not {all:?}"
             )));
+        }
+        let texts = std::fs::read_to_string(&path)?;
+        let texts = crate::books::said(&texts).map_err(Broken::Wrong)?;
+        for (books, _) in &self.others {
+            books
+                .compare_texts(&self.log, &texts)
+                .map_err(Broken::Wrong)?;
         }
         self.fill(table);
         table.row(
@@ -431,13 +528,18 @@ impl Scripted {
         let failed = log.of("fail").filter(|entry| entry.session > 0);
         table.row("  failed", reasons(failed));
         table.row("  past their deadline", log.count("timeout"));
-        for user in USERS {
+        for (books, _) in &self.others {
+            books.fill(table);
+        }
+        let others = self.others.iter().map(|(books, _)| books.name);
+        let users: Vec<_> = USERS.into_iter().chain(others).collect();
+        for user in &users {
             table.row(
                 &format!("tokens of {user}, by budget and by log"),
                 log.charged(user),
             );
         }
-        table.row("budgets compared", self.checkpoints * USERS.len());
+        table.row("budgets compared", self.checkpoints * users.len());
         table.row("restarts of inference", log.count("fault"));
         table.row("recoveries", log.count("recover"));
         let recovered = log.of("recover").map(|entry| entry.value).collect();
@@ -453,6 +555,14 @@ impl Scripted {
             spread(self.shell_us.clone()),
         );
     }
+}
+
+/// A line of standard error, if it is one of the other clients'.
+fn take_line(others: &mut [(Books, u64)], line: &str) -> Result<(), Broken> {
+    let mut books = others.iter_mut().map(|(books, _)| books);
+    books
+        .try_for_each(|books| books.take(line))
+        .map_err(Broken::Wrong)
 }
 
 /// How many entries, and of which codes.

@@ -1,6 +1,7 @@
-//! `soak`: thousands of requests at random from a scripted console, on the simulation, while inference is killed, lies,
-//! floods its ring and fills it with garbage. In the end not a token of any budget is lost or counted twice, every
-//! request has one end in the log and one at the console, the log verifies, and `llmtool replay` reproduces every
+//! `soak`: thousands of requests at random from three clients, on the simulation: a scripted console, and two programs
+//! (`tests/clients/soak`) that stop reading at random and send garbage, while inference is killed, lies, floods its ring and
+//! fills it with garbage. In the end not a token of any budget is lost or counted twice, every request has one end in the
+//! log and the same one at its client, to the byte of its text, the log verifies, and `llmtool replay` reproduces every
 //! output.
 //!
 //! The environment says how to start the system, as for the end-to-end suite: `SEL4_LLM_RUN_INJECT` and
@@ -14,18 +15,23 @@ use clap::Parser;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rustix::process::{Pid, Signal, kill_process};
+use sel4_llm_tests::books::TURN;
 use sel4_llm_tests::export::Table;
 use sel4_llm_tests::live::Broken;
 use sel4_llm_tests::scripted::{Scripted, USERS};
 
-/// Requests between two comparisons of everything with everything: the log's memory holds those of about 700. In every
-/// second stretch inference is left in peace, so that sessions live long enough to be evicted.
-const STRETCH: usize = 200;
+/// Requests that are typed between two comparisons of everything with everything, while each other client takes a turn: the
+/// log's memory holds those of about 700. In every second stretch inference is left in peace, so that sessions live long
+/// enough to be evicted.
+const STRETCH: usize = TURN as usize;
+
+/// Clients beside the console: the names of their domains and of their users.
+const OTHERS: [&str; 2] = ["first", "second"];
 
 /// A soak of the simulation.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Requests for text
+    /// Requests for text, of all clients together
     #[arg(long, default_value_t = 10_000)]
     requests: usize,
     /// What happens, and when, follows from this, but for the scheduler of the machine
@@ -71,21 +77,25 @@ fn soak(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     if messages.exists() {
         std::fs::remove_file(&messages)?;
     }
-    let mut console = Scripted::start(&["--log", &messages.to_string_lossy()])?;
+    let log = messages.to_string_lossy();
+    let mut console = Scripted::start(&["--debug", "--log", &log], &OTHERS)?;
     let mut chance = Chance(Xoshiro256PlusPlus::seed_from_u64(arguments.seed));
     let mut done = Done::default();
-    let mut next = STRETCH;
-    while console.requests() < arguments.requests {
-        step(&mut console, &mut chance, &mut done, &messages)?;
-        if console.requests() >= next {
-            console.checkpoint()?;
-            next += STRETCH;
-            let user = console.user();
-            if console.log_in("tester")? {
-                console.set_budget("guest", 1_000_000_000)?;
-                console.log_in(user)?;
-            }
+    while console.requests()? < arguments.requests {
+        let user = console.user();
+        console.insist_on("tester")?;
+        console.set_budget("guest", 1_000_000_000)?;
+        // Now and then too little for a turn.
+        console.begin_turn(|| match chance.below(4) {
+            0 => chance.below(1_500),
+            _ => 1_000_000 + chance.below(1_000_000),
+        })?;
+        console.insist_on(user)?;
+        let end = console.typed() + STRETCH;
+        while console.typed() < end {
+            step(&mut console, &mut chance, &mut done, &messages)?;
         }
+        console.checkpoint()?;
     }
     table.row("kills of the process of inference", done.kills);
     table.row("prompts that make inference misbehave", done.misdeeds);
@@ -103,7 +113,7 @@ fn step(
     done: &mut Done,
     messages: &Path,
 ) -> Result<(), Broken> {
-    let calm = console.requests() / STRETCH % 2 == 1;
+    let calm = console.typed() / STRETCH % 2 == 1;
     match chance.below(1000) {
         820..910 if calm => console.infer(&request(chance), None).map(|_| ()),
         0..500 => {

@@ -79,7 +79,7 @@ fn main() -> ExitCode {
 fn storm(arguments: &Arguments, table: &mut Table) -> Result<(), Broken> {
     let model = arguments.model.to_string_lossy();
     let expected = llmtool_generate_with(&model, PROMPT, &OPTIONS);
-    let mut console = Scripted::start(&[])?;
+    let mut console = Scripted::start(&[], &[])?;
     let mut late = canonical(&mut console, &expected, "the start")?;
     for number in 0..arguments.faults {
         let (prompt, ends_with, _) = MISDEEDS[number % MISDEEDS.len()];

@@ -223,7 +223,8 @@ if all that could be replayed was reproduced, and something could.
 
 Examples:
   llmtool replay console.log --models models
-  llmtool replay console.log --models models --prompts prompts.txt")]
+  llmtool replay console.log --models models --prompts prompts.txt
+  llmtool replay console.log --models models --texts said.json")]
     Replay(trust::Replay),
 }
 

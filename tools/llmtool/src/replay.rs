@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use llm_core::NUMERICS_VERSION;
 use llm_core::verify::sha256;
 use protocol::error::ErrorCode;
-use protocol::record::{Hash, Hex, Kind, Record};
+use protocol::record::{Hash, Hex, JsonText, Kind, Record};
 
 use crate::audit_log::{Entry, Export};
 use crate::error::ToolError;
@@ -44,6 +44,16 @@ impl Display for Verdict {
     }
 }
 
+/// A request that was to be replayed.
+#[derive(Debug)]
+pub struct Replayed<'e> {
+    /// Its end in the log.
+    record: &'e Record,
+    verdict: Verdict,
+    /// What it says, if that was reproduced.
+    text: Option<String>,
+}
+
 /// A turn of a session, as the log has it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn<'e> {
@@ -54,16 +64,15 @@ struct Turn<'e> {
 /// The turns of a session by their numbers.
 type Session<'e> = BTreeMap<u32, Turn<'e>>;
 
-/// Runs everything that can be run, with models from `folder`, and prints a table. The export has been verified.
+/// Runs everything that can be run, with models from `folder`. The export has been verified.
 ///
 /// # Errors
-/// Something differs, nothing could be run, or a file cannot be read.
-pub fn replay(
-    export: &Export,
+/// A file cannot be read, or is no model.
+pub fn replay<'e>(
+    export: &'e Export,
     folder: &Path,
     prompts: &[u8],
-    out: &mut impl Write,
-) -> Result<(), ToolError> {
+) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
     let mut sessions: BTreeMap<u32, Session<'_>> = BTreeMap::new();
     for entry in &export.entries {
@@ -84,7 +93,7 @@ pub fn replay(
     }
 
     let models = models(folder)?;
-    let mut verdicts: Vec<(&Record, Verdict)> = Vec::new();
+    let mut all: Vec<Replayed<'_>> = Vec::new();
     let mut by_model: BTreeMap<Hash, Vec<&Session<'_>>> = BTreeMap::new();
     for session in sessions.values() {
         let ended = session.values().find_map(|turn| turn.ended);
@@ -101,19 +110,35 @@ pub fn replay(
                 let file = files::read(path)?;
                 Engine::with(path, &file, |engine| {
                     for session in sessions {
-                        replay_session(session, &model, &prompts, Some(engine), &mut verdicts);
+                        replay_session(session, &model, &prompts, Some(engine), &mut all);
                     }
                 })?;
             }
             None => {
                 for session in sessions {
-                    replay_session(session, &model, &prompts, None, &mut verdicts);
+                    replay_session(session, &model, &prompts, None, &mut all);
                 }
             }
         }
     }
-    verdicts.sort_by_key(|(record, _)| record.sequence);
-    write_table(&verdicts, out)
+    all.sort_by_key(|replayed| replayed.record.sequence);
+    Ok(all)
+}
+
+/// The texts that were reproduced, as JSON, one request a line. The text is for people, its bytes and their hash also say
+/// what no JSON can hold.
+#[must_use]
+pub fn texts(all: &[Replayed<'_>]) -> String {
+    let lines = all.iter().filter_map(|replayed| {
+        let (request, text) = (replayed.record.request, replayed.text.as_ref()?);
+        let (bytes, hash) = (text.len(), sha256(text.as_bytes()));
+        let text = JsonText(text.as_bytes());
+        Some(format!(
+            "{{\"request\":{request},\"bytes\":{bytes},\"sha256\":\"{}\",\"text\":{text}}}\n",
+            Hex(&hash)
+        ))
+    });
+    lines.collect()
 }
 
 /// The files in a folder that may be models, by their hashes.
@@ -138,7 +163,7 @@ fn replay_session<'e>(
     model: &Hash,
     prompts: &Prompts,
     mut engine: Option<&mut Engine<'_>>,
-    verdicts: &mut Vec<(&'e Record, Verdict)>,
+    all: &mut Vec<Replayed<'e>>,
 ) {
     let mut next = 1;
     // Why what follows cannot be run: the session does not hold what it held.
@@ -161,14 +186,20 @@ fn replay_session<'e>(
             continue;
         }
         let prompt = prompts.find(&record.prompt_sha256);
-        let verdict = match (&broken, runnable(record, model), prompt, &mut engine) {
-            (Some(why), ..) => Verdict::Skipped(why.clone()),
-            (_, Err(why), ..) => Verdict::Skipped(why),
-            (_, _, _, None) => Verdict::Skipped(format!("no model with SHA-256 {}", Hex(model))),
-            (_, _, None, _) => Verdict::Skipped(format!(
-                "the log has no text of its prompt, nor has --prompts: SHA-256 {}",
-                Hex(&record.prompt_sha256)
-            )),
+        let (verdict, text) = match (&broken, runnable(record, model), prompt, &mut engine) {
+            (Some(why), ..) => (Verdict::Skipped(why.clone()), None),
+            (_, Err(why), ..) => (Verdict::Skipped(why), None),
+            (_, _, _, None) => {
+                let why = format!("no model with SHA-256 {}", Hex(model));
+                (Verdict::Skipped(why), None)
+            }
+            (_, _, None, _) => {
+                let why = format!(
+                    "the log has no text of its prompt, nor has --prompts: SHA-256 {}",
+                    Hex(&record.prompt_sha256)
+                );
+                (Verdict::Skipped(why), None)
+            }
             (None, Ok(()), Some(prompt), Some(engine)) => {
                 let outcome =
                     engine.turn(number == 1, prompt, &record.params, record.generated_tokens);
@@ -178,7 +209,11 @@ fn replay_session<'e>(
         if verdict != Verdict::Reproduced && broken.is_none() {
             broken = Some(format!("turn {number} of its session was not reproduced"));
         }
-        verdicts.push((record, verdict));
+        all.push(Replayed {
+            record,
+            verdict,
+            text,
+        });
     }
 }
 
@@ -214,11 +249,15 @@ fn runnable(record: &Record, model: &Hash) -> Result<(), String> {
     Ok(())
 }
 
-fn compare(record: &Record, outcome: Result<Outcome, String>) -> Verdict {
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => return Verdict::Differs(error),
-    };
+/// Whether the outcome is what the log says; then the text, too.
+fn compare(record: &Record, outcome: Result<Outcome, String>) -> (Verdict, Option<String>) {
+    match outcome.and_then(|outcome| expect(record, outcome)) {
+        Ok(text) => (Verdict::Reproduced, Some(text)),
+        Err(difference) => (Verdict::Differs(difference), None),
+    }
+}
+
+fn expect(record: &Record, outcome: Outcome) -> Result<String, String> {
     let numbers = [
         (
             "tokens of the prompt",
@@ -233,23 +272,30 @@ fn compare(record: &Record, outcome: Result<Outcome, String>) -> Verdict {
     ];
     for (what, got, logged) in numbers {
         if got != logged {
-            return Verdict::Differs(format!("{got} {what}, the log has {logged}"));
+            return Err(format!("{got} {what}, the log has {logged}"));
         }
     }
     if outcome.output != record.output_sha256 {
         let (got, logged) = (Hex(&outcome.output), Hex(&record.output_sha256));
-        return Verdict::Differs(format!("output {got}, the log has {logged}"));
+        return Err(format!("output {got}, the log has {logged}"));
     }
-    Verdict::Reproduced
+    Ok(outcome.text)
 }
 
-fn write_table(verdicts: &[(&Record, Verdict)], out: &mut impl Write) -> Result<(), ToolError> {
+/// Prints a table of all of them.
+///
+/// # Errors
+/// Something differs, or nothing was reproduced.
+pub fn write_table(all: &[Replayed<'_>], out: &mut impl Write) -> Result<(), ToolError> {
     writeln!(
         out,
         "{:>8} {:<12} {:>8} {:>5} {:>7} {:>7}  verdict",
         "request", "user", "session", "turn", "prompt", "tokens"
     )?;
-    for (record, verdict) in verdicts {
+    for replayed in all {
+        let Replayed {
+            record, verdict, ..
+        } = replayed;
         writeln!(
             out,
             "{:>8} {:<12} {:>8} {:>5} {:>7} {:>7}  {verdict}",
@@ -261,7 +307,7 @@ fn write_table(verdicts: &[(&Record, Verdict)], out: &mut impl Write) -> Result<
             record.generated_tokens,
         )?;
     }
-    let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, v)| is(v)).count();
+    let count = |is: fn(&Verdict) -> bool| all.iter().filter(|one| is(&one.verdict)).count();
     let reproduced = count(|verdict| *verdict == Verdict::Reproduced);
     let differ = count(|verdict| matches!(verdict, Verdict::Differs(_)));
     let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));

@@ -99,6 +99,10 @@ pub struct Replay {
     /// Texts of the prompts, one a line, plain or as JSON strings, found by their SHA-256
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
+    /// Write what the reproduced requests said to this file, one request a line, as JSON: its number, the text, and the
+    /// text's bytes and SHA-256
+    #[arg(long, value_name = "FILE")]
+    pub texts: Option<PathBuf>,
 }
 
 fn hash(digits: &str) -> Result<Hash, String> {

@@ -95,10 +95,13 @@ pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), Too
     let export = read(&arguments.export)?;
     verify(&export, &arguments.export, out)?;
     let prompts = arguments.prompts.as_deref().map(files::read).transpose()?;
-    crate::replay::replay(
+    let all = crate::replay::replay(
         &export,
         &arguments.models,
         prompts.as_deref().unwrap_or_default(),
-        out,
-    )
+    )?;
+    if let Some(path) = &arguments.texts {
+        files::write(path, crate::replay::texts(&all).as_bytes())?;
+    }
+    crate::replay::write_table(&all, out)
 }

@@ -27,12 +27,14 @@ pub(super) struct Engine<'m> {
 }
 
 /// What a turn has given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) prompt_tokens: u32,
     pub(super) generated: u32,
     /// As [`protocol::record`] defines it.
     pub(super) output: Hash,
+    /// The text alone.
+    pub(super) text: String,
 }
 
 impl Engine<'_> {
@@ -76,7 +78,7 @@ impl Engine<'_> {
         let started = self.backend.start(turn, prompt, &generate_params(params));
         started.map_err(|error| format!("the engine refuses it: {error}"))?;
         let mut output = Sha256::new();
-        let mut passed = 0;
+        let (mut passed, mut whole) = (0, String::new());
         if tokens == 0 {
             self.backend.cancel(SESSION);
         }
@@ -87,6 +89,7 @@ impl Engine<'_> {
                     output.update(id.to_le_bytes());
                     output.update((text.len() as u32).to_le_bytes());
                     output.update(text);
+                    whole.push_str(text);
                     passed += 1;
                     if passed >= tokens {
                         // If it has not ended by itself, it was ended here.
@@ -105,6 +108,7 @@ impl Engine<'_> {
                         prompt_tokens,
                         generated,
                         output: output.finalize().into(),
+                        text: whole,
                     });
                 }
                 Progress::Session(_, Err(error)) => return Err(error.to_string()),
