@@ -343,6 +343,49 @@ example-test-sel4: example-named llmtool
 example-named:
 	@$(if $(EXAMPLE),,echo 'which one? make EXAMPLE=NAME with one of: $(EXAMPLES)' >&2; exit 1)
 
+## ---- Clients in C -------------------------------------------------------------------------------
+
+# The header and the library that clients in C are built with: clients/c/README.md.
+CLIENT_C := $(BUILD)/client-c
+AARCH64_CC ?= aarch64-linux-gnu-gcc
+# Without `std`, and linked into one object, so that it clashes with no other library in Rust.
+CLIENT_C_CARGO = $(CARGO) rustc $(QUIET) --locked --release -p sel4-llm-client-c --crate-type staticlib \
+	--features standalone --config 'profile.release.lto="fat"'
+# No name is visible but those of the header.
+CLIENT_C_NAMES = readelf --wide --symbols $(1) | awk '$$5 == "GLOBAL" && $$6 == "DEFAULT" && $$7 != "UND" && $$8 !~ /^sel4_llm_/ \
+	{ print "libsel4_llm.a has the name " $$8; wrong = 1 } END { exit wrong }' >&2
+
+.PHONY: client-c
+client-c: client-c-host client-c-sel4 ## build the header and the libraries for clients in C, into build/client-c
+
+.PHONY: client-c-sel4
+client-c-sel4: client-c-include
+	@mkdir -p $(CLIENT_C)/sel4
+	@RUSTC_BOOTSTRAP=1 $(CLIENT_C_CARGO) --target aarch64-unknown-none-softfloat $(BUILD_STD) >&2
+	@cp $(TARGET_DIR)/aarch64-unknown-none-softfloat/release/libsel4_llm.a $(CLIENT_C)/sel4
+	@$(call CLIENT_C_NAMES,$(CLIENT_C)/sel4/libsel4_llm.a)
+
+.PHONY: client-c-host
+client-c-host: client-c-include
+	@mkdir -p $(CLIENT_C)/host
+	@$(CLIENT_C_CARGO) >&2
+	@cp $(BIN)/libsel4_llm.a $(CLIENT_C)/host
+	@$(call CLIENT_C_NAMES,$(CLIENT_C)/host/libsel4_llm.a)
+
+.PHONY: client-c-include
+client-c-include:
+	@mkdir -p $(CLIENT_C)/include
+	@cp clients/c/include/sel4_llm.h $(CLIENT_C)/include
+
+.PHONY: client-c-header
+client-c-header: ## write clients/c/include/sel4_llm.h anew, after a change of clients/c/src
+	@WRITE_HEADER=1 $(CARGO) test $(QUIET) -p sel4-llm-client-c --test header
+
+# What the simulation has in place of libmicrokit: sim/c/include, and target/release/libmicrokit_sim.a.
+.PHONY: sim-c
+sim-c:
+	@$(CARGO) rustc $(QUIET) --release -p sel4-llm-sim-c --crate-type staticlib >&2
+
 ## ---- Isolation ----------------------------------------------------------------------------------
 
 # Given to every check: the description, and what must hold of it.

@@ -1,5 +1,6 @@
-# What the Makefile of the repository includes for EXAMPLE=triage. VARIANT=rust: the component in Rust.
-$(if $(filter rust,$(VARIANT)),,$(error $(EXAMPLE) has no variant '$(VARIANT)', but rust))
+# What the Makefile of the repository includes for EXAMPLE=triage. VARIANT: the component in Rust, or in C.
+
+$(if $(filter rust c,$(VARIANT)),,$(error no variant '$(VARIANT)' of triage: there is rust, c))
 
 # The Microkit tool wants a prefill of the region's own size, and the component stops at a zero.
 EXAMPLE_FILES := $(EXAMPLE_OUT)/events.bin
@@ -9,16 +10,38 @@ $(EXAMPLE_OUT)/events.bin: $(EXAMPLE_DIR)/events.txt
 	@cp $< $@
 	@python3 -c 'import os, sys; assert os.path.getsize(sys.argv[1]) <= 0x1000, "events.txt has more bytes than its region"; os.truncate(sys.argv[1], 0x1000)' $@
 
-# The component for the simulation, and where the supervisor finds it.
+# The component for the simulation, and where the supervisor finds it; and the component for seL4.
+.PHONY: example-programs-sim example-programs-sel4
+ifeq ($(VARIANT),rust)
+
 EXAMPLE_PROGRAMS := triage=$(BIN)/triage-sim
 
-.PHONY: example-programs-sim
 example-programs-sim:
 	@$(CARGO) build $(QUIET) --release -p triage-sim >&2
 
-# The component for seL4.
-.PHONY: example-programs-sel4
 example-programs-sel4: check-sdk
 	@mkdir -p $(SEL4_OUT)
 	@$(SEL4_CARGO) -p triage --target aarch64-unknown-none-softfloat >&2
 	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/triage $(SEL4_OUT)/triage.elf
+
+else
+
+# One source, a C compiler, and a header and a library of each kind: of the client, and of Microkit or the simulation.
+TRIAGE_C := $(EXAMPLE_DIR)/c/triage.c
+TRIAGE_CFLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Werror -I $(CLIENT_C)/include
+EXAMPLE_PROGRAMS := triage=$(EXAMPLE_OUT)/triage-sim
+
+example-programs-sim: client-c-host sim-c
+	@mkdir -p $(EXAMPLE_OUT)
+	@$(CC) $(TRIAGE_CFLAGS) -I sim/c/include $(TRIAGE_C) \
+		$(CLIENT_C)/host/libsel4_llm.a $(BIN)/libmicrokit_sim.a -lpthread -ldl -lm -o $(EXAMPLE_OUT)/triage-sim
+
+example-programs-sel4: check-sdk client-c-sel4
+	@mkdir -p $(SEL4_OUT)
+	@$(AARCH64_CC) $(TRIAGE_CFLAGS) -DPREFIX='"triage: "' -isystem $(SDK)/board/$(BOARD)/$(CONFIG)/include \
+		-ffreestanding -mgeneral-regs-only -mstrict-align -c $(TRIAGE_C) -o $(SEL4_OUT)/triage.o
+	@$(AARCH64_CC) -nostdlib -static -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
+		-L $(SDK)/board/$(BOARD)/$(CONFIG)/lib -T microkit.ld \
+		$(SEL4_OUT)/triage.o $(CLIENT_C)/sel4/libsel4_llm.a -lmicrokit -o $(SEL4_OUT)/triage.elf
+
+endif

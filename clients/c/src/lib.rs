@@ -22,9 +22,8 @@
     clippy::arithmetic_side_effects
 )]
 
-// On a host with an operating system the panic handler is that of `std`, as in every other library in Rust that the program
-// may be linked with.
-#[cfg(not(target_os = "none"))]
+// The tests' build has the panic handler of `std`, since a program in Rust can have no other.
+#[cfg(not(feature = "standalone"))]
 extern crate std;
 
 mod api;
@@ -49,11 +48,20 @@ pub use types::*;
 /// Nothing in this library panics; if it did all the same, it would end in a fault, which the domain's parent or
 /// Microkit's monitor reports, and not in a loop that nobody sees.
 ///
-/// It clashes with no other: the library is linked by `lto`, which leaves no name visible but those of the header and
-/// those of `memcpy` and its like, and these are weak (`tests/symbols.rs`).
-#[cfg(target_os = "none")]
+/// It clashes with no other one: `make client-c` links the whole library into one object (`lto`) without `std`, which
+/// leaves no name visible but those of the header, and compares them with a list. The names of `memcpy` and its like are
+/// weak: those of the program, or of another library, come first.
+#[cfg(feature = "standalone")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: an instruction that no processor has; nothing comes after it.
-    unsafe { core::arch::asm!("udf #0", options(noreturn, nomem, nostack)) }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: an instruction that no processor has. It does not come back.
+    unsafe {
+        core::arch::asm!("udf #0", options(noreturn, nomem, nostack))
+    }
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("ud2", options(noreturn, nomem, nostack))
+    }
 }

@@ -98,15 +98,15 @@ impl Places {
 pub(crate) struct Open<'a> {
     pub(crate) client: &'a mut Client,
     pub(crate) places: Places,
-    inbox: NonNull<Inbox>,
+    inbox: *mut Inbox,
 }
 
 impl<'a> Open<'a> {
     /// The client, where its events lie, and what must not be written. Only for who overwrites the last event: its text is
     /// the caller's until then.
-    pub(crate) fn into_parts(mut self) -> (&'a mut Client, &'a mut Inbox, Places) {
+    pub(crate) fn into_parts(self) -> (&'a mut Client, &'a mut Inbox, Places) {
         // SAFETY: by `open`, it is there and apart from all else, and this `Open` is the only one of its client.
-        let inbox = unsafe { self.inbox.as_mut() };
+        let inbox = unsafe { &mut *self.inbox };
         (self.client, inbox, self.places)
     }
 }
@@ -137,9 +137,11 @@ pub(crate) unsafe fn open<'a>(pointer: *const sel4_llm_client_t) -> Result<Open<
     // SAFETY: as above. By its mark, `initialise` has written all of the storage.
     let places = unsafe { (*place).places };
     // SAFETY: as above. It is apart from the other two, and from `memory`, which it refers to.
-    let client = unsafe { (*place).client.assume_init_mut() };
+    let client = unsafe { &mut (*place).client };
+    // SAFETY: written, as above.
+    let client = unsafe { client.assume_init_mut() };
     // SAFETY: as above; only the address is made.
-    let inbox = unsafe { NonNull::new_unchecked(&raw mut (*place).inbox) };
+    let inbox = unsafe { &raw mut (*place).inbox };
     Ok(Open {
         client,
         places,

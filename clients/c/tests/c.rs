@@ -245,8 +245,10 @@ fn a_question_is_asked_and_answered() {
         prompt: b"Once upon",
     };
     assert_eq!(system.asked(), Some((1, format!("{plain:?}"))));
-    let mut params = InferParams::default();
-    params.max_tokens = 4;
+    let mut params = InferParams {
+        max_tokens: 4,
+        ..InferParams::default()
+    };
     (params.sampling.temperature, params.sampling.seed) = (0, 9);
     let decide = Request::Infer {
         params,
