@@ -17,7 +17,7 @@ pub(crate) struct System {
     canonical: String,
 }
 
-/// Audit's counters.
+/// Audit's counters, and what the user who asks has used of its budget.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) uptime_us: u64,
@@ -25,6 +25,7 @@ pub(crate) struct Counters {
     pub(crate) restarts: u64,
     pub(crate) violations: u64,
     pub(crate) egress_bytes: u64,
+    pub(crate) used: u64,
 }
 
 impl Counters {
@@ -40,6 +41,7 @@ impl Counters {
             restarts: number("restarts")?,
             violations: number("violations")?,
             egress_bytes: number("egress_bytes")?,
+            used: number("used")?,
         })
     }
 
@@ -50,6 +52,7 @@ impl Counters {
             restarts: self.restarts - before.restarts,
             violations: self.violations - before.violations,
             egress_bytes: self.egress_bytes - before.egress_bytes,
+            used: self.used - before.used,
         }
     }
 }
@@ -106,8 +109,14 @@ impl System {
 
     /// An honest request gives the canonical text, and the log verifies.
     pub(crate) fn is_sound(&mut self) -> Result<(), String> {
+        self.asks_honestly("")?;
+        self.log_verifies().map(|_| ())
+    }
+
+    /// An honest request gives the canonical text, also as the first turn of a session.
+    pub(crate) fn asks_honestly(&mut self, session: &str) -> Result<(), String> {
         let answer = self.command(&format!(
-            "llminfer \"{HONEST_PROMPT}\" {}",
+            "llminfer \"{HONEST_PROMPT}\" {} {session}",
             HONEST.join(" ")
         ))?;
         let text = answer.split("\n[12 tokens").next().unwrap_or_default();
@@ -117,9 +126,14 @@ impl System {
                 self.canonical
             ));
         }
+        Ok(())
+    }
+
+    /// What audit says of a log that is unbroken.
+    pub(crate) fn log_verifies(&mut self) -> Result<String, String> {
         let answer = self.command("llmctl audit verify")?;
         if answer.contains("are unbroken") {
-            Ok(())
+            Ok(answer)
         } else {
             Err(format!("the log does not verify after it: {answer:?}"))
         }
