@@ -28,6 +28,10 @@ pub(crate) struct Counters {
     pub(crate) used: u64,
 }
 
+fn silent(line: &str) -> String {
+    format!("no answer to '{line}' within {} s", PATIENCE.as_secs())
+}
+
 impl Counters {
     fn of(json: &str) -> Option<Self> {
         let number = |name: &str| {
@@ -80,9 +84,13 @@ impl System {
     /// What a command prints up to the next prompt, with all control sequences.
     pub(crate) fn raw(&mut self, line: &str) -> Result<String, String> {
         self.type_in(format!("{line}\r"));
-        let silent = || format!("no answer to '{line}' within {} s", PATIENCE.as_secs());
-        self.wait_for("\n", PATIENCE).ok_or_else(silent)?;
-        self.wait_for(PROMPT, PATIENCE).ok_or_else(silent)
+        self.wait_for("\n", PATIENCE).ok_or_else(|| silent(line))?;
+        self.to_prompt(line)
+    }
+
+    /// What is printed up to the next prompt, as an answer to `line`.
+    pub(crate) fn to_prompt(&mut self, line: &str) -> Result<String, String> {
+        self.wait_for(PROMPT, PATIENCE).ok_or_else(|| silent(line))
     }
 
     /// What a command prints up to the next prompt.
