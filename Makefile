@@ -29,6 +29,8 @@ REDTEAM_POLICY := $(BUILD)/policy-redteam/policy.bin
 # The soak's: the main description and the storm's policy with two more clients.
 SOAK_OUT := $(BUILD)/soak
 SOAK_POLICY := $(SOAK_OUT)/policy.bin
+REDTEAM_CLIENTS := tests/redteam/clients
+REDTEAM_CLIENTS_POLICY := $(BUILD)/policy-redteam-clients/policy.bin
 KEYS := $(BUILD)/keys
 
 # EXAMPLE=triage: a system of examples/, with its own description, policies, files and programs in place of the main
@@ -46,7 +48,7 @@ $(if $(EXAMPLE),$(if $(filter $(EXAMPLE),$(EXAMPLES)),,$(error no example '$(EXA
 # parameters that speed is measured with.
 LARGE ?=
 LARGE_DIR := $(BUILD)/large-$(LARGE)
-SYSTEM := $(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,system.xml))
+SYSTEM := $(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml)))
 LARGE_STORE := $(LARGE_DIR)/store.tar
 
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
@@ -56,7 +58,7 @@ CONFIG ?= release
 INJECT ?=
 # A build whose inference measures itself when a prompt says so.
 MEASURE ?=
-# The red team's image: its inference, or its inference and its shell, with its policy.
+# The red team's image: its inference, its inference and its shell, or a hostile client beside honest ones, with its policy.
 REDTEAM ?=
 BOARD := qemu_virt_aarch64
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
@@ -65,11 +67,11 @@ SEL4_TARGET := $(CURDIR)/$(BUILD)/sel4-target-$(CONFIG)
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE)))
-RUN_POLICY = $(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(REDTEAM_POLICY),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))
+RUN_POLICY = $(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))
 # Where the files are that fill regions. Those of an example lie beside its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 # What must hold of the description.
-ISOLATION_POLICY := $(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,tools/isolation/policy.toml)
+ISOLATION_POLICY := $(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml))
 
 SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
 
@@ -136,6 +138,10 @@ $(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool
 	@mkdir -p $(@D)
 	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
 
+$(REDTEAM_CLIENTS_POLICY): $(REDTEAM_CLIENTS)/policy.toml $(REDTEAM_CLIENTS)/system.xml llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool policy $< --system $(REDTEAM_CLIENTS)/system.xml -o $@ >&2
+
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
 	@rm -f $(KEYS)/$*.pub.pem
@@ -197,12 +203,12 @@ check-sdk:
 	@test -z '$(BUILD_STD)' || test -d "$$(rustc --print sysroot)/lib/rustlib/src/rust/library/core" || { echo 'no core for the targets: rustup target add aarch64-unknown-none aarch64-unknown-none-softfloat, or rustup component add rust-src' >&2; exit 1; }
 	@command -v qemu-system-aarch64 >/dev/null || { echo 'no qemu-system-aarch64: install qemu-system-arm' >&2; exit 1; }
 
-SEL4_INFERENCE := $(if $(REDTEAM),hostile-inference,inference)
+SEL4_INFERENCE := $(if $(filter-out clients,$(REDTEAM)),hostile-inference,inference)
 SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
 
 # The Microkit tool takes what the programs do not expect, so the checker comes first: on the description before
 # anything is built, on the programs' files before they become an image. The red team attacks worse descriptions, too.
-UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml,$(SYSTEM)))
+UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml,$(SYSTEM)))
 CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --policy $(ISOLATION_POLICY) --silent)
 
 .PHONY: description
@@ -210,7 +216,7 @@ description: $(if $(UNCHECKED),,isolation-tool) $(if $(LARGE),$(LARGE_STORE)) ##
 	@$(if $(CHECK),$(CHECK) >&2)
 
 .PHONY: image
-image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4) ## build the seL4 image (CONFIG=release|debug|benchmark)
+image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4) $(if $(filter clients,$(REDTEAM)),mallory-sel4) ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@mkdir -p $(SEL4_OUT)
 	@$(SEL4_CARGO) -p $(SEL4_SHELL) -p audit --target aarch64-unknown-none-softfloat >&2
 	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
@@ -268,7 +274,7 @@ test-sel4-fails-%: check-sdk
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p triage -p hostile-shell --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p triage -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
@@ -636,21 +642,32 @@ else
 endif
 
 .PHONY: redteam-sim
-redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY)
+redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY)
 	@mkdir -p $(REDTEAM_OUT)
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features redteam --target-dir $(REDTEAM_DIR) >&2
+	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim -p mallory-sim >&2
 	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(REDTEAM_DIR)/release/sel4-llm-sim $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
+	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
 		$(REDTEAM_RUN)
+
+# The hostile client for seL4.
+.PHONY: mallory-sel4
+mallory-sel4: check-sdk
+	@mkdir -p $(SEL4_OUT)
+	@$(SEL4_CARGO) -p mallory --target aarch64-unknown-none-softfloat >&2
+	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/mallory $(SEL4_OUT)/mallory.elf
 
 .PHONY: redteam-qemu
 redteam-qemu: llmtool
 	@mkdir -p $(REDTEAM_OUT)
 	@$(MAKE) --no-print-directory image REDTEAM=inference SYSTEM=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=shell SYSTEM=$(REDTEAM_SYSTEM)
+	@$(MAKE) --no-print-directory image REDTEAM=clients
 	SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(call BOOT,$(SEL4_OUT)-redteam-inference/loader.img)' \
 	SEL4_LLM_REDTEAM_SHELL='$(call BOOT,$(SEL4_OUT)-redteam-shell/loader.img)' \
+	SEL4_LLM_REDTEAM_CLIENTS='$(call BOOT,$(SEL4_OUT)-redteam-clients/loader.img)' \
 		$(REDTEAM_RUN)
 
 .PHONY: redteam-mutations

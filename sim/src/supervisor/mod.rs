@@ -68,6 +68,9 @@ struct Arguments {
     /// Let domains report their own faults, as where ptrace is refused.
     #[arg(long)]
     no_ptrace: bool,
+    /// Go on without a domain that died and has neither parent, child nor console, as seL4 does, instead of ending.
+    #[arg(long)]
+    outlive_clients: bool,
     /// Let domains print their panics and debug output to standard error, as a debug kernel would.
     #[arg(long)]
     debug: bool,
@@ -190,6 +193,7 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
         resources,
         programs,
         look_at: None,
+        outlive_clients: arguments.outlive_clients,
         log,
     };
     let end = supervisor.run(&signals);
@@ -213,6 +217,8 @@ struct Supervisor {
     /// One per domain of the system, in its order.
     processes: Vec<Process>,
     start: process::Start,
+    /// Whether it goes on without a client that died.
+    outlive_clients: bool,
     log: Log,
 }
 
@@ -399,6 +405,18 @@ impl Supervisor {
         let dead = &system.domains[domain];
         log.say(&format!("{}: {seen}", dead.name));
         let Some(parent) = &dead.parent else {
+            let is_parent = |other: &sysdesc::Domain| {
+                other
+                    .parent
+                    .as_ref()
+                    .is_some_and(|parent| parent.domain == domain)
+            };
+            let is_client =
+                !system.domains.iter().any(is_parent) && !resources.has_console(system, domain);
+            if self.outlive_clients && is_client {
+                log.say(&format!("{}: stopped for good", dead.name));
+                return Ok(());
+            }
             return Err(Error::Died {
                 domain: dead.name.clone(),
             });

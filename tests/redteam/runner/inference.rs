@@ -79,7 +79,11 @@ fn beside(attack: &Attack, system: &mut System) -> Result<String, String> {
     let mut longest = Duration::ZERO;
     for _ in 0..4 {
         let asked = Instant::now();
-        let answer = system.command("whoami")?;
+        let mut answer = system.command("whoami")?;
+        if !answer.contains("tester (owner") && answer.contains(&format!("job {number}: ")) {
+            // The attack was over just then: what came is that notice, and the prompt anew.
+            answer += &system.to_prompt("whoami")?;
+        }
         longest = longest.max(asked.elapsed());
         if !answer.contains("tester (owner") {
             return Err(format!("the shell answered {answer:?}"));

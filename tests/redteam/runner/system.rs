@@ -17,7 +17,7 @@ pub(crate) struct System {
     canonical: String,
 }
 
-/// Audit's counters.
+/// Audit's counters, and what the user who asks has used of its budget.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) uptime_us: u64,
@@ -25,6 +25,11 @@ pub(crate) struct Counters {
     pub(crate) restarts: u64,
     pub(crate) violations: u64,
     pub(crate) egress_bytes: u64,
+    pub(crate) used: u64,
+}
+
+fn silent(line: &str) -> String {
+    format!("no answer to '{line}' within {} s", PATIENCE.as_secs())
 }
 
 impl Counters {
@@ -40,6 +45,7 @@ impl Counters {
             restarts: number("restarts")?,
             violations: number("violations")?,
             egress_bytes: number("egress_bytes")?,
+            used: number("used")?,
         })
     }
 
@@ -50,6 +56,7 @@ impl Counters {
             restarts: self.restarts - before.restarts,
             violations: self.violations - before.violations,
             egress_bytes: self.egress_bytes - before.egress_bytes,
+            used: self.used - before.used,
         }
     }
 }
@@ -77,9 +84,13 @@ impl System {
     /// What a command prints up to the next prompt, with all control sequences.
     pub(crate) fn raw(&mut self, line: &str) -> Result<String, String> {
         self.type_in(format!("{line}\r"));
-        let silent = || format!("no answer to '{line}' within {} s", PATIENCE.as_secs());
-        self.wait_for("\n", PATIENCE).ok_or_else(silent)?;
-        self.wait_for(PROMPT, PATIENCE).ok_or_else(silent)
+        self.wait_for("\n", PATIENCE).ok_or_else(|| silent(line))?;
+        self.to_prompt(line)
+    }
+
+    /// What is printed up to the next prompt, as an answer to `line`.
+    pub(crate) fn to_prompt(&mut self, line: &str) -> Result<String, String> {
+        self.wait_for(PROMPT, PATIENCE).ok_or_else(|| silent(line))
     }
 
     /// What a command prints up to the next prompt.
@@ -106,8 +117,14 @@ impl System {
 
     /// An honest request gives the canonical text, and the log verifies.
     pub(crate) fn is_sound(&mut self) -> Result<(), String> {
+        self.asks_honestly("")?;
+        self.log_verifies().map(|_| ())
+    }
+
+    /// An honest request gives the canonical text, also as the first turn of a session.
+    pub(crate) fn asks_honestly(&mut self, session: &str) -> Result<(), String> {
         let answer = self.command(&format!(
-            "llminfer \"{HONEST_PROMPT}\" {}",
+            "llminfer \"{HONEST_PROMPT}\" {} {session}",
             HONEST.join(" ")
         ))?;
         let text = answer.split("\n[12 tokens").next().unwrap_or_default();
@@ -117,9 +134,14 @@ impl System {
                 self.canonical
             ));
         }
+        Ok(())
+    }
+
+    /// What audit says of a log that is unbroken.
+    pub(crate) fn log_verifies(&mut self) -> Result<String, String> {
         let answer = self.command("llmctl audit verify")?;
         if answer.contains("are unbroken") {
-            Ok(())
+            Ok(answer)
         } else {
             Err(format!("the log does not verify after it: {answer:?}"))
         }

@@ -1,7 +1,7 @@
 //! The backend of the hostile inference.
 
 use crate::ring::Forger;
-use crate::{PREFIX, Say, memory, place};
+use crate::{Ground, PREFIX, Say, memory, place};
 use core::fmt::Write as _;
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
@@ -13,20 +13,6 @@ use protocol::VERSION;
 use protocol::error::{ErrorCode, Failure};
 use protocol::wire::engine::{Holdings, Report};
 use protocol::wire::{self};
-
-/// What the runtime gives to attacks, and the attacks that only it can make.
-pub trait Ground {
-    /// Signals audit.
-    fn notify_audit(&mut self);
-    /// Microseconds.
-    fn now_us(&mut self) -> u64;
-    /// An address of its own code.
-    fn own_text(&self) -> usize;
-    /// An address of its own constants.
-    fn own_constants(&self) -> usize;
-    /// Makes an attack that is the runtime's. False if it knows none of this name.
-    fn perform(&mut self, name: &str, say: &mut Say) -> bool;
-}
 
 /// Bytes of a report that one token carries.
 const PIECE: usize = 100;

@@ -1,7 +1,8 @@
-//! The red team: a hostile inference that is the real one, plus an attack where a prompt names one.
+//! The red team: a hostile inference that is the real one, plus an attack where a prompt names one, and a hostile client
+//! ([`client`]), which does nothing but attack.
 //!
-//! Responsible for: the list of attacks and of what must become of each ([`ATTACKS`]), and those of them that need no
-//! kernel. Those that do are the runtime's (`attacker::Ground`).
+//! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`client::ATTACKS`]), and those of
+//! them that need no kernel. Those that do are the runtime's ([`Ground`]).
 //!
 //! The rule that makes it worth something: an attack that is not stopped says so, in a line that the runner looks for,
 //! or does visible harm. Nothing here passes because it was not tried: whoever is stopped by a fault has not come to the
@@ -13,12 +14,15 @@
 #[cfg(feature = "backend")]
 mod attacker;
 pub mod channel;
+pub mod client;
+mod ground;
 mod list;
 mod memory;
 mod ring;
 
 #[cfg(feature = "backend")]
-pub use attacker::{Attacker, Ground};
+pub use attacker::Attacker;
+pub use ground::Ground;
 pub use list::{ATTACKS, Attack, Must, On};
 pub use memory::{die, execute, read, write};
 pub use ring::Forger;
@@ -47,6 +51,11 @@ pub mod place {
     pub const SHELL_RING: usize = 0x1100_0000;
     /// Audit's ring to shell, mapped to those two.
     pub const SHELL_EVENTS: usize = 0x1110_0000;
+    /// The hostile client's ring to audit, in `tests/redteam/clients/system.xml`. It is not where other clients have
+    /// theirs, so that those addresses are nobody's there.
+    pub const MALLORY_RING: usize = 0x1140_0000;
+    /// Audit's ring to the hostile client.
+    pub const MALLORY_EVENTS: usize = 0x1150_0000;
     /// The UART for shell, the RTC for audit.
     pub const DEVICE: usize = 0x1000_0000;
     /// The UART's physical address.

@@ -1,11 +1,12 @@
 //! Messages and indices that no honest end of a ring would write, straight into the region.
 
-use crate::place::{AUDIT_RING, OWN_RING, SHELL_EVENTS, SHELL_RING};
+use crate::place::{AUDIT_RING, MALLORY_EVENTS, MALLORY_RING, OWN_RING, SHELL_EVENTS, SHELL_RING};
 use core::sync::atomic::{Ordering, fence};
 use protocol::VERSION;
 use protocol::ring::{Frame, PAYLOAD_WORDS, REGION_BYTES, SLOTS};
 use protocol::wire::engine::Report;
 
+const VERSION_WORD: usize = 0;
 const EPOCH_WORD: usize = 1;
 const HEAD_WORD: usize = 2;
 const TAIL_WORD: usize = 3;
@@ -50,6 +51,12 @@ impl Forger {
     #[must_use]
     pub fn of_shell() -> Self {
         Self::new(SHELL_RING, SHELL_EVENTS)
+    }
+
+    /// The hostile client's end; only it has these regions.
+    #[must_use]
+    pub fn of_mallory() -> Self {
+        Self::new(MALLORY_RING, MALLORY_EVENTS)
     }
 
     fn new(own: usize, audits: usize) -> Self {
@@ -116,6 +123,12 @@ impl Forger {
             HEAD_WORD,
             u64::from(epoch) << 32 | u64::from(head),
         );
+    }
+
+    /// Another version of the protocol, in the word that is the same in all.
+    pub fn publish_version(&self, version: u64) {
+        fence(Ordering::SeqCst);
+        store(self.own, VERSION_WORD, version);
     }
 
     /// A tail that gives audit's ring more room than it has.

@@ -1,0 +1,300 @@
+//! Every attack of the hostile client, and what must become of it.
+
+use crate::On;
+use On::{Both, Sel4};
+
+/// What must be seen. Besides, always: while it lasts and after it the honest client gets the canonical text in time and is
+/// charged for that alone, nobody else has died, and the log verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Must {
+    /// It is the end of the hostile client: its order stays without an answer, and so does the next.
+    Die,
+    /// It says this of what it did, and audit counts no violation.
+    Say(&'static str),
+    /// It says this, and audit counts violations and has them on record under its name.
+    Break(&'static str),
+    /// It says this, and its refusal, with this number of [`protocol::error::ErrorCode`], is on record under its name.
+    Refused(&'static str, u16),
+}
+
+/// One attack.
+#[derive(Clone, Copy, Debug)]
+pub struct Attack {
+    /// As the order and the report name it.
+    pub name: &'static str,
+    /// What it does.
+    pub does: &'static str,
+    /// What must be seen.
+    pub must: Must,
+    /// It goes on for some seconds, in which the honest client must be served.
+    pub lasts: bool,
+    /// It uses up what is not given back before the system boots anew.
+    pub uses_up: bool,
+    /// Where it is made.
+    pub on: On,
+}
+
+const fn quick(name: &'static str, does: &'static str, must: Must, on: On) -> Attack {
+    Attack {
+        name,
+        does,
+        must,
+        lasts: false,
+        uses_up: false,
+        on,
+    }
+}
+
+const fn long(name: &'static str, does: &'static str, must: Must, on: On) -> Attack {
+    Attack {
+        lasts: true,
+        ..quick(name, does, must, on)
+    }
+}
+
+const fn dies(name: &'static str, does: &'static str) -> Attack {
+    quick(name, does, Must::Die, Both)
+}
+
+use Must::{Break, Refused, Say};
+
+/// All of them, in the order in which they are made.
+pub const ATTACKS: &[Attack] = &[
+    // Its own ring.
+    quick(
+        "mallory-forge-head",
+        "says that 1000 messages wait",
+        Break("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-forge-head-back",
+        "takes back a message that it has sent",
+        Break("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-forge-tail",
+        "says that it has read more than was sent",
+        Say("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-forge-epoch",
+        "sends a message of the next epoch in this one",
+        Break("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-forge-epoch-index",
+        "sends under the index of the next epoch",
+        Say("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-forge-version",
+        "sends a message of protocol version 1, from a region that names it",
+        Break("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-forge-length",
+        "sends a message that is longer than a slot",
+        Break("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-forge-report",
+        "sends what only inference and audit say: a token, an end, an event",
+        Break("forged"),
+        Both,
+    ),
+    quick(
+        "mallory-scribble",
+        "fills its ring with garbage",
+        Say("forged"),
+        Both,
+    ),
+    long(
+        "mallory-flood-garbage",
+        "sends messages of any kind, length and content as fast as they are read",
+        Break("flooded"),
+        Both,
+    ),
+    // What is another's.
+    quick(
+        "mallory-log-in",
+        "logs in as every user, without a passphrase and with an empty one, logs out, and asks who it is",
+        Refused("granted=0 of 8, is mallory", 63),
+        Both,
+    ),
+    quick(
+        "mallory-change-budgets",
+        "asks for the honest user's budget, takes it away, and gives itself more",
+        Refused("granted=0 of 4", 50),
+        Both,
+    ),
+    quick(
+        "mallory-read-log",
+        "reads the log, follows it, and has it verified",
+        Refused("granted=0 of 4", 50),
+        Both,
+    ),
+    quick(
+        "mallory-load-and-reset",
+        "loads another model, and resets inference",
+        Refused("granted=0 of 2", 50),
+        Both,
+    ),
+    quick(
+        "mallory-take-session",
+        "goes on with the honest client's session by its name, lists all that there are, and closes it",
+        Refused("listed 1, which is its own; closed; then NoSuchSession", 18),
+        Both,
+    ),
+    long(
+        "mallory-cancel-others",
+        "cancels the requests 1 to 512, again and again",
+        Say("cancelled nothing"),
+        Both,
+    ),
+    // What is for all.
+    long(
+        "mallory-storm-signals",
+        "signals audit without end",
+        Say("signalled"),
+        Both,
+    ),
+    long("mallory-spin", "computes without end", Say("spun"), Both),
+    long(
+        "mallory-ask-state",
+        "asks for status, counters and models as fast as it is answered",
+        Say("asked"),
+        Both,
+    ),
+    long(
+        "mallory-never-read",
+        "asks for as many texts as it may, and reads nothing of them while the honest client is served",
+        Say("lost=0"),
+        Both,
+    ),
+    long(
+        "mallory-never-read-lists",
+        "asks for lists and counters that go on, and reads nothing of them",
+        Say("lost=0"),
+        Both,
+    ),
+    long(
+        "mallory-take-all-parts",
+        "begins sessions until it is refused, and keeps them all, with a request under way in each that it may",
+        Say("admitted=8, then TooMany"),
+        Both,
+    ),
+    long(
+        "mallory-use-up-egress",
+        "asks for the longest texts, as many at once as it may, and for more as they end",
+        Say("texts"),
+        Both,
+    ),
+    // On seL4 alone: the kernel's interface.
+    quick(
+        "mallory-invoke-all-slots",
+        "makes every invocation on every other slot of its CSpace",
+        Say("granted=0"),
+        Sel4,
+    ),
+    quick(
+        "mallory-invoke-address-space",
+        "the same on its own address space, with a page of its ring as the range: the four kinds of cache maintenance, \
+         and nothing else",
+        Say("granted=4 "),
+        Sel4,
+    ),
+    quick(
+        "mallory-signal-foreign-channels",
+        "signals the 63 channels and 64 interrupts that it does not have, inference's among them",
+        Say("granted=0"),
+        Sel4,
+    ),
+    quick(
+        "mallory-call-foreign-endpoints",
+        "calls the 64 endpoints that a channel could have",
+        Say("granted=0"),
+        Sel4,
+    ),
+    quick(
+        "mallory-stop-audit",
+        "suspends, resumes and rewrites by the 64 slots of children's TCBs",
+        Say("granted=0"),
+        Sel4,
+    ),
+    quick(
+        "mallory-receive-faults",
+        "polls the monitor's endpoint, which all clients hold, 10 000 times for faults of others",
+        Say("received=0"),
+        Sel4,
+    ),
+    quick(
+        "mallory-forge-faults",
+        "sends forged faults to Microkit's monitor",
+        Say("sent=3"),
+        Sel4,
+    ),
+    long(
+        "mallory-storm-timer",
+        "fires IRQ 30 without end",
+        Say("stormed"),
+        Sel4,
+    ),
+    // What it does not get back at once.
+    Attack {
+        uses_up: true,
+        ..long(
+            "mallory-flood-prompts",
+            "sends the longest prompts as fast as they are read, until its share of the log is used up and after that",
+            Refused("then LogShare", 61),
+            Both,
+        )
+    },
+    // Memory: none of it lets it live on.
+    dies("mallory-read-shell-ring", "reads what shell asks of audit"),
+    dies(
+        "mallory-write-shell-ring",
+        "writes what shell asks of audit",
+    ),
+    dies("mallory-read-shell-events", "reads what audit tells shell"),
+    dies(
+        "mallory-write-own-events",
+        "writes the ring that audit writes for it",
+    ),
+    dies("mallory-read-behind-its-ring", "reads behind its own ring"),
+    dies(
+        "mallory-write-inference-ring",
+        "writes where inference has its ring",
+    ),
+    dies("mallory-read-arena", "reads where inference has the arena"),
+    dies("mallory-read-store", "reads where the model store is"),
+    dies("mallory-write-audit-log", "writes where audit has the log"),
+    dies("mallory-read-policy", "reads where audit has the policy"),
+    dies(
+        "mallory-write-device",
+        "writes where shell has the UART and audit the watchdog",
+    ),
+    dies(
+        "mallory-execute-ring",
+        "puts code into its ring and calls it",
+    ),
+];
+
+/// The hostile client's budget in tokens is its order: this, and the number of an attack in the list, from 1. Whoever may
+/// change budgets commands it; it needs no device and no region for that.
+pub const NO_ORDER: u64 = 1_000_000_000;
+/// Orders are told from each other by multiples of this, so that an attack can be made twice.
+pub const ORDERS: u64 = 1000;
+
+/// The attack that a budget orders.
+#[must_use]
+pub fn ordered(tokens: u64) -> Option<&'static Attack> {
+    let number = tokens.checked_sub(NO_ORDER)? % ORDERS;
+    ATTACKS.get(usize::try_from(number.checked_sub(1)?).ok()?)
+}

@@ -1,0 +1,121 @@
+//! The hostile client as a protection domain on seL4: a pair of rings with audit and one channel, as any client has.
+
+#![no_std]
+#![no_main]
+
+#[path = "../../../inference/src/kernel.rs"]
+mod kernel;
+
+use core::arch::asm;
+use core::fmt::Write as _;
+use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use redteam_attacks::client::{Mallory, Memory};
+use redteam_attacks::{Ground, Say, place};
+use runtime::clock::now_us;
+use runtime::region::{self, Mapped};
+use runtime::{facts, patched};
+use sel4::{MessageInfo, cap};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
+use static_cell::ConstStaticCell;
+
+patched! {
+    to_audit to_audit_size from_audit from_audit_size audit_channel
+}
+
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
+}
+
+/// How long the timer is fired, in microseconds.
+const STORM_US: u64 = 12_000_000;
+
+/// The interrupts that the domain has.
+fn own_irq() -> Option<usize> {
+    None
+}
+
+/// Where it has been given memory.
+fn own_regions() -> [Mapped; 2] {
+    [
+        (to_audit(), to_audit_size()),
+        (from_audit(), from_audit_size()),
+    ]
+    .map(|(address, bytes)| Mapped { address, bytes })
+}
+
+struct Sel4;
+
+static CONSTANT: [u64; 4] = [1, 2, 3, 4];
+
+impl Ground for Sel4 {
+    fn notify_audit(&mut self) {
+        Channel::new(audit_channel()).notify();
+    }
+
+    fn now_us(&mut self) -> u64 {
+        now_us()
+    }
+
+    fn own_text(&self) -> usize {
+        place::TEXT
+    }
+
+    fn own_constants(&self) -> usize {
+        CONSTANT.as_ptr() as usize
+    }
+
+    fn perform(&mut self, name: &str, say: &mut Say) -> bool {
+        match name {
+            "forge-faults" => {
+                // Of memory, of no kind, and one with label 0, which passive domains send.
+                for (label, length) in [(6, 4), (0x7_7777, 120), (0, 0)] {
+                    cap::Endpoint::from_bits(2).nb_send(MessageInfo::new(label, 0, 0, length));
+                }
+                let _ = write!(say, "sent=3");
+            }
+            "storm-timer" => {
+                let until = now_us() + STORM_US;
+                let mut fired = 0_u64;
+                while now_us() < until {
+                    // SAFETY: registers of a timer that audit takes as a hint.
+                    unsafe {
+                        asm!("msr cntp_cval_el0, xzr", "msr cntp_ctl_el0, {}", "isb", in(reg) 1_u64);
+                    }
+                    fired += 1;
+                }
+                let _ = write!(say, "stormed {fired} times");
+            }
+            _ => return kernel::perform(name, say),
+        }
+        true
+    }
+}
+
+/// Larger than the stack.
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+
+/// Nothing if the description has given it no ring.
+struct Domain(Option<Mallory<'static, ReadOnlyRegion, ReadWriteRegion, Sel4>>);
+
+#[protection_domain]
+fn init() -> Domain {
+    let [ours, theirs] = own_regions();
+    // SAFETY: `system.xml` maps both to this domain. That it writes its own besides is the attack.
+    let ring = unsafe { region::endpoint(theirs, ours) };
+    Domain(
+        ring.ok()
+            .map(|ring| Mallory::new(ring, MEMORY.take(), Sel4)),
+    )
+}
+
+impl Handler for Domain {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+        if let Some(mallory) = &mut self.0 {
+            mallory.on_signal();
+        }
+        Ok(())
+    }
+}

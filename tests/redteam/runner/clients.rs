@@ -1,0 +1,312 @@
+//! The attacks of a hostile client beside an honest one, which is the shell: it orders the attacks through the hostile one's
+//! budget, and reads in the log what that one says.
+
+use crate::system::System;
+use crate::{Verdict, wanted};
+use redteam_attacks::On;
+use redteam_attacks::client::{ATTACKS, Attack, Must, NO_ORDER, ORDERS};
+use std::time::{Duration, Instant};
+
+const VARIABLE: &str = "SEL4_LLM_REDTEAM_CLIENTS";
+
+/// Longest wait until the hostile client says that it begins, and what it has done: its share of the log may have to fill
+/// up first, and it gets little of the processor.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// How long a dead one is watched for a sign of life. It is woken each second.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Longest that the honest client may wait for its text of 12 tokens, and for an answer that needs no inference, while it is
+/// attacked. Its deadline is 20 s; a machine that is busy with other things makes the emulator slow.
+const TEXT: Duration = Duration::from_secs(12);
+const ANSWER: Duration = Duration::from_secs(8);
+
+/// A booted system, and what the honest client knows of it before anybody attacks.
+struct Bench {
+    system: System,
+    /// Of an honest request.
+    tokens: u64,
+    /// Of the last order.
+    order: u64,
+    /// The text of the second turn of the honest session.
+    second_turn: String,
+}
+
+/// What the honest client has seen while it was attacked.
+#[derive(Default)]
+struct Seen {
+    requests: u64,
+    slowest_text: Duration,
+    slowest_answer: Duration,
+}
+
+pub(crate) fn attack(on: &str) -> Vec<Verdict> {
+    let here = |attack: &&Attack| (attack.on == On::Both || on == "sel4") && wanted(attack.name);
+    let mut bench = None;
+    let mut verdicts = Vec::new();
+    for attack in ATTACKS.iter().filter(here) {
+        let result = match bench.take().map_or_else(Bench::boot, Ok) {
+            Err(wrong) => Err(format!("before it: {wrong}")),
+            Ok(mut booted) => {
+                let result = booted.made(attack);
+                let goes_on = result.is_ok() && attack.must != Must::Die && !attack.uses_up;
+                bench = goes_on.then_some(booted);
+                result
+            }
+        };
+        verdicts.push(Verdict::new("client", attack.name, attack.does, result));
+    }
+    verdicts
+}
+
+fn check(holds: bool, wrong: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(wrong()) }
+}
+
+impl Bench {
+    fn boot() -> Result<Self, String> {
+        let mut system = System::boot(VARIABLE);
+        let before = system.counters()?;
+        system.asks_honestly("")?;
+        let tokens = system.counters()?.since(before).used;
+        let mut bench = Self {
+            system,
+            tokens,
+            order: NO_ORDER,
+            second_turn: String::new(),
+        };
+        bench.second_turn = bench.session()?;
+        Ok(bench)
+    }
+
+    /// Two turns of the honest session, which is then closed; the text of the second.
+    fn session(&mut self) -> Result<String, String> {
+        self.begin_session()?;
+        self.end_session()
+    }
+
+    fn begin_session(&mut self) -> Result<(), String> {
+        self.system.asks_honestly("--session diary")
+    }
+
+    fn end_session(&mut self) -> Result<String, String> {
+        let turn = "llminfer \" And then\" --max-tokens 8 --temperature 0 --session diary";
+        let answer = self.system.command(turn)?;
+        let (text, _) = answer
+            .split_once("\n[8 tokens")
+            .ok_or_else(|| format!("the second turn gave {answer:?}"))?;
+        let sessions = self.system.command("llmctl sessions")?;
+        let goes_on = |line: &str| line.contains("diary  tester  2 turns");
+        check(sessions.lines().any(goes_on), || {
+            format!("the honest session is not there with two turns: {sessions:?}")
+        })?;
+        let text = text.to_owned();
+        let closed = self.system.command("llmctl close diary")?;
+        check(!closed.contains("error"), || {
+            format!("the session was not closed: {closed:?}")
+        })?;
+        Ok(text)
+    }
+
+    /// What the hostile client has said last of an attack, as the log has it.
+    fn said(&mut self, what: &str) -> Result<Option<String>, String> {
+        // The newest entries of all, since the log is looked through for those of one user.
+        let log = self
+            .system
+            .command("llmctl audit --user mallory --last 12 --json")?;
+        let entry = log.lines().rev().find(|line| line.contains(what));
+        Ok(entry.and_then(|entry| {
+            let (_, text) = entry.split_once("\"text\":\"")?;
+            Some(text.trim_end().trim_end_matches("\"}").to_owned())
+        }))
+    }
+
+    /// Waits until it has said this.
+    fn hears(&mut self, what: &str, patience: Duration) -> Result<Option<String>, String> {
+        let until = Instant::now() + patience;
+        loop {
+            let said = self.said(what)?;
+            if said.is_some() || Instant::now() > until {
+                return Ok(said);
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn orders(&mut self, attack: &Attack) -> Result<(), String> {
+        let number = ATTACKS.iter().position(|other| other.name == attack.name);
+        let number = number.ok_or("no attack of the list")? as u64 + 1;
+        self.order = (self.order / ORDERS + 1) * ORDERS;
+        let tokens = self.order + number;
+        let answer = self
+            .system
+            .command(&format!("llmctl budget mallory --tokens {tokens}"))?;
+        check(!answer.contains("error"), || {
+            format!("no order: {answer:?}")
+        })
+    }
+
+    /// An honest request and a question, with their times.
+    fn honest_work(&mut self, seen: &mut Seen) -> Result<(), String> {
+        let began = Instant::now();
+        self.system.asks_honestly("")?;
+        let text = began.elapsed();
+        seen.requests += 1;
+        let began = Instant::now();
+        let answer = self.system.command("whoami")?;
+        check(answer.contains("tester (owner"), || {
+            format!("the honest client is {answer:?}")
+        })?;
+        seen.slowest_answer = seen.slowest_answer.max(began.elapsed());
+        seen.slowest_text = seen.slowest_text.max(text);
+        check(seen.slowest_text <= TEXT, || {
+            format!("the honest text took {:?}", seen.slowest_text)
+        })?;
+        check(seen.slowest_answer <= ANSWER, || {
+            format!("an answer took {:?}", seen.slowest_answer)
+        })
+    }
+
+    /// Has an attack made; what was seen, or what is wrong with it.
+    fn made(&mut self, attack: &Attack) -> Result<String, String> {
+        let mut alone = Seen::default();
+        self.honest_work(&mut alone)?;
+        let is_about_sessions = attack.name == "mallory-take-session";
+        if is_about_sessions {
+            self.begin_session()?;
+        }
+        let before = self.system.counters()?;
+        self.orders(attack)?;
+        let begins = format!("{} begins", attack.name);
+        self.hears(&begins, PATIENCE)?
+            .ok_or("the hostile client does not begin")?;
+        let mut seen = Seen::default();
+        let says = format!("{}: ", attack.name);
+        let said = match attack.must {
+            Must::Die => {
+                self.stays_dead(&says)?;
+                String::new()
+            }
+            _ => self.watches(attack, &says, &mut seen)?,
+        };
+        self.honest_work(&mut seen)?;
+        let after = self.system.counters()?.since(before);
+        check((after.faults, after.restarts) == (0, 0), || {
+            format!("inference has suffered from it: {after:?}")
+        })?;
+        let charged = self.tokens * seen.requests;
+        check(after.used == charged, || {
+            format!(
+                "the honest user was charged {} tokens instead of {charged}",
+                after.used
+            )
+        })?;
+        self.judge(attack, &said, after.violations)?;
+        let log = self.system.log_verifies()?;
+        check(log.contains("entries 1 to "), || {
+            format!("it has pushed entries out of the log: {log:?}")
+        })?;
+        if is_about_sessions {
+            let turn = self.end_session()?;
+            check(turn == self.second_turn, || {
+                format!(
+                    "the honest session went on with {turn:?} instead of {:?}",
+                    self.second_turn
+                )
+            })?;
+        }
+        let ms = |time: Duration| time.as_millis();
+        let what = match attack.must {
+            Must::Die => {
+                "it says nothing any more: stopped, and its fault is nobody's but the monitor's"
+                    .to_owned()
+            }
+            _ => said.trim_start_matches(&says).to_owned(),
+        };
+        let violations = match after.violations {
+            0 => String::new(),
+            count => format!("; {count} violations on record"),
+        };
+        Ok(match attack.lasts {
+            true => format!(
+                "{what}{violations}; meanwhile the honest text took at most {} ms ({} alone), an answer {} ms",
+                ms(seen.slowest_text),
+                ms(alone.slowest_text),
+                ms(seen.slowest_answer)
+            ),
+            false => format!("{what}{violations}"),
+        })
+    }
+
+    /// Works until the hostile client has said what it did.
+    fn watches(&mut self, attack: &Attack, says: &str, seen: &mut Seen) -> Result<String, String> {
+        let until = Instant::now() + PATIENCE;
+        let mut meanwhile = 0;
+        loop {
+            if attack.lasts {
+                self.honest_work(seen)?;
+            }
+            if let Some(said) = self.said(says)? {
+                check(!attack.lasts || meanwhile > 0, || {
+                    "it was over before an honest request was".to_owned()
+                })?;
+                return Ok(said);
+            }
+            meanwhile += 1;
+            if Instant::now() > until {
+                return Err("the hostile client says nothing of it".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// It neither reports nor obeys.
+    fn stays_dead(&mut self, says: &str) -> Result<(), String> {
+        if let Some(said) = self.hears(says, SILENCE)? {
+            return Err(format!("it lives on and says {said:?}"));
+        }
+        let next = ATTACKS.iter().find(|attack| attack.must != Must::Die);
+        let next = next.ok_or("no other attack")?;
+        self.orders(next)?;
+        match self.hears(&format!("{} begins", next.name), SILENCE)? {
+            None => Ok(()),
+            Some(_) => Err("it obeys the next order".to_owned()),
+        }
+    }
+
+    fn judge(&mut self, attack: &Attack, said: &str, violations: u64) -> Result<(), String> {
+        check(
+            !said.contains("SUCCEEDED") && !said.contains("UNKNOWN"),
+            || format!("it was not stopped: {said:?}"),
+        )?;
+        let (must, breaks) = match attack.must {
+            Must::Die => ("", false),
+            Must::Say(what) | Must::Refused(what, _) => (what, false),
+            Must::Break(what) => (what, true),
+        };
+        check(said.contains(must), || {
+            format!("it says something else: {said:?}")
+        })?;
+        check((violations > 0) == breaks, || {
+            format!("{violations} violations were counted")
+        })?;
+        match attack.must {
+            Must::Break(_) => {
+                let log = self.system.command("llmctl audit")?;
+                check(log.contains("mallory broke the protocol"), || {
+                    "its violations are not on record".to_owned()
+                })
+            }
+            Must::Refused(_, code) => {
+                let log = self.system.command("llmctl audit --user mallory --json")?;
+                let code = format!("\"code\":{code},\"user\":\"mallory\"");
+                let is_refusal =
+                    |line: &str| line.contains("\"event\":\"refuse\"") && line.contains(&code);
+                check(log.lines().any(is_refusal), || {
+                    "its refusals are not on record".to_owned()
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
