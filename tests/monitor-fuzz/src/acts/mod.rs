@@ -21,8 +21,10 @@ pub struct Character {
     pub inference_garbage: u64,
     /// It never answers.
     pub silent: bool,
-    /// It does what it is asked before any time passes.
+    /// It does what it is asked in time.
     pub prompt: bool,
+    /// Of the time that it has, in percent, it takes so much; 0: it answers before any time passes.
+    pub takes: u64,
     /// Times of a hundred that it does not look at its commands.
     pub lazy: u64,
     /// Times of a hundred that inference ends a request instead of going on.
@@ -60,6 +62,7 @@ impl Character {
             inference_garbage,
             silent: !prompt && dice.percent(7),
             prompt,
+            takes: *dice.pick(&[0, 0, 40, 95]),
             lazy: match prompt {
                 true => 0,
                 false => *dice.pick(&[0, 0, 0, 50, 97]),

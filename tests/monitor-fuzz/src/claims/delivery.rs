@@ -2,7 +2,7 @@
 //! egress cap allows, in turn.
 
 use super::*;
-use crate::model::{End, List, ListKind, Live, Over};
+use crate::model::{End, List, ListKind, Over};
 use crate::world::Message;
 use protocol::ring::SLOTS;
 use protocol::wire::client::{Event, Status};
@@ -105,17 +105,17 @@ impl Judge<'_> {
 
     fn text_is_told(&mut self, client: usize, id: u32, tokens: u32, text: &[u8]) -> Held {
         let whose = (Some(client), Some(id));
-        let mut live = self.model.live.values_mut();
-        let live = live.find(|live| (live.client, live.id) == whose);
-        let mut over = self.model.over.values_mut();
-        let over = over.find(|over| (over.client, over.id) == (client, id));
-        let live = live.and_then(Live::text_mut);
-        let waiting = match (live, over) {
-            (Some(text), _) => {
+        let mut live = self.model.live.iter_mut();
+        let live = live.find(|(_, live)| (live.client, live.id) == whose);
+        let live = live.and_then(|(number, live)| Some((*number, live.text_mut()?)));
+        let mut over = self.model.over.iter_mut();
+        let over = over.find(|(_, over)| (over.client, over.id) == (client, id));
+        let (number, waiting) = match (live, over) {
+            (Some((number, text)), _) => {
                 text.handed_on += text.waiting.tokens;
-                std::mem::take(&mut text.waiting)
+                (number, std::mem::take(&mut text.waiting))
             }
-            (None, Some(over)) => std::mem::take(&mut over.waiting),
+            (None, Some((number, over))) => (*number, std::mem::take(&mut over.waiting)),
             (None, None) => {
                 return broken(
                     Claim::Tokens,
@@ -134,7 +134,7 @@ impl Judge<'_> {
         );
         self.figures.texts += 1;
         self.figures.joined += u64::from(tokens > 1);
-        self.passes(client, waiting.cost())
+        self.passes(client, number, waiting.cost())
     }
 
     fn end_is_told(&mut self, number: u32, event: &Event<'_>) -> Held {
@@ -161,7 +161,7 @@ impl Judge<'_> {
             End::Status(holdings) => *event == Event::Status(self.status(holdings)),
         };
         claim!(self, Answers, right, "{event:?} for {over:?}");
-        self.passes(over.client, over.bytes)
+        self.passes(over.client, number, over.bytes)
     }
 
     fn status(&self, holdings: &Holdings) -> Status {
@@ -189,8 +189,8 @@ impl Judge<'_> {
 
     // ---- The egress cap -------------------------------------------------------------------------
 
-    /// So many bytes leave inference for this client: they are there, and it is its turn.
-    fn passes(&mut self, client: usize, bytes: u64) -> Held {
+    /// So many bytes leave inference for this client's request: they are there, and it is its turn.
+    fn passes(&mut self, client: usize, number: u32, bytes: u64) -> Held {
         if bytes == 0 {
             return Ok(());
         }
@@ -201,7 +201,21 @@ impl Judge<'_> {
             within,
             "{bytes} bytes leave for client {client}, more than burst and rate allow"
         );
-        self.model.clients[client].is_kept_waiting = false;
+        let told = &mut self.model.clients[client];
+        told.is_kept_waiting = false;
+        told.kept.remove(&number);
+        for (kept, others) in &mut told.kept {
+            let passed_by = others.entry(number).or_default();
+            *passed_by += 1;
+            if *passed_by > PASSED_BY {
+                return broken(
+                    Claim::Fair,
+                    format!(
+                        "{number} has its {passed_by}th event, and {kept} of client {client} is kept waiting"
+                    ),
+                );
+            }
+        }
         for other in 0..self.model.clients.len() {
             let has_room = self.room(other) > 0;
             let kept = &mut self.model.clients[other];
@@ -230,8 +244,8 @@ impl Judge<'_> {
         let now = self.now;
         for client in 0..self.model.clients.len() {
             let room = self.room(client);
-            let waits: Vec<u64> = self.model.costs_of(client).collect();
-            let allows = |cost: &u64| self.model.bucket.allows(*cost, now);
+            let waits: Vec<(u32, u64)> = self.model.costs_of(client).collect();
+            let allows = |(_, cost): &(u32, u64)| self.model.bucket.allows(*cost, now);
             held |= room > 0 && !waits.iter().all(allows);
             let kept = &mut self.model.clients[client];
             let is_kept_waiting = room > 0 && !waits.is_empty();
@@ -239,6 +253,11 @@ impl Judge<'_> {
                 kept.passed_by.fill(0);
             }
             kept.is_kept_waiting = is_kept_waiting;
+            kept.kept
+                .retain(|number, _| room > 0 && waits.iter().any(|(waits, _)| waits == number));
+            for (number, _) in waits.iter().filter(|_| room > 0) {
+                kept.kept.entry(*number).or_default();
+            }
             if room == 0 {
                 continue;
             }

@@ -42,7 +42,9 @@ impl Judge<'_> {
         let costs = clients
             .filter(|client| self.room(*client) > 0)
             .flat_map(|client| self.model.costs_of(client));
-        let passes_at = costs.map(|cost| self.model.bucket.allows_at(cost)).max();
+        let passes_at = costs
+            .map(|(_, cost)| self.model.bucket.allows_at(cost))
+            .max();
         claim!(
             self,
             TimerArmed,

@@ -6,6 +6,7 @@ use protocol::name::UserName;
 use protocol::policy::Policy;
 use protocol::wire::Fault;
 use protocol::wire::client::{LogExtent, LogQuery, Progress, Stage};
+use std::collections::BTreeMap;
 
 /// Who a client is, as the policy says of its channel.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,8 @@ pub struct Client {
     pub is_kept_waiting: bool,
     /// Events that the others were handed out of the egress cap since then, by their places.
     pub passed_by: Vec<u32>,
+    /// Of its requests that the egress cap keeps waiting, by audit's number: events of its others since then.
+    pub kept: BTreeMap<u32, BTreeMap<u32, u32>>,
 }
 
 impl Client {
@@ -72,6 +75,7 @@ impl Client {
             passed_over: 0,
             is_kept_waiting: false,
             passed_by: vec![0; count],
+            kept: BTreeMap::new(),
         }
     }
 
@@ -184,4 +188,6 @@ pub struct List {
     pub kind: ListKind,
     /// Events that were sent.
     pub sent: u32,
+    /// Which wake-up it began in.
+    pub began: u64,
 }

@@ -280,13 +280,13 @@ impl<'m> Model<'m> {
         live.count() + self.over.values().filter(|o| o.client == client).count()
     }
 
-    /// What the next events of a client's requests count for in the egress cap, those that are counted.
-    pub fn costs_of(&self, client: usize) -> impl Iterator<Item = u64> {
-        let live = self.live.values().filter(move |l| l.client == Some(client));
-        let texts = live.filter_map(Live::text);
-        let texts = texts.map(|text| text.waiting.cost());
-        let over = self.over.values().filter(move |o| o.client == client);
-        texts.chain(over.map(Over::cost)).filter(|cost| *cost > 0)
+    /// What the next events of a client's requests count for in the egress cap, those that are counted, by audit's number.
+    pub fn costs_of(&self, client: usize) -> impl Iterator<Item = (u32, u64)> {
+        let live = self.live.iter().filter(move |l| l.1.client == Some(client));
+        let texts = live.filter_map(|(number, live)| Some((*number, live.text()?.waiting.cost())));
+        let over = self.over.iter().filter(move |o| o.1.client == client);
+        let over = over.map(|(number, over)| (*number, over.cost()));
+        texts.chain(over).filter(|(_, cost)| *cost > 0)
     }
 
     /// The first model of this name in the store.

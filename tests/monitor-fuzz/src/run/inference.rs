@@ -73,8 +73,25 @@ impl Run<'_> {
         }
     }
 
+    /// Looks as soon as it must if it was signalled.
+    pub(super) fn inference_is_in_time(&mut self, dice: &mut Dice) -> Held {
+        if self.takes_us == 0 {
+            return self.inference_is_prompt(dice);
+        }
+        let now = self.world.runtime.now;
+        if self.world.inference.is_signalled && self.looks_at.is_none() {
+            self.looks_at = Some(now + self.takes_us);
+        }
+        if self.looks_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        self.looks_at = None;
+        self.world.inference.is_signalled = false;
+        self.inference_is_prompt(dice)
+    }
+
     /// Does what it is asked, and tells audit, until nothing is left but to generate.
-    pub(super) fn inference_is_prompt(&mut self, dice: &mut Dice) -> Held {
+    fn inference_is_prompt(&mut self, dice: &mut Dice) -> Held {
         while self.world.inference_runs {
             self.inference_joins();
             if self.world.inference.epoch == 0 {

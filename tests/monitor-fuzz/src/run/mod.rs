@@ -30,6 +30,8 @@ struct Person {
     next_id: u32,
     /// Requests whose end it has not read.
     open: Vec<u32>,
+    /// Lists that it has said it wants no more of, at the end.
+    ended: Vec<u32>,
     /// There is no garbage in its region.
     is_right: bool,
     /// Nor was there ever any.
@@ -48,6 +50,9 @@ struct Run<'m> {
     trace: Option<Vec<String>>,
     /// Timers in a row that came at once.
     at_once: u32,
+    /// How long a prompt inference takes, and when it looks, if it was signalled.
+    takes_us: u64,
+    looks_at: Option<u64>,
     step: u64,
 }
 
@@ -72,6 +77,7 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
         habits: Habits::new(&mut dice, plan.steps),
         next_id: 1,
         open: Vec::new(),
+        ended: Vec::new(),
         is_right: true,
         was_right: true,
     });
@@ -82,6 +88,8 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
         store.bytes.len() as u64,
         &channels,
     );
+    // What it is asked at the beginning of a wake-up it hears of when that ends, and another may be under way when it answers.
+    let has_us = policy.stop_grace_us.saturating_sub(6 * character.work_us);
     let mut run = Run {
         world: World::new(
             &mut buffers,
@@ -98,6 +106,8 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
         life: 0,
         trace: plan.trace.then(Vec::new),
         at_once: 0,
+        takes_us: has_us * character.takes / 100,
+        looks_at: None,
         step: 0,
     };
     run.note(|| format!("{character:?}, {policy:?}, store {:?}", store.models));
@@ -188,8 +198,8 @@ impl Run<'_> {
         });
     }
 
-    /// An inference that keeps to the protocol is not restarted for a breach; and one that does what it is asked before any
-    /// time passes is not restarted at all, whatever clients, clock and egress cap do.
+    /// An inference that keeps to the protocol is not restarted for a breach; and one that does what it is asked in time is
+    /// not restarted at all, whatever clients, clock and egress cap do.
     fn restarts_have_a_reason(&self, wake: &Wake) -> Held {
         if !self.character.is_honest() {
             return Ok(());
@@ -225,7 +235,7 @@ impl Run<'_> {
             }
         }
         if self.character.prompt {
-            self.inference_is_prompt(dice)?;
+            self.inference_is_in_time(dice)?;
         }
         Ok(())
     }
@@ -268,6 +278,11 @@ impl Run<'_> {
         let mut alarms = 0;
         loop {
             let alarm = self.world.next_alarm();
+            if let Some(at) = self.looks_at.filter(|at| *at <= alarm.0.min(until)) {
+                self.world.runtime.now = self.world.runtime.now.max(at);
+                self.others_act(dice)?;
+                continue;
+            }
             if alarm.0 > until && alarms > 0 || alarm.0 > until.max(self.world.runtime.now) {
                 break;
             }

@@ -66,8 +66,8 @@ impl Run<'_> {
             if std::mem::take(&mut self.world.clients[client].is_signalled) {
                 acted = true;
                 self.client_reads(client, SLOTS as u64)?;
-                self.client_ends_what_is_endless(client);
             }
+            acted |= self.client_ends_what_is_endless(client);
         }
         let at_work = self.world.inference_runs && self.server.is_at_work();
         let is_signalled = self.world.inference.is_signalled;
@@ -93,12 +93,21 @@ impl Run<'_> {
         Ok(acted || signalled)
     }
 
-    fn client_ends_what_is_endless(&mut self, client: usize) {
+    /// A client wants no more of what does not end by itself, once. Whether it has said so.
+    fn client_ends_what_is_endless(&mut self, client: usize) -> bool {
         let lists = &self.judge.model.clients[client].lists;
         let endless = lists.iter().filter(|list| list.kind.is_endless());
         let endless: Vec<u32> = endless.map(|list| list.id).collect();
+        let mut said = false;
         for id in endless {
-            self.client_asks(client, id, false, &Request::Cancel);
+            if self.people[client].ended.contains(&id) {
+                continue;
+            }
+            if self.client_asks(client, id, false, &Request::Cancel) {
+                self.people[client].ended.push(id);
+                said = true;
+            }
         }
+        said
     }
 }

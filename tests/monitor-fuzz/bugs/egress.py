@@ -1,0 +1,61 @@
+"""What leaves inference, and in whose turn.
+
+Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+"""
+
+BUGS = [
+    (
+        "what inference says is not charged to the egress cap",
+        "monitor/delivery.rs",
+        "        if bytes > 0 {\n            self.egress.pass(bytes, now);\n        }\n",
+        "",
+    ),
+    (
+        "the egress cap is charged for the payload alone",
+        "egress.rs",
+        "EVENT_BYTES.saturating_add(payload as u64)",
+        "payload as u64",
+    ),
+    (
+        "the egress cap counts what passes and holds nothing back",
+        "egress.rs",
+        "match self.debt == 0 && self.bucket.holds(bytes, now) {",
+        "match self.debt == 0 || self.bucket.holds(bytes, now) {",
+    ),
+    (
+        "the egress cap lets an event pass that is larger than what is left",
+        "egress.rs",
+        "self.bucket.holds(bytes, now)",
+        "self.bucket.holds(1, now)",
+    ),
+    (
+        "an eviction counts for nothing",
+        "monitor/reports.rs",
+        "                self.egress.pass(bytes, now);\n                self.evicted(session, now);",
+        "                let _ = bytes;\n                self.evicted(session, now);",
+    ),
+    (
+        "whom the egress cap has kept waiting is not the next",
+        "client.rs",
+        "        self.first_of_egress = client;",
+        "        let _ = client;",
+    ),
+    (
+        "ends of requests go before the text of others that wait for the egress cap",
+        "monitor/delivery.rs",
+        "            let costs = !entry.is_own_word();",
+        "            let costs = !entry.is_over();",
+    ),
+    (
+        "what waits for a client that does not read keeps the egress cap from others",
+        "monitor/delivery.rs",
+        "is_none_or(|peer| peer.room() == 0)",
+        "is_none_or(|peer| peer.room() > 99)",
+    ),
+    (
+        "the first of a client's requests is told of first, whoever was told last",
+        "monitor/delivery.rs",
+        "            let turn = (costs, entry.number.wrapping_sub(last).wrapping_sub(1));",
+        "            let turn = (costs, entry.number.wrapping_sub(last.min(0)));",
+    ),
+]

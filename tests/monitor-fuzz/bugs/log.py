@@ -1,0 +1,42 @@
+"""What is written down.
+
+Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+"""
+
+BUGS = [
+    (
+        "an eviction is written down after the admission that needed it",
+        "monitor/text.rs",
+        "        if let Some(evicted) = self.gate.sessions.begin_turn(place, owner, name, now) {\n"
+        "            self.record_eviction(&evicted, now);\n        }\n",
+        "        let evicted = self.gate.sessions.begin_turn(place, owner, name, now);\n",
+        "        self.ledger.record_with(record, text, &mut self.work, now);\n",
+        "        self.ledger.record_with(record, text, &mut self.work, now);\n"
+        "        if let Some(evicted) = evicted {\n            self.record_eviction(&evicted, now);\n        }\n",
+    ),
+    (
+        "an entry's text is not hashed",
+        "log.rs",
+        "self.head = hash(&record, text);",
+        "self.head = hash(&record, &[]);",
+    ),
+    (
+        "a token without text is not in the output's hash",
+        "table.rs",
+        "        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);\n",
+        "        if text.is_empty() {\n            return;\n        }\n"
+        "        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);\n",
+    ),
+    (
+        "violations fill the log, one a second",
+        "repeats.rs",
+        "false if pause_us(self.pauses) < RARELY_US => self.pauses.saturating_add(1),",
+        "false if pause_us(self.pauses) < RARELY_US => self.pauses,",
+    ),
+    (
+        "the count of what was repeated is one short",
+        "repeats.rs",
+        "u64::from(core::mem::take(&mut self.count))",
+        "u64::from(core::mem::take(&mut self.count)).saturating_sub(1).max(1)",
+    ),
+]

@@ -1,0 +1,79 @@
+"""Restarts, deadlines and the timer.
+
+Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+"""
+
+BUGS = [
+    (
+        "a restart ends no requests",
+        "monitor/recovery.rs",
+        "        self.end_requests(code, now);\n",
+        "",
+    ),
+    (
+        "a restart more than the policy allows",
+        "link.rs",
+        "self.restarts_us.len() >= most.min(self.restarts_us.capacity())",
+        "self.restarts_us.len() > most.min(self.restarts_us.capacity())",
+    ),
+    (
+        "the next epoch is the next number",
+        "link.rs",
+        "last => self.ring.epoch_after(last),",
+        "last => last.wrapping_add(1).max(1),",
+    ),
+    (
+        "a stop is forgotten if inference's ring has no room",
+        "monitor/text.rs",
+        "generation.stop = if sent { Stop::Asked } else { Stop::Owed };",
+        "generation.stop = if sent { Stop::Asked } else { Stop::No };",
+    ),
+    (
+        "the grace counts from the deadline",
+        "monitor/recovery.rs",
+        "asked.then_some(now.saturating_add(grace_us))",
+        "asked.then_some(entry.deadline_us.saturating_add(grace_us))",
+    ),
+    (
+        "the grace of a stop that inference was not asked for runs",
+        "monitor/recovery.rs",
+        "asked.then_some(now.saturating_add(grace_us))",
+        "Some(now.saturating_add(grace_us)).filter(|_| asked || !asked)",
+    ),
+    (
+        "the timer is armed by the time at the beginning of the wake-up",
+        "monitor/mod.rs",
+        "        let now = port.now_us();\n        port.arm_timer(self.next_wake_up(now));",
+        "        port.arm_timer(self.next_wake_up(now));",
+    ),
+    (
+        "the timer is not armed for deadlines",
+        "monitor/mod.rs",
+        "let next = deadlines.chain(self.egress_at_us).chain(slice).min();",
+        "let next = deadlines.take(0).chain(self.egress_at_us).chain(slice).min();",
+    ),
+    (
+        "the timer is not armed for what the egress cap holds back",
+        "monitor/mod.rs",
+        "let next = deadlines.chain(self.egress_at_us).chain(slice).min();",
+        "let next = deadlines.chain(slice).min();",
+    ),
+    (
+        "the timer may ask for the next wake-up at once",
+        "monitor/mod.rs",
+        "next.map(|at| at.max(now.saturating_add(GAP_US)))",
+        "next",
+    ),
+    (
+        "requests that a long wake-up leaves are not come back to",
+        "monitor/requests.rs",
+        "                    self.work.goes_on();\n                    return;",
+        "                    return;",
+    ),
+    (
+        "a wake-up goes on to read when its work is done",
+        "monitor/requests.rs",
+        "                if self.work.is_spent() {",
+        "                if self.work.is_spent() && self.table.len() == usize::MAX {",
+    ),
+]
