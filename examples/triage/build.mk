@@ -40,7 +40,7 @@ example-programs-sel4: check-sdk client-c-sel4
 	@mkdir -p $(SEL4_OUT)
 	@$(AARCH64_CC) $(TRIAGE_CFLAGS) -DPREFIX='"triage: "' -isystem $(SDK)/board/$(BOARD)/$(CONFIG)/include \
 		-ffreestanding -mgeneral-regs-only -mstrict-align -c $(TRIAGE_C) -o $(SEL4_OUT)/triage.o
-	@$(AARCH64_CC) -nostdlib -static -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
+	@$(AARCH64_CC) -nostdlib -static -no-pie -Wl,--build-id=none,--gc-sections -Wl,-z,max-page-size=4096 \
 		-L $(SDK)/board/$(BOARD)/$(CONFIG)/lib -T microkit.ld \
 		$(SEL4_OUT)/triage.o $(CLIENT_C)/sel4/libsel4_llm.a -lmicrokit -o $(SEL4_OUT)/triage.elf
 

@@ -220,6 +220,34 @@ fn the_header_is_c99_and_cpp() {
 }
 
 #[test]
+fn the_domain_in_the_documentation_compiles() {
+    let readme = fs::read_to_string(own("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```c\n").unwrap();
+    let (source, _) = rest.split_once("```").unwrap();
+    let folder = Folder::new();
+    let file = folder.0.join("client.c");
+    fs::write(&file, source).unwrap();
+    let compiled = Command::new("cc")
+        .args([
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-I",
+        ])
+        .arg(own("include"))
+        .arg("-I")
+        .arg(own("../../sim/c/include"))
+        .arg("-c")
+        .arg(&file)
+        .arg("-o")
+        .arg(folder.0.join("client.o"))
+        .status();
+    assert!(compiled.unwrap().success());
+}
+
+#[test]
 fn a_question_is_asked_and_answered() {
     let mut system = System::off();
     assert_eq!(
