@@ -1,6 +1,6 @@
 //! What the hostile client does.
 
-use super::{End, Mallory, infer};
+use super::{End, Mallory, end_of, infer};
 use crate::{Forger, Ground, Say, memory, place};
 use core::fmt::Write as _;
 use protocol::VERSION;
@@ -355,13 +355,15 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         let until = self.until();
         let mut name = heapless::String::<8>::new();
         let mut refusal = None;
-        let mut admitted = 0;
+        let (mut admitted, mut ended) = (0, 0);
         // Each is asked for when the one before has begun, so that its part of inference's ring is not what ends it.
         for index in 0..MANY {
             name.clear();
             let _ = write!(name, "all-{index}");
             let session = SessionName::new(&name).unwrap_or_default();
-            self.send(&infer(STORY, LONGEST, session));
+            if !self.send(&infer(STORY, LONGEST, session)) {
+                break;
+            }
             let number = self.number;
             self.ground.notify_audit();
             // What waits for room in the cache is admitted, too.
@@ -371,7 +373,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
                 self.receive(|of, event| match event {
                     Event::Text { .. } if of == number => begun = true,
                     Event::Failed { failure, .. } if of == number => refused = Some(failure.code),
-                    _ => {}
+                    _ => ended += i32::from(end_of(event, false).is_some()),
                 });
             }
             if refused.is_some() {
@@ -380,10 +382,11 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             }
             admitted += 1;
         }
+        let under_way = admitted - ended;
         while self.ground.now_us() < until {
             self.pass(1000);
         }
-        let _ = write!(say, "admitted={admitted}, then ");
+        let _ = write!(say, "had {under_way} under way, then ");
         let _ = match refusal {
             Some(code) => write!(say, "{code:?}"),
             None => write!(say, "no refusal"),

@@ -187,7 +187,7 @@ pub const ATTACKS: &[Attack] = &[
     long(
         "mallory-take-all-parts",
         "begins sessions until it is refused, and keeps them all, with a request under way in each that it may",
-        Say("admitted=8, then TooMany"),
+        Say("had 8 under way, then TooMany"),
         Both,
     ),
     long(
