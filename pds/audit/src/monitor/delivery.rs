@@ -64,8 +64,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Hands on the next of a client's requests' text or ends; false if there is none, or none that may pass.
     fn deliver_next(&mut self, client: usize, over: bool, now: u64) -> bool {
+        // Whoever does not read costs the others no look at what waits for it.
+        let Some(peer) = self.clients.get(client).filter(|peer| peer.room() > 0) else {
+            return false;
+        };
         // Its requests take turns, too.
-        let last = self.clients.get(client).map_or(0, |it| it.last_served);
+        let last = peer.last_served;
         let mut next: Option<(u32, usize)> = None;
         for index in 0..self.table.len() {
             let Some(entry) = self.table.get(index) else {
