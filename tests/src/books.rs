@@ -314,7 +314,7 @@ mod tests {
             "first: wrong something".to_owned(),
             "first: end 1 finished".to_owned(),
         ] {
-            assert!(of(&[wrong.clone()]).is_err(), "{wrong}");
+            assert!(of(std::slice::from_ref(&wrong)).is_err(), "{wrong}");
         }
     }
 }
