@@ -274,7 +274,7 @@ test-sel4-fails-%: check-sdk
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p triage -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p triage -p mute -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
@@ -711,13 +711,33 @@ bench-plot: llmtool ## draw docs/performance.svg, after bench-peers (matplotlib)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --sizes $(BENCH_SIZES) >&2
 	@tools/bench/plot --llmtool $(BIN)/llmtool --llama-bench $(BUILD)/peers/llama/bin/llama-bench --sizes $(BENCH_SIZES)
 
+# The measuring image with a second client (tests/clients/mute): it is silent in one, and asks and never reads in the other.
+BESIDE_OUT := $(BUILD)/bench-beside
+
+.PHONY: bench-beside
+bench-beside: check-sdk llmtool $(STORE) $(TEST_POLICY)
+	@mkdir -p $(BESIDE_OUT)
+	@$(MAKE) --no-print-directory image MEASURE=1
+	@$(SEL4_CARGO) -p mute --target aarch64-unknown-none-softfloat >&2
+	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/mute $(BESIDE_OUT)/mute.elf
+	@tests/clients/add-clients system.xml mute=orders >$(BESIDE_OUT)/system.xml
+	@sed 's|\.\./build/|../|' tests/policy.toml tests/clients/mute/policy.toml >$(BESIDE_OUT)/policy.toml
+	@$(BIN)/llmtool policy $(BESIDE_OUT)/policy.toml --system $(BESIDE_OUT)/system.xml -o $(BESIDE_OUT)/policy.bin >&2
+	@set -e; for orders in 0:silent 1:asks; do \
+		printf %s $${orders%:*} >$(BESIDE_OUT)/orders.bin; \
+		python3 -c 'import os, sys; os.truncate(sys.argv[1], 0x1000)' $(BESIDE_OUT)/orders.bin; \
+		$(SDK)/bin/microkit $(BESIDE_OUT)/system.xml --search-path $(BESIDE_OUT) $(SEL4_OUT)-measure $(dir $(STORE)) \
+			--board $(BOARD) --config $(CONFIG) -r $(BESIDE_OUT)/report.txt -o $(BESIDE_OUT)/$${orders#*:}.img >&2; \
+	done
+
 .PHONY: bench-qemu
 bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 	@$(MAKE) --no-print-directory image
-	@$(MAKE) --no-print-directory image MEASURE=1
+	@$(MAKE) --no-print-directory bench-beside
 	@$(MAKE) --no-print-directory image LARGE=bench
 	@tools/bench-qemu/bench-qemu --json $(TARGET_DIR)/bench-qemu.json --llmtool $(BIN)/llmtool \
 		--model models/default.gguf --image $(IMAGE) --measure $(SEL4_OUT)-measure/loader.img \
+		--beside-silent $(BESIDE_OUT)/silent.img --beside-asking $(BESIDE_OUT)/asks.img \
 		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
 
 # MODEL=default or tiny: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.

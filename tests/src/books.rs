@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use protocol::wire::FinishReason;
-
 use serde::Deserialize;
 
 use crate::export::{Entry, Joined, Table, is_charged};
@@ -268,8 +266,6 @@ impl Books {
 /// Whether the end that the client was told of is that of the log.
 fn agrees(end: &End, logged: &Entry) -> bool {
     if logged.event == "finish" {
-        // The token that ends a text is counted, and shows nothing.
-        let unseen = u64::from(logged.code == FinishReason::EndOfText as u16);
         let by_log = (
             logged.code,
             logged.prompt_tokens,
@@ -278,7 +274,7 @@ fn agrees(end: &End, logged: &Entry) -> bool {
         );
         return end.kind == "finished"
             && (end.code, end.prompt, end.generated, end.turn) == by_log
-            && end.tokens + unseen == end.generated;
+            && end.tokens == end.generated;
     }
     // At its deadline it was told all that it has paid for.
     let whole = !is_charged(logged) || end.tokens == logged.generated_tokens;

@@ -254,11 +254,26 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
     let mut log = conversations();
     let (export, head) = log.export();
     let file = write("whole.log", export);
-    let (table, _) = output(&["replay", &file, "--models", MODELS, "--head", &head], 0);
+    let texts = path("texts.json");
+    let arguments = ["replay", &file, "--models", MODELS, "--head", &head];
+    let (table, _) = output(
+        &[&arguments[..], &["--texts", texts.to_str().unwrap()]].concat(),
+        0,
+    );
     assert!(
         table.contains("7 requests reproduced, 0 differ, 0 not replayed"),
         "{table}"
     );
+    // What they said is written down, with the hash of the text alone.
+    let texts = fs::read_to_string(texts).unwrap();
+    assert_eq!(texts.lines().count(), 7, "{texts}");
+    for line in texts.lines() {
+        let said: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = said["text"].as_str().unwrap();
+        assert_eq!(said["bytes"].as_u64(), Some(text.len() as u64), "{line}");
+        let hash = Hex(&sha256(text.as_bytes())).to_string();
+        assert_eq!(said["sha256"].as_str(), Some(&*hash), "{line}");
+    }
 
     // Only hashes of prompts: their texts come from a file, and what is not in it is named, with what follows from it.
     let (export, _) = log.without_texts().export();
