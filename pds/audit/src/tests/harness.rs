@@ -8,7 +8,7 @@ use crate::{Audit, ClientEnd, Memory, Texts};
 use protocol::error::Failure;
 use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::{SessionName, UserName};
-use protocol::policy::{Client, Policy};
+use protocol::policy::Policy;
 use protocol::record::{Kind, Record};
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, endpoints};
@@ -52,24 +52,6 @@ const TAKES_US: u64 = 7;
 /// `guest` may generate; `admin`, whose passphrase is "secret", may everything.
 pub(super) fn policy() -> Policy {
     models::trusting(access::policy())
-}
-
-/// With two clients that share all in equal parts.
-pub(super) fn two_clients() -> Policy {
-    let mut policy = policy();
-    policy.roles[0].max_sessions = 32;
-    let shell = &mut policy.clients[0];
-    shell.requests /= 2;
-    shell.sessions /= 2;
-    shell.commands /= 2;
-    policy.clients[1] = Client {
-        name: UserName::new("other").unwrap(),
-        channel: u32::from(OTHER),
-        login: 0,
-        ..policy.clients[0]
-    };
-    policy.client_count = 2;
-    policy
 }
 
 fn leak<T: Clone>(value: T, count: usize) -> &'static mut [T] {

@@ -1,9 +1,10 @@
 //! The runtime, what peers saw, and what an honest inference says.
 
-use super::harness::SHELL;
+use super::harness::{OTHER, SHELL, policy};
 use crate::{ControlError, Port};
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::ModelName;
+use protocol::name::{ModelName, UserName};
+use protocol::policy::{Client, Policy};
 use protocol::record::Record;
 use protocol::wire::client::{
     Budget, Finished, LogExtent, ModelEntry, Progress, Session, Stats, Status, User,
@@ -142,4 +143,22 @@ pub(super) fn model(name: &str) -> ModelName {
 
 pub(super) fn not_permitted(bit: u64) -> Failure {
     Failure::over(ErrorCode::NotPermitted, bit, 0)
+}
+
+/// With two clients that share all in equal parts.
+pub(super) fn two_clients() -> Policy {
+    let mut policy = policy();
+    policy.roles[0].max_sessions = 32;
+    let shell = &mut policy.clients[0];
+    shell.requests /= 2;
+    shell.sessions /= 2;
+    shell.commands /= 2;
+    policy.clients[1] = Client {
+        name: UserName::new("other").unwrap(),
+        channel: u32::from(OTHER),
+        login: 0,
+        ..policy.clients[0]
+    };
+    policy.client_count = 2;
+    policy
 }
