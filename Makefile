@@ -88,22 +88,22 @@ store: $(RUN_STORE) ## pack the models and their signatures into the store archi
 policy: $(RUN_POLICY) ## check policy.toml and compile it
 
 # Each time, so that its warnings are not forgotten.
-$(POLICY): policy.toml llmtool
+$(POLICY): policy.toml system.xml llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< -o $@ >&2
+	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
 
-$(TEST_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
+$(TEST_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< -o $@ >&2
+	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
 
-$(STORM_POLICY): tests/policy.toml $(KEYS)/test.key.pem llmtool
+$(STORM_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
 	@mkdir -p $(@D)
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
-	@$(BIN)/llmtool policy $(@D)/policy.toml -o $@ >&2
+	@$(BIN)/llmtool policy $(@D)/policy.toml --system system.xml -o $@ >&2
 
-$(REDTEAM_POLICY): tests/redteam/policy.toml llmtool
+$(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< -o $@ >&2
+	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -308,8 +308,9 @@ capdl: image
 	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(dir $(RUN_STORE)) $(dir $(RUN_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
-# The capDL that the checker's mutation tests start from: that of the release image, without fills, and with an arena
-# and a store of 16 pages: all pages of a region are alike, and thousands of them make the tests slow.
+# The capDL that the checker's mutation tests start from: that of the release image, and that of a system with two clients,
+# the second of which runs the shell's program (so that nothing can be told of its events). Without fills, and with an arena and a store of 16 pages: all pages of a
+# region are alike, and thousands of them make the tests slow.
 FIXTURES := tools/isolation/tests/fixtures
 FIXTURE_OUT := $(BUILD)/isolation-fixture
 
@@ -317,11 +318,17 @@ FIXTURE_OUT := $(BUILD)/isolation-fixture
 isolation-fixture: isolation-tool image
 	@mkdir -p $(FIXTURE_OUT)
 	@sed -E 's/(name="(arena|model_store)" size=)"[^"]*"/\1"0x10000"/' system.xml >$(FIXTURES)/system.xml
+	@$(CARGO) run $(QUIET) -p isolation --example two-clients <$(FIXTURES)/system.xml \
+		| sed 's/ setvar_vaddr="events" setvar_size="events_size"//' >$(FIXTURE_OUT)/two-clients.xml
 	@head -c 65536 $(STORE) >$(FIXTURE_OUT)/store.tar
-	@$(SDK)/bin/microkit $(FIXTURES)/system.xml --search-path $(SEL4_OUT) $(FIXTURE_OUT) $(dir $(POLICY)) \
-		--board $(BOARD) --config $(CONFIG) -r $(FIXTURE_OUT)/report.txt -o $(FIXTURE_OUT)/loader.img \
-		--capdl-json $(FIXTURE_OUT)/capdl.json >&2
-	@$(BIN)/isolation strip $(FIXTURE_OUT)/capdl.json $(FIXTURES)/capdl.json
+	@head -c 4096 /dev/zero >$(FIXTURE_OUT)/events.txt
+	@cp $(SEL4_OUT)/shell.elf $(FIXTURE_OUT)/triage.elf
+	@set -e; for fixture in $(FIXTURES)/system.xml:capdl $(FIXTURE_OUT)/two-clients.xml:two-clients; do \
+		$(SDK)/bin/microkit $${fixture%:*} --search-path $(SEL4_OUT) $(FIXTURE_OUT) $(dir $(POLICY)) \
+			--board $(BOARD) --config $(CONFIG) -r $(FIXTURE_OUT)/report.txt -o $(FIXTURE_OUT)/loader.img \
+			--capdl-json $(FIXTURE_OUT)/capdl.json >&2; \
+		$(BIN)/isolation strip $(FIXTURE_OUT)/capdl.json $(FIXTURES)/$${fixture#*:}.json; \
+	done
 
 ## ---- Test ---------------------------------------------------------------------------------------
 
@@ -342,6 +349,7 @@ endif
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(QUIET) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --no-default-features -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features inject -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features redteam -- -D warnings
 

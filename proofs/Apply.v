@@ -384,7 +384,7 @@ Theorem T3 : forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> F
   agree sel4_llm shell (exec st l) (exec st' (without behind l)).
 Proof.
   intros l taint st st' So So' D behind Hi E U.
-  exact (mediation_by_reading sel4_llm source closed attached_known mediators inference shell
+  exact (separated_by_reading sel4_llm source closed attached_known mediators inference shell
            T3_inference_to_shell (proj1 not_mediators) l taint st st' So So' D Hi E U).
 Qed.
 
@@ -420,7 +420,7 @@ Theorem T3_reverse : forall l taint st st', sound sel4_llm st -> sound sel4_llm 
   agree sel4_llm inference (exec st l) (exec st' (without behind l)).
 Proof.
   intros l taint st st' So So' D behind Hi E U.
-  exact (mediation_by_reading sel4_llm source closed attached_known mediators shell inference
+  exact (separated_by_reading sel4_llm source closed attached_known mediators shell inference
            T3_shell_to_inference (proj1 (proj2 not_mediators)) l taint st st' So So' D Hi E U).
 Qed.
 
@@ -487,7 +487,7 @@ Proof.
   intros h H l taint st st' So So' D behind Hi E U.
   assert (N : ~ In h mediators).
   { intros I. apply filter_In in H. destruct H as [_ H]. destruct I as [<- | [<- | []]]; discriminate H. }
-  exact (proj2 (mediation_by_reading sel4_llm source closed attached_known mediators inference h
+  exact (proj2 (separated_by_reading sel4_llm source closed attached_known mediators inference h
            (T4_device h H) N l taint st st' So So' D Hi E U)).
 Qed.
 
@@ -502,7 +502,7 @@ Theorem T4_uart : forall l taint st st', sound sel4_llm st -> sound sel4_llm st'
 Proof.
   intros l taint st st' So So' D behind Hi E U.
   assert (N : ~ In uart [shell; Monitor]) by (intros [I | [I | []]]; discriminate I).
-  exact (mediation_by_reading sel4_llm source closed attached_known [shell; Monitor] audit uart
+  exact (separated_by_reading sel4_llm source closed attached_known [shell; Monitor] audit uart
            T4_audit_to_uart N l taint st st' So So' D Hi E U).
 Qed.
 
@@ -524,6 +524,6 @@ Proof.
   assert (N : ~ In uart [Monitor]) by (intros [E | []]; discriminate E).
   assert (M' : forall e, In e (l1 ++ l2) -> ~ In (fst e) [Monitor])
     by (intros e Ie [E | []]; symmetry in E; exact (M e Ie E)).
-  exact (ordered_mediation sel4_llm source closed attached_known audit shell [Monitor] inference uart
+  exact (separated_in_order sel4_llm source closed attached_known audit shell [Monitor] inference uart
            T4_inference_to_uart T4_audit_to_uart I ltac:(discriminate) N l1 l2 st st' So So' D M' A1 S2 A).
 Qed.

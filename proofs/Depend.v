@@ -27,9 +27,9 @@ Definition reads (st : state) (s : subject) (o : op) : list part :=
       match endpoint c s e with
       | Some (e, _, r) =>
           if may_read r then
-            PQueue e
-            :: match bound (attached st) s with Some n => [PPending n] | None => [] end
-            ++ match reply_object c s reply with Some o => [PAwaits o] | None => [] end
+            match bound (attached st) s with Some n => [PPending n] | None => [] end
+            ++ if takes c s e
+               then PQueue e :: match reply_object c s reply with Some o => [PAwaits o] | None => [] end else []
           else []
       | None => []
       end
@@ -58,18 +58,23 @@ Proof.
     destruct (_ && _); [| reflexivity]. rewrite (R (PPending n')) by (simpl; auto). reflexivity.
   - destruct (endpoint _ _ _) as [[[e' b] r] |]; [| reflexivity].
     destruct (may_read r); [| reflexivity].
-    assert (Q : queue st e' = queue st' e') by (apply (R (PQueue e')); simpl; auto).
-    assert (D : forall m, deliver st s e' (reply_object (cfg st) s reply) m slot
-                        = deliver st' s e' (reply_object (cfg st) s reply) m slot).
-    { intros m. unfold deliver. rewrite Tk. destruct (reply_object (cfg st) s reply) as [o |] eqn:O; [| reflexivity].
+    unfold receive. rewrite <- A, <- C.
+    assert (D : (if takes (cfg st) s e'
+                 then match queue st e' with [] => [] | m :: _ => deliver st s e' (reply_object (cfg st) s reply) m slot end
+                 else [])
+              = (if takes (cfg st) s e'
+                 then match queue st' e' with [] => [] | m :: _ => deliver st' s e' (reply_object (cfg st) s reply) m slot end
+                 else [])).
+    { destruct (takes (cfg st) s e'); [| reflexivity].
+      rewrite (R (PQueue e')) by (right; apply in_or_app; right; left; reflexivity).
+      destruct (queue st' e') as [| m l]; [reflexivity |].
+      unfold deliver. rewrite Tk. destruct (reply_object (cfg st) s reply) as [o |] eqn:O; [| reflexivity].
       assert (W : awaits st o = awaits st' o)
-        by (apply (R (PAwaits o)); do 2 right; apply in_or_app; right; left; reflexivity).
+        by (apply (R (PAwaits o)); right; apply in_or_app; right; right; left; reflexivity).
       rewrite W. reflexivity. }
-    unfold receive. rewrite <- A, Q.
-    destruct (bound (attached st) s) as [n |].
-    + assert (P : pending st n = pending st' n) by (apply (R (PPending n)); simpl; auto).
-      rewrite P. destruct (queue st' e'); rewrite ?D; reflexivity.
-    + destruct (queue st' e'); rewrite ?D; reflexivity.
+    rewrite D. destruct (bound (attached st) s) as [n |]; [| reflexivity].
+    assert (P : pending st n = pending st' n) by (apply (R (PPending n)); simpl; auto).
+    rewrite P. reflexivity.
   - destruct (reply_object _ _ _) as [o |]; [| reflexivity].
     rewrite (R (PAwaits o)) by (simpl; auto). destruct (awaits st' o); [rewrite Tk |]; reflexivity.
   - destruct (tcb _ _ _) as [t' |]; [| reflexivity]. unfold cancel.
@@ -109,10 +114,11 @@ Proof.
   - destruct (notification _ _ _) as [[[n' b] r] |] eqn:N; [| destruct H]. apply notification_named in N.
     destruct (_ && _) eqn:E; [| destruct H]. eapply Cap; [exact N |]. simpl. rewrite E. exact H.
   - destruct (endpoint _ _ _) as [[[e' b] r] |] eqn:E; [| destruct H]. apply endpoint_named in E.
-    destruct (may_read r) eqn:R; [| destruct H]. destruct H as [<- | H].
-    + eapply Cap; [exact E |]. simpl. rewrite R. left. reflexivity.
-    + apply in_app_or in H. destruct H as [H | H]; [apply observes_bound; exact H |].
-      destruct (reply_object _ _ _) eqn:O; [| destruct H]. apply reply_named in O. eapply Cap; [exact O | exact H].
+    destruct (may_read r) eqn:R; [| destruct H].
+    apply in_app_or in H. destruct H as [H | H]; [apply observes_bound; exact H |].
+    fold G in H. destruct (takes G s e') eqn:K; [| destruct H]. destruct H as [<- | H].
+    + eapply Cap; [exact E |]. simpl. unfold may_take. fold G. rewrite R, K. left. reflexivity.
+    + destruct (reply_object _ _ _) eqn:O; [| destruct H]. apply reply_named in O. eapply Cap; [exact O | exact H].
   - destruct (reply_object _ _ _) eqn:O; [| destruct H]. apply reply_named in O. eapply Cap; [exact O | exact H].
   - destruct (existsb _ _) eqn:E; [| destruct H]. destruct H as [<- | []]. apply observes_line. exact E.
 Qed.

@@ -190,18 +190,33 @@ Inductive path : subject -> list subject -> subject -> Prop :=
   | path_end : forall u, path u [u] u
   | path_step : forall u v w p, flows u v = true -> path v p w -> path u (u :: p) w.
 
-Theorem every_path_passes : forall cut from to, separates cut from to = true ->
+(** The general form: whatever holds [from], lacks [to], and is left only through [cut]. *)
+Theorem every_path_leaves : forall cut inside from to, is_cut cut inside = true ->
+  In from inside -> ~ In to inside ->
   forall p, path from p to -> exists c, In c cut /\ In c p.
 Proof.
-  intros cut from to H p P. unfold separates in H.
-  apply andb_true_iff in H. destruct H as [H C]. apply andb_true_iff in H. destruct H as [From To].
-  apply is_member_in in From. apply negb_true_iff in To.
-  assert (N : ~ In to (reach cut from)) by (rewrite <- is_member_in; congruence).
-  clear To. set (inside := reach cut from) in *. clearbody inside.
+  intros cut inside from to C From N p P.
   induction P as [u | u v w p F P IH]; [contradiction |].
   destruct (leaves_through _ _ _ _ C From F) as [V | V].
   - destruct (IH V N) as (c & ? & ?). exists c. simpl. auto.
   - exists v. split; [assumption |]. right. destruct P; left; reflexivity.
+Qed.
+
+Lemma separates_parts : forall cut from to, separates cut from to = true ->
+  In from (reach cut from) /\ ~ In to (reach cut from) /\ is_cut cut (reach cut from) = true.
+Proof.
+  intros cut from to H. unfold separates in H.
+  apply andb_true_iff in H. destruct H as [H C]. apply andb_true_iff in H. destruct H as [From To].
+  apply is_member_in in From. apply negb_true_iff in To.
+  split; [assumption |]. split; [rewrite <- is_member_in; congruence | assumption].
+Qed.
+
+(** And for what is computed: *)
+Corollary every_path_passes : forall cut from to, separates cut from to = true ->
+  forall p, path from p to -> exists c, In c cut /\ In c p.
+Proof.
+  intros cut from to H. apply separates_parts in H. destruct H as (From & To & C).
+  exact (every_path_leaves _ _ _ _ C From To).
 Qed.
 
 (** Mediation by two in order: wherever a path from [from] to [to] passes [first], it passes [second] or
@@ -217,15 +232,24 @@ Proof.
     + eapply IH. reflexivity.
 Qed.
 
-Theorem later_passes : forall first second cut to, separates (second :: cut) first to = true -> first <> second ->
+Theorem path_leaves_later : forall first second cut inside to, is_cut (second :: cut) inside = true ->
+  In first inside -> ~ In to inside -> first <> second ->
   forall from p, path from p to -> forall p1 p2, p = p1 ++ first :: p2 ->
   (forall c, In c cut -> ~ In c p) -> In second p2.
 Proof.
-  intros first second cut to H Ne from p P p1 p2 E N.
+  intros first second cut inside to K F T Ne from p P p1 p2 E N.
   pose proof (path_from _ _ _ P _ _ _ E) as P2.
-  destruct (every_path_passes _ _ _ H _ P2) as (c & [<- | C] & I).
+  destruct (every_path_leaves _ _ _ _ K F T _ P2) as (c & [<- | C] & I).
   - destruct I as [I | I]; [congruence | exact I].
   - exfalso. apply (N c C). rewrite E. apply in_or_app. right. exact I.
+Qed.
+
+Corollary later_passes : forall first second cut to, separates (second :: cut) first to = true -> first <> second ->
+  forall from p, path from p to -> forall p1 p2, p = p1 ++ first :: p2 ->
+  (forall c, In c cut -> ~ In c p) -> In second p2.
+Proof.
+  intros first second cut to H. apply separates_parts in H. destruct H as (F & T & K).
+  exact (path_leaves_later _ _ _ _ _ K F T).
 Qed.
 
 End Flow.

@@ -76,11 +76,14 @@ Definition is_member (x : subject) (l : list subject) : bool := existsb (fun y =
 Definition senders (e : subject) : list subject :=
   filter (fun t => is_member e (sends_to t)) (subjects G).
 
+(** Whether [s] can come to have a message of the endpoint of [e]. *)
+Definition may_take (s e : subject) (r : rights) : bool := may_read r && takes G s e.
+
 (** Threads that a holder of a reply object can come to owe an answer: those whose messages it
     receives. *)
 Definition receives_from (s : subject) : list subject :=
   flat_map (fun c => match c with
-                     | CEndpoint e _ r => if may_read r then senders e else []
+                     | CEndpoint e _ r => if may_take s e r then senders e else []
                      | _ => []
                      end) (named_by s).
 
@@ -115,8 +118,8 @@ Definition alters_by (s : subject) (c : capability) : list part :=
   match c with
   | CNotification n _ r => if may_write r || (may_read r && may_poll B s n) then [PPending n] else []
   | CEndpoint e _ r =>
-      (if may_write r || may_read r then [PQueue e] else [])
-      ++ (if may_read r then map PThread (senders e) else [])
+      (if may_write r || may_take s e r then [PQueue e] else [])
+      ++ (if may_take s e r then map PThread (senders e) else [])
   | CReply o => PAwaits o :: map PThread (callers o)
   | CTcb t =>
       PThread t :: map PQueue (sends_to t)
@@ -137,7 +140,7 @@ Definition alters (s : subject) : list part :=
 Definition observes_by (s : subject) (c : capability) : list part :=
   match c with
   | CNotification n _ r => if may_read r && may_poll B s n then [PPending n] else []
-  | CEndpoint e _ r => if may_read r then [PQueue e] else []
+  | CEndpoint e _ r => if may_take s e r then [PQueue e] else []
   | CReply o => [PAwaits o]
   | CTcb t => [PThread t]
   | _ => []
@@ -264,7 +267,7 @@ Proof.
 Qed.
 
 Lemma callers_receive : forall s o e b r t, In s (subjects G) ->
-  In (CReply o) (named_by s) -> In (CEndpoint e b r) (named_by s) -> may_read r = true ->
+  In (CReply o) (named_by s) -> In (CEndpoint e b r) (named_by s) -> may_take s e r = true ->
   In t (senders e) -> In t (callers o) /\ In o reply_objects.
 Proof.
   intros s o e b r t I O E R T. split.
@@ -348,13 +351,16 @@ Lemma within_receive : forall e b r o slot,
   match o with Some o => In (CReply o) (named_by s) | None => True end ->
   Forall (within s) (receive st s e o slot).
 Proof.
-  intros e b r o slot W E R O. unfold receive. rewrite (sound_attached _ Sound).
-  assert (Q : In (PQueue e) (alters s)).
-  { eapply alters_cap; [exact E |]. simpl. rewrite R, orb_true_r. left. reflexivity. }
-  assert (T : forall t, In t (senders e) -> In (PThread t) (alters s)).
-  { intros t I. eapply alters_cap; [exact E |]. simpl. rewrite R. apply in_or_app. right. apply in_map. assumption. }
-  assert (D : Forall (within s) match queue st e with [] => [] | m :: _ => deliver st s e o m slot end).
-  { destruct (queue st e) as [| m l] eqn:Qe; [constructor |].
+  intros e b r o slot W E R O. unfold receive. rewrite (sound_attached _ Sound), (sound_cfg _ Sound).
+  assert (D : Forall (within s)
+    (if takes G s e then match queue st e with [] => [] | m :: _ => deliver st s e o m slot end else [])).
+  { destruct (takes G s e) eqn:K; [| constructor].
+    assert (M : may_take s e r = true) by (unfold may_take; rewrite R, K; reflexivity). clear R K. rename M into R.
+    assert (Q : In (PQueue e) (alters s)).
+    { eapply alters_cap; [exact E |]. simpl. rewrite R, orb_true_r. left. reflexivity. }
+    assert (T : forall t, In t (senders e) -> In (PThread t) (alters s)).
+    { intros t I. eapply alters_cap; [exact E |]. simpl. rewrite R. apply in_or_app. right. apply in_map. assumption. }
+    destruct (queue st e) as [| m l] eqn:Qe; [constructor |].
     assert (M : In (sender m) (senders e)) by (apply (sound_queue _ Sound); rewrite Qe; left; reflexivity).
     unfold deliver. rewrite take_cap_none by (rewrite (sound_cfg _ Sound); assumption).
     apply Forall_cons; [split; cbn [writes keeps]; auto |]. apply Forall_cons; [apply within_give |]. simpl.

@@ -98,50 +98,42 @@ Proof.
   - apply agree_sym. rewrite <- IP. apply (noninterference S Source); auto. intros v _ p _. apply same_refl.
 Qed.
 
-(** The general T3. If [cut] separates [from] from [to], then in every execution in which nobody of
-    [cut] takes a step, [to] sees the same whether or not [from] acts and whatever it holds at the
-    start: all that [from] reaches without [cut] may be left out of the events, and may differ in the
-    states. *)
-Theorem mediation : forall cut from to, separates cut from to = true -> ~ In to cut ->
+(** The general T3. If [inside] is left only through [cut], then in every execution in which nobody of
+    [cut] takes a step, whoever is in neither sees the same whether or not [inside] acts and whatever
+    it holds at the start. *)
+Theorem mediation : forall cut inside to, is_cut cut inside = true -> ~ In to inside -> ~ In to cut ->
   forall l st st', sound st -> sound st' -> Forall (disciplined G) l ->
   (forall e, In e l -> ~ In (fst e) cut) ->
-  (forall v, ~ In v (reach cut from) -> agree v st st') ->
-  In from (reach cut from) /\
-  agree to (exec st l) (exec st' (without (reach cut from) l)).
+  (forall v, ~ In v inside -> agree v st st') ->
+  agree to (exec st l) (exec st' (without inside l)).
 Proof.
-  intros cut from to H T l st st' So So' D L A. unfold Flow.separates in H.
-  apply andb_true_iff in H. destruct H as [H C]. apply andb_true_iff in H. destruct H as [From To].
-  apply is_member_in in From. apply negb_true_iff in To. split; [assumption |].
+  intros cut inside to C To T l st st' So So' D L A.
   apply unaffected; try assumption.
   eapply sources_avoid; try eassumption.
-  intros v [<- | []]. split; [rewrite <- is_member_in; congruence | assumption].
+  intros v [<- | []]. split; assumption.
 Qed.
 
-(** The general T4: mediation by two in a fixed order. If every path from [from] to [to] passes
-    [first] and, from there, [second] (the monitor left aside: [cut]), then in every execution in
-    which no step of [first] is followed by a step of [second], [to] is unaffected by [from]. *)
-Theorem ordered_mediation : forall first second cut from to,
-  separates (first :: cut) from to = true ->
-  separates (second :: cut) first to = true ->
-  incl (reach (first :: cut) from) (reach (second :: cut) first) ->
-  to <> second -> ~ In to cut ->
+(** The general T4: mediation by two in a fixed order. If [inside] is left only through [first], and
+    [wider], which holds [inside] and [first], only through [second] (the monitor left aside: [cut]),
+    then in every execution in which no step of [first] is followed by a step of [second], whoever is
+    beyond is unaffected by [inside]. *)
+Theorem ordered_mediation : forall first second cut inside wider to,
+  is_cut (first :: cut) inside = true ->
+  is_cut (second :: cut) wider = true ->
+  incl inside wider -> In first wider ->
+  ~ In to wider -> to <> second -> ~ In to cut ->
   forall l1 l2 st st', sound st -> sound st' -> Forall (disciplined G) (l1 ++ l2) ->
   (forall e, In e (l1 ++ l2) -> ~ In (fst e) cut) ->
   (forall e, In e l1 -> fst e <> first) ->
   (forall e, In e l2 -> fst e <> second) ->
-  (forall v, ~ In v (reach (first :: cut) from) -> agree v st st') ->
-  In from (reach (first :: cut) from) /\
-  agree to (exec st (l1 ++ l2)) (exec st' (without (reach (first :: cut) from) (l1 ++ l2))).
+  (forall v, ~ In v inside -> agree v st st') ->
+  agree to (exec st (l1 ++ l2)) (exec st' (without inside (l1 ++ l2))).
 Proof.
-  intros first second cut from to H1 H2 Inc Ne Nc l1 l2 st st' So So' D L L1 L2 A.
-  unfold Flow.separates in H1, H2.
-  apply andb_true_iff in H1. destruct H1 as [H1 C1]. apply andb_true_iff in H1. destruct H1 as [F1 T1].
-  apply andb_true_iff in H2. destruct H2 as [H2 C2]. apply andb_true_iff in H2. destruct H2 as [F2 T2].
-  apply is_member_in in F1, F2. apply negb_true_iff in T1, T2.
-  split; [assumption |]. apply unaffected; try assumption. rewrite sources_app.
-  assert (Later : forall v, In v (sources [to] l2) -> ~ In v (reach (second :: cut) first)).
+  intros first second cut inside wider to C1 C2 Inc F2 T2 Ne Nc l1 l2 st st' So So' D L L1 L2 A.
+  apply unaffected; try assumption. rewrite sources_app.
+  assert (Later : forall v, In v (sources [to] l2) -> ~ In v wider).
   { eapply sources_avoid; [eassumption | |].
-    - intros v [<- | []]. split; [rewrite <- is_member_in; congruence |].
+    - intros v [<- | []]. split; [assumption |].
       intros [E | E]; [congruence | contradiction].
     - intros e I [E | E]; [symmetry in E; apply (L2 e I E) |]. apply (L e); [apply in_or_app; auto | assumption]. }
   eapply sources_avoid; [exact C1 | |].
@@ -198,28 +190,21 @@ Proof.
     destruct O as [<- | []]. apply is_member_in in T. contradiction.
 Qed.
 
-(** The stronger T3. If [cut] separates [from] from [to], then in every execution in which no step of
-    [cut] reads what is tainted from behind it, [to] sees the same with and without the steps of
-    [inside] (all that [from] reaches without [cut]), and whatever the tainted parts held at the
-    start. In other words: a difference that [from] makes arrives at [to] only if somebody of [cut]
-    took a step that read it. *)
-Theorem mediation_by_reading : forall cut from to, separates cut from to = true -> ~ In to cut ->
+(** The stronger T3. If [inside] is left only through [cut], then in every execution in which no step of
+    [cut] reads what is tainted from behind it, whoever is in neither sees the same with and without
+    the steps of [inside], and whatever the tainted parts held at the start. In other words: a
+    difference that [inside] makes arrives elsewhere only if somebody of [cut] took a step that read
+    it. *)
+Theorem mediation_by_reading : forall cut inside to, is_cut cut inside = true -> ~ In to inside -> ~ In to cut ->
   forall l taint st st', sound st -> sound st' -> Forall (disciplined G) l ->
-  hidden cut (reach cut from) taint ->
+  hidden cut inside taint ->
   (forall p, ~ taint p -> same p st st') ->
-  unread_by cut (reach cut from) taint st l ->
-  In from (reach cut from) /\
-  agree to (exec st l) (exec st' (without (reach cut from) l)).
+  unread_by cut inside taint st l ->
+  agree to (exec st l) (exec st' (without inside l)).
 Proof.
-  intros cut from to H T. unfold Flow.separates in H.
-  apply andb_true_iff in H. destruct H as [H C]. apply andb_true_iff in H. destruct H as [From To].
-  apply is_member_in in From. apply negb_true_iff in To.
-  intros l taint st st' So So' D Hid E U. split; [assumption |]. clear From.
-  set (inside := reach cut from) in *. clearbody inside.
-  revert taint st st' So So' D Hid E U.
+  intros cut inside to C To T l.
   induction l as [| e l IH]; intros taint st st' So So' D Hid E U; simpl.
-  - intros p P. apply E. intros I. destruct (Hid p to I P) as [I' | I']; [| contradiction].
-    apply is_member_in in I'. congruence.
+  - intros p P. apply E. intros I. destruct (Hid p to I P) as [I' | I']; contradiction.
   - pose proof (Forall_inv D) as De. apply Forall_inv_tail in D. destruct U as [U Us].
     destruct (is_member (fst e) inside) eqn:M; simpl.
     + apply is_member_in in M.
@@ -244,6 +229,39 @@ Proof.
       * intros p Np. apply (step_same S Source); try assumption.
         -- intros q Q. apply E. intros Tq. apply N. exists q. auto.
         -- apply E. intros I. apply Np. left. assumption.
+Qed.
+
+(** For what is computed: [cut] separates [from] from [to]. *)
+Corollary separated_by_reading : forall cut from to, separates cut from to = true -> ~ In to cut ->
+  forall l taint st st', sound st -> sound st' -> Forall (disciplined G) l ->
+  hidden cut (reach cut from) taint ->
+  (forall p, ~ taint p -> same p st st') ->
+  unread_by cut (reach cut from) taint st l ->
+  In from (reach cut from) /\
+  agree to (exec st l) (exec st' (without (reach cut from) l)).
+Proof.
+  intros cut from to H T l taint st st' So So' D Hid E U. apply separates_parts in H.
+  destruct H as (From & To & C). split; [exact From |].
+  exact (mediation_by_reading cut _ to C To T l taint st st' So So' D Hid E U).
+Qed.
+
+Corollary separated_in_order : forall first second cut from to,
+  separates (first :: cut) from to = true ->
+  separates (second :: cut) first to = true ->
+  incl (reach (first :: cut) from) (reach (second :: cut) first) ->
+  to <> second -> ~ In to cut ->
+  forall l1 l2 st st', sound st -> sound st' -> Forall (disciplined G) (l1 ++ l2) ->
+  (forall e, In e (l1 ++ l2) -> ~ In (fst e) cut) ->
+  (forall e, In e l1 -> fst e <> first) ->
+  (forall e, In e l2 -> fst e <> second) ->
+  (forall v, ~ In v (reach (first :: cut) from) -> agree v st st') ->
+  In from (reach (first :: cut) from) /\
+  agree to (exec st (l1 ++ l2)) (exec st' (without (reach (first :: cut) from) (l1 ++ l2))).
+Proof.
+  intros first second cut from to H1 H2 Inc Ne Nc l1 l2 st st' So So' D L L1 L2 A.
+  apply separates_parts in H1, H2. destruct H1 as (From & _ & C1). destruct H2 as (F & To & C2).
+  split; [exact From |].
+  exact (ordered_mediation first second cut _ _ to C1 C2 Inc F To Ne Nc l1 l2 st st' So So' D L L1 L2 A).
 Qed.
 
 End Mediation.

@@ -150,7 +150,8 @@ Definition domain_binding (p : protection_domain) : subject * binding :=
   let s := Pd (pd_name p) in
   (s, {| cspace_root := Some (root_of s); vspace_root := Some s; raises := [] |}).
 
-Definition distribution : config := {|
+(** [first]: the endpoints whose owner is taken to be first to receive there ([owner_first]). *)
+Definition distribution_with (first : list subject) : config := {|
   cnodes := flat_map (fun '(k, p) => domain_cnodes k p) domain_numbers ++ [monitor_cnode];
   vspaces := map (fun p => (Pd (pd_name p), domain_space p)) (domains d)
     ++ [(Monitor, [(Private Monitor, read_write)])]
@@ -159,34 +160,46 @@ Definition distribution : config := {|
     ++ [(Monitor, {| cspace_root := Some monitor_root; vspace_root := Some Monitor; raises := [] |})]
     ++ map (fun r => (Device r, {| cspace_root := None; vspace_root := Some (Device r); raises := wired r |})) devices
     ++ map (fun i => (Line i, {| cspace_root := None; vspace_root := None; raises := [i] |})) unwired;
+  owner_first := first;
 |}.
 
-Definition microkit : system := {|
-  capabilities := distribution;
+Definition distribution : config := distribution_with [].
+
+Definition microkit_with (first : list subject) : system := {|
+  capabilities := distribution_with first;
   attachments := map (fun '(k, p) => (Pd (pd_name p),
       {| fault_handler := Some (fault_cap k p); bound_notification := Some (Pd (pd_name p)) |})) domain_numbers;
   initial_irqs := flat_map (fun p =>
       map (fun i => (irq_number i, (Pd (pd_name p), 2 ^ irq_id i))) (pd_irqs p)) (domains d);
 |}.
 
+(** What no assumption about the schedule is made of; *)
+Definition microkit : system := microkit_with [].
+
+(** and the same where Microkit's monitor is first at its endpoint: it has a priority above all domains,
+    on one core, and waits there whenever it has nothing to do. *)
+Definition attended : system := microkit_with [Monitor].
+
 (** ** Boot
 
     With any contents of memory and registers (prefills are contents), nothing pending, everyone
     running. *)
-Definition boot (memory : region -> N -> N) (initial : subject -> list N) : state := {|
-  cfg := capabilities microkit;
-  attached := attachments microkit;
+Definition boot_with (first : list subject) (memory : region -> N -> N) (initial : subject -> list N) : state := {|
+  cfg := capabilities (microkit_with first);
+  attached := attachments (microkit_with first);
   thr := fun s => {| registers := initial s; run := Running |};
   mem := memory;
   pending := fun _ => 0;
   queue := fun _ => [];
   awaits := fun _ => None;
-  irqs := fun i => {| signals := find_key N.eq_dec i (initial_irqs microkit); masked := false |};
+  irqs := fun i => {| signals := find_key N.eq_dec i (initial_irqs (microkit_with first)); masked := false |};
 |}.
 
-Theorem boot_sound : forall memory initial, sound microkit (boot memory initial).
+Definition boot := boot_with [].
+
+Theorem boot_sound : forall first memory initial, sound (microkit_with first) (boot_with first memory initial).
 Proof.
-  intros memory initial. constructor; simpl; try reflexivity; try discriminate; try contradiction.
+  intros first memory initial. constructor; simpl; try reflexivity; try discriminate; try contradiction.
   intros i n b H. apply find_key_in in H. unfold may_signal. apply in_or_app. left.
   apply in_flat_map. exists (i, (n, b)). split; [exact H |]. rewrite N.eqb_refl. left. reflexivity.
 Qed.

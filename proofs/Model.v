@@ -57,10 +57,15 @@ Record attachment := {
   bound_notification : option subject;
 }.
 
+(** [owner_first] is no capability but what is known of the schedule: endpoints, named by their owner,
+    where the owner is first in the queue of receivers whenever another thread runs, so that nobody
+    else's receive ever takes a message there. It is empty but where a theorem says otherwise; the
+    argument for the monitor's endpoint is in the README, section 5. *)
 Record config := {
   cnodes : list (cnode * list (N * capability));
   vspaces : list (subject * list (region * rights));
   threads : list (subject * binding);
+  owner_first : list subject;
 }.
 
 Definition slots (c : config) (id : cnode) : list (N * capability) :=
@@ -140,6 +145,10 @@ Definition mapped (c : config) (s : subject) (m : region) (right : rights -> boo
 
 Definition lines (c : config) (s : subject) : list N :=
   match find_key subject_eq s (threads c) with Some b => raises b | None => [] end.
+
+(** Whether a receive by [s] may take a message from the endpoint of [e]. *)
+Definition takes (c : config) (s e : subject) : bool :=
+  (s =s e) || negb (existsb (fun x => e =s x) (owner_first c)).
 
 (** ** The state *)
 
@@ -314,22 +323,25 @@ Definition apply (st : state) (e : effect) : state :=
   | Attach t a => with_attached st (edit_key subject_eq t (fun _ => a) (attached st))
   | InsertCap id i cap =>
       with_cfg st {| cnodes := edit_key cnode_eq id (cons (i, cap)) (cnodes (cfg st));
-                     vspaces := vspaces (cfg st); threads := threads (cfg st) |}
+                     vspaces := vspaces (cfg st); threads := threads (cfg st);
+                     owner_first := owner_first (cfg st) |}
   | RemoveCap id i =>
       with_cfg st {| cnodes := edit_key cnode_eq id (filter (fun '(i', _) => negb (i =? i'))) (cnodes (cfg st));
-                     vspaces := vspaces (cfg st); threads := threads (cfg st) |}
+                     vspaces := vspaces (cfg st); threads := threads (cfg st);
+                     owner_first := owner_first (cfg st) |}
   | AddMapping v m r =>
       with_cfg st {| cnodes := cnodes (cfg st);
                      vspaces := edit_key subject_eq v (cons (m, r)) (vspaces (cfg st));
-                     threads := threads (cfg st) |}
+                     threads := threads (cfg st); owner_first := owner_first (cfg st) |}
   | RemoveMapping v m =>
       with_cfg st {| cnodes := cnodes (cfg st);
                      vspaces := edit_key subject_eq v
                        (filter (fun '(m', _) => if region_eq m m' then false else true)) (vspaces (cfg st));
-                     threads := threads (cfg st) |}
+                     threads := threads (cfg st); owner_first := owner_first (cfg st) |}
   | SetRoots t b =>
       with_cfg st {| cnodes := cnodes (cfg st); vspaces := vspaces (cfg st);
-                     threads := edit_key subject_eq t (fun _ => b) (threads (cfg st)) |}
+                     threads := edit_key subject_eq t (fun _ => b) (threads (cfg st));
+                     owner_first := owner_first (cfg st) |}
   end.
 
 (** ** What each operation does *)
@@ -376,7 +388,9 @@ Definition send (s e : subject) (k : kind) (b : N) (w : list N) (cs : list capab
 
 (** What [s] receives on the endpoint of [e]: the signals of its bound notification come first. *)
 Definition receive (st : state) (s e : subject) (o : option subject) (slot : N * N) : list effect :=
-  let from_queue := match queue st e with [] => [] | m :: _ => deliver st s e o m slot end in
+  let from_queue :=
+    if takes (cfg st) s e
+    then match queue st e with [] => [] | m :: _ => deliver st s e o m slot end else [] in
   match bound (attached st) s with
   | Some n => if pending st n =? 0 then from_queue else [give s [pending st n]; TakeSignals n]
   | None => from_queue

@@ -117,12 +117,16 @@ numbers! {
         Cancelled = 60,
         /// The user's share of the audit log is used up: `value` bytes may be needed, `limit` are left until time gives more.
         LogShare = 61,
+        /// The policy names no client on the channel of the one that asks, so it may do nothing.
+        UnknownClient = 62,
+        /// The client is one user for good: the policy does not let it log in.
+        NoLogin = 63,
     }
 }
 
 impl ErrorCode {
     /// All are below this, so that they can be counted in an array.
-    pub const END: usize = 64;
+    pub const END: usize = 72;
 
     /// The code with this number.
     #[must_use]

@@ -91,7 +91,7 @@ kinds! {
     /// Inference serves again; `value` is how long it took in microseconds, `limit` the restarts since boot.
     Recover = 10 "recover",
     /// A peer broke the protocol `count` times, or answered what was over already, and the messages were dropped; `code`
-    /// is 1 for shell and 2 for inference.
+    /// is 1 for the client of this `name` and 2 for inference.
     Violation = 11 "violation",
     /// A user has logged in; one without a passphrase `count` times.
     Login = 12 "login",

@@ -104,7 +104,9 @@ pub struct Endpoint<R, W, const RING: usize = SLOTS, const PAYLOAD: usize = PAYL
     head: u32,
     /// Messages that we have received in this epoch, modulo 2³².
     tail: u32,
-    /// We have made room since the owner last asked.
+    /// Of them, those that our peer was told of, or will be when the owner asks.
+    told: u32,
+    /// We have made enough room to tell our peer, since the owner last asked.
     owes_signal: bool,
 }
 
@@ -139,6 +141,7 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
             epoch: 0,
             head: 0,
             tail: 0,
+            told: 0,
             owes_signal: false,
         })
     }
@@ -204,10 +207,18 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
         self.epoch != 0 && echoed == u64::from(self.epoch)
     }
 
+    /// The version of the protocol that the peer's region names, which is [`VERSION`] if the peer is built from the same
+    /// tree; 0 while it has not begun. Where the word stands is the same in every version.
+    #[must_use]
+    pub fn peer_version(&self) -> u64 {
+        self.theirs.load(VERSION_WORD)
+    }
+
     fn begin(&mut self, epoch: u32) {
         self.epoch = epoch;
         self.head = 0;
         self.tail = 0;
+        self.told = 0;
         self.owes_signal = false;
         self.ours.store(VERSION_WORD, u64::from(VERSION));
         self.ours.store(HEAD_WORD, tagged(epoch, 0));
@@ -335,15 +346,28 @@ impl<R: ReadWords, W: WriteWords, const RING: usize, const PAYLOAD: usize>
     /// Gives slots back. The release orders our loads of them before the peer's next stores.
     fn consume_up_to(&mut self, index: u32) {
         self.tail = index;
-        self.owes_signal = true;
+        if index.wrapping_sub(self.told) >= const { signal_after(RING) } {
+            self.told = index;
+            self.owes_signal = true;
+        }
         self.ours.publish(TAIL_WORD, tagged(self.epoch, index));
     }
 
-    /// Whether we have made room since the last call: the peer may be waiting for it, so signal it.
-    /// (Only it knows how much room it waits for, and it may have looked before we read.)
+    /// Whether we have made room for a quarter of a ring since the last call: the peer may be waiting for it, so signal it.
+    ///
+    /// No signal is lost on a peer that waits while a quarter of its ring or more is unread: when it looked, we had not
+    /// read past what it was told of by so much, so the reading of what is left passes that. In return most messages cost
+    /// no signal back.
     pub fn take_owed_signal(&mut self) -> bool {
         core::mem::take(&mut self.owes_signal)
     }
+}
+
+/// Messages that are read before the peer is told.
+#[allow(clippy::cast_possible_truncation)] // `new` has checked that the ring is small.
+const fn signal_after(ring: usize) -> u32 {
+    let quarter = ring as u32 / 4;
+    if quarter == 0 { 1 } else { quarter }
 }
 
 const fn tagged(epoch: u32, index: u32) -> u64 {

@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 pub struct Description {
     /// Name of the domain.
     pub domain: String,
-    /// Which [`crate::pd::Role`] it runs.
+    /// Which [`crate::pd::Role`] it runs, unless its program is its own.
     pub role: String,
     /// Process of the supervisor.
     pub supervisor: i32,
@@ -31,8 +31,15 @@ pub struct Description {
     pub children: Option<Children>,
     /// Where its own fault handler reports, if the supervisor cannot trace it.
     pub report: Option<RawFd>,
-    /// Keep standard error for messages of panics, as a debug kernel would.
-    pub debug: bool,
+    /// Keep standard error for messages of panics and debug output, as a debug kernel would.
+    pub debug: Option<Debug>,
+}
+
+/// How standard error takes what a domain says of itself.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Debug {
+    /// It is a terminal in raw mode, where a line feed is no new line.
+    pub raw: bool,
 }
 
 /// A region to map.
@@ -40,8 +47,12 @@ pub struct Description {
 pub struct Mapping {
     /// Name of the region.
     pub region: String,
-    /// Variable of the program that holds its address.
+    /// Variable of the program that holds its address (`setvar_vaddr`).
     pub symbol: Option<String>,
+    /// Variable of the program that holds its size (`setvar_size`).
+    pub size_symbol: Option<String>,
+    /// Variable of the program that holds the size of its prefill (`setvar_prefill_size`), and that size in bytes.
+    pub prefill: Option<(String, u64)>,
     /// Where.
     pub vaddr: u64,
     /// Size in bytes.

@@ -60,18 +60,6 @@ pub struct Seen {
     pub signal: i32,
 }
 
-impl Seen {
-    /// Nothing is known but the signal, if there was one.
-    pub(crate) const fn unknown(signal: i32) -> Self {
-        let fault = Fault {
-            kind: FaultKind::Unknown,
-            ip: 0,
-            address: 0,
-        };
-        Self { fault, signal }
-    }
-}
-
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault { kind, ip, address } = self.fault;

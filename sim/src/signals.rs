@@ -28,6 +28,7 @@ pub(crate) struct Registers {
 #[cfg(target_arch = "x86_64")]
 impl Registers {
     /// The registers of a traced process that has stopped.
+    #[cfg(feature = "supervisor")]
     pub(crate) const fn of_tracee(registers: &libc::user_regs_struct) -> Self {
         Self {
             ip: registers.rip,
@@ -49,6 +50,7 @@ impl Registers {
 #[cfg(target_arch = "aarch64")]
 impl Registers {
     /// The registers of a traced process that has stopped.
+    #[cfg(feature = "supervisor")]
     pub(crate) const fn of_tracee(registers: &libc::user_regs_struct) -> Self {
         Self {
             ip: registers.pc,

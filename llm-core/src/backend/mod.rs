@@ -56,7 +56,7 @@ pub trait LlmBackend {
     fn occupancy(&self) -> Occupancy;
 
     /// Takes a request: `prompt` is tokenized behind what the session holds, and served when the cache has room for
-    /// the whole turn, in the order of arrival. Returns the tokens of the prompt.
+    /// the whole turn, in the order of arrival. Returns the tokens of the prompt. To read it needs no credit.
     ///
     /// # Errors
     /// The request is refused, and the session as it was; a fresh one holds nothing.
@@ -67,10 +67,15 @@ pub trait LlmBackend {
         params: &GenerateParams,
     ) -> Result<u32, GenerateError>;
 
-    /// Goes on with what is under way.
+    /// Lets the request of a session generate `tokens` in all, those that it has generated included. A smaller number
+    /// than before changes nothing, and neither does one for a session without a request.
+    fn grant(&mut self, session: usize, tokens: u32);
+
+    /// Goes on with what is under way. It brings no [`crate::generate::Step::Token`] beyond the credit of a request;
+    /// the end of a request needs no credit.
     fn step(&mut self, text: &mut Text) -> Progress;
 
-    /// Ends the request of a session, if there is one, waiting or at work: its next step is
+    /// Ends the request of a session, if there is one, waiting, at work or at rest: its next step is
     /// [`crate::generate::Step::Finished`]. A session that is kept can go on: it holds what it held before, the prompt, and what was
     /// generated.
     fn cancel(&mut self, session: usize);
@@ -178,6 +183,10 @@ impl LlmBackend for TransformerBackend<'_> {
         let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
         self.scheduler
             .start(model, &mut self.arena, turn, prompt, params)
+    }
+
+    fn grant(&mut self, session: usize, tokens: u32) {
+        self.scheduler.grant(session, tokens);
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {

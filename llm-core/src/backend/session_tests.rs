@@ -301,6 +301,123 @@ fn requests_that_wait_do_not_wait_for_one_another() {
     });
 }
 
+/// Steps until there is nothing to do. What came: how far prompts were read, tokens, ends.
+fn to_rest(backend: &mut TransformerBackend) -> Vec<(usize, Step)> {
+    let (mut steps, mut text) = (Vec::new(), Text::new());
+    loop {
+        match backend.step(&mut text) {
+            Progress::Idle => return steps,
+            Progress::Working => {}
+            Progress::Session(n, step) => steps.push((n, step.unwrap())),
+            other @ Progress::Evicted(_) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_session_without_credit_reads_its_prompt_and_rests_until_it_is_granted_some() {
+    with_model(OPTIONS, |backend| {
+        let params = sampled(5, 9);
+        let expected = alone(KvType::Q8, &tokenize(backend, "hello there", true), &params);
+        let turn = Turn {
+            credit: 0,
+            ..Turn::first(2)
+        };
+        let total = backend.start(turn, b"hello there", &params).unwrap();
+        // The last token would bring the logits of the next.
+        let done = total - 1;
+        assert_eq!(to_rest(backend), [(2, Step::Prefill { done, total })]);
+        let mut got = Vec::new();
+        for (granted, tokens) in [(0, 0), (1, 1), (1, 0), (0, 0), (4, 3), (3, 0), (9, 5)] {
+            backend.grant(2, granted);
+            let mut steps = to_rest(backend);
+            if granted == 9 {
+                let end = Step::Finished {
+                    reason: FinishReason::MaxTokens,
+                    prompt_tokens: total,
+                    generated: 9,
+                };
+                assert_eq!(steps.pop(), Some((2, end)), "the end needs no credit");
+            }
+            assert_eq!(steps.len(), tokens, "{granted} granted");
+            got.extend(steps.into_iter().map(|(_, step)| match step {
+                Step::Token { id } => id,
+                other => panic!("{other:?}"),
+            }));
+        }
+        assert_eq!(got, expected.0);
+        // Nobody has these, or they have no request.
+        backend.grant(2, 9);
+        backend.grant(usize::MAX, 9);
+        assert_eq!(to_rest(backend), []);
+        // What was granted was for that turn alone.
+        let turn = Turn {
+            fresh: false,
+            ..turn
+        };
+        backend.start(turn, b"more", &params).unwrap();
+        assert!(matches!(to_rest(backend)[..], [(2, Step::Prefill { .. })]));
+        backend.cancel(2);
+        assert!(matches!(
+            to_rest(backend)[..],
+            [(
+                2,
+                Step::Finished {
+                    reason: FinishReason::Cancelled,
+                    generated: 0,
+                    ..
+                }
+            )]
+        ));
+    });
+}
+
+/// Room that a session which rests has is its own: who waits for it waits, and nothing is tried over and over.
+#[test]
+fn a_request_waits_for_the_room_of_one_that_rests_and_both_can_be_cancelled() {
+    let options = LoadOptions {
+        positions: Positions::Exactly(CONTEXT),
+        ..OPTIONS
+    };
+    with_model(options, |backend| {
+        let resting = Turn {
+            credit: 2,
+            ..Turn::first(0)
+        };
+        let cancelled = |prompt_tokens, generated| Step::Finished {
+            reason: FinishReason::Cancelled,
+            prompt_tokens,
+            generated,
+        };
+        let row = tokenize(backend, "waits", true);
+        let expected = alone(KvType::Q8, &row, &sampled(7, 6)).0;
+        for ends_first in [0, 1] {
+            let first = backend.start(resting, b"hello", &sampled(6, 60)).unwrap();
+            let second = backend
+                .start(Turn::only(1), b"waits", &sampled(7, 6))
+                .unwrap();
+            let steps = to_rest(backend);
+            assert!(steps.iter().all(|(n, _)| *n == 0), "{steps:?}");
+            let occupancy = backend.occupancy();
+            assert_eq!((occupancy.running, occupancy.waiting), (1, 1));
+            backend.cancel(ends_first);
+            if ends_first == 1 {
+                assert_eq!(to_rest(backend), [(1, cancelled(second, 0))]);
+                backend.cancel(0);
+                assert_eq!(to_rest(backend), [(0, cancelled(first, 2))]);
+                continue;
+            }
+            let mut steps = to_rest(backend);
+            assert_eq!(steps.remove(0), (0, cancelled(first, 2)));
+            let tokens = steps.iter().filter_map(|(n, step)| match step {
+                Step::Token { id } => Some((*n, *id)),
+                _ => None,
+            });
+            assert!(tokens.eq(expected.iter().map(|id| (1, *id))));
+        }
+    });
+}
+
 /// All there can be, two turns each, in lockstep.
 #[test]
 fn thirty_two_sessions_at_once_each_get_what_they_get_alone() {
@@ -374,20 +491,29 @@ enum Act {
         max_tokens: u32,
         seed: u64,
     },
+    Grant(usize, u32),
     Cancel(usize),
     Forget(usize),
     Steps(usize),
 }
 
+/// Little, so that many rest, or more than is ever needed.
+fn credit() -> impl Strategy<Value = u32> {
+    prop_oneof![3 => 0u32..12, 1 => 12u32..40, 1 => Just(u32::MAX)]
+}
+
 fn act() -> impl Strategy<Value = Act> {
     let session = 0..PLAYERS;
     prop_oneof![
-        4 => (session.clone(), any::<bool>(), any::<bool>(), 0..PROMPTS.len(), 1u32..40, 0u64..3).prop_map(
-            |(session, fresh, keep, prompt, max_tokens, seed)| {
-                let turn = Turn { session, fresh, keep: keep || fresh };
+        4 => (
+            session.clone(), any::<bool>(), any::<bool>(), credit(), 0..PROMPTS.len(), 1u32..40, 0u64..3,
+        ).prop_map(
+            |(session, fresh, keep, credit, prompt, max_tokens, seed)| {
+                let turn = Turn { session, fresh, keep: keep || fresh, credit };
                 Act::Start { turn, prompt, max_tokens, seed }
             }
         ),
+        4 => (session.clone(), credit()).prop_map(|(session, tokens)| Act::Grant(session, tokens)),
         1 => session.clone().prop_map(Act::Cancel),
         1 => session.prop_map(Act::Forget),
         6 => (1usize..60).prop_map(Act::Steps),
@@ -398,6 +524,7 @@ fn act() -> impl Strategy<Value = Act> {
 #[derive(Debug)]
 struct Expected {
     keep: bool,
+    credit: u32,
     params: GenerateParams,
     prompt_tokens: u32,
     /// Tokens of the session before anything is generated.
@@ -425,9 +552,38 @@ struct World {
     /// What was run alone before.
     known: HashMap<(Vec<u32>, u32, u64), Generated>,
     evicted: usize,
+    /// How often everybody rested or waited for one that does.
+    rests: usize,
 }
 
 impl World {
+    fn grant(&mut self, backend: &mut TransformerBackend, session: usize, tokens: u32) {
+        backend.grant(session, tokens);
+        if let Some(request) = &mut self.players[session].request {
+            request.credit = request.credit.max(tokens);
+        }
+    }
+
+    /// Nothing is left to do: each that has its room is out of credit and has not come to its end, and the others wait
+    /// for it.
+    fn rest(&mut self, backend: &TransformerBackend) {
+        let running = backend.occupancy().running;
+        assert!(
+            running > 0 || self.arrivals.is_empty(),
+            "{:?} wait for nobody",
+            self.arrivals
+        );
+        self.rests += usize::from(running > 0);
+        for &n in &self.arrivals[..running] {
+            let (row, request) = (&self.players[n].row, self.players[n].request.as_ref());
+            let request = request.unwrap();
+            let generated = request.ids.len() as u32;
+            assert!(generated >= request.credit, "{n} could go on");
+            assert!(generated < request.params.max_tokens && row.len() < CONTEXT);
+            assert!(!request.cancelled);
+        }
+    }
+
     fn start(
         &mut self,
         backend: &mut TransformerBackend,
@@ -455,6 +611,7 @@ impl World {
             player.row.extend(ids);
             player.request = Some(Expected {
                 keep: turn.keep,
+                credit: turn.credit,
                 params,
                 prompt_tokens,
                 row: player.row.clone(),
@@ -472,12 +629,17 @@ impl World {
         let running = backend.occupancy().running;
         let mut text = Text::new();
         match backend.step(&mut text) {
-            Progress::Idle => return false,
+            Progress::Idle => {
+                self.rest(backend);
+                return false;
+            }
             Progress::Working | Progress::Session(_, Ok(Step::Prefill { .. })) => {}
             Progress::Session(n, Ok(Step::Token { id })) => {
                 let request = self.players[n].request.as_mut().unwrap();
                 request.ids.push(id);
                 request.shown.push_str(&text);
+                let generated = request.ids.len() as u32;
+                assert!(generated <= request.credit, "{n} goes beyond its credit");
                 self.players[n].row.push(id);
                 let place = self.arrivals.iter().position(|&of| of == n).unwrap();
                 let running = backend.occupancy().running;
@@ -561,8 +723,9 @@ impl World {
     }
 }
 
-/// Plays `acts`, lets everything come to its end, and forgets everything. How many sessions were evicted.
-fn play(kv: KvType, positions: usize, acts: Vec<Act>) -> usize {
+/// Plays `acts`, lets everything come to its end, and forgets everything. How many sessions were evicted, and how often
+/// all rested.
+fn play(kv: KvType, positions: usize, acts: Vec<Act>) -> (usize, usize) {
     let options = LoadOptions {
         kv,
         sessions: PLAYERS,
@@ -579,6 +742,7 @@ fn play(kv: KvType, positions: usize, acts: Vec<Act>) -> usize {
                     max_tokens,
                     seed,
                 } => world.start(backend, turn, PROMPTS[prompt], sampled(seed, max_tokens)),
+                Act::Grant(n, tokens) => world.grant(backend, n, tokens),
                 Act::Cancel(n) => {
                     backend.cancel(n);
                     if let Some(request) = &mut world.players[n].request {
@@ -604,30 +768,39 @@ fn play(kv: KvType, positions: usize, acts: Vec<Act>) -> usize {
             }
             world.check(backend);
         }
-        let mut steps = 0;
-        while world.step(backend, kv) {
-            steps += 1;
+        let rests = world.rests;
+        for steps in 0u32.. {
             assert!(
                 steps < 10_000,
                 "somebody waits for ever: {:?}",
                 world.arrivals
             );
+            if world.step(backend, kv) {
+                continue;
+            }
+            // The first of all has its room, so it rests; it is granted a few tokens more.
+            let Some(&first) = world.arrivals.first() else {
+                break;
+            };
+            let request = world.players[first].request.as_ref().unwrap();
+            let tokens = request.ids.len() as u32 + 1 + steps % 5;
+            world.grant(backend, first, tokens);
         }
-        assert!(world.arrivals.is_empty());
         for n in 0..PLAYERS {
             backend.forget(n).unwrap();
         }
         let occupancy = backend.occupancy();
         assert_eq!(occupancy.free, occupancy.positions);
-        world.evicted
+        (world.evicted, rests)
     })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Any interleaving of turns, cancels and evictions gives each session what it gets alone. Requests are
-    /// served in order and never cut short, and no block of the cache is lost.
+    /// Any interleaving of turns, credit, rests, cancels and evictions gives each session what it gets alone. Requests
+    /// are served in order and never cut short, none goes beyond its credit, none rests that has some, and no block of
+    /// the cache is lost.
     #[test]
     fn any_interleaving_gives_each_session_what_it_gets_alone(
         acts in prop::collection::vec(act(), 1..40),
@@ -639,17 +812,22 @@ proptest! {
     }
 }
 
-/// The property would be hollow if nothing were ever evicted.
+/// The property would be hollow if nothing were ever evicted, or nobody ever rested.
 #[test]
-fn the_interleavings_have_evictions_in_them() {
+fn the_interleavings_have_evictions_and_rests_in_them() {
     use proptest::strategy::ValueTree as _;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let mut evicted = 0;
+    let (mut evicted, mut rested) = (0, 0);
     for _ in 0..12 {
         let acts = prop::collection::vec(act(), 30..40);
         let acts = acts.new_tree(&mut runner).unwrap().current();
-        evicted += usize::from(play(KvType::Q8, CONTEXT, acts) > 0);
+        let (evictions, rests) = play(KvType::Q8, CONTEXT, acts);
+        evicted += usize::from(evictions > 0);
+        rested += usize::from(rests > 0);
     }
-    assert!(evicted >= 6, "in {evicted} of 12");
+    assert!(
+        evicted >= 6 && rested >= 6,
+        "evictions in {evicted} of 12, rests in {rested}"
+    );
 }

@@ -34,12 +34,13 @@ struct Session {
 struct Active {
     generated: u32,
     max_tokens: u32,
+    credit: u32,
     keep: bool,
     cancelled: bool,
 }
 
 impl Session {
-    /// The next token, or the end.
+    /// The next token, or the end; `None` if there is no request, or no credit for its next token.
     fn step(&mut self, text: &mut Text) -> Option<Step> {
         let active = self.active.as_mut()?;
         let next = self.echo.get(active.generated as usize).copied();
@@ -50,6 +51,9 @@ impl Session {
         } else if self.tokens >= CONTEXT {
             FinishReason::ContextFull
         } else if let Some(byte) = next {
+            if active.generated >= active.credit {
+                return None;
+            }
             let shown = if byte.is_ascii() {
                 char::from(byte)
             } else {
@@ -162,10 +166,18 @@ impl LlmBackend for StubBackend {
         session.active = Some(Active {
             generated: 0,
             max_tokens: params.max_tokens,
+            credit: turn.credit,
             keep: turn.keep,
             cancelled: false,
         });
         Ok(prompt.len() as u32)
+    }
+
+    fn grant(&mut self, session: usize, tokens: u32) {
+        let session = self.sessions.get_mut(session);
+        if let Some(active) = session.and_then(|session| session.active.as_mut()) {
+            active.credit = active.credit.max(tokens);
+        }
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {

@@ -48,6 +48,11 @@ fn greedy(max_tokens: u32) -> GenerateParams {
 
 /// Runs a generation to its end: ids, text, reason.
 fn run(backend: &mut impl LlmBackend) -> (Vec<u32>, String, FinishReason) {
+    run_from(backend, 0)
+}
+
+/// As [`run`], after so many tokens.
+fn run_from(backend: &mut impl LlmBackend, before: usize) -> (Vec<u32>, String, FinishReason) {
     let (mut ids, mut shown, mut text) = (Vec::new(), String::new(), Text::new());
     loop {
         let step = match backend.step(&mut text) {
@@ -66,7 +71,7 @@ fn run(backend: &mut impl LlmBackend) -> (Vec<u32>, String, FinishReason) {
             Step::Finished {
                 reason, generated, ..
             } => {
-                assert_eq!(generated as usize, ids.len());
+                assert_eq!(generated as usize, before + ids.len());
                 return (ids, shown, reason);
             }
         }
@@ -494,6 +499,29 @@ fn the_stub_gives_the_prompt_back() {
     assert_eq!((text.as_str(), reason), ("abc", FinishReason::EndOfText));
 }
 
+#[test]
+fn the_stub_rests_without_credit_and_its_end_needs_none() {
+    let mut stub = StubBackend::default();
+    stub.load(b"anything").unwrap();
+    let turn = Turn {
+        credit: 2,
+        ..Turn::only(0)
+    };
+    stub.start(turn, b"abc", &greedy(9)).unwrap();
+    let (mut shown, mut text) = (String::new(), Text::new());
+    for (granted, expected) in [(0, "ab"), (2, "ab"), (1, "ab")] {
+        stub.grant(0, granted);
+        while let Progress::Session(0, step) = stub.step(&mut text) {
+            assert!(matches!(step, Ok(Step::Token { .. })));
+            shown.push_str(&text);
+        }
+        assert_eq!(shown, expected);
+    }
+    stub.grant(0, 3);
+    let (_, text, reason) = run_from(&mut stub, 2);
+    assert_eq!((text.as_str(), reason), ("c", FinishReason::EndOfText));
+}
+
 /// How a prompt is divided into batches does not show in any bit of what follows.
 #[test]
 fn logits_do_not_depend_on_batches() {
@@ -653,23 +681,39 @@ fn a_value_that_is_not_finite_costs_its_own_session_alone() {
     row[..4].copy_from_slice(&3e38f32.to_le_bytes());
     row[4..].copy_from_slice(&3e38f32.to_le_bytes());
     let file = writer.finish();
+    // The good one may have no credit, so that it rests once it has read its prompt beside the bad one.
+    for credit in [u32::MAX, 0] {
+        one_is_lost(&file, bad as u32, credit);
+    }
+}
+
+fn one_is_lost(file: &[u8], bad: u32, credit: u32) {
     with_backend(SEVERAL, |backend| {
-        backend.load(&file).unwrap();
+        backend.load(file).unwrap();
         backend
             .start_tokens(Turn::only(0), &[1, 70, 61], &greedy(6))
             .unwrap();
         let alone = run(backend).0;
         backend
-            .start_tokens(Turn::only(0), &[1, bad as u32], &greedy(6))
+            .start_tokens(Turn::only(0), &[1, bad], &greedy(6))
             .unwrap();
         let good = 5;
-        let turn = Turn::only(good);
+        let turn = Turn {
+            credit,
+            ..Turn::only(good)
+        };
         backend
             .start_tokens(turn, &[1, 70, 61], &greedy(6))
             .unwrap();
         let (mut text, mut ids, mut lost) = (Text::new(), Vec::new(), Vec::new());
+        let mut rests = 0;
         loop {
             match backend.step(&mut text) {
+                Progress::Idle if credit == 0 && rests == 0 => {
+                    rests += 1;
+                    assert_eq!((ids.len(), lost.len()), (0, 1));
+                    backend.grant(good, 6);
+                }
                 Progress::Idle => break,
                 Progress::Session(session, Ok(Step::Token { id })) => {
                     assert_eq!(session, good);

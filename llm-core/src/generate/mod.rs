@@ -5,6 +5,9 @@
 //! have to run through the model goes there together: one token of each that is at work, and what room is left is
 //! shared by those that still read their prompts. None slows another's step beyond the batch, and none shows in
 //! another's text.
+//!
+//! A turn generates no more tokens than its credit allows. When that is used up it rests: it keeps its cache and its
+//! place, and is in no batch until it is granted more.
 
 mod scheduler;
 
@@ -28,36 +31,37 @@ pub struct Turn {
     pub fresh: bool,
     /// Keep the session for another turn. Else it is forgotten when this one is over.
     pub keep: bool,
+    /// Tokens that may be generated before more are granted ([`crate::backend::LlmBackend::grant`]).
+    pub credit: u32,
 }
 
 impl Turn {
-    /// The only turn of a session.
+    /// The only turn of a session, with unlimited credit.
     #[must_use]
     pub const fn only(session: usize) -> Self {
         Self {
-            session,
-            fresh: true,
             keep: false,
+            ..Self::first(session)
         }
     }
 
-    /// The first turn of a session that is kept.
+    /// The first turn of a session that is kept, with unlimited credit.
     #[must_use]
     pub const fn first(session: usize) -> Self {
         Self {
             session,
             fresh: true,
             keep: true,
+            credit: u32::MAX,
         }
     }
 
-    /// The next turn of a session, which is kept.
+    /// The next turn of a session, which is kept, with unlimited credit.
     #[must_use]
     pub const fn next(session: usize) -> Self {
         Self {
-            session,
             fresh: false,
-            keep: true,
+            ..Self::first(session)
         }
     }
 }
@@ -113,7 +117,8 @@ pub enum Step {
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// There is nothing to do.
+    /// There is nothing to do: there is no request, or each rests without credit, or waits for room that one which rests
+    /// holds. Only a call of another method changes that.
     Idle,
     /// Part of the way: no session has got anything yet.
     Working,
@@ -130,7 +135,7 @@ pub struct Occupancy {
     pub positions: usize,
     /// Of them, not reserved.
     pub free: usize,
-    /// Requests that are at work.
+    /// Requests that have their room in the cache: they are at work, or rest without credit.
     pub running: usize,
     /// Requests that wait for room in the cache.
     pub waiting: usize,

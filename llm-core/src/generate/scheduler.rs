@@ -4,6 +4,12 @@
 //! another. Room is made by forgetting idle sessions, the longest idle first, but not before that gives enough; then by
 //! taking the cached keys and values of sessions whose requests wait farther behind. Those are computed again later:
 //! they are a function of the tokens, which are kept.
+//!
+//! A request whose credit is used up rests. All its tokens but the last have been through the model, so one token is
+//! missing for the logits of the next; that one is put into no batch until there is credit. So credit decides when a
+//! session goes on and never what it says. It keeps its room in the cache meanwhile: a request that waits for this room
+//! waits until the other is granted more, ends, or is cancelled. Nothing is tried in between, so [`Scheduler::step`] is
+//! idle. The scheduler has no clock; whoever grants credit ends what takes too long.
 
 use super::{FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
 use crate::arena::Arena;
@@ -16,6 +22,8 @@ use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, Token};
 struct Generation {
     sampler: Sampler,
     max_tokens: usize,
+    /// Tokens that may be generated, those that have been included.
+    credit: usize,
     /// Tokens of this turn's prompt.
     prompt_tokens: usize,
     /// Tokens of the session when the prompt was there and nothing generated yet.
@@ -52,11 +60,15 @@ impl Session {
         self.generation.as_ref().is_some_and(|g| g.admitted)
     }
 
-    /// Tokens that have yet to go through the model for a request that is at work.
+    /// Tokens that may go through the model now: none if the request waits. Without credit the last one stays, since it
+    /// brings the logits of a token that may not be generated.
     fn pending(&self) -> usize {
-        match self.is_running() {
-            true => self.tokens - self.position,
-            false => 0,
+        match &self.generation {
+            Some(generation) if generation.admitted => {
+                let rests = self.tokens - generation.start >= generation.credit;
+                (self.tokens - self.position).saturating_sub(usize::from(rests))
+            }
+            _ => 0,
         }
     }
 
@@ -124,7 +136,8 @@ pub struct Scheduler {
     /// Turns that have ended.
     ended: u64,
     /// Sessions, one bit each, that were in a batch with a value that was not finite: each has the next for
-    /// itself, so that whoever brought it does not take the others along.
+    /// itself, so that whoever brought it does not take the others along. None of them rests: what it had in that batch
+    /// it still has to do, and credit does not become less.
     suspects: u32,
 }
 
@@ -276,6 +289,7 @@ impl Scheduler {
         session.generation = Some(Generation {
             sampler: Sampler::new(params.sampler),
             max_tokens: params.max_tokens as usize,
+            credit: turn.credit as usize,
             prompt_tokens,
             start: session.tokens,
             keep: turn.keep,
@@ -288,7 +302,17 @@ impl Scheduler {
         Ok(prompt_tokens as u32)
     }
 
-    /// Ends the request of a session, waiting or at work: its next step is [`Step::Finished`]. What the session
+    /// Lets the request of a session generate `tokens` in all, those that it has generated included. A smaller number
+    /// than before changes nothing, and neither does one for a session without a request.
+    pub fn grant(&mut self, session: usize, tokens: u32) {
+        if let Some(session) = self.sessions.get_mut(session)
+            && let Some(generation) = &mut session.generation
+        {
+            generation.credit = generation.credit.max(tokens as usize);
+        }
+    }
+
+    /// Ends the request of a session, waiting, at work or at rest: its next step is [`Step::Finished`]. What the session
     /// holds then is what it held before, the prompt, and what was generated.
     pub fn cancel(&mut self, session: usize) {
         if let Some(session) = self.sessions.get_mut(session)
@@ -328,7 +352,7 @@ impl Scheduler {
     }
 
     /// Does a bounded amount of work: half a block of the model for a full batch, or the choice of one
-    /// token. `text` receives what can be shown of it, whole characters alone; the last token of a
+    /// token. The end of a request needs no credit. `text` receives what can be shown of it, whole characters alone; the last token of a
     /// generation brings what was held back.
     pub fn step(&mut self, model: &Model, arena: &mut Arena<'_>, text: &mut Text) -> Progress {
         text.clear();
@@ -412,7 +436,7 @@ impl Scheduler {
             let taken: usize = reserved.sum();
             let wanted = full.needed + model.cache().reserved(arena, first);
             if taken + wanted > model.cache().positions() && taken > 0 {
-                // Whatever is forgotten, it has to wait for those at work.
+                // Whatever is forgotten, it has to wait for those at work or at rest.
                 return None;
             }
             if let Some(idle) = self.oldest_idle(model, arena) {
@@ -463,7 +487,8 @@ impl Scheduler {
         }
     }
 
-    /// The next batch: a token of each session, in turn where not all find room; then more of the prompts.
+    /// The next batch: a token of each session that may go on, in turn where not all find room; then more of the
+    /// prompts. `None` if none may.
     fn fill(&mut self, model: &Model, arena: &mut Arena<'_>) -> Option<Batch> {
         let sessions = model.sessions();
         let mut shares = [0usize; MAX_SESSIONS];

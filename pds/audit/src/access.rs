@@ -1,8 +1,8 @@
-//! Who is logged in, and who may log in when.
+//! Users, roles and logins: who there is, who may do what, and who may log in when.
 //!
-//! There is one console, so there is one current user. A passphrase is hashed with Argon2id in memory that audit was
+//! Which user a client is, the client's place knows. A passphrase is hashed with Argon2id in memory that audit was
 //! given, and compared in constant time. After a failure a user has to wait, twice as long after each more; and between
-//! any two hashes there is a pause, so that a hostile shell cannot keep audit hashing.
+//! any two hashes there is a pause, so that hostile clients cannot keep audit hashing.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use protocol::error::{ErrorCode, Failure};
@@ -33,7 +33,6 @@ struct Attempts {
 #[derive(Debug)]
 pub(crate) struct Access<'m> {
     policy: Policy,
-    current: usize,
     attempts: [Attempts; MAX_USERS + 1],
     next_hash_us: u64,
     memory: &'m mut [KdfBlock],
@@ -42,7 +41,6 @@ pub(crate) struct Access<'m> {
 impl<'m> Access<'m> {
     pub(crate) fn new(policy: Policy, memory: &'m mut [KdfBlock]) -> Self {
         Self {
-            current: policy.clients[0].user as usize,
             policy,
             attempts: [Attempts::default(); MAX_USERS + 1],
             next_hash_us: 0,
@@ -52,11 +50,6 @@ impl<'m> Access<'m> {
 
     pub(crate) const fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    /// Index of the current user.
-    pub(crate) const fn current(&self) -> usize {
-        self.current
     }
 
     /// Index of the user with this name.
@@ -82,18 +75,18 @@ impl<'m> Access<'m> {
         self.policy.users().get(user)
     }
 
-    /// Role of the current user; `None` without a policy.
-    pub(crate) fn role(&self) -> Option<&Role> {
-        let user = self.user(self.current)?;
+    /// Role of a user; `None` without a policy.
+    pub(crate) fn role(&self, user: usize) -> Option<&Role> {
+        let user = self.user(user)?;
         self.policy.roles().get(user.role as usize)
     }
 
-    /// Whether the current user may.
+    /// Whether a user may.
     ///
     /// # Errors
     /// Not permitted.
-    pub(crate) fn require(&self, permission: Permission) -> Result<(), Failure> {
-        match self.role() {
+    pub(crate) fn require(&self, user: usize, permission: Permission) -> Result<(), Failure> {
+        match self.role(user) {
             Some(role) if role.may(permission) => Ok(()),
             _ => Err(Failure::over(
                 ErrorCode::NotPermitted,
@@ -115,11 +108,6 @@ impl<'m> Access<'m> {
         })
     }
 
-    /// The default user is back.
-    pub(crate) fn log_out(&mut self) {
-        self.current = self.policy.clients[0].user as usize;
-    }
-
     /// Whether a login by this name goes no further without a passphrase. For a name that no user has it is the same as
     /// for one whose user has a passphrase, so the answer does not say which names there are.
     pub(crate) fn needs_passphrase(&self, name: &UserName) -> bool {
@@ -127,7 +115,7 @@ impl<'m> Access<'m> {
         user.is_none_or(|user| user.passphrase.passes > 0)
     }
 
-    /// Makes `name` the current user if the passphrase is right.
+    /// Index of the user `name`, if the passphrase is right.
     ///
     /// # Errors
     /// It is not, or it is too soon; nothing has changed but the time to wait.
@@ -136,7 +124,7 @@ impl<'m> Access<'m> {
         name: &UserName,
         passphrase: &[u8],
         now: u64,
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         let index = self.find(name);
         let place = index.unwrap_or(NOBODY);
         let attempts = self.attempts.get(place).copied().unwrap_or_default();
@@ -159,8 +147,7 @@ impl<'m> Access<'m> {
         });
         if let (Some(index), true) = (index, right) {
             self.set_attempts(place, Attempts::default());
-            self.current = index;
-            return Ok(());
+            return Ok(index);
         }
         let failures = attempts.failures.saturating_add(1);
         let delay = delay(&self.policy, failures);
@@ -234,24 +221,27 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_right_passphrase_logs_in_and_a_logout_returns_to_the_default_user() {
+    fn the_right_passphrase_logs_in_and_each_user_has_a_role() {
         let mut memory = memory();
         let mut access = Access::new(policy(), &mut memory);
-        assert_eq!(access.name(access.current()), name("guest"));
-        assert!(access.require(Permission::Infer).is_ok());
+        let (guest, admin) = (0, 1);
+        assert!(access.require(guest, Permission::Infer).is_ok());
         assert_eq!(
-            access.require(Permission::Log),
+            access.require(guest, Permission::Log),
             Err(Failure::over(ErrorCode::NotPermitted, 16, 0))
         );
-        assert_eq!(access.log_in(&name("admin"), b"secret", 0), Ok(()));
-        assert_eq!(access.name(access.current()), name("admin"));
-        assert!(Permission::ALL.iter().all(|p| access.require(*p).is_ok()));
-        access.log_out();
-        assert_eq!(access.name(access.current()), name("guest"));
-        // Who has no passphrase may log in with none alone.
-        assert_eq!(access.log_in(&name("guest"), b"", SECOND), Ok(()));
+        assert_eq!(access.log_in(&name("admin"), b"secret", 0), Ok(admin));
+        assert!(
+            Permission::ALL
+                .iter()
+                .all(|p| access.require(admin, *p).is_ok())
+        );
+        // A user without a passphrase logs in by giving an empty one.
+        assert_eq!(access.log_in(&name("guest"), b"", SECOND), Ok(guest));
         let failure = access.log_in(&name("guest"), b"x", SECOND).unwrap_err();
         assert_eq!(failure.code, ErrorCode::LoginFailed);
+        // Who is no user may nothing.
+        assert!(access.require(9, Permission::Infer).is_err());
     }
 
     #[test]
@@ -272,18 +262,17 @@ pub(crate) mod tests {
             );
             now += wait;
         }
-        assert_eq!(access.log_in(&name("admin"), b"secret", now), Ok(()));
+        assert_eq!(access.log_in(&name("admin"), b"secret", now), Ok(1));
         now += SECOND;
         let failed = Failure::over(ErrorCode::LoginFailed, SECOND, 0);
         assert_eq!(access.log_in(&name("admin"), b"", now), Err(failed));
-        assert_eq!(access.name(access.current()), name("admin"));
     }
 
     #[test]
     fn names_that_nobody_has_wait_together_and_hashes_have_a_pause() {
         let mut memory = memory();
         let mut access = Access::new(policy(), &mut memory);
-        let code = |result: Result<(), Failure>| result.unwrap_err().code;
+        let code = |result: Result<usize, Failure>| result.unwrap_err().code;
         assert_eq!(
             code(access.log_in(&name("eve"), b"x", 0)),
             ErrorCode::LoginFailed
@@ -292,14 +281,14 @@ pub(crate) mod tests {
             code(access.log_in(&name("mallory"), b"x", 1)),
             ErrorCode::LoginDelayed
         );
-        assert_eq!(access.log_in(&name("admin"), b"secret", 2), Ok(()));
+        assert_eq!(access.log_in(&name("admin"), b"secret", 2), Ok(1));
         assert_eq!(
             code(access.log_in(&name("admin"), b"secret", 3)),
             ErrorCode::LoginDelayed
         );
         assert_eq!(
             access.log_in(&name("admin"), b"secret", 2 + PAUSE_US),
-            Ok(())
+            Ok(1)
         );
     }
 

@@ -51,6 +51,17 @@ impl Bucket {
         }
     }
 
+    /// Takes so many units, or as many as there are; how many it has taken.
+    pub(crate) fn take_up_to(&mut self, units: u64, now: u64) -> u64 {
+        match self.take(units, now) {
+            Ok(()) => units,
+            Err(there) => {
+                self.level = self.level.saturating_sub(self.scaled(there));
+                there
+            }
+        }
+    }
+
     /// Gives back what was taken and not used.
     pub(crate) fn give_back(&mut self, units: u64) {
         let level = self.level.saturating_add(self.scaled(units));

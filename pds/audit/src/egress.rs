@@ -1,18 +1,18 @@
 //! The egress cap: how many bytes may leave inference, which bounds what a hostile one can tell.
 //!
-//! A bucket fills at the policy's rate up to its burst. Audit reads inference's ring only while the largest event would
-//! find its bytes in it, so the cap is never exceeded, and what waits stays in the ring: inference is held back by it as
-//! by a slow console.
+//! A bucket fills at the policy's rate up to its burst. Audit reads what inference says at once, and hands it on to
+//! clients when the bucket has its bytes; meanwhile nothing more is granted, so inference rests. So over any time `t` no
+//! more leaves than the burst and what `t` gives.
 
 use crate::bucket::Bucket;
-use protocol::limits::MAX_PIECE_BYTES;
+use protocol::limits::{MAX_CREDIT_TOKENS, MAX_PIECE_BYTES};
 use protocol::policy::Policy;
 
 /// What an event costs beyond its payload: its kind and the request that it is about say something, too.
 pub(crate) const EVENT_BYTES: u64 = 8;
 
-/// The costliest event: the longest text with the fixed part of a failure.
-const LARGEST: u64 = MAX_PIECE_BYTES as u64 + 24 + EVENT_BYTES;
+/// What a token costs beyond its text: as an event with the token's number.
+const TOKEN_BYTES: u64 = EVENT_BYTES + 4;
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -22,43 +22,77 @@ pub(crate) struct Egress {
     bucket: Bucket,
     bytes_per_second: u64,
     passed: u64,
+    /// Bytes of what could not be held back, which what comes next has to wait for, too.
+    debt: u64,
+    window: u32,
 }
 
 impl Egress {
     pub(crate) fn new(policy: &Policy, now: u64) -> Self {
         let rate = u64::from(policy.egress_bytes_per_second);
         let burst = u64::from(policy.egress_burst_bytes);
+        // The policy's least burst holds several.
+        let most = burst.checked_div(TOKEN_BYTES + MAX_PIECE_BYTES as u64);
+        let window = most.unwrap_or(0).clamp(1, MAX_CREDIT_TOKENS as u64);
         Self {
             bucket: Bucket::full(burst, rate, SECOND_US, now),
             bytes_per_second: rate,
             passed: 0,
+            debt: 0,
+            window: u32::try_from(window).unwrap_or(1),
         }
     }
 
-    /// Whether an event of any size may pass now.
-    pub(crate) fn allows(&mut self, now: u64) -> bool {
-        self.bucket.holds(LARGEST, now)
+    /// Tokens that inference may be ahead of a client, so that what waits always fits into a full bucket.
+    pub(crate) const fn window(&self) -> u32 {
+        self.window
     }
 
-    /// When the next event may pass.
-    pub(crate) fn next_us(&self) -> u64 {
-        self.bucket.holds_at(LARGEST)
+    /// What so many tokens with so much text cost.
+    pub(crate) const fn of_text(tokens: u32, text: usize) -> u64 {
+        (tokens as u64)
+            .saturating_mul(TOKEN_BYTES)
+            .saturating_add(text as u64)
     }
 
-    /// An event with so much payload has passed.
-    pub(crate) fn pass(&mut self, payload: usize, now: u64) {
-        let bytes = EVENT_BYTES.saturating_add(payload as u64);
+    /// What an event with so much payload costs.
+    pub(crate) const fn of_event(payload: usize) -> u64 {
+        EVENT_BYTES.saturating_add(payload as u64)
+    }
+
+    /// Whether so many bytes may leave now.
+    ///
+    /// # Errors
+    /// When they may, in microseconds.
+    pub(crate) fn allows(&mut self, bytes: u64, now: u64) -> Result<(), u64> {
+        self.repay(now);
+        match self.debt == 0 && self.bucket.holds(bytes, now) {
+            true => Ok(()),
+            // Never more than it can hold.
+            false => Err(self.bucket.holds_at(bytes.max(self.debt))),
+        }
+    }
+
+    /// They have left.
+    pub(crate) fn pass(&mut self, bytes: u64, now: u64) {
         self.passed = self.passed.saturating_add(bytes);
-        // There is as much as the largest takes: `allows` was asked.
-        let _ = self.bucket.take(bytes, now);
+        self.debt = self.debt.saturating_add(bytes);
+        self.repay(now);
     }
 
-    /// Bytes that have passed since boot.
+    fn repay(&mut self, now: u64) {
+        if self.debt > 0 {
+            let paid = self.bucket.take_up_to(self.debt, now);
+            self.debt = self.debt.saturating_sub(paid);
+        }
+    }
+
+    /// Bytes that have left since boot.
     pub(crate) const fn passed(&self) -> u64 {
         self.passed
     }
 
-    /// Bytes that may pass in a second.
+    /// Bytes that may leave in a second.
     pub(crate) const fn limit(&self) -> u64 {
         self.bytes_per_second
     }
@@ -69,35 +103,60 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn egress(rate: u32, burst: u32, now: u64) -> Egress {
+        let mut policy = protocol::testing::policy();
+        (policy.egress_bytes_per_second, policy.egress_burst_bytes) = (rate, burst);
+        Egress::new(&policy, now)
+    }
+
     proptest! {
         /// Whatever inference offers and whenever audit looks: over any time, no more than burst and rate allow.
         #[test]
         fn no_more_passes_than_burst_and_rate_allow(
             rate in 1u32..100_000,
             burst in 1024u32..20_000,
-            looks in prop::collection::vec((0u64..200_000, 0usize..=MAX_PIECE_BYTES + 24), 1..400),
+            looks in prop::collection::vec((0u64..200_000, 0usize..=MAX_PIECE_BYTES, any::<bool>()), 1..400),
         ) {
-            let mut policy = protocol::testing::policy();
-            (policy.egress_bytes_per_second, policy.egress_burst_bytes) = (rate, burst);
             let began = 77;
             let mut now = began;
-            let mut egress = Egress::new(&policy, now);
-            for (wait, payload) in looks {
+            let mut egress = egress(rate, burst, now);
+            let mut debt = 0;
+            for (wait, text, held) in looks {
                 now += wait;
-                if egress.allows(now) {
-                    prop_assert_eq!(egress.next_us(), now);
-                    egress.pass(payload, now);
-                } else {
-                    // It says when, and then it may.
-                    let at = egress.next_us();
+                let bytes = Egress::of_text(1, text);
+                if !held {
+                    // An eviction, which cannot be held back.
+                    egress.pass(Egress::of_event(4), now);
+                    debt += Egress::of_event(4);
+                } else if let Err(at) = egress.allows(bytes, now) {
+                    // It says when to ask again, and after a few times it may.
                     prop_assert!(at > now);
-                    prop_assert!(!egress.allows(at - 2));
-                    now = at;
-                    prop_assert!(egress.allows(now));
+                    let mut at = Err(at);
+                    for _ in 0..50 {
+                        if let Err(later) = at {
+                            now = later;
+                            at = egress.allows(bytes, now);
+                        }
+                    }
+                    prop_assert!(at.is_ok());
+                    debt = 0;
+                } else {
+                    egress.pass(bytes, now);
+                    debt = 0;
                 }
-                let most = u128::from(burst) + u128::from(now - began) * u128::from(rate) / 1_000_000;
-                prop_assert!(u128::from(egress.passed()) <= most);
+                let allowed = u128::from(burst) + u128::from(rate) * u128::from(now - began) / 1_000_000;
+                prop_assert!(u128::from(egress.passed()) <= allowed + u128::from(debt));
             }
+        }
+
+        /// What a client can be behind by fits into a full bucket, so that it leaves at last.
+        #[test]
+        fn what_waits_always_fits_into_a_full_bucket(burst in 1024u32..20_000) {
+            let mut egress = egress(1, burst, 0);
+            let window = egress.window();
+            prop_assert!((1..=MAX_CREDIT_TOKENS as u32).contains(&window));
+            let bytes = Egress::of_text(window, window as usize * MAX_PIECE_BYTES);
+            prop_assert_eq!(egress.allows(bytes, 0), Ok(()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The audit component: the reference monitor between shell and inference.
+//! The audit component: the reference monitor between clients and inference.
 //!
 //! Responsible for:
 //! - *mediation*: every request and every report is parsed, checked and written anew;
@@ -39,11 +39,17 @@ extern crate std;
 
 mod access;
 mod bucket;
+mod client;
 mod counters;
 mod egress;
+mod gate;
+mod ledger;
+mod link;
+mod lists;
 pub mod log;
 mod models;
 mod monitor;
+mod notices;
 mod quota;
 mod repeats;
 mod sessions;
@@ -51,6 +57,10 @@ mod shares;
 mod table;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use access::KdfBlock;
-pub use monitor::{Audit, ControlError, Memory, Port};
+pub use client::ClientEnd;
+pub use link::ControlError;
+pub use monitor::{Audit, Memory, Port};
+pub use table::Texts;

@@ -171,7 +171,7 @@ fn is_signed(sha256: &Hash, signature: &[u8; SIGNATURE_BYTES], policy: &Policy) 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::monitor::WORK_BYTES;
+    use crate::work::WORK_BYTES;
     use ed25519_dalek::{Signer as _, SigningKey};
     use protocol::name::UserName;
     use protocol::policy::TrustedKey;

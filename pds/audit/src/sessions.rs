@@ -5,18 +5,39 @@
 
 use crate::counters::count;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_SESSIONS;
+use protocol::limits::{MAX_CLIENTS, MAX_SESSIONS};
 use protocol::name::{SessionName, UserName};
 use protocol::wire::client;
 use protocol::wire::client::SessionState;
 
-/// Sessions that ended and are remembered; the oldest are forgotten first.
+/// Sessions that ended and are remembered; a client's oldest are forgotten first.
 const REMEMBERED: usize = MAX_SESSIONS;
+
+/// Of them, those that every client has room for, whatever the others do.
+const REMEMBERED_OF_CLIENT: usize = REMEMBERED / MAX_CLIENTS;
+
+/// Whose a session is: no other client's, nor another user's at the same client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// Place of the client.
+    pub(crate) client: usize,
+    /// Index of the user that it was.
+    pub(crate) user: usize,
+}
+
+/// How many sessions there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of the user, at all clients.
+    pub(crate) user: usize,
+    /// Of the client, of all its users. The limits of all clients add up to no more than there are.
+    pub(crate) client: usize,
+}
 
 /// One session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Session {
-    pub(crate) user: usize,
+    pub(crate) owner: Owner,
     /// Empty for a single request, which is over with it.
     pub(crate) name: SessionName,
     /// No other session since boot has it.
@@ -78,9 +99,9 @@ impl Sessions {
         count(self.present())
     }
 
-    fn find(&self, user: usize, name: SessionName) -> Option<usize> {
+    fn find(&self, owner: Owner, name: SessionName) -> Option<usize> {
         self.present()
-            .find(|(_, session)| session.user == user && session.name == name)
+            .find(|(_, session)| session.owner == owner && session.name == name)
             .map(|(slot, _)| slot)
     }
 
@@ -91,12 +112,12 @@ impl Sessions {
     /// The session is busy, or it has ended and its user is told so, once; or there are too many.
     pub(crate) fn place(
         &mut self,
-        user: usize,
+        owner: Owner,
         name: SessionName,
-        limit: usize,
+        limits: Limits,
     ) -> Result<Place, Failure> {
         if !name.is_empty() {
-            if let Some(slot) = self.find(user, name) {
+            if let Some(slot) = self.find(owner, name) {
                 return match self.get(slot) {
                     Some(session) if session.active => Err(Failure::of(ErrorCode::SessionBusy)),
                     Some(session) => Ok(Place {
@@ -109,7 +130,9 @@ impl Sessions {
                     None => Err(Failure::of(ErrorCode::NoSuchSession)),
                 };
             }
-            if let Some(gone) = self.take_gone(user, name) {
+            if let Some(gone) =
+                self.take_gone(|session| session.owner == owner && session.name == name)
+            {
                 let turns = u64::from(gone.session.turns);
                 return Err(Failure::over(gone.why, turns, 0));
             }
@@ -123,31 +146,34 @@ impl Sessions {
                 turn: 1,
             })
         };
-        let own = count(self.present().filter(|(_, s)| s.user == user));
-        if own >= limit {
-            // One's own oldest idle session makes room.
-            return match self.oldest_idle(Some(user)) {
+        // The oldest idle one of the client's own makes room: of the user's, if the user has as many as the role allows.
+        let of_user = |s: &Session| s.owner.user == owner.user;
+        let of_client = |s: &Session| s.owner.client == owner.client;
+        let own = count(self.present().filter(|(_, s)| of_user(s)));
+        if own >= limits.user {
+            let oldest = self.oldest_idle(|s| s.owner == owner);
+            let (own, limit) = (own as u64, limits.user as u64);
+            return match oldest {
                 Some(slot) => fresh(slot),
-                None => Err(Failure::over(
-                    ErrorCode::TooManySessions,
-                    own as u64,
-                    limit as u64,
-                )),
+                None => Err(Failure::over(ErrorCode::TooManySessions, own, limit)),
             };
         }
+        let clients = count(self.present().filter(|(_, s)| of_client(s)));
         let free = self.slots.iter().position(Option::is_none);
-        match free.or_else(|| self.oldest_idle(None)) {
-            Some(slot) => fresh(slot),
-            None => {
-                let all = MAX_SESSIONS as u64;
-                Err(Failure::over(ErrorCode::TooManyRequests, all, all))
-            }
-        }
+        let place = match free.filter(|_| clients < limits.client) {
+            Some(free) => Some(free),
+            None => self.oldest_idle(of_client),
+        };
+        let (clients, limit) = (clients as u64, limits.client as u64);
+        place.map_or(
+            Err(Failure::over(ErrorCode::TooManyRequests, clients, limit)),
+            fresh,
+        )
     }
 
-    fn oldest_idle(&self, user: Option<usize>) -> Option<usize> {
+    fn oldest_idle(&self, is: impl Fn(&Session) -> bool) -> Option<usize> {
         self.present()
-            .filter(|(_, s)| !s.active && user.is_none_or(|user| s.user == user))
+            .filter(|(_, session)| !session.active && is(session))
             .min_by_key(|(_, session)| session.last_us)
             .map(|(slot, _)| slot)
     }
@@ -160,7 +186,7 @@ impl Sessions {
     pub(crate) fn begin_turn(
         &mut self,
         place: Place,
-        user: usize,
+        owner: Owner,
         name: SessionName,
         now: u64,
     ) -> Option<Session> {
@@ -173,7 +199,7 @@ impl Sessions {
         let session = slot.get_or_insert_with(|| {
             self.last_number = number;
             Session {
-                user,
+                owner,
                 name,
                 number,
                 turns: 0,
@@ -208,12 +234,26 @@ impl Sessions {
         let session = self.slots.get_mut(slot)?.take()?;
         if !session.name.is_empty() {
             if self.gone.is_full() {
-                self.gone.pop_front();
+                self.forget_gone(session.owner.client);
             }
             // There is room now.
             let _ = self.gone.push_back(Gone { session, why });
         }
         Some(session)
+    }
+
+    /// Makes room for another session of a client that ended: its oldest goes if it has its part, else that of a client
+    /// that has more than its own, which there is.
+    fn forget_gone(&mut self, client: usize) {
+        let has = |client: usize| {
+            let gone = self.gone.iter();
+            count(gone.filter(|gone| gone.session.owner.client == client))
+        };
+        let from = match has(client) < REMEMBERED_OF_CLIENT {
+            true => (0..MAX_CLIENTS).max_by_key(|other| has(*other)),
+            false => Some(client),
+        };
+        self.take_gone(|session| Some(session.owner.client) == from);
     }
 
     /// A session never came to be, or its user has been told that it is over.
@@ -236,13 +276,13 @@ impl Sessions {
     /// There is none, or it is busy.
     pub(crate) fn close(
         &mut self,
-        user: usize,
+        owner: Owner,
         name: SessionName,
     ) -> Result<(Option<usize>, u32), Failure> {
         if name.is_empty() {
             return Err(Failure::of(ErrorCode::NoSuchSession));
         }
-        let slot = self.find(user, name);
+        let slot = self.find(owner, name);
         if let Some(slot) = slot
             && let Some(session) = self.get(slot).copied()
         {
@@ -252,19 +292,20 @@ impl Sessions {
             self.forget(slot);
             return Ok((Some(slot), session.number));
         }
-        match self.take_gone(user, name) {
+        match self.take_gone(|session| session.owner == owner && session.name == name) {
             Some(gone) => Ok((None, gone.session.number)),
             None => Err(Failure::of(ErrorCode::NoSuchSession)),
         }
     }
 
-    fn take_gone(&mut self, user: usize, name: SessionName) -> Option<Gone> {
+    /// Takes the oldest one out for which this holds.
+    fn take_gone(&mut self, is: impl Fn(&Session) -> bool) -> Option<Gone> {
         let mut found = None;
         for _ in 0..self.gone.len() {
             let Some(gone) = self.gone.pop_front() else {
                 break;
             };
-            if gone.session.user == user && gone.session.name == name {
+            if found.is_none() && is(&gone.session) {
                 found = Some(gone);
             } else {
                 // It came out of the queue, so there is room.
@@ -274,11 +315,11 @@ impl Sessions {
         found
     }
 
-    /// The `index`-th session of a list, those that ended after those that are there; `user`: of this one alone.
+    /// The `index`-th session of a list, those that ended after those that are there; `owner`: of this one alone.
     pub(crate) fn listed(
         &self,
         index: usize,
-        user: Option<usize>,
+        owner: Option<Owner>,
         now: u64,
         name: impl Fn(usize) -> UserName,
     ) -> Option<client::Session> {
@@ -298,11 +339,11 @@ impl Sessions {
         });
         let (session, state) = present
             .chain(gone)
-            .filter(|(session, _)| user.is_none_or(|user| session.user == user))
+            .filter(|(session, _)| owner.is_none_or(|owner| session.owner == owner))
             .nth(index)?;
         Some(client::Session {
             name: session.name,
-            user: name(session.user),
+            user: name(session.owner.user),
             number: session.number,
             turns: session.turns,
             tokens: session.tokens,
@@ -316,6 +357,17 @@ impl Sessions {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = limits(32);
+
+    const fn limits(user: usize) -> Limits {
+        let client = MAX_SESSIONS;
+        Limits { user, client }
+    }
+
+    fn of(user: usize) -> Owner {
+        Owner { client: 0, user }
+    }
+
     fn name(text: &str) -> SessionName {
         SessionName::new(text).unwrap()
     }
@@ -326,8 +378,10 @@ mod tests {
         text: &str,
         now: u64,
     ) -> Result<usize, ErrorCode> {
-        let place = sessions.place(user, name(text), 32).map_err(|f| f.code)?;
-        sessions.begin_turn(place, user, name(text), now);
+        let place = sessions
+            .place(of(user), name(text), LIMITS)
+            .map_err(|f| f.code)?;
+        sessions.begin_turn(place, of(user), name(text), now);
         Ok(place.slot)
     }
 
@@ -340,7 +394,7 @@ mod tests {
         let other = turn(&mut sessions, 1, "a", 2).unwrap();
         assert_ne!(other, slot);
         sessions.end_turn(slot, 5, 3);
-        let place = sessions.place(0, name("a"), 32).unwrap();
+        let place = sessions.place(of(0), name("a"), limits(32)).unwrap();
         let expected = Place {
             slot,
             fresh: false,
@@ -348,7 +402,7 @@ mod tests {
             turn: 2,
         };
         assert_eq!(place, expected);
-        sessions.begin_turn(place, 0, name("a"), 4);
+        sessions.begin_turn(place, of(0), name("a"), 4);
         let session = sessions.get(slot).unwrap();
         assert_eq!((session.turns, session.tokens, session.number), (2, 5, 1));
     }
@@ -375,22 +429,26 @@ mod tests {
             }
         }
         // s1 is the idle one that is oldest.
-        let place = sessions.place(1, name("new"), 32).unwrap();
-        let evicted = sessions.begin_turn(place, 1, name("new"), 200).unwrap();
+        let place = sessions.place(of(1), name("new"), limits(32)).unwrap();
+        let evicted = sessions.begin_turn(place, of(1), name("new"), 200).unwrap();
         assert_eq!(evicted.name, name("s1"));
         // Its user is told once; then it begins anew.
-        let failure = sessions.place(0, name("s1"), 40).unwrap_err();
+        let failure = sessions.place(of(0), name("s1"), limits(40)).unwrap_err();
         assert_eq!(failure, Failure::over(ErrorCode::SessionEvicted, 1, 0));
-        assert!(sessions.place(0, name("s1"), 40).unwrap().fresh);
+        assert!(sessions.place(of(0), name("s1"), limits(40)).unwrap().fresh);
         for _ in 0..15 {
-            let place = sessions.place(1, SessionName::EMPTY, 32).unwrap();
+            let place = sessions
+                .place(of(1), SessionName::EMPTY, limits(32))
+                .unwrap();
             assert!(
                 sessions
-                    .begin_turn(place, 1, SessionName::EMPTY, 300)
+                    .begin_turn(place, of(1), SessionName::EMPTY, 300)
                     .is_some()
             );
         }
-        let failure = sessions.place(1, name("one-more"), 32).unwrap_err();
+        let failure = sessions
+            .place(of(1), name("one-more"), limits(32))
+            .unwrap_err();
         assert_eq!(failure, Failure::over(ErrorCode::TooManyRequests, 32, 32));
     }
 
@@ -399,11 +457,11 @@ mod tests {
         let mut sessions = Sessions::new();
         let first = turn(&mut sessions, 0, "a", 1).unwrap();
         turn(&mut sessions, 0, "b", 2).unwrap();
-        let failure = sessions.place(0, name("c"), 2).unwrap_err();
+        let failure = sessions.place(of(0), name("c"), limits(2)).unwrap_err();
         assert_eq!(failure, Failure::over(ErrorCode::TooManySessions, 2, 2));
         sessions.end_turn(first, 1, 3);
         assert_eq!(
-            sessions.place(0, name("c"), 2),
+            sessions.place(of(0), name("c"), limits(2)),
             Ok(Place {
                 slot: first,
                 fresh: true,
@@ -412,7 +470,7 @@ mod tests {
             })
         );
         // Going on needs no more room.
-        assert!(!sessions.place(0, name("a"), 2).unwrap().fresh);
+        assert!(!sessions.place(of(0), name("a"), limits(2)).unwrap().fresh);
     }
 
     #[test]
@@ -423,7 +481,9 @@ mod tests {
             sessions.end(slot, ErrorCode::SessionLost);
         }
         let fresh = |sessions: &mut Sessions, text| {
-            sessions.place(0, name(text), 40).map(|place| place.fresh)
+            sessions
+                .place(of(0), name(text), limits(40))
+                .map(|place| place.fresh)
         };
         assert_eq!(fresh(&mut sessions, "s1"), Ok(true));
         let told = Failure::over(ErrorCode::SessionLost, 1, 0);
@@ -432,6 +492,66 @@ mod tests {
             fresh(&mut sessions, &std::format!("s{}", REMEMBERED + 1)),
             Err(told)
         );
+    }
+
+    #[test]
+    fn a_client_has_its_own_sessions_and_its_own_part_of_them() {
+        let mut sessions = Sessions::new();
+        let limits = Limits {
+            user: 32,
+            client: 2,
+        };
+        let [one, other] = [0, 1].map(|client| Owner { client, user: 0 });
+        let mut begin = |owner, text, now| {
+            let place = sessions.place(owner, name(text), limits)?;
+            sessions.begin_turn(place, owner, name(text), now);
+            sessions.end_turn(place.slot, 1, now);
+            Ok::<_, Failure>(place)
+        };
+        begin(other, "a", 0).unwrap();
+        // The same user and the same name at another client is another session.
+        assert!(begin(one, "a", 1).unwrap().fresh);
+        begin(one, "b", 2).unwrap();
+        // What makes room is the client's own, though the other's is older.
+        begin(one, "c", 3).unwrap();
+        assert!(!begin(other, "a", 4).unwrap().fresh);
+        assert_eq!(
+            begin(one, "a", 5).unwrap_err().code,
+            ErrorCode::SessionEvicted
+        );
+        // Without an idle one there is no room, also where the user has idle ones at the other client.
+        for text in ["c", "b", "b"] {
+            // The second "b" was evicted by the first.
+            if let Ok(place) = sessions.place(one, name(text), limits) {
+                sessions.begin_turn(place, one, name(text), 6);
+            }
+        }
+        let failure = sessions.place(one, name("e"), limits).unwrap_err();
+        assert_eq!(failure, Failure::over(ErrorCode::TooManyRequests, 2, 2));
+    }
+
+    #[test]
+    fn what_one_client_loses_pushes_nothing_out_that_another_is_owed() {
+        let mut sessions = Sessions::new();
+        let [one, other] = [0, 3].map(|client| Owner { client, user: 0 });
+        let lose = |sessions: &mut Sessions, owner, text: &str| {
+            let place = sessions.place(owner, name(text), LIMITS).unwrap();
+            sessions.begin_turn(place, owner, name(text), 0);
+            sessions.end(place.slot, ErrorCode::SessionLost);
+        };
+        for n in 0..100 {
+            lose(&mut sessions, one, &std::format!("s{n}"));
+        }
+        for n in 0..REMEMBERED_OF_CLIENT {
+            lose(&mut sessions, other, &std::format!("s{n}"));
+        }
+        for n in 100..200 {
+            lose(&mut sessions, one, &std::format!("s{n}"));
+        }
+        for n in 0..REMEMBERED_OF_CLIENT {
+            let failure = sessions.place(other, name(&std::format!("s{n}")), LIMITS);
+            assert_eq!(failure.unwrap_err().code, ErrorCode::SessionLost);
+        }
     }
 
     #[test]
@@ -456,28 +576,30 @@ mod tests {
         let slot = turn(&mut sessions, 0, "a", 1).unwrap();
         let code = |result: Result<_, Failure>| result.map_err(|failure| failure.code);
         assert_eq!(
-            code(sessions.close(0, name("a"))),
+            code(sessions.close(of(0), name("a"))),
             Err(ErrorCode::SessionBusy)
         );
         sessions.end_turn(slot, 1, 2);
         assert_eq!(
-            code(sessions.close(1, name("a"))),
+            code(sessions.close(of(1), name("a"))),
             Err(ErrorCode::NoSuchSession)
         );
-        assert_eq!(sessions.close(0, name("a")), Ok((Some(slot), 1)));
-        assert!(sessions.place(0, name("a"), 32).unwrap().fresh);
+        assert_eq!(sessions.close(of(0), name("a")), Ok((Some(slot), 1)));
+        assert!(sessions.place(of(0), name("a"), limits(32)).unwrap().fresh);
         turn(&mut sessions, 0, "b", 3).unwrap();
         sessions.end_all();
-        let listed = sessions.listed(0, Some(0), 9, |_| UserName::EMPTY).unwrap();
+        let listed = sessions
+            .listed(0, Some(of(0)), 9, |_| UserName::EMPTY)
+            .unwrap();
         assert_eq!((listed.state, listed.idle_us), (SessionState::Lost, 6));
         assert!(
             sessions
-                .listed(0, Some(1), 9, |_| UserName::EMPTY)
+                .listed(0, Some(of(1)), 9, |_| UserName::EMPTY)
                 .is_none()
         );
-        assert_eq!(sessions.close(0, name("b")), Ok((None, 2)));
+        assert_eq!(sessions.close(of(0), name("b")), Ok((None, 2)));
         assert_eq!(
-            code(sessions.close(0, SessionName::EMPTY)),
+            code(sessions.close(of(0), SessionName::EMPTY)),
             Err(ErrorCode::NoSuchSession)
         );
     }

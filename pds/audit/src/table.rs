@@ -1,11 +1,17 @@
-//! The requests that are admitted and not yet answered for good.
+//! The requests that are admitted and whose clients have not been told their end.
+//!
+//! The rule: a request is entered once, whole, and leaves in one place ([`Table::remove`]), when its client has been told.
+//! Text that its client has not taken yet lies in a buffer of the request's own, which credit keeps from overflowing.
 
-use crate::models::Verification;
+use crate::models::{Verification, Verified};
 use crate::quota::Reservation;
 use protocol::error::Failure;
-use protocol::limits::MAX_SESSIONS;
+use protocol::limits::{MAX_PIECE_BYTES, MAX_REQUESTS, MAX_TEXT_BYTES};
+use protocol::name::ModelName;
 use protocol::record::{Hash, Record};
-use protocol::wire::InferParams;
+use protocol::wire::client::{Event, Finished};
+use protocol::wire::engine::Holdings;
+use protocol::wire::{InferParams, ModelInfo};
 use sha2::{Digest, Sha256};
 
 /// What a request asks for.
@@ -16,7 +22,7 @@ pub(crate) enum Work<'m> {
     /// A model that audit verifies; inference has not heard of it.
     Verify(Verification<'m>),
     /// A model that inference loads.
-    Load(crate::models::Verified),
+    Load(Verified),
     /// What inference holds.
     Status,
 }
@@ -24,6 +30,7 @@ pub(crate) enum Work<'m> {
 /// What is known of a request for text.
 #[derive(Clone, Debug)]
 pub(crate) struct Generation {
+    /// Of its session.
     pub(crate) slot: usize,
     /// The session's number and turn.
     pub(crate) session: u32,
@@ -33,32 +40,55 @@ pub(crate) struct Generation {
     pub(crate) prompt_sha256: Hash,
     pub(crate) reservation: Reservation,
     pub(crate) first_token_us: Option<u64>,
-    /// Tokens that have passed.
+    /// Tokens that have come.
     pub(crate) tokens: u32,
+    /// Of them, those whose text its client has been sent.
+    pub(crate) handed_on: u32,
+    /// Tokens that inference may generate in all, as it has been told.
+    pub(crate) credit: u32,
     pub(crate) output: Sha256,
+    /// Where its text waits, in [`Table::text`].
+    pub(crate) text: usize,
     /// Its user has cancelled it.
     pub(crate) cancelled: bool,
-    /// Inference is to stop it and could not be told yet.
-    pub(crate) stop_owed: bool,
+    pub(crate) stop: Stop,
+}
+
+/// Whether inference was asked to end a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It goes on.
+    #[default]
+    No,
+    /// It is to be asked, and its ring had no room.
+    Owed,
+    /// It was asked.
+    Asked,
 }
 
 impl Generation {
-    /// A token passes; see [`protocol::record`] for what is hashed.
-    pub(crate) fn pass(&mut self, id: u32, text: &[u8], now: u64) {
+    /// A token has come; see [`protocol::record`] for what is hashed.
+    pub(crate) fn count(&mut self, id: u32, text: &[u8], now: u64) {
         self.tokens = self.tokens.saturating_add(1);
         self.first_token_us.get_or_insert(now);
-        self.output.update(id.to_le_bytes());
         let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        self.output.update(len.to_le_bytes());
+        let [a, b, c, d] = id.to_le_bytes();
+        let [e, f, g, h] = len.to_le_bytes();
+        self.output.update([a, b, c, d, e, f, g, h]);
         self.output.update(text);
     }
 
-    /// SHA-256 of what has passed.
+    /// Tokens whose text waits for the client.
+    pub(crate) const fn waiting(&self) -> u32 {
+        self.tokens.saturating_sub(self.handed_on)
+    }
+
+    /// SHA-256 of what has come.
     pub(crate) fn output_sha256(&self) -> Hash {
         self.output.clone().finalize().into()
     }
 
-    /// Adds what has passed to the record of a failure: it was shown, so it must be on record. Without a token, nothing.
+    /// Adds what has come to the record of a failure: it is shown, so it must be on record. Without a token, nothing.
     pub(crate) fn describe_shown(&self, record: &mut Record) {
         if self.tokens > 0 {
             record.output_sha256 = self.output_sha256();
@@ -66,18 +96,39 @@ impl Generation {
     }
 }
 
+/// Text about a failure, as inference says it.
+pub(crate) type Detail = heapless::Vec<u8, MAX_PIECE_BYTES>;
+
+/// The last that a client is told of a request.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Finished(Finished),
+    Failed { failure: Failure, detail: Detail },
+    Loaded { name: ModelName, info: ModelInfo },
+    Status(Holdings),
+}
+
+impl End {
+    /// A failure that audit has found, about the model or user of this name.
+    pub(crate) fn failed(failure: Failure, about: &str) -> Self {
+        // No name is as long as a detail may be.
+        let detail = Detail::from_slice(about.as_bytes()).unwrap_or_default();
+        Self::Failed { failure, detail }
+    }
+}
+
 /// Where a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum State {
-    /// Inference has it.
+    /// Inference has it, or audit verifies its model.
     Active,
-    /// Its deadline has passed and inference was asked to stop it; restart at this time.
-    Stopping {
-        /// In microseconds.
-        until_us: u64,
+    /// Its deadline has passed. If inference was asked to stop it, it is restarted at this time.
+    Late {
+        /// In microseconds; `None`: inference's ring had no room to ask, so no time runs.
+        until_us: Option<u64>,
     },
-    /// It failed, and the shell has yet to be told.
-    Ended(Failure),
+    /// Its client is told this when it has taken all the text.
+    Ended(End),
 }
 
 /// The deadline of what has none.
@@ -86,10 +137,18 @@ pub(crate) const NEVER_US: u64 = u64::MAX;
 /// Who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The shell, under this number.
-    Shell(u32),
-    /// The shell, which has been told an end already: it has cancelled a question that inference has yet to answer.
-    Forgotten,
+    /// A client, under this number.
+    Client {
+        /// Its place among the clients.
+        client: usize,
+        /// The client's own number.
+        id: u32,
+    },
+    /// A client that has been told an end already: it has cancelled a question that inference has yet to answer.
+    Forgotten {
+        /// Its place among the clients.
+        client: usize,
+    },
     /// Audit itself.
     Audit,
 }
@@ -98,7 +157,7 @@ pub(crate) enum Origin {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<'m> {
     pub(crate) origin: Origin,
-    /// Index of who was logged in.
+    /// Index of the user that the client was then.
     pub(crate) user: usize,
     /// The number that inference knows it by; never used twice.
     pub(crate) number: u32,
@@ -106,6 +165,8 @@ pub(crate) struct Entry<'m> {
     pub(crate) state: State,
     /// Bytes of its user's share of the log that it has taken and not used yet.
     pub(crate) share: u64,
+    /// Bytes that its end counts for in the egress cap.
+    pub(crate) end_bytes: u64,
     pub(crate) admitted_us: u64,
     pub(crate) deadline_us: u64,
 }
@@ -120,9 +181,31 @@ impl Entry<'_> {
         matches!(self.work, Work::Verify(_) | Work::Load(_)) && !self.is_over()
     }
 
+    /// Whether audit verifies its model.
+    pub(crate) const fn is_verified(&self) -> bool {
+        matches!(self.work, Work::Verify(_)) && !self.is_over()
+    }
+
+    /// The client that it takes a place of.
+    pub(crate) const fn client(&self) -> Option<usize> {
+        match self.origin {
+            Origin::Client { client, .. } | Origin::Forgotten { client } => Some(client),
+            Origin::Audit => None,
+        }
+    }
+
     pub(crate) const fn generation(&self) -> Option<&Generation> {
         match &self.work {
             Work::Infer(generation) => Some(generation),
+            _ => None,
+        }
+    }
+
+    /// Of a request for text that is under way.
+    pub(crate) const fn running(&self) -> Option<&Generation> {
+        match (&self.work, &self.state) {
+            (_, State::Ended(_)) => None,
+            (Work::Infer(generation), _) => Some(generation),
             _ => None,
         }
     }
@@ -133,13 +216,162 @@ impl Entry<'_> {
             _ => None,
         }
     }
+
+    /// The model that a load is about.
+    pub(crate) const fn model(&self) -> ModelName {
+        match &self.work {
+            Work::Verify(verification) => verification.name(),
+            Work::Load(verified) => verified.name,
+            Work::Infer(_) | Work::Status => ModelName::EMPTY,
+        }
+    }
 }
 
-/// Questions and loads beside the sessions. The last place is for audit's own load.
-const CONTROL: usize = 8;
+/// Text that waits for clients: a buffer for each request that there can be, 156 KiB in all. It lies outside of the
+/// monitor so that a runtime with a small stack can make it a static.
+#[derive(Debug)]
+pub struct Texts([heapless::Vec<u8, MAX_TEXT_BYTES>; MAX_REQUESTS]);
 
-/// Places that requests of the shell can have.
-pub(crate) const SHELL_PLACES: usize = MAX_SESSIONS + CONTROL - 1;
+impl Texts {
+    /// Empty buffers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([const { heapless::Vec::new() }; MAX_REQUESTS])
+    }
+}
 
-/// The table.
-pub(crate) type Table<'m> = heapless::Vec<Entry<'m>, { MAX_SESSIONS + CONTROL }>;
+impl Default for Texts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// All requests, in no order. The last place is for audit's own load.
+#[derive(Debug)]
+pub(crate) struct Table<'m> {
+    entries: heapless::Vec<Entry<'m>, { MAX_REQUESTS + 1 }>,
+    texts: &'m mut Texts,
+    /// One bit for each of `texts` that a request has.
+    taken: u64,
+    last_number: u32,
+}
+
+const _: () = assert!(MAX_REQUESTS <= 64);
+
+impl<'m> Table<'m> {
+    pub(crate) const fn new(texts: &'m mut Texts) -> Self {
+        Self {
+            entries: heapless::Vec::new(),
+            texts,
+            taken: 0,
+            last_number: 0,
+        }
+    }
+
+    pub(crate) const fn next_number(&self) -> u32 {
+        match self.last_number.wrapping_add(1) {
+            0 => 1,
+            number => number,
+        }
+    }
+
+    /// A buffer that no request has. Its owner is entered with it before another is asked for.
+    pub(crate) fn free_text(&self) -> usize {
+        usize::try_from(self.taken.trailing_ones()).unwrap_or(MAX_REQUESTS)
+    }
+
+    /// Enters a request; there is room: clients' shares add up to no more than there is.
+    pub(crate) fn enter(&mut self, entry: Entry<'m>) {
+        self.last_number = entry.number;
+        if let Some(generation) = entry.generation() {
+            self.taken |= bit(generation.text);
+        }
+        let _ = self.entries.push(entry);
+    }
+
+    /// Takes a request out.
+    pub(crate) fn remove(&mut self, index: usize) -> Option<Entry<'m>> {
+        if index >= self.entries.len() {
+            return None;
+        }
+        let entry = self.entries.swap_remove(index);
+        if let Some(generation) = entry.generation() {
+            self.taken &= !bit(generation.text);
+            if let Some(text) = self.texts.0.get_mut(generation.text) {
+                text.clear();
+            }
+        }
+        Some(entry)
+    }
+
+    /// Adds text to what waits for the client of a request; false if it has no room, which its credit rules out.
+    pub(crate) fn keep_text(&mut self, index: usize, text: &[u8]) -> bool {
+        let generation = self.entries.get(index).and_then(Entry::generation);
+        let buffer = generation.and_then(|generation| self.texts.0.get_mut(generation.text));
+        buffer.is_some_and(|buffer| buffer.extend_from_slice(text).is_ok())
+    }
+
+    /// The text that waits for the client of a request.
+    pub(crate) fn text(&self, generation: &Generation) -> &[u8] {
+        self.texts.0.get(generation.text).map_or(&[], |text| text)
+    }
+
+    /// The text has been handed on, of all tokens that have come.
+    pub(crate) fn text_is_handed_on(&mut self, index: usize) {
+        let entry = self.entries.get_mut(index);
+        if let Some(generation) = entry.and_then(Entry::generation_mut) {
+            generation.handed_on = generation.tokens;
+            if let Some(text) = self.texts.0.get_mut(generation.text) {
+                text.clear();
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Entry<'m>> {
+        self.entries.get(index)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Entry<'m>> {
+        self.entries.get_mut(index)
+    }
+
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Entry<'m>> {
+        self.entries.iter()
+    }
+
+    /// The first request for which this holds.
+    pub(crate) fn find(&self, is: impl FnMut(&Entry<'m>) -> bool) -> Option<usize> {
+        self.entries.iter().position(is)
+    }
+}
+
+/// Of a buffer in [`Table::taken`].
+fn bit(text: usize) -> u64 {
+    u32::try_from(text)
+        .ok()
+        .and_then(|text| 1u64.checked_shl(text))
+        .unwrap_or(0)
+}
+
+/// The last event of a request, for its client. `status`: what the holdings mean to a client.
+pub(crate) fn last_event(
+    end: &End,
+    status: impl FnOnce(&Holdings) -> protocol::wire::client::Status,
+) -> Event<'_> {
+    match end {
+        End::Finished(finished) => Event::Finished(*finished),
+        End::Failed { failure, detail } => Event::Failed {
+            failure: *failure,
+            detail,
+        },
+        End::Loaded { name, info } => Event::Loaded {
+            name: *name,
+            info: *info,
+        },
+        End::Status(holdings) => Event::Status(status(holdings)),
+    }
+}

@@ -12,7 +12,7 @@ pub const SPIN: &[u8] = b"!spin";
 /// A prompt that begins with this writes random bytes all over the domain's own ring region, and goes on. The rest of
 /// the prompt is their seed.
 pub const GARBAGE: &[u8] = b"!garbage";
-/// A prompt that begins with this gives tokens without end, and heeds no cancel.
+/// A prompt that begins with this gives tokens without end, and heeds neither credit nor cancel.
 pub const FLOOD: &[u8] = b"!flood";
 /// A prompt that begins with this ends with one token more than there were.
 pub const LIE: &[u8] = b"!lie";
@@ -157,6 +157,10 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
         let tokens = self.backend.start(turn, prompt, params)?;
         self.misbehave(turn.session, prompt);
         Ok(tokens)
+    }
+
+    fn grant(&mut self, session: usize, tokens: u32) {
+        self.backend.grant(session, tokens);
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {

@@ -5,7 +5,9 @@
 //!
 //! The rule that keeps the rest of the system responsive: [`Server::poll`] does a bounded amount of
 //! work, one prompt to tokenize and one step of the backend at the most, and looks at its ring in between; so a
-//! cancel takes effect within half a block of the model. Nothing that is here protects anybody: audit believes none of it.
+//! cancel takes effect within half a block of the model. A request that has used up its credit rests, and a server whose
+//! requests all rest waits for a command; it does not spin. Nothing that is here protects anybody: audit believes none of
+//! it.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -36,8 +36,12 @@ pub struct Measurer<'m> {
     session: usize,
     /// What has been measured, in microseconds, if that is under way.
     measured: Option<heapless::Vec<u32, TIMES>>,
+    /// Tokens that may be given; there is one, the text.
+    credit: u32,
     /// The text is out, the end is not.
     told: bool,
+    /// The end is to come without the text, if that is not out.
+    cancelled: bool,
 }
 
 impl<'m> Measurer<'m> {
@@ -54,7 +58,9 @@ impl<'m> Measurer<'m> {
             echoing: false,
             session: 0,
             measured: None,
+            credit: 0,
             told: false,
+            cancelled: false,
         }
     }
 
@@ -76,20 +82,25 @@ impl<'m> Measurer<'m> {
         let Some(measured) = &mut self.measured else {
             return Progress::Idle;
         };
-        if self.told {
-            self.told = false;
+        if self.told || self.cancelled {
+            let finished = Step::Finished {
+                reason: match self.told {
+                    true => FinishReason::EndOfText,
+                    false => FinishReason::Cancelled,
+                },
+                prompt_tokens: 1,
+                generated: u32::from(self.told),
+            };
             self.measured = None;
             if let Some((model, arena)) = self.transformer.parts() {
                 model.release(arena, 0);
             }
-            let finished = Step::Finished {
-                reason: FinishReason::EndOfText,
-                prompt_tokens: 1,
-                generated: 1,
-            };
             return Progress::Session(self.session, Ok(finished));
         }
         if measured.is_full() {
+            if self.credit == 0 {
+                return Progress::Idle;
+            }
             measured.sort_unstable();
             let (median, worst) = (measured[TIMES / 2], measured[TIMES - 1]);
             text.clear();
@@ -146,10 +157,23 @@ impl LlmBackend for Measurer<'_> {
         if prompt.starts_with(REPEAT) {
             self.prepare()?;
             self.session = turn.session;
+            self.credit = turn.credit;
+            self.told = false;
+            self.cancelled = false;
             self.measured = Some(heapless::Vec::new());
             return Ok(1);
         }
         self.transformer.start(turn, prompt, params)
+    }
+
+    fn grant(&mut self, session: usize, tokens: u32) {
+        if self.echoing {
+            self.stub.grant(session, tokens);
+        } else if self.measured.is_some() {
+            self.credit = self.credit.max(tokens);
+        } else {
+            self.transformer.grant(session, tokens);
+        }
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {
@@ -168,7 +192,7 @@ impl LlmBackend for Measurer<'_> {
         if self.echoing {
             self.stub.cancel(session);
         } else if self.measured.is_some() {
-            self.told = true;
+            self.cancelled = true;
         } else {
             self.transformer.cancel(session);
         }
@@ -182,7 +206,6 @@ impl LlmBackend for Measurer<'_> {
     fn reset(&mut self) {
         self.echoing = false;
         self.measured = None;
-        self.told = false;
         self.stub.reset();
         self.transformer.reset();
     }
@@ -256,5 +279,35 @@ mod tests {
         assert_eq!(run(b"!repeat"), "median 3 us worst 9 us");
         assert_eq!(run(b"!echoabcdef"), "abcd");
         run(b"hello");
+
+        // Without credit it rests before the text, and ends all the same if it is cancelled.
+        let turn = Turn {
+            credit: 0,
+            ..Turn::only(0)
+        };
+        let mut text = Text::new();
+        let mut to_rest = |measurer: &mut Measurer<'_>| loop {
+            match measurer.step(&mut text) {
+                Progress::Working => {}
+                other => break other,
+            }
+        };
+        for (granted, reason) in [(1, FinishReason::EndOfText), (0, FinishReason::Cancelled)] {
+            measurer.start(turn, REPEAT, &params).unwrap();
+            assert_eq!(to_rest(&mut measurer), Progress::Idle);
+            if granted == 1 {
+                measurer.grant(0, 1);
+                let token = Progress::Session(0, Ok(Step::Token { id: 0 }));
+                assert_eq!(to_rest(&mut measurer), token);
+            }
+            measurer.cancel(0);
+            let end = Step::Finished {
+                reason,
+                prompt_tokens: 1,
+                generated: granted,
+            };
+            assert_eq!(to_rest(&mut measurer), Progress::Session(0, Ok(end)));
+            assert_eq!(to_rest(&mut measurer), Progress::Idle);
+        }
     }
 }

@@ -17,7 +17,7 @@ pub trait Port {
     fn notify_audit(&mut self);
 }
 
-/// Whether there is more to do.
+/// Whether there is more to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// Poll again.
@@ -75,10 +75,12 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
             return Activity::Idle;
         }
         let more = self.read_commands(port);
-        if !self.unsent {
-            self.step(port);
+        if self.unsent {
+            return Activity::Idle;
         }
-        let busy = more || self.requests.iter().any(Option::is_some);
+        let stepped = self.step(port);
+        // If all requests rest without credit, or wait for one that does, the next command is what they go on with.
+        let busy = more || (stepped && self.requests.iter().any(Option::is_some));
         if self.unsent || !busy {
             Activity::Idle
         } else {
@@ -142,7 +144,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
                 session,
                 fresh,
                 keep,
-                credit: _,
+                credit,
                 prompt,
             }) => {
                 cost = Cost::Large;
@@ -150,12 +152,15 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
                     session: session as usize,
                     fresh,
                     keep,
+                    credit,
                 };
                 self.infer(request, turn, prompt, &params)
             }
             Ok(Command::Cancel) => self.cancel(request),
-            // A request has all of its credit from the beginning, as yet.
-            Ok(Command::Credit { .. }) => Ok(()),
+            Ok(Command::Credit { tokens }) => {
+                self.grant(request, tokens);
+                Ok(())
+            }
             Ok(Command::Load { offset, bytes }) => {
                 self.load(request, offset, bytes, port);
                 cost = Cost::Large;
@@ -209,8 +214,20 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         Ok(())
     }
 
+    /// The session that a request is in, if it is under way.
+    fn session_of(&self, request: u32) -> Option<usize> {
+        self.requests.iter().position(|r| *r == Some(request))
+    }
+
+    /// Credit for a request that is over is ignored: audit may grant it while the end is in the ring.
+    fn grant(&mut self, request: u32, tokens: u32) {
+        if let Some(session) = self.session_of(request) {
+            self.backend.grant(session, tokens);
+        }
+    }
+
     fn cancel(&mut self, request: u32) -> Result<(), Failure> {
-        let session = self.requests.iter().position(|r| *r == Some(request));
+        let session = self.session_of(request);
         let session = session.ok_or(Failure::of(ErrorCode::NoSuchRequest))?;
         self.backend.cancel(session);
         Ok(())
@@ -238,10 +255,11 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
         }
     }
 
-    /// One step of what is under way.
-    fn step(&mut self, port: &mut impl Port) {
+    /// One step of what is under way. False if there was nothing to do.
+    fn step(&mut self, port: &mut impl Port) -> bool {
         let mut text = core::mem::take(&mut self.text);
-        match self.backend.step(&mut text) {
+        let progress = self.backend.step(&mut text);
+        match progress {
             Progress::Idle | Progress::Working => {}
             Progress::Session(session, step) => self.report(session, step, &text, port),
             Progress::Evicted(session) => {
@@ -250,6 +268,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
             }
         }
         self.text = text;
+        progress != Progress::Idle
     }
 
     /// Tells audit what a session has got.

@@ -3,6 +3,12 @@
 use crate::command::{
     AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, INFER_OPTIONS, STATS_OPTIONS,
 };
+use crate::console::{Console, Port};
+use crate::shell::{Buffers, List, Purpose, Session};
+use core::fmt::Write as _;
+use protocol::name::UserName;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::Request;
 
 /// Where the words come from that can stand here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +133,78 @@ impl<'a> Candidates<'a> {
     /// What all of them have after what was typed.
     pub(crate) fn extension(&self) -> &[u8] {
         self.common.get(self.typed.len()..).unwrap_or(&[])
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    /// Tab: completes the word before the cursor as far as that is possible, else lists what there is.
+    pub(crate) fn complete(&mut self, port: &mut impl Port) {
+        let before = self.buffers.editor.before_cursor();
+        let (source, start) = source(before);
+        let word = before.get(start..).unwrap_or(&[]);
+        let Ok(typed) = heapless::Vec::<u8, LONGEST>::from_slice(word) else {
+            return;
+        };
+        let names = &self.buffers.names;
+        match source {
+            Source::Models if !names.models_are_known => {
+                return self.ask(&Request::Models, Purpose::Complete(List::Models), port);
+            }
+            Source::Users | Source::UsersOrOptions if !names.users_are_known => {
+                return self.ask(&Request::Users, Purpose::Complete(List::Users), port);
+            }
+            _ => {}
+        }
+        let mut candidates = Candidates::new(&typed);
+        let user = self.user.name;
+        each(source, self.buffers, user, &mut |word| {
+            candidates.offer(word)
+        });
+        let extension = candidates.extension();
+        if candidates.count > 1 && extension.is_empty() {
+            self.print("\n", port);
+            let mut console = Console {
+                port,
+                mode: self.mode,
+            };
+            each(source, self.buffers, user, &mut |word| {
+                if candidates.fits(word) {
+                    let _ = write!(console, "{word}  ");
+                }
+            });
+            self.print("\n", port);
+            return self.prompt(port);
+        }
+        self.buffers.editor.insert(extension);
+        if candidates.count == 1 {
+            self.buffers.editor.insert(b" ");
+        }
+        self.draw(port);
+    }
+}
+
+/// Gives every word of `source` to `take`.
+fn each(source: Source, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&str)) {
+    let names = &buffers.names;
+    match source {
+        Source::Nowhere => {}
+        Source::Words(words) => words.iter().for_each(|word| take(word)),
+        Source::Topics => COMMANDS.iter().chain(CONTROLS).for_each(|word| take(word)),
+        Source::Models => names.models.iter().for_each(|name| take(name.as_str())),
+        Source::Users => names.users.iter().for_each(|user| take(user.name.as_str())),
+        Source::UsersOrOptions => {
+            names.users.iter().for_each(|user| take(user.name.as_str()));
+            BUDGET_OPTIONS.iter().for_each(|word| take(word));
+        }
+        Source::Sessions => names.sessions(user).for_each(|name| take(name.as_str())),
+        Source::Jobs => {
+            for job in buffers.jobs.of(user) {
+                let mut number = heapless::String::<10>::new();
+                // A u32 has ten digits at most.
+                let _ = write!(number, "{}", job.id);
+                take(&number);
+            }
+        }
     }
 }
 

@@ -44,6 +44,46 @@ impl<P: Port> fmt::Write for Console<'_, P> {
     }
 }
 
+/// Bytes of text that the console gets at once.
+const PIECE_BYTES: usize = 128;
+
+/// Characters of a text, which the console gets by the piece and not one by one.
+pub(crate) struct Pieces<'p, P> {
+    console: Console<'p, P>,
+    piece: heapless::String<PIECE_BYTES>,
+    last: Option<char>,
+}
+
+impl<'p, P: Port> Pieces<'p, P> {
+    pub(crate) const fn new(console: Console<'p, P>) -> Self {
+        Self {
+            console,
+            piece: heapless::String::new(),
+            last: None,
+        }
+    }
+
+    pub(crate) fn push(&mut self, character: char) {
+        self.last = Some(character);
+        if self.piece.push(character).is_err() {
+            self.write();
+            let _ = self.piece.push(character);
+        }
+    }
+
+    /// Writes what is left; the last character of all.
+    pub(crate) fn finish(mut self) -> Option<char> {
+        self.write();
+        self.last
+    }
+
+    fn write(&mut self) {
+        // The console never fails.
+        let _ = fmt::Write::write_str(&mut self.console, &self.piece);
+        self.piece.clear();
+    }
+}
+
 /// Empties the screen and goes to its upper left corner.
 pub(crate) const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 

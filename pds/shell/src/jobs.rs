@@ -6,6 +6,7 @@ use protocol::limits::MAX_SESSIONS;
 use protocol::name::UserName;
 use protocol::wire::client::Finished;
 use safe_text::{Sanitiser, beginning};
+use sel4_llm_client::RequestId;
 
 /// Jobs that are kept, running or not: as many as audit admits requests.
 pub(crate) const MAX_JOBS: usize = MAX_SESSIONS;
@@ -28,6 +29,8 @@ pub(crate) enum JobState {
         failure: Failure,
         detail: heapless::Vec<u8, DETAIL_BYTES>,
     },
+    /// Audit has begun anew and knows nothing of it.
+    Lost,
 }
 
 impl JobState {
@@ -44,13 +47,12 @@ impl JobState {
 pub(crate) struct Job {
     /// What the user calls it; never given twice since boot.
     pub(crate) id: u32,
-    /// Number of its request.
-    pub(crate) request: u32,
+    pub(crate) request: RequestId,
     pub(crate) owner: UserName,
     pub(crate) state: JobState,
     /// Whether its owner was told that it has ended.
     pub(crate) announced: bool,
-    /// Events that brought text or could have.
+    /// Tokens that its text was made of so far.
     pub(crate) tokens: u32,
     /// Bytes of text that found no room.
     pub(crate) dropped: u64,
@@ -83,14 +85,14 @@ impl Job {
     /// How the line that closes its text is written.
     pub(crate) fn style(&self) -> Style {
         match self.state {
-            JobState::Failed { .. } => Style::Error,
+            JobState::Failed { .. } | JobState::Lost => Style::Error,
             _ => Style::Aside,
         }
     }
 
-    /// Keeps a piece of text, and gives its safe characters to `show`.
-    pub(crate) fn push(&mut self, piece: &[u8], show: &mut impl FnMut(char)) {
-        self.tokens = self.tokens.saturating_add(1);
+    /// Keeps a piece of text that is made of so many tokens, and gives its safe characters to `show`.
+    pub(crate) fn push(&mut self, tokens: u32, piece: &[u8], show: &mut impl FnMut(char)) {
+        self.tokens = self.tokens.saturating_add(tokens);
         let (text, dropped) = (&mut self.text, &mut self.dropped);
         self.sanitiser
             .push(piece, &mut |character| keep(text, dropped, character, show));
@@ -138,7 +140,12 @@ impl Jobs {
     }
 
     /// Adds a job; its number. `None` without [`Self::has_room`].
-    pub(crate) fn add(&mut self, request: u32, owner: UserName, prompt: &[u8]) -> Option<u32> {
+    pub(crate) fn add(
+        &mut self,
+        request: RequestId,
+        owner: UserName,
+        prompt: &[u8],
+    ) -> Option<u32> {
         let id = self.last_id.wrapping_add(1).max(1);
         let first = beginning(prompt, PROMPT_BYTES);
         let job = Job {
@@ -163,7 +170,7 @@ impl Jobs {
     }
 
     /// The job of a request that is under way.
-    pub(crate) fn of_request(&mut self, request: u32) -> Option<&mut Job> {
+    pub(crate) fn of_request(&mut self, request: RequestId) -> Option<&mut Job> {
         let mut running = self.jobs.iter_mut().filter(|job| job.is_running());
         running.find(|job| job.request == request)
     }
@@ -213,32 +220,38 @@ mod tests {
         UserName::new(name).unwrap()
     }
 
+    fn id(number: u32) -> RequestId {
+        RequestId::from_number(number)
+    }
+
     fn end(jobs: &mut Jobs, request: u32) {
         let state = JobState::failed(Failure::of(ErrorCode::Busy), b"");
-        jobs.of_request(request).unwrap().end(state, &mut |_| ());
+        jobs.of_request(id(request))
+            .unwrap()
+            .end(state, &mut |_| ());
     }
 
     #[test]
     fn jobs_are_seen_by_their_owner_alone() {
         let mut jobs = Jobs::new();
-        let id = jobs.add(7, user("guest"), b"Once").unwrap();
-        assert!(jobs.get(id, user("guest")).is_some() && jobs.get(id, user("admin")).is_none());
+        let job = jobs.add(id(7), user("guest"), b"Once").unwrap();
+        assert!(jobs.get(job, user("guest")).is_some() && jobs.get(job, user("admin")).is_none());
         end(&mut jobs, 7);
         assert!(jobs.announce(user("admin")).is_none());
         assert!(jobs.announce(user("guest")).is_some() && jobs.announce(user("guest")).is_none());
-        assert!(jobs.of_request(7).is_none(), "its request is over");
+        assert!(jobs.of_request(id(7)).is_none(), "its request is over");
     }
 
     #[test]
     fn the_oldest_that_has_ended_goes_for_a_new_one_and_a_running_one_never() {
         let mut jobs = Jobs::new();
         for request in 1..=MAX_JOBS as u32 {
-            jobs.add(request, user("guest"), b"").unwrap();
+            jobs.add(id(request), user("guest"), b"").unwrap();
         }
-        assert!(!jobs.has_room() && jobs.add(99, user("guest"), b"").is_none());
+        assert!(!jobs.has_room() && jobs.add(id(99), user("guest"), b"").is_none());
         end(&mut jobs, 5);
         end(&mut jobs, 3);
-        assert_eq!(jobs.add(99, user("guest"), b""), Some(33));
+        assert_eq!(jobs.add(id(99), user("guest"), b""), Some(33));
         let (mut ids, mut id) = (Vec::new(), 0);
         while let Some(job) = jobs.after(id, user("guest")) {
             id = job.id;
@@ -250,17 +263,17 @@ mod tests {
     #[test]
     fn text_is_safe_and_what_exceeds_the_room_is_counted() {
         let mut jobs = Jobs::new();
-        let id = jobs.add(1, user("guest"), &[b'p'; 100]).unwrap();
-        let job = jobs.of_request(1).unwrap();
+        let job_id = jobs.add(id(1), user("guest"), &[b'p'; 100]).unwrap();
+        let job = jobs.of_request(id(1)).unwrap();
         let mut shown = String::new();
-        job.push(b"\x1b[2J\xc3", &mut |c| shown.push(c));
-        job.push(b"\xa9", &mut |c| shown.push(c));
+        job.push(1, b"\x1b[2J\xc3", &mut |c| shown.push(c));
+        job.push(3, b"\xa9", &mut |c| shown.push(c));
         assert_eq!((job.text(), shown.as_str()), ("[2J\u{e9}", "[2J\u{e9}"));
         for _ in 0..TEXT_BYTES {
-            job.push("\u{e9}".as_bytes(), &mut |_| ());
+            job.push(1, "\u{e9}".as_bytes(), &mut |_| ());
         }
         end(&mut jobs, 1);
-        let job = jobs.get(id, user("guest")).unwrap();
+        let job = jobs.get(job_id, user("guest")).unwrap();
         assert_eq!(
             job.text().len() as u64 + job.dropped,
             2 * TEXT_BYTES as u64 + 5
@@ -269,6 +282,6 @@ mod tests {
             (job.prompt().0.len(), job.prompt().1),
             (PROMPT_BYTES, false)
         );
-        assert_eq!(job.tokens as usize, TEXT_BYTES + 2);
+        assert_eq!(job.tokens as usize, TEXT_BYTES + 4);
     }
 }

@@ -32,17 +32,22 @@
 #[cfg(test)]
 extern crate std;
 
+mod asking;
 mod command;
 mod complete;
 mod console;
 mod editor;
 mod events;
+mod generations;
 mod history;
 mod input;
+mod interrupt;
 mod jobs;
 mod json;
 mod keys;
 mod names;
+mod parse;
+mod readings;
 mod run;
 mod shell;
 mod suggest;

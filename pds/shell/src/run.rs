@@ -7,9 +7,8 @@ use crate::shell::{Activity, Purpose, Session, Shown};
 use crate::text::{Help, JobLine};
 use core::fmt::Write as _;
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::UserName;
+use protocol::name::{SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire;
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use safe_text::Sanitiser;
 
@@ -41,16 +40,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     session,
                     prompt,
                 };
-                // A prompt that is too long fits no message; all else audit decides.
-                if let Err(failure) = wire::check_prompt(prompt) {
-                    return self.complain_of(failure, &[], port);
-                }
-                let user = self.user.name;
-                self.buffers.names.add_session(user, session);
                 return if background {
-                    self.start_job(&request, prompt, port)
+                    self.start_job(&request, session, prompt, port)
                 } else {
-                    self.generate(&request, port)
+                    self.generate(&request, session, port)
                 };
             }
             Command::Jobs => return self.list_jobs(port),
@@ -89,53 +82,62 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.ask(&request, purpose, port);
     }
 
-    fn generate(&mut self, request: &Request<'_>, port: &mut impl Port) {
-        let number = self.next_request();
+    fn generate(&mut self, request: &Request<'_>, session: SessionName, port: &mut impl Port) {
+        let Some(request) = self.submit(request, port) else {
+            return;
+        };
+        self.buffers.names.add_session(self.user.name, session);
         self.sanitiser = Sanitiser::new();
         self.activity = Activity::Generating {
-            request: number,
+            request,
             interrupted: false,
             at_line_start: true,
         };
-        self.send(number, request, port);
     }
 
     fn read_log(&mut self, query: LogQuery, json: bool, port: &mut impl Port) {
-        let number = self.next_request();
+        let Some(request) = self.submit(&Request::Log(query), port) else {
+            return;
+        };
         self.shown = Shown::default();
         self.activity = Activity::Reading {
-            request: number,
+            request,
             json,
             follow: query.follow,
             interrupted: false,
         };
-        self.send(number, &Request::Log(query), port);
     }
 
     fn watch(&mut self, json: bool, port: &mut impl Port) {
-        let number = self.next_request();
-        self.activity = Activity::Watching {
-            request: number,
-            json,
-            interrupted: false,
-        };
-        self.send(number, &Request::Stats { watch: true }, port);
+        if let Some(request) = self.submit(&Request::Stats { watch: true }, port) {
+            self.activity = Activity::Watching {
+                request,
+                json,
+                interrupted: false,
+            };
+        }
     }
 
     // ---- Jobs -------------------------------------------------------------------------------------
 
-    fn start_job(&mut self, request: &Request<'_>, prompt: &[u8], port: &mut impl Port) {
+    fn start_job(
+        &mut self,
+        request: &Request<'_>,
+        session: SessionName,
+        prompt: &[u8],
+        port: &mut impl Port,
+    ) {
         if !self.buffers.jobs.has_room() {
             let all = MAX_JOBS as u64;
             let failure = Failure::over(ErrorCode::TooManyRequests, all, all);
             return self.complain_of(failure, &[], port);
         }
-        let number = self.next_request();
-        let user = self.user.name;
-        if !self.send(number, request, port) {
+        let Some(request) = self.submit(request, port) else {
             return;
-        }
-        if let Some(id) = self.buffers.jobs.add(number, user, prompt) {
+        };
+        let user = self.user.name;
+        self.buffers.names.add_session(user, session);
+        if let Some(id) = self.buffers.jobs.add(request, user, prompt) {
             self.answer(
                 format_args!("job {id}: under way; 'llmctl wait {id}' shows its text"),
                 port,
@@ -216,9 +218,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.complain(format_args!("job {id} has ended already"), port);
             }
             (Some((id, request, true)), _) => {
-                if self.send(request, &Request::Cancel, port) {
-                    self.answer(format_args!("job {id}: asked to stop"), port);
-                }
+                self.client.cancel(request);
+                self.answer(format_args!("job {id}: asked to stop"), port);
             }
         }
     }

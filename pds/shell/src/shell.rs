@@ -2,7 +2,6 @@
 
 use crate::console::{Console, Mode, Port, Style, Styled};
 use crate::editor::Editor;
-use crate::events::about;
 use crate::history::History;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
@@ -11,23 +10,24 @@ use crate::text::{FailureText, JobNotice};
 use crate::type_ahead::TypeAhead;
 use crate::words::Words;
 use core::fmt::{Display, Write as _};
-use protocol::error::Failure;
+use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_NAME_BYTES;
 use protocol::name::{SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::ring::{Endpoint, Frame};
 use protocol::wire::client::{Request, Stage, User};
 use safe_text::Sanitiser;
+use sel4_llm_client::{Client, Endpoint, Inbox, RequestId, SubmitError};
 
 /// What the shell keeps in buffers: 218 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
 /// runtime with a small stack can make it a static, and is all zeros when it is new.
 #[derive(Debug)]
 pub struct Memory {
     buffers: Buffers,
+    client: sel4_llm_client::Memory,
     /// The words of the line at hand, which the command that is run refers to.
     words: Words,
-    /// The message at hand, which the event that is handled refers to.
-    incoming: Frame,
+    /// What audit has said at hand, which the event that is handled refers to.
+    inbox: Inbox,
 }
 
 // The figure that is promised above.
@@ -44,10 +44,10 @@ impl Memory {
                 history: History::new(),
                 names: Names::new(),
                 jobs: Jobs::new(),
-                outgoing: Frame::new(),
             },
+            client: sel4_llm_client::Memory::new(),
             words: Words::new(),
-            incoming: Frame::new(),
+            inbox: Inbox::new(),
         }
     }
 }
@@ -65,7 +65,6 @@ pub(crate) struct Buffers {
     pub(crate) history: History,
     pub(crate) names: Names,
     pub(crate) jobs: Jobs,
-    pub(crate) outgoing: Frame,
 }
 
 /// A list of names that is asked for once.
@@ -116,10 +115,13 @@ pub(crate) enum Activity {
     /// A line that is this user's passphrase.
     Passphrase(UserName),
     /// The answer to a question.
-    Asking { request: u32, purpose: Purpose },
+    Asking {
+        request: RequestId,
+        purpose: Purpose,
+    },
     /// The text of a generation.
     Generating {
-        request: u32,
+        request: RequestId,
         /// It has been asked to stop.
         interrupted: bool,
         /// The text so far ends a line.
@@ -127,13 +129,13 @@ pub(crate) enum Activity {
     },
     /// The rest of a job's text.
     Waiting {
-        request: u32,
+        request: RequestId,
         job: u32,
         at_line_start: bool,
     },
     /// Entries of the log.
     Reading {
-        request: u32,
+        request: RequestId,
         json: bool,
         /// They do not end by themselves.
         follow: bool,
@@ -141,7 +143,7 @@ pub(crate) enum Activity {
     },
     /// Counters, every second.
     Watching {
-        request: u32,
+        request: RequestId,
         json: bool,
         interrupted: bool,
     },
@@ -159,16 +161,25 @@ pub(crate) struct Shown {
     pub(crate) gaps: bool,
 }
 
+/// What a failure is about: the detail, or the user who may not do what was asked for.
+pub(crate) fn about<'a>(failure: Failure, detail: &'a [u8], user: &'a UserName) -> &'a [u8] {
+    if failure.code == ErrorCode::NotPermitted && detail.is_empty() {
+        user.as_str().as_bytes()
+    } else {
+        detail
+    }
+}
+
 /// The shell. One per domain, for the domain's life.
 pub struct Shell<'m, R, W> {
     session: Session<'m, R, W>,
     words: &'m mut Words,
-    incoming: &'m mut Frame,
+    inbox: &'m mut Inbox,
 }
 
 /// Everything but the line and the message at hand.
 pub(crate) struct Session<'m, R, W> {
-    pub(crate) ring: Endpoint<R, W>,
+    pub(crate) client: Client<'m, R, W>,
     pub(crate) mode: Mode,
     pub(crate) activity: Activity,
     pub(crate) keys: Keys,
@@ -178,12 +189,11 @@ pub(crate) struct Session<'m, R, W> {
     pub(crate) default_user: UserName,
     /// Audit has said that the system is ready. A prompt may come before that, after a Ctrl-C.
     pub(crate) is_ready: bool,
-    pub(crate) last_request: u32,
+    /// It was said that audit speaks another version of the protocol.
+    pub(crate) version_told: bool,
     /// Logins and logouts that nobody waits for any more. They are done all the same, so their answers are still read: the
     /// prompt must name the user who is logged in.
-    pub(crate) given_up: heapless::Deque<u32, MAX_GIVEN_UP>,
-    /// Our region of the ring holds a passphrase until audit has read it.
-    pub(crate) secret_sent: bool,
+    pub(crate) given_up: heapless::Deque<RequestId, MAX_GIVEN_UP>,
     /// Stage and percentage that the progress bar shows.
     pub(crate) bar: Option<(Stage, u64)>,
     pub(crate) shown: Shown,
@@ -200,12 +210,13 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
     pub fn new(ring: Endpoint<R, W>, mode: Mode, memory: &'m mut Memory) -> Self {
         let Memory {
             buffers,
+            client,
             words,
-            incoming,
+            inbox,
         } = memory;
         Self {
             session: Session {
-                ring,
+                client: Client::new(ring, client),
                 mode,
                 activity: Activity::Booting,
                 keys: Keys::new(),
@@ -213,9 +224,8 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 user: User::default(),
                 default_user: UserName::EMPTY,
                 is_ready: false,
-                last_request: 0,
+                version_told: false,
                 given_up: heapless::Deque::new(),
-                secret_sent: false,
                 bar: None,
                 shown: Shown::default(),
                 subject: heapless::Vec::new(),
@@ -223,7 +233,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 buffers,
             },
             words,
-            incoming,
+            inbox,
         }
     }
 
@@ -242,13 +252,15 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
     /// The console has input: reads what there is room for, and does what it says.
     pub fn on_input(&mut self, port: &mut impl Port) {
         self.session.on_input(self.words, port);
+        self.session.signal_audit(port);
     }
 
     /// Audit has signalled: reads its ring, and the console in between, since a Ctrl-C must not wait for the printing of
     /// all that is in the ring. Then does what input has waited for.
     pub fn on_signal(&mut self, port: &mut impl Port) {
-        self.session.on_signal(self.incoming, port);
+        self.session.on_signal(self.inbox, port);
         self.session.on_input(self.words, port);
+        self.session.signal_audit(port);
     }
 }
 
@@ -368,43 +380,41 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- Requests ---------------------------------------------------------------------------------
 
-    pub(crate) fn next_request(&mut self) -> u32 {
-        self.last_request = self.last_request.wrapping_add(1).max(1);
-        self.last_request
-    }
-
     /// Asks audit, and waits for the answer.
     pub(crate) fn ask(&mut self, request: &Request<'_>, purpose: Purpose, port: &mut impl Port) {
-        let number = self.next_request();
-        self.activity = Activity::Asking {
-            request: number,
-            purpose,
-        };
-        self.send(number, request, port);
+        if let Some(request) = self.submit(request, port) {
+            self.activity = Activity::Asking { request, purpose };
+        }
     }
 
-    /// Sends a request; whether it went out. If not, the shell waits for the next line.
-    pub(crate) fn send(
+    /// Submits a request. If that cannot be done, says why, and waits for the next line.
+    pub(crate) fn submit(
         &mut self,
-        number: u32,
         request: &Request<'_>,
         port: &mut impl Port,
-    ) -> bool {
-        request.write(number, &mut self.buffers.outgoing);
-        self.transmit(port)
+    ) -> Option<RequestId> {
+        let submitted = self.client.submit(request);
+        self.submitted(submitted, port)
     }
 
-    /// Sends what was written into the outgoing frame.
-    pub(crate) fn transmit(&mut self, port: &mut impl Port) -> bool {
-        match self.ring.send(&self.buffers.outgoing) {
-            Ok(()) => {
-                port.notify_audit();
-                true
-            }
-            Err(error) => {
-                self.complain(format_args!("audit takes no requests: {error}"), port);
-                false
-            }
+    /// The request that was submitted, if it was.
+    pub(crate) fn submitted(
+        &mut self,
+        submitted: Result<RequestId, SubmitError>,
+        port: &mut impl Port,
+    ) -> Option<RequestId> {
+        match submitted {
+            Ok(request) => return Some(request),
+            Err(SubmitError::Invalid(failure)) => self.complain_of(failure, &[], port),
+            Err(error) => self.complain(error, port),
+        }
+        None
+    }
+
+    /// Has audit look at what was sent, and at the room that reading has made: once for all that was done.
+    fn signal_audit(&mut self, port: &mut impl Port) {
+        if self.client.take_owed_signal() {
+            port.notify_audit();
         }
     }
 

@@ -1,8 +1,13 @@
 //! The shell at a console, with an audit that the tests play.
 
+mod answers;
 mod editing;
+mod epochs;
 mod harness;
 mod hostile;
 mod interrupts;
 mod jobs;
+mod logins;
+mod readings;
+mod refusals;
 mod requests;

@@ -99,7 +99,7 @@ fn messages_arrive_in_order_and_whole() {
 }
 
 #[test]
-fn a_full_ring_refuses_and_whoever_reads_owes_a_signal() {
+fn a_full_ring_refuses_and_whoever_reads_a_quarter_of_it_owes_a_signal() {
     let (mut audit, mut peer, _) = pair();
     audit.lead(1);
     peer.follow();

@@ -35,7 +35,7 @@ pub(super) fn close_standard_streams(description: &Description) {
     let console = description.console.as_ref();
     for number in STANDARD_STREAMS {
         let is_console = console.is_some_and(|c| c.input == number || c.output == number);
-        let is_debug = description.debug && number == STANDARD_ERROR;
+        let is_debug = description.debug.is_some() && number == STANDARD_ERROR;
         if !is_console && !is_debug {
             // SAFETY: the standard library keeps no state about these numbers that a closed one
             // could break (writes fail and are ignored), and no descriptor is opened after this

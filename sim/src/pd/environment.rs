@@ -1,8 +1,9 @@
 //! What a role finds when it builds its component: exactly the rights of its domain.
 
+use super::DebugOutput;
 use super::ports::{CONSOLE_GONE, Clock, Console, HALT, Notifier, Orders, Restarter, Timer};
 use super::{descriptors, mapping};
-use crate::description::Description;
+use crate::description::{Debug, Description};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use rustix::event::PollFd;
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -62,6 +63,12 @@ pub enum SetupError {
         /// Its number.
         id: u8,
     },
+    /// The process has more than one thread, and only one would be locked down.
+    #[error("it has {threads} threads; a domain has one, so start none before it")]
+    Threads {
+        /// How many.
+        threads: usize,
+    },
     /// The process holds a descriptor that is not in its description.
     #[error("descriptor {descriptor} has leaked into it")]
     Leak {
@@ -88,7 +95,10 @@ impl From<rustix::io::Errno> for SetupError {
 /// The rights of a domain, while its component is built.
 #[derive(Debug)]
 pub struct Environment {
+    domain: String,
     variables: Vec<(String, u8)>,
+    /// Variables that hold addresses and sizes.
+    words: Vec<(String, u64)>,
     regions: Vec<mapping::Mapped>,
     notifiers: Vec<(u8, Notifier)>,
     wakeups: Vec<(u8, BorrowedFd<'static>)>,
@@ -98,7 +108,7 @@ pub struct Environment {
     restarter: Restarter,
     report: Option<BorrowedFd<'static>>,
     clock: Clock,
-    debug: bool,
+    debug: Option<Debug>,
 }
 
 /// What wakes a domain, in the order of [`Sources::polls`]. The console comes last.
@@ -162,8 +172,20 @@ impl Environment {
                 children,
             })
         });
+        let mut words = Vec::new();
+        for mapping in &description.mappings {
+            let address = mapping.symbol.clone().zip(Some(mapping.vaddr));
+            let size = mapping.size_symbol.clone().zip(Some(mapping.size));
+            words.extend(
+                [address, size, mapping.prefill.clone()]
+                    .into_iter()
+                    .flatten(),
+            );
+        }
         Ok(Self {
+            domain: description.domain.clone(),
             variables: description.variables.clone(),
+            words,
             regions,
             notifiers: notifiers
                 .map(|n| (n.id, Notifier(inherited(n.descriptor))))
@@ -186,6 +208,34 @@ impl Environment {
             clock: Clock { boot_us },
             debug: description.debug,
         })
+    }
+
+    /// The name of the domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Everything that the Microkit tool would write into the program: each variable that `system.xml` names in
+    /// `setvar_...`, with its value. Not those of registers of devices, which are not mapped.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, u64)> {
+        let numbers = self.variables.iter().map(|(name, id)| (name, (*id).into()));
+        let words = self.words.iter().map(|(name, value)| (name, *value));
+        numbers
+            .chain(words)
+            .map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Where the domain says what helps to debug it.
+    #[must_use]
+    pub fn debug_output(&self) -> DebugOutput {
+        DebugOutput::new(&self.domain, self.debug)
+    }
+
+    /// Whether `system.xml` gives a region to the variable.
+    #[must_use]
+    pub fn has_region(&self, symbol: &str) -> bool {
+        self.regions.iter().any(|region| region.is(symbol))
     }
 
     /// A region that this domain may read, by the variable that holds its address.
@@ -371,7 +421,7 @@ impl Environment {
             rights.write.push(raw(report));
             rights.exit.push(super::handler::EXIT_STATUS);
         }
-        if self.debug {
+        if self.debug.is_some() {
             rights.write.push(rustix::stdio::raw_stderr());
         }
         rights

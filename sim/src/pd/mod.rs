@@ -8,6 +8,7 @@
 //! before it the process checks that it holds no descriptor but those of its description. After
 //! it not even the allocator can get memory, so components bring all their state with them.
 
+mod debug;
 mod descriptors;
 mod environment;
 mod handler;
@@ -15,10 +16,13 @@ mod lockdown;
 mod mapping;
 mod ports;
 
+pub use debug::DebugOutput;
 pub use environment::{Environment, SetupError};
 pub use ports::{Clock, Console, END_OF_INPUT, Notifier, Restarter, Timer};
 
+#[cfg(feature = "supervisor")]
 pub(crate) use handler::{EXIT_STATUS, REPORT_BYTES};
+#[cfg(feature = "supervisor")]
 pub(crate) use ports::{CONSOLE_GONE, HALT, STOP, monotonic_us};
 
 use crate::description::Description;
@@ -32,12 +36,11 @@ use rustix::process::{
 };
 use std::ffi::OsString;
 use std::io::Read;
-use std::process::ExitCode;
 
 /// First argument of a process that is a domain; with no other, one that only waits to be killed.
 pub const SUBCOMMAND: &str = "pd";
 /// Exit status of a process that could not become its domain.
-const SETUP_FAILED: u8 = 2;
+pub(crate) const SETUP_FAILED: u8 = 2;
 /// Fault records handled per wake-up, so that it stays bounded; the rest wakes the domain again.
 const FAULTS_PER_WAKEUP: usize = 16;
 
@@ -59,13 +62,16 @@ pub trait Component {
     }
 }
 
+/// Builds a component with all memory that it will ever need.
+pub type Start = fn(&mut Environment) -> Result<Box<dyn Component>, SetupError>;
+
 /// A program that a domain can run, chosen by the stem of its `program_image`.
 #[derive(Clone, Copy, Debug)]
 pub struct Role {
     /// Stem of the image: `audit` for `audit.elf`.
     pub image: &'static str,
-    /// Builds the component with all memory that it will ever need.
-    pub start: fn(&mut Environment) -> Result<Box<dyn Component>, SetupError>,
+    /// What it does.
+    pub start: Start,
 }
 
 /// A set of channel and interrupt numbers.
@@ -86,47 +92,55 @@ impl Ids {
     }
 }
 
-/// Runs a domain: `pd NAME DESCRIPTOR`, where the description can be read from the descriptor.
-pub(crate) fn main(roles: &[Role], mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+/// Runs a domain: `pd NAME DESCRIPTOR`, where the description can be read from the descriptor. `program` finds what it
+/// does by the name of its role.
+pub(crate) fn main(
+    program: impl Fn(&str) -> Option<Start>,
+    mut arguments: impl Iterator<Item = OsString>,
+) -> u8 {
     let Some(name) = arguments.next() else {
         // Without the supervisor, its end of input ends this process.
         let _ = std::io::stdin().read(&mut [0]);
-        return ExitCode::SUCCESS;
+        return 0;
     };
     let name = name.to_string_lossy();
     let number = arguments
         .next()
         .and_then(|text| text.to_str()?.parse().ok());
     let error = match number {
-        Some(number) => match prepare(roles, number) {
+        Some(number) => match prepare(program, number) {
             Ok((component, sources)) => run(component, sources),
             Err(error) => error,
         },
         None => SetupError::Usage,
     };
     eprintln!("sim: {name}: {error}");
-    ExitCode::from(SETUP_FAILED)
+    SETUP_FAILED
 }
 
 /// Everything that needs authority, and then its end.
-fn prepare(roles: &[Role], number: i32) -> Result<(Box<dyn Component>, Sources), SetupError> {
+fn prepare(
+    program: impl Fn(&str) -> Option<Start>,
+    number: i32,
+) -> Result<(Box<dyn Component>, Sources), SetupError> {
     let description = receive(number)?;
     stay_with_supervisor(&description)?;
     block_terminal_signals()?;
 
     let mut environment = Environment::new(&description)?;
-    let role = roles.iter().find(|role| role.image == description.role);
-    let role = role.ok_or_else(|| SetupError::Role {
+    let start = program(&description.role);
+    let start = start.ok_or_else(|| SetupError::Role {
         role: description.role.clone(),
     })?;
-    let component = (role.start)(&mut environment)?;
+    let component = start(&mut environment)?;
     let sources = environment.sources();
     // The first reading of the clock may look for its fast path.
     let _ = environment.clock().now_us();
 
+    check_threads()?;
     descriptors::close_standard_streams(&description);
     descriptors::check(&environment.descriptors())?;
-    std::panic::set_hook(Box::new(panic_hook(description.debug)));
+    std::panic::set_hook(Box::new(panic_hook(description.debug.is_some())));
     if let Some(report) = description.report {
         handler::install(environment.report(report)?)?;
     }
@@ -149,6 +163,14 @@ fn stay_with_supervisor(description: &Description) -> Result<(), SetupError> {
         return Err(SetupError::Orphan);
     }
     Ok(())
+}
+
+/// The lock-down is of the thread that asks for it.
+fn check_threads() -> Result<(), SetupError> {
+    match std::fs::read_dir("/proc/self/task")?.count() {
+        1 => Ok(()),
+        threads => Err(SetupError::Threads { threads }),
+    }
 }
 
 /// What a terminal sends to every process on it is for the supervisor.

@@ -1,14 +1,17 @@
-//! Audit: the reference monitor between shell and inference.
+//! Audit: the reference monitor between its clients and inference.
 
 use super::endpoint;
 use crate::pd::{Clock, Component, Environment, Ids, Notifier, Restarter, SetupError, Timer};
-use audit::{Audit, ControlError, KdfBlock, Memory};
-use protocol::limits::MAX_KDF_KIB;
+use audit::{Audit, ClientEnd, ControlError, KdfBlock, Memory, Texts};
+use heapless::Vec;
+use protocol::limits::{MAX_CLIENTS, MAX_KDF_KIB};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::wire::Fault;
 
+type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
+
 struct Port {
-    shell: Notifier,
+    clients: Vec<(u8, Notifier), MAX_CLIENTS>,
     inference: Notifier,
     clock: Clock,
     timer: Timer,
@@ -22,8 +25,11 @@ impl audit::Port for Port {
         self.clock.now_us()
     }
 
-    fn notify_shell(&mut self) {
-        self.shell.notify();
+    fn notify_client(&mut self, channel: u8) {
+        let client = self.clients.iter().find(|(of, _)| *of == channel);
+        if let Some((_, notifier)) = client {
+            notifier.notify();
+        }
     }
 
     fn notify_inference(&mut self) {
@@ -50,25 +56,42 @@ struct Domain {
     port: Port,
     watchdog: u8,
     timer: u8,
-    /// Channels of shell and inference.
-    peers: [u8; 2],
+    /// The channel of inference.
+    inference: u8,
+}
+
+/// The clients that `system.xml` has. A slot that it gives neither ring is free.
+fn clients(env: &mut Environment) -> Result<Vec<Client, MAX_CLIENTS>, SetupError> {
+    let mut clients = Vec::new();
+    for slot in 0..MAX_CLIENTS {
+        let theirs = format!("client_{slot}_to_audit");
+        let ours = format!("audit_to_client_{slot}");
+        if !env.has_region(&theirs) && !env.has_region(&ours) {
+            continue;
+        }
+        let ring = endpoint(env, &theirs, &ours)?;
+        let channel = env.number(&format!("client_{slot}_channel"))?;
+        // There are as many slots as places.
+        let _ = clients.push(ClientEnd { channel, ring });
+    }
+    Ok(clients)
 }
 
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
-    let shell = endpoint(env, "shell_to_audit", "audit_to_shell")?;
+    let clients = clients(env)?;
     let inference = endpoint(env, "inference_to_audit", "audit_to_inference")?;
     let (watchdog, timer) = (
         env.number("watchdog_channel")?,
         env.number("timer_channel")?,
     );
     let child = env.number("inference_child")?;
-    let peers = [
-        env.number("shell_channel")?,
-        env.number("inference_channel")?,
-    ];
+    let inference_channel = env.number("inference_channel")?;
+    let notifiers = clients
+        .iter()
+        .map(|client| Ok((client.channel, env.notifier(client.channel)?)));
     let port = Port {
-        shell: env.notifier(peers[0])?,
-        inference: env.notifier(peers[1])?,
+        clients: notifiers.collect::<Result<_, SetupError>>()?,
+        inference: env.notifier(inference_channel)?,
         clock: env.clock(),
         timer: env.timer(timer)?,
         restarter: env.restarter(child)?,
@@ -77,16 +100,17 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let memory = Memory {
         log: env.private("audit_log")?,
         kdf: vec![KdfBlock::new(); MAX_KDF_KIB as usize].leak(),
+        texts: Box::leak(Box::new(Texts::new())),
         policy: env.constant("policy")?,
         store: env.constant("model_store")?,
     };
-    let audit = Audit::new(shell, inference, memory);
+    let audit = Audit::new(clients, inference, memory);
     Ok(Box::new(Domain {
         audit,
         port,
         watchdog,
         timer,
-        peers,
+        inference: inference_channel,
     }))
 }
 
@@ -102,7 +126,9 @@ impl Component for Domain {
         if ids.contains(self.timer) {
             self.audit.on_timer(&mut self.port);
         }
-        if self.peers.iter().any(|peer| ids.contains(*peer)) {
+        let clients = self.port.clients.iter().map(|(channel, _)| *channel);
+        let mut peers = clients.chain([self.inference]);
+        if peers.any(|peer| ids.contains(peer)) {
             self.audit.on_signal(&mut self.port);
         }
     }

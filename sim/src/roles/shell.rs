@@ -35,7 +35,7 @@ struct Domain {
 }
 
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
-    let ring = endpoint(env, "audit_to_shell", "shell_to_audit")?;
+    let ring = endpoint(env, "from_audit", "to_audit")?;
     let console = env.console(env.number("uart_channel")?)?;
     let mode = if console.is_terminal() {
         Mode::Terminal

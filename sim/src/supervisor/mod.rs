@@ -12,6 +12,7 @@ mod board;
 mod inheritance;
 mod log;
 mod process;
+mod programs;
 mod resources;
 mod terminal;
 pub(crate) mod tracer;
@@ -22,12 +23,14 @@ use clap::Parser;
 use log::Log;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use process::{Process, Stop};
+use process::{Process, StartError, Stop};
+use programs::{Named, ProgramError};
 use resources::{ResourceError, Resources};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use sysdesc::System;
 use terminal::RawTerminal;
 
@@ -45,7 +48,8 @@ use terminal::RawTerminal;
 Example:
   llmtool policy policy.toml -o build/policy.bin
   llmtool pack build/store.tar default=models/default.gguf
-  sel4-llm-sim system.xml --search-path build"
+  sel4-llm-sim system.xml --search-path build
+  sel4-llm-sim mine.xml --search-path build --program triage=target/release/triage-sim"
 )]
 struct Arguments {
     /// System description.
@@ -54,13 +58,17 @@ struct Arguments {
     /// Where to look for files that fill regions (store.tar, policy.bin); the first that has one counts.
     #[arg(long, value_name = "DIR", default_value = ".", num_args = 1..)]
     search_path: Vec<PathBuf>,
+    /// Run FILE as the protection domain DOMAIN, in place of a program of the simulation: an executable of your own, made
+    /// with the library of this one (Rust) or of sim/c (C). Once for each domain.
+    #[arg(long, value_name = "DOMAIN=FILE")]
+    program: Vec<Named>,
     /// Append faults, restarts and the end to this file.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Let domains report their own faults, as where ptrace is refused.
     #[arg(long)]
     no_ptrace: bool,
-    /// Let domains print their panics to standard error, as a debug kernel would.
+    /// Let domains print their panics and debug output to standard error, as a debug kernel would.
     #[arg(long)]
     debug: bool,
 }
@@ -78,6 +86,8 @@ enum Error {
         path: PathBuf,
         cause: sysdesc::Error,
     },
+    #[error("{0}")]
+    Program(#[from] ProgramError),
     #[error("{0}")]
     Resources(#[from] ResourceError),
     #[error("{domain} cannot be started: {cause}")]
@@ -106,6 +116,9 @@ impl From<nix::errno::Errno> for Error {
         Self::System(error.into())
     }
 }
+
+/// How long a program that is not the simulation's may take to lock itself down.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a system ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +154,8 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
         cause,
     })?;
     let mut log = Log::open(arguments.log.as_deref())?;
-    let resources = Resources::make(&system, &arguments.search_path, roles)?;
+    let programs = programs::of_domains(&system, &arguments.program)?;
+    let resources = Resources::make(&system, &arguments.search_path, roles, &programs)?;
 
     let signals: SigSet = [
         Signal::SIGCHLD,
@@ -174,6 +188,8 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
         },
         system,
         resources,
+        programs,
+        look_at: None,
         log,
     };
     let end = supervisor.run(&signals);
@@ -190,6 +206,10 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
 struct Supervisor {
     system: System,
     resources: Resources,
+    /// As the domains of the system: the programs that were named on the command line.
+    programs: Vec<Option<PathBuf>>,
+    /// When to look whether those have locked themselves down.
+    look_at: Option<Instant>,
     /// One per domain of the system, in its order.
     processes: Vec<Process>,
     start: process::Start,
@@ -216,20 +236,39 @@ impl Supervisor {
                     return Ok(end);
                 }
             }
+            self.check_confined()?;
         }
     }
 
-    /// Until a signal or an order comes.
+    /// Until a signal or an order comes, or it is time to look.
     fn wait(&self, signals: &SignalFd) -> Result<(), Error> {
         let orders = self.resources.orders();
         let mut polled: Vec<_> = std::iter::once(signals.as_fd())
             .chain(orders)
             .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
             .collect();
-        match poll(&mut polled, None) {
+        let patience = self.look_at.map(|at| at - Instant::now());
+        // It fits: it is at most a few seconds.
+        let patience = patience.and_then(|patience| patience.try_into().ok());
+        match poll(&mut polled, patience.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether programs that are not the simulation's have become domains.
+    fn check_confined(&mut self) -> Result<(), Error> {
+        if self.look_at.is_none_or(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.look_at = None;
+        let domains = self.system.domains.iter().zip(&self.processes);
+        for ((domain, process), program) in domains.zip(&self.programs) {
+            if let (Some(pid), Some(file)) = (process.pid, program) {
+                programs::check_confined(&domain.name, file, pid)?;
+            }
+        }
+        Ok(())
     }
 
     fn start(&mut self, domain: usize) -> Result<(), Error> {
@@ -239,15 +278,22 @@ impl Supervisor {
                 system: &self.system,
                 resources: &self.resources,
                 processes: &self.processes,
+                programs: &self.programs,
                 how: self.start,
             },
             domain,
         );
-        let pid = started.map_err(|cause| Error::Start {
-            domain: name.clone(),
-            cause,
+        let pid = started.map_err(|error| match error {
+            StartError::System(cause) => Error::Start {
+                domain: name.clone(),
+                cause,
+            },
+            StartError::Ended(status) => self.did_not_start(domain, status),
         })?;
         self.processes[domain].pid = Some(pid);
+        if self.programs[domain].is_some() {
+            self.look_at = Some(Instant::now() + PATIENCE);
+        }
         self.log.note(&format!("{name}: started as process {pid}"));
         Ok(())
     }
@@ -316,13 +362,26 @@ impl Supervisor {
             Ok(pd::CONSOLE_GONE) if has_console => Err(Error::ConsoleGone),
             Ok(pd::EXIT_STATUS) => {
                 let report = self.resources.take_report(domain);
-                self.died(domain, report.unwrap_or(Seen::unknown(0)))?;
+                self.died(domain, report.unwrap_or(tracer::UNKNOWN))?;
                 Ok(None)
             }
-            _ => {
-                let domain = self.system.domains[domain].name.clone();
-                Err(Error::Setup { domain, status })
+            _ => Err(self.did_not_start(domain, status)),
+        }
+    }
+
+    fn did_not_start(&self, domain: usize, status: i32) -> Error {
+        let name = self.system.domains[domain].name.clone();
+        match &self.programs[domain] {
+            None => Error::Setup {
+                domain: name,
+                status,
+            },
+            Some(file) => ProgramError::Ended {
+                domain: name,
+                file: file.clone(),
+                status,
             }
+            .into(),
         }
     }
 

@@ -13,10 +13,11 @@ pub(super) use rustix::process::{Pid, WaitStatus as Status};
 use rustix::process::{Signal, WaitOptions, getpid, kill_process, waitpid};
 use std::fs::File;
 use std::io::{Error, Result, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use sysdesc::System;
 
-/// Itself: a domain is this program again, with another first argument.
+/// Itself: a domain is this program again, with another first argument, unless its program is named on the command line.
 pub(super) const PROGRAM: &str = "/proc/self/exe";
 
 /// The process of a domain.
@@ -37,14 +38,30 @@ impl Process {
     }
 }
 
-/// Ends a child process and waits until it is gone.
-pub(super) fn kill(pid: Pid) {
+/// Ends a child process and waits until it is gone. The status that it ended with by itself, if it did before.
+pub(super) fn kill(pid: Pid) -> Option<i32> {
     let _ = kill_process(pid, Signal::KILL);
     // A tracee may have stops to report before its end.
     while let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::empty()) {
         if status.exited() || status.signaled() {
-            break;
+            return status.exit_status();
         }
+    }
+    None
+}
+
+/// Why a process was not started.
+#[derive(Debug)]
+pub(super) enum StartError {
+    /// The system has refused something.
+    System(Error),
+    /// It ended, with this status, before it was told what it is.
+    Ended(i32),
+}
+
+impl<E: Into<Error>> From<E> for StartError {
+    fn from(error: E) -> Self {
+        Self::System(error.into())
     }
 }
 
@@ -64,11 +81,13 @@ pub(super) struct World<'a> {
     pub(super) resources: &'a Resources,
     /// One per domain of the system, in its order.
     pub(super) processes: &'a [Process],
+    /// As the domains of the system: the programs that were named on the command line.
+    pub(super) programs: &'a [Option<PathBuf>],
     pub(super) how: Start,
 }
 
-/// Starts the process of a domain, traced before it does anything.
-pub(super) fn start(world: World<'_>, domain: usize) -> Result<Pid> {
+/// Starts the process of a domain, traced before it is told anything.
+pub(super) fn start(world: World<'_>, domain: usize) -> core::result::Result<Pid, StartError> {
     let (description_read, description_write) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut inheritance = Inheritance::default();
     let description = describe(world, domain, &mut inheritance)?;
@@ -81,7 +100,8 @@ pub(super) fn start(world: World<'_>, domain: usize) -> Result<Pid> {
             Stdio::null()
         }
     };
-    let mut command = Command::new(PROGRAM);
+    let own = world.programs[domain].as_deref();
+    let mut command = Command::new(own.unwrap_or(Path::new(PROGRAM)));
     command
         .args([
             crate::pd::SUBCOMMAND,
@@ -103,8 +123,7 @@ pub(super) fn start(world: World<'_>, domain: usize) -> Result<Pid> {
     .and_then(|()| Ok(serde_json::to_vec(&description)?))
     .and_then(|text| File::from(description_write).write_all(&text));
     if let Err(error) = told {
-        kill(pid);
-        return Err(error);
+        return Err(kill(pid).map_or(StartError::System(error), StartError::Ended));
     }
     Ok(pid)
 }
@@ -128,6 +147,7 @@ fn describe<'a>(
         resources,
         processes,
         how,
+        ..
     } = world;
     let this = &system.domains[domain];
     let mut description = desc::Description {
@@ -143,7 +163,7 @@ fn describe<'a>(
         timer: None,
         children: None,
         report: None,
-        debug: how.debug,
+        debug: how.debug.then_some(desc::Debug { raw: how.terminal }),
     };
     for map in &this.maps {
         // Registers of devices are not mapped.
@@ -158,6 +178,8 @@ fn describe<'a>(
         description.mappings.push(desc::Mapping {
             region: system.regions[map.region].name.clone(),
             symbol: map.setvar_vaddr.clone(),
+            size_symbol: map.setvar_size.clone(),
+            prefill: map.setvar_prefill_size.clone().zip(region.prefill_bytes),
             vaddr: map.vaddr,
             size: system.regions[map.region].size,
             read: map.perms.read,

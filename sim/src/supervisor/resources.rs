@@ -58,7 +58,9 @@ pub(super) enum ResourceError {
     PrefilledDevice { region: String },
     #[error("{domain} has interrupt {irq}, which no device of the simulation has")]
     Irq { domain: String, irq: u64 },
-    #[error("{domain} runs '{program}', the simulation has: {known}")]
+    #[error(
+        "{domain} runs '{program}', the simulation has: {known}; name another program with --program {domain}=FILE"
+    )]
     Program {
         domain: String,
         program: String,
@@ -96,6 +98,8 @@ pub(super) struct RegionFile {
     /// The same, opened for reading alone: what is mapped from it can never become writable.
     pub(super) readable: OwnedFd,
     pub(super) sharing: Sharing,
+    /// Size of the file that fills it, in bytes, if one does.
+    pub(super) prefill_bytes: Option<u64>,
 }
 
 /// A one-way pipe.
@@ -145,9 +149,13 @@ impl Resources {
         system: &System,
         search: &[PathBuf],
         roles: &[Role],
+        programs: &[Option<PathBuf>],
     ) -> Result<Self, ResourceError> {
-        for domain in &system.domains {
-            check_domain(system, domain, roles)?;
+        for (domain, own) in system.domains.iter().zip(programs) {
+            if own.is_none() {
+                check_program(domain, roles)?;
+            }
+            check_domain(system, domain)?;
         }
         let regions = (0..system.regions.len())
             .map(|index| make_region(system, index, search))
@@ -287,8 +295,8 @@ impl Resources {
     }
 }
 
-fn check_domain(system: &System, domain: &Domain, roles: &[Role]) -> Result<(), ResourceError> {
-    let name = || domain.name.clone();
+/// Whether the simulation has the program of a domain.
+fn check_program(domain: &Domain, roles: &[Role]) -> Result<(), ResourceError> {
     let program = program(domain);
     if !roles.iter().any(|role| role.image == program) {
         let known = roles
@@ -297,11 +305,16 @@ fn check_domain(system: &System, domain: &Domain, roles: &[Role]) -> Result<(), 
             .collect::<Vec<_>>()
             .join(", ");
         return Err(ResourceError::Program {
-            domain: name(),
+            domain: domain.name.clone(),
             program: program.into(),
             known,
         });
     }
+    Ok(())
+}
+
+fn check_domain(system: &System, domain: &Domain) -> Result<(), ResourceError> {
+    let name = || domain.name.clone();
     for map in &domain.maps {
         if map.perms.write && map.perms.execute {
             let region = system.regions[map.region].name.clone();
@@ -352,9 +365,12 @@ fn make_region(
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let memory = memfd_create(region.name.as_str(), flags).map_err(|e| failed(e.into()))?;
     ftruncate(&memory, region.size).map_err(|e| failed(e.into()))?;
-    let memory = match &region.prefill_path {
-        None => memory,
-        Some(file) => fill(region, memory, file, search)?,
+    let (memory, prefill_bytes) = match &region.prefill_path {
+        None => (memory, None),
+        Some(file) => {
+            let (memory, bytes) = fill(region, memory, file, search)?;
+            (memory, Some(bytes))
+        }
     };
     let mut seals = SealFlags::SHRINK | SealFlags::GROW;
     if sharing == Sharing::Constant {
@@ -368,16 +384,17 @@ fn make_region(
         writable: memory,
         readable,
         sharing,
+        prefill_bytes,
     }))
 }
 
-/// Copies the file into the region's memory.
+/// Copies the file into the region's memory. Gives it back with the size of the file.
 fn fill(
     region: &Region,
     memory: OwnedFd,
     file: &str,
     search: &[PathBuf],
-) -> Result<OwnedFd, ResourceError> {
+) -> Result<(OwnedFd, u64), ResourceError> {
     let name = || region.name.clone();
     let path = search
         .iter()
@@ -412,7 +429,7 @@ fn fill(
     let mut memory = File::from(memory);
     // No more than was measured, should the file grow meanwhile.
     std::io::copy(&mut std::io::Read::take(&mut source, bytes), &mut memory).map_err(failed)?;
-    Ok(memory.into())
+    Ok((memory.into(), bytes))
 }
 
 fn make_timer() -> Result<OwnedFd, Errno> {

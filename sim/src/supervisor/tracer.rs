@@ -24,6 +24,16 @@ const STOPS: [Signal; 4] = [
     Signal::SIGTTOU,
 ];
 
+/// A death of which nothing is known.
+pub(super) const UNKNOWN: Seen = Seen {
+    fault: Fault {
+        kind: FaultKind::Unknown,
+        ip: 0,
+        address: 0,
+    },
+    signal: 0,
+};
+
 /// A fault by its signal.
 pub(super) fn seen(signal: i32, ip: u64, address: u64) -> Seen {
     let kind = match Signal::try_from(signal) {

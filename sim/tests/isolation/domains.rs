@@ -5,7 +5,10 @@ use crate::attacks::{
 };
 use protocol::region::{ReadOnlyRegion, ReadWords, ReadWriteRegion, WriteWords};
 use protocol::wire::Fault;
-use sim::pd::{Clock, Component, Console, Environment, Ids, Notifier, Restarter, Role, SetupError};
+use sim::pd::{
+    Clock, Component, Console, DebugOutput, Environment, Ids, Notifier, Restarter, Role, SetupError,
+};
+use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -227,7 +230,7 @@ impl Warden {
 }
 
 /// Does what it is told by its prefilled region, then signals the warden.
-struct Probe {
+pub struct Probe {
     order: u8,
     own: ReadWriteRegion,
     from_warden: ReadOnlyRegion,
@@ -235,16 +238,25 @@ struct Probe {
     wakeups: u64,
     waits: bool,
     supervisor: u64,
+    debug: DebugOutput,
 }
 
 impl Probe {
-    fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    pub fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
         let order = env.constant("order")?[0];
         if order == b'D' {
             list_descriptors();
         }
         if order == b'M' {
             list_mappings();
+        }
+        if order == b'V' {
+            for (name, value) in env.variables() {
+                eprintln!("variable {name} {value:#x}");
+            }
+        }
+        if order == b'H' {
+            std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
         }
         let refused = [
             env.private("from_probe").is_err(), // Shared with the warden.
@@ -268,6 +280,7 @@ impl Probe {
             wakeups: 0,
             waits: order == b'f',
             supervisor: std::os::unix::process::parent_id().into(),
+            debug: env.debug_output(),
         }))
     }
 }
@@ -349,7 +362,14 @@ impl Component for Probe {
             b'a' => std::process::abort(),
             b'u' => undefined_instruction(),
             b'v' => overflow_the_stack(0),
-            b'D' | b'M' | b'n' | b'f' => {}
+            b'g' => {
+                let long = ['x'; 300].iter().collect::<String>();
+                let _ = write!(
+                    self.debug,
+                    "one\ntwo \x1b[2J\u{9b}2J é\r\n{long}\nnever ended"
+                );
+            }
+            b'D' | b'M' | b'V' | b'H' | b'n' | b'f' => {}
             other => panic!("no order {other}"),
         }
         if !self.waits {

@@ -5,9 +5,22 @@
 //! sees to it), its child `probe`, which does what byte 0 of region `order` says, and a bystander.
 //! The order comes in as prefill, so each test runs the same programs on another file.
 
+macro_rules! check {
+    ($condition:expr, $run:expr) => {
+        if !$condition {
+            return Err(libtest_mimic::Failed::from(format!(
+                "{}: {:#?}",
+                stringify!($condition),
+                $run
+            )));
+        }
+    };
+}
+
 mod attacks;
 mod domains;
 mod harness;
+mod outside;
 
 use domains::{CHILD, Mode, ORDER_AT, ROLES, UNMAPPED};
 use harness::{Folder, SUPERVISE, SYSTEM, finish, run, run_with, supervisor};
@@ -33,6 +46,9 @@ fn refuse_ptrace() {
 
 fn main() -> ExitCode {
     let mut arguments: Vec<_> = std::env::args_os().collect();
+    if outside::is_this(&arguments) {
+        return sim::domain_main(domains::Probe::start);
+    }
     match arguments.get(1).and_then(|first| first.to_str()) {
         Some("pd") => return sim::main(&ROLES),
         Some(SUPERVISE) => {
@@ -55,18 +71,6 @@ fn main() -> ExitCode {
 }
 
 type Test = Result<(), Failed>;
-
-macro_rules! check {
-    ($condition:expr, $run:expr) => {
-        if !$condition {
-            return Err(Failed::from(format!(
-                "{}: {:#?}",
-                stringify!($condition),
-                $run
-            )));
-        }
-    };
-}
 
 /// The probe dies of its order, the warden hears why, and both it and the bystander live on.
 fn dies(order: u8, kind: FaultKind, address: u64, words: &str) -> Test {
@@ -229,6 +233,46 @@ fn tests() -> Vec<Trial> {
         test(
             "a_program_that_needs_more_than_its_domain_has_does_not_start",
             needs_more,
+        ),
+        test(
+            "a_program_of_ones_own_becomes_the_domain_that_it_is_named_for",
+            outside::well_behaved,
+        ),
+        test(
+            "a_program_of_ones_own_is_locked_down_as_every_other",
+            outside::locked_down,
+        ),
+        test(
+            "a_program_of_ones_own_is_restarted_on_its_parents_order",
+            outside::restarted,
+        ),
+        test(
+            "a_program_that_does_not_lock_itself_down_ends_the_run",
+            outside::unconfined,
+        ),
+        test(
+            "a_program_that_is_no_domains_is_a_clear_error",
+            outside::no_domain,
+        ),
+        test(
+            "a_name_that_is_no_domain_is_a_clear_error",
+            outside::wrong_names,
+        ),
+        test(
+            "a_program_with_a_second_thread_does_not_become_a_domain",
+            outside::threads,
+        ),
+        test(
+            "a_program_of_ones_own_that_a_person_starts_says_what_it_is",
+            outside::by_hand,
+        ),
+        test(
+            "debug_output_comes_with_the_domains_name_and_only_where_it_is_allowed",
+            outside::debug_output,
+        ),
+        test(
+            "the_program_gets_every_variable_that_the_description_sets",
+            outside::variables,
         ),
     ]
 }

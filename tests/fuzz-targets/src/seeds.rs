@@ -224,11 +224,14 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
         ("event-stats", Event::Stats(Stats::default())),
         (
             "event-fault",
-            Event::Fault(Fault {
-                kind: FaultKind::Memory,
-                ip: 1,
-                address: 2,
-            }),
+            Event::Fault {
+                fault: Fault {
+                    kind: FaultKind::Memory,
+                    ip: 1,
+                    address: 2,
+                },
+                count: 1,
+            },
         ),
     ] {
         add(name, &|frame| event.write(7, frame));

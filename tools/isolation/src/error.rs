@@ -35,7 +35,7 @@ pub enum Error {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: toml::de::Error,
+        source: crate::policy::PolicyError,
     },
     /// A capDL or kernel configuration file that is none.
     #[error("{}: {source}", path.display())]

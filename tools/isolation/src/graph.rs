@@ -200,14 +200,25 @@ impl Graph {
         }
     }
 
-    /// The shortest path of flows, without the nodes that `avoid` holds for; `None` if there is none.
+    /// The shortest path of flows, without the nodes that `avoid` holds for; `None` if there is none. A message on an
+    /// endpoint passes the endpoint's owner, who is the first in its queue (row M2).
     #[must_use]
     pub fn path(&self, from: &Node, to: &Node, avoid: impl Fn(&Node) -> bool) -> Option<Vec<Node>> {
         let mut before: BTreeMap<&Node, &Node> = BTreeMap::new();
         let mut queue = VecDeque::from([from]);
         while let Some(node) = queue.pop_front() {
-            for next in self.flows.get(node).into_iter().flat_map(BTreeMap::keys) {
+            for (next, by) in self.flows.get(node).into_iter().flatten() {
                 if next == from || before.contains_key(next) || (next != to && avoid(next)) {
+                    continue;
+                }
+                let passes_avoided = |by: &By| match by {
+                    By::Endpoint(of) => {
+                        let owner = Node::Subject(of.clone());
+                        owner != *node && owner != *next && avoid(&owner)
+                    }
+                    _ => false,
+                };
+                if by.iter().all(passes_avoided) {
                     continue;
                 }
                 before.insert(next, node);

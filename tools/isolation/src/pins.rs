@@ -18,6 +18,7 @@ use sysdesc::{Domain, End, Map, Region, System, Trigger};
 pub fn check(system: &System, policy: &Policy) -> Finding {
     let mut finding = Finding::default();
     let mut variables = 0;
+    clients(system, policy, &mut finding);
     for region in &system.regions {
         variables += check_region(system, region, policy, &mut finding);
     }
@@ -155,9 +156,10 @@ fn check_map(
             text(access.cached)
         ));
     }
+    let (address, size) = pin.variables(&domain.name);
     let set = [
-        ("setvar_vaddr", &map.setvar_vaddr, Some(&pin.address)),
-        ("setvar_size", &map.setvar_size, pin.size.as_ref()),
+        ("setvar_vaddr", &map.setvar_vaddr, Some(address)),
+        ("setvar_size", &map.setvar_size, size),
         ("setvar_prefill_size", &map.setvar_prefill_size, None),
     ];
     for (attribute, is, must) in set {
@@ -304,10 +306,7 @@ fn channels(system: &System, policy: &Policy, finding: &mut Finding) -> usize {
             name(b),
             channel.line
         );
-        let named = |pin: &policy::Channel| {
-            let [first, second] = &pin.between;
-            [name(a), name(b)] == [first, second] || [name(b), name(a)] == [first, second]
-        };
+        let named = |pin: &policy::Channel| pin.is_of(name(a), name(b));
         let Some(index) = policy.channel.iter().position(named) else {
             finding.violation(format!("{place} has no [[channel]] in the policy"));
             continue;
@@ -335,6 +334,50 @@ fn channels(system: &System, policy: &Policy, finding: &mut Finding) -> usize {
     variables
 }
 
+/// Audit's slots are set as the policy has its clients: each whole, and no other.
+///
+/// The lines that follow from a client say the same of each variable; this says it of slots and clients, for people, and
+/// does not rest on them.
+fn clients(system: &System, policy: &Policy, finding: &mut Finding) {
+    let clients = match system.clients() {
+        Ok(clients) => clients,
+        Err(error) => return finding.violation(format!("{} (line {})", error.problem, error.line)),
+    };
+    for client in &clients {
+        let (name, slot, line) = (&client.domain.name, client.slot, client.line);
+        let pinned = policy.client.iter().find(|pin| pin.domain == *name);
+        match pinned {
+            None => finding.violation(format!(
+                "'{name}' is the client in {slot} of audit (line {line}) and has no [[client]] in the policy: write \
+                 domain = \"{name}\" and slot = {} there, or take it out",
+                slot.0
+            )),
+            Some(pin) if pin.slot != slot.0 => finding.violation(format!(
+                "'{name}' is the client in {slot} of audit (line {line}), the policy has it in slot {}",
+                pin.slot
+            )),
+            Some(_) => {}
+        }
+    }
+    for pin in &policy.client {
+        if !clients
+            .iter()
+            .any(|client| client.domain.name == pin.domain)
+        {
+            finding.violation(format!(
+                "the policy has a [[client]] '{}', and audit has no slot that is set for it",
+                pin.domain
+            ));
+        }
+    }
+    if finding.violations.is_empty() {
+        let clients = clients
+            .iter()
+            .map(|client| format!("{} in {}", client.domain.name, client.slot));
+        finding.evidence(format!("clients of audit: {}", list(clients)));
+    }
+}
+
 /// The initialiser can make all pages.
 fn pages(system: &System, policy: &Policy, finding: &mut Finding) {
     let count = |region: &Region| region.size / region.page_size;
@@ -357,10 +400,16 @@ fn pages(system: &System, policy: &Policy, finding: &mut Finding) {
 fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
     for pin in &policy.region {
         if system.region(&pin.name).is_none() {
-            finding.violation(format!(
-                "the policy has a [[region]] '{}', which is not there",
-                pin.name
-            ));
+            finding.violation(match &pin.ring {
+                None => format!(
+                    "the policy has a [[region]] '{}', which is not there",
+                    pin.name
+                ),
+                Some(ring) => format!(
+                    "the policy has a [[client]] '{}', and its ring '{}' is not there",
+                    ring.client, pin.name
+                ),
+            });
         }
         if policy.accesses(&pin.name).is_empty() {
             finding.violation(format!(
@@ -369,8 +418,8 @@ fn missing(system: &System, policy: &Policy, finding: &mut Finding) {
             ));
         }
     }
-    for name in &policy.scheduling.order {
-        if !policy.domain.iter().any(|pin| pin.name == *name) {
+    for name in policy.domains(&policy.scheduling.order) {
+        if !policy.domain.iter().any(|pin| pin.name == name) {
             finding.violation(format!("the policy has no [[domain]] of '{name}'"));
         }
     }

@@ -3,8 +3,15 @@
 //! The rule that keeps it safe: an unknown key is an error, and so is a name that the description
 //! does not have (claims P and D), so that no line of the file can be void without anybody noticing.
 
+mod clients;
+
+pub use clients::PolicyError;
+
 use serde::Deserialize;
 use std::fmt;
+
+/// In `scheduling`, the name that stands for all clients.
+pub const CLIENTS: &str = "clients";
 
 /// The policy file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -12,6 +19,9 @@ use std::fmt;
 pub struct Policy {
     /// I1.
     pub mediation: Mediation,
+    /// I1: the clients. What they have in common with audit follows: see [`Self::parse`].
+    #[serde(default)]
+    pub client: Vec<Client>,
     /// I1: all channels.
     #[serde(default)]
     pub channel: Vec<Channel>,
@@ -46,16 +56,26 @@ pub struct Policy {
     pub programs: Programs,
 }
 
-/// Who must not reach whom but through whom.
+/// Who must not reach whom but through whom: no client another client, nor the engine, nor the engine a client.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mediation {
-    /// The two domains that must be apart.
-    pub between: [String; 2],
     /// The domain that everything between them must pass.
     pub mediator: String,
+    /// The domain that computes for the clients.
+    pub engine: String,
     /// Subjects whose code is trusted not to carry anything between them.
     pub trusted: Vec<String>,
+}
+
+/// A domain that asks the mediator.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Its name.
+    pub domain: String,
+    /// Which of the places for clients in the mediator's program is its own.
+    pub slot: usize,
 }
 
 /// The one channel of two domains.
@@ -152,7 +172,7 @@ pub enum Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheduling {
-    /// All domains, highest priority first.
+    /// All domains, highest priority first; [`CLIENTS`] is all clients, whose order among each other is free.
     pub order: Vec<String>,
     /// Those whose budget is their period.
     pub whole_budget: Vec<String>,
@@ -186,11 +206,25 @@ pub struct Region {
     /// Where it must lie, for ordinary memory that must.
     #[serde(default)]
     pub phys_addr: Option<u64>,
-    /// The variable that holds its address, in every program.
+    /// The variable that holds its address, in every program but a client's whose ring it is.
     pub address: String,
     /// The variable that holds its size.
     #[serde(default)]
     pub size: Option<String>,
+    /// Whose ring it is, if it follows from a [`Client`].
+    #[serde(skip)]
+    pub ring: Option<ClientRing>,
+}
+
+/// A ring between the mediator and a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRing {
+    /// The client.
+    pub client: String,
+    /// The variable of the client's program that holds its address.
+    pub address: String,
+    /// The variable of the client's program that holds its size.
+    pub size: String,
 }
 
 /// A size of a region.
@@ -237,6 +271,13 @@ pub struct Domain {
     pub stack: Bounds,
     /// Its period in microseconds.
     pub period: Bounds,
+    /// Whether its file must say which variables it needs. Only a client may do without.
+    #[serde(default = "yes")]
+    pub marked: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What there is room for.
@@ -264,6 +305,26 @@ pub struct Access {
     pub write: bool,
     /// Whether it is cached: all memory is, and no device.
     pub cached: bool,
+}
+
+impl Region {
+    /// The variables of a domain's program that hold its address and its size.
+    #[must_use]
+    pub fn variables(&self, domain: &str) -> (&String, Option<&String>) {
+        match &self.ring {
+            Some(ring) if ring.client == domain => (&ring.address, Some(&ring.size)),
+            _ => (&self.address, self.size.as_ref()),
+        }
+    }
+}
+
+impl Channel {
+    /// Whether it is that of these two.
+    #[must_use]
+    pub fn is_of(&self, first: &str, second: &str) -> bool {
+        let [a, b] = &self.between;
+        [first, second] == [a, b] || [second, first] == [a, b]
+    }
 }
 
 impl Bytes {
@@ -301,18 +362,61 @@ impl fmt::Display for Bounds {
 }
 
 impl Policy {
-    /// Reads a policy file.
+    /// Reads a policy file, and adds the lines that follow from its clients: for each a [`Channel`] with the
+    /// mediator, and two rings with a [`Shared`] and a [`Region`] each.
     ///
     /// # Errors
     /// The first thing that is wrong with it, with its place.
-    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let mut policy: Self = toml::from_str(text)?;
+        policy.add_clients()?;
+        Ok(policy)
     }
 
-    /// Every domain that the policy knows.
+    /// Whether the policy knows a domain.
     #[must_use]
     pub fn knows_domain(&self, name: &str) -> bool {
-        self.scheduling.order.iter().any(|domain| domain == name)
+        self.domains(&self.scheduling.order)
+            .any(|domain| domain == name)
+    }
+
+    /// Those who must be apart, each from every other: the clients and the engine.
+    #[must_use]
+    pub fn apart(&self) -> Vec<&str> {
+        let clients = self.client.iter().map(|client| client.domain.as_str());
+        clients.chain([self.mediation.engine.as_str()]).collect()
+    }
+
+    /// Whether a domain is a client.
+    #[must_use]
+    pub fn is_client(&self, name: &str) -> bool {
+        self.client.iter().any(|client| client.domain == name)
+    }
+
+    /// Whether a subject's code is trusted to carry nothing between those who must be apart.
+    #[must_use]
+    pub fn is_trusted(&self, name: &str) -> bool {
+        self.mediation.trusted.iter().any(|trusted| trusted == name)
+    }
+
+    /// The domains of `scheduling.order`, highest first: each of an entry above each of the next.
+    #[must_use]
+    pub fn order(&self) -> Vec<Vec<&str>> {
+        let order = self.scheduling.order.iter();
+        order.map(|name| self.domains([name]).collect()).collect()
+    }
+
+    /// Names of `scheduling`, with those of the clients in place of [`CLIENTS`].
+    pub fn domains<'a>(
+        &'a self,
+        names: impl IntoIterator<Item = &'a String>,
+    ) -> impl Iterator<Item = &'a str> {
+        names.into_iter().flat_map(|name| {
+            let clients = self.client.iter().map(|client| client.domain.as_str());
+            let all = name == CLIENTS;
+            let itself = (!all).then_some(name.as_str());
+            clients.filter(move |_| all).chain(itself)
+        })
     }
 
     /// Who must have a region mapped, and how.

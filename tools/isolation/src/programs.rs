@@ -5,13 +5,16 @@
 //! description, with Microkit's layout and with the other programs.
 //!
 //! The rule that keeps it safe: a program says what it needs, and the description must give exactly that. What
-//! a file does not say is an error, so that a program that was built without saying it is none that passes.
+//! a file does not say is an error, so that a program that was built without saying it is none that passes. Only a client
+//! may leave one thing unsaid, if the policy allows it: which of its data are variables, which a linker script of
+//! somebody else's does not say. Then those that the description sets must be there, and no more is known.
 
 use crate::claims::Finding;
 use crate::microkit::{IPC_BUFFER, PAGE, STACK_TOP};
 use crate::policy::{Bytes, Named, Policy};
-use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SegmentFlags};
+use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SegmentFlags, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet};
+use sysdesc::clients::Slot;
 use sysdesc::{Domain, System};
 
 /// Between these symbols of the linker script lie the variables.
@@ -34,8 +37,9 @@ pub struct Program {
     pub entry: u64,
     /// Where it is restarted, if it can be.
     pub reset: Option<u64>,
-    /// First address of the variables, and first after them.
-    pub patched: [u64; 2],
+    /// First address of the variables, and first after them; none if the file does not say which of its data are
+    /// variables. Then [`Self::variables`] is all of its data.
+    pub patched: Option<[u64; 2]>,
 }
 
 /// A part of a program that is loaded.
@@ -54,8 +58,8 @@ pub enum ProgramError {
     /// It is no ELF file.
     #[error("not an ELF file: {0}")]
     Elf(#[from] object::Error),
-    /// It was not linked with pds/sel4/pd.ld.
-    #[error("it has no symbol '{0}': link it with pds/sel4/pd.ld")]
+    /// It says where its variables begin or where they end, and not the other.
+    #[error("it has no symbol '{0}': link it with pds/sel4/pd.ld, as it is")]
     Symbol(&'static str),
     /// A fact that lies in no segment with contents.
     #[error("its fact '{0}' has no contents")]
@@ -66,14 +70,21 @@ impl Program {
     /// Reads a file.
     ///
     /// # Errors
-    /// It is no ELF file, or says nothing of variables.
+    /// It is no ELF file, or what it says of itself is not whole.
     pub fn read(bytes: &[u8]) -> Result<Self, ProgramError> {
         let file = object::File::parse(bytes)?;
         let symbol = |name| file.symbols().find(|symbol| symbol.name() == Ok(name));
-        let mut patched = [0; 2];
-        for (address, name) in patched.iter_mut().zip(VARIABLES) {
-            *address = symbol(name).ok_or(ProgramError::Symbol(name))?.address();
-        }
+        let [start, end] = VARIABLES.map(|name| symbol(name).map(|symbol| symbol.address()));
+        let patched = match (start, end) {
+            (Some(start), Some(end)) => Some([start, end]),
+            (None, None) => None,
+            (None, _) => return Err(ProgramError::Symbol(VARIABLES[0])),
+            (_, None) => return Err(ProgramError::Symbol(VARIABLES[1])),
+        };
+        let is_variable = |symbol: &object::Symbol<'_, '_>| match patched {
+            Some([start, end]) => (start..end).contains(&symbol.address()),
+            None => symbol.kind() == SymbolKind::Data,
+        };
         let mut program = Self {
             entry: file.entry(),
             reset: symbol("_reset").map(|symbol| symbol.address()),
@@ -101,7 +112,7 @@ impl Program {
                 });
                 let value = value.ok_or_else(|| ProgramError::Fact(fact.to_owned()))?;
                 program.facts.insert(fact.to_owned(), value);
-            } else if (patched[0]..patched[1]).contains(&address)
+            } else if is_variable(&symbol)
                 && !VARIABLES.contains(&name)
                 // `$d` says that data follows.
                 && !name.starts_with('$')
@@ -122,8 +133,9 @@ pub fn check(system: &System, policy: &Policy, programs: &BTreeMap<String, Progr
             finding.violation(format!("{} has no program", domain.name));
             continue;
         };
-        variables(system, domain, program, &mut finding);
+        variables(system, domain, program, policy, &mut finding);
         place(system, domain, program, policy, &mut finding);
+        slots(domain, program, policy, &mut finding);
         rings(domain, program, policy, &mut finding);
         stack(domain, program, &mut finding);
         children(system, domain, programs, program, &mut finding);
@@ -177,7 +189,13 @@ fn set(system: &System, domain: &Domain) -> BTreeMap<String, u32> {
     set
 }
 
-fn variables(system: &System, domain: &Domain, program: &Program, finding: &mut Finding) {
+fn variables(
+    system: &System,
+    domain: &Domain,
+    program: &Program,
+    policy: &Policy,
+    finding: &mut Finding,
+) {
     let Domain {
         name,
         program_image: file,
@@ -196,14 +214,29 @@ fn variables(system: &System, domain: &Domain, program: &Program, finding: &mut 
             )),
         }
     }
+    // Audit's slots that no client has stay as they are: audit sees that nobody is there.
+    let is_free = |variable: &str| {
+        let slot = Slot::of_variable(variable).filter(|_| *name == policy.mediation.mediator);
+        slot.is_some_and(|slot| policy.client.iter().all(|client| client.slot != slot.0))
+    };
+    let Some([start, end]) = program.patched else {
+        let pin = policy.domain.iter().find(|pin| pin.name == *name);
+        if pin.is_none_or(|pin| pin.marked) {
+            finding.violation(format!(
+                "{file} does not say which variables it needs ('{}' to '{}'): link it with pds/sel4/pd.ld, or write \
+                 marked = false in {name}'s [[domain]]",
+                VARIABLES[0], VARIABLES[1]
+            ));
+        }
+        return;
+    };
     for variable in program.variables.keys() {
-        if !set.contains_key(variable) {
+        if !set.contains_key(variable) && !is_free(variable) {
             finding.violation(format!(
                 "{file} needs the variable '{variable}', and nothing in system.xml sets it for {name} (line {line})"
             ));
         }
     }
-    let [start, end] = program.patched;
     let is_constant = |segment: &&Segment| {
         segment.start <= start && end <= segment.end && !segment.write && !segment.execute
     };
@@ -275,7 +308,34 @@ fn place(
     }
 }
 
-/// A program with a ring knows how large one is.
+/// The mediator's program has each place for a client with all of its variables.
+fn slots(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Finding) {
+    if domain.name != policy.mediation.mediator {
+        return;
+    }
+    let file = &domain.program_image;
+    let names = program.variables.keys();
+    let slots: BTreeSet<_> = names.filter_map(|name| Slot::of_variable(name)).collect();
+    for slot in &slots {
+        let variables = slot.variables().all();
+        let mut lacking = variables
+            .iter()
+            .filter(|name| !program.variables.contains_key(*name));
+        if let Some(lacks) = lacking.next() {
+            finding.violation(format!(
+                "{file} has variables of {slot} and not '{lacks}': a client there could not be told whole"
+            ));
+        }
+    }
+    finding.evidence(format!(
+        "{file} has places for {} clients, {} taken",
+        slots.len(),
+        policy.client.len()
+    ));
+}
+
+/// A program with a ring knows how large one is, and speaks the protocol that this checker was built with. So all do that
+/// have a ring: a client that was built against another version is found here, not when nobody answers it.
 fn rings(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Finding) {
     let has_ring = policy.region.iter().any(|region| {
         let is_ring = region.bytes == Bytes::Named(Named::Ring);
@@ -283,15 +343,14 @@ fn rings(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
         is_ring && accesses.iter().any(|(who, _)| *who == domain.name)
     });
     if has_ring {
-        let must = Bytes::Named(Named::Ring).bounds().least;
-        fact(
-            domain,
-            program,
-            "ring_bytes",
-            must,
-            "protocol::ring::REGION_BYTES",
-            finding,
-        );
+        let bytes = Bytes::Named(Named::Ring).bounds().least;
+        let version = u64::from(protocol::VERSION);
+        for (name, must, of) in [
+            ("ring_bytes", bytes, "protocol::ring::REGION_BYTES"),
+            ("protocol_version", version, "protocol::VERSION"),
+        ] {
+            fact(domain, program, name, must, of, finding);
+        }
     }
 }
 

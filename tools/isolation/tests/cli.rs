@@ -1,5 +1,7 @@
 //! The program, as a developer and CI run it.
 
+mod two_clients;
+
 use assert_cmd::Command;
 use std::path::PathBuf;
 
@@ -34,6 +36,101 @@ fn the_systems_own_description_violates_nothing() {
         );
     }
     assert!(text.contains("0 violated"), "{text}");
+}
+
+#[test]
+fn another_systems_description_is_checked_with_its_own_policy() {
+    let [path, policy, json, svg] = ["two.xml", "two.toml", "two.json", "two.svg"].map(temporary);
+    let read = |name: &str| std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap();
+    std::fs::write(&path, two_clients::system(&read("system.xml"))).unwrap();
+    let text = two_clients::policy(&read("tools/isolation/policy.toml"));
+    std::fs::write(&policy, text).unwrap();
+    let mut command = isolation();
+    command
+        .arg("check")
+        .arg(&path)
+        .arg("--policy")
+        .arg(&policy)
+        .arg("--json")
+        .arg(&json)
+        .arg("--svg")
+        .arg(&svg);
+    command.assert().success();
+    let text = printed(&mut command);
+    for words in [
+        "no two of shell, triage and inference share a region",
+        "shell and triage both hold monitor's endpoint for their faults",
+        "audit > shell, triage > inference",
+        "clients of audit: shell in slot 0 and triage in slot 1",
+    ] {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(words), "{words}: {text}");
+    }
+    let report = std::fs::read_to_string(json).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(
+        report["clients"],
+        serde_json::json!({"shell": 0, "triage": 1})
+    );
+    let path_of = |from: &str, to: &str| {
+        let mut flows = report["flows"].as_array().unwrap().iter();
+        let flow = flows.find(|flow| flow["from"] == from && flow["to"] == to);
+        flow.unwrap()["path"].clone()
+    };
+    let through = |steps: &[&str]| serde_json::json!(steps);
+    assert_eq!(
+        path_of("triage", "shell"),
+        through(&["triage", "audit", "shell"])
+    );
+    assert_eq!(
+        path_of("triage", "UART"),
+        through(&["triage", "audit", "shell", "UART"])
+    );
+    assert_eq!(
+        path_of("inference", "triage"),
+        through(&["inference", "audit", "triage"])
+    );
+    // Both clients are drawn with all that they have, and nothing is in the lane of what ought not to be.
+    let picture = std::fs::read_to_string(svg).unwrap();
+    for words in [
+        ">shell<",
+        ">triage<",
+        ">audit_to_triage<",
+        ">events<",
+        ">shell_to_audit<",
+    ] {
+        assert_eq!(picture.matches(words).count(), 1, "{words}");
+    }
+    assert!(!picture.contains("#b91c1c"), "{picture}");
+    // With the policy of the system that has one client, the other is named.
+    let output = isolation().arg("check").arg(&path).arg("--silent").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("D: 'triage' is the client in slot 1 of audit (line"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_fails_with_the_reason() {
+    let policy = temporary("same-slot.toml");
+    let text = std::fs::read_to_string(format!("{ROOT}/tools/isolation/policy.toml")).unwrap();
+    let text = two_clients::policy(&text).replace("slot = 1", "slot = 0");
+    std::fs::write(&policy, text).unwrap();
+    let output = isolation()
+        .arg("check")
+        .arg("--policy")
+        .arg(&policy)
+        .output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("same-slot.toml") && text.contains("'shell' and 'triage' both have slot 0"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -116,7 +213,10 @@ fn the_fixtures_image_agrees_and_its_reports_are_written() {
     );
     let text = std::fs::read_to_string(markdown).unwrap();
     assert!(
-        text.contains("| I1 |") && text.contains("| M5 |") && text.contains("audit → inference"),
+        text.contains("| I1 |")
+            && text.contains("| M5 |")
+            && text.contains("audit → inference")
+            && text.contains("Clients of audit: shell in slot 0.\n"),
         "{text}"
     );
     let picture = std::fs::read_to_string(svg).unwrap();

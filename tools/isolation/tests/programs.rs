@@ -1,9 +1,12 @@
 //! Claim E: a program's file says what it needs, and a description that does not give exactly that is refused.
 
+mod two_clients;
+
 use isolation::policy::Policy;
 use isolation::programs::{self, Program, ProgramError, Segment};
 use std::collections::BTreeMap;
 use sysdesc::System;
+use sysdesc::clients::{IN_CLIENT, Slot};
 
 const SYSTEM: &str = include_str!("../../../system.xml");
 const POLICY: &str = include_str!("../policy.toml");
@@ -14,7 +17,7 @@ const RESET: u64 = 0x20_0000;
 
 /// What the three programs say when they fit `system.xml`.
 fn programs() -> BTreeMap<String, Program> {
-    let rings = |names: &[&str]| {
+    let with_sizes = |names: &[&str]| {
         let both = names
             .iter()
             .flat_map(|name| [(*name).to_owned(), format!("{name}_size")]);
@@ -33,39 +36,51 @@ fn programs() -> BTreeMap<String, Program> {
         ],
         entry: 0x20_1000,
         reset,
-        patched: [0x28_0000, 0x28_0100],
+        patched: Some([0x28_0000, 0x28_0100]),
     };
-    let mut audit = rings(&[
-        "shell_to_audit",
-        "audit_to_shell",
+    let mut audit = with_sizes(&[
         "audit_to_inference",
         "inference_to_audit",
         "audit_log",
         "policy",
         "model_store",
     ]);
-    let numbers =
-        "rtc watchdog_channel timer_channel shell_channel inference_channel inference_child";
+    let numbers = "rtc watchdog_channel timer_channel inference_channel inference_child";
     audit.extend(numbers.split(' ').map(str::to_owned));
-    let mut inference = rings(&[
+    // Three of the four are free.
+    audit.extend((0..4).flat_map(|slot| Slot(slot).variables().all()));
+    let mut inference = with_sizes(&[
         "audit_to_inference",
         "inference_to_audit",
         "arena",
         "model_store",
     ]);
     inference.push("audit_channel".to_owned());
-    let mut shell = rings(&["shell_to_audit", "audit_to_shell"]);
-    shell.extend(["uart", "uart_channel", "audit_channel"].map(str::to_owned));
-    let ring = ("ring_bytes", RING);
-    let of_child = [("child_reset", RESET), ("child_stack_top", STACK_TOP), ring];
-    let of_stack = [("stack_top", STACK_TOP), ("stack_bytes", 0x8_0000), ring];
+    let mut shell = IN_CLIENT.map(str::to_owned).all().to_vec();
+    shell.extend(["uart", "uart_channel"].map(str::to_owned));
+    let [ring, version] = [
+        ("ring_bytes", RING),
+        ("protocol_version", protocol::VERSION.into()),
+    ];
+    let of_child = [
+        ("child_reset", RESET),
+        ("child_stack_top", STACK_TOP),
+        ring,
+        version,
+    ];
+    let of_stack = [
+        ("stack_top", STACK_TOP),
+        ("stack_bytes", 0x8_0000),
+        ring,
+        version,
+    ];
     BTreeMap::from([
         ("audit".to_owned(), program(audit, &of_child, None)),
         (
             "inference".to_owned(),
             program(inference, &of_stack, Some(RESET)),
         ),
-        ("shell".to_owned(), program(shell, &[ring], None)),
+        ("shell".to_owned(), program(shell, &[ring, version], None)),
     ])
 }
 
@@ -123,6 +138,49 @@ fn a_variable_that_the_file_does_not_have_is_named_with_its_line() {
 }
 
 #[test]
+fn a_slot_that_a_client_has_must_be_in_audits_program() {
+    let mut programs = programs();
+    let audit = programs.get_mut("audit").unwrap();
+    for name in Slot(0).variables().all() {
+        audit.variables.remove(&name);
+    }
+    let said = violations(SYSTEM, &programs);
+    assert_eq!(said.len(), 5, "{said:#?}");
+    for name in Slot(0).variables().all() {
+        let named =
+            format!("audit.elf has no variable '{name}', which system.xml sets for audit (line ");
+        assert!(
+            said.iter().any(|text| text.starts_with(&named)),
+            "{said:#?}"
+        );
+    }
+}
+
+#[test]
+fn half_a_slot_in_audits_program_is_named() {
+    let text = said(|programs| {
+        let audit = programs.get_mut("audit").unwrap();
+        audit.variables.remove("audit_to_client_3");
+    });
+    assert!(
+        text.contains("audit.elf has variables of slot 3 and not 'audit_to_client_3'"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_variables_of_a_slot_are_free_in_audits_program_alone() {
+    let text = said(|programs| {
+        let shell = programs.get_mut("shell").unwrap();
+        shell.variables.insert("client_1_channel".to_owned(), 8);
+    });
+    assert!(
+        text.contains("shell.elf needs the variable 'client_1_channel'"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_variable_of_another_size_is_named() {
     let text = said(|programs| {
         let inference = programs.get_mut("inference").unwrap();
@@ -135,7 +193,7 @@ fn a_variable_of_another_size_is_named() {
 fn variables_that_a_restart_would_lose_are_named() {
     let text = said(|programs| {
         let inference = programs.get_mut("inference").unwrap();
-        inference.patched = [0x29_0000, 0x29_0100];
+        inference.patched = Some([0x29_0000, 0x29_0100]);
     });
     assert!(text.contains("a restart would lose them"), "{text}");
 }
@@ -144,6 +202,9 @@ fn variables_that_a_restart_would_lose_are_named() {
 fn numbers_that_a_program_relies_on_must_be_those_of_the_system() {
     for (domain, fact, value, words) in [
         ("shell", "ring_bytes", RING - 0x1000, "REGION_BYTES"),
+        ("shell", "protocol_version", 3, "protocol::VERSION is 0x4"),
+        ("audit", "protocol_version", 5, "build it anew"),
+        ("inference", "protocol_version", 0, "protocol::VERSION"),
         ("audit", "child_reset", 0x20_1000, "_reset of inference.elf"),
         (
             "audit",
@@ -182,6 +243,38 @@ fn numbers_that_a_program_relies_on_must_be_those_of_the_system() {
             "{text}"
         );
     }
+}
+
+/// Two clients, whose programs are built apart from audit's.
+#[test]
+fn a_client_that_speaks_another_version_of_the_protocol_is_named() {
+    let system = System::parse(&two_clients::system(SYSTEM)).unwrap();
+    let policy = Policy::parse(&two_clients::policy(POLICY)).unwrap();
+    let mut programs = programs();
+    let mut triage = programs["shell"].clone();
+    for name in ["uart", "uart_channel"] {
+        triage.variables.remove(name);
+    }
+    for name in ["events", "events_size"] {
+        triage.variables.insert(name.to_owned(), 8);
+    }
+    programs.insert("triage".to_owned(), triage);
+    let said = |programs: &_| programs::check(&system, &policy, programs).violations;
+    assert_eq!(said(&programs), Vec::<String>::new());
+    let facts = &mut programs.get_mut("triage").unwrap().facts;
+    let old = u64::from(protocol::VERSION) - 1;
+    facts.insert("protocol_version".to_owned(), old);
+    facts.insert("ring_bytes".to_owned(), RING / 2);
+    let said = said(&programs);
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(
+        said[0].contains("triage.elf relies on sel4_llm_ring_bytes = 0x11800")
+            && said[1].contains(&format!(
+                "triage.elf relies on sel4_llm_protocol_version = {old:#x}, but protocol::VERSION is"
+            ))
+            && said[1].contains("build it anew"),
+        "{said:#?}"
+    );
 }
 
 #[test]
@@ -335,7 +428,7 @@ fn a_file_is_read_with_its_variables_facts_and_segments() {
         program.segments,
         [segment(0x28_0000, 0x28_0020, false, false)]
     );
-    assert_eq!(program.patched, [0x28_0000, 0x28_0010]);
+    assert_eq!(program.patched, Some([0x28_0000, 0x28_0010]));
 }
 
 #[test]
@@ -344,8 +437,15 @@ fn a_file_that_says_nothing_is_no_program() {
         Program::read(b"\x7fELF"),
         Err(ProgramError::Elf(_))
     ));
-    let error = Program::read(&elf(&[("rtc", 0x28_0000, 8)], &[0; 8])).unwrap_err();
-    assert!(error.to_string().contains("pds/sel4/pd.ld"), "{error}");
+    let halves = ["__variables_start", "__variables_end"];
+    for (has, lacks) in [(0, 1), (1, 0)] {
+        let error = Program::read(&elf(&[(halves[has], 0x28_0000, 0)], &[0; 8])).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("pds/sel4/pd.ld") && text.contains(halves[lacks]),
+            "{text}"
+        );
+    }
     let bounds = [
         ("__variables_start", 0x28_0000, 0),
         ("__variables_end", 0x28_0000, 0),
@@ -353,6 +453,60 @@ fn a_file_that_says_nothing_is_no_program() {
     ];
     let error = Program::read(&elf(&bounds, &[0; 8])).unwrap_err();
     assert!(error.to_string().contains("'ring_bytes'"), "{error}");
+}
+
+/// A client that somebody's own linker script has put together: no word of which data are variables.
+#[test]
+fn a_client_need_not_say_which_of_its_data_are_variables_if_the_policy_allows_it() {
+    let names = IN_CLIENT.all();
+    let mut symbols: Vec<(&str, u64, u64)> = names
+        .iter()
+        .zip((0x28_0000..).step_by(8))
+        .map(|(name, address)| (*name, address, 8))
+        .collect();
+    symbols.extend([
+        ("uart", 0x28_0028, 8),
+        ("uart_channel", 0x28_0030, 8),
+        ("counter", 0x28_0038, 4),
+        ("sel4_llm_ring_bytes", 0x28_0040, 8),
+        ("sel4_llm_protocol_version", 0x28_0048, 8),
+    ]);
+    let mut data = [0; 0x50];
+    data[0x40..0x48].copy_from_slice(&RING.to_le_bytes());
+    data[0x48..].copy_from_slice(&u64::from(protocol::VERSION).to_le_bytes());
+    let mut programs = programs();
+    let code = programs["shell"].segments.clone();
+    let mut put = |symbols: &[(&str, u64, u64)]| {
+        let mut program = Program::read(&elf(symbols, &data)).unwrap();
+        assert_eq!(program.patched, None);
+        program.segments.clone_from(&code);
+        program.entry = 0x20_1000;
+        programs.insert("shell".to_owned(), program);
+        programs.clone()
+    };
+    let unmarked = put(&symbols);
+    let said = violations(SYSTEM, &unmarked);
+    assert!(
+        said.len() == 1
+            && said[0].contains("shell.elf does not say which variables it needs")
+            && said[0].contains("marked = false in shell's [[domain]]"),
+        "{said:#?}"
+    );
+    let policy = POLICY.replace(
+        "program = \"shell.elf\"\n",
+        "program = \"shell.elf\"\nmarked = false\n",
+    );
+    let system = System::parse(SYSTEM).unwrap();
+    let policy = Policy::parse(&policy).unwrap();
+    let said = programs::check(&system, &policy, &unmarked).violations;
+    assert_eq!(said, Vec::<String>::new());
+    // What the description sets must be there all the same.
+    symbols.retain(|(name, ..)| *name != "from_audit");
+    let said = programs::check(&system, &policy, &put(&symbols)).violations;
+    assert!(
+        said.len() == 1 && said[0].contains("shell.elf has no variable 'from_audit'"),
+        "{said:#?}"
+    );
 }
 
 #[test]

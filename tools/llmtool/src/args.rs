@@ -151,12 +151,13 @@ Examples:
     Pack(Pack),
     /// Check a policy and compile it for the audit domain
     #[command(after_long_help = "\
-Without -o the policy is printed in words: who may do what, with which budget, and how many bits a
-hostile inference could leak in an hour. What is wrong is said with its line.
+Without -o the policy is printed in words: which clients there are, who may do what, with which budget, and how many
+bits a hostile inference could leak in an hour. What is wrong is said with its line. With --system it is checked, too,
+that policy and description have the same clients.
 
 Examples:
   llmtool policy policy.toml
-  llmtool policy policy.toml -o policy.bin")]
+  llmtool policy policy.toml --system system.xml -o policy.bin")]
     Policy(trust::Policy),
     /// Hash a passphrase for a policy
     #[command(after_long_help = "\

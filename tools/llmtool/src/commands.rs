@@ -499,7 +499,7 @@ fn fit(
 
 fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
     let trust = match (&arguments.policy, arguments.unsigned) {
-        (Some(path), _) => Trust::Keys(policy::compile(path)?.trusted_keys()),
+        (Some(path), _) => Trust::Keys(policy::compile(path, None)?.trusted_keys()),
         (None, true) => Trust::Anything,
         (None, false) => Trust::Signed,
     };

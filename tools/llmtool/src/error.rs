@@ -141,7 +141,7 @@ pub enum ToolError {
         /// The one to compare with.
         reference: PathBuf,
     },
-    /// A policy that is wrong.
+    /// A policy that is wrong, or a description that does not go with it.
     #[error("{}:{line}: {reason}", path.display())]
     Policy {
         /// The file.
@@ -151,6 +151,11 @@ pub enum ToolError {
         /// What is wrong there.
         reason: String,
     },
+    /// A policy that is to be written without the description that its clients are in.
+    #[error(
+        "give --system system.xml: audit knows each client of the policy by the number of its channel, which stands there"
+    )]
+    NoDescription,
     /// A key or a signature.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -1,8 +1,10 @@
-//! Compiles `policy.toml` into what audit reads ([`protocol::policy`]).
+//! Compiles `policy.toml` into what audit reads ([`protocol::policy`]), with the channels of its clients from the system
+//! description.
 //!
 //! Everything that [`Policy::check`] would refuse is found here first, with its line, and so is what only the source
 //! can get wrong: unknown members, references, hashes, keys.
 
+mod clients;
 mod document;
 mod words;
 
@@ -12,8 +14,8 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 use protocol::limits::{
-    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES,
-    MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
+    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS,
+    MAX_ROLES, MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
 };
 use protocol::name::UserName;
 use protocol::policy::{
@@ -25,6 +27,7 @@ use zerocopy::FromZeros;
 
 use crate::error::ToolError;
 use crate::{files, keys, passphrase};
+use clients::Mismatch;
 use document::{Document, Duration, Flaw, Named, Prompts};
 
 pub use words::{Words, leak_bits_per_hour};
@@ -35,8 +38,10 @@ const DEMO_PASSPHRASE: &[u8] = b"sel4";
 /// A policy and what its author should hear.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What audit reads.
+    /// What audit reads. Without a description the channels of its clients are not known: they are numbered.
     pub policy: Policy,
+    /// Whether the channels are those of a description.
+    pub connected: bool,
     /// What is allowed and dangerous, with its line.
     pub warnings: Vec<String>,
 }
@@ -50,53 +55,72 @@ impl Compiled {
         keys.filter_map(|key| Some((key.name.to_string(), keys::public(&key.public).ok()?)))
             .collect()
     }
+
+    /// The file that prefills the policy's region.
+    ///
+    /// # Errors
+    /// [`ToolError::NoDescription`]: the channels of the clients are not known.
+    pub fn image(&self) -> Result<Vec<u8>, ToolError> {
+        if !self.connected {
+            return Err(ToolError::NoDescription);
+        }
+        let mut image = zerocopy::IntoBytes::as_bytes(&self.policy).to_vec();
+        image.resize(wire::POLICY_REGION_BYTES, 0);
+        Ok(image)
+    }
 }
 
-/// Reads and compiles the file. Files of keys that it names lie relative to its folder.
+/// Reads and compiles the file. Files of keys that it names lie relative to its folder. `system` is the description
+/// whose clients the policy is about; without one the policy can be read, but not used.
 ///
 /// # Errors
 /// [`ToolError::Policy`] with line and reason, or a file that cannot be read.
-pub fn compile(path: &Path) -> Result<Compiled, ToolError> {
+pub fn compile(path: &Path, system: Option<&Path>) -> Result<Compiled, ToolError> {
     let content = files::read(path)?;
+    let wrong = |path: &Path, line, reason| ToolError::Policy {
+        path: path.to_path_buf(),
+        line,
+        reason,
+    };
     let text = str::from_utf8(&content).map_err(|error| {
         let line = 1 + content[..error.valid_up_to()]
             .iter()
             .filter(|byte| **byte == b'\n')
             .count();
-        ToolError::Policy {
-            path: path.to_path_buf(),
-            line,
-            reason: "not UTF-8".to_owned(),
-        }
+        wrong(path, line, "not UTF-8".to_owned())
     })?;
-    let failed = |flaw: Flaw| ToolError::Policy {
-        path: path.to_path_buf(),
-        line: flaw.line(text),
-        reason: flaw.reason,
-    };
+    let failed = |flaw: Flaw| wrong(path, flaw.line(text), flaw.reason);
     let document = document::parse(text).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let policy = build(&document, folder).map_err(failed)?;
+    let mut policy = build(&document, folder).map_err(failed)?;
+    if let Some(file) = system {
+        let entries = client_entries(&document).map_err(failed)?;
+        let system = clients::description(file)?;
+        let compiled = &mut policy.clients[..entries.len()];
+        clients::connect(compiled, &entries, &system, file).map_err(|mismatch| match mismatch {
+            Mismatch::Policy(flaw) => failed(flaw),
+            Mismatch::System(line, reason) => wrong(file, line, reason),
+        })?;
+    }
     // What is left for audit to refuse has no line; it would be a gap in the checks above.
-    policy.check().map_err(|error| ToolError::Policy {
-        path: path.to_path_buf(),
-        line: 1,
-        reason: error.to_string(),
-    })?;
+    policy
+        .check()
+        .map_err(|error| wrong(path, 1, error.to_string()))?;
     let warn = |flaw: Flaw| format!("{}:{}: {}", path.display(), flaw.line(text), flaw.reason);
     let warnings = warnings(&document, &policy).into_iter().map(warn);
     Ok(Compiled {
         policy,
+        connected: system.is_some(),
         warnings: warnings.collect(),
     })
 }
 
-/// The compiled policy as the file that prefills its region.
-#[must_use]
-pub fn image(policy: &Policy) -> Vec<u8> {
-    let mut image = zerocopy::IntoBytes::as_bytes(policy).to_vec();
-    image.resize(wire::POLICY_REGION_BYTES, 0);
-    image
+/// The clients in the order of the file.
+fn client_entries(document: &Document) -> Result<Vec<clients::Entry<'_>>, Flaw> {
+    let Document {
+        clients, prompts, ..
+    } = document;
+    in_order(clients, "clients", "client", 0..=MAX_CLIENTS, prompts)
 }
 
 fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
@@ -107,12 +131,21 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         login,
         roles,
         users,
+        clients: _,
         keys,
     } = document;
+    if let Some(user) = default_user {
+        let reason = format!(
+            "there is no default-user any more: each client says which user it is; write [clients.shell] with user = \"{}\" \
+             and login = true",
+            user.get_ref()
+        );
+        return Err(Flaw::new(user, reason));
+    }
     let mut policy = Policy::new_zeroed();
     policy.magic = wire::MAGIC;
     policy.version = wire::POLICY_VERSION;
-    policy.keep_prompts = u32::from(*prompts == Prompts::Text);
+    policy.keep_prompts = u32::from(*prompts.get_ref() == Prompts::Text);
     policy.deadline_us = duration(&inference.deadline);
     policy.stop_grace_us = duration(&inference.stop_grace);
     if policy.stop_grace_us < MIN_STOP_GRACE_US {
@@ -144,9 +177,9 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         ));
     }
 
-    let roles = in_order(roles, "roles", "role", 1..=MAX_ROLES, default_user)?;
-    let users = in_order(users, "users", "user", 1..=MAX_USERS, default_user)?;
-    let keys = in_order(keys, "keys", "key", 0..=MAX_KEYS, default_user)?;
+    let roles = in_order(roles, "roles", "role", 1..=MAX_ROLES, prompts)?;
+    let users = in_order(users, "users", "user", 1..=MAX_USERS, prompts)?;
+    let keys = in_order(keys, "keys", "key", 0..=MAX_KEYS, prompts)?;
     policy.role_count = roles.len() as u32;
     policy.user_count = users.len() as u32;
     policy.key_count = keys.len() as u32;
@@ -167,25 +200,14 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         known.push((name.get_ref(), slot.public));
     }
 
-    let wanted = default_user.get_ref();
-    let found = users.iter().position(|(name, _)| name.get_ref() == wanted);
-    let Some(index) = found else {
-        let reason = format!("the default user '{wanted}' is none of the users");
-        return Err(Flaw::new(default_user, reason));
-    };
-    if policy.users[index].passphrase.passes != 0 {
-        let reason = format!(
-            "the default user '{wanted}' has a passphrase, but is logged in without one at boot"
-        );
-        return Err(Flaw::new(default_user, reason));
+    let clients = clients::compile(&client_entries(document)?, &policy.users[..users.len()])?;
+    policy.client_count = clients.len() as u32;
+    for (number, (slot, client)) in policy.clients.iter_mut().zip(clients).enumerate() {
+        *slot = wire::Client {
+            channel: number as u32,
+            ..client
+        };
     }
-    policy.client_count = 1;
-    policy.clients[0].name = UserName::new("shell").unwrap_or_default();
-    policy.clients[0].user = index as u32;
-    policy.clients[0].login = 1;
-    policy.clients[0].requests = protocol::limits::MAX_REQUESTS as u32;
-    policy.clients[0].sessions = MAX_SESSIONS as u32;
-    policy.clients[0].commands = protocol::limits::CLIENT_COMMANDS as u32;
     Ok(policy)
 }
 
@@ -195,7 +217,7 @@ fn in_order<'d, T>(
     plural: &str,
     singular: &str,
     allowed: RangeInclusive<usize>,
-    anywhere: &Spanned<String>,
+    anywhere: &Spanned<Prompts>,
 ) -> Result<Vec<(&'d Spanned<String>, &'d T)>, Flaw> {
     let mut members: Vec<_> = table.iter().collect();
     members.sort_by_key(|(name, _)| name.span().start);
@@ -212,8 +234,10 @@ fn in_order<'d, T>(
     if !allowed.contains(&members.len()) {
         let (least, most) = allowed.into_inner();
         let reason = format!("{} {plural}, {least} to {most} are allowed", members.len());
-        let last = members.get(most).map_or(anywhere, |(name, _)| name);
-        return Err(Flaw::new(last, reason));
+        return Err(match members.get(most) {
+            Some((name, _)) => Flaw::new(name, reason),
+            None => Flaw::new(anywhere, reason),
+        });
     }
     Ok(members)
 }
@@ -328,7 +352,14 @@ fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
     }
     if policy.keys().is_empty() {
         let reason = "no keys are trusted, so no model will be loaded";
-        warnings.push(Flaw::new(&document.default_user, reason));
+        warnings.push(Flaw::new(&document.prompts, reason));
+    }
+    for (name, client) in &document.clients {
+        warnings.extend(clients::others_who_may_be_it(name, client, policy));
+    }
+    if policy.clients().is_empty() {
+        let reason = "there are no clients, so nobody can ask for anything";
+        warnings.push(Flaw::new(&document.prompts, reason));
     }
     warnings
 }

@@ -122,6 +122,7 @@ fn run(rounds: &[Vec<Request>]) -> Log {
                 session: request.slot,
                 fresh: request.turn == 1,
                 keep: true,
+                credit: u32::MAX,
             };
             let params = generate_params(&record.params);
             match backend.start(turn, request.prompt.as_bytes(), &params) {

@@ -11,6 +11,7 @@ use llmtool::keys;
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const SYSTEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../system.xml");
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-f32.gguf");
 
 fn llmtool(arguments: &[&str]) -> Command {
@@ -58,9 +59,8 @@ fn shipped_key() -> String {
 fn the_shipped_policy_is_what_the_audit_domain_reads() {
     let folder = folder("shipped");
     let (source, image) = (format!("{ROOT}/policy.toml"), folder.join("policy.bin"));
-    let assert = llmtool(&["policy", &source, "-o", text(&image)])
-        .assert()
-        .success();
+    let arguments = ["policy", &source, "--system", SYSTEM, "-o", text(&image)];
+    let assert = llmtool(&arguments).assert().success();
     let warning = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
     assert!(
         warning.contains("the passphrase of 'admin' is the one that everybody knows"),
@@ -84,8 +84,19 @@ fn the_shipped_policy_is_what_the_audit_domain_reads() {
     assert_eq!(policy.deadline_us, 30_000_000);
     assert_eq!(policy.stop_grace_us, 250_000);
 
+    let [shell] = policy.clients() else {
+        panic!("one client");
+    };
+    assert_eq!((shell.name.as_str(), shell.channel), ("shell", 0));
+    assert_eq!(
+        (shell.login, shell.requests, shell.sessions, shell.commands),
+        (1, 39, 32, 12)
+    );
+
     let words = output(&["policy", &source]);
     for part in [
+        "  shell        user guest, until somebody logs in (its channel stands in system.xml)\n",
+        "at once 39 requests, 32 sessions, 12 messages",
         "may infer\n",
         "20,000 tokens each 1h",
         "a hostile one leaks at most 59,113,472 bits an hour",
@@ -110,14 +121,19 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
             "there is no role 'writer'",
         ),
         (
-            "default-user = \"guest\"",
-            "default-user = \"gast\"",
-            "the default user 'gast' is none of the users",
+            "prompts = \"hash\"",
+            "default-user = \"gast\"\nprompts = \"hash\"",
+            "no default-user any more: each client says which user it is; write [clients.shell] with user = \"gast\" and login",
         ),
         (
-            "default-user = \"guest\"",
-            "default-user = \"admin\"",
-            "the default user 'admin' has a passphrase",
+            "user = \"guest\"",
+            "user = \"gast\"",
+            "client 'shell' is user 'gast', whom [users] does not have",
+        ),
+        (
+            "user = \"guest\"",
+            "user = \"admin\"",
+            "client 'shell' is user 'admin', who has a passphrase, and nobody gives one for a client",
         ),
         (
             "budget = 20_000",
@@ -213,7 +229,14 @@ fn a_bad_policy_is_refused_with_its_line_and_the_reason() {
         let line = number(from);
         fs::write(&path, shipped.replacen(from, to, 1)).unwrap();
         let image = folder.join("policy.bin");
-        let message = failure(&["policy", text(&path), "-o", text(&image)]);
+        let message = failure(&[
+            "policy",
+            text(&path),
+            "--system",
+            SYSTEM,
+            "-o",
+            text(&image),
+        ]);
         let start = format!("llmtool: {}:{line}: ", path.display());
         assert!(message.starts_with(&start), "{to}: {message}");
         assert!(message.contains(reason), "{to}: {message}");
@@ -404,7 +427,7 @@ fn what_is_not_signed_is_not_packed() {
 
 #[test]
 fn the_shipped_models_are_signed_and_bit_flips_all_over_the_default_one_are_found() {
-    let policy = llmtool::policy::compile(Path::new(&format!("{ROOT}/policy.toml"))).unwrap();
+    let policy = llmtool::policy::compile(Path::new(&format!("{ROOT}/policy.toml")), None).unwrap();
     let keys = policy.trusted_keys();
     let signer = |digest, signature: &[u8; 64]| {
         let keys = keys.iter().map(|(name, key)| (name.as_str(), key));

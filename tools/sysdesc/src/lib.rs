@@ -1,7 +1,7 @@
 //! Reads a Microkit system description (`system.xml`): the authority graph of the system.
 //!
 //! Responsible for: one typed, resolved picture of the file, which the simulation enforces and the
-//! isolation checker reasons about.
+//! isolation checker reasons about, and who in it is a client of audit ([`clients`]).
 //!
 //! The rule that keeps its readers safe: nothing in the file is skipped. An element or attribute
 //! that Microkit 2.3.0 does not have is an error, and so is one that it has and this project does
@@ -14,6 +14,7 @@
 //! Stricter than Microkit: `size` is required, `perms` may not be empty or repeat a letter, and
 //! names are plain ASCII.
 
+pub mod clients;
 mod error;
 mod parse;
 

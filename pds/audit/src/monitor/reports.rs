@@ -1,17 +1,16 @@
-//! What inference says: checked against the request that it belongs to, counted, and passed on as an event of audit's
-//! own.
+//! What inference says: checked against the request that it belongs to, counted, and kept for its client.
 
-use super::{Current, Monitor, Peer, Phase, Port};
+use super::{Monitor, Port};
 use crate::egress::Egress;
+use crate::link::{Current, Phase};
 use crate::models::Verified;
-use crate::sessions::Session;
-use crate::table::{Generation, Origin, State, Work};
+use crate::table::{Detail, End, Entry, Generation, Origin, State, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
-use protocol::wire::client::{Event, Finished};
+use protocol::wire::client::Finished;
 use protocol::wire::engine::{Loaded, Report};
 use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
 
@@ -19,24 +18,19 @@ use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
 struct Breach;
 
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
-    /// Reads at most a ring's worth of reports, as long as the shell has room for them and the egress cap allows.
+    /// Reads at most a ring's worth of reports. What they say has room: credit sees to it.
     pub(super) fn read_inference(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
-        self.throttled = false;
         for _ in 0..SLOTS {
-            if !self.has_room() || self.phase == Phase::Stopped {
+            if self.link.phase == Phase::Stopped {
                 return;
             }
-            if !Egress::allows(&mut self.egress, now) {
-                self.throttled = true;
-                return;
-            }
-            let violated = match self.inference.receive(frame) {
+            let violated = match self.link.receive(frame) {
                 Ok(true) => self.handle_report(frame, now).is_err(),
                 Ok(false) => return,
                 Err(_) => true,
             };
             if violated {
-                self.count_violation(Peer::Inference, now);
+                self.ledger.violation_of_inference(&mut self.work, now);
                 let fault = Fault {
                     kind: FaultKind::Violation,
                     ip: 0,
@@ -55,36 +49,35 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             // It has joined the epoch; its requests wait in the ring already.
             Report::Ready => return Ok(()),
             Report::Evicted { session } => {
-                self.egress.pass(frame.payload().len(), now);
-                return self.evicted(session, now);
+                // No client is told of it by itself, so that it cannot be held back.
+                let bytes = Egress::of_event(frame.payload().len());
+                self.egress.pass(bytes, now);
+                self.evicted(session, now);
+                return Ok(());
             }
             _ => {}
         }
         let found = self
             .table
-            .iter()
-            .position(|entry| entry.number == number && !entry.is_over());
+            .find(|entry| entry.number == number && !entry.is_over());
         let Some(index) = found else {
             // An answer to what is over, such as the failure of a late cancel: dropped.
-            self.count_violation(Peer::Inference, now);
+            self.ledger.violation_of_inference(&mut self.work, now);
             return Ok(());
         };
-        self.egress.pass(frame.payload().len(), now);
         let entry = self.table.get_mut(index).ok_or(Breach)?;
-        let origin = entry.origin;
+        let bytes = Egress::of_event(frame.payload().len());
         match (&mut entry.work, report) {
             (Work::Infer(generation), Report::Token { id, text }) => {
-                if generation.tokens >= generation.params.max_tokens {
+                if generation.tokens >= generation.credit {
                     return Err(Breach);
                 }
-                generation.pass(id, text, now);
-                self.stats.generated_tokens = self.stats.generated_tokens.saturating_add(1);
-                let uptime = self.uptime(now);
-                self.recent.add(uptime);
-                if let Origin::Shell(request) = origin {
-                    self.tell_shell(request, &Event::Text { tokens: 1, text });
+                generation.count(id, text, now);
+                self.ledger.count_token(now);
+                match self.table.keep_text(index, text) {
+                    true => Ok(()),
+                    false => Err(Breach),
                 }
-                Ok(())
             }
             (
                 Work::Infer(generation),
@@ -98,23 +91,22 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 if generated_tokens != generation.tokens || prompt_tokens > most {
                     return Err(Breach);
                 }
-                self.finish(index, reason, prompt_tokens, now)
+                self.finish_text(index, reason, prompt_tokens, bytes, now)
             }
             (Work::Load(verified), Report::Loaded(loaded)) => {
                 let verified = *verified;
-                self.finish_load(index, verified, &loaded, now);
+                self.finish_load(index, verified, &loaded, bytes, now);
                 Ok(())
             }
             (Work::Status, Report::Holdings(holdings)) => {
-                let status = self.status(&holdings);
-                self.answer(index, &Event::Status(status));
+                self.end(index, End::Status(holdings), bytes);
                 Ok(())
             }
             (_, Report::Failed { failure, detail }) => {
                 if !failure.code.is_of_inference() {
                     return Err(Breach);
                 }
-                self.fail(index, failure, detail, now);
+                self.fail(index, failure, detail, bytes, now);
                 Ok(())
             }
             _ => Err(Breach),
@@ -122,117 +114,121 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     /// Inference has forgotten an idle session to make room for another.
-    fn evicted(&mut self, slot: u32, now: u64) -> Result<(), Breach> {
+    fn evicted(&mut self, slot: u32, now: u64) {
         let slot = slot as usize;
-        match self.sessions.get(slot) {
+        match self.gate.sessions.get(slot) {
             Some(session) if !session.active => {}
             // One that was asked to go on meanwhile: that request will fail, and says so.
-            _ => {
-                self.count_violation(Peer::Inference, now);
-                return Ok(());
-            }
+            _ => return self.ledger.violation_of_inference(&mut self.work, now),
         }
-        if let Some(session) = self.sessions.end(slot, ErrorCode::SessionEvicted) {
+        if let Some(session) = self.gate.sessions.end(slot, ErrorCode::SessionEvicted) {
             self.record_eviction(&session, now);
         }
-        Ok(())
     }
 
-    pub(super) fn record_eviction(&mut self, session: &Session, now: u64) {
-        self.stats.evicted = self.stats.evicted.saturating_add(1);
-        let record = Record {
-            user: self.access.name(session.user),
-            session: session.number,
-            turn: session.turns,
-            value: u64::from(session.turns),
-            ..Record::new(Kind::Evict)
+    /// A request is over: its client is told so when it has taken what comes before. `bytes`: what that counts for in the
+    /// egress cap, nothing if it is audit's own word.
+    pub(super) fn end(&mut self, index: usize, end: End, bytes: u64) {
+        let Some(entry) = self.table.get_mut(index) else {
+            return;
         };
-        self.record(record, now);
+        let unused = core::mem::take(&mut entry.share);
+        self.ledger.give_back(entry.user, unused);
+        match entry.origin {
+            Origin::Client { .. } => {
+                entry.state = State::Ended(end);
+                entry.end_bytes = bytes;
+            }
+            // Nobody is to be told.
+            Origin::Forgotten { .. } | Origin::Audit => drop(self.table.remove(index)),
+        }
     }
 
-    /// A generation has ended. Its tokens are those that passed, its times are audit's.
-    fn finish(
+    /// A generation has ended. Its tokens are those that have come, its times are audit's.
+    fn finish_text(
         &mut self,
         index: usize,
         reason: FinishReason,
         prompt_tokens: u32,
+        bytes: u64,
         now: u64,
     ) -> Result<(), Breach> {
-        let entry = self.table.get(index).cloned().ok_or(Breach)?;
+        let entry = self.table.get(index).ok_or(Breach)?;
         let generation = entry.generation().ok_or(Breach)?;
         let total_us = now.saturating_sub(entry.admitted_us);
         let used = u64::from(prompt_tokens).saturating_add(u64::from(generation.tokens));
-        self.accounts.settle(generation.reservation, used, now);
-        self.sessions.end_turn(generation.slot, used, now);
-        self.stats.prompt_tokens = self
-            .stats
-            .prompt_tokens
-            .saturating_add(u64::from(prompt_tokens));
-        let late = matches!(entry.state, State::Stopping { .. });
-        let mut record = self.record_of(&entry, if late { Kind::Fail } else { Kind::Finish }, now);
+        let (reservation, slot) = (generation.reservation, generation.slot);
+        let late = matches!(entry.state, State::Late { .. });
+        let mut record = self.record_of(entry, if late { Kind::Fail } else { Kind::Finish }, now);
         record.prompt_tokens = prompt_tokens;
         record.output_sha256 = generation.output_sha256();
-        let turn = generation.turn;
-        let event = if late {
-            let limit = self.access.policy().deadline_us;
+        let finished = Finished {
+            reason,
+            prompt_tokens,
+            generated_tokens: generation.tokens,
+            turn: generation.turn,
+            first_token_us: record.first_token_us,
+            total_us,
+        };
+        self.gate.accounts.settle(reservation, used, now);
+        self.gate.sessions.end_turn(slot, used, now);
+        let stats = &mut self.ledger.stats;
+        stats.prompt_tokens = stats.prompt_tokens.saturating_add(u64::from(prompt_tokens));
+        let end = if late {
+            let limit = self.gate.policy().deadline_us;
             let failure = Failure::over(ErrorCode::Deadline, total_us, limit);
             record.code = failure.code as u16;
             record.value = failure.value;
             record.limit = failure.limit;
-            self.stats.failed = self.stats.failed.saturating_add(1);
-            super::failed(failure)
+            stats.failed = stats.failed.saturating_add(1);
+            End::failed(failure, "")
         } else {
             record.code = reason as u16;
-            match reason {
-                FinishReason::Cancelled => {
-                    self.stats.cancelled = self.stats.cancelled.saturating_add(1);
-                }
-                _ => {
-                    self.stats.finished = self.stats.finished.saturating_add(1);
-                    self.latencies.add(total_us);
-                }
+            if reason == FinishReason::Cancelled {
+                stats.cancelled = stats.cancelled.saturating_add(1);
+            } else {
+                stats.finished = stats.finished.saturating_add(1);
+                self.ledger.latencies.add(total_us);
             }
-            Event::Finished(Finished {
-                reason,
-                prompt_tokens,
-                generated_tokens: generation.tokens,
-                turn,
-                first_token_us: record.first_token_us,
-                total_us,
-            })
+            End::Finished(finished)
         };
-        self.record_about(index, record, &[], now);
-        self.answer(index, &event);
+        self.record_about(index, record, now);
+        self.end(index, end, bytes);
         self.note_busy(now);
         Ok(())
     }
 
     /// A request has failed in inference. It costs nothing.
-    fn fail(&mut self, index: usize, failure: Failure, detail: &[u8], now: u64) {
-        let Some(entry) = self.table.get(index).cloned() else {
+    fn fail(&mut self, index: usize, failure: Failure, detail: &[u8], bytes: u64, now: u64) {
+        let Some(entry) = self.table.get(index) else {
             return;
         };
-        let failure = match entry.generation() {
-            Some(generation) => self.refund(generation, failure, now),
+        let (is_own, mut record) = (
+            entry.origin == Origin::Audit,
+            self.record_of(entry, Kind::Fail, now),
+        );
+        let generation = entry.generation().cloned();
+        let failure = match &generation {
+            Some(generation) => {
+                generation.describe_shown(&mut record);
+                self.refund(generation, failure, now)
+            }
             None => failure,
         };
-        let mut record = Record {
-            code: failure.code as u16,
-            value: failure.value,
-            limit: failure.limit,
-            ..self.record_of(&entry, Kind::Fail, now)
-        };
-        if let Some(generation) = entry.generation() {
-            generation.describe_shown(&mut record);
+        record.code = failure.code as u16;
+        record.value = failure.value;
+        record.limit = failure.limit;
+        self.record_about(index, record, now);
+        // A report has no longer one.
+        let detail = Detail::from_slice(detail).unwrap_or_default();
+        if is_own {
+            self.link.current = None;
+            self.clients
+                .notify_all(|notices| notices.load_failed(failure, &detail));
         }
-        self.record_about(index, record, &[], now);
-        if entry.origin == Origin::Audit {
-            self.current = None;
-            self.notices.load_failed(failure, detail);
-            self.forget(index);
+        self.end(index, End::Failed { failure, detail }, bytes);
+        if is_own {
             self.end_own_load(now);
-        } else {
-            self.answer(index, &Event::Failed { failure, detail });
         }
         self.note_busy(now);
     }
@@ -240,86 +236,92 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// Gives a failed request's tokens back, and settles what becomes of its session; the failure in words for its
     /// user.
     fn refund(&mut self, generation: &Generation, failure: Failure, now: u64) -> Failure {
-        self.accounts.settle(generation.reservation, 0, now);
-        self.stats.failed = self.stats.failed.saturating_add(1);
+        let stats = &mut self.ledger.stats;
+        stats.failed = stats.failed.saturating_add(1);
+        let Self { gate, .. } = self;
+        gate.accounts.settle(generation.reservation, 0, now);
         let turns_before = generation.turn.saturating_sub(1);
         // It was refused before it began.
         let untouched = generation.tokens == 0 && failure.code.leaves_session();
         match failure.code {
             // It was evicted before inference saw the request.
             ErrorCode::SessionEvicted if turns_before > 0 => {
-                self.sessions.forget(generation.slot);
+                gate.sessions.forget(generation.slot);
                 let turns = u64::from(turns_before);
                 return Failure::over(ErrorCode::SessionEvicted, turns, 0);
             }
-            _ if untouched && turns_before > 0 => self.sessions.end_turn(generation.slot, 0, now),
-            _ if untouched => self.sessions.forget(generation.slot),
+            _ if untouched && turns_before > 0 => gate.sessions.end_turn(generation.slot, 0, now),
+            _ if untouched => gate.sessions.forget(generation.slot),
             _ => {
-                self.sessions.end(generation.slot, ErrorCode::SessionLost);
+                gate.sessions.end(generation.slot, ErrorCode::SessionLost);
             }
         }
         failure
     }
 
-    fn finish_load(&mut self, index: usize, verified: Verified, loaded: &Loaded, now: u64) {
-        let own = self
-            .table
-            .get(index)
-            .is_some_and(|entry| entry.origin == Origin::Audit);
-        if !own {
+    fn finish_load(
+        &mut self,
+        index: usize,
+        verified: Verified,
+        loaded: &Loaded,
+        bytes: u64,
+        now: u64,
+    ) {
+        let Some(entry) = self.table.get(index) else {
+            return;
+        };
+        let is_own = entry.origin == Origin::Audit;
+        let record = Record {
+            kv_type: loaded.kv_type as u16,
+            numerics: loaded.numerics,
+            value: verified.bytes,
+            ..self.record_of(entry, Kind::Load, now)
+        };
+        if !is_own {
             // Its sessions were another model's.
-            self.sessions.end_all();
+            self.gate.sessions.end_all();
         }
         let info = ModelInfo {
             file_bytes: verified.bytes,
             sha256: verified.sha256,
             ..loaded.info
         };
-        self.wanted = verified.name;
-        self.current = Some(Current {
+        self.link.wanted = verified.name;
+        self.link.current = Some(Current {
             verified,
             loaded: Loaded { info, ..*loaded },
         });
-        if let Some(entry) = self.table.get(index).cloned() {
-            let record = Record {
-                kv_type: loaded.kv_type as u16,
-                numerics: loaded.numerics,
-                value: verified.bytes,
-                ..self.record_of(&entry, Kind::Load, now)
-            };
-            self.record_about(index, record, &[], now);
-        }
+        self.record_about(index, record, now);
         let name = verified.name;
-        self.answer(index, &Event::Loaded { name, info });
-        if own {
+        self.end(index, End::Loaded { name, info }, bytes);
+        if is_own {
             self.end_own_load(now);
         }
     }
 
-    /// Ends every request with `code`; the shell is told when its ring has room.
+    /// Ends every request that inference has with `code`.
     pub(super) fn end_requests(&mut self, code: ErrorCode, now: u64) {
-        for index in 0..self.table.len() {
-            let Some(entry) = self.table.get_mut(index) else {
+        let concerned = |entry: &Entry<'_>| !entry.is_over() && !entry.is_verified();
+        // What is being verified does not concern inference.
+        while let Some(index) = self.table.find(concerned) {
+            let Some(entry) = self.table.get(index) else {
                 break;
             };
-            // What is being verified does not concern inference.
-            if entry.is_over() || matches!(entry.work, Work::Verify(_)) {
-                continue;
-            }
-            entry.state = State::Ended(Failure::of(code));
-            let entry = entry.clone();
             let mut record = Record {
                 code: code as u16,
-                ..self.record_of(&entry, Kind::Fail, now)
+                ..self.record_of(entry, Kind::Fail, now)
             };
+            let model = entry.model();
             if let Some(generation) = entry.generation() {
                 generation.describe_shown(&mut record);
-                self.accounts.settle(generation.reservation, 0, now);
-                self.stats.failed = self.stats.failed.saturating_add(1);
+                self.gate.accounts.settle(generation.reservation, 0, now);
+                let stats = &mut self.ledger.stats;
+                stats.failed = stats.failed.saturating_add(1);
             }
-            self.record_about(index, record, &[], now);
+            self.record_about(index, record, now);
+            self.end(index, End::failed(Failure::of(code), model.as_str()), 0);
         }
-        self.sessions.end_all();
+        self.gate.sessions.end_all();
         self.note_busy(now);
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::access::tests as access;
 use crate::models::tests as models;
-use crate::monitor::PAUSE_US;
-use crate::{Audit, ControlError, Memory, Port};
+use crate::work::PAUSE_US;
+use crate::{Audit, ClientEnd, ControlError, Memory, Port, Texts};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::name::{ModelName, SessionName, UserName};
-use protocol::policy::Policy;
+use protocol::policy::{Client, Policy};
 use protocol::record::{Kind, Record};
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, endpoints};
@@ -18,6 +18,7 @@ use protocol::wire::client::{
 use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
 use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo};
 use std::boxed::Box;
+use std::collections::BTreeMap;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
@@ -31,6 +32,7 @@ pub(super) struct Runtime {
     pub(super) takes_us: u64,
     pub(super) timer: Option<u64>,
     pub(super) to_shell: usize,
+    pub(super) to_others: usize,
     pub(super) to_inference: usize,
     pub(super) restarts: usize,
     pub(super) stops: usize,
@@ -44,8 +46,11 @@ impl Port for Runtime {
         self.now += self.takes_us;
         now
     }
-    fn notify_shell(&mut self) {
-        self.to_shell += 1;
+    fn notify_client(&mut self, channel: u8) {
+        match channel {
+            SHELL => self.to_shell += 1,
+            _ => self.to_others += 1,
+        }
     }
     fn notify_inference(&mut self) {
         self.to_inference += 1;
@@ -75,7 +80,7 @@ pub(super) enum Told {
     Loaded(u32, ModelInfo),
     Status(u32, Box<Status>),
     Stats(u32, Box<Stats>),
-    Fault(Fault),
+    Fault(Fault, u32),
     Recovered(u32),
     User(u32, User),
     Budget(u32, Budget),
@@ -107,14 +112,23 @@ pub(super) struct System {
     pub(super) audit: Audit<'static, TestRegion, TestRegion>,
     pub(super) runtime: Runtime,
     pub(super) shell: TestEndpoint,
+    /// A second client, on [`OTHER`].
+    pub(super) other: TestEndpoint,
     pub(super) inference: TestEndpoint,
     pub(super) inference_region: TestRegion,
     /// What audit writes for inference, as it lies in memory.
     pub(super) to_inference_region: TestRegion,
     pub(super) shell_region: TestRegion,
+    /// Tokens that inference may generate, by the number of the request.
+    pub(super) credit: BTreeMap<u32, u32>,
     /// Number of the load that audit asked for itself.
     pub(super) own_load: u32,
 }
+
+/// Channel of the client that the shell is.
+pub(super) const SHELL: u8 = 0;
+/// Channel of another client, which only some policies know.
+pub(super) const OTHER: u8 = 5;
 
 pub(super) const SECOND: u64 = 1_000_000;
 
@@ -126,6 +140,24 @@ pub(super) fn policy() -> Policy {
     models::trusting(access::policy())
 }
 
+/// With two clients that share all in equal parts.
+pub(super) fn two_clients() -> Policy {
+    let mut policy = policy();
+    policy.roles[0].max_sessions = 32;
+    let shell = &mut policy.clients[0];
+    shell.requests /= 2;
+    shell.sessions /= 2;
+    shell.commands /= 2;
+    policy.clients[1] = Client {
+        name: UserName::new("other").unwrap(),
+        channel: u32::from(OTHER),
+        login: 0,
+        ..policy.clients[0]
+    };
+    policy.client_count = 2;
+    policy
+}
+
 fn leak<T: Clone>(value: T, count: usize) -> &'static mut [T] {
     Box::leak(vec![value; count].into_boxed_slice())
 }
@@ -133,30 +165,47 @@ fn leak<T: Clone>(value: T, count: usize) -> &'static mut [T] {
 impl System {
     /// Before anything has happened.
     pub(super) fn new(policy: &[u8], store: Vec<u8>) -> Self {
-        let (shell_end, shell, shell_region) = endpoints();
+        let (ring, shell, shell_region) = endpoints();
+        let (others_ring, other, _) = endpoints();
+        let mut clients = heapless::Vec::new();
+        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
+            let _ = clients.push(ClientEnd { channel, ring });
+        }
         let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
         let memory = Memory {
             log: leak(0, 1 << 18),
             kdf: Box::leak(access::memory().into_boxed_slice()),
+            texts: Box::leak(Box::new(Texts::new())),
             policy: Box::leak(policy.to_vec().into_boxed_slice()),
             store: Box::leak(store.into_boxed_slice()),
         };
         let mut system = Self {
-            audit: Audit::new(shell_end, inference_end, memory),
+            audit: Audit::new(clients, inference_end, memory),
             runtime: Runtime {
                 now: SECOND,
                 takes_us: TAKES_US,
                 ..Runtime::default()
             },
             shell,
+            other,
             inference,
             inference_region,
             to_inference_region,
             shell_region,
+            credit: BTreeMap::new(),
             own_load: 0,
         };
         system.audit.start(&mut system.runtime);
         assert!(system.shell.follow());
+        assert!(system.other.follow());
+        system
+    }
+
+    /// A system that serves two clients: the shell, and one that is `guest` for good and has as large a part of all.
+    pub(super) fn of_two() -> Self {
+        let mut system = Self::serving_with(&two_clients());
+        let told = system.told_to_other();
+        assert_eq!(told.last(), Some(&Told::Ready("guest".into())));
         system
     }
 
@@ -227,6 +276,28 @@ impl System {
         self.wake();
     }
 
+    /// The other client asks; audit is woken.
+    pub(super) fn ask_as_other(&mut self, id: u32, request: &Request<'_>) {
+        let mut frame = Frame::new();
+        request.write(id, &mut frame);
+        self.other.send(&frame).unwrap();
+        self.wake();
+    }
+
+    /// What the other client is told, however often it has to look.
+    pub(super) fn told_to_other(&mut self) -> Vec<Told> {
+        let mut all = Vec::new();
+        loop {
+            core::mem::swap(&mut self.shell, &mut self.other);
+            let told = self.told();
+            core::mem::swap(&mut self.shell, &mut self.other);
+            if told.is_empty() {
+                return all;
+            }
+            all.extend(told);
+        }
+    }
+
     /// The shell asks if its ring has room; audit is woken.
     pub(super) fn ask_if_there_is_room(&mut self, id: u32, request: &Request<'_>) {
         let mut frame = Frame::new();
@@ -267,6 +338,17 @@ impl System {
     pub(super) fn token(&mut self, number: u32, text: &str) {
         let text = text.as_bytes();
         self.say(number, &Report::Token { id: 1, text });
+    }
+
+    /// Inference generates a token if it has credit and its ring has room; audit is woken in any case.
+    pub(super) fn generate(&mut self, number: u32, generated: &mut u32, text: &[u8]) -> bool {
+        assert_eq!(self.asked(), []);
+        let mut frame = Frame::new();
+        Report::Token { id: 1, text }.write(number, &mut frame);
+        let sent = *generated < self.credit[&number] && self.inference.send(&frame).is_ok();
+        *generated += u32::from(sent);
+        self.wake();
+        sent
     }
 
     pub(super) fn finished(&mut self, number: u32, reason: FinishReason, generated_tokens: u32) {
@@ -311,7 +393,7 @@ impl System {
                 Event::Loaded { info, .. } => Told::Loaded(id, info),
                 Event::Status(status) => Told::Status(id, Box::new(status)),
                 Event::Stats(stats) => Told::Stats(id, Box::new(stats)),
-                Event::Fault(fault) => Told::Fault(fault),
+                Event::Fault { fault, count } => Told::Fault(fault, count),
                 Event::Recovered { restarts, .. } => Told::Recovered(restarts),
                 Event::User(user) => Told::User(id, user),
                 Event::Budget(budget) => Told::Budget(id, budget),
@@ -358,17 +440,24 @@ impl System {
                     session,
                     fresh,
                     keep,
+                    credit,
                     prompt,
                     ..
-                } => Asked::Infer {
-                    number,
-                    session,
-                    fresh,
-                    keep,
-                    prompt: String::from_utf8(prompt.to_vec()).unwrap(),
-                },
+                } => {
+                    self.credit.insert(number, credit);
+                    Asked::Infer {
+                        number,
+                        session,
+                        fresh,
+                        keep,
+                        prompt: String::from_utf8(prompt.to_vec()).unwrap(),
+                    }
+                }
                 Command::Cancel => Asked::Cancel(number),
-                Command::Credit { .. } => continue,
+                Command::Credit { tokens } => {
+                    self.credit.insert(number, tokens);
+                    continue;
+                }
                 Command::Load { offset, bytes } => Asked::Load(number, offset, bytes),
                 Command::Status => Asked::Status(number),
                 Command::Drop { session } => Asked::Drop(session),
@@ -423,11 +512,7 @@ impl System {
         let refused = stats.refused;
         let is_first = stats.refused_for(failure.code) == 0;
         self.ask(77, request);
-        assert_eq!(
-            self.told_at_last(),
-            [Told::Failed(77, failure)],
-            "{request:?}"
-        );
+        assert_eq!(self.told(), [Told::Failed(77, failure)], "{request:?}");
         assert_eq!(self.asked(), [], "{request:?}");
         // Further ones are recorded ever more rarely.
         if is_first {

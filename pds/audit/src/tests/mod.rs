@@ -1,5 +1,6 @@
 //! Audit between a shell and an inference that the tests play.
 
+mod clients;
 mod harness;
 mod hostile;
 mod models;

@@ -2,10 +2,11 @@
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
+use protocol::limits::CLIENT_COMMANDS;
 use protocol::limits::{CONTROL_DEADLINE_US, MAX_PROMPT_BYTES, WATCHDOG_PERIOD_US};
 use protocol::name::{SessionName, UserName};
 use protocol::record::Kind;
-use protocol::ring::{Frame, SLOTS};
+use protocol::ring::Frame;
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams, Sampling};
@@ -213,13 +214,14 @@ fn a_number_that_is_in_use_is_refused_and_so_is_none() {
 fn an_inference_that_does_not_read_makes_requests_wait_for_nothing() {
     let mut system = System::of_admin();
     system.runtime.takes_us = 0;
-    for id in 1..=SLOTS as u32 {
+    for id in 1..=CLIENT_COMMANDS as u32 {
         system.infer(id, 5);
     }
     assert_eq!(system.told(), []);
     let budget = system.budget();
     system.infer(99, 5);
-    let failure = Failure::over(ErrorCode::Busy, SLOTS as u64, SLOTS as u64);
+    let places = CLIENT_COMMANDS as u64;
+    let failure = Failure::over(ErrorCode::Busy, places, places);
     assert_eq!(system.told(), [Told::Failed(99, failure)]);
     assert_eq!(system.budget(), budget, "the reservation is given back");
 }
@@ -320,19 +322,18 @@ fn nothing_is_lost_when_the_shell_reads_slowly() {
     system.infer(5, 100);
     let number = system.admitted();
     let (mut sent, mut told) = (0, Vec::new());
-    let mut frame = Frame::new();
     while sent < 100 {
-        Report::Token { id: 1, text: b"x" }.write(number, &mut frame);
-        if system.inference.send(&frame).is_ok() {
-            sent += 1;
-        } else {
-            // Both rings are full: nothing moves until the shell reads.
+        if !system.generate(number, &mut sent, b"x") {
+            // It rests until the shell reads.
             told.extend(system.told());
         }
-        system.wake();
     }
     told.extend(system.told_at_last());
-    assert_eq!(told.len(), 100);
+    let texts = told.iter().map(|told| match told {
+        Told::Text(5, text) => text.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(texts.sum::<usize>(), 100);
     system.finished(number, FinishReason::MaxTokens, 100);
     assert_eq!(system.told().len(), 1);
 }
@@ -343,44 +344,44 @@ fn no_more_leaves_inference_than_the_egress_cap_allows() {
     policy.egress_bytes_per_second = 500;
     policy.egress_burst_bytes = 1024;
     let mut system = System::serving_with(&policy);
-    system.infer(5, 500);
+    system.infer(5, 100);
     let number = system.admitted();
     let before = system.runtime.now;
-    let text = [b'x'; 92];
     let (mut sent, mut passed) = (0, 0);
-    let mut frame = Frame::new();
-    for look in 0.. {
-        if passed == 100 {
-            break;
-        }
-        assert!(
-            look < 10_000,
-            "{passed} of {sent} at {}",
-            system.runtime.now
-        );
-        Report::Token { id: 1, text: &text }.write(number, &mut frame);
-        if sent < 100 && system.inference.send(&frame).is_ok() {
-            sent += 1;
-        }
-        system.wake();
+    while passed < 100 {
+        system.generate(number, &mut sent, &[b'x'; 92]);
         let told = system.told();
-        let texts = told.iter().filter(|t| matches!(t, Told::Text(..))).count();
-        passed += texts;
-        if texts > 0 {
-            continue;
+        assert!(
+            sent - passed <= 3,
+            "no more waits than the burst has bytes for"
+        );
+        for told in &told {
+            let Told::Text(5, text) = told else {
+                panic!("{told:?}")
+            };
+            passed += text.len() as u32 / 92;
         }
-        if let Some(at) = system.runtime.timer.filter(|at| *at > system.runtime.now) {
+        if told.is_empty() {
+            let at = system.runtime.timer.unwrap();
+            assert!(at > system.runtime.now);
             system.runtime.now = at.min(system.runtime.now + SECOND);
         }
     }
-    // 100 events of 92 + 4 + 8 bytes, of which the burst passes at once.
+    // 100 tokens of 92 + 4 + 8 bytes, of which the burst passes at once.
     let took = system.runtime.now - before;
     let least = (100 * 104 - 1024) * SECOND / 500;
     assert!(
         took >= least && took < least + 2 * SECOND,
         "{took} for {least}"
     );
-    assert_eq!(system.stats().egress_limit, 500);
+    let stats = system.stats();
+    assert_eq!((stats.egress_limit, stats.egress_bytes), (500, 100 * 104));
+    // Its end has to wait as well.
+    system.finished(number, FinishReason::MaxTokens, 100);
+    assert_eq!(system.runtime.restarts, 0);
+    system.runtime.now += SECOND;
+    system.wake();
+    assert!(matches!(system.told()[..], [Told::Finished(5, _)]));
 }
 
 #[test]
@@ -572,7 +573,7 @@ fn a_request_says_its_sampler_to_inference_and_to_the_log() {
 #[test]
 fn a_table_without_room_refuses_and_leaves_audit_a_place_of_its_own() {
     let mut system = System::serving();
-    let places = crate::table::SHELL_PLACES;
+    let places = protocol::limits::MAX_REQUESTS;
     for id in 1..=places as u32 {
         system.ask(id, &Request::Status);
         assert!(matches!(system.asked()[..], [Asked::Status(_)]), "{id}");

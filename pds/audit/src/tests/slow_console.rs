@@ -1,7 +1,7 @@
 //! A console that reads slowly, or asks for much at once: it delays itself.
 
 use super::harness::*;
-use crate::monitor::WORK_BYTES;
+use crate::work::WORK_BYTES;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::INFERENCE_DEADLINE_US;
 use protocol::name::{SessionName, UserName};

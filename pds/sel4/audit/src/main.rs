@@ -1,4 +1,4 @@
-//! The audit monitor's domain: the watchdog, the timer, the log, rings with both peers, and the
+//! The audit monitor's domain: the watchdog, the timer, the log, rings with each client and with inference, and the
 //! TCB of inference, which is its child.
 
 #![no_std]
@@ -8,9 +8,10 @@ mod child;
 mod port;
 
 use child::Inference;
-use component::{Audit, KdfBlock, Memory};
+use component::{Audit, ClientEnd, KdfBlock, Memory, Texts};
+use heapless::Vec;
 use port::Port;
-use protocol::limits::MAX_KDF_KIB;
+use protocol::limits::{MAX_CLIENTS, MAX_KDF_KIB};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::device::Device;
 use runtime::pl031::Alarm;
@@ -22,14 +23,18 @@ use sel4_microkit::{
 use static_cell::{ConstStaticCell, StaticCell};
 
 patched! {
-    rtc watchdog_channel timer_channel shell_channel inference_channel inference_child
-    shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+    rtc watchdog_channel timer_channel inference_channel inference_child
+    client_0_to_audit client_0_to_audit_size audit_to_client_0 audit_to_client_0_size client_0_channel
+    client_1_to_audit client_1_to_audit_size audit_to_client_1 audit_to_client_1_size client_1_channel
+    client_2_to_audit client_2_to_audit_size audit_to_client_2 audit_to_client_2_size client_2_channel
+    client_3_to_audit client_3_to_audit_size audit_to_client_3 audit_to_client_3_size client_3_channel
     audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
     audit_log audit_log_size policy policy_size model_store model_store_size
 }
 
 facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
     // With what a restart writes into inference's registers.
     "child_reset" = layout::RESET;
     "child_stack_top" = layout::STACK_TOP;
@@ -39,7 +44,11 @@ facts! {
 static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
     ConstStaticCell::new([const { KdfBlock::new() }; MAX_KDF_KIB as usize]);
 
+/// For text that waits for clients.
+static TEXTS: ConstStaticCell<Texts> = ConstStaticCell::new(Texts::new());
+
 type Component = Audit<'static, ReadOnlyRegion, ReadWriteRegion>;
+type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
 
 /// The monitor itself. A value that is returned is copied on the stack, which has no room for several of it.
 static AUDIT: StaticCell<Component> = StaticCell::new();
@@ -76,8 +85,8 @@ impl Interrupt {
     }
 }
 
-/// Nothing if the description has given audit no rings: then it starts nothing, and inference and shell,
-/// without an epoch, do nothing either.
+/// Nothing if the description has given audit no rings with inference, or half of those with a client: then it starts
+/// nothing, and inference and the clients, without an epoch, do nothing either.
 struct Domain(Option<Monitor>);
 
 #[protection_domain]
@@ -85,15 +94,52 @@ fn init() -> Domain {
     Domain(start().ok())
 }
 
-fn start() -> Result<Monitor, RingError> {
+/// The clients that `system.xml` has.
+fn clients() -> Result<Vec<Client, MAX_CLIENTS>, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
-    let theirs = region(shell_to_audit(), shell_to_audit_size());
-    let ours = region(audit_to_shell(), audit_to_shell_size());
-    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
-    let shell = unsafe { region::endpoint(theirs, ours)? };
+    let slots: [_; MAX_CLIENTS] = [
+        (
+            region(client_0_to_audit(), client_0_to_audit_size()),
+            region(audit_to_client_0(), audit_to_client_0_size()),
+            client_0_channel(),
+        ),
+        (
+            region(client_1_to_audit(), client_1_to_audit_size()),
+            region(audit_to_client_1(), audit_to_client_1_size()),
+            client_1_channel(),
+        ),
+        (
+            region(client_2_to_audit(), client_2_to_audit_size()),
+            region(audit_to_client_2(), audit_to_client_2_size()),
+            client_2_channel(),
+        ),
+        (
+            region(client_3_to_audit(), client_3_to_audit_size()),
+            region(audit_to_client_3(), audit_to_client_3_size()),
+            client_3_channel(),
+        ),
+    ];
+    let mut clients = Vec::new();
+    for (theirs, ours, channel) in slots {
+        if (theirs.address, ours.address) == (0, 0) {
+            continue;
+        }
+        // SAFETY: `system.xml` maps these to this domain, for the rings alone.
+        let ring = unsafe { region::endpoint(theirs, ours)? };
+        // The numbers of channels end at 61.
+        let channel = channel as u8;
+        // There are as many slots as places.
+        let _ = clients.push(ClientEnd { channel, ring });
+    }
+    Ok(clients)
+}
+
+fn start() -> Result<Monitor, RingError> {
+    let clients = clients()?;
+    let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(inference_to_audit(), inference_to_audit_size());
     let ours = region(audit_to_inference(), audit_to_inference_size());
-    // SAFETY: as above.
+    // SAFETY: `system.xml` maps these to this domain, for the rings alone.
     let inference = unsafe { region::endpoint(theirs, ours)? };
     // SAFETY: `system.xml` maps the log to this domain alone; this is its only use.
     let log = unsafe { region::private(region(audit_log(), audit_log_size())) };
@@ -106,17 +152,17 @@ fn start() -> Result<Monitor, RingError> {
     let memory = Memory {
         log,
         kdf: KDF.take(),
+        texts: TEXTS.take(),
         policy,
         store,
     };
     let mut port = Port {
-        shell: Channel::new(shell_channel()),
         inference: Channel::new(inference_channel()),
         child: Inference(Child::new(inference_child())),
         now_us: 0,
         looked_us: 0,
     };
-    let audit = AUDIT.init_with(|| Audit::new(shell, inference, memory));
+    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory));
     audit.start(&mut port);
     Ok(Monitor {
         audit,

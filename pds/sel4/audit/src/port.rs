@@ -15,7 +15,6 @@ const LOOKS_US: u64 = 250_000;
 
 /// Audit's channels and its child, by the numbers that the Microkit tool has written.
 pub(crate) struct Port {
-    pub(crate) shell: Channel,
     pub(crate) inference: Channel,
     pub(crate) child: Inference,
     /// What the clock said last.
@@ -41,8 +40,8 @@ impl component::Port for Port {
         self.now_us
     }
 
-    fn notify_shell(&mut self) {
-        self.shell.notify();
+    fn notify_client(&mut self, channel: u8) {
+        Channel::new(channel.into()).notify();
     }
 
     fn notify_inference(&mut self) {

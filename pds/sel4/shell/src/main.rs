@@ -15,11 +15,12 @@ use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain}
 
 patched! {
     uart uart_channel audit_channel
-    shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+    to_audit to_audit_size from_audit from_audit_size
 }
 
 facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
 }
 
 struct Console {
@@ -95,8 +96,8 @@ fn init() -> Domain {
 
 fn ring() -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
-    let theirs = region(audit_to_shell(), audit_to_shell_size());
-    let ours = region(shell_to_audit(), shell_to_audit_size());
+    let theirs = region(from_audit(), from_audit_size());
+    let ours = region(to_audit(), to_audit_size());
     // SAFETY: `system.xml` maps both to this domain, for the rings alone.
     unsafe { region::endpoint(theirs, ours) }
 }

@@ -10,7 +10,7 @@ pub(super) use std::format;
 pub(super) use std::string::{String, ToString};
 pub(super) use std::vec::Vec;
 
-use protocol::testing::{TestEndpoint, TestRegion, endpoints};
+use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints};
 use std::boxed::Box;
 use std::collections::VecDeque;
 
@@ -19,6 +19,8 @@ pub(super) struct Terminal {
     pub(super) input: VecDeque<u8>,
     pub(super) output: Vec<u8>,
     pub(super) signals: usize,
+    /// How often something was written.
+    pub(super) writes: usize,
     pub(super) halted: bool,
 }
 
@@ -28,6 +30,7 @@ impl Port for Terminal {
     }
     fn write(&mut self, bytes: &[u8]) {
         self.output.extend(bytes);
+        self.writes += 1;
     }
     fn read(&mut self) -> Option<u8> {
         self.input.pop_front()
@@ -43,6 +46,8 @@ pub(super) struct System {
     pub(super) audit: TestEndpoint,
     /// What the shell writes for audit, as it lies in memory.
     pub(super) region: TestRegion,
+    /// What audit writes.
+    pub(super) theirs: TestRegion,
 }
 
 /// A request as audit saw it, in debug text, with its number.
@@ -64,7 +69,7 @@ pub(super) fn user(text: &str, has_passphrase: u32) -> User {
 impl System {
     /// Before audit has said anything.
     pub(super) fn off(mode: Mode) -> Self {
-        let (mut audit, end, region) = endpoints();
+        let (mut audit, end, region, theirs) = all_of_endpoints();
         audit.lead(1);
         let memory = Box::leak(Box::new(Memory::new()));
         Self {
@@ -72,6 +77,7 @@ impl System {
             terminal: Terminal::default(),
             audit,
             region,
+            theirs,
         }
     }
 

@@ -129,6 +129,8 @@ proptest! {
                     4usize, 8, 16, 24, 32, 40, 72, 80, 88, 112, 136, 264, 352, 360, 640,
                 ])).prop_map(|(kind, number, len)| Err((kind, number, vec![0; len]))),
                 (Just(0x102u16), 0u32..4, prop::collection::vec(any::<u8>(), 4..40)).prop_map(Err),
+                // Audit begins anew.
+                Just(Err((0, 0, vec![]))),
             ],
             0..60,
         ),
@@ -140,7 +142,7 @@ proptest! {
         let mut memory = std::boxed::Box::new(Memory::new());
         let mut shell = Shell::new(end, mode, &mut memory);
         let mut terminal = Terminal::default();
-        let mut frame = Frame::new();
+        let (mut frame, mut epoch) = (Frame::new(), 1);
         Event::Ready(user("guest", 0)).write(0, &mut frame);
         audit.send(&frame).unwrap();
         shell.on_signal(&mut terminal);
@@ -149,6 +151,11 @@ proptest! {
                 Ok(input) => {
                     terminal.input.extend(input);
                     shell.on_input(&mut terminal);
+                }
+                Err((0, ..)) => {
+                    epoch += 1;
+                    audit.lead(epoch);
+                    shell.on_signal(&mut terminal);
                 }
                 Err((kind, number, payload)) => {
                     frame.begin(kind, number)[..payload.len()].copy_from_slice(&payload);

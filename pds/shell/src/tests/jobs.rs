@@ -187,3 +187,21 @@ fn a_session_goes_with_the_request() {
          now starts it anew\n"
     );
 }
+
+#[test]
+fn a_job_is_cancelled_also_when_audit_has_not_read() {
+    let mut system = System::plain();
+    let number = system.request("llminfer x --background");
+    // Each takes two places: its own and that of its cancel.
+    for _ in 0..7 {
+        system.type_in("llmctl status\n\x03");
+    }
+    system.type_in("llmctl status\n");
+    system.output();
+    // The ring has one place left, and this line may take it.
+    system.type_in("\x03");
+    system.type_in("llmctl cancel 1\n");
+    assert_eq!(system.asked().len(), 16);
+    assert_eq!(system.output(), "^C\njob 1: asked to stop\n");
+    assert_eq!(system.asked(), [(number, "Cancel".to_string())]);
+}

@@ -1,7 +1,6 @@
 //! What audit answers, in lines.
 
-use super::{Bytes, CodeName, FailureText, Rate, Seconds, Time, Untrusted};
-use crate::jobs::{Job, JobState};
+use super::{Bytes, CodeName, Rate, Seconds, Time};
 use core::fmt::{self, Display, Formatter};
 use protocol::policy::Permission;
 use protocol::record::Hex;
@@ -262,43 +261,6 @@ impl Display for SessionLine<'_> {
     }
 }
 
-/// A job in a line of `llmctl jobs`.
-pub(crate) struct JobLine<'a>(pub(crate) &'a Job);
-
-impl Display for JobLine<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let job = self.0;
-        let (prompt, whole) = job.prompt();
-        let dots = if whole { "" } else { "..." };
-        write!(f, "{:>4}  ", job.id)?;
-        match &job.state {
-            JobState::Running => write!(f, "running, {} tokens", job.tokens)?,
-            JobState::Finished(finished) => {
-                let word = match finished.reason {
-                    FinishReason::Cancelled => "cancelled",
-                    _ => "finished",
-                };
-                write!(f, "{word}, {} tokens", finished.generated_tokens)?;
-            }
-            JobState::Failed { failure, .. } => write!(f, "failed, {}", CodeName(failure.code))?,
-        }
-        write!(f, "  \"{}{dots}\"", Untrusted(prompt))
-    }
-}
-
-impl Display for JobState {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Running => write!(f, "running"),
-            Self::Finished(finished) => Closing(*finished).fmt(f),
-            Self::Failed { failure, detail } => {
-                let failure = *failure;
-                write!(f, "error: {}", FailureText { failure, detail })
-            }
-        }
-    }
-}
-
 /// Answer to `llmctl audit verify`.
 pub(crate) struct VerifiedText {
     pub(crate) extent: LogExtent,
@@ -405,6 +367,26 @@ impl Display for FaultText {
     }
 }
 
+/// Why inference was restarted, and how often since the last notice.
+pub(crate) struct FaultsText {
+    pub(crate) fault: Fault,
+    pub(crate) count: u32,
+}
+
+impl Display for FaultsText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { fault, count } = *self;
+        write!(f, "{}", FaultText(fault))?;
+        match count.saturating_sub(1) {
+            0 => Ok(()),
+            more => write!(
+                f,
+                ", the newest of {count} faults ({more} before it were not shown)"
+            ),
+        }
+    }
+}
+
 /// End of a recovery.
 pub(crate) struct RecoveredText {
     pub(crate) after_us: u64,
@@ -419,32 +401,5 @@ impl Display for RecoveredText {
             "inference serves again after {} s (restart {restarts})",
             Seconds(after_us)
         )
-    }
-}
-
-/// That a job has ended, in a line.
-pub(crate) struct JobNotice<'a>(pub(crate) &'a Job);
-
-impl Display for JobNotice<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let id = self.0.id;
-        match &self.0.state {
-            JobState::Running => write!(f, "job {id}: running"),
-            JobState::Finished(finished) => {
-                let word = match finished.reason {
-                    FinishReason::Cancelled => "cancelled after",
-                    _ => "finished,",
-                };
-                let tokens = finished.generated_tokens;
-                write!(
-                    f,
-                    "job {id}: {word} {tokens} tokens; 'llmctl wait {id}' shows its text"
-                )
-            }
-            JobState::Failed { failure, detail } => {
-                let failure = *failure;
-                write!(f, "job {id}: error: {}", FailureText { failure, detail })
-            }
-        }
     }
 }

@@ -247,6 +247,14 @@ impl Display for FailureText<'_> {
                 "your entries have used up your share of the audit log: {value} bytes may be needed, {limit} are left; \
                  it fills up again within an hour (log-bytes-per-hour in policy.toml)"
             ),
+            ErrorCode::UnknownClient => write!(
+                f,
+                "audit does not know this client: name its domain under [clients] in policy.toml"
+            ),
+            ErrorCode::NoLogin => write!(
+                f,
+                "this client is one user for good: 'login = true' under [clients] in policy.toml lets it log in"
+            ),
         }
     }
 }

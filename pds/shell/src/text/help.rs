@@ -203,8 +203,9 @@ fn control_text(control: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::command::{
-        AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, Command, INFER_OPTIONS, STATS_OPTIONS, parse,
+        AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, Command, INFER_OPTIONS, STATS_OPTIONS,
     };
+    use crate::parse::parse;
     use crate::words::Words;
     use std::string::ToString as _;
 

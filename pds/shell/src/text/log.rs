@@ -118,7 +118,8 @@ impl LogLine<'_> {
             Kind::Recover => write!(f, ": after {} s, restart {limit}", Seconds(value)),
             Kind::Violation => {
                 let peer = match record.code {
-                    1 => "shell",
+                    1 if record.name.is_empty() => "an unknown client",
+                    1 => record.name.as_str(),
                     2 => "inference",
                     _ => "a peer",
                 };

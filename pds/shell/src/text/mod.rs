@@ -3,20 +3,24 @@
 mod answers;
 mod failure;
 mod help;
+mod jobs;
 mod log;
 mod wrong;
 
 pub(crate) use answers::{
-    BootText, BudgetText, Closing, FaultText, JobLine, JobNotice, ModelLine, ProgressBar,
-    RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText,
-    VerifiedText,
+    BootText, BudgetText, Closing, FaultText, FaultsText, ModelLine, ProgressBar, RecoveredText,
+    SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText, VerifiedText,
 };
 pub(crate) use failure::{CodeName, FailureText};
 pub(crate) use help::Help;
+pub(crate) use jobs::{JobLine, JobNotice};
 pub(crate) use log::LogLine;
 
 use core::fmt::{self, Display, Formatter, Write as _};
 use safe_text::Sanitiser;
+
+/// Why a request has no answer.
+pub(crate) const LOST: &str = "audit has begun anew, and does not know this request any more";
 
 /// Untrusted bytes in a line, made safe for the terminal.
 pub(crate) struct Untrusted<'a>(pub(crate) &'a [u8]);

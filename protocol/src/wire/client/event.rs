@@ -217,7 +217,12 @@ messages! {
         /// Answer to [`Request::Stats`].
         0x109 Stats [392] (stats: Stats) => ["counters"],
         /// Inference died or was stopped, and is restarted.
-        0x10A Fault [20] (fault: Fault) => ["number 0: inference is restarted, or left down"],
+        0x10A Fault [24] {
+            /// The newest.
+            fault: Fault,
+            /// For how many it stands: this one, and those before it that this client was not told of.
+            count: u32,
+        } => ["number 0: inference is restarted, or left down"],
         /// Inference serves again.
         0x10B Recovered [12] {
             /// From the detection to this message, in microseconds.

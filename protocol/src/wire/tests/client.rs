@@ -150,11 +150,14 @@ pub(super) fn events() -> Vec<Event<'static>> {
             refusals,
             ..Default::default()
         }),
-        Event::Fault(Fault {
-            kind: FaultKind::Memory,
-            ip: 1,
-            address: 2,
-        }),
+        Event::Fault {
+            fault: Fault {
+                kind: FaultKind::Memory,
+                ip: 1,
+                address: 2,
+            },
+            count: 3,
+        },
         Event::Recovered {
             after_us: 5,
             restarts: 1,
@@ -307,7 +310,7 @@ fn the_most_frequent_reasons_come_first_and_the_rest_is_in_the_total() {
     };
     assert_eq!(stats.refused_for(ErrorCode::LogShare), 61);
     assert_eq!(stats.refused_for(ErrorCode::Busy), 0);
-    let listed: u64 = (54..=61).sum();
+    let listed: u64 = (56..=63).sum();
     assert_eq!(stats.refused_otherwise(), stats.refused - listed);
     // Whoever sends counters may say anything.
     let stats = Stats {

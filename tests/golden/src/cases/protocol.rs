@@ -349,11 +349,14 @@ fn wire_events(bits: &mut Bits) {
                 }; MAX_REFUSAL_REASONS],
                 ..Stats::default()
             }),
-            Event::Fault(Fault {
-                kind: FaultKind::Memory,
-                ip: 0x20_0000,
-                address: 0xDEAD,
-            }),
+            Event::Fault {
+                fault: Fault {
+                    kind: FaultKind::Memory,
+                    ip: 0x20_0000,
+                    address: 0xDEAD,
+                },
+                count: 2,
+            },
             Event::Recovered {
                 after_us: 3000,
                 restarts: 1,

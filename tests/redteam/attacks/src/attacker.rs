@@ -66,6 +66,8 @@ pub struct Attacker<B, G> {
     say: Say,
     habit: Option<(usize, Habit)>,
     generated: u32,
+    /// Tokens that the request of the attack may give, those that it has given included.
+    credit: u32,
 }
 
 impl<B, G: Ground> Attacker<B, G> {
@@ -77,6 +79,7 @@ impl<B, G: Ground> Attacker<B, G> {
             say: Say::new(),
             habit: None,
             generated: 0,
+            credit: 0,
         }
     }
 
@@ -118,6 +121,11 @@ impl<B, G: Ground> Attacker<B, G> {
                 let _ = write!(say, "signalled=100000");
             }
             "exceed-egress" => return Habit::Flood { left: 64 },
+            "ignore-credit" => {
+                // As if audit had granted it. The egress cap is used up long before so many are.
+                self.credit = u32::MAX;
+                return Habit::Flood { left: 64 };
+            }
             "overrun" => return Habit::Overrun,
             "lie-generated" => {
                 return Habit::End {
@@ -225,6 +233,17 @@ impl<B, G: Ground> Attacker<B, G> {
         }
     }
 
+    /// Whether the next token of the attack would be beyond its credit. An attack about something else heeds that, so
+    /// that it is not stopped for the wrong reason.
+    fn rests(&self, habit: Habit) -> bool {
+        let gives = match habit {
+            Habit::Say { at } => at < self.say.len(),
+            Habit::Flood { left } => left > 0,
+            Habit::Overrun | Habit::End { .. } => false,
+        };
+        gives && self.generated >= self.credit
+    }
+
     fn end(&mut self, prompt_tokens: u32, generated: u32) -> Step {
         self.habit = None;
         Step::Finished {
@@ -264,13 +283,21 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
         };
         self.say.clear();
         self.generated = 0;
+        self.credit = turn.credit;
         let habit = self.attack(name);
         self.habit = Some((turn.session, habit));
         Ok(1)
     }
 
+    fn grant(&mut self, session: usize, tokens: u32) {
+        match self.habit {
+            Some((attacked, _)) if attacked == session => self.credit = self.credit.max(tokens),
+            _ => self.backend.grant(session, tokens),
+        }
+    }
+
     fn step(&mut self, text: &mut Text) -> Progress {
-        let Some((session, habit)) = self.habit else {
+        let Some((session, habit)) = self.habit.filter(|(_, habit)| !self.rests(*habit)) else {
             return self.backend.step(text);
         };
         text.clear();

@@ -463,6 +463,12 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack("overrun", "gives tokens without end", Breach, Both),
     attack(
+        "ignore-credit",
+        "gives 64 tokens of 250 bytes, more than audit has granted it",
+        Breach,
+        Both,
+    ),
+    attack(
         "exceed-egress",
         "gives 64 tokens of 250 bytes as fast as it can",
         Capped,

@@ -19,11 +19,12 @@ use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain}
 
 patched! {
     uart uart_channel audit_channel
-    shell_to_audit shell_to_audit_size audit_to_shell audit_to_shell_size
+    to_audit to_audit_size from_audit from_audit_size
 }
 
 facts! {
     "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
 }
 
 /// The interrupts that the domain has.
@@ -34,8 +35,8 @@ fn own_irq() -> Option<usize> {
 /// Where it has been given memory.
 fn own_regions() -> [Mapped; 2] {
     [
-        (shell_to_audit(), shell_to_audit_size()),
-        (audit_to_shell(), audit_to_shell_size()),
+        (to_audit(), to_audit_size()),
+        (from_audit(), from_audit_size()),
     ]
     .map(|(address, bytes)| Mapped { address, bytes })
 }

@@ -3,7 +3,7 @@
 use super::{Finding, list};
 use crate::capability::{Object, Place, Private, Subject};
 use crate::graph::{Graph, Node};
-use crate::policy::Policy;
+use crate::policy::{Mediation, Policy};
 use crate::view::{Input, View};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -283,31 +283,29 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
             parts.join(" and ")
         ));
     }
-    // Whoever is below the mediator reaches devices only through it.
-    let [_, engine] = &policy.mediation.between;
-    let from = Node::Subject(Subject::domain(engine));
+    // Those who must be apart reach each other's devices, and the mediator's, only through it.
+    let Mediation { mediator, .. } = &policy.mediation;
     let passes = |node: &Node| {
-        matches!(node, Node::Subject(subject) if subject.name() == policy.mediation.mediator
-            || policy.mediation.trusted.iter().any(|trusted| trusted == subject.name()))
+        matches!(node, Node::Subject(subject) if subject.name() == mediator
+            || policy.is_trusted(subject.name()))
     };
-    for device in &policy.device {
-        let to = Node::Device(device.name.clone());
-        if let Some(path) = graph.path(&from, &to, passes) {
-            finding.violation(format!(
-                "{engine} reaches the {} without {}: {}",
-                device.name,
-                policy.mediation.mediator,
-                path.iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" → ")
+    for from in policy.apart() {
+        let node = Node::Subject(Subject::domain(from));
+        for device in policy.device.iter().filter(|device| device.domain != from) {
+            let to = Node::Device(device.name.clone());
+            if let Some(path) = graph.path(&node, &to, passes) {
+                let path: Vec<_> = path.iter().map(ToString::to_string).collect();
+                finding.violation(format!(
+                    "{from} reaches the {} without {mediator}: {}",
+                    device.name,
+                    path.join(" → ")
+                ));
+            }
+        }
+        if finding.violations.is_empty() {
+            finding.evidence(format!(
+                "{from} reaches no device of another domain but through {mediator}"
             ));
         }
-    }
-    if finding.violations.is_empty() {
-        finding.evidence(format!(
-            "{engine} has no device, and reaches none but through {}",
-            policy.mediation.mediator
-        ));
     }
 }

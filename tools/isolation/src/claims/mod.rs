@@ -9,7 +9,7 @@ mod policy;
 mod subjects;
 
 use crate::graph::Graph;
-use crate::policy::Policy;
+use crate::policy::{Mediation, Policy};
 use crate::view::View;
 use serde::Serialize;
 
@@ -85,11 +85,18 @@ impl Claim {
     /// What it says.
     #[must_use]
     pub fn statement(self, policy: &Policy) -> String {
-        let [a, b] = &policy.mediation.between;
-        let mediator = &policy.mediation.mediator;
-        let order = policy.scheduling.order.join(" > ");
+        let apart = list(policy.apart());
+        let Mediation {
+            mediator, engine, ..
+        } = &policy.mediation;
+        let order = policy.order();
+        let order: Vec<_> = order.iter().map(|domains| domains.join(", ")).collect();
+        let order = order.join(" > ");
         match self {
-            Self::I1 => format!("{a} and {b} share no region, endpoint or channel; every flow between them passes {mediator}"),
+            Self::I1 => format!(
+                "no two of {apart} share a region or a channel, none shares an endpoint with {engine}, and every flow \
+                 between two of them passes {mediator}"
+            ),
             Self::I2 => "every shared region has one writer".to_owned(),
             Self::I3 => "private regions are mapped in one domain alone".to_owned(),
             Self::I4 => "constant regions are mapped writable nowhere".to_owned(),
@@ -138,10 +145,19 @@ pub fn check(claim: Claim, view: &View, policy: &Policy) -> Finding {
 
 /// Names in a list for people: `a, b and c`.
 pub(crate) fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    listed(names, "and")
+}
+
+/// The same with another word: `a, b or c`.
+pub(crate) fn either<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    listed(names, "or")
+}
+
+fn listed<T: ToString>(names: impl IntoIterator<Item = T>, word: &str) -> String {
     let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
     match &names[..] {
         [] => "nobody".to_owned(),
         [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+        [most @ .., last] => format!("{} {word} {last}", most.join(", ")),
     }
 }

@@ -96,11 +96,8 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
     for (subject, rights) in &graph.rights {
         for other in rights.get(&Right::Notify).into_iter().flatten() {
             let pair = [subject.name(), other.as_str()];
-            let allowed = policy.channel.iter().any(|channel| {
-                let [a, b] = &channel.between;
-                pair == [a, b] || pair == [b, a]
-            });
-            if !allowed {
+            let mut allowed = policy.channel.iter();
+            if !allowed.any(|channel| channel.is_of(subject.name(), other)) {
                 finding.violation(format!(
                     "a channel from {subject} to {other} has no [[channel]] in the policy"
                 ));
@@ -125,9 +122,8 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
 }
 
 fn named_domains(policy: &Policy) -> BTreeSet<&str> {
-    let mediation = &policy.mediation;
-    let mut names: BTreeSet<&str> = mediation.between.iter().map(String::as_str).collect();
-    names.insert(&mediation.mediator);
+    let mut names: BTreeSet<&str> = policy.apart().into_iter().collect();
+    names.insert(&policy.mediation.mediator);
     let pairs = policy.channel.iter().flat_map(|channel| &channel.between);
     names.extend(pairs.map(String::as_str));
     for shared in &policy.shared {
@@ -143,8 +139,8 @@ fn named_domains(policy: &Policy) -> BTreeSet<&str> {
             .map(String::as_str),
     );
     names.extend(policy.device.iter().map(|device| device.domain.as_str()));
-    names.extend(policy.scheduling.order.iter().map(String::as_str));
-    names.extend(policy.scheduling.whole_budget.iter().map(String::as_str));
+    names.extend(policy.domains(&policy.scheduling.order));
+    names.extend(policy.domains(&policy.scheduling.whole_budget));
     names.extend(policy.domain.iter().map(|domain| domain.name.as_str()));
     names.extend(
         policy

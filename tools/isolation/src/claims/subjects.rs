@@ -1,22 +1,48 @@
 //! I1, I7 and I8: what the kernel's objects say.
 
-use super::{Finding, list};
-use crate::capability::{Bound, Object, Place, Subject};
+use super::{Finding, either, list};
+use crate::capability::{Bound, Object, Place, Subject, Thread};
 use crate::graph::{Graph, Node};
 use crate::microkit::{MONITOR_PRIORITY, slot};
 use crate::policy::Policy;
-use crate::view::{Input, View};
+use crate::view::{Input, Mapping, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &mut Finding) {
-    let pair = policy
-        .mediation
-        .between
-        .each_ref()
-        .map(|name| Subject::domain(name));
-    let [a, b] = &pair;
-    let mediator = &policy.mediation.mediator;
+    let apart: Vec<_> = policy.apart().into_iter().map(Subject::domain).collect();
+    let pairs = apart.iter().enumerate().flat_map(|(index, first)| {
+        let rest = apart[index + 1..].iter();
+        rest.map(move |second| (first, second))
+    });
+    for (a, b) in pairs {
+        regions(view, a, b, finding);
+        endpoints(view, policy, a, b, finding);
+        paths(policy, graph, a, b, finding);
+    }
+    objects(view, &apart, finding);
+    if !finding.violations.is_empty() {
+        return;
+    }
+    let regions = view.regions();
+    for subject in &apart {
+        let is_its = |mappings: &Vec<Mapping<'_>>| mappings.iter().any(|m| m.subject == subject);
+        let mapped = regions.iter().filter(|(_, mappings)| is_its(mappings));
+        let others = apart.iter().filter(|other| *other != subject);
+        finding.evidence(format!(
+            "{subject} maps {}, none of which is mapped in {}",
+            list(mapped.map(|(name, _)| *name)),
+            either(others)
+        ));
+    }
+    finding.evidence(format!(
+        "no flow between two of {} is left when {} is taken away",
+        list(&apart),
+        policy.mediation.mediator
+    ));
+}
 
+/// No region is mapped in both.
+fn regions(view: &View, a: &Subject, b: &Subject, finding: &mut Finding) {
     for (name, mappings) in view.regions() {
         let of = |subject: &Subject| mappings.iter().find(|mapping| mapping.subject == subject);
         if let (Some(first), Some(second)) = (of(a), of(b)) {
@@ -27,12 +53,16 @@ pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &m
             ));
         }
     }
+}
+
+/// None holds a capability to what is another's.
+fn objects(view: &View, apart: &[Subject], finding: &mut Finding) {
     for capability in &view.capabilities {
         let holder = &capability.holder;
         let Some(owner) = capability.object.owner() else {
             continue;
         };
-        if pair.contains(holder) && pair.contains(owner) && holder != owner {
+        if apart.contains(holder) && apart.contains(owner) && holder != owner {
             let what = match capability.object {
                 Object::Notification(_) => "a channel to ",
                 _ => "",
@@ -45,22 +75,41 @@ pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &m
             ));
         }
     }
-    let endpoints = |subject: &Subject| {
+}
+
+/// They hold no endpoint in common. Two clients do: the monitor's, where their faults go. By row M2 neither hears the
+/// other there; of the engine even that is not relied on.
+fn endpoints(view: &View, policy: &Policy, a: &Subject, b: &Subject, finding: &mut Finding) {
+    let held = |subject: &Subject| {
         let held = view.capabilities.iter().filter(|capability| {
             capability.holder == *subject && matches!(capability.object, Object::Endpoint(_))
         });
         held.map(|capability| capability.object.clone())
             .collect::<BTreeSet<_>>()
     };
-    for shared in endpoints(a).intersection(&endpoints(b)) {
+    let both_clients = policy.is_client(a.name()) && policy.is_client(b.name());
+    for shared in held(a).intersection(&held(b)) {
+        let owner = shared
+            .owner()
+            .filter(|owner| policy.is_trusted(owner.name()));
+        if let Some(owner) = owner.filter(|_| both_clients) {
+            finding.evidence(format!(
+                "{a} and {b} both hold {shared} for their faults, where {owner} is the first to hear (row M2)"
+            ));
+            continue;
+        }
         finding.violation(format!(
             "{a} and {b} both hold {shared}, where each could hear the other"
         ));
     }
+}
 
+/// No flow between them avoids the mediator.
+fn paths(policy: &Policy, graph: &Graph, a: &Subject, b: &Subject, finding: &mut Finding) {
+    let mediator = &policy.mediation.mediator;
     let avoid = |node: &Node| {
         matches!(node, Node::Subject(subject) if subject.name() == mediator
-            || policy.mediation.trusted.iter().any(|trusted| trusted == subject.name()))
+            || policy.is_trusted(subject.name()))
     };
     for (from, to) in [(a, b), (b, a)] {
         let (from, to) = (Node::Subject(from.clone()), Node::Subject(to.clone()));
@@ -74,24 +123,6 @@ pub(super) fn mediation(view: &View, policy: &Policy, graph: &Graph, finding: &m
             finding.evidence(format!("shortest flow {}", path.join(" → ")));
         }
     }
-    if !finding.violations.is_empty() {
-        return;
-    }
-    for (subject, other) in [(a, b), (b, a)] {
-        let mapped: Vec<_> = view
-            .regions()
-            .into_iter()
-            .filter(|(_, mappings)| mappings.iter().any(|mapping| mapping.subject == subject))
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        finding.evidence(format!(
-            "{subject} maps {}, of which {other} maps none",
-            list(mapped)
-        ));
-    }
-    finding.evidence(format!(
-        "no flow between {a} and {b} is left when {mediator} is taken away"
-    ));
 }
 
 pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
@@ -104,15 +135,18 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
         Input::Description => format!(" (line {line})"),
         Input::Image => String::new(),
     };
-    let order: Vec<_> = policy
-        .scheduling
-        .order
-        .iter()
-        .filter_map(|name| threads.get(name.as_str()))
-        .collect();
+    let order = policy.order();
+    let order = order.iter().map(|names| {
+        let threads = names.iter().filter_map(|name| threads.get(name));
+        threads.copied().collect::<Vec<&Thread>>()
+    });
+    let order: Vec<_> = order.filter(|threads| !threads.is_empty()).collect();
     for pair in order.windows(2) {
         let [above, below] = pair else { continue };
-        if above.priority <= below.priority {
+        let pairs = above
+            .iter()
+            .flat_map(|above| below.iter().map(move |below| (above, below)));
+        for (above, below) in pairs.filter(|(above, below)| above.priority <= below.priority) {
             finding.violation(format!(
                 "{} has priority {}{}, not above {}'s {}{}",
                 above.subject,
@@ -136,8 +170,8 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
             finding.violation(format!("{subject} has no scheduling context of its own"));
         }
     }
-    for name in &policy.scheduling.whole_budget {
-        let Some(thread) = threads.get(name.as_str()) else {
+    for name in policy.domains(&policy.scheduling.whole_budget) {
+        let Some(thread) = threads.get(name) else {
             continue;
         };
         if thread.budget_us != thread.period_us {
@@ -149,11 +183,13 @@ pub(super) fn scheduling(view: &View, policy: &Policy, finding: &mut Finding) {
             ));
         }
     }
-    let priorities = order
-        .iter()
-        .map(|thread| format!("{} {}", thread.subject, thread.priority));
+    let priorities = order.iter().map(|threads| {
+        let each = threads.iter();
+        let each = each.map(|thread| format!("{} {}", thread.subject, thread.priority));
+        each.collect::<Vec<_>>().join(", ")
+    });
     finding.evidence(priorities.collect::<Vec<_>>().join(" > "));
-    let budgets = order.iter().map(|thread| {
+    let budgets = order.iter().flatten().map(|thread| {
         format!(
             "{} {}/{} µs",
             thread.subject,

@@ -98,9 +98,10 @@ impl Row {
                            monitor's answer is bounded and changes nothing (M10). Grant: no receiver has a slot \
                            for a capability (M5). Read: the endpoint's queue is in order of priority, and its \
                            owner has a higher one than all who send (I8), so that on one core the owner is \
-                           the first in the queue whenever a sender runs; nobody takes another's fault. Two \
-                           domains on one endpoint can talk there, so no two that must be apart hold the \
-                           same (I1).",
+                           the first in the queue whenever a sender runs; nobody takes another's fault, or \
+                           hears anything of it. All domains without a parent hold the monitor's, so that this \
+                           argument is what keeps two clients apart there. Inference, whose code is trusted \
+                           least, is kept apart without it: it holds no endpoint that a client holds (I1).",
                 source: "Microkit capdl/builder.rs, step 3-5; seL4 object/endpoint.c tcbEPAppend, object/tcb.h \
                          tcbAppend",
             },

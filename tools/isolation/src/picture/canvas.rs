@@ -17,6 +17,18 @@ pub enum Stroke {
     Faults,
 }
 
+impl Stroke {
+    /// Width and dashes.
+    const fn look(self) -> (f64, &'static str) {
+        match self {
+            Self::Data => (1.8, ""),
+            Self::Notify | Self::NotifyBoth => (1.5, "6 4"),
+            Self::Control => (3.2, ""),
+            Self::Faults => (1.8, "1.5 4"),
+        }
+    }
+}
+
 /// What has been drawn. Writing to a string does not fail.
 #[derive(Debug, Default)]
 pub struct Canvas(String);
@@ -76,14 +88,15 @@ impl Canvas {
         self.path(points, colour, 1.3, "");
     }
 
+    /// A line without heads, as an arrow of this kind has it.
+    pub fn dashes(&mut self, points: &[(f64, f64)], colour: &str, stroke: Stroke) {
+        let (width, dash) = stroke.look();
+        self.path(points, colour, width, dash);
+    }
+
     /// A straight arrow from the first to the last of its points.
     pub fn arrow(&mut self, points: &[(f64, f64)], colour: &str, stroke: Stroke) {
-        let (width, dash) = match stroke {
-            Stroke::Data => (1.8, ""),
-            Stroke::Notify | Stroke::NotifyBoth => (1.5, "6 4"),
-            Stroke::Control => (3.2, ""),
-            Stroke::Faults => (1.8, "1.5 4"),
-        };
+        let (width, dash) = stroke.look();
         let [(x0, y0), .., (x1, y1)] = points else {
             return;
         };

@@ -1,10 +1,10 @@
 //! The authority graph of a description as an SVG picture.
 //!
-//! Domains are columns, the two that must be apart at the sides and the mediator between them. What two
-//! neighbours have in common lies in the gap between their columns, a row each: regions, with an arrow
-//! from the writer and to the reader, notifications, control and faults. What one domain has for itself
-//! hangs under its column. What domains that are no neighbours have in common would lie in a lane of
-//! its own, in red. The same input gives the same bytes.
+//! Each domain is a card. The clients are the first column, one below the other, the mediator is the second and the engine
+//! the third; other domains would follow. What two neighbours have in common lies in the gap between their columns,
+//! a row each: regions, with an arrow from the writer and to the reader, notifications, control and faults. What
+//! one domain has for itself hangs under its card. What domains that are no neighbours have in common would lie in a
+//! lane of its own, in red. The same input gives the same bytes.
 
 mod canvas;
 
@@ -26,6 +26,9 @@ const BAND: f64 = 46.0;
 const BAND_GAP: f64 = 58.0;
 const BOX: f64 = 46.0;
 const LEGEND: f64 = 84.0;
+
+/// Between a card's own boxes and the next card of the column.
+const STACK_GAP: f64 = 30.0;
 
 /// Fill and line of a column, by place; more columns than colours begin again.
 const COLOURS: [(&str, &str); 4] = [
@@ -50,9 +53,28 @@ struct Picture<'a> {
     view: &'a View,
     policy: &'a Policy,
     graph: Graph,
-    columns: Vec<&'a Domain>,
-    height: f64,
+    /// By columns, and in each from above.
+    cards: Vec<Card<'a>>,
+    /// What neighbours have in common.
+    links: Vec<Link<'a>>,
+    /// Where all columns end.
+    bottom: f64,
     canvas: Canvas,
+}
+
+/// A domain and its place.
+struct Card<'a> {
+    domain: &'a Domain,
+    column: usize,
+    top: f64,
+    bottom: f64,
+}
+
+/// What two neighbours have in common.
+struct Link<'a> {
+    /// Indices of their cards, the left one first.
+    between: [usize; 2],
+    rows: Vec<Row<'a>>,
 }
 
 /// What lies in a row between two columns.
@@ -65,49 +87,115 @@ enum Row<'a> {
 
 impl<'a> Picture<'a> {
     fn new(system: &'a System, view: &'a View, policy: &'a Policy) -> Self {
-        let [first, last] = &policy.mediation.between;
-        let place = |domain: &&Domain| match domain.name.as_str() {
-            name if name == first => 0,
+        let place = |domain: &Domain| match domain.name.as_str() {
+            name if policy.is_client(name) => 0,
             name if name == policy.mediation.mediator => 1,
-            name if name == last => 2,
+            name if name == policy.mediation.engine => 2,
             _ => 3,
         };
-        let mut columns: Vec<_> = system.domains.iter().collect();
-        columns.sort_by_key(place);
-        Self {
+        let mut domains: Vec<_> = system.domains.iter().collect();
+        domains.sort_by_key(|domain| place(domain));
+        let mut cards: Vec<Card<'a>> = Vec::new();
+        for domain in domains {
+            let column = match cards.last() {
+                None => 0,
+                Some(last) if place(domain) == 0 => last.column,
+                Some(last) => last.column + 1,
+            };
+            let (top, bottom) = (0.0, 0.0);
+            cards.push(Card {
+                domain,
+                column,
+                top,
+                bottom,
+            });
+        }
+        let mut picture = Self {
             system,
             view,
             policy,
             graph: Graph::of(view, policy),
-            columns,
-            height: 0.0,
+            cards,
+            links: Vec::new(),
+            bottom: 0.0,
             canvas: Canvas::default(),
+        };
+        picture.links = picture.links();
+        picture.lay_out();
+        picture
+    }
+
+    /// Each card with each of the next column.
+    fn links(&self) -> Vec<Link<'a>> {
+        let mut links = Vec::new();
+        for (left, card) in self.cards.iter().enumerate() {
+            for (right, other) in self.cards.iter().enumerate() {
+                if other.column == card.column + 1 {
+                    let rows = self.rows(&card.domain.name, &other.domain.name);
+                    let between = [left, right];
+                    links.push(Link { between, rows });
+                }
+            }
         }
+        links
+    }
+
+    /// Gives the cards their places: those of a column below each other, the last of each down to the bottom of all.
+    fn lay_out(&mut self) {
+        let rows_of = |card: usize, side: usize| {
+            let links = self.links.iter().filter(|link| link.between[side] == card);
+            links.map(|link| link.rows.len()).max().unwrap_or(0)
+        };
+        let mut bottom = 0.0;
+        let mut places = Vec::new();
+        for (index, card) in self.cards.iter().enumerate() {
+            // The rows to the left are the left cards' to have room for.
+            let rows = rows_of(index, 0) as f64;
+            let above = index
+                .checked_sub(1)
+                .filter(|above| self.cards[*above].column == card.column);
+            let top =
+                match above.and_then(|above| Some((self.cards.get(above)?, places.get(above)?))) {
+                    None => TITLE + BAND + BAND_GAP,
+                    Some((above, (_, end))) => {
+                        let boxes = self.boxes(above.domain).len() as f64;
+                        end + 26.0 + boxes * (BOX + 10.0) + STACK_GAP
+                    }
+                };
+            let end = top + HEAD + rows * ROW + 10.0;
+            bottom = f64::max(bottom, end);
+            places.push((top, end));
+        }
+        let columns: Vec<_> = self.cards.iter().map(|card| card.column).collect();
+        for (index, (card, (top, end))) in self.cards.iter_mut().zip(places).enumerate() {
+            let is_last = columns.get(index + 1) != Some(&card.column);
+            card.top = top;
+            card.bottom = if is_last { bottom } else { end };
+        }
+        self.bottom = bottom;
     }
 
     fn draw(mut self) -> String {
-        let gaps: Vec<_> = (1..self.columns.len())
-            .map(|right| self.rows(right))
-            .collect();
-        let rows = gaps.iter().map(Vec::len).max().unwrap_or(0);
-        self.height = HEAD + rows as f64 * ROW + 10.0;
-        let width = MARGIN * 2.0 + CARD * self.columns.len() as f64 + GAP * gaps.len() as f64;
-        let top = TITLE + BAND + BAND_GAP;
+        let columns = self.cards.last().map_or(1, |card| card.column + 1) as f64;
+        let width = MARGIN * 2.0 + CARD * columns + GAP * (columns - 1.0);
 
         self.title();
-        self.monitor(width, top);
-        for column in 0..self.columns.len() {
-            self.card(column, top);
+        self.monitor(width);
+        for card in 0..self.cards.len() {
+            self.card(card);
         }
-        for (gap, rows) in gaps.iter().enumerate() {
-            for (index, row) in rows.iter().enumerate() {
-                self.row(gap, top + HEAD + (index as f64 + 0.5) * ROW, row);
+        for link in core::mem::take(&mut self.links) {
+            for (index, row) in link.rows.iter().enumerate() {
+                let top = self.cards[link.between[0]].top;
+                self.row(link.between, top + HEAD + (index as f64 + 0.5) * ROW, row);
             }
         }
-        let lane = self.lane(top + self.height);
+        let lane = self.lane();
         let mut bottom = lane;
-        for column in 0..self.columns.len() {
-            bottom = f64::max(bottom, self.own(column, top + self.height, lane + 26.0));
+        for card in 0..self.cards.len() {
+            let end = self.cards[card].bottom;
+            let top = if end < self.bottom { end } else { lane };
+            bottom = f64::max(bottom, self.own(card, end, top + 26.0));
         }
         self.legend(bottom + 30.0, width);
         self.canvas.finish(width, bottom + 30.0 + LEGEND)
@@ -118,11 +206,11 @@ impl<'a> Picture<'a> {
     }
 
     fn colour(&self, subject: &Subject) -> (&'static str, &'static str) {
-        let place = self
-            .columns
+        let card = self
+            .cards
             .iter()
-            .position(|domain| domain.name == subject.name());
-        place.map_or(GREY, |place| COLOURS[place % COLOURS.len()])
+            .find(|card| card.domain.name == subject.name());
+        card.map_or(GREY, |card| COLOURS[card.column % COLOURS.len()])
     }
 
     fn has(&self, from: &str, right: Right, to: &str) -> bool {
@@ -132,9 +220,9 @@ impl<'a> Picture<'a> {
             .is_some_and(|names| names.contains(to))
     }
 
-    /// What the domain of a column and its left neighbour, and nobody else, have in common.
-    fn rows(&self, right: usize) -> Vec<Row<'a>> {
-        let pair = [&self.columns[right - 1].name, &self.columns[right].name];
+    /// What a domain and its right neighbour, and nobody else, have in common.
+    fn rows(&self, left: &str, right: &str) -> Vec<Row<'a>> {
+        let pair = [left, right];
         let mut rows: Vec<_> = self
             .shared()
             .into_iter()
@@ -143,7 +231,7 @@ impl<'a> Picture<'a> {
                     .iter()
                     .map(|mapping| mapping.subject.name())
                     .collect();
-                names == pair.iter().map(|name| name.as_str()).collect()
+                names == pair.into_iter().collect()
             })
             .collect();
         // Rings before what nobody writes, those to the right before those to the left.
@@ -204,55 +292,77 @@ impl<'a> Picture<'a> {
         canvas.text(MARGIN, 60.0, 13.0, FAINT, "start", false, note);
     }
 
-    /// The monitor above all, the faults that it gets and the threads that it could control.
-    fn monitor(&mut self, width: f64, top: f64) {
+    /// The monitor above all, the faults that it gets and the threads that it could control. The lines of a card that is not
+    /// the first of its column go round at the left.
+    fn monitor(&mut self, width: f64) {
+        let bottom = TITLE + BAND;
         self.canvas
             .rect(MARGIN, TITLE, width - 2.0 * MARGIN, BAND, GREY, true);
         let text =
             "monitor: Microkit's fault handler, trusted, priority 255, holds the TCBs of all";
         self.canvas
             .text(width / 2.0, TITLE + 28.0, 13.5, INK, "middle", false, text);
-        for (column, domain) in self.columns.iter().enumerate() {
+        for index in 0..self.cards.len() {
+            let Card {
+                domain,
+                column,
+                top,
+                ..
+            } = self.cards[index];
+            let faults = self.has(&domain.name, Right::FaultTo, Subject::Monitor.name());
+            if index > 0 && self.cards[index - 1].column == column {
+                self.round(Self::left(column), top, faults);
+                continue;
+            }
             let middle = Self::left(column) + CARD / 2.0;
-            let bottom = TITLE + BAND;
             self.canvas.arrow(
                 &[(middle - 22.0, bottom), (middle - 22.0, top)],
                 GREY.1,
                 Stroke::Control,
             );
-            self.canvas.text(
-                middle - 31.0,
-                bottom + 33.0,
-                11.5,
-                FAINT,
-                "end",
-                false,
-                "TCB",
-            );
-            if self.has(&domain.name, Right::FaultTo, Subject::Monitor.name()) {
+            self.label(middle - 31.0, bottom + 33.0, "end", "TCB");
+            if faults {
                 self.canvas.arrow(
                     &[(middle + 22.0, top), (middle + 22.0, bottom)],
                     GREY.1,
                     Stroke::Faults,
                 );
-                self.canvas.text(
-                    middle + 31.0,
-                    bottom + 33.0,
-                    11.5,
-                    FAINT,
-                    "start",
-                    false,
-                    "faults",
-                );
+                self.label(middle + 31.0, bottom + 33.0, "start", "faults");
             }
         }
     }
 
-    fn card(&mut self, column: usize, top: f64) {
-        let domain = self.columns[column];
+    /// The monitor's lines to a card that is not the first of its column.
+    fn round(&mut self, left: f64, top: f64, faults: bool) {
+        let middle = TITLE + BAND / 2.0;
+        let (x, y, from) = (left - 12.0, top + 20.0, middle - 8.0);
+        let lines = [(left, from), (x, from), (x, y)];
+        self.canvas.dashes(&lines, GREY.1, Stroke::Control);
+        self.canvas
+            .arrow(&[(x, y), (left, y)], GREY.1, Stroke::Control);
+        if faults {
+            let (x, y, to) = (left - 24.0, top + 40.0, middle + 8.0);
+            let lines = [(left, y), (x, y), (x, to)];
+            self.canvas.dashes(&lines, GREY.1, Stroke::Faults);
+            self.canvas
+                .arrow(&[(x, to), (left, to)], GREY.1, Stroke::Faults);
+        }
+    }
+
+    fn label(&mut self, x: f64, y: f64, anchor: &str, text: &str) {
+        self.canvas.text(x, y, 11.5, FAINT, anchor, false, text);
+    }
+
+    fn card(&mut self, index: usize) {
+        let Card {
+            domain,
+            column,
+            top,
+            bottom,
+        } = self.cards[index];
         let (left, colours) = (Self::left(column), COLOURS[column % COLOURS.len()]);
         self.canvas
-            .rect(left, top, CARD, self.height, colours, false);
+            .rect(left, top, CARD, bottom - top, colours, false);
         let middle = left + CARD / 2.0;
         self.canvas.text(
             middle,
@@ -287,11 +397,11 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// A row between column `gap` and the next.
-    fn row(&mut self, gap: usize, y: f64, row: &Row<'_>) {
-        let (from, to) = (Self::left(gap) + CARD, Self::left(gap + 1));
-        let names = [&self.columns[gap].name, &self.columns[gap + 1].name]
-            .map(|name| Subject::domain(name));
+    /// A row between two cards.
+    fn row(&mut self, between: [usize; 2], y: f64, row: &Row<'_>) {
+        let [left, right] = between.map(|index| &self.cards[index]);
+        let (from, to) = (Self::left(left.column) + CARD, Self::left(right.column));
+        let names = [left, right].map(|card| Subject::domain(&card.domain.name));
         let label = |canvas: &mut Canvas, text: &str| {
             canvas.text((from + to) / 2.0, y - 8.0, 12.0, INK, "middle", false, text);
         };
@@ -398,12 +508,13 @@ impl<'a> Picture<'a> {
     }
 
     /// What domains that are no neighbours have in common, or more than two. Its lower end.
-    fn lane(&mut self, top: f64) -> f64 {
+    fn lane(&mut self) -> f64 {
         let place = |subject: &Subject| {
-            self.columns
-                .iter()
-                .position(|domain| domain.name == subject.name())
+            let mut cards = self.cards.iter();
+            cards.position(|card| card.domain.name == subject.name())
         };
+        let neighbours =
+            |a: usize, b: usize| self.cards[a].column.abs_diff(self.cards[b].column) == 1;
         let mut rows = Vec::new();
         for (name, mappings) in self.shared() {
             let mut places: Vec<_> = mappings
@@ -411,35 +522,35 @@ impl<'a> Picture<'a> {
                 .filter_map(|mapping| place(mapping.subject))
                 .collect();
             places.sort_unstable();
-            if places.len() != 2 || places[1] != places[0] + 1 {
+            let drawn = matches!(places[..], [a, b] if neighbours(a, b));
+            if !drawn {
                 rows.push((format!("region {name}"), places));
             }
         }
-        for (from, domain) in self.columns.iter().enumerate() {
-            for (to, other) in self.columns.iter().enumerate().skip(from + 2) {
-                if self.has(&domain.name, Right::Notify, &other.name)
-                    || self.has(&other.name, Right::Notify, &domain.name)
-                {
+        for (from, card) in self.cards.iter().enumerate() {
+            for (to, other) in self.cards.iter().enumerate().skip(from + 1) {
+                let (a, b) = (&card.domain.name, &other.domain.name);
+                let notify = self.has(a, Right::Notify, b) || self.has(b, Right::Notify, a);
+                if notify && !neighbours(from, to) {
                     rows.push(("notifications".to_owned(), vec![from, to]));
                 }
             }
         }
-        let mut y = top;
+        let mut y = self.bottom;
         for (index, (name, places)) in rows.iter().enumerate() {
             y += 46.0;
-            let shift = 30.0 + 12.0 * index as f64;
             let xs: Vec<_> = places
                 .iter()
-                .map(|place| Self::left(*place) + CARD - shift)
+                .map(|place| self.drop(*place, index, y))
                 .collect();
-            let (Some(first), Some(last)) = (xs.first(), xs.last()) else {
+            let (Some(first), Some(last)) = (
+                xs.iter().copied().reduce(f64::min),
+                xs.iter().copied().reduce(f64::max),
+            ) else {
                 continue;
             };
-            for x in &xs {
-                self.canvas.line(&[(*x, top), (*x, y)], RED.1);
-            }
-            self.canvas.line(&[(*first, y), (*last, y)], RED.1);
-            let middle = (first + last) / 2.0;
+            self.canvas.line(&[(first, y), (last, y)], RED.1);
+            let middle = f64::max((first + last) / 2.0, MARGIN + 90.0);
             self.canvas
                 .rect(middle - 90.0, y - 15.0, 180.0, 30.0, RED, false);
             self.canvas
@@ -448,40 +559,31 @@ impl<'a> Picture<'a> {
         y
     }
 
-    /// What a domain has for itself: regions and devices, under its column. Its lower end.
-    fn own(&mut self, column: usize, from: f64, top: f64) -> f64 {
-        let domain = self.columns[column];
+    /// A red line from a card down to a row of the lane. At which x it arrives.
+    fn drop(&mut self, index: usize, row: usize, y: f64) -> f64 {
+        let Card {
+            column,
+            top,
+            bottom,
+            ..
+        } = self.cards[index];
+        let (left, shift) = (Self::left(column), 12.0 * row as f64);
+        if bottom < self.bottom {
+            // Another card is below it: round at the left.
+            let (x, from) = (left - 6.0, top + 60.0 + shift);
+            self.canvas.line(&[(left, from), (x, from), (x, y)], RED.1);
+            return x;
+        }
+        let x = left + CARD - 30.0 - shift;
+        self.canvas.line(&[(x, bottom), (x, y)], RED.1);
+        x
+    }
+
+    /// What a domain has for itself: regions and devices, under its card. Its lower end.
+    fn own(&mut self, index: usize, from: f64, top: f64) -> f64 {
+        let Card { domain, column, .. } = self.cards[index];
         let colours = COLOURS[column % COLOURS.len()];
-        let subject = Subject::domain(&domain.name);
-        let mut boxes: Vec<(String, String, bool)> = Vec::new();
-        for (name, mappings) in self.view.regions() {
-            let [mapping] = &mappings[..] else { continue };
-            if *mapping.subject == subject && self.policy.device_of_region(name).is_none() {
-                let note = self.note(name, false);
-                boxes.push((
-                    name.to_owned(),
-                    format!("{note}, {}", letters(mapping)),
-                    false,
-                ));
-            }
-        }
-        let devices: Vec<_> = self
-            .policy
-            .device
-            .iter()
-            .filter(|device| self.holds(&subject, device))
-            .collect();
-        for device in devices {
-            let irq = device
-                .irq
-                .map(|irq| format!("IRQ {irq}"))
-                .unwrap_or_default();
-            let note = match &device.region {
-                Some(region) => format!("region {region}, rw, {irq}"),
-                None => format!("{irq}, a hint only"),
-            };
-            boxes.push((format!("{} ({})", device.name, device.model), note, true));
-        }
+        let boxes = self.boxes(domain);
         let left = Self::left(column);
         let mut y = top;
         for (name, note, device) in &boxes {
@@ -508,6 +610,36 @@ impl<'a> Picture<'a> {
             y += BOX + 10.0;
         }
         y
+    }
+
+    /// Regions and devices that one domain alone has: name, note, and whether it is a device.
+    fn boxes(&self, domain: &Domain) -> Vec<(String, String, bool)> {
+        let subject = Subject::domain(&domain.name);
+        let mut boxes: Vec<(String, String, bool)> = Vec::new();
+        for (name, mappings) in self.view.regions() {
+            let [mapping] = &mappings[..] else { continue };
+            if *mapping.subject == subject && self.policy.device_of_region(name).is_none() {
+                let note = self.note(name, false);
+                boxes.push((
+                    name.to_owned(),
+                    format!("{note}, {}", letters(mapping)),
+                    false,
+                ));
+            }
+        }
+        let devices = self.policy.device.iter();
+        for device in devices.filter(|device| self.holds(&subject, device)) {
+            let irq = device
+                .irq
+                .map(|irq| format!("IRQ {irq}"))
+                .unwrap_or_default();
+            let note = match &device.region {
+                Some(region) => format!("region {region}, rw, {irq}"),
+                None => format!("{irq}, a hint only"),
+            };
+            boxes.push((format!("{} ({})", device.name, device.model), note, true));
+        }
+        boxes
     }
 
     fn holds(&self, subject: &Subject, device: &Device) -> bool {

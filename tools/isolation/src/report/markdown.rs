@@ -1,7 +1,7 @@
 //! The report as Markdown.
 
 use super::{Report, Verdict};
-use crate::claims::Finding;
+use crate::claims::{Finding, list};
 use crate::graph::Right;
 use crate::microkit::Row;
 use std::fmt::Write;
@@ -52,6 +52,9 @@ pub fn markdown(report: &Report) -> String {
         );
     }
 
+    let clients = report.clients.iter();
+    let clients = clients.map(|(client, slot)| format!("{client} in slot {slot}"));
+    let _ = writeln!(out, "\nClients of audit: {}.", list(clients));
     out.push_str("\n## Direct authority\n\nWhat each subject can do by itself. Calls go to fault endpoints (row M2).\n\n| |");
     for (_, name) in RIGHTS {
         let _ = write!(out, " {name} |");

@@ -42,6 +42,8 @@ pub struct Report {
     pub configuration: &'static str,
     /// Whether there was an image.
     pub image: bool,
+    /// The clients that the policy has, each with its slot in audit.
+    pub clients: BTreeMap<String, usize>,
     /// All claims that could be checked.
     pub claims: Vec<Checked>,
     /// Direct rights of each subject.
@@ -136,6 +138,11 @@ impl Report {
         Self {
             configuration: configuration.name(),
             image: image.is_some(),
+            clients: policy
+                .client
+                .iter()
+                .map(|client| (client.domain.clone(), client.slot))
+                .collect(),
             claims,
             rights: graph
                 .rights

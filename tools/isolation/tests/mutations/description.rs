@@ -15,7 +15,7 @@ const AUDIT: &str = r#"<program_image path="audit.elf" />"#;
 const SHELL: &str = r#"<program_image path="shell.elf" />"#;
 const INFERENCE: &str = r#"<program_image path="inference.elf" />"#;
 const CHANNELS: &str =
-    "    <channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />";
+    "    <channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />";
 const REGIONS: &str = r#"    <memory_region name="audit_log""#;
 
 const MUTATIONS: &[Mutation] = &[
@@ -405,7 +405,7 @@ const MUTATIONS: &[Mutation] = &[
         "shell_and_inference_have_a_channel",
         &[(
             CHANNELS,
-            "<channel><end pd=\"shell\" id=\"9\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
+            "<channel><end pd=\"shell\" id=\"9\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />",
         )],
         &["I1", "P"],
         &["shell holds a channel to inference's notification"],
@@ -414,7 +414,7 @@ const MUTATIONS: &[Mutation] = &[
         "inference_may_notify_shell_one_way",
         &[(
             CHANNELS,
-            "<channel><end pd=\"shell\" id=\"9\" notify=\"false\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
+            "<channel><end pd=\"shell\" id=\"9\" notify=\"false\" /><end pd=\"inference\" id=\"9\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />",
         )],
         &["I1", "P"],
         &["inference holds a channel to shell's notification"],
@@ -423,7 +423,7 @@ const MUTATIONS: &[Mutation] = &[
         "inference_reaches_the_uart_through_shell",
         &[(
             CHANNELS,
-            "<channel><end pd=\"shell\" id=\"8\" notify=\"false\" /><end pd=\"inference\" id=\"8\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
+            "<channel><end pd=\"shell\" id=\"8\" notify=\"false\" /><end pd=\"inference\" id=\"8\" /></channel><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />",
         )],
         &["I1", "I6"],
         &[
@@ -478,7 +478,7 @@ const MUTATIONS: &[Mutation] = &[
         "a_fourth_domain_is_there",
         &[(
             CHANNELS,
-            "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
+            "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />",
         )],
         &["P"],
         &["domain 'spy'", "line", "policy"],
@@ -500,7 +500,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
             (
                 CHANNELS,
-                "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /><map mr=\"in\" vaddr=\"0x1000000\" perms=\"r\" /><map mr=\"out\" vaddr=\"0x2000000\" perms=\"rw\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
+                "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /><map mr=\"in\" vaddr=\"0x1000000\" perms=\"r\" /><map mr=\"out\" vaddr=\"0x2000000\" perms=\"rw\" /></protection_domain><channel>\n        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />",
             ),
         ],
         &["I1", "I2", "P"],

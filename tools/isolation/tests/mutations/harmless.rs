@@ -101,8 +101,8 @@ const EDITS: &[Edit] = &[
     (
         "a_channel_is_turned_round",
         &[(
-            "        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />\n        <end pd=\"shell\" id=\"0\" setvar_id=\"audit_channel\" />",
-            "        <end pd=\"shell\" id=\"0\" setvar_id=\"audit_channel\" />\n        <end pd=\"audit\" id=\"0\" setvar_id=\"shell_channel\" />",
+            "        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />\n        <end pd=\"shell\" id=\"0\" setvar_id=\"audit_channel\" />",
+            "        <end pd=\"shell\" id=\"0\" setvar_id=\"audit_channel\" />\n        <end pd=\"audit\" id=\"0\" setvar_id=\"client_0_channel\" />",
         )],
     ),
     (

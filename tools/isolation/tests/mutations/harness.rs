@@ -1,5 +1,6 @@
 //! Runs the checker on changed inputs and judges what it says.
 
+use crate::two_clients;
 use isolation::capdl::format::{Cap, CapBody, Object, Rights, Slot};
 use isolation::capdl::{self, Spec};
 use isolation::microkit::Configuration;
@@ -12,15 +13,23 @@ use sysdesc::System;
 pub const SYSTEM: &str = include_str!("../../../../system.xml");
 const FIXTURE_SYSTEM: &str = include_str!("../fixtures/system.xml");
 const FIXTURE: &str = include_str!("../fixtures/capdl.json");
+const TWO: &str = include_str!("../fixtures/two-clients.json");
 
-static POLICY: LazyLock<Policy> =
-    LazyLock::new(|| Policy::parse(include_str!("../../policy.toml")).unwrap());
+pub const POLICY_TEXT: &str = include_str!("../../policy.toml");
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(POLICY_TEXT).unwrap());
 /// The same for the fixture, whose arena and store are small.
 static FIXTURE_POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let text = include_str!("../../policy.toml").replace("least = 0x80_0000", "least = 0x1_0000");
+    let text = POLICY_TEXT.replace("least = 0x80_0000", "least = 0x1_0000");
     Policy::parse(&text).unwrap()
 });
 static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_bytes()).unwrap());
+/// The same of the system with two clients.
+static TWO_POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let text = POLICY_TEXT.replace("least = 0x80_0000", "least = 0x1_0000");
+    Policy::parse(&two_clients::policy(&text)).unwrap()
+});
+static TWO_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(TWO.as_bytes()).unwrap());
 
 /// A change of an image: its name, what it does, the claims that it must violate, words of one message.
 pub type Mutation = (
@@ -52,10 +61,29 @@ pub fn check_description(text: &str) -> Vec<String> {
     }
 }
 
+/// The same with another policy, which may be refused, too.
+pub fn check_with(text: &str, policy: &str) -> Vec<String> {
+    let refused = |error: &dyn std::fmt::Display| vec![format!("refused: {error}")];
+    let policy = match Policy::parse(policy) {
+        Ok(policy) => policy,
+        Err(error) => return refused(&error),
+    };
+    match System::parse(text) {
+        Ok(system) => report(&system, &policy, None),
+        Err(error) => refused(&error),
+    }
+}
+
 /// Every violation as `claim: text`.
 pub fn check_image(spec: &Spec) -> Vec<String> {
     let system = System::parse(FIXTURE_SYSTEM).unwrap();
     report(&system, &FIXTURE_POLICY, Some(spec))
+}
+
+/// The same of the system with two clients.
+pub fn check_image_of_two(spec: &Spec) -> Vec<String> {
+    let system = System::parse(&two_clients::system(FIXTURE_SYSTEM)).unwrap();
+    report(&system, &TWO_POLICY, Some(spec))
 }
 
 fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> {
@@ -78,6 +106,7 @@ fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> 
 pub fn unchanged() -> Result<(), Failed> {
     let mut violations = check_description(SYSTEM);
     violations.extend(check_image(&FIXTURE_SPEC));
+    violations.extend(check_image_of_two(&TWO_SPEC));
     none(&violations)
 }
 
@@ -122,6 +151,12 @@ pub struct Image {
 impl Image {
     pub fn new() -> Self {
         let spec = FIXTURE_SPEC.clone();
+        Self { spec }
+    }
+
+    /// That of the system with two clients.
+    pub fn of_two() -> Self {
+        let spec = TWO_SPEC.clone();
         Self { spec }
     }
 

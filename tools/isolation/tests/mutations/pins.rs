@@ -232,7 +232,7 @@ const MUTATIONS: &[Mutation] = &[
     (
         "a_ring_is_mapped_on_one_side_alone",
         &[(
-            r#"        <map mr="audit_to_shell" vaddr="0x11100000" perms="r" setvar_vaddr="audit_to_shell" setvar_size="audit_to_shell_size" />"#,
+            r#"        <map mr="audit_to_shell" vaddr="0x11100000" perms="r" setvar_vaddr="from_audit" setvar_size="from_audit_size" />"#,
             "",
         )],
         "D",
@@ -395,19 +395,19 @@ const MUTATIONS: &[Mutation] = &[
                 r#"perms="r" setvar_vaddr="x""#,
             ),
             (
-                r#"perms="r" setvar_vaddr="shell_to_audit""#,
+                r#"perms="r" setvar_vaddr="client_0_to_audit""#,
                 r#"perms="r" setvar_vaddr="inference_to_audit""#,
             ),
             (
                 r#"perms="r" setvar_vaddr="x""#,
-                r#"perms="r" setvar_vaddr="shell_to_audit""#,
+                r#"perms="r" setvar_vaddr="client_0_to_audit""#,
             ),
         ],
         "D",
         &[
             "audit's mapping of 'shell_to_audit'",
             "setvar_vaddr=\"inference_to_audit\"",
-            "setvar_vaddr=\"shell_to_audit\"",
+            "setvar_vaddr=\"client_0_to_audit\"",
         ],
     ),
     (
@@ -550,10 +550,10 @@ const MUTATIONS: &[Mutation] = &[
     (
         "audit_takes_shells_channel_for_inferences",
         &[
-            (r#"setvar_id="shell_channel""#, r#"setvar_id="x""#),
+            (r#"setvar_id="client_0_channel""#, r#"setvar_id="x""#),
             (
                 r#"setvar_id="inference_channel""#,
-                r#"setvar_id="shell_channel""#,
+                r#"setvar_id="client_0_channel""#,
             ),
             (r#"setvar_id="x""#, r#"setvar_id="inference_channel""#),
         ],
@@ -561,7 +561,7 @@ const MUTATIONS: &[Mutation] = &[
         &[
             "audit's end of the channel of audit and shell",
             "inference_channel",
-            "shell_channel",
+            "client_0_channel",
         ],
     ),
     (

@@ -15,7 +15,10 @@ pub struct Policy {
     /// The policy
     #[arg(value_name = "POLICY.toml")]
     pub policy: PathBuf,
-    /// Write the compiled policy, and print nothing but warnings
+    /// The system description, which has the channels of the policy's clients
+    #[arg(long, value_name = "system.xml")]
+    pub system: Option<PathBuf>,
+    /// Write the compiled policy, and print nothing but warnings; needs --system
     #[arg(short, long, value_name = "policy.bin")]
     pub output: Option<PathBuf>,
 }

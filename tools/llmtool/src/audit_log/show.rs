@@ -92,7 +92,8 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         Some(Kind::Recover) => write!(f, "after {} ms, restart {limit}", value / 1000),
         Some(Kind::Violation) => {
             let peer = match record.code {
-                1 => "shell",
+                1 if record.name.is_empty() => "an unknown client",
+                1 => record.name.as_str(),
                 2 => "inference",
                 _ => "unknown peer",
             };

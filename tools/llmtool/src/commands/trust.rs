@@ -14,13 +14,13 @@ use crate::passphrase::{self as kdf, PassphraseError};
 use crate::{files, policy as compiler};
 
 pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), ToolError> {
-    let compiled = compiler::compile(&arguments.policy)?;
+    let compiled = compiler::compile(&arguments.policy, arguments.system.as_deref())?;
     for warning in &compiled.warnings {
         eprintln!("llmtool: warning: {warning}");
     }
     match &arguments.output {
-        Some(path) => files::write(path, &compiler::image(&compiled.policy))?,
-        None => write!(out, "{}", compiler::Words(&compiled.policy))?,
+        Some(path) => files::write(path, &compiled.image()?)?,
+        None => write!(out, "{}", compiler::Words(&compiled))?,
     }
     Ok(())
 }
@@ -72,7 +72,7 @@ pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolErr
 pub(super) fn verify(arguments: &Verify, out: &mut impl Write) -> Result<(), ToolError> {
     let keys = match (&arguments.key, &arguments.policy) {
         (Some(path), _) => vec![(path.display().to_string(), keys::read_public(path)?)],
-        (None, Some(path)) => compiler::compile(path)?.trusted_keys(),
+        (None, Some(path)) => compiler::compile(path, None)?.trusted_keys(),
         (None, None) => Vec::new(),
     };
     let mut refused = 0;

@@ -13,12 +13,15 @@ pub(super) type Named<T> = BTreeMap<Spanned<String>, T>;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Document {
-    pub(super) default_user: Spanned<String>,
-    pub(super) prompts: Prompts,
+    /// What older policies had in place of clients; nothing may be here.
+    pub(super) default_user: Option<Spanned<String>>,
+    pub(super) prompts: Spanned<Prompts>,
     pub(super) inference: Inference,
     pub(super) login: Login,
     pub(super) roles: Named<Role>,
     pub(super) users: Named<User>,
+    #[serde(default)]
+    pub(super) clients: Named<Client>,
     #[serde(default)]
     pub(super) keys: Named<Key>,
 }
@@ -67,6 +70,18 @@ pub(super) struct User {
     pub(super) budget: Spanned<u64>,
     pub(super) period: Spanned<Duration>,
     pub(super) passphrase: Option<Spanned<String>>,
+}
+
+/// A client: the user that it is, whether it may log in as others, and its parts of what there is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Client {
+    pub(super) user: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) login: bool,
+    pub(super) requests: Option<Spanned<u64>>,
+    pub(super) sessions: Option<Spanned<u64>>,
+    pub(super) commands: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]

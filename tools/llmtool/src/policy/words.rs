@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use protocol::policy::{Permission, Policy, Role, User};
+use protocol::policy::{Client, Permission, Policy, Role, User};
 use protocol::record::Hex;
+
+use super::Compiled;
 
 /// Most bits of payload that can pass the egress cap in an hour, whatever inference does.
 #[must_use]
@@ -32,17 +34,26 @@ fn grouped(number: u64) -> String {
 
 /// The policy in words.
 #[derive(Debug)]
-pub struct Words<'p>(pub &'p Policy);
+pub struct Words<'p>(pub &'p Compiled);
 
 impl Display for Words<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let policy = self.0;
+        let Compiled {
+            policy, connected, ..
+        } = self.0;
+        writeln!(f, "clients")?;
+        for client in policy.clients() {
+            write_client(f, policy, client, *connected)?;
+        }
+        if policy.clients().is_empty() {
+            writeln!(f, "  none: nobody can ask for anything")?;
+        }
         writeln!(f, "users")?;
         for (index, user) in policy.users().iter().enumerate() {
             let Some(role) = policy.roles().get(user.role as usize) else {
                 continue;
             };
-            write_user(f, user, role, index == policy.clients[0].user as usize)?;
+            write_user(f, user, role, &entry(policy, index, user))?;
         }
         writeln!(f, "keys whose signatures on models count")?;
         for key in policy.keys() {
@@ -84,7 +95,55 @@ impl Display for Words<'_> {
     }
 }
 
-fn write_user(f: &mut Formatter<'_>, user: &User, role: &Role, default: bool) -> fmt::Result {
+/// Names of clients.
+fn names<'p>(clients: impl Iterator<Item = &'p Client>) -> String {
+    let names: Vec<&str> = clients.map(|client| client.name.as_str()).collect();
+    names.join(", ")
+}
+
+fn write_client(
+    f: &mut Formatter<'_>,
+    policy: &Policy,
+    client: &Client,
+    connected: bool,
+) -> fmt::Result {
+    let user = policy.users().get(client.user as usize);
+    let user = user.map_or("", |user| user.name.as_str());
+    let who = match client.login {
+        0 => format!("user {user}, always"),
+        _ => format!("user {user}, until somebody logs in"),
+    };
+    let channel = if connected {
+        format!("audit's channel {}", client.channel)
+    } else {
+        "its channel stands in system.xml".to_owned()
+    };
+    writeln!(f, "  {:<12} {who} ({channel})", client.name)?;
+    writeln!(
+        f,
+        "  {:<12} at once {} requests, {} sessions, {} messages that inference has not read",
+        "", client.requests, client.sessions, client.commands
+    )
+}
+
+/// How somebody becomes a user.
+fn entry(policy: &Policy, index: usize, user: &User) -> String {
+    let clients = policy.clients().iter();
+    let its = names(
+        clients
+            .clone()
+            .filter(|client| client.user as usize == index),
+    );
+    let logins = names(clients.filter(|client| client.login == 1));
+    match (user.passphrase.passes, its.is_empty(), logins.is_empty()) {
+        (0, false, _) => format!("no passphrase; {its}"),
+        (0, true, false) => format!("no passphrase: whoever is at {logins}"),
+        (_, _, false) => format!("passphrase, at {logins}"),
+        (_, _, true) => "nobody: no client is this user, and none may log in".to_owned(),
+    }
+}
+
+fn write_user(f: &mut Formatter<'_>, user: &User, role: &Role, entry: &str) -> fmt::Result {
     let may = Permission::ALL.into_iter();
     let may: Vec<&str> = may
         .filter(|permission| role.may(*permission))
@@ -94,11 +153,6 @@ fn write_user(f: &mut Formatter<'_>, user: &User, role: &Role, default: bool) ->
         "nothing".to_owned()
     } else {
         may.join(", ")
-    };
-    let entry = match (user.passphrase.passes, default) {
-        (0, true) => "logged in at boot, no passphrase",
-        (0, false) => "no passphrase: whoever is at the console",
-        _ => "passphrase",
     };
     writeln!(f, "  {:<12} {} ({entry})", user.name, role.name)?;
     writeln!(f, "  {:<12} may {may}", "")?;

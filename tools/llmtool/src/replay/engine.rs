@@ -71,6 +71,7 @@ impl Engine<'_> {
             session: SESSION,
             fresh: first,
             keep: true,
+            credit: u32::MAX,
         };
         let started = self.backend.start(turn, prompt, &generate_params(params));
         started.map_err(|error| format!("the engine refuses it: {error}"))?;

@@ -1,0 +1,279 @@
+//! The clients: each with its rings, who it is, what it may have at once, and what it is owed.
+//!
+//! The rules: who asks is known by the channel, never by what a message says; and what a client is told, it has asked for
+//! itself, or it concerns all of them. Nothing here waits for a client: what finds no room in its ring is kept where it
+//! comes from, and offered again.
+
+use crate::lists::Lists;
+use crate::log::Log;
+use crate::notices::Notices;
+use crate::repeats::Repeats;
+use protocol::limits::MAX_CLIENTS;
+use protocol::name::UserName;
+use protocol::policy::Policy;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::ring::{Endpoint, Frame, SLOTS};
+use protocol::wire::client::Event;
+
+/// A client's end of its rings, as the runtime has it from `system.xml`.
+#[derive(Debug)]
+pub struct ClientEnd<R, W> {
+    /// Audit's number of the channel. The policy says who is there.
+    pub channel: u8,
+    /// Audit's end of the rings.
+    pub ring: Endpoint<R, W>,
+}
+
+/// Who a client is, and what it may have at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Its domain's name.
+    pub(crate) name: UserName,
+    /// Index of the user that it is now.
+    pub(crate) user: usize,
+    /// Of the one that it is at boot and after a logout.
+    own: usize,
+    pub(crate) may_log_in: bool,
+    /// Most requests that are admitted and not over.
+    pub(crate) requests: usize,
+    /// Most sessions.
+    pub(crate) sessions: usize,
+    /// Most messages of it that inference has not read.
+    pub(crate) commands: usize,
+}
+
+impl Identity {
+    /// As the policy says of who is on this channel; `None` if it says nothing.
+    fn on(channel: u8, policy: &Policy) -> Option<Self> {
+        let found = policy
+            .clients()
+            .iter()
+            .find(|client| client.channel == u32::from(channel));
+        found.map(|client| Self {
+            name: client.name,
+            user: client.user as usize,
+            own: client.user as usize,
+            may_log_in: client.login == 1,
+            requests: client.requests as usize,
+            sessions: client.sessions as usize,
+            commands: client.commands as usize,
+        })
+    }
+}
+
+/// One client.
+pub(crate) struct Client<R, W> {
+    pub(crate) channel: u8,
+    ring: Endpoint<R, W>,
+    /// `None`: the policy does not know it, so it may do nothing.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) lists: Lists,
+    pub(crate) notices: Notices,
+    pub(crate) violations: Repeats,
+    /// Number of the request of which it was told something last.
+    pub(crate) last_served: u32,
+    /// What is being written for it. One frame for several could carry bytes of one's messages to another.
+    frame: Frame,
+    signal: bool,
+}
+
+impl<R: ReadWords, W: WriteWords> Client<R, W> {
+    /// Index of the user that it is. One that nobody knows is as good as none.
+    pub(crate) fn user(&self) -> usize {
+        self.identity.map_or(0, |identity| identity.user)
+    }
+
+    /// Its domain's name.
+    pub(crate) fn name(&self) -> UserName {
+        self.identity
+            .map_or(UserName::EMPTY, |identity| identity.name)
+    }
+
+    /// It is another user from now on.
+    pub(crate) const fn becomes(&mut self, user: usize) {
+        if let Some(identity) = &mut self.identity {
+            identity.user = user;
+        }
+    }
+
+    /// It is its own user again.
+    pub(crate) const fn logs_out(&mut self) {
+        if let Some(identity) = &mut self.identity {
+            identity.user = identity.own;
+        }
+    }
+
+    /// Begins the one epoch that clients have.
+    pub(crate) fn lead(&mut self) {
+        self.ring.lead(1);
+        // It may be waiting for that already.
+        self.signal = true;
+    }
+
+    /// Messages that its ring has room for.
+    pub(crate) fn room(&self) -> usize {
+        self.ring.free()
+    }
+
+    /// Sends an event; false if there is no room.
+    pub(crate) fn tell(&mut self, request: u32, event: &Event<'_>) -> bool {
+        let Self {
+            ring,
+            frame,
+            signal,
+            ..
+        } = self;
+        send(ring, frame, signal, request, event)
+    }
+
+    /// Ends a list before its end, or one of them if no request is named; false if there is none. A request is read only
+    /// if there is room for its answer and the ends of all lists.
+    pub(crate) fn end_list(&mut self, request: Option<u32>, log: &Log<'_>) -> bool {
+        let ended = self.lists.end(request, log);
+        if let Some((request, event)) = &ended {
+            self.tell(*request, event);
+        }
+        ended.is_some()
+    }
+
+    /// Tells of what concerns all.
+    pub(crate) fn tell_notices(
+        &mut self,
+        tell: impl FnOnce(&mut Notices, &mut dyn FnMut(&Event<'_>) -> bool),
+    ) {
+        // As nearly always.
+        if self.notices.is_empty() {
+            return;
+        }
+        let Self {
+            notices,
+            ring,
+            frame,
+            signal,
+            ..
+        } = self;
+        tell(notices, &mut |event| send(ring, frame, signal, 0, event))
+    }
+
+    /// Receives a message; see [`Endpoint::receive`].
+    pub(crate) fn receive(&mut self, frame: &mut Frame) -> Result<bool, protocol::ring::Violation> {
+        self.ring.receive(frame)
+    }
+
+    /// Whether to signal it now.
+    pub(crate) fn takes_signal(&mut self) -> bool {
+        let owed = self.ring.take_owed_signal();
+        core::mem::take(&mut self.signal) | owed
+    }
+}
+
+fn send<R: ReadWords, W: WriteWords>(
+    ring: &mut Endpoint<R, W>,
+    frame: &mut Frame,
+    signal: &mut bool,
+    request: u32,
+    event: &Event<'_>,
+) -> bool {
+    event.write(request, frame);
+    let sent = ring.send(frame).is_ok();
+    *signal |= sent;
+    sent
+}
+
+/// All clients. Which of them is served first goes round.
+pub(crate) struct Clients<R, W> {
+    clients: heapless::Vec<Client<R, W>, MAX_CLIENTS>,
+    /// Whose request is read first.
+    first: usize,
+    /// Who is first to get of what inference says.
+    first_of_egress: usize,
+}
+
+impl<R: ReadWords, W: WriteWords> Clients<R, W> {
+    /// Those that `system.xml` has, with what the policy says of them.
+    pub(crate) fn new(ends: heapless::Vec<ClientEnd<R, W>, MAX_CLIENTS>, policy: &Policy) -> Self {
+        let mut clients = heapless::Vec::new();
+        for ClientEnd { channel, ring } in ends {
+            // Two on one channel could not be told apart: the second is nobody.
+            let is_second = clients
+                .iter()
+                .any(|other: &Client<R, W>| other.channel == channel);
+            let identity = Identity::on(channel, policy).filter(|_| !is_second);
+            // There are no more of them than fit.
+            let _ = clients.push(Client {
+                channel,
+                ring,
+                identity,
+                lists: Lists::new(),
+                notices: Notices::default(),
+                violations: Repeats::NONE,
+                last_served: 0,
+                frame: Frame::new(),
+                signal: false,
+            });
+        }
+        Self {
+            clients,
+            first: 0,
+            first_of_egress: 0,
+        }
+    }
+
+    pub(crate) fn get(&self, client: usize) -> Option<&Client<R, W>> {
+        self.clients.get(client)
+    }
+
+    pub(crate) fn get_mut(&mut self, client: usize) -> Option<&mut Client<R, W>> {
+        self.clients.get_mut(client)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> core::slice::IterMut<'_, Client<R, W>> {
+        self.clients.iter_mut()
+    }
+
+    /// Their places, each once, beginning with the one whose turn it is to be read.
+    pub(crate) fn in_turn(&self) -> impl Iterator<Item = usize> + Clone + use<R, W> {
+        round(self.first, self.clients.len())
+    }
+
+    /// Their places, each once, beginning with the one that the egress cap has kept waiting.
+    pub(crate) fn in_turn_of_egress(&self) -> impl Iterator<Item = usize> + use<R, W> {
+        round(self.first_of_egress, self.clients.len())
+    }
+
+    /// The egress cap keeps this one waiting.
+    pub(crate) const fn is_next_of_egress(&mut self, client: usize) {
+        self.first_of_egress = client;
+    }
+
+    /// The next one is served first from now on.
+    pub(crate) fn turn(&mut self) {
+        let next = self.first.saturating_add(1);
+        self.first = if next < self.clients.len() { next } else { 0 };
+    }
+
+    /// Sends an event to a client; false if there is no room, or no such client.
+    pub(crate) fn tell(&mut self, client: usize, request: u32, event: &Event<'_>) -> bool {
+        self.get_mut(client)
+            .is_some_and(|client| client.tell(request, event))
+    }
+
+    /// Index of the user that a client is.
+    pub(crate) fn user(&self, client: usize) -> usize {
+        self.get(client).map_or(0, Client::user)
+    }
+
+    /// Something that concerns all of them.
+    pub(crate) fn notify_all(&mut self, notice: impl Fn(&mut Notices)) {
+        for client in &mut self.clients {
+            notice(&mut client.notices);
+        }
+    }
+}
+
+fn round(first: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
+    (first..count).chain(0..first.min(count))
+}
+
+/// Slots of a client's ring that lists leave free, so that text and ends of requests pass beside the longest log.
+pub(crate) const LISTS_LEAVE: usize = SLOTS / 4;

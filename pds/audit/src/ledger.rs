@@ -1,0 +1,286 @@
+//! What is written down and counted: the log, whose share of it is whose, counters, and what is recorded ever more rarely.
+//!
+//! The rules: what has happened is on record before anybody is told of it; no user's entries take more of the log than the
+//! user's share; and what costs its author nothing is counted always and recorded rarely.
+
+use crate::access::Access;
+use crate::counters::{Latencies, Recent};
+use crate::log::Log;
+use crate::repeats::{AllRepeats, Reason, Repeats};
+use crate::shares::{ENTRY, Shares};
+use crate::work::Budget;
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::{ModelName, Name};
+use protocol::policy::Policy;
+use protocol::record::{Kind, RECORD_BYTES, Record};
+use protocol::wire::client::Stats;
+
+/// Repeated events that are recorded in one wake-up at most; the rest is due at the next.
+const REPEATS: usize = 8;
+
+/// See the module.
+pub(crate) struct Ledger<'m> {
+    pub(crate) log: Log<'m>,
+    /// Counters; the rest is filled in when somebody asks.
+    pub(crate) stats: Stats,
+    refused: [u32; ErrorCode::END],
+    pub(crate) latencies: Latencies,
+    recent: Recent,
+    shares: Shares,
+    repeats: AllRepeats,
+    /// Of inference.
+    violations: Repeats,
+    booted_us: u64,
+    /// Since when at least one request for text is under way.
+    busy_since_us: Option<u64>,
+}
+
+impl<'m> Ledger<'m> {
+    pub(crate) fn new(log: &'m mut [u8], policy: &Policy, now: u64) -> Self {
+        Self {
+            log: Log::new(log),
+            stats: Stats::default(),
+            refused: [0; ErrorCode::END],
+            latencies: Latencies::new(),
+            recent: Recent::new(),
+            shares: Shares::new(policy, now),
+            repeats: AllRepeats::new(),
+            violations: Repeats::NONE,
+            booted_us: now,
+            busy_since_us: None,
+        }
+    }
+
+    /// The system starts: time counts from here.
+    pub(crate) fn start(&mut self, policy: &Policy, now: u64) {
+        self.booted_us = now;
+        self.shares = Shares::new(policy, now);
+    }
+
+    pub(crate) const fn uptime(&self, now: u64) -> u64 {
+        now.saturating_sub(self.booted_us)
+    }
+
+    // ---- Records --------------------------------------------------------------------------------
+
+    pub(crate) fn record(&mut self, record: Record, work: &mut Budget, now: u64) {
+        self.record_with(record, &[], work, now);
+    }
+
+    pub(crate) fn record_with(&mut self, record: Record, text: &[u8], work: &mut Budget, now: u64) {
+        work.spend(RECORD_BYTES.saturating_add(text.len()));
+        self.log.append(record, text, self.uptime(now));
+        self.stats.records = self.log.written();
+    }
+
+    /// Takes bytes of a user's share of the log.
+    ///
+    /// # Errors
+    /// There are not so many; nothing was taken.
+    pub(crate) fn take_share(&mut self, user: usize, bytes: u64, now: u64) -> Result<(), Failure> {
+        self.shares
+            .take(user, bytes, now)
+            .map_err(|left| Failure::over(ErrorCode::LogShare, bytes, left))
+    }
+
+    /// Gives back what was taken of it and not used.
+    pub(crate) fn give_back(&mut self, user: usize, bytes: u64) {
+        self.shares.give_back(user, bytes);
+    }
+
+    // ---- Violations -----------------------------------------------------------------------------
+
+    /// Inference broke the protocol, or answered what was over.
+    pub(crate) fn violation_of_inference(&mut self, work: &mut Budget, now: u64) {
+        self.stats.violations = self.stats.violations.saturating_add(1);
+        self.violations.add(0, 0);
+        self.record_violations_of_inference(work, now);
+    }
+
+    /// Writes down what has no record yet, ever more rarely as long as there is ever more of it: who sends nothing but
+    /// garbage does not push what happened before out of the log with it.
+    pub(crate) fn record_violations_of_inference(&mut self, work: &mut Budget, now: u64) {
+        if let Some(count) = self.violations.take(now) {
+            self.record_violations(INFERENCE, ModelName::EMPTY, count, work, now);
+        }
+    }
+
+    /// Writes down what is due of a client's violations.
+    pub(crate) fn record_violations_of_client<const N: usize>(
+        &mut self,
+        violations: &mut Repeats,
+        name: &Name<N>,
+        work: &mut Budget,
+        now: u64,
+    ) {
+        if let Some(count) = violations.take(now) {
+            self.record_violations(CLIENT, model_name(name), count, work, now);
+        }
+    }
+
+    fn record_violations(
+        &mut self,
+        code: u16,
+        name: ModelName,
+        count: u64,
+        work: &mut Budget,
+        now: u64,
+    ) {
+        let record = Record {
+            code,
+            name,
+            count,
+            ..Record::new(Kind::Violation)
+        };
+        self.record(record, work, now);
+    }
+
+    // ---- What users repeat ----------------------------------------------------------------------
+
+    pub(crate) fn count_refusal(&mut self, code: ErrorCode) {
+        self.stats.refused = self.stats.refused.saturating_add(1);
+        if let Some(count) = self.refused.get_mut(code as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Writes down that a user was refused. A wrong passphrase has cost a wait, so each is recorded; all else costs
+    /// nothing, so it is recorded ever more rarely.
+    pub(crate) fn record_refusal(
+        &mut self,
+        user: usize,
+        failure: Failure,
+        record: Record,
+        work: &mut Budget,
+        now: u64,
+    ) {
+        self.count_refusal(failure.code);
+        let record = Record {
+            code: failure.code as u16,
+            value: failure.value,
+            limit: failure.limit,
+            ..record
+        };
+        if failure.code == ErrorCode::LoginFailed {
+            // The wait bounds how many there can be, so it comes out of nobody's share: no guess goes without its entry.
+            return self.record(Record { count: 1, ..record }, work, now);
+        }
+        self.record_repeat(user, Reason::of_refusal(&failure), record, false, work, now);
+    }
+
+    /// Writes down what can be repeated at no cost: at once if `each` is recorded or one is due, else later, with the
+    /// number of them; in any case out of the user's share.
+    pub(crate) fn record_repeat(
+        &mut self,
+        user: usize,
+        reason: Reason,
+        record: Record,
+        each: bool,
+        work: &mut Budget,
+        now: u64,
+    ) {
+        let Some(repeats) = self.repeats.of(user, reason) else {
+            return;
+        };
+        repeats.add(record.value, record.limit);
+        match repeats.due_us() {
+            Some(due_us) if !each && due_us > now => self.repeats.waits_until(due_us),
+            _ => self.record_repeated(user, reason, record, work, now),
+        }
+    }
+
+    /// Begins an entry for what was repeated, with the number of events that it stands for; later if the user's share has
+    /// no room for it.
+    fn record_repeated(
+        &mut self,
+        user: usize,
+        reason: Reason,
+        record: Record,
+        work: &mut Budget,
+        now: u64,
+    ) {
+        let Some(repeats) = self.repeats.of(user, reason) else {
+            return;
+        };
+        if self.shares.take(user, ENTRY, now).is_err() {
+            let due_us = repeats.postpone(now);
+            return self.repeats.waits_until(due_us);
+        }
+        let count = repeats.take_now(now);
+        self.record(Record { count, ..record }, work, now);
+    }
+
+    /// Writes down what was repeated and is due now, with what the newest said.
+    pub(crate) fn record_repeats(&mut self, access: &Access<'_>, work: &mut Budget, now: u64) {
+        for _ in 0..REPEATS {
+            let Some((user, reason, (value, limit))) = self.repeats.next_due(now) else {
+                return;
+            };
+            let (kind, code) = match reason {
+                // Only logins are refused for these.
+                Reason::Refusal(code @ ErrorCode::LoginDelayed) => (Kind::LoginFailed, code as u16),
+                Reason::Refusal(code) => (Kind::Refuse, code as u16),
+                Reason::NotPermitted(_) => (Kind::Refuse, ErrorCode::NotPermitted as u16),
+                Reason::Login => (Kind::Login, 0),
+                Reason::Logout => (Kind::Logout, 0),
+            };
+            let record = Record {
+                user: access.name(user),
+                code,
+                value,
+                limit,
+                ..Record::new(kind)
+            };
+            self.record_repeated(user, reason, record, work, now);
+        }
+        // There may be more.
+        work.goes_on();
+    }
+
+    // ---- Counters -------------------------------------------------------------------------------
+
+    /// A token has come.
+    pub(crate) fn count_token(&mut self, now: u64) {
+        self.stats.generated_tokens = self.stats.generated_tokens.saturating_add(1);
+        self.recent.add(self.uptime(now));
+    }
+
+    /// Tokens of the last seconds, and of how many microseconds.
+    pub(crate) fn rate(&mut self, now: u64) -> (u64, u64) {
+        self.recent.rate(self.uptime(now))
+    }
+
+    /// Requests refused for this reason.
+    pub(crate) fn refused(&self) -> &[u32; ErrorCode::END] {
+        &self.refused
+    }
+
+    /// Counts the time in which a request for text is under way; after every change of that.
+    pub(crate) fn note_busy(&mut self, is_busy: bool, now: u64) {
+        match (is_busy, self.busy_since_us) {
+            (true, None) => self.busy_since_us = Some(now),
+            (false, Some(_)) => {
+                self.stats.busy_us = self.busy_us(now);
+                self.busy_since_us = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// Time in which a request for text was under way, in microseconds.
+    pub(crate) fn busy_us(&self, now: u64) -> u64 {
+        let busy = self
+            .busy_since_us
+            .map_or(0, |since| now.saturating_sub(since));
+        self.stats.busy_us.saturating_add(busy)
+    }
+}
+
+/// Who broke the protocol, as the code of a record says.
+const CLIENT: u16 = 1;
+const INFERENCE: u16 = 2;
+
+/// A name of somebody or something in a record's field for models.
+pub(crate) fn model_name<const N: usize>(name: &Name<N>) -> ModelName {
+    ModelName::new(name.as_str()).unwrap_or_default()
+}

@@ -1,0 +1,171 @@
+//! Answers of more than one event: what is being listed for a client, and how far it has got.
+
+use crate::log::{Cursor, Log, Verification};
+use crate::sessions::Owner;
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::UserName;
+use protocol::wire::client::{Event, LogExtent, LogQuery};
+
+/// Lists of a client at once. A shell has one command in the foreground, and completion.
+const LISTS: usize = 4;
+
+/// What is being listed, and how far it has got.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ListKind {
+    /// Models of the store.
+    Models { next: usize },
+    /// Users of the policy.
+    Users { next: usize },
+    /// Sessions, of one owner or of all.
+    Sessions { next: usize, owner: Option<Owner> },
+    /// Entries of the log.
+    Log(Reading),
+    /// A check of the log.
+    Verify(Verification),
+    /// Counters, once a second.
+    Watch { due: bool },
+}
+
+impl ListKind {
+    /// Its last event if it is ended before its end.
+    fn last_event(&self, log: &Log<'_>) -> Event<'static> {
+        match self {
+            Self::Log(reading) => Event::LogEnd(reading.extent(log)),
+            Self::Models { next } | Self::Users { next } | Self::Sessions { next, .. } => {
+                listed(*next)
+            }
+            Self::Verify(_) | Self::Watch { .. } => Event::Done,
+        }
+    }
+}
+
+/// The last event of a list of so many.
+pub(crate) fn listed(count: usize) -> Event<'static> {
+    // There are no more models, users or sessions.
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    Event::Listed { count }
+}
+
+/// A reading of the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) cursor: Cursor,
+    /// Sequence number of the first entry that was asked for. What is before it is passed over a few at a time.
+    pub(crate) from: u64,
+    pub(crate) user: UserName,
+    pub(crate) follow: bool,
+    /// Where it ends if it does not follow.
+    pub(crate) until: u64,
+    /// What was sent: where it begins, and the hash of its last entry.
+    pub(crate) sent: Option<LogExtent>,
+}
+
+impl Reading {
+    /// The entries that `query` asks for.
+    pub(crate) fn new(log: &Log<'_>, query: &LogQuery) -> Self {
+        let extent = log.extent();
+        let from = match query.last {
+            0 => 0,
+            last => extent.next.saturating_sub(last),
+        };
+        Self {
+            cursor: log.cursor(),
+            from,
+            user: query.user,
+            follow: query.follow,
+            until: extent.next,
+            sent: None,
+        }
+    }
+
+    /// What it has sent; where it would have begun if nothing.
+    pub(crate) fn extent(&self, log: &Log<'_>) -> LogExtent {
+        self.sent.unwrap_or_else(|| {
+            let extent = log.extent();
+            LogExtent {
+                first: extent.next,
+                anchor: extent.head,
+                ..extent
+            }
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    pub(crate) request: u32,
+    pub(crate) kind: ListKind,
+}
+
+/// The lists of a client.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    lists: heapless::Vec<List, LISTS>,
+}
+
+impl Lists {
+    pub(crate) const fn new() -> Self {
+        Self {
+            lists: heapless::Vec::new(),
+        }
+    }
+
+    pub(crate) fn contains(&self, request: u32) -> bool {
+        self.lists.iter().any(|list| list.request == request)
+    }
+
+    /// Begins a list.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(crate) fn begin(&mut self, request: u32, kind: ListKind) -> Result<(), Failure> {
+        let limit = LISTS as u64;
+        self.lists
+            .push(List { request, kind })
+            .map_err(|_| Failure::over(ErrorCode::Busy, limit, limit))
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<List> {
+        self.lists.get(index).copied()
+    }
+
+    /// A list has got so far.
+    pub(crate) fn put_back(&mut self, index: usize, kind: ListKind) {
+        if let Some(list) = self.lists.get_mut(index) {
+            list.kind = kind;
+        }
+    }
+
+    /// A list's last event was sent.
+    pub(crate) fn remove(&mut self, index: usize) {
+        if index < self.lists.len() {
+            self.lists.swap_remove(index);
+        }
+    }
+
+    /// A second has passed.
+    pub(crate) fn tick(&mut self) {
+        for list in &mut self.lists {
+            if let ListKind::Watch { due } = &mut list.kind {
+                *due = true;
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lists.len()
+    }
+
+    /// Ends a list before its end, or one of them if no request is named: which, and its last event.
+    pub(crate) fn end(
+        &mut self,
+        request: Option<u32>,
+        log: &Log<'_>,
+    ) -> Option<(u32, Event<'static>)> {
+        let is = |list: &List| request.is_none_or(|request| list.request == request);
+        let index = self.lists.iter().position(is)?;
+        let list = self.lists.swap_remove(index);
+        Some((list.request, list.kind.last_event(log)))
+    }
+}

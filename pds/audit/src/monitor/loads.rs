@@ -1,0 +1,256 @@
+//! Loads: a model is verified by audit, a slice at a time, and then loaded by inference.
+
+use super::Monitor;
+use crate::link::Phase;
+use crate::models::Verified;
+use crate::notices::Notices;
+use crate::shares::ENTRY;
+use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::LOAD_DEADLINE_US;
+use protocol::name::ModelName;
+use protocol::policy::Permission;
+use protocol::record::{Kind, Record};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::{Event, Progress, Stage};
+use protocol::wire::engine;
+
+/// Entries of the log that a load by a user can cause: a cancel, a timeout, its end.
+const LOAD_ENTRIES: u64 = 3;
+
+impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+    /// A user wants a model.
+    pub(super) fn load(
+        &mut self,
+        client: usize,
+        id: u32,
+        name: ModelName,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let user = self.clients.user(client);
+        self.gate.access.require(user, Permission::Load)?;
+        self.require_new(client, id)?;
+        self.link.require_running(self.gate.policy())?;
+        self.require_place(client)?;
+        // Inference would refuse it while it generates, but only after the whole file was hashed.
+        if self.table.iter().any(Entry::is_load) || self.active() > 0 {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        let verification = self.models.begin(name)?;
+        let share = LOAD_ENTRIES.saturating_mul(ENTRY);
+        self.ledger.take_share(user, share, now)?;
+        self.table.enter(Entry {
+            origin: Origin::Client { client, id },
+            user,
+            share,
+            ..self.load_entry(Work::Verify(verification), NEVER_US, now)
+        });
+        Ok(())
+    }
+
+    /// A load of audit's own.
+    fn load_entry(&self, work: Work<'m>, deadline_us: u64, now: u64) -> Entry<'m> {
+        Entry {
+            origin: Origin::Audit,
+            user: 0,
+            number: self.table.next_number(),
+            work,
+            state: State::Active,
+            share: 0,
+            end_bytes: 0,
+            admitted_us: now,
+            deadline_us,
+        }
+    }
+
+    /// Whether inference loads a model for a client: sessions that begin now would end with it.
+    pub(super) fn is_loading_for_client(&self) -> bool {
+        self.table.iter().any(|entry| {
+            matches!(entry.work, Work::Load(_)) && entry.origin != Origin::Audit && !entry.is_over()
+        })
+    }
+
+    /// Begins to load the model that is, or should be, in service.
+    pub(super) fn begin_own_load(&mut self, now: u64) {
+        // Nobody writes the store, so the model in service need not be verified again. It must not be: requests are
+        // admitted meanwhile, and would overtake it.
+        let wanted = self.link.wanted;
+        let known = self.link.current.map(|current| current.verified);
+        if let Some(verified) = known.filter(|verified| verified.name == wanted) {
+            let deadline_us = now.saturating_add(LOAD_DEADLINE_US);
+            let entry = self.load_entry(Work::Load(verified), deadline_us, now);
+            // An epoch has just begun, so its ring is empty.
+            self.link.send(None, entry.number, &load_command(&verified));
+            self.table.enter(entry);
+            return;
+        }
+        match self.models.begin(wanted) {
+            Ok(verification) => {
+                let entry = self.load_entry(Work::Verify(verification), NEVER_US, now);
+                self.table.enter(entry);
+                self.advance_load(now);
+            }
+            Err(failure) => self.fail_own_load(failure, wanted, now),
+        }
+    }
+
+    fn fail_own_load(&mut self, failure: Failure, name: ModelName, now: u64) {
+        self.link.current = None;
+        self.ledger.count_refusal(failure.code);
+        let record = Record {
+            name,
+            code: failure.code as u16,
+            value: failure.value,
+            limit: failure.limit,
+            count: 1,
+            ..Record::new(Kind::Refuse)
+        };
+        self.record(record, now);
+        self.clients
+            .notify_all(|notices| notices.load_failed(failure, name.as_str().as_bytes()));
+        self.end_own_load(now);
+    }
+
+    /// Goes on with the verification of a model, a slice at a time, and then has inference load it. Audit's own load
+    /// comes first.
+    pub(super) fn advance_load(&mut self, now: u64) {
+        let own = |entry: &Entry<'_>| entry.is_verified() && entry.origin == Origin::Audit;
+        let own = self.table.find(own);
+        let Some(index) = own.or_else(|| self.table.find(Entry::is_verified)) else {
+            return;
+        };
+        let Self {
+            table,
+            models,
+            gate,
+            work,
+            ..
+        } = self;
+        let Some(entry) = table.get_mut(index) else {
+            return;
+        };
+        let origin = entry.origin;
+        let Work::Verify(verification) = &mut entry.work else {
+            return;
+        };
+        let result = models.step(verification, gate.policy(), work.left());
+        let (done, total) = verification.progress();
+        match result {
+            None => {
+                work.goes_on();
+                self.progress(origin, Stage::Verifying, done, total);
+            }
+            Some(Ok(verified)) => match self.hand_over(index, verified, now) {
+                Ok(()) => self.progress(origin, Stage::Loading, 0, total),
+                Err(failure) => self.refuse_load(index, failure, now),
+            },
+            Some(Err(failure)) => self.refuse_load(index, failure, now),
+        }
+    }
+
+    /// Has inference load a model that was verified.
+    fn hand_over(&mut self, index: usize, verified: Verified, now: u64) -> Result<(), Failure> {
+        let busy = self.active() > 0;
+        let Some(entry) = self.table.get(index) else {
+            return Ok(());
+        };
+        // A request for text that was admitted meanwhile: inference would refuse.
+        if busy && entry.origin != Origin::Audit {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        let (client, number) = (entry.client(), entry.number);
+        if let Some(client) = client {
+            self.require_room(client)?;
+        }
+        // There is room: an own load is the first message of an epoch, or nothing but loads was sent before.
+        self.link.send(client, number, &load_command(&verified));
+        let Some(entry) = self.table.get_mut(index) else {
+            return Ok(());
+        };
+        entry.work = Work::Load(verified);
+        entry.admitted_us = now;
+        entry.deadline_us = now.saturating_add(LOAD_DEADLINE_US);
+        Ok(())
+    }
+
+    /// A load ends before inference has heard of it.
+    fn refuse_load(&mut self, index: usize, failure: Failure, now: u64) {
+        let Some(entry) = self.table.get(index) else {
+            return;
+        };
+        let (name, user) = (entry.model(), entry.user);
+        let is_own = entry.origin == Origin::Audit;
+        self.end(index, End::failed(failure, name.as_str()), 0);
+        if is_own {
+            return self.fail_own_load(failure, name, now);
+        }
+        let record = Record {
+            name,
+            user: self.gate.access.name(user),
+            ..Record::new(Kind::Refuse)
+        };
+        self.ledger
+            .record_refusal(user, failure, record, &mut self.work, now);
+    }
+
+    /// Ends the loads of clients that are being verified.
+    pub(super) fn refuse_verifications(&mut self, failure: Failure, now: u64) {
+        let of_client = |entry: &Entry<'_>| entry.is_verified() && entry.origin != Origin::Audit;
+        while let Some(index) = self.table.find(of_client) {
+            self.refuse_load(index, failure, now);
+        }
+    }
+
+    /// Tells how far a load has got: its client, if there is room, since the next slice says it again; at boot everybody.
+    /// Nobody waits for the load after a restart.
+    fn progress(&mut self, origin: Origin, stage: Stage, done: u64, total: u64) {
+        match origin {
+            Origin::Client { client, id } => {
+                let room = self.clients.get(client).map_or(0, |peer| peer.room());
+                if room > 1 {
+                    let progress = Progress { stage, done, total };
+                    self.clients.tell(client, id, &Event::Progress(progress));
+                }
+            }
+            Origin::Audit if self.link.phase == Phase::Booting => self
+                .clients
+                .notify_all(|notices| notices.progress(stage, done, total)),
+            Origin::Forgotten { .. } | Origin::Audit => {}
+        }
+    }
+
+    /// The load that begins an epoch has ended, well or not: the system serves (again).
+    pub(super) fn end_own_load(&mut self, now: u64) {
+        match core::mem::replace(&mut self.link.phase, Phase::Serving) {
+            Phase::Booting => self.clients.notify_all(Notices::ready),
+            Phase::Recovering { since_us } => {
+                let after_us = now.saturating_sub(since_us);
+                let restarts = self.ledger.stats.restarts;
+                let record = Record {
+                    value: after_us,
+                    limit: restarts,
+                    ..Record::new(Kind::Recover)
+                };
+                self.record(record, now);
+                let restarts = u32::try_from(restarts).unwrap_or(u32::MAX);
+                self.clients
+                    .notify_all(|notices| notices.recovered(after_us, restarts));
+            }
+            phase @ (Phase::Serving | Phase::Stopped) => self.link.phase = phase,
+        }
+    }
+
+    /// Audit's own load is over, or its epoch is.
+    pub(super) fn forget_own_load(&mut self) {
+        while let Some(index) = self.table.find(|entry| entry.origin == Origin::Audit) {
+            self.table.remove(index);
+        }
+    }
+}
+
+fn load_command(verified: &Verified) -> engine::Command<'static> {
+    engine::Command::Load {
+        offset: verified.offset,
+        bytes: verified.bytes,
+    }
+}

@@ -1,0 +1,273 @@
+//! Requests for text: from their admission to the wish that they end.
+
+use super::Monitor;
+use crate::ledger::model_name;
+use crate::models::Verified;
+use crate::sessions::{Limits, Owner, Session};
+use crate::shares::ENTRY;
+use crate::table::{End, Entry, Generation, Origin, State, Stop, Work};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::EXTRA_PROMPT_TOKENS;
+use protocol::name::SessionName;
+use protocol::policy::Permission;
+use protocol::record::{Kind, Record};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::Event;
+use protocol::wire::{self, InferParams, engine};
+use sha2::{Digest, Sha256};
+
+/// Entries of the log that a request for text can cause: admit, cancel, timeout, its end.
+const REQUEST_ENTRIES: u64 = 4;
+
+impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+    pub(super) fn infer(
+        &mut self,
+        client: usize,
+        id: u32,
+        params: InferParams,
+        name: SessionName,
+        prompt: &[u8],
+        now: u64,
+    ) -> Result<(), Failure> {
+        let owner = Owner {
+            client,
+            user: self.clients.user(client),
+        };
+        let limits = self.check_infer(owner, id, &params, prompt)?;
+        // Room first, since nothing is taken by looking for it.
+        let place = self.gate.sessions.place(owner, name, limits)?;
+        let prompt_bytes = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
+        let most = u64::from(prompt_bytes)
+            .saturating_add(u64::from(EXTRA_PROMPT_TOKENS))
+            .saturating_add(u64::from(params.max_tokens));
+        let text: &[u8] = match self.gate.policy().keep_prompts {
+            1 => prompt,
+            _ => &[],
+        };
+        let share = REQUEST_ENTRIES
+            .saturating_mul(ENTRY)
+            .saturating_add(text.len() as u64);
+        // A session that begins with a name can be evicted once, by whomever; that is not given back.
+        let begins = place.fresh && !name.is_empty();
+        let eviction = if begins { ENTRY } else { 0 };
+        let user = owner.user;
+        let reservation = self
+            .gate
+            .accounts
+            .reserve(user, most, now)
+            .map_err(|left| Failure::over(ErrorCode::QuotaExceeded, most, left))?;
+        if let Err(failure) = self
+            .ledger
+            .take_share(user, share.saturating_add(eviction), now)
+        {
+            self.gate.accounts.settle(reservation, 0, now);
+            return Err(failure);
+        }
+        // From here on nothing is refused.
+        self.work.spend(prompt.len());
+        let number = self.table.next_number();
+        let credit = self.egress.window().min(params.max_tokens);
+        let command = engine::Command::Infer {
+            params,
+            session: u32::try_from(place.slot).unwrap_or(u32::MAX),
+            fresh: place.fresh,
+            keep: !name.is_empty(),
+            credit,
+            prompt,
+        };
+        // There is room.
+        self.link.send(Some(client), number, &command);
+        if let Some(evicted) = self.gate.sessions.begin_turn(place, owner, name, now) {
+            self.record_eviction(&evicted, now);
+        }
+        let entry = Entry {
+            origin: Origin::Client { client, id },
+            user,
+            number,
+            work: Work::Infer(Generation {
+                slot: place.slot,
+                session: place.session,
+                turn: place.turn,
+                params,
+                prompt_bytes,
+                prompt_sha256: Sha256::digest(prompt).into(),
+                reservation,
+                first_token_us: None,
+                tokens: 0,
+                handed_on: 0,
+                credit,
+                output: Sha256::new(),
+                text: self.table.free_text(),
+                cancelled: false,
+                stop: Stop::No,
+            }),
+            state: State::Active,
+            // Less what the record of the admission takes.
+            share: share.saturating_sub(ENTRY.saturating_add(text.len() as u64)),
+            end_bytes: 0,
+            admitted_us: now,
+            deadline_us: now.saturating_add(self.gate.policy().deadline_us),
+        };
+        let record = self.record_of(&entry, Kind::Admit, now);
+        self.table.enter(entry);
+        self.ledger.record_with(record, text, &mut self.work, now);
+        let stats = &mut self.ledger.stats;
+        stats.admitted = stats.admitted.saturating_add(1);
+        self.note_busy(now);
+        Ok(())
+    }
+
+    /// What can be said of a request for text without taking anything; how many sessions there may be.
+    fn check_infer(
+        &mut self,
+        owner: Owner,
+        id: u32,
+        params: &InferParams,
+        prompt: &[u8],
+    ) -> Result<Limits, Failure> {
+        let Owner { client, user } = owner;
+        self.gate.access.require(user, Permission::Infer)?;
+        self.link.require_running(self.gate.policy())?;
+        self.require_new(client, id)?;
+        self.require_place(client)?;
+        wire::check_prompt(prompt)?;
+        params.check()?;
+        let role = self.gate.access.role(user).copied();
+        let (max_tokens, max_sessions) =
+            role.map_or((0, 0), |role| (role.max_tokens, role.max_sessions));
+        if params.max_tokens > max_tokens {
+            let (value, limit) = (u64::from(params.max_tokens), u64::from(max_tokens));
+            return Err(Failure::over(ErrorCode::MaxTokens, value, limit));
+        }
+        if self.is_loading_for_client() {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        if self.link.current.is_none() {
+            return Err(Failure::of(ErrorCode::NoModel));
+        }
+        self.require_room(client)?;
+        let identity = self.clients.get(client).and_then(|peer| peer.identity);
+        Ok(Limits {
+            user: max_sessions as usize,
+            client: identity.map_or(0, |identity| identity.sessions),
+        })
+    }
+
+    pub(super) fn record_eviction(&mut self, session: &Session, now: u64) {
+        let stats = &mut self.ledger.stats;
+        stats.evicted = stats.evicted.saturating_add(1);
+        let record = Record {
+            user: self.gate.access.name(session.owner.user),
+            session: session.number,
+            turn: session.turns,
+            value: u64::from(session.turns),
+            ..Record::new(Kind::Evict)
+        };
+        self.record(record, now);
+    }
+
+    // ---- Its end --------------------------------------------------------------------------------
+
+    /// A client wants a request to end. Text and a load that inference has are answered by their own last event; what
+    /// audit can end itself, it ends at once.
+    pub(super) fn cancel(&mut self, client: usize, id: u32, now: u64) {
+        let origin = Origin::Client { client, id };
+        let Some(index) = self.table.find(|entry| entry.origin == origin) else {
+            let peer = self.clients.get_mut(client);
+            let log = &self.ledger.log;
+            if !peer.is_some_and(|peer| peer.end_list(Some(id), log)) {
+                self.tell_failure(client, id, Failure::of(ErrorCode::NoSuchRequest));
+            }
+            return;
+        };
+        let user = self.clients.user(client);
+        let Some(entry) = self.table.get_mut(index) else {
+            return;
+        };
+        // What another user has asked for goes on, and has its one end.
+        if entry.user != user || !matches!(entry.state, State::Active) {
+            return;
+        }
+        match &mut entry.work {
+            Work::Infer(generation) => {
+                if !core::mem::replace(&mut generation.cancelled, true) {
+                    self.record_cancel(index, now);
+                    self.ask_to_stop(index);
+                }
+            }
+            Work::Verify(_) => {
+                self.record_cancel(index, now);
+                let failure = Failure::of(ErrorCode::Cancelled);
+                self.end(index, End::failed(failure, ""), 0);
+            }
+            Work::Status => {
+                // Inference will answer it, and must.
+                entry.origin = Origin::Forgotten { client };
+                self.tell_failure(client, id, Failure::of(ErrorCode::Cancelled));
+            }
+            // It is done in a moment, and what it has done by then cannot be undone.
+            Work::Load(Verified { .. }) => {}
+        }
+    }
+
+    fn record_cancel(&mut self, index: usize, now: u64) {
+        if let Some(entry) = self.table.get(index) {
+            let record = self.record_of(entry, Kind::Cancel, now);
+            self.record_about(index, record, now);
+        }
+    }
+
+    /// Asks inference to end a request, unless it was asked; if its ring is full, at the next wake-up. Whether it was asked.
+    pub(super) fn ask_to_stop(&mut self, index: usize) -> bool {
+        let Some(entry) = self.table.get_mut(index) else {
+            return false;
+        };
+        let number = entry.number;
+        let Some(generation) = entry.generation_mut() else {
+            return false;
+        };
+        if generation.stop != Stop::Asked {
+            let sent = self.link.send(None, number, &engine::Command::Cancel);
+            generation.stop = if sent { Stop::Asked } else { Stop::Owed };
+        }
+        generation.stop == Stop::Asked
+    }
+
+    pub(super) fn close(
+        &mut self,
+        client: usize,
+        id: u32,
+        name: SessionName,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let owner = Owner {
+            client,
+            user: self.clients.user(client),
+        };
+        self.gate.access.require(owner.user, Permission::Infer)?;
+        self.ledger.take_share(owner.user, ENTRY, now)?;
+        let (slot, number) = match self.gate.sessions.close(owner, name) {
+            Ok(closed) => closed,
+            Err(failure) => {
+                self.ledger.give_back(owner.user, ENTRY);
+                return Err(failure);
+            }
+        };
+        if let Some(slot) = slot
+            && self.require_room(client).is_ok()
+        {
+            let session = u32::try_from(slot).unwrap_or(u32::MAX);
+            // Without room inference forgets the session when the slot is used again.
+            self.link
+                .send(Some(client), 0, &engine::Command::Drop { session });
+        }
+        let record = Record {
+            name: model_name(&name),
+            session: number,
+            ..self.record_of_client(client, Kind::Close)
+        };
+        self.record(record, now);
+        self.clients.tell(client, id, &Event::Done);
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! Audit's end of the ring, and what it sees.
+
+pub(super) use crate::{Activity, Port, Server};
+use llm_core::arena::Arena;
+pub(super) use llm_core::backend::{LlmBackend, StubBackend, TransformerBackend};
+use llm_core::kv_cache::KvType;
+use llm_core::simd::Cpu;
+pub(super) use llm_core::testing::{Memory, Shape, model};
+pub(super) use llm_core::transformer::{LoadOptions, Positions};
+pub(super) use protocol::error::{ErrorCode, Failure};
+pub(super) use protocol::ring::{Frame, SLOTS};
+use protocol::testing::{TestEndpoint, TestRegion, endpoints};
+pub(super) use protocol::wire::FinishReason;
+pub(super) use protocol::wire::engine::{Command, Holdings, Loaded, Report};
+use protocol::wire::{InferParams, Sampling};
+pub(super) use std::string::String;
+pub(super) use std::vec;
+pub(super) use std::vec::Vec;
+
+#[derive(Default)]
+pub(super) struct Signals(pub(super) usize);
+
+impl Port for Signals {
+    fn notify_audit(&mut self) {
+        self.0 += 1;
+    }
+}
+
+/// What audit sees, flattened for comparisons.
+#[derive(Debug, PartialEq)]
+pub(super) enum Seen {
+    Ready,
+    /// Of a request, its number in the vocabulary, its text.
+    Token(u32, u32, String),
+    Finished(u32, FinishReason, u32, u32),
+    Failed(u32, Failure, String),
+    Loaded(u32, Loaded),
+    Holdings(Holdings),
+    Evicted(u32),
+}
+
+pub(super) struct Audit {
+    pub(super) ring: TestEndpoint,
+    pub(super) signals: Signals,
+}
+
+pub(super) type TestServer<'s, B> = Server<'s, TestRegion, TestRegion, B>;
+
+pub(super) fn set_up<B: LlmBackend>(backend: B, store: &[u8]) -> (Audit, TestServer<'_, B>) {
+    let (mut audit, peer, _) = endpoints();
+    audit.lead(1);
+    let mut server = Server::new(peer, backend, store);
+    let mut audit = Audit {
+        ring: audit,
+        signals: Signals::default(),
+    };
+    assert_eq!(server.poll(&mut audit.signals), Activity::Idle);
+    assert_eq!(audit.receive(), [Seen::Ready]);
+    (audit, server)
+}
+
+impl Audit {
+    pub(super) fn send(&mut self, request: u32, message: &Command<'_>) {
+        let mut frame = Frame::new();
+        message.write(request, &mut frame);
+        self.ring.send(&frame).unwrap();
+    }
+
+    pub(super) fn receive(&mut self) -> Vec<Seen> {
+        let (mut frame, mut seen) = (Frame::new(), Vec::new());
+        while self.ring.receive(&mut frame).unwrap() {
+            let request = frame.header().request;
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            seen.push(match Report::parse(&frame).unwrap() {
+                Report::Ready => Seen::Ready,
+                Report::Token { id, text: bytes } => Seen::Token(request, id, text(bytes)),
+                Report::Finished {
+                    reason,
+                    prompt_tokens,
+                    generated_tokens,
+                } => Seen::Finished(request, reason, prompt_tokens, generated_tokens),
+                Report::Failed { failure, detail } => Seen::Failed(request, failure, text(detail)),
+                Report::Loaded(loaded) => Seen::Loaded(request, loaded),
+                Report::Holdings(holdings) => Seen::Holdings(holdings),
+                Report::Evicted { session } => Seen::Evicted(session),
+            });
+        }
+        seen
+    }
+
+    /// Polls until the server is idle; everything that was seen.
+    pub(super) fn settle<B: LlmBackend>(&mut self, server: &mut TestServer<'_, B>) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        for _ in 0..100_000 {
+            let activity = server.poll(&mut self.signals);
+            let received = self.receive();
+            let quiet = received.is_empty();
+            seen.extend(received);
+            if activity == Activity::Idle && quiet {
+                return seen;
+            }
+        }
+        panic!("the server never comes to rest");
+    }
+
+    pub(super) fn load<B: LlmBackend>(&mut self, server: &mut TestServer<'_, B>, bytes: usize) {
+        self.send(1000, &load(0, bytes));
+        let seen = self.settle(server);
+        assert!(matches!(seen[..], [Seen::Loaded(1000, _)]), "{seen:?}");
+    }
+}
+
+pub(super) fn load(offset: usize, bytes: usize) -> Command<'static> {
+    Command::Load {
+        offset: offset as u64,
+        bytes: bytes as u64,
+    }
+}
+
+/// The first turn of a session that is kept.
+pub(super) fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> {
+    Command::Infer {
+        params: InferParams {
+            max_tokens,
+            sampling: Sampling {
+                temperature: 0,
+                ..Sampling::default()
+            },
+            ..InferParams::default()
+        },
+        session,
+        fresh: true,
+        keep: true,
+        credit: max_tokens,
+        prompt,
+    }
+}
+
+/// A later one.
+pub(super) fn next(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> {
+    let mut command = first(session, prompt, max_tokens);
+    if let Command::Infer { fresh, .. } = &mut command {
+        *fresh = false;
+    }
+    command
+}
+
+/// The only one.
+pub(super) fn only(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> {
+    let mut command = first(session, prompt, max_tokens);
+    if let Command::Infer { keep, .. } = &mut command {
+        *keep = false;
+    }
+    command
+}
+
+pub(super) fn text_of(seen: &[Seen], of: u32) -> String {
+    let piece = |seen: &Seen| match seen {
+        Seen::Token(request, _, text) if *request == of => text.clone(),
+        _ => String::new(),
+    };
+    seen.iter().map(piece).collect()
+}
+
+pub(super) fn failed(request: u32, code: ErrorCode) -> Seen {
+    Seen::Failed(request, Failure::of(code), "".into())
+}
+
+pub(super) const OPTIONS: LoadOptions = LoadOptions {
+    context: 64,
+    kv: KvType::Q8,
+    sessions: 32,
+    positions: Positions::Fill,
+    max_prompt_bytes: 256,
+    cpu: Cpu::SCALAR,
+};
+
+pub(super) fn transformer(memory: &mut Memory, options: LoadOptions) -> TransformerBackend<'_> {
+    TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), options)
+}

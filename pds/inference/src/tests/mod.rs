@@ -1,0 +1,4 @@
+mod credit;
+mod harness;
+mod loads;
+mod requests;

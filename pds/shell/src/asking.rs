@@ -1,0 +1,124 @@
+//! Answers to questions: those that end with one event, and lists.
+
+use crate::console::Port;
+use crate::json::StatsJson;
+use crate::shell::{Activity, List, Purpose, Session};
+use crate::text::{
+    BudgetText, ModelLine, SessionLine, SignatureWord, StatsText, StatusText, UserText,
+    VerifiedText,
+};
+use protocol::error::{ErrorCode, Failure};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::{Event, ModelEntry, User};
+
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    pub(crate) fn handle_answer(
+        &mut self,
+        purpose: Purpose,
+        event: &Event<'_>,
+        port: &mut impl Port,
+    ) {
+        match *event {
+            Event::Failed { failure, detail } => self.fail(purpose, failure, detail, port),
+            Event::Model(entry) => self.take_model(purpose, &entry, port),
+            Event::User(user) => self.take_user(purpose, user, port),
+            Event::Session(session) => {
+                let Purpose::Sessions = purpose else { return };
+                self.buffers.names.add_session(session.user, session.name);
+                self.print_line(SessionLine(&session), port);
+            }
+            Event::Listed { count } => self.end_list(purpose, count, port),
+            Event::Loaded { name, info } => {
+                let name = name.as_str();
+                self.answer(format_args!("loaded {}", ModelLine { info, name }), port);
+            }
+            Event::Status(ref status) => self.answer(StatusText(status), port),
+            Event::Stats(ref stats) => match purpose {
+                Purpose::StatsJson => self.answer(StatsJson(stats), port),
+                _ => self.answer(StatsText(stats), port),
+            },
+            Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
+            Event::LogVerified { extent, broken_at } => {
+                let text = VerifiedText { extent, broken_at };
+                if broken_at == 0 {
+                    self.answer(text, port);
+                } else {
+                    self.complain(text, port);
+                }
+            }
+            Event::Done => {
+                if let Purpose::Close(session) = purpose {
+                    let user = self.user.name;
+                    self.buffers.names.remove_session(user, session);
+                    self.answer(format_args!("closed {session}"), port);
+                } else {
+                    self.answer("done", port);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, purpose: Purpose, failure: Failure, detail: &[u8], port: &mut impl Port) {
+        if let Purpose::Complete(_) = purpose {
+            // The word stays as it is: nobody asked a question that an error would answer.
+            self.activity = Activity::Idle;
+            return;
+        }
+        if let (Purpose::LoginWithout(user), ErrorCode::PassphraseNeeded) = (purpose, failure.code)
+        {
+            return self.ask_for_passphrase(user, port);
+        }
+        let subject = core::mem::take(&mut self.subject);
+        let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;
+        self.complain_of(failure, if names_subject { &subject } else { detail }, port);
+    }
+
+    fn take_model(&mut self, purpose: Purpose, entry: &ModelEntry, port: &mut impl Port) {
+        self.buffers.names.add_model(entry.name);
+        if purpose == Purpose::Models {
+            let mark = if entry.loaded { '*' } else { ' ' };
+            let (bytes, name) = (entry.file_bytes, entry.name);
+            let signature = SignatureWord(entry.signature);
+            self.print_line(
+                format_args!("{mark} {name} ({bytes} bytes, {signature})"),
+                port,
+            );
+        }
+    }
+
+    fn take_user(&mut self, purpose: Purpose, user: User, port: &mut impl Port) {
+        let before = match purpose {
+            Purpose::Complete(_) => return self.buffers.names.add_user(user),
+            Purpose::LoginWithout(_) | Purpose::Login => "logged in as ",
+            Purpose::Logout => "logged out; now ",
+            Purpose::WhoAmI => "",
+            _ => return,
+        };
+        self.user = user;
+        self.answer(format_args!("{before}{}", UserText(&user)), port);
+    }
+
+    fn end_list(&mut self, purpose: Purpose, count: u32, port: &mut impl Port) {
+        let names = &mut self.buffers.names;
+        match purpose {
+            Purpose::Models => {
+                names.models_are_known = true;
+                self.answer(
+                    format_args!("{count} models in the store; * is loaded"),
+                    port,
+                );
+            }
+            Purpose::Sessions => self.answer(format_args!("{count} sessions"), port),
+            Purpose::Complete(list) => {
+                match list {
+                    List::Models => names.models_are_known = true,
+                    List::Users => names.users_are_known = true,
+                }
+                self.activity = Activity::Idle;
+                self.complete(port);
+            }
+            _ => self.become_idle(port),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Text: of the request in front, and of those in the background.
+
+use crate::console::{Console, Pieces, Port, Style};
+use crate::jobs::{Job, JobState};
+use crate::shell::{Activity, Purpose, Session, about};
+use crate::text::{Closing, FailureText, LOST};
+use core::fmt::{Display, Write as _};
+use protocol::error::ErrorCode;
+use protocol::name::UserName;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::{BudgetChange, Event, Request};
+use sel4_llm_client::RequestId;
+
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    pub(crate) fn handle_generation(&mut self, event: &Event<'_>, port: &mut impl Port) {
+        match *event {
+            Event::Text { text, .. } => self.print_model_text(text, port),
+            Event::Finished(finished) => {
+                self.close_generation(Style::Aside, &Closing(finished), port);
+                self.become_idle(port);
+            }
+            Event::Failed { failure, detail } => {
+                let user = self.user.name;
+                let detail = about(failure, detail, &user);
+                let text = FailureText { failure, detail };
+                self.close_generation(Style::Error, &format_args!("error: {text}"), port);
+                if failure.code == ErrorCode::QuotaExceeded {
+                    self.show_own_budget(port);
+                } else {
+                    self.become_idle(port);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says what is left, and until when.
+    fn show_own_budget(&mut self, port: &mut impl Port) {
+        let (user, change) = (UserName::EMPTY, BudgetChange::NONE);
+        self.ask(&Request::Budget { user, change }, Purpose::Show, port);
+    }
+
+    fn print_model_text(&mut self, text: &[u8], port: &mut impl Port) {
+        let mode = self.mode;
+        let mut pieces = Pieces::new(Console { port, mode });
+        self.sanitiser
+            .push(text, &mut |character| pieces.push(character));
+        let last = pieces.finish();
+        if let (Some(last), Activity::Generating { at_line_start, .. }) = (last, &mut self.activity)
+        {
+            *at_line_start = last == '\n';
+        }
+    }
+
+    /// Ends the text of a generation, then writes the line that closes it.
+    fn close_generation(&mut self, style: Style, closing: &impl Display, port: &mut impl Port) {
+        let mode = self.mode;
+        let mut console = Console { port, mode };
+        let mut written = false;
+        self.sanitiser.finish(&mut |character| {
+            written = true;
+            let _ = console.write_char(character);
+        });
+        let at_start = matches!(
+            self.activity,
+            Activity::Generating {
+                at_line_start: true,
+                ..
+            }
+        );
+        if written || !at_start {
+            self.print("\n", port);
+        }
+        self.print_styled(style, closing, port);
+    }
+
+    /// Audit will not say more of the request in front.
+    pub(crate) fn lose_generation(&mut self, port: &mut impl Port) {
+        self.close_generation(Style::Error, &format_args!("error: {LOST}"), port);
+        self.become_idle(port);
+    }
+
+    // ---- In the background ------------------------------------------------------------------------
+
+    /// An event of a request in the background, if it is one.
+    pub(crate) fn handle_job(
+        &mut self,
+        request: RequestId,
+        event: &Event<'_>,
+        port: &mut impl Port,
+    ) {
+        match *event {
+            Event::Text { tokens, text } => {
+                self.change_job(request, port, |job, mut show| {
+                    job.push(tokens, text, &mut show)
+                });
+            }
+            Event::Finished(finished) => {
+                self.end_job(request, port, |_| JobState::Finished(finished));
+            }
+            Event::Failed { failure, detail } => self.end_job(request, port, |owner| {
+                JobState::failed(failure, about(failure, detail, owner))
+            }),
+            _ => {}
+        }
+    }
+
+    /// Audit will not say more of a request in the background, if it is one.
+    pub(crate) fn lose_job(&mut self, request: RequestId, port: &mut impl Port) {
+        self.end_job(request, port, |_| JobState::Lost);
+    }
+
+    /// Changes the job of a request; false if there is none. Whoever waits for it sees its text at once.
+    fn change_job(
+        &mut self,
+        request: RequestId,
+        port: &mut impl Port,
+        change: impl FnOnce(&mut Job, &mut dyn FnMut(char)),
+    ) -> bool {
+        let Some(job) = self.buffers.jobs.of_request(request) else {
+            return false;
+        };
+        let mut waiting = match &mut self.activity {
+            Activity::Waiting {
+                request: waited_for,
+                at_line_start,
+                ..
+            } if *waited_for == request => Some(at_line_start),
+            _ => None,
+        };
+        let (mode, shows) = (self.mode, waiting.is_some());
+        let mut pieces = Pieces::new(Console { port, mode });
+        change(job, &mut |character| {
+            if shows {
+                pieces.push(character);
+            }
+        });
+        if let (Some(last), Some(at_line_start)) = (pieces.finish(), &mut waiting) {
+            **at_line_start = last == '\n';
+        }
+        true
+    }
+
+    fn end_job(
+        &mut self,
+        request: RequestId,
+        port: &mut impl Port,
+        state: impl FnOnce(&UserName) -> JobState,
+    ) {
+        let is_job = self.change_job(request, port, |job, mut show| {
+            let state = state(&job.owner);
+            job.end(state, &mut show);
+        });
+        match self.activity {
+            _ if !is_job => {}
+            Activity::Waiting {
+                request: waited_for,
+                job,
+                at_line_start,
+            } if waited_for == request => self.close_job(job, at_line_start, port),
+            _ => self.job_has_ended(port),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Ctrl-C: no state of the shell holds the console, whatever audit and inference do.
+
+use crate::console::{Mode, Port, Style};
+use crate::keys::Keys;
+use crate::shell::{Activity, Purpose, Session};
+use crate::text::BootText;
+use protocol::region::{ReadWords, WriteWords};
+use sel4_llm_client::RequestId;
+
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    /// Ctrl-C: ends what is under way, and forgets what was typed.
+    pub(crate) fn interrupt(&mut self, port: &mut impl Port) {
+        self.buffers.type_ahead.clear();
+        self.keys = Keys::new();
+        match &mut self.activity {
+            Activity::Booting => self.ask_before_ready(port),
+            // These have an end that is worth seeing: what it cost, the line that makes an export verifiable.
+            Activity::Generating {
+                request,
+                interrupted: interrupted @ false,
+                ..
+            }
+            | Activity::Reading {
+                request,
+                follow: true,
+                interrupted: interrupted @ false,
+                ..
+            }
+            | Activity::Watching {
+                request,
+                interrupted: interrupted @ false,
+                ..
+            } => {
+                *interrupted = true;
+                self.client.cancel(*request);
+            }
+            // Whoever asks twice does not want to wait for it.
+            Activity::Generating { at_line_start, .. } => {
+                let end = if *at_line_start { "" } else { "\n" };
+                self.answer(format_args!("{end}^C"), port);
+            }
+            Activity::Reading {
+                follow: true,
+                interrupted: true,
+                ..
+            }
+            | Activity::Watching { .. } => self.answer("^C", port),
+            Activity::Reading { request, .. } => {
+                self.client.abandon(*request);
+                self.answer("^C", port);
+            }
+            Activity::Asking { request, purpose } => {
+                let (request, purpose) = (*request, *purpose);
+                self.stop_asking(request, purpose);
+                self.end_bar(port);
+                match purpose {
+                    Purpose::Complete(_) => self.drop_line(port),
+                    Purpose::Load => self.answer(
+                        "^C: asked audit to stop the load; 'llmctl status' says which model is loaded",
+                        port,
+                    ),
+                    Purpose::LoginWithout(_) | Purpose::Login | Purpose::Logout => {
+                        self.answer("^C: 'whoami' says who is logged in", port);
+                    }
+                    _ => self.answer("^C", port),
+                }
+            }
+            Activity::Waiting {
+                job, at_line_start, ..
+            } => {
+                let end = if *at_line_start { "" } else { "\n" };
+                let job = *job;
+                self.answer(format_args!("{end}job {job} goes on"), port);
+            }
+            Activity::Idle => self.drop_line(port),
+            Activity::Passphrase(_) => {
+                self.buffers.editor.clear();
+                self.answer("^C", port);
+            }
+            Activity::Halted => {}
+        }
+    }
+
+    /// Drops the line that is being typed.
+    fn drop_line(&mut self, port: &mut impl Port) {
+        self.buffers.editor.end();
+        self.draw(port);
+        self.buffers.editor.clear();
+        self.buffers.history.leave();
+        if self.client.room() == 0 {
+            self.answer(
+                "^C: audit has not read what it was asked; commands wait until it does",
+                port,
+            );
+        } else {
+            self.answer("^C", port);
+        }
+    }
+
+    /// Asks audit to stop answering a question. Only the answer to a login or logout is still of use: it may have happened.
+    fn stop_asking(&mut self, request: RequestId, purpose: Purpose) {
+        if !matches!(
+            purpose,
+            Purpose::LoginWithout(_) | Purpose::Login | Purpose::Logout
+        ) {
+            self.client.abandon(request);
+            return;
+        }
+        self.client.cancel(request);
+        if self.given_up.is_full() {
+            self.given_up.pop_front();
+        }
+        let _ = self.given_up.push_back(request);
+    }
+
+    /// Ctrl-C before the system is ready: says what is waited for, and asks audit something that it always answers. If it
+    /// does, there is a prompt, also if its word that the system is ready was lost.
+    fn ask_before_ready(&mut self, port: &mut impl Port) {
+        if self.bar.is_some() && self.mode == Mode::Terminal {
+            self.print("\n", port);
+        }
+        self.print_styled(Style::Notice, BootText(self.bar), port);
+        if self.client.in_flight().next().is_none() {
+            // Before audit has begun, there is nobody to ask.
+            let _ = self.client.who_am_i();
+        }
+    }
+}

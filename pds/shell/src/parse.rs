@@ -1,0 +1,408 @@
+//! Words become a command.
+
+use crate::command::{
+    AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, Command, CommandError, INFER_OPTIONS,
+    STATS_OPTIONS,
+};
+use crate::suggest::nearest;
+use crate::values::{millionths, name, period, whole, whole_u32};
+use crate::words::Words;
+use protocol::name::{SessionName, UserName};
+use protocol::wire::InferParams;
+use protocol::wire::client::LogQuery;
+
+type Parsed<'a, T = Command<'a>> = Result<T, CommandError<'a>>;
+
+/// The command in `words`.
+pub(crate) fn parse(words: &Words) -> Parsed<'_> {
+    let mut words = words.iter();
+    let Some(first) = words.next() else {
+        return Ok(Command::Empty);
+    };
+    match first {
+        b"llminfer" => infer(&mut words),
+        b"llmctl" => control(&mut words),
+        b"llmstats" => stats(&mut words),
+        // What it will take is not fixed yet; it is answered whatever follows.
+        b"llmfinetune" => Ok(Command::FineTune),
+        b"login" => {
+            let user = name(value("login", "a user's name", &mut words)?)?;
+            match words.next() {
+                Some(_) => Err(CommandError::AfterUser),
+                None => Ok(Command::Login(user)),
+            }
+        }
+        b"logout" => nothing_more("logout", &mut words, Command::Logout),
+        b"whoami" => nothing_more("whoami", &mut words, Command::WhoAmI),
+        b"exit" => nothing_more("exit", &mut words, Command::Exit),
+        b"help" => help(&mut words),
+        word => Err(unknown("command", word, COMMANDS)),
+    }
+}
+
+fn nothing_more<'a, T>(
+    of: &'static str,
+    words: &mut impl Iterator<Item = &'a [u8]>,
+    done: T,
+) -> Parsed<'a, T> {
+    match words.next() {
+        Some(word) => Err(CommandError::Extra { of, word }),
+        None => Ok(done),
+    }
+}
+
+fn value<'a>(
+    of: &'static str,
+    what: &'static str,
+    words: &mut impl Iterator<Item = &'a [u8]>,
+) -> Parsed<'a, &'a [u8]> {
+    words.next().ok_or(CommandError::MissingValue { of, what })
+}
+
+/// The option that `word` is.
+fn option<'a>(
+    what: &'static str,
+    word: &'a [u8],
+    there_are: &[&'static str],
+) -> Parsed<'a, &'static str> {
+    let known = there_are.iter().find(|name| name.as_bytes() == word);
+    known.copied().ok_or_else(|| unknown(what, word, there_are))
+}
+
+fn unknown<'a>(what: &'static str, word: &'a [u8], there_are: &[&'static str]) -> CommandError<'a> {
+    CommandError::Unknown {
+        what,
+        word,
+        nearest: nearest(word, there_are),
+    }
+}
+
+/// `help`, `help COMMAND`, `help CONTROL`, `help llmctl CONTROL`.
+fn help<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let Some(word) = words.next() else {
+        return Ok(Command::Help(None));
+    };
+    let of = "help";
+    if word == b"llmctl" {
+        return match words.next() {
+            None => Ok(Command::Help(Some("llmctl"))),
+            Some(word) => {
+                let topic = option("command of llmctl", word, CONTROLS)?;
+                nothing_more(of, words, Command::Help(Some(topic)))
+            }
+        };
+    }
+    let control = CONTROLS.iter().find(|name| name.as_bytes() == word);
+    let topic = match control {
+        Some(control) => control,
+        None => option("command", word, COMMANDS)?,
+    };
+    nothing_more(of, words, Command::Help(Some(topic)))
+}
+
+fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let word = value("llmctl", "a command; see 'help llmctl'", words)?;
+    match option("command of llmctl", word, CONTROLS)? {
+        "models" => nothing_more("llmctl models", words, Command::Models),
+        "load" => {
+            let of = "llmctl load";
+            let model = name(value(of, "a model's name", words)?)?;
+            nothing_more(of, words, Command::Load(model))
+        }
+        "status" => nothing_more("llmctl status", words, Command::Status),
+        "sessions" => nothing_more("llmctl sessions", words, Command::Sessions),
+        "close" => {
+            let of = "llmctl close";
+            let session = name(value(of, "a session's name", words)?)?;
+            nothing_more(of, words, Command::Close(session))
+        }
+        "jobs" => nothing_more("llmctl jobs", words, Command::Jobs),
+        "wait" => {
+            let of = "llmctl wait";
+            let job = value(of, "a job's number, see 'llmctl jobs'", words)?;
+            let job = whole_u32(of, job)?;
+            nothing_more(of, words, Command::Wait(job))
+        }
+        "cancel" => {
+            let of = "llmctl cancel";
+            let job = words.next().map(|word| whole_u32(of, word)).transpose()?;
+            nothing_more(of, words, Command::Cancel(job))
+        }
+        "budget" => budget(words),
+        "audit" => audit(words),
+        // The last of the list.
+        _ => nothing_more("llmctl reset", words, Command::Reset),
+    }
+}
+
+fn budget<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let (mut user, mut tokens, mut time) = (UserName::EMPTY, None, None);
+    while let Some(word) = words.next() {
+        if !word.starts_with(b"--") {
+            let of = "llmctl budget";
+            if !user.is_empty() {
+                return Err(CommandError::Extra { of, word });
+            }
+            user = name(word)?;
+            continue;
+        }
+        let option = option("option of llmctl budget", word, BUDGET_OPTIONS)?;
+        let word = value(option, "a value", words)?;
+        match option {
+            "--tokens" => tokens = Some(whole(option, word, u64::MAX)?),
+            _ => time = Some(period(option, word)?),
+        }
+    }
+    Ok(Command::Budget {
+        user,
+        tokens,
+        period: time,
+    })
+}
+
+fn audit<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let (mut query, mut json) = (LogQuery::default(), false);
+    let mut first = true;
+    while let Some(word) = words.next() {
+        if core::mem::take(&mut first) && word == b"verify" {
+            return nothing_more("llmctl audit verify", words, Command::VerifyAudit);
+        }
+        let option = option("option of llmctl audit", word, AUDIT_OPTIONS)?;
+        match option {
+            "--last" => query.last = whole(option, value(option, "a number", words)?, u64::MAX)?,
+            "--user" => query.user = name(value(option, "a user's name", words)?)?,
+            "--json" => json = true,
+            _ => query.follow = true,
+        }
+    }
+    Ok(Command::Audit { query, json })
+}
+
+fn stats<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let (mut json, mut watch) = (false, false);
+    for word in words {
+        match option("option of llmstats", word, STATS_OPTIONS)? {
+            "--json" => json = true,
+            _ => watch = true,
+        }
+    }
+    Ok(Command::Stats { json, watch })
+}
+
+fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let mut params = InferParams::default();
+    let (mut prompt, mut session, mut background) = (None, SessionName::EMPTY, false);
+    while let Some(word) = words.next() {
+        if !word.starts_with(b"--") {
+            if prompt.replace(word).is_some() {
+                let of = "llminfer";
+                return Err(CommandError::Extra { of, word });
+            }
+            continue;
+        }
+        let option = option("option of llminfer", word, INFER_OPTIONS)?;
+        if option == "--background" {
+            background = true;
+            continue;
+        }
+        let word = value(option, "a value", words)?;
+        let sampling = &mut params.sampling;
+        match option {
+            "--max-tokens" => params.max_tokens = whole_u32(option, word)?,
+            "--temperature" => sampling.temperature = millionths(option, word)?,
+            "--top-k" => sampling.top_k = whole_u32(option, word)?,
+            "--top-p" => sampling.top_p = millionths(option, word)?,
+            "--min-p" => sampling.min_p = millionths(option, word)?,
+            "--repeat-penalty" => sampling.repeat_penalty = millionths(option, word)?,
+            "--repeat-last-n" => sampling.repeat_last_n = whole_u32(option, word)?,
+            "--seed" => sampling.seed = whole(option, word, u64::MAX)?,
+            // The last of the list that takes a value.
+            _ => session = name(word)?,
+        }
+    }
+    let missing = CommandError::MissingValue {
+        of: "llminfer",
+        what: "a prompt",
+    };
+    Ok(Command::Infer {
+        params,
+        session,
+        background,
+        prompt: prompt.ok_or(missing)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::format;
+    use std::string::String;
+
+    /// What a line is, or how it is wrong, as debug text.
+    fn parsed(line: &[u8]) -> String {
+        let mut words = Words::new();
+        match words.split(line) {
+            Ok(()) => format!("{:?}", parse(&words)),
+            Err(error) => format!("{error:?}"),
+        }
+    }
+
+    #[test]
+    fn unterminated_quotes_and_endless_lines_are_refused() {
+        assert_eq!(parsed(b"llminfer \"Once"), "Unterminated('\"')");
+        assert_eq!(parsed(b"llminfer 'Once\""), "Unterminated('\\'')");
+        assert_eq!(parsed("a ".repeat(33).as_bytes()), "TooManyWords");
+    }
+
+    #[test]
+    fn options_may_stand_anywhere_and_are_exact() {
+        let mut words = Words::new();
+        words
+            .split(
+                b"llminfer --temperature 0.7 'Once upon' --max-tokens 48 --top-k 5 --top-p .9 --min-p 0 \
+                  --seed 18446744073709551615 --repeat-penalty 1.25 --repeat-last-n 32 --session tale --background",
+            )
+            .unwrap();
+        let Ok(Command::Infer {
+            params,
+            prompt,
+            session,
+            background,
+        }) = parse(&words)
+        else {
+            panic!("no command")
+        };
+        assert_eq!(
+            (prompt, session.as_str(), background),
+            (&b"Once upon"[..], "tale", true)
+        );
+        let sampling = params.sampling;
+        assert_eq!(
+            (params.max_tokens, sampling.temperature, sampling.top_k),
+            (48, 700_000, 5)
+        );
+        assert_eq!(
+            (sampling.top_p, sampling.min_p, sampling.seed),
+            (900_000, 0, u64::MAX)
+        );
+        assert_eq!(
+            (sampling.repeat_penalty, sampling.repeat_last_n),
+            (1_250_000, 32)
+        );
+    }
+
+    #[test]
+    fn controls_take_what_their_help_says() {
+        for (line, expected) in [
+            (
+                "llmctl budget",
+                "Budget { user: \"\", tokens: None, period: None }",
+            ),
+            (
+                "llmctl budget guest --tokens 5000 --period 1h",
+                "Budget { user: \"guest\", tokens: Some(5000), period: Some(3600000000) }",
+            ),
+            (
+                "llmctl audit --last 5 --user admin --json --follow",
+                "Audit { query: LogQuery { last: 5, user: \"admin\", follow: true }, json: true }",
+            ),
+            ("llmctl audit verify", "VerifyAudit"),
+            ("llmctl wait 3", "Wait(3)"),
+            ("llmctl cancel", "Cancel(None)"),
+            ("llmctl cancel 7", "Cancel(Some(7))"),
+            ("llmctl close tale", "Close(\"tale\")"),
+            (
+                "llmstats --watch --json",
+                "Stats { json: true, watch: true }",
+            ),
+            ("login admin", "Login(\"admin\")"),
+            ("llmfinetune data --epochs 3", "FineTune"),
+            ("help audit", "Help(Some(\"audit\"))"),
+            ("help llmctl wait", "Help(Some(\"wait\"))"),
+        ] {
+            assert_eq!(parsed(line.as_bytes()), format!("Ok({expected})"), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_is_suggested_if_it_is_near() {
+        let nearest = |line: &str| {
+            let mut words = Words::new();
+            words.split(line.as_bytes()).unwrap();
+            match parse(&words) {
+                Err(CommandError::Unknown { nearest, .. }) => nearest,
+                other => panic!("{other:?}"),
+            }
+        };
+        for (line, expected) in [
+            ("llminfre x", Some("llminfer")),
+            ("halp", Some("help")),
+            ("llmctl statsu", Some("status")),
+            ("llmctl sesions", Some("sessions")),
+            ("llmctl audit --folow", Some("--follow")),
+            ("llmctl budget --token 3", Some("--tokens")),
+            ("llminfer x --temprature 1", Some("--temperature")),
+            ("llmstats --jsn", Some("--json")),
+            ("help exot", Some("exit")),
+            ("frobnicate", None),
+            (&"x".repeat(100), None),
+        ] {
+            assert_eq!(nearest(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_line_is_told_what_is_wrong() {
+        for (line, part) in [
+            (
+                "llminfer",
+                "MissingValue { of: \"llminfer\", what: \"a prompt\"",
+            ),
+            ("llminfer a b", "Extra"),
+            ("llminfer a --seed", "MissingValue { of: \"--seed\""),
+            ("llminfer a --max-tokens -1", "Whole"),
+            ("llminfer a --max-tokens 4294967296", "Whole"),
+            ("llminfer a --seed 18446744073709551616", "Whole"),
+            ("llminfer a --temperature hot", "Decimal"),
+            ("llminfer a --top-p 0.1234567", "TooPrecise"),
+            ("llminfer a --session \"a b\"", "BadName"),
+            ("llmctl", "MissingValue { of: \"llmctl\""),
+            ("llmctl load", "MissingValue { of: \"llmctl load\""),
+            ("llmctl load a b", "Extra"),
+            ("llmctl wait", "MissingValue { of: \"llmctl wait\""),
+            ("llmctl wait x", "Whole"),
+            ("llmctl budget a b", "Extra"),
+            ("llmctl budget --period 5", "Period"),
+            ("llmctl audit now", "Unknown"),
+            ("llmctl audit verify now", "Extra"),
+            ("llmctl audit --json verify", "Unknown"),
+            ("llmstats now", "Unknown"),
+            ("login", "MissingValue { of: \"login\""),
+            ("login admin secret", "AfterUser"),
+            ("help llmfrob", "Unknown"),
+            ("help llmctl frob", "Unknown"),
+        ] {
+            assert!(
+                parsed(line.as_bytes()).contains(part),
+                "{line}: {}",
+                parsed(line.as_bytes())
+            );
+        }
+        assert!(parsed(b"llmctl load \xff").contains("BadName"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_command_or_an_error(
+            line in prop::collection::vec(any::<u8>(), 0..200),
+            command in prop::sample::select([COMMANDS, &["llmctl audit", "llmctl budget"]].concat()),
+        ) {
+            parsed(&line);
+            let mut with_command = command.as_bytes().to_vec();
+            with_command.push(b' ');
+            with_command.extend(&line);
+            parsed(&with_command);
+        }
+    }
+}

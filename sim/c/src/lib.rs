@@ -1,0 +1,154 @@
+//! The simulation in place of libmicrokit: a static library that makes a domain out of a client's C code.
+//!
+//! Responsible for: the `main` of the program, its variables (`patch`), and the functions of `include/microkit.h`, which
+//! says how it is used.
+//!
+//! The rule that keeps the two runtimes alike: the C code is the same, and gets nothing here that it would not get from
+//! libmicrokit and the Microkit tool. What is wrong there is wrong here.
+
+#![allow(unsafe_code)]
+
+mod patch;
+
+use nix::sys::signal::{SigHandler, Signal, signal};
+use sim::pd::{Component, DebugOutput, Environment, Ids, Notifier, SetupError};
+use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::fmt::Write as _;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Numbers of channels and interrupts end below it.
+const CHANNELS: usize = 62;
+/// Bytes of [`microkit_name`], with the zero at its end.
+const NAME_BYTES: usize = 64;
+
+unsafe extern "C" {
+    /// The client's start.
+    fn init();
+    /// Something has arrived on a channel of the client's.
+    fn notified(channel: c_uint);
+}
+
+/// The name of the domain, with a zero behind it. Written before the C code runs, and never again.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+pub static mut microkit_name: [c_char; NAME_BYTES] = [0; NAME_BYTES];
+
+/// The channels on which the domain may notify.
+static NOTIFIERS: OnceLock<[Option<Notifier>; CHANNELS]> = OnceLock::new();
+/// Where the domain says what helps to debug it.
+static DEBUG: Mutex<Option<DebugOutput>> = Mutex::new(None);
+
+/// The program. It returns only if it could not become a domain.
+#[unsafe(no_mangle)]
+pub extern "C" fn main() -> c_int {
+    // As every program in Rust has it: to write to a reader that is gone is an error, not the end.
+    // SAFETY: no handler is installed.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    sim::run_domain(start).into()
+}
+
+struct Client;
+
+fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    // SAFETY: this is before `init`, and Rust code knows nothing of the C code's variables.
+    unsafe { patch::set(env.variables())? };
+    set_name(env.domain());
+    let notifier = |id: usize| env.notifier(id as u8).ok();
+    // A process starts once.
+    let _ = NOTIFIERS.set(std::array::from_fn(notifier));
+    *DEBUG.lock().unwrap_or_else(PoisonError::into_inner) = Some(env.debug_output());
+    Ok(Box::new(Client))
+}
+
+/// Longer names are cut, as the Microkit tool does.
+fn set_name(name: &str) {
+    let places = &raw mut microkit_name;
+    let kept = name.bytes().take(NAME_BYTES - 1);
+    for (index, byte) in kept.enumerate() {
+        // SAFETY: the process has one thread, and no C code runs yet; the index is below the size.
+        unsafe { (*places)[index] = byte.cast_signed() };
+    }
+}
+
+impl Component for Client {
+    fn init(&mut self) {
+        // SAFETY: the program's own function, called once and before any other of it, as libmicrokit does.
+        unsafe { init() }
+    }
+
+    fn notified(&mut self, ids: Ids) {
+        for id in (0..CHANNELS as u8).filter(|id| ids.contains(*id)) {
+            // SAFETY: as above, after `init`, from the one thread.
+            unsafe { notified(id.into()) }
+        }
+    }
+}
+
+/// Calls `say` with the debug output, if it is there.
+fn debug(say: impl FnOnce(&mut DebugOutput)) {
+    let mut output = DEBUG.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(output) = &mut *output {
+        say(output);
+    }
+}
+
+/// Wakes the peer on a channel.
+#[unsafe(no_mangle)]
+pub extern "C" fn microkit_notify(channel: c_uint) {
+    let notifiers = NOTIFIERS.get().map_or(&[][..], |notifiers| notifiers);
+    match notifiers.get(channel as usize).copied().flatten() {
+        Some(notifier) => notifier.notify(),
+        // libmicrokit's words.
+        None => debug(|output| {
+            let _ = writeln!(output, "microkit_notify: invalid channel given '{channel}'");
+        }),
+    }
+}
+
+/// As [`microkit_notify`].
+#[unsafe(no_mangle)]
+pub extern "C" fn microkit_deferred_notify(channel: c_uint) {
+    microkit_notify(channel);
+}
+
+/// Nothing: what stands for an interrupt needs no acknowledgement.
+#[unsafe(no_mangle)]
+pub extern "C" fn microkit_irq_ack(_: c_uint) {}
+
+/// As [`microkit_irq_ack`].
+#[unsafe(no_mangle)]
+pub extern "C" fn microkit_deferred_irq_ack(_: c_uint) {}
+
+/// Says a character.
+#[unsafe(no_mangle)]
+pub extern "C" fn microkit_dbg_putc(character: c_int) {
+    debug(|output| output.put(character.to_le_bytes()[0]));
+}
+
+/// Says a text. Nothing for a null pointer.
+///
+/// # Safety
+/// `text` is null, or ends with a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microkit_dbg_puts(text: *const c_char) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) };
+    debug(|output| text.to_bytes().iter().for_each(|byte| output.put(*byte)));
+}
+
+/// Says a number.
+#[unsafe(no_mangle)]
+pub extern "C" fn microkit_dbg_put8(number: u8) {
+    microkit_dbg_put32(number.into());
+}
+
+/// Says a number.
+#[unsafe(no_mangle)]
+pub extern "C" fn microkit_dbg_put32(number: u32) {
+    debug(|output| {
+        let _ = write!(output, "{number}");
+    });
+}

@@ -1,0 +1,182 @@
+//! Programs of domains that are not the simulation's own: named on the command line, checked before anything starts.
+//!
+//! Such a program is trusted to become its domain, which `sim::domain_main` does for it. What is checked here is that it
+//! has not been forgotten, no more: a program that means harm can harm before it is locked down. The simulation is
+//! for trying one's own; seL4 confines also those of others.
+
+use super::process::Pid;
+use rustix::fs::{Access, access};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use sysdesc::System;
+
+/// A domain and the executable that it runs, as the command line has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    domain: String,
+    file: PathBuf,
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((domain, file)) if !domain.is_empty() && !file.is_empty() => Ok(Self {
+                domain: domain.to_owned(),
+                file: file.into(),
+            }),
+            _ => {
+                Err("write DOMAIN=FILE: the name of a protection domain and its executable".into())
+            }
+        }
+    }
+}
+
+/// Why a program that was named is no domain's.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProgramError {
+    #[error("--program {domain}={}: the system has no protection domain '{domain}', but {known}", file.display())]
+    NoDomain {
+        domain: String,
+        file: PathBuf,
+        known: String,
+    },
+    #[error("--program names a program for {domain} twice")]
+    Twice { domain: String },
+    #[error("--program {domain}={}: {cause}", file.display())]
+    File {
+        domain: String,
+        file: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("--program {domain}={}: no file that can be executed", file.display())]
+    NoProgram { domain: String, file: PathBuf },
+    #[error("{domain} did not start: {} ended with status {status}; is it made with sim::domain_main or sim/c?", file.display())]
+    Ended {
+        domain: String,
+        file: PathBuf,
+        status: i32,
+    },
+    #[error("{domain} did not start: {} has not locked itself down; is it made with sim::domain_main or sim/c?", file.display())]
+    Unconfined { domain: String, file: PathBuf },
+}
+
+/// As the domains of the system: the executable of each that was named.
+pub(super) fn of_domains(
+    system: &System,
+    named: &[Named],
+) -> Result<Vec<Option<PathBuf>>, ProgramError> {
+    let mut programs = vec![None; system.domains.len()];
+    for Named { domain, file } in named {
+        let (domain, file) = (domain.clone(), file.clone());
+        let Some(index) = system.domains.iter().position(|d| d.name == domain) else {
+            let names: Vec<_> = system.domains.iter().map(|d| d.name.as_str()).collect();
+            let known = names.join(", ");
+            return Err(ProgramError::NoDomain {
+                domain,
+                file,
+                known,
+            });
+        };
+        if programs[index].is_some() {
+            return Err(ProgramError::Twice { domain });
+        }
+        let is_file = match file.metadata() {
+            Ok(metadata) => metadata.is_file(),
+            Err(cause) => {
+                return Err(ProgramError::File {
+                    domain,
+                    file,
+                    cause,
+                });
+            }
+        };
+        if !is_file || access(&file, Access::EXEC_OK).is_err() {
+            return Err(ProgramError::NoProgram { domain, file });
+        }
+        // A domain is started in the root folder.
+        let path = std::path::absolute(&file);
+        programs[index] = Some(path.map_err(|cause| ProgramError::File {
+            domain,
+            file,
+            cause,
+        })?);
+    }
+    Ok(programs)
+}
+
+/// Whether the process of a domain has given up its right to make system calls. Its end is told otherwise.
+pub(super) fn check_confined(domain: &str, file: &Path, pid: Pid) -> Result<(), ProgramError> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+    let is_confined = status.map_or(true, |status| {
+        let filtered = |line: &str| {
+            line.strip_prefix("Seccomp:")
+                .is_some_and(|mode| mode.trim() == "2")
+        };
+        status.lines().any(filtered)
+    });
+    if is_confined {
+        return Ok(());
+    }
+    Err(ProgramError::Unconfined {
+        domain: domain.to_owned(),
+        file: file.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn system() -> System {
+        System::parse(include_str!("../../../system.xml")).unwrap()
+    }
+
+    fn refused(words: &[&str]) -> String {
+        let named: Vec<_> = words.iter().map(|word| word.parse().unwrap()).collect();
+        of_domains(&system(), &named).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_program_belongs_to_the_domain_that_was_named() {
+        let named: Named = "shell=/bin/sh".parse().unwrap();
+        let programs = of_domains(&system(), &[named]).unwrap();
+        let system = system();
+        let expected = system.domains.iter().map(|domain| {
+            let is_it = domain.name == "shell";
+            is_it.then(|| PathBuf::from("/bin/sh"))
+        });
+        assert_eq!(programs, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_names_no_domain_or_no_executable_is_refused_with_what_there_is() {
+        assert_eq!(
+            refused(&["triage=/bin/sh"]),
+            "--program triage=/bin/sh: the system has no protection domain 'triage', but audit, inference, shell"
+        );
+        assert_eq!(
+            refused(&["shell=/nowhere/triage"]),
+            "--program shell=/nowhere/triage: No such file or directory (os error 2)"
+        );
+        for file in ["/", "/etc/passwd"] {
+            assert_eq!(
+                refused(&[&format!("shell={file}")]),
+                format!("--program shell={file}: no file that can be executed")
+            );
+        }
+        assert_eq!(
+            refused(&["shell=/bin/sh", "shell=/bin/sh"]),
+            "--program names a program for shell twice"
+        );
+    }
+
+    #[test]
+    fn a_program_is_a_name_an_equals_sign_and_a_file() {
+        for text in ["", "shell", "=/bin/sh", "shell="] {
+            let refused = text.parse::<Named>().unwrap_err();
+            assert!(refused.contains("write DOMAIN=FILE"), "{text}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,1052 @@
+//! Harmful changes of a description with two clients, and of the lines of the policy about them. What one client must not
+//! be to the other is what a client must not be to inference; and audit must not take one for the other.
+
+use crate::harness::{Caught, POLICY_TEXT, SYSTEM, check_with, none, replace};
+use crate::two_clients;
+use libtest_mimic::Trial;
+
+/// Name, what is replaced by what, the claims that must be violated, words of one message.
+type Mutation = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const SHELL: &str = r#"<program_image path="shell.elf" />"#;
+const TRIAGE: &str = r#"<program_image path="triage.elf" />"#;
+const REGIONS: &str = r#"    <memory_region name="audit_log""#;
+const END: &str = "</system>";
+/// Audit's side of the two clients.
+const SHELLS_RING_IN_AUDIT: &str =
+    r#"setvar_vaddr="client_0_to_audit" setvar_size="client_0_to_audit_size""#;
+const TRIAGES_RING_IN_AUDIT: &str =
+    r#"setvar_vaddr="client_1_to_audit" setvar_size="client_1_to_audit_size""#;
+
+const MUTATIONS: &[Mutation] = &[
+    // What two clients have in common.
+    (
+        "the_clients_share_a_region",
+        &[
+            (
+                REGIONS,
+                r#"<memory_region name="extra" size="0x1000" /><memory_region name="audit_log""#,
+            ),
+            (
+                SHELL,
+                r#"<program_image path="shell.elf" /><map mr="extra" vaddr="0x40000000" perms="rw" />"#,
+            ),
+            (
+                TRIAGE,
+                r#"<program_image path="triage.elf" /><map mr="extra" vaddr="0x40000000" perms="r" />"#,
+            ),
+        ],
+        &["I1", "I2", "D"],
+        &["shell and triage share region 'extra'", "line"],
+    ),
+    (
+        "what_the_clients_share_is_a_flow",
+        &[
+            (
+                REGIONS,
+                r#"<memory_region name="extra" size="0x1000" /><memory_region name="audit_log""#,
+            ),
+            (
+                SHELL,
+                r#"<program_image path="shell.elf" /><map mr="extra" vaddr="0x40000000" perms="rw" />"#,
+            ),
+            (
+                TRIAGE,
+                r#"<program_image path="triage.elf" /><map mr="extra" vaddr="0x40000000" perms="r" />"#,
+            ),
+        ],
+        &["I1"],
+        &["a flow avoids audit: shell → triage"],
+    ),
+    (
+        "a_client_reads_what_the_other_asks",
+        &[(
+            TRIAGE,
+            r#"<program_image path="triage.elf" /><map mr="shell_to_audit" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I1", "I2", "D"],
+        &["shell and triage share region 'shell_to_audit'", "line"],
+    ),
+    (
+        "a_client_reads_what_the_other_is_told",
+        &[(
+            SHELL,
+            r#"<program_image path="shell.elf" /><map mr="audit_to_triage" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I1", "I2", "D"],
+        &[
+            "'audit_to_triage'",
+            "mapped in shell",
+            "neither its writer audit nor a reader",
+        ],
+    ),
+    (
+        "a_client_writes_what_the_other_is_told",
+        &[(
+            TRIAGE,
+            r#"<program_image path="triage.elf" /><map mr="audit_to_shell" vaddr="0x40000000" perms="rw" />"#,
+        )],
+        &["I1", "I2", "D"],
+        &["'audit_to_shell'", "2 writers", "audit", "triage"],
+    ),
+    (
+        "a_client_asks_in_the_others_name",
+        &[(
+            TRIAGE,
+            r#"<program_image path="triage.elf" /><map mr="shell_to_audit" vaddr="0x40000000" perms="rw" />"#,
+        )],
+        &["I1", "I2", "D"],
+        &[
+            "'shell_to_audit'",
+            "writable in triage",
+            "its writer is shell",
+        ],
+    ),
+    (
+        "the_clients_read_the_same_constants",
+        &[(
+            SHELL,
+            r#"<program_image path="shell.elf" /><map mr="events" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I1", "I4", "D"],
+        &["'events'", "mapped in shell", "its readers are triage"],
+    ),
+    (
+        "a_client_has_the_others_device",
+        &[(
+            TRIAGE,
+            r#"<program_image path="triage.elf" /><map mr="uart" vaddr="0x40000000" cached="false" />"#,
+        )],
+        &["I1", "I2", "I6"],
+        &["'uart' (UART)", "mapped in triage", "it is shell's"],
+    ),
+    (
+        "a_client_has_the_others_interrupt",
+        &[
+            (
+                r#"        <irq irq="33" id="1" setvar_id="uart_channel" />"#,
+                "",
+            ),
+            (
+                TRIAGE,
+                r#"<program_image path="triage.elf" /><irq irq="33" id="1" setvar_id="uart_channel" />"#,
+            ),
+        ],
+        &["I6"],
+        &["triage has IRQ 33 (UART), it is shell's"],
+    ),
+    (
+        "a_client_has_a_device_that_nobody_knows",
+        &[
+            (
+                REGIONS,
+                r#"<memory_region name="virtio" size="0x1000" phys_addr="0xa000000" /><memory_region name="audit_log""#,
+            ),
+            (
+                TRIAGE,
+                r#"<program_image path="triage.elf" /><map mr="virtio" vaddr="0x40000000" cached="false" />"#,
+            ),
+        ],
+        &["P", "D"],
+        &["'virtio'", "0xa000000", "triage", "[[device]]"],
+    ),
+    (
+        "the_clients_have_a_channel",
+        &[(
+            END,
+            "<channel><end pd=\"shell\" id=\"9\" /><end pd=\"triage\" id=\"9\" /></channel></system>",
+        )],
+        &["I1", "P", "D"],
+        &["shell holds a channel to triage's notification", "line"],
+    ),
+    (
+        "a_client_may_notify_the_other_one_way",
+        &[(
+            END,
+            "<channel><end pd=\"shell\" id=\"9\" notify=\"false\" /><end pd=\"triage\" id=\"9\" /></channel></system>",
+        )],
+        &["I1", "P"],
+        &["triage holds a channel to shell's notification"],
+    ),
+    (
+        "a_client_reaches_the_others_device_past_audit",
+        &[(
+            END,
+            "<channel><end pd=\"shell\" id=\"9\" notify=\"false\" /><end pd=\"triage\" id=\"9\" /></channel></system>",
+        )],
+        &["I6"],
+        &[
+            "triage reaches the UART without audit",
+            "triage → shell → UART",
+        ],
+    ),
+    (
+        "a_domain_goes_between_the_clients",
+        &[
+            (
+                REGIONS,
+                r#"<memory_region name="in" size="0x1000" /><memory_region name="out" size="0x1000" /><memory_region name="audit_log""#,
+            ),
+            (
+                SHELL,
+                r#"<program_image path="shell.elf" /><map mr="in" vaddr="0x40000000" perms="rw" />"#,
+            ),
+            (
+                TRIAGE,
+                r#"<program_image path="triage.elf" /><map mr="out" vaddr="0x40000000" perms="r" />"#,
+            ),
+            (
+                END,
+                "<protection_domain name=\"spy\" priority=\"90\"><program_image path=\"spy.elf\" /><map mr=\"in\" vaddr=\"0x1000000\" perms=\"r\" /><map mr=\"out\" vaddr=\"0x2000000\" perms=\"rw\" /></protection_domain></system>",
+            ),
+        ],
+        &["I1", "I2", "P"],
+        &["a flow avoids audit", "shell → spy → triage"],
+    ),
+    (
+        "a_client_is_the_others_child",
+        &[
+            (
+                r#"<protection_domain name="triage" priority"#,
+                r#"<protection_domain name="triage" id="5" priority"#,
+            ),
+            (
+                "        <irq irq=\"33\" id=\"1\" setvar_id=\"uart_channel\" />\n    </protection_domain>\n",
+                "        <irq irq=\"33\" id=\"1\" setvar_id=\"uart_channel\" />\n",
+            ),
+            (
+                "setvar_vaddr=\"from_audit\" setvar_size=\"from_audit_size\" />\n    </protection_domain>\n\n    <channel>",
+                "setvar_vaddr=\"from_audit\" setvar_size=\"from_audit_size\" />\n    </protection_domain></protection_domain>\n\n    <channel>",
+            ),
+        ],
+        &["I1", "I8", "D"],
+        &["shell holds triage's TCB"],
+    ),
+    (
+        "a_client_is_a_child_of_audit_beside_inference",
+        &[
+            (
+                "        </protection_domain>\n    </protection_domain>\n",
+                "        </protection_domain>\n",
+            ),
+            (
+                r#"    <protection_domain name="shell" priority"#,
+                r#"    <protection_domain name="shell" id="5" priority"#,
+            ),
+            (
+                "<irq irq=\"33\" id=\"1\" setvar_id=\"uart_channel\" />\n    </protection_domain>",
+                "<irq irq=\"33\" id=\"1\" setvar_id=\"uart_channel\" />\n    </protection_domain></protection_domain>",
+            ),
+        ],
+        &["I1", "I8", "D"],
+        &["shell and inference both hold audit's endpoint"],
+    ),
+    // What a client has in common with inference.
+    (
+        "a_client_reads_what_inference_says",
+        &[(
+            TRIAGE,
+            r#"<program_image path="triage.elf" /><map mr="inference_to_audit" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I1", "I2"],
+        &["triage and inference share region 'inference_to_audit'"],
+    ),
+    (
+        "a_client_reads_the_arena",
+        &[(
+            TRIAGE,
+            r#"<program_image path="triage.elf" /><map mr="arena" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I1", "I3"],
+        &["'arena'", "mapped in triage", "inference's alone"],
+    ),
+    (
+        "a_client_and_inference_have_a_channel",
+        &[(
+            END,
+            "<channel><end pd=\"inference\" id=\"9\" /><end pd=\"triage\" id=\"9\" /></channel></system>",
+        )],
+        &["I1", "P"],
+        &["triage holds a channel to inference's notification"],
+    ),
+    (
+        "a_client_reads_the_log",
+        &[(
+            TRIAGE,
+            r#"<program_image path="triage.elf" /><map mr="audit_log" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I2", "I3"],
+        &["'audit_log'", "mapped in triage", "audit's alone"],
+    ),
+    // Whom audit takes for whom.
+    (
+        "the_clients_rings_are_exchanged_in_audits_slots",
+        &[
+            (SHELLS_RING_IN_AUDIT, "X"),
+            (TRIAGES_RING_IN_AUDIT, SHELLS_RING_IN_AUDIT),
+            ("X", TRIAGES_RING_IN_AUDIT),
+        ],
+        &["D"],
+        &[
+            "client_0_to_audit of the client in slot 0, whose channel goes to 'shell', but region 'triage_to_audit'",
+            "line",
+        ],
+    ),
+    (
+        "what_audit_says_goes_to_the_other_client",
+        &[
+            (r#"setvar_vaddr="audit_to_client_0""#, r#"setvar_vaddr="x""#),
+            (
+                r#"setvar_vaddr="audit_to_client_1""#,
+                r#"setvar_vaddr="audit_to_client_0""#,
+            ),
+            (r#"setvar_vaddr="x""#, r#"setvar_vaddr="audit_to_client_1""#),
+        ],
+        &["D"],
+        &[
+            "audit's mapping of 'audit_to_shell'",
+            "setvar_vaddr=\"audit_to_client_1\"",
+            "needs setvar_vaddr=\"audit_to_client_0\"",
+        ],
+    ),
+    (
+        "the_sizes_of_two_slots_are_exchanged",
+        &[
+            (r#""client_0_to_audit_size""#, r#""x""#),
+            (r#""client_1_to_audit_size""#, r#""client_0_to_audit_size""#),
+            (r#""x""#, r#""client_1_to_audit_size""#),
+        ],
+        &["D"],
+        &[
+            "audit's mapping of 'triage_to_audit'",
+            "setvar_size=\"client_0_to_audit_size\"",
+        ],
+    ),
+    (
+        "the_clients_channels_are_exchanged_in_audits_slots",
+        &[
+            (r#""client_0_channel""#, r#""x""#),
+            (r#""client_1_channel""#, r#""client_0_channel""#),
+            (r#""x""#, r#""client_1_channel""#),
+        ],
+        &["D"],
+        &[
+            "audit's end of the channel of audit and triage",
+            "setvar_id=\"client_0_channel\"",
+            "needs setvar_id=\"client_1_channel\"",
+        ],
+    ),
+    (
+        "two_slots_have_the_same_channel",
+        &[(
+            r#"<end pd="audit" id="4" setvar_id="client_1_channel" />"#,
+            r#"<end pd="audit" id="0" setvar_id="client_1_channel" />"#,
+        )],
+        &["refused"],
+        &["line", "'id' is '0' a second time"],
+    ),
+    (
+        "both_slots_channels_go_to_one_client",
+        &[(
+            r#"<end pd="triage" id="0" setvar_id="audit_channel" />"#,
+            r#"<end pd="shell" id="9" setvar_id="other_channel" />"#,
+        )],
+        &["P", "D"],
+        &[
+            "client_1_to_audit of the client in slot 1, whose channel goes to 'shell', but region 'triage_to_audit'",
+            "line",
+        ],
+    ),
+    (
+        "two_clients_are_in_one_slot",
+        &[(
+            TRIAGES_RING_IN_AUDIT,
+            r#"setvar_vaddr="client_0_to_audit" setvar_size="x""#,
+        )],
+        &["refused"],
+        &["line", "'client_0_to_audit' a second time"],
+    ),
+    (
+        "a_client_is_in_another_slot_than_the_policy_has_it",
+        &[
+            (
+                TRIAGES_RING_IN_AUDIT,
+                r#"setvar_vaddr="client_2_to_audit" setvar_size="client_2_to_audit_size""#,
+            ),
+            (
+                r#"setvar_vaddr="audit_to_client_1" setvar_size="audit_to_client_1_size""#,
+                r#"setvar_vaddr="audit_to_client_2" setvar_size="audit_to_client_2_size""#,
+            ),
+            (r#""client_1_channel""#, r#""client_2_channel""#),
+        ],
+        &["D"],
+        &[
+            "'triage' is the client in slot 2 of audit (line",
+            "the policy has it in slot 1",
+        ],
+    ),
+    (
+        "a_client_is_in_a_slot_that_audit_does_not_have",
+        &[
+            (
+                TRIAGES_RING_IN_AUDIT,
+                r#"setvar_vaddr="client_4_to_audit" setvar_size="client_4_to_audit_size""#,
+            ),
+            (
+                r#"setvar_vaddr="audit_to_client_1" setvar_size="audit_to_client_1_size""#,
+                r#"setvar_vaddr="audit_to_client_4" setvar_size="audit_to_client_4_size""#,
+            ),
+            (r#""client_1_channel""#, r#""client_4_channel""#),
+        ],
+        &["D"],
+        &["'triage' is the client in slot 4 of audit"],
+    ),
+    (
+        "a_slot_has_no_size",
+        &[(r#" setvar_size="client_1_to_audit_size""#, "")],
+        &["D"],
+        &[
+            "audit is told client_1_to_audit of the client in slot 1, and not client_1_to_audit_size",
+            "line",
+        ],
+    ),
+    (
+        "a_slot_has_no_address",
+        &[(r#" setvar_vaddr="audit_to_client_1""#, "")],
+        &["D"],
+        &["the client in slot 1, and not audit_to_client_1:"],
+    ),
+    (
+        "a_slot_has_no_channel",
+        &[(r#" setvar_id="client_1_channel""#, "")],
+        &["D"],
+        &["the client in slot 1, and not client_1_channel"],
+    ),
+    (
+        "a_slot_is_told_its_size_as_its_address",
+        &[(
+            TRIAGES_RING_IN_AUDIT,
+            r#"setvar_vaddr="client_1_to_audit_size" setvar_size="client_1_to_audit""#,
+        )],
+        &["D"],
+        &[
+            "audit's mapping of 'triage_to_audit'",
+            "setvar_vaddr=\"client_1_to_audit_size\"",
+        ],
+    ),
+    (
+        "a_slot_is_told_an_interrupt_as_its_channel",
+        &[
+            (r#" setvar_id="client_1_channel""#, ""),
+            (
+                r#"<irq irq="30" id="3" setvar_id="timer_channel" />"#,
+                r#"<irq irq="30" id="3" setvar_id="client_1_channel" />"#,
+            ),
+        ],
+        &["D"],
+        &["audit's IRQ 30", "client_1_channel", "timer_channel"],
+    ),
+    (
+        "a_third_slot_is_half_set",
+        &[(
+            r#"setvar_vaddr="policy" setvar_size="policy_size""#,
+            r#"setvar_vaddr="policy" setvar_size="client_2_to_audit_size""#,
+        )],
+        &["D"],
+        &[
+            "audit is told client_2_to_audit_size of the client in slot 2, and not client_2_to_audit",
+        ],
+    ),
+    (
+        "a_client_is_told_its_rings_as_each_other",
+        &[
+            (
+                "mr=\"triage_to_audit\" vaddr=\"0x11000000\" perms=\"rw\" setvar_vaddr=\"to_audit\"",
+                "mr=\"triage_to_audit\" vaddr=\"0x11000000\" perms=\"rw\" setvar_vaddr=\"x\"",
+            ),
+            (
+                "mr=\"audit_to_triage\" vaddr=\"0x11100000\" perms=\"r\" setvar_vaddr=\"from_audit\"",
+                "mr=\"audit_to_triage\" vaddr=\"0x11100000\" perms=\"r\" setvar_vaddr=\"to_audit\"",
+            ),
+            (r#"setvar_vaddr="x""#, r#"setvar_vaddr="from_audit""#),
+        ],
+        &["D"],
+        &[
+            "triage's mapping of 'triage_to_audit'",
+            "setvar_vaddr=\"from_audit\"",
+            "needs setvar_vaddr=\"to_audit\"",
+        ],
+    ),
+    (
+        "a_client_has_a_variable_of_its_own_name",
+        &[(
+            "<map mr=\"triage_to_audit\" vaddr=\"0x11000000\" perms=\"rw\" setvar_vaddr=\"to_audit\"",
+            "<map mr=\"triage_to_audit\" vaddr=\"0x11000000\" perms=\"rw\" setvar_vaddr=\"triage_to_audit\"",
+        )],
+        &["D"],
+        &[
+            "triage's mapping of 'triage_to_audit'",
+            "needs setvar_vaddr=\"to_audit\"",
+        ],
+    ),
+    (
+        "a_client_is_not_told_its_channel",
+        &[(
+            r#"<end pd="triage" id="0" setvar_id="audit_channel" />"#,
+            r#"<end pd="triage" id="0" />"#,
+        )],
+        &["D"],
+        &[
+            "triage's end of the channel of audit and triage",
+            "no setvar_id",
+        ],
+    ),
+    // A client's rings and channel.
+    (
+        "a_clients_ring_is_a_page_smaller",
+        &[(
+            r#"name="triage_to_audit" size="0x23000""#,
+            r#"name="triage_to_audit" size="0x22000""#,
+        )],
+        &["D"],
+        &["'triage_to_audit' (line", "0x22000 bytes", "0x23000"],
+    ),
+    (
+        "the_ring_to_a_client_is_twice_as_large",
+        &[(
+            r#"name="audit_to_triage" size="0x23000""#,
+            r#"name="audit_to_triage" size="0x46000""#,
+        )],
+        &["D"],
+        &["'audit_to_triage' (line", "0x46000 bytes", "0x23000"],
+    ),
+    (
+        "a_clients_ring_is_filled",
+        &[(
+            r#"name="triage_to_audit" size="0x23000""#,
+            r#"name="triage_to_audit" prefill_path="ring.bin" size="0x23000""#,
+        )],
+        &["D"],
+        &["'triage_to_audit'", "filled from 'ring.bin'"],
+    ),
+    (
+        "a_clients_ring_lies_at_a_physical_address",
+        &[(
+            r#"name="triage_to_audit" size="0x23000""#,
+            r#"name="triage_to_audit" phys_addr="0x60000000" size="0x23000""#,
+        )],
+        &["P"],
+        &["'triage_to_audit' at physical address 0x60000000"],
+    ),
+    (
+        "a_clients_ring_is_uncached_in_audit",
+        &[(
+            r#"mr="triage_to_audit" vaddr="0x11400000" perms="r""#,
+            r#"mr="triage_to_audit" vaddr="0x11400000" perms="r" cached="false""#,
+        )],
+        &["D"],
+        &["audit's mapping of 'triage_to_audit'", "uncached"],
+    ),
+    (
+        "audit_does_not_map_a_clients_ring",
+        &[(
+            r#"        <map mr="triage_to_audit" vaddr="0x11400000" perms="r" setvar_vaddr="client_1_to_audit" setvar_size="client_1_to_audit_size" />
+"#,
+            "",
+        )],
+        &["D"],
+        &[
+            "'triage_to_audit' (line",
+            "not mapped in audit, whose program needs it",
+        ],
+    ),
+    (
+        "a_client_may_change_what_audit_has_said",
+        &[(
+            r#"mr="audit_to_triage" vaddr="0x11100000" perms="r""#,
+            r#"mr="audit_to_triage" vaddr="0x11100000" perms="rw""#,
+        )],
+        &["I2", "D"],
+        &["'audit_to_triage'", "2 writers", "audit", "triage"],
+    ),
+    (
+        "audit_may_change_what_a_client_has_said",
+        &[(
+            r#"mr="triage_to_audit" vaddr="0x11400000" perms="r""#,
+            r#"mr="triage_to_audit" vaddr="0x11400000" perms="rw""#,
+        )],
+        &["I2", "D"],
+        &[
+            "'triage_to_audit'",
+            "writable in audit",
+            "its writer is triage",
+        ],
+    ),
+    (
+        "a_client_and_audit_have_a_second_channel",
+        &[(
+            END,
+            "<channel><end pd=\"triage\" id=\"9\" /><end pd=\"audit\" id=\"9\" /></channel></system>",
+        )],
+        &["D"],
+        &["channel of triage and audit", "a second one"],
+    ),
+    (
+        "a_client_may_not_notify_audit",
+        &[(
+            r#"<end pd="triage" id="0""#,
+            r#"<end pd="triage" notify="false" id="0""#,
+        )],
+        &["D"],
+        &[
+            "triage's end of the channel of audit and triage",
+            "notify=\"false\"",
+        ],
+    ),
+    (
+        "a_client_has_no_channel_with_audit",
+        &[(
+            "    <channel>\n        <end pd=\"audit\" id=\"4\" setvar_id=\"client_1_channel\" />\n        <end pd=\"triage\" id=\"0\" setvar_id=\"audit_channel\" />\n    </channel>\n",
+            "",
+        )],
+        &["P", "D"],
+        &["channel of audit and triage", "not there"],
+    ),
+    // Time, and what a client runs.
+    (
+        "a_client_is_above_audit",
+        &[(
+            r#"name="triage" priority="110""#,
+            r#"name="triage" priority="130""#,
+        )],
+        &["I7"],
+        &[
+            "audit has priority 120 (line",
+            "not above triage's 130 (line",
+        ],
+    ),
+    (
+        "a_client_is_as_high_as_audit",
+        &[(
+            r#"name="shell" priority="110""#,
+            r#"name="shell" priority="120""#,
+        )],
+        &["I7"],
+        &["audit has priority 120", "not above shell's 120"],
+    ),
+    (
+        "a_client_is_below_inference",
+        &[(
+            r#"name="triage" priority="110""#,
+            r#"name="triage" priority="90""#,
+        )],
+        &["I7"],
+        &["triage has priority 90", "not above inference's 100"],
+    ),
+    (
+        "inference_is_between_the_clients",
+        &[(
+            r#"name="shell" priority="110""#,
+            r#"name="shell" priority="99""#,
+        )],
+        &["I7"],
+        &["shell has priority 99", "not above inference's 100"],
+    ),
+    (
+        "a_clients_budget_is_below_its_period",
+        &[(
+            r#"name="triage" priority="110""#,
+            r#"name="triage" budget="500" period="1000" priority="110""#,
+        )],
+        &["I7"],
+        &["triage has a budget of 500 µs in a period of 1000"],
+    ),
+    (
+        "a_client_runs_the_others_program",
+        &[(TRIAGE, r#"<program_image path="shell.elf" />"#)],
+        &["D"],
+        &["triage (line", "'shell.elf'", "'triage.elf'"],
+    ),
+    (
+        "a_client_has_the_floating_point_registers",
+        &[(
+            r#"name="triage" priority="110" fpu="false""#,
+            r#"name="triage" priority="110""#,
+        )],
+        &["D"],
+        &["triage (line", "fpu=\"true\""],
+    ),
+    (
+        "a_client_has_too_small_a_stack",
+        &[(
+            r#"name="triage" priority="110" fpu="false" stack_size="0x10000""#,
+            r#"name="triage" priority="110" fpu="false" stack_size="0x1000""#,
+        )],
+        &["D"],
+        &["triage (line", "a stack of 0x1000 bytes"],
+    ),
+];
+
+/// A change of the policy with two clients: its name, what is replaced by what, what the error says.
+type Refusal = (&'static str, (&'static str, &'static str), &'static str);
+
+const SLOT_1: &str = "domain = \"triage\"\nslot = 1\n";
+
+const REFUSALS: &[Refusal] = &[
+    (
+        "a_slot_that_audit_does_not_have",
+        (SLOT_1, "domain = \"triage\"\nslot = 4\n"),
+        "[[client]] 'triage' has slot 4: audit has the slots 0 to 3",
+    ),
+    (
+        "two_clients_in_one_slot",
+        (SLOT_1, "domain = \"triage\"\nslot = 0\n"),
+        "[[client]] 'shell' and 'triage' both have slot 0",
+    ),
+    (
+        "a_client_in_two_slots",
+        (
+            SLOT_1,
+            "domain = \"triage\"\nslot = 1\n[[client]]\ndomain = \"triage\"\nslot = 2\n",
+        ),
+        "two [[client]] lines of 'triage'",
+    ),
+    (
+        "a_client_twice",
+        (
+            SLOT_1,
+            "domain = \"triage\"\nslot = 1\n[[client]]\ndomain = \"triage\"\nslot = 1\n",
+        ),
+        "two [[client]] lines of 'triage'",
+    ),
+    (
+        "the_engine_as_a_client",
+        (SLOT_1, "domain = \"inference\"\nslot = 1\n"),
+        "[[client]] 'inference' is the engine",
+    ),
+    (
+        "the_mediator_as_a_client",
+        (SLOT_1, "domain = \"audit\"\nslot = 1\n"),
+        "[[client]] 'audit' is the mediator",
+    ),
+    (
+        "the_monitor_as_a_client",
+        (SLOT_1, "domain = \"monitor\"\nslot = 1\n"),
+        "[[client]] 'monitor' is trusted",
+    ),
+    (
+        "a_client_of_the_name_of_all",
+        (SLOT_1, "domain = \"clients\"\nslot = 1\n"),
+        "[[client]] 'clients' is what scheduling calls all clients",
+    ),
+    (
+        "a_client_without_a_slot",
+        (SLOT_1, "domain = \"triage\"\n"),
+        "missing field `slot`",
+    ),
+    (
+        "a_client_with_more_than_a_client_has",
+        (SLOT_1, "domain = \"triage\"\nslot = 1\nuser = \"triage\"\n"),
+        "unknown field `user`",
+    ),
+    (
+        "a_line_about_a_clients_ring",
+        (
+            SLOT_1,
+            "domain = \"triage\"\nslot = 1\n[[private]]\nregion = \"triage_to_audit\"\ndomain = \"triage\"\n",
+        ),
+        "the line that says who maps region 'triage_to_audit' follows from [[client]] 'triage'",
+    ),
+    (
+        "a_size_of_a_clients_ring",
+        (
+            SLOT_1,
+            "domain = \"triage\"\nslot = 1\n[[region]]\nname = \"audit_to_triage\"\nbytes = \"ring\"\npage = 0x1000\naddress = \"x\"\n",
+        ),
+        "[[region]] 'audit_to_triage' follows from [[client]] 'triage'",
+    ),
+    (
+        "a_line_about_a_clients_channel",
+        (
+            SLOT_1,
+            "domain = \"triage\"\nslot = 1\n[[channel]]\nbetween = [\"triage\", \"audit\"]\nvariables = [\"a\", \"b\"]\n",
+        ),
+        "[[channel]] of audit and triage follows from [[client]] 'triage'",
+    ),
+    (
+        "clients_above_the_mediator",
+        (
+            "order = [\"audit\", \"clients\", \"inference\"]",
+            "order = [\"clients\", \"audit\", \"inference\"]",
+        ),
+        "'audit', 'clients' and 'inference' in this order",
+    ),
+    (
+        "clients_below_the_engine",
+        (
+            "order = [\"audit\", \"clients\", \"inference\"]",
+            "order = [\"audit\", \"inference\", \"clients\"]",
+        ),
+        "'audit', 'clients' and 'inference' in this order",
+    ),
+    (
+        "an_order_without_the_clients",
+        (
+            "order = [\"audit\", \"clients\", \"inference\"]",
+            "order = [\"audit\", \"inference\"]",
+        ),
+        "'audit', 'clients' and 'inference' in this order",
+    ),
+    (
+        "a_client_with_a_place_of_its_own",
+        (
+            "order = [\"audit\", \"clients\", \"inference\"]",
+            "order = [\"audit\", \"shell\", \"clients\", \"inference\"]",
+        ),
+        "no client by its own name",
+    ),
+    (
+        "an_audit_that_need_not_say_what_it_needs",
+        (
+            "program = \"audit.elf\"\n",
+            "program = \"audit.elf\"\nmarked = false\n",
+        ),
+        "[[domain]] 'audit' has marked = false",
+    ),
+];
+
+/// Changes that do no harm: of the description, and of the policy.
+type Edit = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, &'static str)],
+);
+
+const HARMLESS: &[Edit] = &[
+    ("two_clients_are_there", &[], &[]),
+    (
+        "the_slots_are_exchanged_here_and_there",
+        &[
+            (SHELLS_RING_IN_AUDIT, "X"),
+            (TRIAGES_RING_IN_AUDIT, SHELLS_RING_IN_AUDIT),
+            ("X", TRIAGES_RING_IN_AUDIT),
+            (
+                r#"setvar_vaddr="audit_to_client_0" setvar_size="audit_to_client_0_size""#,
+                "X",
+            ),
+            (
+                r#"setvar_vaddr="audit_to_client_1" setvar_size="audit_to_client_1_size""#,
+                r#"setvar_vaddr="audit_to_client_0" setvar_size="audit_to_client_0_size""#,
+            ),
+            (
+                "X",
+                r#"setvar_vaddr="audit_to_client_1" setvar_size="audit_to_client_1_size""#,
+            ),
+            (r#""client_0_channel""#, r#""x""#),
+            (r#""client_1_channel""#, r#""client_0_channel""#),
+            (r#""x""#, r#""client_1_channel""#),
+        ],
+        &[
+            (
+                "domain = \"shell\"\nslot = 0\n",
+                "domain = \"shell\"\nslot = X\n",
+            ),
+            (SLOT_1, "domain = \"triage\"\nslot = 0\n"),
+            ("slot = X", "slot = 1"),
+        ],
+    ),
+    (
+        "a_client_is_in_the_last_slot",
+        &[
+            (
+                TRIAGES_RING_IN_AUDIT,
+                r#"setvar_vaddr="client_3_to_audit" setvar_size="client_3_to_audit_size""#,
+            ),
+            (
+                r#"setvar_vaddr="audit_to_client_1" setvar_size="audit_to_client_1_size""#,
+                r#"setvar_vaddr="audit_to_client_3" setvar_size="audit_to_client_3_size""#,
+            ),
+            (r#""client_1_channel""#, r#""client_3_channel""#),
+        ],
+        &[(SLOT_1, "domain = \"triage\"\nslot = 3\n")],
+    ),
+    (
+        "a_client_is_above_the_other",
+        &[(
+            r#"name="triage" priority="110""#,
+            r#"name="triage" priority="119""#,
+        )],
+        &[],
+    ),
+    (
+        "a_client_is_below_the_other",
+        &[(
+            r#"name="triage" priority="110""#,
+            r#"name="triage" priority="101""#,
+        )],
+        &[],
+    ),
+    (
+        "a_clients_channel_has_other_numbers",
+        &[
+            (r#"<end pd="audit" id="4""#, r#"<end pd="audit" id="61""#),
+            (r#"<end pd="triage" id="0""#, r#"<end pd="triage" id="33""#),
+        ],
+        &[],
+    ),
+    (
+        "a_clients_rings_lie_elsewhere",
+        &[
+            (
+                r#"mr="triage_to_audit" vaddr="0x11000000""#,
+                r#"mr="triage_to_audit" vaddr="0x51000000""#,
+            ),
+            (
+                r#"mr="audit_to_triage" vaddr="0x11500000""#,
+                r#"mr="audit_to_triage" vaddr="0x51500000""#,
+            ),
+        ],
+        &[],
+    ),
+    (
+        "a_client_has_a_part_of_its_period_where_the_policy_wants_no_more",
+        &[(
+            r#"name="triage" priority="110""#,
+            r#"name="triage" budget="500" period="1000" priority="110""#,
+        )],
+        &[(
+            "whole_budget = [\"audit\", \"clients\", \"inference\"]",
+            "whole_budget = [\"audit\", \"shell\", \"inference\"]",
+        )],
+    ),
+];
+
+/// The same change of slots in the description alone: it does no harm either, since audit knows clients by their channels.
+/// But which client audit looks at first would be another than the policy says, and the message says so.
+fn exchanged_in_the_description_alone() -> Result<(), libtest_mimic::Failed> {
+    let (_, changes, _) = HARMLESS[1];
+    let text = changed(&two_clients::system(SYSTEM), changes);
+    let words = &[
+        "'shell' is the client in slot 1 of audit (line",
+        "the policy has it in slot 0",
+    ];
+    let claims = &["D"];
+    let said = check_with(&text, &two_clients::policy(POLICY_TEXT));
+    Caught { claims, words }.judge(&said)
+}
+
+/// As many clients as audit has slots.
+fn four_clients() -> Result<(), libtest_mimic::Failed> {
+    let mut text = two_clients::system(SYSTEM);
+    let mut policy = two_clients::policy(POLICY_TEXT);
+    for (name, slot) in [("second", 2), ("third", 3)] {
+        let of_triage = |from: &str, to: &str| {
+            let start = text.find(from).unwrap();
+            let end = start + text[start..].find(to).unwrap() + to.len();
+            let piece = text[start..end].replace("triage", name);
+            let piece = piece.replace("client_1", &format!("client_{slot}"));
+            let piece = piece.replace("id=\"4\"", &format!("id=\"{}\"", slot + 10));
+            piece
+                .replace("0x11400000", &format!("0x6{slot}000000"))
+                .replace("0x11500000", &format!("0x7{slot}000000"))
+        };
+        let regions = of_triage(
+            "    <memory_region name=\"triage_to_audit\"",
+            "page_size=\"0x1000\" />\n    <memory_region name=\"audit_to_triage\" size=\"0x23000\" page_size=\"0x1000\" />\n",
+        );
+        let maps = of_triage(
+            "        <map mr=\"triage_to_audit\" vaddr=\"0x11400000\"",
+            "setvar_size=\"audit_to_client_1_size\" />\n",
+        );
+        let domain = of_triage(
+            "    <protection_domain name=\"triage\"",
+            "</protection_domain>\n",
+        );
+        let events = "        <map mr=\"events\" vaddr=\"0x10000000\" perms=\"r\" setvar_vaddr=\"events\" setvar_size=\"events_size\" />\n";
+        let domain = replace(&domain, events, "");
+        let channel = of_triage(
+            "    <channel>\n        <end pd=\"audit\" id=\"4\"",
+            "</channel>\n",
+        );
+        text = replace(&text, REGIONS, &format!("{regions}{REGIONS}"));
+        let place = "        <map mr=\"audit_to_inference\" vaddr=\"0x11200000\" perms=\"rw\"";
+        text = replace(&text, place, &format!("{maps}{place}"));
+        text = replace(&text, END, &format!("{domain}{channel}{END}"));
+        policy += &format!(
+            "\n[[client]]\ndomain = \"{name}\"\nslot = {slot}\n\n[[domain]]\nname = \"{name}\"\nprogram = \"{name}.elf\"\n\
+             fpu = false\nstack = {{ least = 0x1_0000, most = 0x40_0000 }}\nperiod = {{ least = 1_000, most = 100_000 }}\n"
+        );
+    }
+    none(&check_with(&text, &policy))
+}
+
+/// A client that the policy does not name, and one that the description does not have.
+fn the_policy_has_other_clients() -> Result<(), libtest_mimic::Failed> {
+    let (one, two) = (SYSTEM.to_owned(), two_clients::system(SYSTEM));
+    let (policy_of_one, policy_of_two) = (POLICY_TEXT.to_owned(), two_clients::policy(POLICY_TEXT));
+    let words = &[
+        "'triage' is the client in slot 1 of audit (line",
+        "no [[client]] in the policy: write domain = \"triage\" and slot = 1 there",
+    ];
+    let claims = &["D", "P"];
+    Caught { claims, words }.judge(&check_with(&two, &policy_of_one))?;
+    let words = &["a [[client]] 'triage', and audit has no slot that is set for it"];
+    Caught { claims, words }.judge(&check_with(&one, &policy_of_two))?;
+    let words = &["a [[client]] 'triage', and its ring 'audit_to_triage' is not there"];
+    Caught { claims, words }.judge(&check_with(&one, &policy_of_two))
+}
+
+fn changed(text: &str, changes: &[(&str, &str)]) -> String {
+    let mut text = text.to_owned();
+    for (from, to) in changes {
+        text = replace(&text, from, to);
+    }
+    text
+}
+
+pub fn harmful() -> Vec<Trial> {
+    let trial = |(name, changes, claims, words): &'static Mutation| {
+        Trial::test(format!("clients::{name}"), move || {
+            let text = changed(&two_clients::system(SYSTEM), changes);
+            let said = check_with(&text, &two_clients::policy(POLICY_TEXT));
+            Caught { claims, words }.judge(&said)
+        })
+    };
+    let refusal = |(name, change, words): &'static Refusal| {
+        Trial::test(format!("clients::policy::{name}"), move || {
+            let policy = changed(&two_clients::policy(POLICY_TEXT), &[*change]);
+            let said = check_with(&two_clients::system(SYSTEM), &policy);
+            let (claims, words) = (&["refused"], core::slice::from_ref(words));
+            Caught { claims, words }.judge(&said)
+        })
+    };
+    let mut trials: Vec<_> = MUTATIONS.iter().map(trial).collect();
+    trials.extend(REFUSALS.iter().map(refusal));
+    trials.push(Trial::test(
+        "clients::the_policy_has_other_clients",
+        the_policy_has_other_clients,
+    ));
+    trials
+}
+
+pub fn harmless() -> Vec<Trial> {
+    let edit = |(name, changes, of_policy): &'static Edit| {
+        Trial::test(format!("harmless::clients::{name}"), move || {
+            let text = changed(&two_clients::system(SYSTEM), changes);
+            let policy = changed(&two_clients::policy(POLICY_TEXT), of_policy);
+            none(&check_with(&text, &policy))
+        })
+    };
+    let mut trials: Vec<_> = HARMLESS.iter().map(edit).collect();
+    trials.push(Trial::test("harmless::clients::four_clients", four_clients));
+    trials.push(Trial::test(
+        "explained::clients::the_slots_are_exchanged_in_the_description_alone",
+        exchanged_in_the_description_alone,
+    ));
+    trials
+}

@@ -1,0 +1,246 @@
+//! Compiles `[clients.NAME]`: who each client is, its parts of what there is, and its channel in the description.
+//!
+//! What clients may have at once adds up to no more than there is, so that each has its part whatever the others do.
+
+use std::path::Path;
+
+use protocol::limits::{CLIENT_COMMANDS, MAX_CLIENTS, MAX_REQUESTS, MAX_SESSIONS};
+use protocol::name::UserName;
+use protocol::policy as wire;
+use sysdesc::System;
+use toml::Spanned;
+
+use super::document::{Client, Flaw};
+use super::{name_of, number};
+use crate::error::ToolError;
+use crate::files;
+
+/// A client with its name, which keeps where it stands.
+pub(super) type Entry<'d> = (&'d Spanned<String>, &'d Client);
+
+/// Something of which each client has a part.
+struct Share {
+    /// As the policy calls it.
+    member: &'static str,
+    /// How many there are.
+    all: usize,
+    of: fn(&Client) -> &Option<Spanned<u64>>,
+}
+
+const REQUESTS: Share = Share {
+    member: "requests",
+    all: MAX_REQUESTS,
+    of: |client| &client.requests,
+};
+const SESSIONS: Share = Share {
+    member: "sessions",
+    all: MAX_SESSIONS,
+    of: |client| &client.sessions,
+};
+const COMMANDS: Share = Share {
+    member: "commands",
+    all: CLIENT_COMMANDS,
+    of: |client| &client.commands,
+};
+
+/// The clients in the order of the file, all of whose channels are still 0.
+pub(super) fn compile(
+    clients: &[Entry<'_>],
+    users: &[wire::User],
+) -> Result<Vec<wire::Client>, Flaw> {
+    let requests = parts(clients, &REQUESTS)?;
+    let sessions = parts(clients, &SESSIONS)?;
+    let commands = parts(clients, &COMMANDS)?;
+    let mut compiled = Vec::new();
+    for (index, (name, client)) in clients.iter().enumerate() {
+        compiled.push(wire::Client {
+            name: name_of(name),
+            channel: 0,
+            user: user(name, client, users)?,
+            login: u32::from(client.login),
+            requests: requests[index],
+            sessions: sessions[index],
+            commands: commands[index],
+        });
+    }
+    Ok(compiled)
+}
+
+/// The index of the user that a client is.
+fn user(name: &Spanned<String>, client: &Client, users: &[wire::User]) -> Result<u32, Flaw> {
+    let client_name = name.get_ref();
+    let Some(wanted) = &client.user else {
+        let what = if client.login {
+            "may log in, but has no user that it is until then"
+        } else {
+            "has neither a user that it is, nor may it log in"
+        };
+        let reason = format!(
+            "client '{client_name}' {what}: write user = \"NAME\", with one of the users who have no passphrase"
+        );
+        return Err(Flaw::new(name, reason));
+    };
+    let user = UserName::new(wanted.get_ref());
+    let found = users.iter().position(|other| Some(other.name) == user);
+    let Some(index) = found else {
+        let reason = format!(
+            "client '{client_name}' is user '{}', whom [users] does not have",
+            wanted.get_ref()
+        );
+        return Err(Flaw::new(wanted, reason));
+    };
+    if users[index].passphrase.passes != 0 {
+        let reason = format!(
+            "client '{client_name}' is user '{0}', who has a passphrase, and nobody gives one for a client: choose a user \
+             without, and login = true if '{0}' is to log in there",
+            wanted.get_ref()
+        );
+        return Err(Flaw::new(wanted, reason));
+    }
+    Ok(index as u32)
+}
+
+/// The part of each client: what the policy gives it, or an equal part of what is left.
+fn parts(clients: &[Entry<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
+    let Share { member, all, of } = share;
+    let mut given = 0;
+    let mut open = 0;
+    for (_, client) in clients {
+        match of(client) {
+            None => open += 1,
+            Some(value) => {
+                given += number(value, member, 1..=*all as u32)?;
+                if given as usize > *all {
+                    let reason = format!(
+                        "the {member} of the clients add up to {given} here, there are {all}: give them fewer"
+                    );
+                    return Err(Flaw::new(value, reason));
+                }
+            }
+        }
+    }
+    let left = *all as u32 - given;
+    let part = left.checked_div(open).unwrap_or(0);
+    let mut parts = Vec::new();
+    for (name, client) in clients {
+        parts.push(match of(client) {
+            Some(value) => *value.get_ref() as u32,
+            None if part > 0 => part,
+            None => {
+                let reason = format!(
+                    "client '{}' says no {member}, and of {all} the others leave {left} for {open}: give them fewer",
+                    name.get_ref()
+                );
+                return Err(Flaw::new(name, reason));
+            }
+        });
+    }
+    Ok(parts)
+}
+
+/// What a client's author should hear if somebody at another client may log in as its user, who has no passphrase.
+pub(super) fn others_who_may_be_it(
+    name: &Spanned<String>,
+    client: &Client,
+    policy: &wire::Policy,
+) -> Option<Flaw> {
+    let user = client.user.as_ref()?;
+    let own = policy
+        .clients()
+        .iter()
+        .find(|own| own.name == name_of(name))?;
+    let others = policy.clients().iter();
+    let others = others.filter(|other| other.login == 1 && other.user != own.user);
+    let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let reason = format!(
+        "whoever is at {} may log in as '{}', whom '{}' is, since that user has no passphrase, and use up the budget",
+        others.join(" or "),
+        user.get_ref(),
+        name.get_ref()
+    );
+    Some(Flaw::new(user, reason))
+}
+
+/// Why a policy and a description do not go together.
+pub(super) enum Mismatch {
+    /// In the policy.
+    Policy(Flaw),
+    /// In the description: the line and the reason.
+    System(usize, String),
+}
+
+/// Gives each client audit's number of its channel.
+pub(super) fn connect(
+    compiled: &mut [wire::Client],
+    clients: &[Entry<'_>],
+    system: &System,
+    path: &Path,
+) -> Result<(), Mismatch> {
+    let wrong = |line: u32, reason: String| Mismatch::System(line as usize, reason);
+    let there = system
+        .clients()
+        .map_err(|error| wrong(error.line, error.problem.to_string()))?;
+    for client in &there {
+        let name = &client.domain.name;
+        if client.slot.0 >= MAX_CLIENTS {
+            let reason = format!(
+                "'{name}' is the client in {}: audit has the slots 0 to {}",
+                client.slot,
+                MAX_CLIENTS - 1
+            );
+            return Err(wrong(client.line, reason));
+        }
+        if clients.iter().all(|(named, _)| named.get_ref() != name) {
+            let reason = format!(
+                "'{name}' is the client in {} of audit, and the policy has no [clients.{name}]: write there which user it is",
+                client.slot
+            );
+            return Err(wrong(client.line, reason));
+        }
+    }
+    for (entry, (name, _)) in compiled.iter_mut().zip(clients) {
+        let name = *name;
+        let wanted = name.get_ref();
+        let found = there.iter().find(|client| client.domain.name == *wanted);
+        let Some(client) = found else {
+            let what = match system.domain(wanted) {
+                None => "has no such domain".to_owned(),
+                Some(domain) => format!(
+                    "has such a domain (line {}), but audit has no slot for it",
+                    domain.line
+                ),
+            };
+            let names: Vec<&str> = there
+                .iter()
+                .map(|client| client.domain.name.as_str())
+                .collect();
+            let all = if names.is_empty() {
+                "it has no clients".to_owned()
+            } else {
+                format!("its clients are {}", names.join(", "))
+            };
+            let reason = format!("client '{wanted}': {} {what}; {all}", path.display());
+            return Err(Mismatch::Policy(Flaw::new(name, reason)));
+        };
+        entry.channel = client.channel.into();
+    }
+    Ok(())
+}
+
+/// Reads a description.
+pub(super) fn description(path: &Path) -> Result<System, ToolError> {
+    let content = files::read(path)?;
+    let wrong = |line, reason| ToolError::Policy {
+        path: path.to_path_buf(),
+        line,
+        reason,
+    };
+    let text = str::from_utf8(&content).map_err(|_| wrong(1, "not UTF-8".to_owned()))?;
+    System::parse(text).map_err(|error| {
+        let sysdesc::Error { place, problem } = error;
+        wrong(place.line as usize, problem.to_string())
+    })
+}
