@@ -121,6 +121,8 @@ numbers! {
         UnknownClient = 62,
         /// The client is one user for good: the policy does not let it log in.
         NoLogin = 63,
+        /// The user is another client's own, so nobody else logs in as it.
+        ClientsUser = 64,
     }
 }
 

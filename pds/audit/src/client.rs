@@ -258,6 +258,13 @@ impl<R: ReadWords, W: WriteWords> Clients<R, W> {
             .is_some_and(|client| client.tell(request, event))
     }
 
+    /// Whether a user is the own one of another client, and not of this one: a client's user has no passphrase, so that
+    /// anybody could log in as it and use up its budget.
+    pub(crate) fn is_of_another(&self, client: usize, user: usize) -> bool {
+        let owns = |client: &Client<R, W>| client.identity.is_some_and(|it| it.own == user);
+        !self.get(client).is_some_and(owns) && self.clients.iter().any(owns)
+    }
+
     /// Index of the user that a client is.
     pub(crate) fn user(&self, client: usize) -> usize {
         self.get(client).map_or(0, Client::user)

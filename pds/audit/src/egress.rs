@@ -14,6 +14,9 @@ pub(crate) const EVENT_BYTES: u64 = 8;
 /// What a token costs beyond its text: as an event with the token's number.
 const TOKEN_BYTES: u64 = EVENT_BYTES + 4;
 
+/// The costliest token.
+const MOST_TOKEN_BYTES: u64 = TOKEN_BYTES + MAX_PIECE_BYTES as u64;
+
 const SECOND_US: u64 = 1_000_000;
 
 /// See the module.
@@ -32,7 +35,7 @@ impl Egress {
         let rate = u64::from(policy.egress_bytes_per_second);
         let burst = u64::from(policy.egress_burst_bytes);
         // The policy's least burst holds several.
-        let most = burst.checked_div(TOKEN_BYTES + MAX_PIECE_BYTES as u64);
+        let most = burst.checked_div(MOST_TOKEN_BYTES);
         let window = most.unwrap_or(0).clamp(1, MAX_CREDIT_TOKENS as u64);
         Self {
             bucket: Bucket::full(burst, rate, SECOND_US, now),

@@ -119,6 +119,10 @@ impl End {
 
 /// Where a request stands.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is no heap to box it in"
+)]
 pub(crate) enum State {
     /// Inference has it, or audit verifies its model.
     Active,

@@ -354,9 +354,6 @@ fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
         let reason = "no keys are trusted, so no model will be loaded";
         warnings.push(Flaw::new(&document.prompts, reason));
     }
-    for (name, client) in &document.clients {
-        warnings.extend(clients::others_who_may_be_it(name, client, policy));
-    }
     if policy.clients().is_empty() {
         let reason = "there are no clients, so nobody can ask for anything";
         warnings.push(Flaw::new(&document.prompts, reason));

@@ -501,31 +501,3 @@ fn a_policy_in_words_says_who_each_client_is_and_who_may_be_whom() {
         "{said}"
     );
 }
-
-#[test]
-fn a_user_whom_a_client_is_can_be_taken_by_who_logs_in_elsewhere_and_the_author_hears_so() {
-    let clients = format!("{SHELL}{TRIAGE}");
-    let Run { policy, said } = run("taken", &clients, SYSTEM);
-    assert!(policy.is_some());
-    let line = line_of(&clients, "user = \"triage\"");
-    let about_clients = |said: &str| {
-        let lines = said.lines();
-        let lines = lines.filter(|line| !line.contains("passphrase of 'admin'"));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
-    };
-    assert_eq!(
-        about_clients(&said),
-        format!(
-            "llmtool: warning: policy.toml:{line}: whoever is at shell may log in as 'triage', whom 'triage' is, since that \
-             user has no passphrase, and use up the budget\n"
-        )
-    );
-    // Nobody logs in anywhere, or both are the same user.
-    for clients in [
-        format!("[clients.shell]\nuser = \"guest\"\n{TRIAGE}"),
-        "[clients.shell]\nuser = \"guest\"\nlogin = true\n[clients.triage]\nuser = \"guest\"\n"
-            .to_owned(),
-    ] {
-        assert_eq!(about_clients(&run("not-taken", &clients, SYSTEM).said), "");
-    }
-}

@@ -142,6 +142,10 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 if !identity.may_log_in {
                     return Err(Failure::of(ErrorCode::NoLogin));
                 }
+                let known = self.gate.access.find(&user);
+                if known.is_some_and(|user| self.clients.is_of_another(client, user)) {
+                    return Err(Failure::of(ErrorCode::ClientsUser));
+                }
                 self.log_in(client, id, user, passphrase, now);
                 Ok(())
             }

@@ -113,6 +113,33 @@ fn who_a_client_is_says_the_channel_and_a_login_is_the_shells_alone() {
 }
 
 #[test]
+fn nobody_logs_in_as_the_user_of_another_client() {
+    let mut policy = two_clients();
+    policy.users[2] = policy.users[0];
+    policy.users[2].name = UserName::new("triage").unwrap();
+    policy.user_count = 3;
+    policy.clients[1].user = 2;
+    let mut system = System::serving_with(&policy);
+    let login = |user| Request::Login {
+        user: UserName::new(user).unwrap(),
+        passphrase: None,
+    };
+    system.ask(1, &login("triage"));
+    let refused = Failure::of(ErrorCode::ClientsUser);
+    assert_eq!(system.told(), [Told::Failed(1, refused)]);
+    system.ask(2, &Request::WhoAmI);
+    let told = system.told();
+    assert!(
+        matches!(&told[..], [Told::User(2, user)] if user.name.as_str() == "guest"),
+        "{told:?}"
+    );
+    // As its own it may.
+    system.runtime.now += SECOND;
+    system.ask(3, &login("guest"));
+    assert!(matches!(system.told()[..], [Told::User(3, _)]));
+}
+
+#[test]
 fn a_client_that_the_policy_does_not_know_may_do_nothing() {
     let mut system = System::serving();
     let unknown = Failure::of(ErrorCode::UnknownClient);

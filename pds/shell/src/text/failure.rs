@@ -251,6 +251,10 @@ impl Display for FailureText<'_> {
                 f,
                 "audit does not know this client: name its domain under [clients] in policy.toml"
             ),
+            ErrorCode::ClientsUser => write!(
+                f,
+                "that user is another client's own: nobody logs in as it (see [clients] in policy.toml)"
+            ),
             ErrorCode::NoLogin => write!(
                 f,
                 "this client is one user for good: 'login = true' under [clients] in policy.toml lets it log in"

@@ -138,32 +138,6 @@ fn parts(clients: &[Entry<'_>], share: &Share) -> Result<Vec<u32>, Flaw> {
     Ok(parts)
 }
 
-/// What a client's author should hear if somebody at another client may log in as its user, who has no passphrase.
-pub(super) fn others_who_may_be_it(
-    name: &Spanned<String>,
-    client: &Client,
-    policy: &wire::Policy,
-) -> Option<Flaw> {
-    let user = client.user.as_ref()?;
-    let own = policy
-        .clients()
-        .iter()
-        .find(|own| own.name == name_of(name))?;
-    let others = policy.clients().iter();
-    let others = others.filter(|other| other.login == 1 && other.user != own.user);
-    let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
-    if others.is_empty() {
-        return None;
-    }
-    let reason = format!(
-        "whoever is at {} may log in as '{}', whom '{}' is, since that user has no passphrase, and use up the budget",
-        others.join(" or "),
-        user.get_ref(),
-        name.get_ref()
-    );
-    Some(Flaw::new(user, reason))
-}
-
 /// Why a policy and a description do not go together.
 pub(super) enum Mismatch {
     /// In the policy.
