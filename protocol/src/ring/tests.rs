@@ -78,7 +78,9 @@ fn a_message_is_dropped_if_its_epoch_ends_while_it_is_copied() {
 fn messages_arrive_in_order_and_whole() {
     let (mut audit, mut peer, _) = pair();
     audit.lead(1);
+    assert_eq!(audit.peer_version(), 0, "it has not begun");
     assert!(peer.follow() && !peer.follow() && audit.peer_has_joined());
+    assert_eq!(audit.peer_version(), u64::from(VERSION));
     let mut received = Frame::new();
     for round in 0..100u16 {
         let bytes = [round as u8; 32];
