@@ -192,7 +192,7 @@ typedef enum {
 } sel4_llm_error_t;
 
 /**
- * What an event is. In brackets: the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and `is_end`.
+ * What an event is. In braces: the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and `is_end`.
  */
 typedef enum {
     /**
@@ -200,24 +200,24 @@ typedef enum {
      */
     SEL4_LLM_EVENT_NONE = 0,
     /**
-     * News, once and first: requests for text are taken now. [`user`: who this client is]
+     * News, once and first: requests for text are taken now. {`user`: who this client is}
      */
     SEL4_LLM_EVENT_READY = 1,
     /**
-     * News: how far the start of the system has got. [`progress`]
+     * News: how far the start of the system has got. {`progress`}
      */
     SEL4_LLM_EVENT_PROGRESS = 2,
     /**
      * News: inference has died or was stopped, and is restarted. Requests that it had fail, each with an event of its own.
-     * [`fault`]
+     * {`fault`}
      */
     SEL4_LLM_EVENT_FAULT = 3,
     /**
-     * News: inference serves again. [`restarts`]
+     * News: inference serves again. {`restarts`}
      */
     SEL4_LLM_EVENT_RECOVERED = 4,
     /**
-     * News: the first model cannot be loaded, or inference was restarted too often and stays down. [`failure`, `text`]
+     * News: the first model cannot be loaded, or inference was restarted too often and stays down. {`failure`, `text`}
      */
     SEL4_LLM_EVENT_SYSTEM_FAILED = 5,
     /**
@@ -225,15 +225,15 @@ typedef enum {
      */
     SEL4_LLM_EVENT_RESTARTED = 6,
     /**
-     * A part of an answer: generated text. [`text`]
+     * A part of an answer: generated text. {`text`}
      */
     SEL4_LLM_EVENT_TEXT = 20,
     /**
-     * The end of an answer: the text is complete. [`finished`]
+     * The end of an answer: the text is complete. {`finished`}
      */
     SEL4_LLM_EVENT_FINISHED = 21,
     /**
-     * The end of a request: it was refused or has failed. [`failure`, `text`: what it is about, for people]
+     * The end of a request: it was refused or has failed. {`failure`, `text`: what it is about, for people}
      */
     SEL4_LLM_EVENT_FAILED = 22,
     /**
@@ -241,19 +241,19 @@ typedef enum {
      */
     SEL4_LLM_EVENT_LOST = 23,
     /**
-     * A part of the answer to `sel4_llm_models`. [`model`]
+     * A part of the answer to `sel4_llm_models`. {`model`}
      */
     SEL4_LLM_EVENT_MODEL = 24,
     /**
-     * The end of the answer to `sel4_llm_models`. [`count`]
+     * The end of the answer to `sel4_llm_models`. {`count`}
      */
     SEL4_LLM_EVENT_LISTED = 25,
     /**
-     * The answer to `sel4_llm_status`. [`status`]
+     * The answer to `sel4_llm_status`. {`status`}
      */
     SEL4_LLM_EVENT_STATUS = 26,
     /**
-     * The answer to `sel4_llm_budget`. [`budget`]
+     * The answer to `sel4_llm_budget`. {`budget`}
      */
     SEL4_LLM_EVENT_BUDGET = 27,
 } sel4_llm_event_kind_t;
