@@ -1,7 +1,7 @@
 //! Restarts and deadlines: what audit does on its own.
 
 use super::*;
-use crate::model::{ENTRY, End, Live, Phase, State, Stop};
+use crate::model::{ENTRY, End, Live, Phase, State, Stop, Work};
 use audit::ControlError;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{LOAD_DEADLINE_US, WATCHDOG_PERIOD_US};
@@ -188,6 +188,17 @@ impl Judge<'_> {
     pub(super) fn deadlines(&mut self) -> Held {
         let now = self.now;
         let (mut hung, mut due) = (false, Vec::new());
+        // While inference loads a model, what is due has the load's time.
+        let loads =
+            |live: &&Live| live.state == State::Active && matches!(live.work, Work::Load(_));
+        let load = self.model.live.values().find(loads);
+        if let Some(until) = load.map(|load| load.deadline_us) {
+            for live in self.model.live.values_mut() {
+                if live.state == State::Active && live.deadline_us <= now {
+                    live.deadline_us = live.deadline_us.max(until);
+                }
+            }
+        }
         for (number, live) in &self.model.live {
             match live.state {
                 State::Active if live.deadline_us <= now => due.push(*number),

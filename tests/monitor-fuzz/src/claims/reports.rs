@@ -119,13 +119,13 @@ impl Judge<'_> {
         }
     }
 
-    /// Inference says that it has forgotten a session: nobody is told, and it counts at once.
+    /// Inference says that it has forgotten a session: nobody is told, and it counts at once if it is believed.
     fn evicts(&mut self, session: u32, message: &Message) -> Held {
-        self.model.bucket.owe(cost(message), self.now);
         let idle = self.model.sessions.present.get(&session);
         if idle.is_none_or(|idle| idle.active) {
             return self.violation(None);
         }
+        self.model.bucket.owe(cost(message), self.now);
         let ended = self.model.sessions.end(session, ErrorCode::SessionEvicted);
         self.evicted(ended)
     }
@@ -267,6 +267,13 @@ impl Judge<'_> {
     }
 
     /// A failure that inference has told.
+    /// What inference says of a load of audit's own is for all, and counts at once.
+    fn is_said_to_all(&mut self, live: &Live, cost: u64) {
+        if live.client.is_none() {
+            self.model.bucket.owe(cost, self.now);
+        }
+    }
+
     fn failed_there(&mut self, number: u32, failure: Failure, detail: &[u8], cost: u64) -> Held {
         let (record, _) = self.record_of(Kind::Fail, number)?;
         let Some(live) = self.model.live.get(&number).cloned() else {
@@ -288,6 +295,7 @@ impl Judge<'_> {
                 && record.output_sha256 == output,
             "{record:?} for {failure:?}"
         );
+        self.is_said_to_all(&live, cost);
         self.is_over(number, End::Failed(failure, detail.to_vec()), cost);
         self.model.note_busy(self.now);
         if live.client.is_none() {
@@ -327,8 +335,11 @@ impl Judge<'_> {
         self.figures.loads += 1;
         self.model.current = Some(model);
         let (record, _) = self.record_of(Kind::Load, number)?;
-        let live = self.model.live.get(&number);
-        let own = live.is_some_and(|live| live.client.is_none());
+        let live = self.model.live.get(&number).cloned();
+        let own = live.as_ref().is_some_and(|live| live.client.is_none());
+        if let Some(live) = &live {
+            self.is_said_to_all(live, cost);
+        }
         if !own {
             claim!(
                 self,

@@ -71,23 +71,23 @@ impl Judge<'_> {
         self.work = 0;
         let found = self.model.find_user(name);
         let place = found.unwrap_or(policy.users().len());
-        let attempts = self.model.attempts[place];
+        let attempts = self.model.attempts[client][place];
         let hashes = found.is_some_and(|at| !PASSPHRASES[at].is_empty());
         let mut earliest = attempts.next_us;
         if hashes {
-            earliest = earliest.max(self.model.next_hash_us);
+            earliest = earliest.max(self.model.next_hash_us[client]);
         }
         if self.now < earliest {
             let wait = earliest - self.now;
             return Ok(Err(Failure::over(ErrorCode::LoginDelayed, wait, 0)));
         }
         if hashes {
-            self.model.next_hash_us = self.now + HASH_PAUSE_US;
+            self.model.next_hash_us[client] = self.now + HASH_PAUSE_US;
         }
         if let Some(user) = found
             && PASSPHRASES[user] == passphrase
         {
-            self.model.attempts[place] = Attempts::default();
+            self.model.attempts[client][place] = Attempts::default();
             self.becomes(client, user);
             self.lists_end(client)?;
             self.comes_or_goes(client, Kind::Login)?;
@@ -96,7 +96,7 @@ impl Judge<'_> {
         let failures = attempts.failures + 1;
         let doubled = (1u64 << (failures - 1).min(40)).saturating_mul(policy.login_delay_us);
         let delay = doubled.min(policy.login_delay_max_us);
-        self.model.attempts[place] = Attempts {
+        self.model.attempts[client][place] = Attempts {
             failures,
             next_us: self.now + delay,
         };

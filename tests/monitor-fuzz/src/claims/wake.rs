@@ -270,7 +270,7 @@ impl Judge<'_> {
         claim!(
             self,
             Flow,
-            self.work > 0,
+            self.work > WORK_BYTES / 2,
             "a request is taken in a wake-up whose work is done"
         );
         self.works(MESSAGE_BYTES);

@@ -88,10 +88,10 @@ pub struct Model<'m> {
     pub clients: Vec<Client>,
     /// By user.
     pub ledgers: Vec<Ledger>,
-    /// By user, and after them those of names that nobody has.
-    pub attempts: Vec<Attempts>,
-    /// When a passphrase may be hashed again.
-    pub next_hash_us: u64,
+    /// By client and user, and after them those of names that nobody has.
+    pub attempts: Vec<Vec<Attempts>>,
+    /// By client: when a passphrase may be hashed again.
+    pub next_hash_us: Vec<u64>,
     /// All of them.
     pub sessions: Sessions,
     /// By audit's number.
@@ -157,8 +157,8 @@ impl<'m> Model<'m> {
             phase: Phase::Booting,
             clients: clients.collect(),
             ledgers: Vec::new(),
-            attempts: vec![Attempts::default(); users + 1],
-            next_hash_us: 0,
+            attempts: vec![vec![Attempts::default(); users + 1]; channels.len()],
+            next_hash_us: vec![0; channels.len()],
             sessions: Sessions::default(),
             live: BTreeMap::new(),
             over: BTreeMap::new(),
