@@ -70,7 +70,7 @@ pub(crate) struct Client<R, W> {
     pub(crate) lists: Lists,
     pub(crate) notices: Notices,
     pub(crate) violations: Repeats,
-    /// Number of the request of which it was told something last.
+    /// Number of the request of which it was told something last that the egress cap counts.
     pub(crate) last_served: u32,
     /// What is being written for it. One frame for several could carry bytes of one's messages to another.
     frame: Frame,

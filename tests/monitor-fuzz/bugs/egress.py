@@ -7,8 +7,8 @@ BUGS = [
     (
         "what inference says is not charged to the egress cap",
         "monitor/delivery.rs",
-        "        if bytes > 0 {\n            self.egress.pass(bytes, now);\n        }\n",
-        "",
+        "        if bytes > 0 {\n            self.egress.pass(bytes, now);\n",
+        "        if bytes > 0 {\n",
     ),
     (
         "the egress cap is charged for the payload alone",
@@ -31,8 +31,8 @@ BUGS = [
     (
         "an eviction counts for nothing",
         "monitor/reports.rs",
-        "                self.egress.pass(bytes, now);\n                self.evicted(session, now);",
-        "                let _ = bytes;\n                self.evicted(session, now);",
+        "        self.egress.pass(bytes, now);\n        if let Some(session) = self.gate.sessions.end(slot",
+        "        let _ = bytes;\n        if let Some(session) = self.gate.sessions.end(slot",
     ),
     (
         "whom the egress cap has kept waiting is not the next",

@@ -144,14 +144,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
         if bytes > 0 {
             self.egress.pass(bytes, now);
+            // Audit's own words take no turn.
+            if let Some(peer) = self.clients.get_mut(client) {
+                peer.last_served = number;
+            }
         }
         if is_text {
             self.table.text_is_handed_on(index);
         } else {
             self.table.remove(index);
-        }
-        if let Some(peer) = self.clients.get_mut(client) {
-            peer.last_served = number;
         }
         true
     }

@@ -238,3 +238,37 @@ fn a_reading_of_the_log_whose_entries_have_all_gone_when_there_is_room_ends_with
         &told[12..]
     );
 }
+
+#[test]
+fn ends_that_are_audits_own_words_leave_the_turns_of_a_clients_requests_as_they_are() {
+    let mut system = System::serving_with(&capped(100, 1024));
+    let [first, second, lost] = [5, 6, 7].map(|id| {
+        system.infer(id, 500);
+        system.admitted()
+    });
+    let texts = [
+        (first, 200),
+        (first, 200),
+        (first, 200),
+        (second, 200),
+        (second, 250),
+        (first, 9),
+    ];
+    for (number, bytes) in texts {
+        system.token(number, &"x".repeat(bytes));
+        system.asked();
+    }
+    // It is the second's turn, and the cap has no room for it yet.
+    system.token(first, "again");
+    assert_eq!(system.told().len(), 5);
+    assert!(lost > second);
+    system.audit.on_fault(FAULT, &mut system.runtime);
+    let failed = Told::Failed(7, Failure::of(ErrorCode::InferenceFault));
+    assert_eq!(system.told(), [Told::Fault(FAULT, 1), failed]);
+    let mut told = std::vec::Vec::new();
+    while told.is_empty() {
+        on_timer(&mut system);
+        told = system.told();
+    }
+    assert_eq!(told[0], Told::Text(6, "x".repeat(250)));
+}
