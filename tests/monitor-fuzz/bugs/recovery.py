@@ -73,7 +73,7 @@ BUGS = [
     (
         "a wake-up goes on to read when its work is done",
         "monitor/requests.rs",
-        "                if self.work.is_spent() {",
-        "                if self.work.is_spent() && self.table.len() == usize::MAX {",
+        "                if self.work.is_spent_on_requests() {",
+        "                if self.work.is_spent_on_requests() && self.table.len() == usize::MAX {",
     ),
 ]
