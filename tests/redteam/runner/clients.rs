@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// Longest that the honest client may wait for its text of 12 tokens, and for an answer that needs no inference, while it is
 /// attacked. Its deadline is 20 s; a machine that is busy with other things makes the emulator slow.
-const TEXT: Duration = Duration::from_secs(12);
+const TEXT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(8);
 
 /// A booted system, and what the honest client knows of it before anybody attacks.
@@ -45,6 +45,9 @@ pub(crate) fn attack(on: &str) -> Vec<Verdict> {
     let mut bench = None;
     let mut verdicts = Vec::new();
     for attack in ATTACKS.iter().filter(here) {
+        if attack.uses_up {
+            bench = None;
+        }
         let result = match bench.take().map_or_else(Bench::boot, Ok) {
             Err(wrong) => Err(format!("before it: {wrong}")),
             Ok(mut booted) => {
@@ -203,7 +206,8 @@ impl Bench {
         })?;
         self.judge(attack, &said, after.violations)?;
         let log = self.system.log_verifies()?;
-        check(log.contains("entries 1 to "), || {
+        // Of what the honest client does in a longer life the log may have no room.
+        check(!attack.uses_up || log.contains("entries 1 to "), || {
             format!("it has pushed entries out of the log: {log:?}")
         })?;
         if is_about_sessions {

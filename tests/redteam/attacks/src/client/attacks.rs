@@ -63,7 +63,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             "never-read" => self.never_read(say),
             "never-read-lists" => self.never_read_lists(say),
             "take-all-parts" => self.take_all_parts(say),
-            "use-up-egress" => self.use_up_egress(say),
+            "use-up-engine" => self.use_up_engine(say),
             "flood-prompts" => self.flood_prompts(say),
             "read-shell-ring" => memory::read(place::SHELL_RING, say),
             "write-shell-ring" => memory::write(place::SHELL_RING + 16, say),
@@ -400,7 +400,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         }
     }
 
-    fn use_up_egress(&mut self, say: &mut Say) {
+    fn use_up_engine(&mut self, say: &mut Say) {
         let until = self.until();
         let (mut texts, mut bytes) = (0_u32, 0);
         while self.ground.now_us() < until {

@@ -28,7 +28,8 @@ pub struct Attack {
     pub must: Must,
     /// It goes on for some seconds, in which the honest client must be served.
     pub lasts: bool,
-    /// It uses up what is not given back before the system boots anew.
+    /// It uses up what is not given back before the system boots anew: it has a boot of its own, and in the end the log must
+    /// still begin with its first entry.
     pub uses_up: bool,
     /// Where it is made.
     pub on: On,
@@ -191,8 +192,8 @@ pub const ATTACKS: &[Attack] = &[
         Both,
     ),
     long(
-        "mallory-use-up-egress",
-        "asks for the longest texts, as many at once as it may, and for more as they end",
+        "mallory-use-up-engine",
+        "asks for the longest texts, as many at once as it may, and for more as they end: the engine, its cache and the egress cap",
         Say("texts"),
         Both,
     ),
