@@ -22,7 +22,8 @@
       memory has no caches. *)
 
 From Coq Require Import List NArith String Bool.
-From SeL4LLM Require Import Description Model Authority Graph Depend Flow Mediation Microkit Clients Holdings Compartments.
+From SeL4LLM Require Import Description Model Authority Graph Depend Flow Mediation Microkit Clients Holdings.
+From SeL4LLM Require Import Compartments.
 From SeL4LLM Require Instance.
 Import ListNotations.
 Local Open Scope string_scope.
@@ -159,7 +160,8 @@ Proof. now_computed. Qed.
 
 (** I6. Regions with the name of a device of the board that are ordinary memory. *)
 Theorem I6_the_board : filter (fun r => existsb (same_name (region_name r)) (map fst qemu_virt)
-                                     && negb (is_device Instance.system (region_name r))) (regions Instance.system) = [].
+                                        && negb (is_device Instance.system (region_name r)))
+  (regions Instance.system) = [].
 Proof. now_computed. Qed.
 
 (** Who maps which device: audit the watchdog, inference none, each at most one domain. *)
@@ -182,8 +184,8 @@ Proof. now_computed. Qed.
 Definition interrupts : list (N * string) :=
   flat_map (fun p => map (fun i => (irq_number i, pd_name p)) (pd_irqs p)) (domains Instance.system).
 
-Theorem I6_interrupts : differ (pair_dec N.eq_dec string_dec) (filter (fun '(_, s) => is_trusted_or_server s) interrupts)
-  [(34, mediator); (30, mediator)] = ([], []).
+Theorem I6_interrupts : differ (pair_dec N.eq_dec string_dec)
+  (filter (fun '(_, s) => is_trusted_or_server s) interrupts) [(34, mediator); (30, mediator)] = ([], []).
 Proof. now_computed. Qed.
 
 (** I7, as far as the description goes: audit above each client above inference, and a budget that is the
@@ -201,7 +203,8 @@ Proof. now_computed. Qed.
 Theorem I7_below_the_monitor : filter (fun p => negb (pd_priority p <? 255)) (domains Instance.system) = [].
 Proof. now_computed. Qed.
 
-Theorem I7_whole_budget : filter (fun p => is_trusted_or_server (pd_name p) && negb ((pd_budget p =? pd_period p) && (0 <? pd_budget p)))
+Theorem I7_whole_budget : filter (fun p => is_trusted_or_server (pd_name p)
+                                           && negb ((pd_budget p =? pd_period p) && (0 <? pd_budget p)))
   (domains Instance.system) = [].
 Proof. now_computed. Qed.
 
@@ -219,8 +222,8 @@ Definition endpoints : list (subject * subject) :=
     (subjects G).
 
 Theorem I8_fault_endpoints_only : differ subject_pair_eq endpoints
-  ([(audit, audit); (audit, Monitor); (inference, audit); (Monitor, Monitor)] ++ map (fun c => (c, Monitor)) client_subjects)
-  = ([], []).
+  ([(audit, audit); (audit, Monitor); (inference, audit); (Monitor, Monitor)]
+   ++ map (fun c => (c, Monitor)) client_subjects) = ([], []).
 Proof. now_computed. Qed.
 
 Theorem I8_no_protected_procedure :
@@ -304,7 +307,8 @@ Theorem T2_ring_readers : wrong readers
   (flat_map (fun n => [(memory (out_ring n), [Pd n; audit]); (memory (in_ring n), [audit; Pd n])]) apart_names) = [].
 Proof. now_computed. Qed.
 
-(** so what audit reads in a client's ring, that client has written, in every execution: nobody speaks for another. *)
+(** so what audit reads in a client's ring, that client has written, in every execution: nobody speaks for
+    another. *)
 Theorem T2_identity : forall p, In p (compartments Instance.system) ->
   forall l st, sound sel4_llm st -> Forall (disciplined G) l -> (forall e, In e l -> fst e <> Pd (pd_name p)) ->
   same (memory (out_ring (pd_name p))) st (exec st l).
@@ -320,7 +324,8 @@ Proof.
 Qed.
 
 (** The badge with which a domain signals audit is that of its own channel: *)
-Theorem T2_badges : forall p b r, In p (compartments Instance.system) -> In (CNotification audit b r) (nameable G (Pd (pd_name p))) ->
+Theorem T2_badges : forall p b r, In p (compartments Instance.system) ->
+  In (CNotification audit b r) (nameable G (Pd (pd_name p))) ->
   exists a c, ends_of Instance.system p = [(a, c)] /\ b = 2 ^ end_id c.
 Proof.
   intros p b r P. apply (its_only_badge _ _ [] in_all_order). apply in_compartments. exact P.
@@ -351,7 +356,8 @@ Proof. now_computed. Qed.
 (** A device's registers: written by the device, and by the one domain that drives it. *)
 Theorem T2_devices : wrong writers
   ((memory "rtc", [audit; Device "rtc"])
-   :: flat_map (fun p => map (fun r => (memory r, [Pd (pd_name p); Device r])) (devices_of Instance.system qemu_virt p))
+   :: flat_map (fun p => map (fun r => (memory r, [Pd (pd_name p); Device r]))
+                           (devices_of Instance.system qemu_virt p))
         (clients Instance.system)) = [].
 Proof. now_computed. Qed.
 
@@ -372,9 +378,11 @@ Definition raisers (p : protection_domain) : list subject :=
 Definition audits_raisers : list subject := flat_map raisers (filter (is_named mediator) (domains Instance.system)).
 
 Theorem T2_notifications : wrong writers
-  ((PPending audit, [audit; inference] ++ client_subjects ++ flat_map raisers (clients Instance.system) ++ audits_raisers)
+  ((PPending audit, [audit; inference] ++ client_subjects
+      ++ flat_map raisers (clients Instance.system) ++ audits_raisers)
    :: (PPending inference, [audit; inference] ++ audits_raisers)
-   :: map (fun p => (PPending (Pd (pd_name p)), [audit; Pd (pd_name p)] ++ raisers p ++ audits_raisers)) (clients Instance.system)) = [].
+   :: map (fun p => (PPending (Pd (pd_name p)), [audit; Pd (pd_name p)] ++ raisers p ++ audits_raisers))
+        (clients Instance.system)) = [].
 Proof. now_computed. Qed.
 
 (** A notification that is bound is received from by its own thread alone. *)
@@ -437,27 +445,33 @@ Theorem T3_between_clients : filter (fun '(a, b) => negb (separates monitored cu
   (pairs_of subject_eq client_subjects) = [].
 Proof. now_computed. Qed.
 
-(** Who is behind audit: inference alone on one side; on the other, each for itself, the clients, with their hardware. *)
+(** Who is behind audit: inference alone on one side; on the other, each for itself, the clients, with their
+    hardware. *)
 Definition hardware_of (p : protection_domain) : list subject :=
-  filter (fun s => match s with Device _ | Line _ => belongs Instance.system qemu_virt p s | _ => false end) (subjects G).
+  filter (fun s => match s with Device _ | Line _ => belongs Instance.system qemu_virt p s | _ => false end)
+    (subjects G).
 
 Theorem T3_behind_audit : wrong (fun p => match p with PThread s => reach monitored cut s | _ => [] end)
   ((PThread inference, [inference])
    :: map (fun p => (PThread (Pd (pd_name p)), Pd (pd_name p) :: hardware_of p)) (clients Instance.system)) = [].
 Proof. now_computed. Qed.
 
-Lemma inference_is_there : exists s, In s (domains Instance.system) /\ pd_name s = server /\ compartment Instance.system s.
+Lemma inference_is_there : exists s,
+  In s (domains Instance.system) /\ pd_name s = server /\ compartment Instance.system s.
 Proof.
   assert (H : In server (map pd_name (domains Instance.system))).
-  { pose proof (filter_nil _ _ _ audit_and_inference server (or_intror (or_introl eq_refl))) as H. apply negb_false_iff in H.
-    apply existsb_exists in H. destruct H as (y & Y & E). destruct (string_dec server y); [congruence | discriminate E]. }
+  { pose proof (filter_nil _ _ _ audit_and_inference server (or_intror (or_introl eq_refl))) as H.
+    apply negb_false_iff in H.
+    apply existsb_exists in H. destruct H as (y & Y & E). destruct (string_dec server y);
+      [congruence | discriminate E]. }
   apply in_map_iff in H. destruct H as (s & N & I). exists s. repeat split; auto. rewrite N. discriminate.
 Qed.
 
 (** In terms of paths: every path of the flow relation between a client and inference, in either direction,
     that avoids the monitor passes audit; *)
 Theorem T3_paths : forall c, In c (clients Instance.system) -> forall p,
-  path sel4_llm inference p (Pd (pd_name c)) \/ path sel4_llm (Pd (pd_name c)) p inference -> ~ In Monitor p -> In audit p.
+  path sel4_llm inference p (Pd (pd_name c)) \/ path sel4_llm (Pd (pd_name c)) p inference ->
+  ~ In Monitor p -> In audit p.
 Proof.
   intros c C p P N. apply in_clients in C. destruct inference_is_there as (s & S & Ns & Cs). destruct P as [P | P].
   - unfold inference in P. rewrite <- Ns in P.
@@ -467,11 +481,13 @@ Proof.
 Qed.
 
 (** and so does every path between two clients, if the monitor is first at its endpoint. *)
-Theorem T3_paths_between_clients : forall a b, In a (clients Instance.system) -> In b (clients Instance.system) -> a <> b ->
+Theorem T3_paths_between_clients : forall a b,
+  In a (clients Instance.system) -> In b (clients Instance.system) -> a <> b ->
   forall p, path monitored (Pd (pd_name a)) p (Pd (pd_name b)) -> ~ In Monitor p -> In audit p.
 Proof.
   intros a b A C N p P M. apply in_clients in A, C.
-  apply (n_paths _ _ [Monitor] in_all_order a (proj1 A) (or_introl (or_introl eq_refl)) (Pd (pd_name b))); try assumption.
+  apply (n_paths _ _ [Monitor] in_all_order a (proj1 A) (or_introl (or_introl eq_refl)) (Pd (pd_name b)));
+    try assumption.
   exact (apart _ _ in_all_order a b (proj1 A) (proj1 C) N).
 Qed.
 
@@ -500,9 +516,9 @@ Proof.
   - rewrite (server_has_no_hardware _ _ in_all_order s (Line i) Cs Ns I) in H. discriminate H.
 Qed.
 
-(** What the arena, inference's program, stack and registers, and its rings hold at the start is tainted in this
-    sense: two systems that boot with different weights, activations or conversations in inference look the same
-    to each client until audit or the monitor reads what inference made of them. *)
+(** What the arena, inference's program, stack and registers, and its rings hold at the start is tainted in
+    this sense: two systems that boot with different weights, activations or conversations in inference look
+    the same to each client until audit or the monitor reads what inference made of them. *)
 Theorem T3_secrets : forall s, In s (domains Instance.system) -> pd_name s = server ->
   forall c, In c (clients Instance.system) ->
   forall l st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
@@ -510,7 +526,8 @@ Theorem T3_secrets : forall s, In s (domains Instance.system) -> pd_name s = ser
   unread_by sel4_llm cut (behind s) (secrets s) st l ->
   agree sel4_llm (Pd (pd_name c)) (exec st l) (exec st' (without (behind s) l)).
 Proof.
-  intros s S Ns c C. apply in_clients in C. assert (Cs : compartment Instance.system s) by (split; [assumption | rewrite Ns; discriminate]).
+  intros s S Ns c C. apply in_clients in C. assert (Cs : compartment Instance.system s) by (split;
+    [assumption | rewrite Ns; discriminate]).
   apply (n_secrets _ _ [] in_all_order s Cs (or_intror Ns)).
   - apply (apart _ _ in_all_order s c Cs (proj1 C)). intros E. destruct C. congruence.
   - exact (not_a_mediator _ c (proj1 C)).
@@ -555,8 +572,9 @@ Theorem T4_devices : filter (fun h => negb (separates sel4_llm cut inference h))
 Proof. now_computed. Qed.
 
 (** To a client's, from audit through the client. *)
-Theorem T4_clients_devices : flat_map (fun p => filter (fun h => negb (separates sel4_llm [Pd (pd_name p); Monitor] audit h))
-  (hardware_of p)) (clients Instance.system) = [].
+Theorem T4_clients_devices : flat_map (fun p =>
+    filter (fun h => negb (separates sel4_llm [Pd (pd_name p); Monitor] audit h)) (hardware_of p))
+  (clients Instance.system) = [].
 Proof. now_computed. Qed.
 
 (** In terms of paths. A path from inference to a client's device that avoids the monitor passes audit, and
@@ -575,11 +593,12 @@ Theorem T4_other_devices : forall h, In h hardware -> forall p, path sel4_llm in
   ~ In Monitor p -> In audit p.
 Proof.
   intros h H p P N. pose proof (none_left _ (separates sel4_llm cut inference) hardware T4_devices h H) as Se.
-  destruct (every_path_passes sel4_llm closed attached_known _ _ _ Se p P) as (c & [<- | [<- | []]] & I); [exact I | contradiction].
+  destruct (every_path_passes sel4_llm closed attached_known _ _ _ Se p P) as (c & [<- | [<- | []]] & I);
+    [exact I | contradiction].
 Qed.
 
-(** In terms of executions: a client's device sees no difference that anybody else makes unless the client took a
-    step that read it; *)
+(** In terms of executions: a client's device sees no difference that anybody else makes unless the client
+    took a step that read it; *)
 Theorem T4 : forall c h, In c (clients Instance.system) -> In h (hardware_of c) ->
   forall l taint st st', sound sel4_llm st -> sound sel4_llm st' -> Forall (disciplined G) l ->
   let all_others := beyond Instance.system qemu_virt [] c [] in

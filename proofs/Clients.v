@@ -7,7 +7,7 @@
     The mediator is the domain named audit, the server the one named inference. Every other domain is a
     client. A compartment is the server or a client: all domains that must be kept apart. *)
 
-From Coq Require Import List NArith String Bool Lia.
+From Coq Require Import List NArith String Bool.
 From SeL4LLM Require Import Description Model Authority Graph Microkit.
 Import ListNotations.
 Local Open Scope N_scope.
@@ -30,7 +30,8 @@ Definition compartments (d : description) : list protection_domain :=
 Definition clients (d : description) : list protection_domain :=
   filter (fun p => negb (is_named server p)) (compartments d).
 
-Definition has_map (p : protection_domain) (r : string) : bool := existsb (fun m => same_name r (map_region m)) (pd_maps p).
+Definition has_map (p : protection_domain) (r : string) : bool :=
+  existsb (fun m => same_name r (map_region m)) (pd_maps p).
 
 Definition has_irq (p : protection_domain) (i : N) : bool := existsb (fun x => i =? irq_number x) (pd_irqs p).
 
@@ -275,10 +276,12 @@ Proof.
       apply negb_true_iff. auto.
   - intros q Q M. specialize (Rm q Q). apply orb_true_iff in Rm. destruct Rm as [Rm | Rm]; [bools; contradiction |].
     bools. auto.
-  - intros q i Q N I. specialize (D q Q). apply orb_true_iff in D. destruct D as [D | D]; [apply other_eq in D; contradiction |].
+  - intros q i Q N I. specialize (D q Q). apply orb_true_iff in D.
+    destruct D as [D | D]; [apply other_eq in D; contradiction |].
     apply andb_true_iff in D. destruct D as [D _]. rewrite forallb_forall in D.
     apply in_irq_of in I. destruct I as (x & X & <-). apply negb_true_iff. auto.
-  - intros q r Q N I. specialize (D q Q). apply orb_true_iff in D. destruct D as [D | D]; [apply other_eq in D; contradiction |].
+  - intros q r Q N I. specialize (D q Q). apply orb_true_iff in D.
+    destruct D as [D | D]; [apply other_eq in D; contradiction |].
     apply andb_true_iff in D. destruct D as [_ D]. rewrite forallb_forall in D. specialize (D r I).
     apply andb_true_iff in D. destruct D as [D1 D2]. rewrite forallb_forall in D2. split; [bools; assumption |].
     intros i W. apply in_wired in W. apply negb_true_iff. auto.
@@ -286,7 +289,8 @@ Proof.
     apply orb_true_iff in Dl. destruct Dl as [Dl | Dl].
     + apply existsb_exists in Dl. destruct Dl as (x & X & E). bools. congruence.
     + rewrite forallb_forall in Dl. apply in_wired in W. specialize (Dl i W). rewrite W' in Dl. discriminate.
-  - intros S. unfold hardware_in_order in Hw. apply orb_true_iff in Hw. destruct Hw as [Hw | Hw]; [bools; contradiction |].
+  - intros S. unfold hardware_in_order in Hw. apply orb_true_iff in Hw.
+    destruct Hw as [Hw | Hw]; [bools; contradiction |].
     destruct (pd_irqs p); [| discriminate]. destruct (devices_of d board p); [auto | discriminate].
 Qed.
 
@@ -300,14 +304,16 @@ Proof.
   unfold mediator_in_order in M. apply andb_true_iff in M. destruct M as [M L].
   destruct (filter (is_named mediator) (domains d)) as [| m [|]] eqn:F; try discriminate.
   assert (Only : forall q, In q (domains d) -> pd_name q = mediator -> q = m).
-  { intros q Q N. apply is_named_eq in N. assert (I : In q (filter (is_named mediator) (domains d))) by (apply filter_In; auto).
+  { intros q Q N. apply is_named_eq in N. assert (I : In q (filter (is_named mediator) (domains d)))
+    by (apply filter_In; auto).
     rewrite F in I. destruct I as [<- | []]. reflexivity. }
   constructor.
   - eapply distinct_nodup. eassumption.
   - destruct (extras d); [reflexivity | discriminate].
   - assumption.
   - eapply distinct_nodup. eassumption.
-  - intros a b I. match goal with H : forallb _ (ends d) = true |- _ => rewrite forallb_forall in H; specialize (H _ I);
+  - intros a b I. match goal with H : forallb _ (ends d) = true |- _ => rewrite forallb_forall in H;
+    specialize (H _ I);
       apply existsb_exists in H; destruct H as (p & P & N) end. apply is_named_eq in N. eauto.
   - assert (I : In m (filter (is_named mediator) (domains d))) by (rewrite F; left; reflexivity).
     apply filter_In in I. destruct I as [I N]. bools. eauto.
@@ -315,6 +321,7 @@ Proof.
   - intros a b I A B. rewrite forallb_forall in L. specialize (L _ I). simpl in L. apply negb_true_iff in L.
     apply andb_false_iff in L. destruct L; bools; contradiction.
   - intros p P N. apply conditions_hold.
-    assert (C : In p (compartments d)) by (apply filter_In; split; [assumption | apply negb_true_iff, is_named_neq; assumption]).
+    assert (C : In p (compartments d)) by (apply filter_In; split; [assumption | apply negb_true_iff, is_named_neq;
+      assumption]).
     pose proof (flat_map_nil _ _ _ _ E p C) as H. apply map_eq_nil in H. exact H.
 Qed.

@@ -77,7 +77,8 @@ Definition is_client (p : protection_domain) : Prop := compartment p /\ pd_name 
 
 Lemma in_clients : forall p, In p (clients d) <-> is_client p.
 Proof.
-  intros p. unfold clients, compartments, is_client, Holdings.compartment. rewrite !filter_In, !negb_true_iff, !is_named_neq. tauto.
+  intros p. unfold clients, compartments, is_client, Holdings.compartment.
+    rewrite !filter_In, !negb_true_iff, !is_named_neq. tauto.
 Qed.
 
 Lemma belongs_pd : forall p n, belongs p (Pd n) = true <-> n = pd_name p.
@@ -95,11 +96,12 @@ Proof.
   intros p u [_ N] H. split; intros ->; [discriminate H |]. apply belongs_pd in H. congruence.
 Qed.
 
-Lemma its_domain : forall p n, compartment p -> belongs p (Pd n) = true -> forall q, In q (domains d) -> n = pd_name q -> q = p.
+Lemma its_domain : forall p n, compartment p -> belongs p (Pd n) = true ->
+  forall q, In q (domains d) -> n = pd_name q -> q = p.
 Proof. intros p n [P _] H q Q E. apply belongs_pd in H. apply one_of_a_name; congruence. Qed.
 
-(** Where what leaves a compartment can arrive at once: at the mediator, at the monitor, in the compartment itself,
-    and, unless the monitor is first at its endpoint, from a client at a client. *)
+(** Where what leaves a compartment can arrive at once: at the mediator, at the monitor, in the compartment
+    itself, and, unless the monitor is first at its endpoint, from a client at a client. *)
 Definition next (p : protection_domain) (v : subject) : Prop :=
   v = Pd mediator \/ v = Monitor \/ belongs p v = true \/
   (~ In Monitor first /\ pd_name p <> server /\ exists q, is_client q /\ v = Pd (pd_name q)).
@@ -115,7 +117,8 @@ Lemma meet_at_endpoint : forall p u v e, compartment p -> belongs p u = true ->
   (v <> Monitor -> e = Monitor -> ~ In Monitor first) -> next p v.
 Proof.
   intros p u v e P U Ru Rv F. destruct (not_trusted _ _ P U) as [NM Nm].
-  destruct Ru as [[-> Ou] | [-> [-> | ->]]]; [| contradiction |]; destruct Rv as [[E Ov] | [E Ov]]; try discriminate E.
+  destruct Ru as [[-> Ou] | [-> [-> | ->]]]; [| contradiction |]; destruct Rv as [[E Ov] | [E Ov]];
+    try discriminate E.
   - destruct Ov as [-> | (q & Q & -> & Nq)]; [right; left; reflexivity |].
     destruct (string_dec (pd_name q) mediator) as [M | M]; [left; congruence |].
     right. right. right. destruct Ou as [-> | (p' & P' & -> & Np)]; [contradiction |].
@@ -132,7 +135,9 @@ Proof.
 Qed.
 
 Lemma own_space : forall p u m r, compartment p -> belongs p u = true -> In (m, r) (space G u) ->
-  m = Private u \/ exists x, m = Shared x /\ ((has_map p x = true /\ u = Pd (pd_name p)) \/ (In x (devices_of d board p) /\ u = Device x)).
+  m = Private u \/
+  exists x, m = Shared x /\
+    ((has_map p x = true /\ u = Pd (pd_name p)) \/ (In x (devices_of d board p) /\ u = Device x)).
 Proof.
   intros p u m r P U H. apply in_space in H.
   destruct H as [(q & Q & -> & [H | (x & X & -> & _)]) | [(-> & _) | (x & X & -> & ->)]].
@@ -143,21 +148,21 @@ Proof.
   - right. exists x. split; [reflexivity |]. right. split; [apply belongs_device; exact U | reflexivity].
 Qed.
 
-Lemma names_differ : forall p q, In p (domains d) -> In q (domains d) -> p <> q -> pd_name q <> pd_name p.
-Proof. intros p q P Q N E. apply N. apply one_of_a_name; auto. Qed.
-
 Lemma domain_dec : forall p q, In p (domains d) -> In q (domains d) -> p = q \/ pd_name q <> pd_name p.
 Proof.
-  intros p q P Q. destruct (string_dec (pd_name p) (pd_name q)) as [E | E]; [left; apply one_of_a_name; assumption | right; congruence].
+  intros p q P Q. destruct (string_dec (pd_name p) (pd_name q)) as [E | E]; [left; apply one_of_a_name;
+    assumption | right; congruence].
 Qed.
 
-(** Who reads a region that a compartment maps, or that is its device: audit, or somebody of the compartment. *)
+(** Who reads a region that a compartment maps, or that is its device: audit, or somebody of the
+    compartment. *)
 Lemma memory_seen : forall p v x, compartment p -> has_map p x = true \/ In x (devices_of d board p) ->
   In (PMemory (Shared x)) (observes S v) -> v = Pd mediator \/ belongs p v = true.
 Proof.
   intros p v x P A O. pose proof (ordered p P) as Or. apply observes_memory_only in O. destruct O as (r & O & _).
   apply in_space in O.
-  destruct O as [(q & Q & -> & [O | (y & Y & O & _)]) | [(-> & O) | (y & Y & -> & O)]]; try discriminate O; injection O as ->.
+  destruct O as [(q & Q & -> & [O | (y & Y & O & _)]) | [(-> & O) | (y & Y & -> & O)]]; try discriminate O;
+    injection O as ->.
   - destruct (domain_dec p q (proj1 P) Q) as [<- | N]; [right; apply belongs_pd; reflexivity |].
     destruct (string_dec (pd_name q) mediator) as [M | M]; [left; congruence | exfalso].
     assert (H : has_map q (map_region y) = true) by (apply in_map_of; eauto).
@@ -185,7 +190,8 @@ Qed.
 Lemma own_notification : forall p n b r, compartment p -> holds S (Pd (pd_name p)) (CNotification n b r) ->
   n = Pd (pd_name p) \/ n = Pd mediator.
 Proof.
-  intros p n b r P H. apply held_notification in H. destruct H as (q & Q & E & [-> | (a & c & I & A & -> & _)]); [auto |].
+  intros p n b r P H. apply held_notification in H. destruct H as (q & Q & E & [-> | (a & c & I & A & -> & _)]);
+    [auto |].
   injection E as E. destruct (peers p a c P I ltac:(congruence)) as (M & _). right. congruence.
 Qed.
 
@@ -249,7 +255,8 @@ Theorem flow_next : forall p u v, compartment p -> belongs p u = true -> flows S
 Proof.
   intros p u v P U H. apply meets in H. destruct H as [<- | (x & A & O)]; [right; right; left; exact U |].
   destruct (not_trusted _ _ P U) as [NM Nm].
-  assert (T : forall t, ~ holds S u (CTcb t)) by (intros t H; apply held_tcb in H; destruct H as [_ [H | [H _]]]; contradiction).
+  assert (T : forall t, ~ holds S u (CTcb t)) by (intros t H; apply held_tcb in H; destruct H as [_ [H | [H _]]];
+    contradiction).
   destruct x as [t | m | n | e | o | i].
   - apply observes_thread in O. destruct O as [-> | O].
     + apply alters_thread in A. destruct A as [-> | [A | [A | (o & s & R & R' & A)]]].
@@ -280,7 +287,8 @@ Proof.
 Qed.
 
 Lemma hardware_view : forall h x, is_hardware h -> In x (observes S h) ->
-  x = PThread h \/ (exists m, x = PMemory m /\ exists r, In (m, r) (space G h)) \/ (exists i, x = PIrq i /\ In i (lines G h)).
+  x = PThread h \/ (exists m, x = PMemory m /\ exists r, In (m, r) (space G h)) \/
+  (exists i, x = PIrq i /\ In i (lines G h)).
 Proof.
   intros h x Hw O. pose proof (fun c => hardware_holds_nothing h c Hw) as Nc. destruct x as [t | m | n | e | o | i].
   - apply observes_thread in O. destruct O as [-> | O]; [auto | elim (Nc _ O)].
@@ -298,7 +306,8 @@ Proof.
   intros u h Hw A. assert (Ns : forall s, ~ may_answer s h).
   { intros s (e & b & r & _ & _ & H). apply senders_reach in H.
     destruct H as [(_ & [-> | (q & _ & -> & _)]) | (_ & [-> | ->])]; exact Hw. }
-  apply alters_thread in A. destruct A as [-> | [A | [A | (o & s & _ & _ & A)]]]; [reflexivity | | elim (Ns _ A) | elim (Ns _ A)].
+  apply alters_thread in A. destruct A as [-> | [A | [A | (o & s & _ & _ & A)]]];
+    [reflexivity | | elim (Ns _ A) | elim (Ns _ A)].
   apply held_tcb in A. destruct A as [(q & _ & ->) _]. elim Hw.
 Qed.
 
@@ -313,7 +322,8 @@ Proof.
   - apply alters_memory_only in A. destruct A as (w' & A & _).
     apply in_space in O. destruct O as [(q & _ & -> & _) | [(-> & _) | (y & _ & -> & ->)]]; try contradiction.
     apply belongs_device in V.
-    apply in_space in A. destruct A as [(q & Q & -> & [A | (z & Z & A & _)]) | [(_ & A) | (z & _ & -> & A)]]; try discriminate A;
+    apply in_space in A. destruct A as [(q & Q & -> & [A | (z & Z & A & _)]) | [(_ & A) | (z & _ & -> & A)]];
+      try discriminate A;
       injection A as ->.
     + destruct (domain_dec p q (proj1 P) Q) as [<- | N]; [apply belongs_pd; reflexivity |].
       assert (M : has_map q (map_region z) = true) by (apply in_map_of; eauto).
@@ -322,7 +332,8 @@ Proof.
   - apply alters_irq in A. destruct A as [A | A].
     + apply held_irq in A. destruct A as (q & Q & -> & I).
       rewrite (own_line p h i q P V O Q I). apply belongs_pd. reflexivity.
-    + apply in_lines in O, A. destruct O as [(r & R & -> & W) | (-> & Un)]; destruct A as [(r' & R' & -> & W') | (-> & Un')].
+    + apply in_lines in O, A. destruct O as [(r & R & -> & W) | (-> & Un)];
+      destruct A as [(r' & R' & -> & W') | (-> & Un')].
       * apply belongs_device. apply belongs_device in V. eapply (its_lines _ _ _ Or); eassumption.
       * rewrite (unwired_line i r Un' R) in W. discriminate.
       * rewrite (unwired_line i r' Un R') in W'. discriminate.
@@ -337,7 +348,8 @@ Proof.
   intros p P. unfold universe, subjects. fold G.
   change (threads G) with (map domain_binding (domains d)
     ++ [(Monitor, {| cspace_root := Some monitor_root; vspace_root := Some Monitor; raises := [] |})]
-    ++ map (fun r => (Device r, {| cspace_root := None; vspace_root := Some (Device r); raises := wired board r |})) (devices d)
+    ++ map (fun r => (Device r, {| cspace_root := None; vspace_root := Some (Device r);
+      raises := wired board r |})) (devices d)
     ++ map (fun i => (Line i, {| cspace_root := None; vspace_root := None; raises := [i] |})) (unwired d board)).
   rewrite map_app. apply in_or_app. left. rewrite map_map. apply in_map_iff. exists p. auto.
 Qed.
@@ -369,7 +381,8 @@ Proof.
 Qed.
 
 (** Of a compartment's program nothing is assumed. *)
-Theorem compartments_are_not_restricted : forall p program, compartment p -> disciplined G (Pd (pd_name p), program).
+Theorem compartments_are_not_restricted : forall p program, compartment p ->
+  disciplined G (Pd (pd_name p), program).
 Proof.
   intros p program [P N] H. exfalso. simpl in H. apply existsb_exists in H. destruct H as (c & C & T).
   destruct c; try discriminate T. apply held_tcb in C. destruct C as [_ [C | [C _]]]; [discriminate C | congruence].
@@ -377,13 +390,17 @@ Qed.
 
 (** ** T1 *)
 
-Theorem n_authority_never_grows : forall contents initial l, cfg (exec (boot_with d board first contents initial) l) = G.
-Proof. intros. apply (authority_never_grows (boot_with d board first contents initial)). exact sources_are_unnameable. Qed.
+Theorem n_authority_never_grows : forall contents initial l,
+  cfg (exec (boot_with d board first contents initial) l) = G.
+Proof.
+  intros. apply (authority_never_grows (boot_with d board first contents initial)). exact sources_are_unnameable.
+Qed.
 
 (** ** T2: who writes what *)
 
 Lemma changes_only_by : forall x owners, (forall s, In x (alters S s) -> In s owners) ->
-  forall l st, sound S st -> Forall (disciplined G) l -> (forall e, In e l -> ~ In (fst e) owners) -> same x st (exec st l).
+  forall l st, sound S st -> Forall (disciplined G) l -> (forall e, In e l -> ~ In (fst e) owners) ->
+  same x st (exec st l).
 Proof.
   intros x owners H l st So D N. apply (integrity S sources_are_unnameable); try assumption.
   intros e I _ A. exact (N e I (H _ A)).
@@ -396,9 +413,11 @@ Lemma writers_of_ring : forall p r s, compartment p -> has_map p r = true -> is_
     (q = p \/ pd_name q = mediator).
 Proof.
   intros p r s P M Dv A. apply alters_memory_only in A. destruct A as (w & A & W). apply in_space in A.
-  destruct A as [(q & Q & -> & [A | (y & Y & A & ->)]) | [(_ & A) | (y & Y & -> & A)]]; try discriminate A; injection A as ->.
+  destruct A as [(q & Q & -> & [A | (y & Y & A & ->)]) | [(_ & A) | (y & Y & -> & A)]]; try discriminate A;
+    injection A as ->.
   - exists q. split; [assumption |]. split; [reflexivity |]. split.
-    { apply existsb_exists. exists y. split; [assumption |]. apply andb_true_iff. split; [apply same_name_eq; reflexivity | exact W]. }
+    { apply existsb_exists. exists y. split; [assumption |]. apply andb_true_iff.
+      split; [apply same_name_eq; reflexivity | exact W]. }
     destruct (domain_dec p q (proj1 P) Q) as [<- | N]; [auto |].
     destruct (string_dec (pd_name q) mediator) as [Me | Me]; [auto | exfalso].
     assert (H : has_map q (map_region y) = true) by (apply in_map_of; eauto).
@@ -409,9 +428,10 @@ Proof.
     apply andb_true_iff. split; [apply same_name_eq |]; reflexivity.
 Qed.
 
-(** Identity. The region by which a compartment speaks to audit is written by nobody else: what audit reads there, the
-    compartment said, whatever all others do. *)
-Theorem nobody_speaks_for_another : forall p, compartment p -> forall s, In (ring (out_ring (pd_name p))) (alters S s) -> s = Pd (pd_name p).
+(** Identity. The region by which a compartment speaks to audit is written by nobody else: what audit reads
+    there, the compartment said, whatever all others do. *)
+Theorem nobody_speaks_for_another : forall p, compartment p ->
+  forall s, In (ring (out_ring (pd_name p))) (alters S s) -> s = Pd (pd_name p).
 Proof.
   intros p P s A. pose proof (ordered p P) as Or.
   destruct (writers_of_ring p _ s P (proj1 (its_out_ring _ _ _ Or)) (proj1 (its_rings_are_memory _ _ _ Or)) A)
@@ -428,7 +448,8 @@ Proof.
 Qed.
 
 (** The region by which audit answers is written by audit alone, *)
-Theorem only_the_mediator_answers : forall p, compartment p -> forall s, In (ring (in_ring (pd_name p))) (alters S s) -> s = Pd mediator.
+Theorem only_the_mediator_answers : forall p, compartment p ->
+  forall s, In (ring (in_ring (pd_name p))) (alters S s) -> s = Pd mediator.
 Proof.
   intros p P s A. pose proof (ordered p P) as Or.
   destruct (writers_of_ring p _ s P (proj1 (its_in_ring _ _ _ Or)) (proj2 (its_rings_are_memory _ _ _ Or)) A)
@@ -445,12 +466,14 @@ Proof.
 Qed.
 
 (** and neither ring is read by anybody but the two. *)
-Theorem rings_are_read_by_two : forall p, compartment p -> forall r, r = out_ring (pd_name p) \/ r = in_ring (pd_name p) ->
+Theorem rings_are_read_by_two : forall p, compartment p ->
+  forall r, r = out_ring (pd_name p) \/ r = in_ring (pd_name p) ->
   forall s, In (ring r) (observes S s) -> s = Pd mediator \/ s = Pd (pd_name p).
 Proof.
   intros p P r R s O. pose proof (ordered p P) as Or.
   assert (M : has_map p r = true /\ is_device d r = false).
-  { destruct R as [-> | ->]; split; first [apply (its_out_ring _ _ _ Or) | apply (its_in_ring _ _ _ Or) | apply (its_rings_are_memory _ _ _ Or)]. }
+  { destruct R as [-> | ->]; split; first [apply (its_out_ring _ _ _ Or) | apply (its_in_ring _ _ _ Or) | apply
+    (its_rings_are_memory _ _ _ Or)]. }
   destruct M as [M Dv]. destruct (memory_seen p s r P (or_introl M) O) as [E | E]; [auto |]. right.
   apply observes_memory_only in O. destruct O as (w & O & _). apply in_space in O.
   destruct O as [(q & Q & -> & _) | [(_ & O) | (y & Y & -> & O)]]; try discriminate O.
@@ -462,7 +485,8 @@ Proof.
 Qed.
 
 (** The badge with which a compartment signals audit is that of its own channel, and no two have the same. *)
-Theorem its_only_badge : forall p b r, compartment p -> holds S (Pd (pd_name p)) (CNotification (Pd mediator) b r) ->
+Theorem its_only_badge : forall p b r, compartment p ->
+  holds S (Pd (pd_name p)) (CNotification (Pd mediator) b r) ->
   exists a c, ends_of d p = [(a, c)] /\ b = 2 ^ end_id c.
 Proof.
   intros p b r P H. apply held_notification in H. destruct H as (q & Q & E & [M | (a & c & I & A & _ & ->)]).
@@ -472,7 +496,8 @@ Proof.
     rewrite L in H. destruct H as [H | []]. injection H as -> ->. eauto.
 Qed.
 
-Lemma nodup_injective : forall A C (f : A -> C) l, NoDup (map f l) -> forall x y, In x l -> In y l -> f x = f y -> x = y.
+Lemma nodup_injective : forall A C (f : A -> C) l, NoDup (map f l) ->
+  forall x y, In x l -> In y l -> f x = f y -> x = y.
 Proof.
   induction l as [| z l IH]; simpl; intros N x y X Y E; [contradiction |].
   inversion N as [| ? ? N1 N2]; subst. destruct X as [<- | X]; destruct Y as [<- | Y]; auto.
@@ -481,10 +506,12 @@ Proof.
 Qed.
 
 Theorem badges_differ : forall p q b b' r r', compartment p -> compartment q -> p <> q ->
-  holds S (Pd (pd_name p)) (CNotification (Pd mediator) b r) -> holds S (Pd (pd_name q)) (CNotification (Pd mediator) b' r') -> b <> b'.
+  holds S (Pd (pd_name p)) (CNotification (Pd mediator) b r) ->
+  holds S (Pd (pd_name q)) (CNotification (Pd mediator) b' r') -> b <> b'.
 Proof.
   intros p q b b' r r' P Q N H H' E.
-  destruct (its_only_badge p b r P H) as (a & c & L & ->). destruct (its_only_badge q b' r' Q H') as (a' & c' & L' & ->).
+  destruct (its_only_badge p b r P H) as (a & c & L & ->). destruct (its_only_badge q b' r' Q H')
+    as (a' & c' & L' & ->).
   apply N.pow_inj_r in E; [| reflexivity].
   assert (Mine : forall p a c, compartment p -> ends_of d p = [(a, c)] ->
     end_pd a = pd_name p /\ In (c, a) (filter (fun '(a, _) => same_name (end_pd a) mediator) (ends d))).
@@ -496,14 +523,15 @@ Proof.
   injection X as _ X. apply N. apply one_of_a_name; [apply P | apply Q | congruence].
 Qed.
 
-(** A client's registers and run state are changed by nobody but itself and the monitor, if this is first at its
-    endpoint; without that, also by whoever takes a fault of the client's there. *)
-Theorem registers_are_its_own : In Monitor first -> forall p, is_client p -> forall s, In (PThread (Pd (pd_name p))) (alters S s) ->
-  s = Pd (pd_name p) \/ s = Monitor.
+(** A client's registers and run state are changed by nobody but itself and the monitor, if the monitor is
+    first at its endpoint; without that, also by whoever takes a fault of the client's there. *)
+Theorem registers_are_its_own : In Monitor first -> forall p, is_client p ->
+  forall s, In (PThread (Pd (pd_name p))) (alters S s) -> s = Pd (pd_name p) \/ s = Monitor.
 Proof.
   intros F p [[P N] Ns] s A.
   assert (An : forall s', may_answer s' (Pd (pd_name p)) -> s' = Monitor).
-  { intros s' (e & b & r & H & T & V). apply senders_reach in V. destruct V as [[-> _] | [_ [V | V]]]; [| congruence ..].
+  { intros s' (e & b & r & H & T & V). apply senders_reach in V.
+    destruct V as [[-> _] | [_ [V | V]]]; [| congruence ..].
     apply andb_true_iff in T. destruct T as [_ T].
     destruct (subject_eq s' Monitor) as [| Nm]; [assumption |]. elim (takes_not s' Nm T F). }
   apply alters_thread in A. destruct A as [A | [A | [A | (o & s' & R & R' & A)]]].
@@ -528,10 +556,12 @@ Proof.
   - apply negb_true_iff, is_named_neq. exact N.
 Qed.
 
-Lemma in_side : forall P u, In u (side P) <-> In u (universe S) /\ exists p, compartment p /\ P p = true /\ belongs p u = true.
+Lemma in_side : forall P u, In u (side P) <->
+  In u (universe S) /\ exists p, compartment p /\ P p = true /\ belongs p u = true.
 Proof.
   intros P u. unfold side. rewrite filter_In, existsb_exists. split.
-  - intros [U (p & I & H)]. apply andb_true_iff in H. apply in_compartments in I. split; [assumption |]. exists p. tauto.
+  - intros [U (p & I & H)]. apply andb_true_iff in H. apply in_compartments in I. split; [assumption |]. exists p.
+    tauto.
   - intros [U (p & I & H)]. split; [assumption |]. exists p. rewrite in_compartments, andb_true_iff. tauto.
 Qed.
 
@@ -550,7 +580,8 @@ Proof.
     + right. left. reflexivity.
     + right. right. left. reflexivity.
     + left. apply in_side. split; [assumption |]. exists p. auto.
-    + left. apply in_side. split; [assumption |]. exists q. split; [apply Q |]. split; [| apply belongs_pd; reflexivity].
+    + left. apply in_side. split; [assumption |]. exists q. split; [apply Q |].
+      split; [| apply belongs_pd; reflexivity].
       destruct H as [H | H]; [contradiction |]. exact (H p q (conj I Ns) Q Pp).
 Qed.
 
@@ -561,11 +592,13 @@ Definition but_server : protection_domain -> bool := fun q => negb (is_named ser
 Lemma in_only : forall p u, compartment p -> In u (side (only p)) <-> In u (universe S) /\ belongs p u = true.
 Proof.
   intros p u P. rewrite in_side. split; intros [U H]; (split; [assumption |]).
-  - destruct H as (q & Q & E & Bq). apply same_name_eq in E. rewrite (one_of_a_name q p (proj1 Q) (proj1 P) E) in Bq. exact Bq.
+  - destruct H as (q & Q & E & Bq). apply same_name_eq in E. rewrite (one_of_a_name q p (proj1 Q) (proj1 P) E) in Bq.
+    exact Bq.
   - exists p. repeat split; try apply P; [apply same_name_eq; reflexivity | exact H].
 Qed.
 
-Lemma only_is_cut : forall p, compartment p -> In Monitor first \/ pd_name p = server -> is_cut S mediators (side (only p)) = true.
+Lemma only_is_cut : forall p, compartment p -> In Monitor first \/ pd_name p = server ->
+  is_cut S mediators (side (only p)) = true.
 Proof.
   intros p P H. apply side_is_cut. destruct H as [H | H]; [auto |]. right.
   intros p' q [_ N] _ E. apply same_name_eq in E. congruence.
@@ -579,13 +612,14 @@ Proof. intros p [P N] [E | [E | []]]; [injection E as E; congruence | discrimina
 
 Lemma apart : forall p q, compartment p -> compartment q -> p <> q -> belongs p (Pd (pd_name q)) = false.
 Proof.
-  intros p q P Q N. apply not_true_iff_false. rewrite belongs_pd. intros E. apply N. apply one_of_a_name; [apply P | apply Q | congruence].
+  intros p q P Q N. apply not_true_iff_false. rewrite belongs_pd. intros E. apply N.
+    apply one_of_a_name; [apply P | apply Q | congruence].
 Qed.
 
 (** *** On paths *)
 
-(** Every path from one compartment to another that avoids the monitor passes audit: between a client and the server,
-    and, where the monitor is first at its endpoint, between two clients. *)
+(** Every path from one compartment to another that avoids the monitor passes audit: between a client and
+    the server, and, if the monitor is first at its endpoint, between two clients. *)
 Theorem n_paths : forall p, compartment p -> In Monitor first \/ pd_name p = server ->
   forall v, belongs p v = false ->
   forall w, path S (Pd (pd_name p)) w v -> ~ In Monitor w -> In (Pd mediator) w.
@@ -601,11 +635,14 @@ Theorem n_paths_to_server : forall p s, is_client p -> In s (domains d) -> pd_na
   forall w, path S (Pd (pd_name p)) w (Pd server) -> ~ In Monitor w -> In (Pd mediator) w.
 Proof.
   intros p s [P Np] Sv Ns w W N.
-  destruct (every_path_leaves S universe_is_closed attachments_are_inside mediators (side but_server) (Pd (pd_name p)) (Pd server)
+  destruct (every_path_leaves S universe_is_closed attachments_are_inside mediators (side but_server)
+    (Pd (pd_name p)) (Pd server)
     but_server_is_cut) with (p := w) as (c & [<- | [<- | []]] & I); try assumption; [| | contradiction].
-  - apply in_side. split; [apply is_a_subject, P |]. exists p. split; [assumption |]. split; [| apply belongs_pd; reflexivity].
+  - apply in_side. split; [apply is_a_subject, P |]. exists p. split; [assumption |].
+    split; [| apply belongs_pd; reflexivity].
     apply negb_true_iff, is_named_neq. exact Np.
-  - rewrite in_side. intros [_ (q & Q & E & Bq)]. apply belongs_pd in Bq. apply negb_true_iff, is_named_neq in E. congruence.
+  - rewrite in_side. intros [_ (q & Q & E & Bq)]. apply belongs_pd in Bq. apply negb_true_iff, is_named_neq in E.
+    congruence.
 Qed.
 
 (** *** On executions *)
@@ -637,12 +674,14 @@ Proof.
     - destruct (memory_seen p v r C (or_introl M) O); auto. }
   destruct H as [-> | [-> | H]]; [right; right; left; reflexivity | right; left; reflexivity | left].
   apply in_side. destruct (observer_is_subject v x O) as [V | ->]; [eauto |].
-  split; [| eauto]. destruct X as [X | [X | [X | (r & _ & X)]]]; try discriminate X. injection X as ->. apply is_a_subject, C.
+  split; [| eauto]. destruct X as [X | [X | [X | (r & _ & X)]]]; try discriminate X. injection X as ->.
+    apply is_a_subject, C.
 Qed.
 
-(** Take any execution in which neither audit nor the monitor takes a step that reads what is tainted by [p]. Leave out all
-    steps of [p] and change all that is tainted at will: everybody else sees the same, to the bit. So what a client does,
-    and what it holds, comes to another client or to the server only by a step of audit (or the monitor) that read it. *)
+(** Take any execution in which neither audit nor the monitor takes a step that reads what is tainted by [p].
+    Leave out all steps of [p] and change all that is tainted at will: everybody else sees the same, to the
+    bit. So what a client does, and what it holds, comes to another client or to the server only by a step of
+    audit (or the monitor) that read it. *)
 Theorem n_mediation : forall p, compartment p -> In Monitor first \/ pd_name p = server ->
   forall v, belongs p v = false -> ~ In v mediators ->
   forall l taint st st', sound S st -> sound S st' -> Forall (disciplined G) l ->
@@ -658,8 +697,8 @@ Proof.
   unfold behind. rewrite in_only by assumption. intros [_ X]. congruence.
 Qed.
 
-(** So two systems that differ in a compartment's secrets alone look the same to everybody else until audit or the monitor
-    reads what it made of them. *)
+(** So two systems that differ in a compartment's secrets alone look the same to everybody else until audit or
+    the monitor reads what it made of them. *)
 Corollary n_secrets : forall p, compartment p -> In Monitor first \/ pd_name p = server ->
   forall v, belongs p v = false -> ~ In v mediators ->
   forall l st st', sound S st -> sound S st' -> Forall (disciplined G) l ->
@@ -683,17 +722,20 @@ Theorem n_mediation_to_server : forall s, In s (domains d) -> pd_name s = server
   agree S (Pd server) (exec st l) (exec st' (without behind l)).
 Proof.
   intros s Sv Ns l taint st st' So So' D behind Hi E U.
-  refine (mediation_by_reading S sources_are_unnameable universe_is_closed attachments_are_inside mediators behind (Pd server)
+  refine (mediation_by_reading S sources_are_unnameable universe_is_closed attachments_are_inside mediators behind
+    (Pd server)
     but_server_is_cut _ _ l taint st st' So So' D Hi E U).
-  - unfold behind. rewrite in_side. intros [_ (q & Q & X & Bq)]. apply belongs_pd in Bq. apply negb_true_iff, is_named_neq in X. congruence.
+  - unfold behind. rewrite in_side. intros [_ (q & Q & X & Bq)]. apply belongs_pd in Bq.
+    apply negb_true_iff, is_named_neq in X. congruence.
   - intros [X | [X | []]]; discriminate X.
 Qed.
 
 (** ** T4: devices *)
 
-(** The server has none, so n_mediation is about every device: no difference that the server makes arrives at one but by
-    audit. *)
-Theorem server_has_no_hardware : forall p h, compartment p -> pd_name p = server -> is_hardware h -> belongs p h = false.
+(** The server has none, so n_mediation is about every device: no difference that the server makes arrives at
+    one but by audit. *)
+Theorem server_has_no_hardware : forall p h, compartment p -> pd_name p = server -> is_hardware h ->
+  belongs p h = false.
 Proof.
   intros p h P Ns Hw. destruct (its_hardware _ _ _ (ordered p P) Ns) as [I Dv].
   destruct h; try contradiction; simpl; [rewrite Dv | unfold has_irq; rewrite I]; reflexivity.
@@ -705,7 +747,8 @@ Definition beyond (p : protection_domain) (but : list subject) : list subject :=
 
 Lemma in_beyond : forall p but u, In u (beyond p but) <-> In u (universe S) /\ belongs p u = false /\ ~ In u but.
 Proof.
-  intros p but u. unfold beyond. rewrite filter_In, andb_true_iff, !negb_true_iff, <- (is_member_in u but), <- not_true_iff_false with (b := is_member u but). tauto.
+  intros p but u. unfold beyond. rewrite filter_In, andb_true_iff, !negb_true_iff, <- (is_member_in u but), <-
+    not_true_iff_false with (b := is_member u but). tauto.
 Qed.
 
 (** To a client's hardware a way leads only from the client. *)
@@ -713,10 +756,13 @@ Lemma beyond_is_cut : forall p but, compartment p -> is_cut S (Pd (pd_name p) ::
 Proof.
   intros p but P. unfold is_cut. rewrite !andb_true_iff. split; [split |].
   - apply forallb_forall. intros c C. apply negb_true_iff, not_true_iff_false. rewrite is_member_in, in_beyond.
-    intros (_ & E & N). destruct C as [<- | C]; [| contradiction]. apply not_true_iff_false in E. apply E. apply belongs_pd. reflexivity.
+    intros (_ & E & N). destruct C as [<- | C]; [| contradiction]. apply not_true_iff_false in E. apply E.
+      apply belongs_pd. reflexivity.
   - apply forallb_forall. intros u U. apply is_member_in. apply in_beyond in U. apply U.
-  - apply forallb_forall. intros u U. apply forallb_forall. intros v V. apply in_beyond in U. destruct U as (_ & U & _).
-    destruct (flows S u v) eqn:Fl; [| reflexivity]. cbn [negb orb]. apply orb_true_iff. rewrite !is_member_in, in_beyond.
+  - apply forallb_forall. intros u U. apply forallb_forall. intros v V. apply in_beyond in U.
+    destruct U as (_ & U & _).
+    destruct (flows S u v) eqn:Fl; [| reflexivity]. cbn [negb orb]. apply orb_true_iff.
+      rewrite !is_member_in, in_beyond.
     destruct (subject_eq v (Pd (pd_name p))) as [-> | N]; [right; left; reflexivity |].
     destruct (in_dec subject_eq v but) as [I | I]; [right; right; assumption |]. left. repeat split; try assumption.
     apply not_true_iff_false. intros Bv.
@@ -728,7 +774,8 @@ Qed.
 Lemma hardware_is_no_domain : forall h n, is_hardware h -> h <> Pd n.
 Proof. intros h n H ->. exact H. Qed.
 
-(** A client's device or line sees no difference that anybody else makes unless the client took a step that read it. *)
+(** A client's device or line sees no difference that anybody else makes unless the client took a step that
+    read it. *)
 Theorem n_device : forall p h, compartment p -> belongs p h = true -> is_hardware h ->
   forall l taint st st', sound S st -> sound S st' -> Forall (disciplined G) l ->
   let behind := beyond p [] in
@@ -738,33 +785,39 @@ Theorem n_device : forall p h, compartment p -> belongs p h = true -> is_hardwar
   agree S h (exec st l) (exec st' (without behind l)).
 Proof.
   intros p h P Bh Hw l taint st st' So So' D behind Hi E U.
-  refine (mediation_by_reading S sources_are_unnameable universe_is_closed attachments_are_inside [Pd (pd_name p)] behind h
+  refine (mediation_by_reading S sources_are_unnameable universe_is_closed attachments_are_inside [Pd (pd_name p)]
+    behind h
     (beyond_is_cut p [] P) _ _ l taint st st' So So' D Hi E U).
   - unfold behind. rewrite in_beyond. intros (_ & X & _). congruence.
   - intros [X | []]. symmetry in X. exact (hardware_is_no_domain h _ Hw X).
 Qed.
 
 (** From the server to a client's device, on paths: by audit, and from there by the client; *)
-Theorem n_device_paths : forall p s h, is_client p -> In s (domains d) -> pd_name s = server -> belongs p h = true -> is_hardware h ->
+Theorem n_device_paths : forall p s h, is_client p -> In s (domains d) -> pd_name s = server ->
+  belongs p h = true -> is_hardware h ->
   forall w, path S (Pd server) w h -> ~ In Monitor w ->
   In (Pd mediator) w /\ forall w1 w2, w = w1 ++ Pd mediator :: w2 -> In (Pd (pd_name p)) w2.
 Proof.
   intros p s h [P Np] Sv Ns Bh Hw w W N. split.
   - assert (C : compartment s) by (split; [assumption | rewrite Ns; discriminate]).
-    rewrite <- Ns in W. apply (n_paths s C (or_intror Ns) h); try assumption. exact (server_has_no_hardware s h C Ns Hw).
+    rewrite <- Ns in W. apply (n_paths s C (or_intror Ns) h); try assumption.
+      exact (server_has_no_hardware s h C Ns Hw).
   - intros w1 w2 E. destruct (the_mediator _ _ Mediated) as (m & M & Nm).
-    apply (path_leaves_later S universe_is_closed attachments_are_inside (Pd mediator) (Pd (pd_name p)) [Monitor] (beyond p [Monitor]) h
+    apply (path_leaves_later S universe_is_closed attachments_are_inside (Pd mediator) (Pd (pd_name p)) [Monitor]
+      (beyond p [Monitor]) h
       (beyond_is_cut p [Monitor] P)) with (from := Pd server) (p := w) (p1 := w1); try assumption.
-    + apply in_beyond. split; [rewrite <- Nm; apply is_a_subject; exact M |]. split; [| intros [X | []]; discriminate X].
+    + apply in_beyond. split; [rewrite <- Nm; apply is_a_subject; exact M |].
+      split; [| intros [X | []]; discriminate X].
       apply not_true_iff_false. rewrite belongs_pd. destruct P. congruence.
     + rewrite in_beyond. intros (_ & X & _). congruence.
     + intros X. injection X as X. destruct P. congruence.
     + intros c [<- | []]. exact N.
 Qed.
 
-(** and on executions: only by a step of audit that a step of the client follows. [l1] has no step of audit, [l2] none of
-    the client. *)
-Theorem n_device_order : forall p s h, is_client p -> In s (domains d) -> pd_name s = server -> belongs p h = true -> is_hardware h ->
+(** and on executions: only by a step of audit that a step of the client follows. [l1] has no step of audit,
+    [l2] none of the client. *)
+Theorem n_device_order : forall p s h, is_client p -> In s (domains d) -> pd_name s = server ->
+  belongs p h = true -> is_hardware h ->
   forall l1 l2 st st', sound S st -> sound S st' -> Forall (disciplined G) (l1 ++ l2) ->
   (forall e, In e (l1 ++ l2) -> fst e <> Monitor) ->
   (forall e, In e l1 -> fst e <> Pd mediator) ->
@@ -776,16 +829,19 @@ Proof.
   intros p s h [P Np] Sv Ns Bh Hw l1 l2 st st' So So' D M A1 S2 behind A.
   assert (C : compartment s) by (split; [assumption | rewrite Ns; discriminate]).
   destruct (the_mediator _ _ Mediated) as (m & Mi & Nm).
-  refine (ordered_mediation S sources_are_unnameable universe_is_closed attachments_are_inside (Pd mediator) (Pd (pd_name p)) [Monitor]
-    behind (beyond p [Monitor]) h (only_is_cut s C (or_intror Ns)) (beyond_is_cut p [Monitor] P) _ _ _ _ _ l1 l2 st st' So So' D _ A1 S2 A).
-  - intros u U. apply in_only in U; [| assumption]. destruct U as [U Bu]. apply in_beyond. split; [assumption |]. split.
+  refine (ordered_mediation S sources_are_unnameable universe_is_closed attachments_are_inside (Pd mediator)
+    (Pd (pd_name p)) [Monitor] behind (beyond p [Monitor]) h (only_is_cut s C (or_intror Ns))
+    (beyond_is_cut p [Monitor] P) _ _ _ _ _ l1 l2 st st' So So' D _ A1 S2 A).
+  - intros u U. apply in_only in U; [| assumption]. destruct U as [U Bu]. apply in_beyond. split; [assumption |].
+    split.
     + apply not_true_iff_false. intros Bp. destruct u as [n | | r | i].
       * apply belongs_pd in Bu, Bp. congruence.
       * discriminate Bu.
       * rewrite (server_has_no_hardware s (Device r) C Ns I) in Bu. discriminate.
       * rewrite (server_has_no_hardware s (Line i) C Ns I) in Bu. discriminate.
     + intros [<- | []]. discriminate Bu.
-  - apply in_beyond. split; [rewrite <- Nm; apply is_a_subject; exact Mi |]. split; [| intros [X | []]; discriminate X].
+  - apply in_beyond. split; [rewrite <- Nm; apply is_a_subject; exact Mi |].
+    split; [| intros [X | []]; discriminate X].
     apply not_true_iff_false. rewrite belongs_pd. destruct P. congruence.
   - rewrite in_beyond. intros (_ & X & _). congruence.
   - exact (hardware_is_no_domain h _ Hw).

@@ -47,7 +47,8 @@ Proof.
   right. apply in_app_or in H. destruct H as [H | H].
   { apply in_map_iff in H. destruct H as (e & <- & I). eauto. }
   right. apply in_app_or in H. destruct H as [H | H].
-  { unfold bound_part in H. fold B in H. destruct (bound B s) as [n |]; [| destruct H]. destruct H as [<- | []]. eauto. }
+  { unfold bound_part in H. fold B in H. destruct (bound B s) as [n |]; [| destruct H]. destruct H as [<- | []].
+    eauto. }
   right. apply in_flat_map in H. destruct H as (i & I & [<- | H]); exists i; [auto |].
   apply in_map_iff in H. destruct H as (n & <- & N). eauto.
 Qed.
@@ -65,7 +66,8 @@ Proof.
   { apply in_flat_map in H. destruct H as ([m r] & C & I). left. exists m, r.
     destruct (may_read r); [| destruct I]. destruct I as [<- | []]. auto. }
   right. apply in_app_or in H. destruct H as [H | H].
-  { unfold bound_part in H. fold B in H. destruct (bound B s) as [n |]; [| destruct H]. destruct H as [<- | []]. eauto. }
+  { unfold bound_part in H. fold B in H. destruct (bound B s) as [n |]; [| destruct H]. destruct H as [<- | []].
+    eauto. }
   right. apply in_map_iff in H. destruct H as (i & <- & I). eauto.
 Qed.
 
@@ -84,7 +86,8 @@ Lemma alters_thread : forall s t, In (PThread t) (alters S s) ->
   (exists o s', holds s (CReply o) /\ holds s' (CReply o) /\ may_answer s' t).
 Proof.
   intros s t H. apply in_alters in H.
-  destruct H as [H | [(c & C & I) | [(? & ? & ? & ? & H) | [(? & ? & H) | [(? & ? & H) | (? & ? & [H | (? & ? & H)])]]]]];
+  destruct H as [H | [(c & C & I) | [(? & ? & ? & ? & H) | [(? & ? & H) | [(? & ? & H) | (? & ? & [H | (? & ? &
+    H)])]]]]];
     try discriminate H; [injection H; auto |].
   right. destruct c; simpl in I; part_of I.
   - injection I as <-. right. left. exists object, badge, r. auto.
@@ -98,10 +101,12 @@ Proof.
 Qed.
 
 Ltac by_parts H :=
-  destruct H as [H | [(c & C & I) | [(? & ? & ? & ? & H) | [(? & ? & H) | [(? & ? & H) | (? & ? & [H | (? & ? & H)])]]]]];
+  destruct H as [H | [(c & C & I) | [(? & ? & ? & ? & H) | [(? & ? & H) | [(? & ? & H) | (? & ? & [H | (? & ? &
+    H)])]]]]];
   try discriminate.
 
-Lemma alters_memory_only : forall s m, In (PMemory m) (alters S s) -> exists r, In (m, r) (space G s) /\ may_write r = true.
+Lemma alters_memory_only : forall s m, In (PMemory m) (alters S s) ->
+  exists r, In (m, r) (space G s) /\ may_write r = true.
 Proof.
   intros s m H. apply in_alters in H. by_parts H.
   - exfalso. destruct c; simpl in I; part_of I.
@@ -109,7 +114,8 @@ Proof.
 Qed.
 
 Lemma alters_pending : forall s n, In (PPending n) (alters S s) ->
-  (exists b r, holds s (CNotification n b r)) \/ bound B s = Some n \/ (exists i, In i (lines G s) /\ In n (may_signal S i)).
+  (exists b r, holds s (CNotification n b r)) \/ bound B s = Some n \/ (exists i, In i (lines G s) /\
+    In n (may_signal S i)).
 Proof.
   intros s n H. apply in_alters in H. by_parts H.
   - destruct c; simpl in I; part_of I. injection I as <-. eauto.
@@ -148,7 +154,8 @@ Proof.
   destruct c; simpl in I; part_of I. injection I as <-. auto.
 Qed.
 
-Lemma observes_memory_only : forall s m, In (PMemory m) (observes S s) -> exists r, In (m, r) (space G s) /\ may_read r = true.
+Lemma observes_memory_only : forall s m, In (PMemory m) (observes S s) ->
+  exists r, In (m, r) (space G s) /\ may_read r = true.
 Proof.
   intros s m H. apply in_observes in H. by_views H.
   - exfalso. destruct c; simpl in I; part_of I.
@@ -184,7 +191,8 @@ Proof.
   - injection H as <-. auto.
 Qed.
 
-Lemma in_sends_to : forall t e, In e (sends_to S t) -> (exists b r, holds t (CEndpoint e b r)) \/ In e (handler_endpoint S t).
+Lemma in_sends_to : forall t e, In e (sends_to S t) -> (exists b r, holds t (CEndpoint e b r)) \/
+  In e (handler_endpoint S t).
 Proof.
   intros t e H. apply in_app_or in H. destruct H as [H | H]; [left | auto].
   apply in_flat_map in H. destruct H as ([] & C & I); try destruct I.
@@ -203,7 +211,8 @@ Lemma in_may_signal : forall i n, In n (may_signal S i) ->
 Proof.
   intros i n H. apply in_app_or in H. destruct H as [H | H].
   - apply in_flat_map in H. destruct H as ([i' [n' b]] & I & H).
-    destruct (i =? i') eqn:E; [| destruct H]. apply N.eqb_eq in E. destruct H as [<- | []]. left. exists b. congruence.
+    destruct (i =? i') eqn:E; [| destruct H]. apply N.eqb_eq in E. destruct H as [<- | []]. left. exists b.
+      congruence.
   - apply in_flat_map in H. destruct H as (s & _ & H). destruct (holds_irq S i s) eqn:Ho; [| destruct H].
     apply existsb_exists in Ho. destruct Ho as (c & C & E). destruct c; try discriminate. apply N.eqb_eq in E. subst.
     apply in_flat_map in H. destruct H as ([] & C' & H); try destruct H.
@@ -220,13 +229,15 @@ Proof. reflexivity. Qed.
 
 Lemma reachable_inner : forall c s, reachable 63 c (inner_of s) 58 = map snd (slots c (Inner s)).
 Proof.
-  intros c s. change (reachable 63 c (inner_of s) 58) with (flat_map (fun '(_, x) => [x]) (slots c (Inner s)) : list capability).
+  intros c s. change (reachable 63 c (inner_of s) 58) with (flat_map (fun '(_, x) => [x]) (slots c (Inner s)) : list
+    capability).
   induction (slots c (Inner s)) as [| [i x] l IH]; [reflexivity |]. simpl. rewrite IH. reflexivity.
 Qed.
 
 Lemma reachable_monitor : forall c, reachable depth c monitor_root word_bits = map snd (slots c (Root Monitor)).
 Proof.
-  intros c. change (reachable depth c monitor_root word_bits) with (flat_map (fun '(_, x) => [x]) (slots c (Root Monitor)) : list capability).
+  intros c. change (reachable depth c monitor_root word_bits)
+    with (flat_map (fun '(_, x) => [x]) (slots c (Root Monitor)) : list capability).
   induction (slots c (Root Monitor)) as [| [i x] l IH]; [reflexivity |]. simpl. rewrite IH. reflexivity.
 Qed.
 
@@ -248,7 +259,8 @@ Let B := attachments S.
 
 Lemma one_of_a_name : forall p q, In p (domains d) -> In q (domains d) -> pd_name p = pd_name q -> p = q.
 Proof.
-  pose proof (names_once _ _ Mediated) as N. induction (domains d) as [| x l IH]; simpl; intros p q P Q E; [contradiction |].
+  pose proof (names_once _ _ Mediated) as N. induction (domains d) as [| x l IH]; simpl; intros p q P Q E;
+    [contradiction |].
   inversion N as [| ? ? N1 N2]; subst.
   destruct P as [<- | P]; destruct Q as [<- | Q]; auto.
   - exfalso. apply N1. rewrite E. apply in_map. assumption.
@@ -256,7 +268,8 @@ Proof.
 Qed.
 
 Lemma in_numbered : forall A (l : list A) n k x, In (k, x) (numbered n l) -> In x l.
-Proof. induction l as [| y l IH]; simpl; intros n k x H; [auto |]. destruct H as [H | H]; [left; congruence | eauto]. Qed.
+Proof. induction l as [| y l IH]; simpl; intros n k x H; [auto |]. destruct H as [H | H]; [left; congruence | eauto].
+  Qed.
 
 Lemma same_second : forall A B (a a' : A) (b b' : B), (a, b) = (a', b') -> b = b'.
 Proof. congruence. Qed.
@@ -272,7 +285,8 @@ Inductive domain_cap (p : protection_domain) : capability -> Prop :=
   | has_call : forall a b, In (a, b) (ends d) -> end_pd a = pd_name p -> end_pp a = true ->
       domain_cap p (CEndpoint (Pd (end_pd b)) (N.lor call_badge (end_id b)) all)
   | has_handler : forall i, has_irq p i = true -> domain_cap p (CIrqHandler i)
-  | has_child : forall q i, In q (domains d) -> pd_parent q = Some (pd_name p, i) -> domain_cap p (CTcb (Pd (pd_name q))).
+  | has_child : forall q i, In q (domains d) -> pd_parent q = Some (pd_name p, i) ->
+    domain_cap p (CTcb (Pd (pd_name q))).
 
 Inductive monitor_cap : capability -> Prop :=
   | monitors_endpoint : monitor_cap (CEndpoint Monitor 0 all)
@@ -284,7 +298,8 @@ Proof. intros id. unfold extras_in. rewrite (no_extras _ _ Mediated). reflexivit
 
 Lemma in_inner : forall k p i c, In p (domains d) ->
   In (i, c) ([ (input_slot, input_cap d p); (fault_slot, fault_cap k p); (vspace_slot, CVSpace (Pd (pd_name p)));
-     (reply_slot, CReply (Pd (pd_name p))) ] ++ channel_caps d p ++ irq_caps p ++ child_caps d p ++ extras_in d (Inner (Pd (pd_name p)))) ->
+     (reply_slot, CReply (Pd (pd_name p))) ] ++ channel_caps d p ++ irq_caps p ++ child_caps d p ++ extras_in d
+       (Inner (Pd (pd_name p)))) ->
   domain_cap p c.
 Proof.
   intros k p i c P H. rewrite no_extra, app_nil_r in H.
@@ -331,15 +346,18 @@ Proof.
 Qed.
 
 Lemma in_threads : forall s b, In (s, b) (threads G) ->
-  (exists p, In p (domains d) /\ s = Pd (pd_name p) /\ cspace_root b = Some (root_of s) /\ vspace_root b = Some s /\ raises b = []) \/
+  (exists p, In p (domains d) /\ s = Pd (pd_name p) /\ cspace_root b = Some (root_of s) /\ vspace_root b = Some s /\
+    raises b = []) \/
   (s = Monitor /\ cspace_root b = Some monitor_root /\ vspace_root b = Some s /\ raises b = []) \/
-  (exists r, In r (devices d) /\ s = Device r /\ cspace_root b = None /\ vspace_root b = Some s /\ raises b = wired board r) \/
+  (exists r, In r (devices d) /\ s = Device r /\ cspace_root b = None /\ vspace_root b = Some s /\
+    raises b = wired board r) \/
   (exists i, In i (unwired d board) /\ s = Line i /\ cspace_root b = None /\ vspace_root b = None /\ raises b = [i]).
 Proof.
   intros s b H.
   change (threads G) with (map domain_binding (domains d)
     ++ [(Monitor, {| cspace_root := Some monitor_root; vspace_root := Some Monitor; raises := [] |})]
-    ++ map (fun r => (Device r, {| cspace_root := None; vspace_root := Some (Device r); raises := wired board r |})) (devices d)
+    ++ map (fun r => (Device r, {| cspace_root := None; vspace_root := Some (Device r);
+      raises := wired board r |})) (devices d)
     ++ map (fun i => (Line i, {| cspace_root := None; vspace_root := None; raises := [i] |})) (unwired d board)) in H.
   apply in_app_or in H. destruct H as [H | H].
   { left. apply in_map_iff in H. destruct H as (p & E & P). injection E as <- <-. simpl. eauto 10. }
@@ -362,7 +380,8 @@ Proof.
     rewrite reachable_root in H.
     apply in_flat_map in H. destruct H as ([i x] & I & H). apply in_slots in I.
     destruct I as [(q & Q & E & ->) | [(q & _ & E & _) | (E & _)]]; try discriminate E. injection E as E.
-    change (match inner_of (Pd (pd_name q)) with CCNode _ _ _ _ => reachable 63 G (inner_of (Pd (pd_name q))) 58 | x => [x] end)
+    change (match inner_of (Pd (pd_name q)) with CCNode _ _ _ _ => reachable 63 G (inner_of (Pd (pd_name q))) 58 | x
+      => [x] end)
       with (reachable 63 G (inner_of (Pd (pd_name q))) 58) in H.
     rewrite reachable_inner in H.
     apply in_map_iff in H. destruct H as ([j y] & <- & J). apply in_slots in J.
@@ -413,7 +432,8 @@ Proof.
   destruct (string_dec (pd_name p) mediator) as [M | M].
   - apply ends_both_ways in I. destruct (ends_known _ _ Mediated b a I) as (q & Q & N').
     assert (C : compartment q).
-    { split; [assumption |]. rewrite N'. apply (no_loop _ _ Mediated a b); [apply ends_both_ways; assumption | congruence]. }
+    { split; [assumption |]. rewrite N'. apply (no_loop _ _ Mediated a b); [apply ends_both_ways;
+      assumption | congruence]. }
     destruct (peers q b a C I (eq_sym N')) as (_ & _ & H). exact H.
   - destruct (peers p a b (conj P M) I (eq_sym N)) as (_ & H & _). exact H.
 Qed.
@@ -428,12 +448,14 @@ Proof.
 Qed.
 
 (** Of whom the monitor and the mediator receive. *)
-Definition outer (t : subject) : Prop := t = Monitor \/ exists p, In p (domains d) /\ t = Pd (pd_name p) /\ pd_name p <> server.
+Definition outer (t : subject) : Prop := t = Monitor \/ exists p, In p (domains d) /\ t = Pd (pd_name p) /\
+  pd_name p <> server.
 
 Definition reaches_endpoint (t e : subject) : Prop :=
   (e = Monitor /\ outer t) \/ (e = Pd mediator /\ (t = Pd mediator \/ t = Pd server)).
 
-Lemma fault_endpoint : forall k p e b r, In p (domains d) -> fault_cap k p = CEndpoint e b r -> reaches_endpoint (Pd (pd_name p)) e.
+Lemma fault_endpoint : forall k p e b r, In p (domains d) -> fault_cap k p = CEndpoint e b r ->
+  reaches_endpoint (Pd (pd_name p)) e.
 Proof.
   intros k p e b r P H. unfold fault_cap in H. destruct (pd_parent p) as [[n i] |] eqn:E; injection H as <- _ _.
   - destruct (parents _ _ _ P E) as [-> ->]. right. auto.
@@ -468,7 +490,8 @@ Qed.
 
 Lemma senders_reach : forall t e, In t (senders S e) -> reaches_endpoint t e.
 Proof.
-  intros t e H. apply in_senders_of in H. destruct H as [(b & r & H) | H]; [eapply held_endpoint; eassumption | apply handlers; assumption].
+  intros t e H. apply in_senders_of in H. destruct H as [(b & r & H) | H]; [eapply held_endpoint;
+    eassumption | apply handlers; assumption].
 Qed.
 
 Lemma bound_to : forall s n, bound B s = Some n -> n = s.
@@ -487,14 +510,16 @@ Lemma polled_by_its_own : forall s q, In q (domains d) -> may_poll B s (Pd (pd_n
 Proof.
   intros s q Q H. unfold may_poll in H. rewrite forallb_forall in H.
   destruct (numbered_in _ (domains d) 0 q Q) as (k & K).
-  assert (I : In (Pd (pd_name q), {| fault_handler := Some (fault_cap k q); bound_notification := Some (Pd (pd_name q)) |}) B).
+  assert (I : In (Pd (pd_name q), {| fault_handler := Some (fault_cap k q);
+    bound_notification := Some (Pd (pd_name q)) |}) B).
   { apply in_map_iff. exists (k, q). auto. }
   specialize (H _ I). unfold is_bound_to in H. cbn [bound_notification] in H.
   destruct (subject_eq (Pd (pd_name q)) (Pd (pd_name q))); [cbn [negb orb] in H | congruence].
   destruct (subject_eq (Pd (pd_name q)) s); [congruence | discriminate].
 Qed.
 
-Lemma held_notification : forall s n b r, holds S s (CNotification n b r) -> exists p, In p (domains d) /\ s = Pd (pd_name p) /\
+Lemma held_notification : forall s n b r, holds S s (CNotification n b r) ->
+  exists p, In p (domains d) /\ s = Pd (pd_name p) /\
   (n = s \/ exists a c, In (a, c) (ends d) /\ end_pd a = pd_name p /\ n = Pd (end_pd c) /\ b = 2 ^ end_id c).
 Proof.
   intros s n b r H. apply holds_cases in H. destruct H as [(p & P & -> & H) | [-> H]]; [| inversion H].
@@ -505,10 +530,13 @@ Proof.
   - right. exists a, c. auto.
 Qed.
 
-Lemma known_notification : forall s n b r, holds S s (CNotification n b r) -> exists q, In q (domains d) /\ n = Pd (pd_name q).
+Lemma known_notification : forall s n b r, holds S s (CNotification n b r) ->
+  exists q, In q (domains d) /\ n = Pd (pd_name q).
 Proof.
-  intros s n b r H. apply held_notification in H. destruct H as (p & P & -> & [-> | (a & c & I & _ & -> & _)]); [eauto |].
-  apply ends_both_ways in I. destruct (ends_known _ _ Mediated _ _ I) as (q & Q & E). exists q. split; [assumption | congruence].
+  intros s n b r H. apply held_notification in H. destruct H as (p & P & -> & [-> | (a & c & I & _ & -> & _)]);
+    [eauto |].
+  apply ends_both_ways in I. destruct (ends_known _ _ Mediated _ _ I) as (q & Q & E). exists q.
+    split; [assumption | congruence].
 Qed.
 
 (** A capability that is neither a notification's nor an endpoint's comes from one of the other slots. *)
@@ -528,12 +556,14 @@ Qed.
 Lemma held_tcb : forall s t, holds S s (CTcb t) ->
   (exists q, In q (domains d) /\ t = Pd (pd_name q)) /\ (s = Monitor \/ (s = Pd mediator /\ t = Pd server)).
 Proof.
-  intros s t H. apply holds_cases in H. destruct H as [(p & P & -> & H) | [-> H]]; [from_slot H | inversion H; subst; eauto].
+  intros s t H. apply holds_cases in H. destruct H as [(p & P & -> & H) | [-> H]]; [from_slot H | inversion H; subst;
+    eauto].
   match goal with E : pd_parent _ = _ |- _ => destruct (parents q _ _ ltac:(assumption) E) as [Sv M] end.
   split; [eauto |]. right. rewrite M, Sv. auto.
 Qed.
 
-Lemma held_irq : forall s i, holds S s (CIrqHandler i) -> exists p, In p (domains d) /\ s = Pd (pd_name p) /\ has_irq p i = true.
+Lemma held_irq : forall s i, holds S s (CIrqHandler i) -> exists p, In p (domains d) /\ s = Pd (pd_name p) /\
+  has_irq p i = true.
 Proof.
   intros s i H. apply holds_cases in H. destruct H as [(p & P & -> & H) | [-> H]]; [from_slot H; eauto | inversion H].
 Qed.
@@ -547,12 +577,14 @@ Proof.
   intros s m r H. unfold space in H. destruct (find_key subject_eq s (threads G)) as [b |] eqn:F; [| destruct H].
   apply find_key_in in F. apply in_threads in F.
   assert (V : vspace_root b = Some s \/ vspace_root b = None).
-  { destruct F as [(p & _ & _ & _ & V & _) | [(_ & _ & V & _) | [(x & _ & _ & _ & V & _) | (i & _ & _ & _ & V & _)]]]; auto. }
+  { destruct F as [(p & _ & _ & _ & V & _) | [(_ & _ & V & _) | [(x & _ & _ & _ & V & _) | (i & _ & _ & _ & V &
+    _)]]]; auto. }
   destruct V as [V | V]; rewrite V in H; [| destruct H]. clear V F.
   unfold mappings_of in H. destruct (find_key subject_eq s (vspaces G)) as [l |] eqn:F; [| destruct H].
   apply find_key_in in F.
   change (vspaces G) with (map (fun p => (Pd (pd_name p), domain_space d p)) (domains d)
-    ++ [(Monitor, [(Private Monitor, read_write)])] ++ map (fun r => (Device r, [(Shared r, read_write)])) (devices d)) in F.
+    ++ [(Monitor, [(Private Monitor, read_write)])] ++ map (fun r => (Device r, [(Shared r, read_write)])) (devices
+      d)) in F.
   apply in_app_or in F. destruct F as [F | F]; [| apply in_app_or in F; destruct F as [[F | []] | F]].
   - apply in_map_iff in F. destruct F as (p & E & P). apply pair_equal_spec in E. destruct E as [<- <-].
     left. exists p. split; [assumption |]. split; [reflexivity |]. destruct H as [H | H].
@@ -568,7 +600,8 @@ Lemma in_lines : forall s i, In i (lines G s) ->
 Proof.
   intros s i H. unfold lines in H. destruct (find_key subject_eq s (threads G)) as [b |] eqn:F; [| destruct H].
   apply find_key_in in F. apply in_threads in F.
-  destruct F as [(p & _ & _ & _ & _ & R) | [(_ & _ & _ & R) | [(x & X & -> & _ & _ & R) | (j & J & -> & _ & _ & R)]]]; rewrite R in H;
+  destruct F as [(p & _ & _ & _ & _ & R) | [(_ & _ & _ & R) | [(x & X & -> & _ & _ & R) | (j & J & ->
+    & _ & _ & R)]]]; rewrite R in H;
     try destruct H.
   - left. exists x. rewrite in_wired. auto.
   - subst. auto.
@@ -577,7 +610,8 @@ Qed.
 
 Lemma unwired_line : forall i r, In i (unwired d board) -> In r (devices d) -> is_wired board r i = false.
 Proof.
-  intros i r I R. apply filter_In in I. destruct I as [_ I]. apply negb_true_iff in I. apply not_true_iff_false. intros W.
+  intros i r I R. apply filter_In in I. destruct I as [_ I]. apply negb_true_iff in I. apply not_true_iff_false.
+    intros W.
   apply not_true_iff_false in I. apply I. apply existsb_exists. exists r. auto.
 Qed.
 
@@ -585,7 +619,8 @@ Lemma signalled : forall i n, In n (may_signal S i) -> exists p, In p (domains d
   (n = Pd (pd_name p) \/ exists b r, holds S (Pd (pd_name p)) (CNotification n b r)).
 Proof.
   intros i n H. apply in_may_signal in H. destruct H as [(b & H) | (s & b & r & H & N)].
-  - change (initial_irqs S) with (flat_map (fun p => map (fun i => (irq_number i, (Pd (pd_name p), 2 ^ irq_id i))) (pd_irqs p)) (domains d)) in H.
+  - change (initial_irqs S) with (flat_map (fun p => map (fun i => (irq_number i, (Pd (pd_name p), 2 ^ irq_id i)))
+    (pd_irqs p)) (domains d)) in H.
     apply in_flat_map in H. destruct H as (p & P & H). apply in_map_iff in H. destruct H as (x & E & X).
     apply pair_equal_spec in E. destruct E as [E1 E2]. apply pair_equal_spec in E2. destruct E2 as [<- _].
     exists p. split; [assumption |]. split; [apply in_irq_of; eauto | auto].

@@ -31,7 +31,8 @@ Proof. now_computed. Qed.
 (** A request of triage's comes to inference by audit, with triage's own badge, and an answer comes back. *)
 Definition request : list event :=
   [ does triage (Store (Shared "triage_to_audit") 0 42); does triage (Signal 10);
-    does audit (Receive 1 4 (0, 0)); does audit (Load (Shared "triage_to_audit") 0); stores audit "audit_to_inference";
+    does audit (Receive 1 4 (0, 0)); does audit (Load (Shared "triage_to_audit") 0);
+      stores audit "audit_to_inference";
     does audit (Signal 11);
     does inference (Poll 1); does inference (Load (Shared "audit_to_inference") 0) ].
 
@@ -55,7 +56,8 @@ Definition passed_on : list event :=
     stores audit "audit_to_shell"; does shell (Load (Shared "audit_to_shell") 0) ].
 
 Example audit_may_pass_it_on :
-  (regs_of (exec booted passed_on) shell, regs_of (exec booted (filter (fun e => negb (fst e =s audit)) passed_on)) shell)
+  (regs_of (exec booted passed_on) shell, regs_of (exec booted (filter (fun e => negb (fst e =s audit)) passed_on))
+    shell)
   = ([42], [0]).
 Proof. now_computed. Qed.
 
@@ -67,10 +69,12 @@ Definition speaks_and_is_answered : list event :=
 (** Triage writes shell's rings and inference's, reads both, signals and answers what it has no capability for. *)
 Definition attack : list event :=
   map (does triage)
-    [ Store (Shared "shell_to_audit") 0 1; Store (Shared "audit_to_shell") 0 1; Store (Shared "audit_to_inference") 0 1;
+    [ Store (Shared "shell_to_audit") 0 1; Store (Shared "audit_to_shell") 0 1;
+      Store (Shared "audit_to_inference") 0 1;
       Store (Shared "events") 0 1; Store (Shared "uart") 0 1;
       Load (Shared "shell_to_audit") 0; Load (Shared "audit_to_shell") 0; Load (Shared "inference_to_audit") 0;
-      Load (Private shell) 0; Poll 10; Signal 11; Signal 14; Suspend 202; IrqAck 139; Answer 4 (fun _ => [1]) [] (0, 0) ].
+      Load (Private shell) 0; Poll 10; Signal 11; Signal 14; Suspend 202; IrqAck 139;
+        Answer 4 (fun _ => [1]) [] (0, 0) ].
 
 Example an_attack_changes_and_learns_nothing :
   let st := exec booted (speaks_and_is_answered ++ attack) in
@@ -109,7 +113,8 @@ Example with_the_monitor_they_cannot :
 Proof. now_computed. Qed.
 
 (** So without the assumption the graph has a way from one client to the other that avoids audit and the monitor. *)
-Example the_way_is_in_the_graph : (separates sel4_llm cut shell triage, separates monitored cut shell triage) = (false, true).
+Example the_way_is_in_the_graph : (separates sel4_llm cut shell triage, separates monitored cut shell triage) =
+  (false, true).
 Proof. now_computed. Qed.
 
 (** ** One client more, one less, none, many *)
@@ -124,7 +129,8 @@ Proof.
   apply a_client_less; [exact in_all_order | exact C].
 Qed.
 
-Example without_any : (complaints (headless Instance.system) qemu_virt, map pd_name (domains (headless Instance.system)))
+Example without_any : (complaints (headless Instance.system) qemu_virt, map pd_name (domains (headless
+  Instance.system)))
   = ([], ["audit"; "inference"]).
 Proof. now_computed. Qed.
 
@@ -174,15 +180,18 @@ Example objected_to :
     asks (lines_of (domain_of "shell" [] []) [] 4);
     asks (lines_of (domain_of "triage" [] []) [] 0);
     (* rights *)
-    asks {| new_domain := {| pd_name := "triage"; pd_parent := None; pd_priority := 105; pd_budget := 1000; pd_period := 1000;
+    asks {| new_domain := {| pd_name := "triage"; pd_parent := None; pd_priority := 105; pd_budget := 1000;
+      pd_period := 1000;
               pd_maps := [ map_of "triage_to_audit" true; map_of "audit_to_triage" true ]; pd_irqs := [] |};
             new_regions := []; ring_size := 0x23000; number_at_mediator := 4; own_number := 0 |};
     (* a parent *)
-    asks {| new_domain := {| pd_name := "triage"; pd_parent := Some ("audit", 1); pd_priority := 105; pd_budget := 1000; pd_period := 1000;
+    asks {| new_domain := {| pd_name := "triage"; pd_parent := Some ("audit", 1); pd_priority := 105;
+      pd_budget := 1000; pd_period := 1000;
               pd_maps := [ map_of "triage_to_audit" true; map_of "audit_to_triage" false ]; pd_irqs := [] |};
             new_regions := []; ring_size := 0x23000; number_at_mediator := 4; own_number := 0 |} ]
   = [ ["maps a region that is not its own"]; ["maps a region that is not its own"];
-      ["region's name is taken"; "device's address is taken"; "does not map its region"; "device's interrupt is taken"];
+      ["region's name is taken"; "device's address is taken"; "does not map its region";
+        "device's interrupt is taken"];
       ["interrupt is taken"];
       ["name is taken or not a client's"; "region's name is taken"];
       ["channel's number is taken"];
