@@ -181,6 +181,14 @@ impl KvCache {
         usize::from(count.unwrap_or(0)) * BLOCK_POSITIONS
     }
 
+    /// Positions of the blocks in which so many positions lie, at most a context.
+    #[must_use]
+    pub fn rounded(&self, positions: usize) -> usize {
+        positions
+            .min(self.shape.context)
+            .next_multiple_of(BLOCK_POSITIONS)
+    }
+
     /// Gives `session` room for `positions` positions in all, at most the context; what it has is kept.
     ///
     /// # Errors

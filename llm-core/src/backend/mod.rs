@@ -1,6 +1,8 @@
 //! What the inference domain drives: a model that can be loaded, and its sessions.
 
 #[cfg(test)]
+mod client_tests;
+#[cfg(test)]
 mod session_tests;
 mod stub;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::{format, vec};
 
 const CONTEXT: usize = 64;
 
-const OPTIONS: LoadOptions = LoadOptions {
+pub(super) const OPTIONS: LoadOptions = LoadOptions {
     context: CONTEXT,
     kv: KvType::Q8,
     sessions: MAX_SESSIONS,
@@ -25,14 +25,17 @@ const OPTIONS: LoadOptions = LoadOptions {
     cpu: Cpu::SCALAR,
 };
 
-fn with_model<T>(options: LoadOptions, run: impl FnOnce(&mut TransformerBackend) -> T) -> T {
+pub(super) fn with_model<T>(
+    options: LoadOptions,
+    run: impl FnOnce(&mut TransformerBackend) -> T,
+) -> T {
     let mut memory = Memory::new(4 << 20);
     let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), options);
     backend.load(&model(Shape::default()).finish()).unwrap();
     run(&mut backend)
 }
 
-fn sampled(seed: u64, max_tokens: u32) -> GenerateParams {
+pub(super) fn sampled(seed: u64, max_tokens: u32) -> GenerateParams {
     GenerateParams {
         sampler: SamplerParams {
             seed,
@@ -48,10 +51,10 @@ fn sampled(seed: u64, max_tokens: u32) -> GenerateParams {
 }
 
 /// Token ids, text and end of a generation.
-type Generated = (Vec<u32>, String, FinishReason);
+pub(super) type Generated = (Vec<u32>, String, FinishReason);
 
 /// What `row` is continued with on a backend that has nothing else, in one turn.
-fn alone(kv: KvType, row: &[u32], params: &GenerateParams) -> Generated {
+pub(super) fn alone(kv: KvType, row: &[u32], params: &GenerateParams) -> Generated {
     let options = LoadOptions {
         kv,
         sessions: 1,
@@ -86,7 +89,7 @@ fn to_end(backend: &mut TransformerBackend, session: usize) -> Generated {
     }
 }
 
-fn tokenize(backend: &mut TransformerBackend, prompt: &str, fresh: bool) -> Vec<u32> {
+pub(super) fn tokenize(backend: &mut TransformerBackend, prompt: &str, fresh: bool) -> Vec<u32> {
     let (model, arena) = backend.parts().unwrap();
     let vocabulary = *model.vocabulary();
     let options = EncodeOptions {
@@ -103,7 +106,7 @@ fn tokenize(backend: &mut TransformerBackend, prompt: &str, fresh: bool) -> Vec<
     ids
 }
 
-fn reserved(backend: &mut TransformerBackend, session: usize) -> usize {
+pub(super) fn reserved(backend: &mut TransformerBackend, session: usize) -> usize {
     let (model, arena) = backend.parts().unwrap();
     model.cache().reserved(arena, session)
 }
@@ -644,9 +647,9 @@ fn thirty_two_sessions_at_once_each_get_what_they_get_alone() {
 }
 
 /// Sessions that the property plays with; a pool for fewer.
-const PLAYERS: usize = 6;
+pub(super) const PLAYERS: usize = 6;
 
-const PROMPTS: [&str; 5] = [
+pub(super) const PROMPTS: [&str; 5] = [
     "a",
     "hello there",
     "of the end.",
@@ -655,7 +658,7 @@ const PROMPTS: [&str; 5] = [
 ];
 
 #[derive(Clone, Debug)]
-enum Act {
+pub(super) enum Act {
     Start {
         turn: Turn,
         prompt: usize,
@@ -673,14 +676,14 @@ fn credit() -> impl Strategy<Value = u32> {
     prop_oneof![3 => 0u32..12, 1 => 12u32..40, 1 => Just(u32::MAX)]
 }
 
-fn act() -> impl Strategy<Value = Act> {
+pub(super) fn act() -> impl Strategy<Value = Act> {
     let session = 0..PLAYERS;
     prop_oneof![
         4 => (
             session.clone(), any::<bool>(), any::<bool>(), credit(), 0..PROMPTS.len(), 1u32..40, 0u64..3,
         ).prop_map(
             |(session, fresh, keep, credit, prompt, max_tokens, seed)| {
-                let turn = Turn { session, fresh, keep: keep || fresh, credit };
+                let turn = Turn { session, client: 0, fresh, keep: keep || fresh, credit };
                 Act::Start { turn, prompt, max_tokens, seed }
             }
         ),

@@ -4,19 +4,24 @@
 //! model. A [`Turn`] appends a prompt and what is generated from it. The [`Scheduler`] holds the sessions. What they
 //! have to run through the model goes there together: one token of each that is at work, and what room is left is
 //! shared by those that still read their prompts. None slows another's step beyond the batch, and none shows in
-//! another's text.
+//! another's text. Sessions belong to clients, and clients share the engine's time and cache equally, however many
+//! sessions each has.
 //!
 //! A turn generates no more tokens than its credit allows. When that is used up it rests: it is in no batch until it is
 //! granted more, and if another turn cannot begin otherwise, it gives its room in the cache up. Its tokens stay, and
 //! their keys and values are computed again.
 
 mod scheduler;
+mod sharing;
 
 pub use scheduler::Scheduler;
 
 use crate::kv_cache::CacheFull;
 use crate::sampling::SamplerParams;
 use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
+
+/// Clients among whom the engine is shared; see [`Turn::client`].
+pub const MAX_CLIENTS: usize = 4;
 
 /// Text of one step. A token has at most [`MAX_TOKEN_BYTES`] bytes; up to three more were held back
 /// for it, and bytes that are no UTF-8 grow threefold.
@@ -27,6 +32,9 @@ pub type Text = heapless::String<{ 3 * (MAX_TOKEN_BYTES + 4) }>;
 pub struct Turn {
     /// Whose tokens, keys and values, below [`crate::transformer::MAX_SESSIONS`].
     pub session: usize,
+    /// Who asks, below [`MAX_CLIENTS`]: requests of one client share what the client has of the engine, and clients get
+    /// equal parts of it. It shows in nobody's text.
+    pub client: usize,
     /// Forget what the session holds, and begin anew. Else the prompt follows what is there, which must be
     /// something.
     pub fresh: bool,
@@ -51,6 +59,7 @@ impl Turn {
     pub const fn first(session: usize) -> Self {
         Self {
             session,
+            client: 0,
             fresh: true,
             keep: true,
             credit: u32::MAX,
@@ -153,6 +162,14 @@ pub enum GenerateError {
     NoSuchSession {
         /// The one asked for, from 0.
         session: usize,
+        /// How many there are.
+        limit: usize,
+    },
+    /// There are not so many clients.
+    #[error("client {client} of {limit}")]
+    NoSuchClient {
+        /// The one that asks, from 0.
+        client: usize,
         /// How many there are.
         limit: usize,
     },

@@ -1,8 +1,9 @@
 //! The sessions and their requests: who waits, who is at work, who goes.
 //!
-//! A request with credit waits until the cache has room for its whole turn, so that it cannot be cut short, and none
-//! overtakes another. Room is made by forgetting idle sessions, the longest idle first, but not before that gives enough;
-//! then by taking the cached keys and values of sessions whose requests wait, too, the last in the queue first.
+//! A request with credit waits until the cache has room for its whole turn, so that it cannot be cut short. Requests of one
+//! client begin in the order in which they came; how clients share cache and time is in [`super::sharing`]. Room is made by
+//! forgetting idle sessions, the longest idle first, but not before that gives enough; then by taking the cached keys and
+//! values of sessions whose requests wait, too, the last in the queue first.
 //!
 //! A request whose credit is used up rests. All its tokens but the last have been through the model, so one token is
 //! missing for the logits of the next; that one is put into no batch until there is credit. So credit decides when a
@@ -12,13 +13,15 @@
 //! none, and [`Scheduler::step`] is idle only if all requests rest.
 //!
 //! What is taken is computed again from the tokens, which are kept; keys and values are a function of them. That is
-//! bounded: only a request with credit is let begin, and nothing is taken from it while it has some. So between two times
-//! that blocks are taken from the same request it generates a token at least, and each time there is another with credit
-//! that cannot begin otherwise.
+//! bounded: only a request with credit is let begin, and what is taken from one that has some is what its client has
+//! beyond its part of the cache, so that another client can begin that is within its own.
 //!
 //! The scheduler has no clock; whoever grants credit ends what takes too long.
 
-use super::{FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
+use super::sharing::{Admission, Holding, Standing, Time, admission};
+use super::{
+    FinishReason, GenerateError, GenerateParams, MAX_CLIENTS, Occupancy, Progress, Step, Text, Turn,
+};
 use crate::arena::Arena;
 use crate::sampling::Sampler;
 use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions, Utf8Stream};
@@ -51,8 +54,10 @@ struct Session {
     position: usize,
     /// `None`: it is idle.
     generation: Option<Generation>,
-    /// When it became idle or began to rest, by [`Scheduler::stops`].
-    still_since: u64,
+    /// Whose its last turn was, below [`MAX_CLIENTS`].
+    client: usize,
+    /// When it became idle, began to rest or to work, by [`Scheduler::changes`].
+    since: u64,
 }
 
 impl Session {
@@ -60,7 +65,8 @@ impl Session {
         tokens: 0,
         position: 0,
         generation: None,
-        still_since: 0,
+        client: 0,
+        since: 0,
     };
 
     fn is_running(&self) -> bool {
@@ -143,8 +149,10 @@ pub struct Scheduler {
     ready: heapless::Deque<Ready, MAX_SESSIONS>,
     /// The session that is served first.
     next: usize,
-    /// How often a session has become idle or begun to rest.
-    stops: u64,
+    /// How often a session has become idle, begun to rest or to work.
+    changes: u64,
+    /// What clients have had of the engine.
+    time: Time,
     /// Sessions, one bit each, that were in a batch with a value that was not finite: each has the next for
     /// itself, so that whoever brought it does not take the others along. None of them rests: what it had in that batch
     /// it still has to do, and credit does not become less.
@@ -167,7 +175,8 @@ impl Scheduler {
             batch: None,
             ready: heapless::Deque::new(),
             next: 0,
-            stops: 0,
+            changes: 0,
+            time: Time::new(),
             suspects: 0,
         }
     }
@@ -275,6 +284,12 @@ impl Scheduler {
         if session >= limit {
             return Err(GenerateError::NoSuchSession { session, limit });
         }
+        if turn.client >= MAX_CLIENTS {
+            return Err(GenerateError::NoSuchClient {
+                client: turn.client,
+                limit: MAX_CLIENTS,
+            });
+        }
         if self.sessions[session].generation.is_some() {
             return Err(GenerateError::Busy);
         }
@@ -298,6 +313,7 @@ impl Scheduler {
         }
         let session = &mut self.sessions[turn.session];
         session.tokens = history + prompt_tokens;
+        session.client = turn.client;
         session.generation = Some(Generation {
             sampler: Sampler::new(params.sampler),
             max_tokens: params.max_tokens as usize,
@@ -414,8 +430,7 @@ impl Scheduler {
         };
         let keep = generation.keep;
         session.generation = None;
-        session.still_since = self.stops;
-        self.stops += 1;
+        self.note_change(index);
         self.withdraw(index, model, arena);
         if keep {
             // What was reserved for tokens that did not come goes back.
@@ -446,100 +461,84 @@ impl Scheduler {
         model.release(arena, session);
     }
 
-    /// Lets requests that wait begin, in the order of the queue, as long as there is room or room can be made.
+    /// The session is idle, rests or works from now on.
+    fn note_change(&mut self, session: usize) {
+        self.sessions[session].since = self.changes;
+        self.changes += 1;
+    }
+
+    /// Lets requests that wait begin, as long as there is room or room can be made.
     fn admit(&mut self, model: &Model, arena: &mut Arena<'_>) -> Option<Progress> {
-        while let Some(&first) = self.queue.front() {
-            let first = usize::from(first);
-            let session = &mut self.sessions[first];
-            let Some(generation) = &mut session.generation else {
-                self.queue.pop_front();
-                continue;
-            };
-            let positions = generation.start.saturating_add(generation.max_tokens);
-            let Err(full) = model.reserve(arena, first, positions) else {
-                generation.admitted = true;
-                self.queue.pop_front();
-                continue;
-            };
-            let wanted = full.needed + model.cache().reserved(arena, first);
-            let left = model.cache().positions().saturating_sub(wanted);
-            let running = self.reserved(model, arena, Session::is_running);
-            let resting = self.reserved(model, arena, |s| s.is_running() && s.rests());
-            let at_work = running - resting;
-            if at_work > left {
-                // Whatever is forgotten or taken, it has to wait for those at work.
-                return None;
+        while !self.queue.is_empty() {
+            let holdings = self.holdings(model, arena);
+            match admission(&holdings, model.cache().positions())? {
+                Admission::Begin(session) => {
+                    if let Err(full) = model.reserve(arena, session, holdings[session].wanted) {
+                        // There was room, so this is a bug.
+                        self.withdraw(session, model, arena);
+                        self.clear(session, model, arena);
+                        return Some(Progress::Session(session, Err(full.into())));
+                    }
+                    self.queue.retain(|n| usize::from(*n) != session);
+                    self.note_change(session);
+                    if let Some(generation) = &mut self.sessions[session].generation {
+                        generation.admitted = true;
+                    }
+                }
+                Admission::Take(session) => self.take_room(session, model, arena),
+                Admission::Evict(session) => {
+                    self.clear(session, model, arena);
+                    return Some(Progress::Evicted(session));
+                }
+                Admission::Wait => return None,
             }
-            if running > left
-                && let Some(longest) = self.longest_resting()
-            {
-                self.take_room(longest, model, arena);
-                continue;
-            }
-            if let Some(idle) = self.longest_idle(model, arena) {
-                self.clear(idle, model, arena);
-                return Some(Progress::Evicted(idle));
-            }
-            let Some(last) = self.last_waiting(first, model, arena) else {
-                // The pool has room for the context of one session, so this is a bug.
-                self.withdraw(first, model, arena);
-                self.clear(first, model, arena);
-                return Some(Progress::Session(first, Err(full.into())));
-            };
-            self.take_room(last, model, arena);
         }
         None
     }
 
-    /// Positions that such sessions have room for.
-    fn reserved(
-        &self,
-        model: &Model,
-        arena: &Arena<'_>,
-        which: impl Fn(&Session) -> bool,
-    ) -> usize {
-        (0..model.sessions())
-            .filter(|&n| which(&self.sessions[n]))
-            .map(|n| model.cache().reserved(arena, n))
-            .sum()
+    /// What each session has and wants of the cache.
+    fn holdings(&self, model: &Model, arena: &Arena<'_>) -> [Holding; MAX_SESSIONS] {
+        let mut holdings = [Holding::default(); MAX_SESSIONS];
+        let sessions = self.sessions.iter().enumerate().take(model.sessions());
+        for ((n, session), holding) in sessions.zip(&mut holdings) {
+            *holding = Holding {
+                client: session.client,
+                positions: model.cache().reserved(arena, n),
+                standing: match &session.generation {
+                    None => Standing::Idle,
+                    Some(_) if session.is_running() && session.rests() => Standing::Resting,
+                    Some(_) if session.is_running() => Standing::AtWork,
+                    Some(_) => Standing::Out,
+                },
+                since: session.since,
+                wanted: 0,
+            };
+        }
+        for (place, &n) in self.queue.iter().enumerate() {
+            let n = usize::from(n);
+            let generation = self.sessions[n].generation.as_ref();
+            let all = generation.map_or(0, |g| g.start.saturating_add(g.max_tokens));
+            holdings[n].standing = Standing::Queued(place);
+            holdings[n].wanted = model.cache().rounded(all);
+        }
+        holdings
     }
 
-    /// Takes the blocks of a session that has nothing in a batch. Its keys and values are computed again when its request
-    /// has room.
+    /// Takes the blocks of a session. Its keys and values are computed again when its request has room; if it has credit, it
+    /// is the first to have some.
     fn take_room(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) {
         let session = &mut self.sessions[index];
+        let was_at_work = session.is_running() && !session.rests();
         session.position = 0;
         if let Some(generation) = &mut session.generation {
             generation.admitted = false;
         }
+        if was_at_work {
+            self.withdraw(index, model, arena);
+            // Each session is in it once at most.
+            let _ = self.queue.push_front(index as u8);
+        }
         model.release(arena, index);
-    }
-
-    /// The session whose request has rested for the longest, of those that have their room. Nothing of it is in a batch or
-    /// waits to be brought: its last token was the last that it had credit for.
-    fn longest_resting(&self) -> Option<usize> {
-        (0..MAX_SESSIONS)
-            .filter(|&n| self.sessions[n].is_running() && self.sessions[n].rests())
-            .min_by_key(|&n| self.sessions[n].still_since)
-    }
-
-    /// The session that has been idle for the longest, of those that hold blocks of the cache.
-    fn longest_idle(&self, model: &Model, arena: &Arena<'_>) -> Option<usize> {
-        (0..model.sessions())
-            .filter(|&n| self.sessions[n].generation.is_none())
-            .filter(|&n| model.cache().reserved(arena, n) > 0)
-            .min_by_key(|&n| self.sessions[n].still_since)
-    }
-
-    /// Of the sessions that hold blocks from an earlier turn while their requests wait, the one that is served last:
-    /// without credit, or behind the others. Not `first`.
-    fn last_waiting(&self, first: usize, model: &Model, arena: &Arena<'_>) -> Option<usize> {
-        let place = |n: usize| self.queue.iter().position(|&of| usize::from(of) == n);
-        (0..model.sessions())
-            .filter(|&n| n != first && self.sessions[n].generation.is_some())
-            .filter(|&n| !self.sessions[n].is_running())
-            .filter(|&n| model.cache().reserved(arena, n) > 0)
-            .max_by_key(|&n| place(n).unwrap_or(usize::MAX))
     }
 
     fn bring(
@@ -560,8 +559,7 @@ impl Scheduler {
         };
         let token = session.sample(index, output, model, arena, text);
         if session.rests() {
-            session.still_since = self.stops;
-            self.stops += 1;
+            self.note_change(index);
         }
         match token {
             Some(id) => Progress::Session(index, Ok(Step::Token { id })),
@@ -579,28 +577,43 @@ impl Scheduler {
             true => self.sessions[session].pending(),
             false => 0,
         };
+        let mut of_clients = [0usize; MAX_CLIENTS];
+        for session in 0..sessions {
+            of_clients[self.sessions[session].client] += pending(session);
+        }
+        let mut allowed = self.time.allowances(&of_clients);
         let mut left = model.batch();
         let (mut readers, mut unserved) = (0, None);
         for session in (0..sessions).map(|n| (self.next + n) % sessions) {
-            if pending(session) > 0 && left == 0 {
+            let allowed = &mut allowed[self.sessions[session].client];
+            if pending(session) > 0 && left.min(*allowed) == 0 {
                 unserved = unserved.or(Some(session));
             } else if pending(session) > 0 {
                 shares[session] = 1;
                 left -= 1;
+                *allowed -= 1;
                 readers += usize::from(pending(session) > 1);
             }
         }
+        let mut served = [0; MAX_CLIENTS];
         for (session, share) in shares
             .iter_mut()
             .enumerate()
             .filter(|(_, share)| **share > 0)
         {
+            let client = self.sessions[session].client;
             if pending(session) > 1 {
-                let more = (left / readers).min(pending(session) - 1);
+                let allowed = &mut allowed[client];
+                let more = (left / readers).min(pending(session) - 1).min(*allowed);
                 *share += more;
                 left -= more;
+                *allowed -= more;
                 readers -= 1;
             }
+            served[client] += *share;
+        }
+        for (client, tokens) in served.into_iter().enumerate() {
+            self.time.serve(client, tokens);
         }
         let mut tokens: heapless::Vec<Token, MAX_BATCH> = heapless::Vec::new();
         for (session, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0) {

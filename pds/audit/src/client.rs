@@ -13,7 +13,7 @@ use protocol::name::UserName;
 use protocol::policy::Policy;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
-use protocol::wire::client::Event;
+use protocol::wire::client::{Event, User};
 
 /// A client's end of its rings, as the runtime has it from `system.xml`.
 #[derive(Debug)]
@@ -136,15 +136,23 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         ended.is_some()
     }
 
-    /// Tells of what concerns all.
-    pub(crate) fn tell_notices(
-        &mut self,
-        tell: impl FnOnce(&mut Notices, &mut dyn FnMut(&Event<'_>) -> bool),
-    ) {
-        // As nearly always.
-        if self.notices.is_empty() {
-            return;
+    /// Tells of faults.
+    pub(crate) fn tell_fault(&mut self) {
+        if !self.notices.is_empty() {
+            let (notices, tell) = self.notices_and_voice();
+            notices.deliver_fault(tell);
         }
+    }
+
+    /// Tells the rest of what concerns all. `user`: who the client is.
+    pub(crate) fn tell_notices(&mut self, user: User) {
+        if !self.notices.is_empty() {
+            let (notices, tell) = self.notices_and_voice();
+            notices.deliver(user, tell);
+        }
+    }
+
+    fn notices_and_voice(&mut self) -> (&mut Notices, impl FnMut(&Event<'_>) -> bool) {
         let Self {
             notices,
             ring,
@@ -152,7 +160,9 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
             signal,
             ..
         } = self;
-        tell(notices, &mut |event| send(ring, frame, signal, 0, event))
+        (notices, |event: &Event<'_>| {
+            send(ring, frame, signal, 0, event)
+        })
     }
 
     /// Receives a message; see [`Endpoint::receive`].

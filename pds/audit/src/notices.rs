@@ -85,7 +85,7 @@ impl Notices {
     }
 
     /// Tells of faults. What they have cost is told after them.
-    pub(crate) fn deliver_fault(&mut self, tell: &mut dyn FnMut(&Event<'_>) -> bool) {
+    pub(crate) fn deliver_fault(&mut self, tell: impl FnOnce(&Event<'_>) -> bool) {
         if let Some((fault, count)) = self.fault
             && tell(&Event::Fault { fault, count })
         {
@@ -94,7 +94,7 @@ impl Notices {
     }
 
     /// Tells the rest, in an order that makes sense to a reader, as far as there is room. `user`: who the client is.
-    pub(crate) fn deliver(&mut self, user: User, tell: &mut dyn FnMut(&Event<'_>) -> bool) {
+    pub(crate) fn deliver(&mut self, user: User, mut tell: impl FnMut(&Event<'_>) -> bool) {
         if self.fault.is_some() {
             return;
         }
@@ -196,7 +196,7 @@ mod tests {
             notices.fault(FAULT);
         }
         let mut count = 0;
-        notices.deliver_fault(&mut |event| {
+        notices.deliver_fault(|event| {
             count = match event {
                 Event::Fault { count, .. } => *count,
                 other => panic!("{other:?}"),

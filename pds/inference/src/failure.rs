@@ -62,6 +62,7 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
     let over = |code, value: usize, limit: usize| Failure::over(code, value as u64, limit as u64);
     match error {
         GenerateError::NoModel => Failure::of(ErrorCode::NoModel),
+        GenerateError::NoSuchClient { .. } => Failure::of(ErrorCode::UnknownClient),
         GenerateError::NoSuchSession { .. } => Failure::of(ErrorCode::NoSuchSession),
         GenerateError::Busy => Failure::of(ErrorCode::SessionBusy),
         // Audit has not yet seen that it was evicted, or it would not ask.

@@ -31,13 +31,14 @@ use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
 use protocol::limits::{
-    DEFAULT_CONTEXT_TOKENS, EXTRA_PROMPT_TOKENS, MAX_PROMPT_BYTES, MAX_SESSIONS,
+    DEFAULT_CONTEXT_TOKENS, EXTRA_PROMPT_TOKENS, MAX_CLIENTS, MAX_PROMPT_BYTES, MAX_SESSIONS,
 };
 
 // Audit takes a prompt of more tokens for a breach.
 const _: () = assert!(llm_core::tokenizer::EXTRA_PROMPT_TOKENS as u32 == EXTRA_PROMPT_TOKENS);
 // Audit gives out as many places as the engine has.
 const _: () = assert!(llm_core::transformer::MAX_SESSIONS == MAX_SESSIONS);
+const _: () = assert!(llm_core::generate::MAX_CLIENTS == MAX_CLIENTS);
 
 /// How the domain loads models: every session that there can be, and all that the arena has left for their keys
 /// and values.

@@ -160,6 +160,7 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
             Ok(Command::Infer {
                 params,
                 session,
+                client,
                 fresh,
                 keep,
                 credit,
@@ -168,6 +169,7 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
                 cost = Cost::Large;
                 let turn = Turn {
                     session: session as usize,
+                    client: client as usize,
                     fresh,
                     keep,
                     credit,

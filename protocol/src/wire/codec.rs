@@ -11,7 +11,7 @@ use super::WireError;
 #[cfg(test)]
 use super::tests::docs::Shape;
 use crate::error::ErrorCode;
-use crate::limits::MAX_SESSIONS;
+use crate::limits::{MAX_CLIENTS, MAX_SESSIONS};
 use crate::name::Name;
 use crate::record::Hash;
 use crate::ring::Frame;
@@ -319,4 +319,9 @@ pub(crate) const fn is_flag(value: u32) -> bool {
 /// Of the number of a session's slot.
 pub(crate) const fn is_session(slot: u32) -> bool {
     (slot as usize) < MAX_SESSIONS
+}
+
+/// Of a client's place.
+pub(crate) const fn is_client(client: u32) -> bool {
+    (client as usize) < MAX_CLIENTS
 }

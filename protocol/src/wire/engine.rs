@@ -1,6 +1,6 @@
 //! Between audit and inference: a [`Command`] goes out, [`Report`]s come back.
 
-use super::codec::is_session;
+use super::codec::{is_client, is_session};
 use super::declare::{layout, messages, numbers};
 use super::{ArenaUse, FinishReason, InferParams, ModelInfo};
 use crate::error::Failure;
@@ -10,11 +10,13 @@ messages! {
     /// From audit to inference.
     pub enum Command<'a> ["answered by"] {
         /// Generate text in a session.
-        0x201 Infer [56] {
+        0x201 Infer [60] {
             /// How.
             params: InferParams,
             /// Whose keys and values, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
             session: u32 where is_session,
+            /// Who asks, below [`MAX_CLIENTS`](crate::limits::MAX_CLIENTS). Clients get equal parts of cache and time.
+            client: u32 where is_client,
             /// Forget what the session holds and begin anew; else go on where it stands.
             fresh: bool,
             /// Keep the session afterwards; else forget it.

@@ -242,6 +242,7 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
             Command::Infer {
                 params,
                 session: 3,
+                client: 0,
                 fresh: true,
                 keep: false,
                 credit: 8,

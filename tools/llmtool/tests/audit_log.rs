@@ -120,6 +120,7 @@ fn run(rounds: &[Vec<Request>]) -> Log {
             log.append(record, request.prompt.as_bytes());
             let turn = Turn {
                 session: request.slot,
+                client: 0,
                 fresh: request.turn == 1,
                 keep: true,
                 credit: u32::MAX,

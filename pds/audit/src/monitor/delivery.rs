@@ -20,7 +20,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let is_quiet = self.clients.iter().all(|peer| peer.notices.is_empty());
         if !is_quiet {
             for peer in self.clients.iter_mut() {
-                peer.tell_notices(|notices, tell| notices.deliver_fault(tell));
+                peer.tell_fault();
             }
         }
         self.deliver_requests(true, now);
@@ -29,7 +29,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 // One that the policy does not know is nobody, and not the first user.
                 let user = peer.identity.map(|it| self.gate.describe(it.user));
                 let user = user.unwrap_or_default();
-                peer.tell_notices(|notices, tell| notices.deliver(user, tell));
+                peer.tell_notices(user);
             }
         }
         self.deliver_requests(false, now);

@@ -70,6 +70,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let command = engine::Command::Infer {
             params,
             session: u32::try_from(place.slot).unwrap_or(u32::MAX),
+            client: u32::try_from(client).unwrap_or(u32::MAX),
             fresh: place.fresh,
             keep: !name.is_empty(),
             credit,

@@ -129,6 +129,7 @@ pub(super) fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_>
             ..InferParams::default()
         },
         session,
+        client: 0,
         fresh: true,
         keep: true,
         credit: max_tokens,

@@ -15,6 +15,7 @@ pub(super) fn commands() -> Vec<Command<'static>> {
     let infer = |prompt, fresh, keep| Command::Infer {
         params: InferParams::default(),
         session: 31,
+        client: 3,
         fresh,
         keep,
         credit: 7,
@@ -107,6 +108,7 @@ fn a_session_that_no_table_has_is_refused() {
     let infer = Command::Infer {
         params: InferParams::default(),
         session: 32,
+        client: 0,
         fresh: true,
         keep: true,
         credit: 0,

@@ -184,6 +184,7 @@ fn wire_commands(bits: &mut Bits) {
     let infer = |session, fresh, keep| Command::Infer {
         params: InferParams::default(),
         session,
+        client: session % 4,
         fresh,
         keep,
         credit: 7,

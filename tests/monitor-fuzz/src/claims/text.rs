@@ -118,6 +118,7 @@ impl Judge<'_> {
         let command = Command::Infer {
             params,
             session: slot,
+            client: client as u32,
             fresh: !matches!(place, Place::On(_)),
             keep: !name.is_empty(),
             credit,

@@ -71,6 +71,7 @@ impl Engine<'_> {
     ) -> Result<Outcome, String> {
         let turn = Turn {
             session: SESSION,
+            client: 0,
             fresh: first,
             keep: true,
             credit: u32::MAX,

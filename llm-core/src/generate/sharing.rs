@@ -1,0 +1,300 @@
+//! How the clients of one engine share its cache and its time, so that none of them can starve another.
+//!
+//! *Cache.* A client is *present* if one of its sessions holds positions or waits for some. Its *part* is the cache divided by
+//! the number of clients present. Work within a client's part is never disturbed by another client, and begins at once
+//! if the others have more than theirs: they lose the sessions they hold beyond it, newest first. What a client does not use
+//! is lent to the others. A client's only request at work is never taken, however large. So a request that is larger
+//! than a part waits for at most one request of each other client. If every part holds a whole context there are no such
+//! requests, and no client waits for another.
+//!
+//! *Time.* It is counted in tokens through the model ([`Time`]).
+//!
+//! Neither depends on what a client says of itself, and neither changes a bit of anybody's text: keys and values are
+//! a function of the tokens, and whoever loses them has them computed again at its own expense.
+
+use super::MAX_CLIENTS;
+use crate::kv_cache::BLOCK_POSITIONS;
+use crate::transformer::MAX_SESSIONS;
+
+/// What a session does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has no request.
+    #[default]
+    Idle,
+    /// Its request has its room in the cache, and credit.
+    AtWork,
+    /// Its request has its room in the cache, and no credit.
+    Resting,
+    /// Its request has credit and no room: this place in the queue, from 0.
+    Queued(usize),
+    /// Its request has neither.
+    Out,
+}
+
+/// A session as far as sharing goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// Whose it is.
+    pub(super) client: usize,
+    /// Positions of the cache that it holds, whole blocks.
+    pub(super) positions: usize,
+    pub(super) standing: Standing,
+    /// When it began to be idle, to rest or to work; times only grow.
+    pub(super) since: u64,
+    /// Positions that the whole turn of a queued request takes, whole blocks; 0 for others.
+    pub(super) wanted: usize,
+}
+
+/// What happens to the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// This session's request has room now.
+    Begin(usize),
+    /// The blocks of this session go, and are computed again when its request has room.
+    Take(usize),
+    /// This idle session is forgotten.
+    Evict(usize),
+    /// Nobody can begin until a request at work ends. There is one.
+    Wait,
+}
+
+/// Who holds how much.
+struct Shares<'a> {
+    sessions: &'a [Holding; MAX_SESSIONS],
+    cache: usize,
+    part: usize,
+    at_work: [usize; MAX_CLIENTS],
+    all: [usize; MAX_CLIENTS],
+}
+
+impl<'a> Shares<'a> {
+    fn new(sessions: &'a [Holding; MAX_SESSIONS], cache: usize) -> Self {
+        let (mut at_work, mut all) = ([0; MAX_CLIENTS], [0; MAX_CLIENTS]);
+        let mut present = [false; MAX_CLIENTS];
+        for session in sessions {
+            all[session.client] += session.positions;
+            if session.standing == Standing::AtWork {
+                at_work[session.client] += session.positions;
+            }
+            present[session.client] |= session.positions > 0 || session.wanted > 0;
+        }
+        let present = present.iter().filter(|&&present| present).count().max(1);
+        Self {
+            sessions,
+            cache,
+            part: cache / BLOCK_POSITIONS / present * BLOCK_POSITIONS,
+            at_work,
+            all,
+        }
+    }
+
+    /// Whether this request and what its client has at work are within the client's part.
+    fn is_within(&self, request: &Holding) -> bool {
+        self.at_work[request.client] + request.wanted <= self.part
+    }
+
+    /// Whether it may take what others hold: it is within its part, or all that its client has.
+    fn is_due(&self, request: &Holding) -> bool {
+        self.at_work[request.client] == 0 || self.is_within(request)
+    }
+
+    fn has_too_much(&self, client: usize) -> bool {
+        self.all[client] > self.part
+    }
+
+    /// The request that is served next: the first of its client, of those that are due before the others, of the client
+    /// that has least at work.
+    fn first(&self) -> Option<usize> {
+        let place = |n: usize| match self.sessions[n].standing {
+            Standing::Queued(place) => Some(place),
+            _ => None,
+        };
+        let first_of = |client: usize| {
+            (0..MAX_SESSIONS)
+                .filter(|&n| self.sessions[n].client == client)
+                .filter_map(|n| Some((place(n)?, n)))
+                .min()
+        };
+        (0..MAX_CLIENTS)
+            .filter_map(first_of)
+            .min_by_key(|&(place, n)| {
+                let request = &self.sessions[n];
+                (!self.is_due(request), self.at_work[request.client], place)
+            })
+            .map(|(_, n)| n)
+    }
+
+    /// The newest requests at work that a request may displace, one bit for each session.
+    fn surplus(&self, request: &Holding) -> u32 {
+        let mut surplus = 0;
+        if !self.is_within(request) {
+            return surplus;
+        }
+        let newest_of = |client: usize, but: u32| {
+            (0..MAX_SESSIONS)
+                .filter(|&n| self.sessions[n].client == client && but & bit(n) == 0)
+                .filter(|&n| self.sessions[n].standing == Standing::AtWork)
+                .max_by_key(|&n| self.sessions[n].since)
+        };
+        for client in (0..MAX_CLIENTS).filter(|&client| client != request.client) {
+            let mut kept = self.at_work[client];
+            while kept > self.part
+                && let Some(newest) = newest_of(client, surplus)
+                && newest_of(client, surplus | bit(newest)).is_some()
+            {
+                surplus |= bit(newest);
+                kept -= self.sessions[newest].positions;
+            }
+        }
+        surplus
+    }
+
+    /// What makes room for the request of `first`.
+    fn make_room(&self, first: usize) -> Admission {
+        let request = &self.sessions[first];
+        let due = self.is_due(request);
+        let surplus = self.surplus(request);
+        let own_is_too_much =
+            self.all[request.client] - request.positions + request.wanted > self.part;
+        // From whoever has too much, then its own client; only a request that is due takes from others, and from those that
+        // are within their parts only if nothing else is enough.
+        for (from_own, from_all) in [(own_is_too_much, false), (true, false), (true, due)] {
+            let may_take = |n: usize| {
+                let session = &self.sessions[n];
+                match session.standing {
+                    Standing::AtWork => surplus & bit(n) != 0,
+                    _ if session.client == request.client => from_own,
+                    _ => from_all || (due && self.has_too_much(session.client)),
+                }
+            };
+            let left = self.cache.saturating_sub(request.wanted);
+            if self.positions(|n| n != first && !may_take(n)) <= left {
+                return self.take_one(first, left, may_take);
+            }
+        }
+        Admission::Wait
+    }
+
+    /// One of those that may be taken. Those that wait or are idle go before those whose requests have begun, unless they
+    /// are not enough.
+    fn take_one(&self, first: usize, left: usize, may_take: impl Fn(usize) -> bool) -> Admission {
+        let is = |n: usize, standing| self.sessions[n].standing == standing;
+        let has_begun = |n: usize| is(n, Standing::AtWork) || is(n, Standing::Resting);
+        let takeable = || {
+            (0..MAX_SESSIONS)
+                .filter(|&n| n != first && self.sessions[n].positions > 0 && may_take(n))
+        };
+        let since = |n: &usize| self.sessions[*n].since;
+        if self.positions(|n| n != first && (has_begun(n) || !may_take(n))) > left {
+            let resting = takeable().filter(|&n| is(n, Standing::Resting));
+            let at_work = takeable().filter(|&n| is(n, Standing::AtWork));
+            if let Some(taken) = resting
+                .min_by_key(since)
+                .or_else(|| at_work.max_by_key(since))
+            {
+                return Admission::Take(taken);
+            }
+        }
+        let idle = takeable().filter(|&n| is(n, Standing::Idle));
+        if let Some(longest) = idle.min_by_key(since) {
+            return Admission::Evict(longest);
+        }
+        // Whoever is served last.
+        let place = |n: &usize| match self.sessions[*n].standing {
+            Standing::Queued(place) => place,
+            _ => usize::MAX,
+        };
+        let waiting = takeable().filter(|&n| !has_begun(n)).max_by_key(place);
+        waiting.map_or(Admission::Wait, Admission::Take)
+    }
+
+    /// Positions that such sessions hold.
+    fn positions(&self, which: impl Fn(usize) -> bool) -> usize {
+        let held = |n: usize| self.sessions[n].positions;
+        (0..MAX_SESSIONS).filter(|&n| which(n)).map(held).sum()
+    }
+}
+
+/// The next thing to happen to the queue; `None`: nobody is in it. `cache`: positions that all sessions share.
+pub(super) fn admission(sessions: &[Holding; MAX_SESSIONS], cache: usize) -> Option<Admission> {
+    let shares = Shares::new(sessions, cache);
+    let first = shares.first()?;
+    let wanted = sessions[first]
+        .wanted
+        .saturating_sub(sessions[first].positions);
+    let free = cache.saturating_sub(shares.positions(|_| true));
+    Some(match wanted <= free {
+        true => Admission::Begin(first),
+        false => shares.make_room(first),
+    })
+}
+
+fn bit(session: usize) -> u32 {
+    1 << session
+}
+
+const _: () = assert!(MAX_SESSIONS <= 32);
+
+/// Tokens that a client may be ahead of another in the engine's time.
+pub(super) const LEAD: u64 = 16;
+
+/// The engine's time: tokens of each client that went through the model.
+///
+/// Of the clients that have something to do, each gets as many tokens through as any other, give or take [`LEAD`]. Time in
+/// which a client had nothing to do is not made up for. A client that is alone has the engine for itself.
+#[derive(Debug)]
+pub(super) struct Time {
+    served: [u64; MAX_CLIENTS],
+    /// The least that a client with something to do had been served.
+    now: u64,
+    /// Who had something to do.
+    active: [bool; MAX_CLIENTS],
+}
+
+impl Time {
+    pub(super) const fn new() -> Self {
+        Self {
+            served: [0; MAX_CLIENTS],
+            now: 0,
+            active: [false; MAX_CLIENTS],
+        }
+    }
+
+    /// Tokens of each client that the next batch may have; at least one of somebody who has something to do. `pending`:
+    /// tokens that each has to do.
+    pub(super) fn allowances(&mut self, pending: &[usize; MAX_CLIENTS]) -> [usize; MAX_CLIENTS] {
+        let before = self.least_served().unwrap_or(self.now);
+        self.active = pending.map(|pending| pending > 0);
+        for (served, active) in self.served.iter_mut().zip(self.active) {
+            // Whoever comes now begins where the others are.
+            if active {
+                *served = before.max(*served);
+            }
+        }
+        self.now = self.least_served().unwrap_or(before);
+        let mut allowed = [usize::MAX; MAX_CLIENTS];
+        if self.active.iter().filter(|&&active| active).count() > 1 {
+            for (allowed, served) in allowed.iter_mut().zip(self.served) {
+                *allowed = (self.now + LEAD).saturating_sub(served) as usize;
+            }
+        }
+        allowed
+    }
+
+    fn least_served(&self) -> Option<u64> {
+        let served = self.served.iter().zip(self.active);
+        served
+            .filter(|(_, active)| *active)
+            .map(|(served, _)| *served)
+            .min()
+    }
+
+    /// So many tokens of a client go through the model.
+    pub(super) fn serve(&mut self, client: usize, tokens: usize) {
+        self.served[client] += tokens as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+use super::*;
+use Standing::{AtWork, Idle, Out, Queued, Resting};
+
+/// Positions of the cache: ten blocks.
+const CACHE: usize = 160;
+
+const NOTHING: Holding = Holding {
+    client: 0,
+    positions: 0,
+    standing: Idle,
+    since: 0,
+    wanted: 0,
+};
+
+/// Whose, how many blocks it holds, and what it does; since is the place in the list.
+type Row = (usize, usize, Standing);
+
+fn holdings(rows: &[Row], wanted: &[(usize, usize)]) -> [Holding; MAX_SESSIONS] {
+    let mut holdings = [NOTHING; MAX_SESSIONS];
+    for (n, &(client, blocks, standing)) in rows.iter().enumerate() {
+        holdings[n] = Holding {
+            client,
+            positions: blocks * BLOCK_POSITIONS,
+            standing,
+            since: n as u64,
+            wanted: 0,
+        };
+    }
+    for &(n, blocks) in wanted {
+        holdings[n].wanted = blocks * BLOCK_POSITIONS;
+    }
+    holdings
+}
+
+fn decided(rows: &[Row], wanted: &[(usize, usize)]) -> Option<Admission> {
+    admission(&holdings(rows, wanted), CACHE)
+}
+
+#[test]
+fn what_is_free_is_for_whoever_asks_and_an_empty_queue_is_no_decision() {
+    assert_eq!(decided(&[(0, 3, AtWork), (1, 2, Idle)], &[]), None);
+    let rows = [(0, 3, AtWork), (0, 0, Queued(0))];
+    assert_eq!(decided(&rows, &[(1, 7)]), Some(Admission::Begin(1)));
+    // What it holds already counts.
+    let rows = [(0, 3, AtWork), (0, 5, Queued(0))];
+    assert_eq!(decided(&rows, &[(1, 7)]), Some(Admission::Begin(1)));
+}
+
+#[test]
+fn a_client_alone_has_all_of_the_cache_and_nobody_at_work_is_displaced() {
+    let rows = [
+        (0, 4, AtWork),
+        (0, 4, AtWork),
+        (0, 0, Queued(0)),
+        (0, 0, Queued(1)),
+    ];
+    assert_eq!(decided(&rows, &[(2, 3), (3, 1)]), Some(Admission::Wait));
+    // Idle ones go, the longest idle first, but not if that is not enough.
+    let rows = [
+        (0, 4, AtWork),
+        (0, 2, Idle),
+        (0, 2, Idle),
+        (0, 0, Queued(0)),
+    ];
+    assert_eq!(decided(&rows, &[(3, 5)]), Some(Admission::Evict(1)));
+    assert_eq!(decided(&rows, &[(3, 7)]), Some(Admission::Wait));
+    // One that rests goes if idle ones are not enough.
+    let rows = [(0, 4, Resting), (0, 4, Idle), (0, 0, Queued(0))];
+    assert_eq!(decided(&rows, &[(2, 6)]), Some(Admission::Evict(1)));
+    assert_eq!(decided(&rows, &[(2, 7)]), Some(Admission::Take(0)));
+    // Of those that wait the last in the queue, and one that is not in it before that.
+    let rows = [
+        (0, 0, Queued(0)),
+        (0, 4, Queued(1)),
+        (0, 3, Queued(2)),
+        (0, 3, Out),
+    ];
+    let wanted = [(0, 8), (1, 4), (2, 4)];
+    assert_eq!(decided(&rows, &wanted), Some(Admission::Take(3)));
+}
+
+#[test]
+fn who_has_more_than_a_part_makes_room_for_who_is_within_it_the_newest_first() {
+    // 0 has nine blocks at work; a part is five. The newest is enough.
+    let rows = [
+        (0, 3, AtWork),
+        (0, 3, AtWork),
+        (0, 3, AtWork),
+        (1, 0, Queued(0)),
+    ];
+    assert_eq!(decided(&rows, &[(3, 4)]), Some(Admission::Take(2)));
+    // More than the part: it waits, for the one that stays.
+    assert_eq!(decided(&rows, &[(3, 6)]), Some(Admission::Wait));
+    // Within a part no work is displaced.
+    let rows = [
+        (0, 3, AtWork),
+        (0, 2, AtWork),
+        (1, 5, AtWork),
+        (1, 0, Queued(0)),
+    ];
+    assert_eq!(decided(&rows, &[(3, 2)]), Some(Admission::Wait));
+    // The only request of a client is not displaced, however large.
+    let rows = [(0, 8, AtWork), (1, 0, Queued(0))];
+    assert_eq!(decided(&rows, &[(1, 4)]), Some(Admission::Wait));
+}
+
+#[test]
+fn idle_sessions_within_a_part_outlive_whoever_has_too_much() {
+    // 0 has six blocks and wants three more; the longest idle session is that of 1, which has less than its part.
+    let rows = [
+        (1, 4, Idle),
+        (0, 2, Idle),
+        (0, 4, AtWork),
+        (0, 0, Queued(0)),
+    ];
+    assert_eq!(decided(&rows, &[(3, 2)]), Some(Admission::Evict(1)));
+    assert_eq!(decided(&rows, &[(3, 3)]), Some(Admission::Wait));
+    // 1 is within its part, and 0 has too much idle.
+    let rows = [(1, 2, Idle), (0, 8, Idle), (1, 0, Queued(0))];
+    assert_eq!(decided(&rows, &[(2, 3)]), Some(Admission::Evict(1)));
+    // Whoever has nothing at work gets its turn, if need be from all.
+    let rows = [(1, 4, Idle), (0, 0, Queued(0))];
+    assert_eq!(decided(&rows, &[(1, 8)]), Some(Admission::Evict(0)));
+    let rows = [(1, 4, Resting), (0, 0, Queued(0))];
+    assert_eq!(decided(&rows, &[(1, 8)]), Some(Admission::Take(0)));
+}
+
+#[test]
+fn a_queue_of_one_client_delays_no_other_and_within_a_client_order_holds() {
+    // 0 waits for its own work; 1 came later and begins.
+    let rows = [
+        (0, 4, AtWork),
+        (0, 0, Queued(0)),
+        (0, 0, Queued(1)),
+        (1, 0, Queued(2)),
+    ];
+    let wanted = [(1, 7), (2, 1), (3, 2)];
+    assert_eq!(decided(&rows, &wanted), Some(Admission::Begin(3)));
+    // A small one does not overtake a large one of its own client.
+    let rows = [(0, 4, AtWork), (0, 0, Queued(0)), (0, 0, Queued(1))];
+    assert_eq!(decided(&rows, &[(1, 7), (2, 1)]), Some(Admission::Wait));
+    // Of two that have as much, who came first.
+    let rows = [(1, 0, Queued(0)), (0, 0, Queued(1))];
+    assert_eq!(decided(&rows, &[(0, 1), (1, 1)]), Some(Admission::Begin(0)));
+}
+
+/// All ways to make room end: each decision takes something, and the cache is never given away twice.
+#[test]
+fn every_queue_comes_to_an_end() {
+    let mut seed = 1u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize % below
+    };
+    let mut displaced = 0;
+    for round in 0..20_000 {
+        let mut holdings = [NOTHING; MAX_SESSIONS];
+        let (mut free, mut queue) = (10, 0);
+        for (n, holding) in holdings.iter_mut().enumerate().take(12) {
+            let mut blocks = random(4).min(free);
+            let standing = match random(5) {
+                0 => Idle,
+                1 if blocks > 0 => AtWork,
+                2 if blocks > 0 => Resting,
+                3 => Out,
+                _ => Queued(0),
+            };
+            if let Queued(_) = standing {
+                blocks = blocks.min(random(2));
+                holding.wanted = (blocks + 1 + random(7)).min(8) * BLOCK_POSITIONS;
+                holding.standing = Queued(queue);
+                queue += 1;
+            } else {
+                holding.standing = standing;
+            }
+            free -= blocks;
+            holding.positions = blocks * BLOCK_POSITIONS;
+            holding.client = random(MAX_CLIENTS);
+            holding.since = (n * 7 % 12) as u64;
+        }
+        let mut time = 100;
+        for step in 0.. {
+            assert!(step < 200, "round {round} does not end");
+            let at_work = |client: usize| -> usize {
+                let of = |h: &&Holding| h.client == client && h.standing == AtWork;
+                holdings.iter().filter(of).map(|h| h.positions).sum()
+            };
+            match admission(&holdings, CACHE) {
+                None => break,
+                Some(Admission::Begin(n)) => {
+                    assert!(matches!(holdings[n].standing, Queued(_)));
+                    holdings[n].positions = holdings[n].wanted;
+                    let used: usize = holdings.iter().map(|h| h.positions).sum();
+                    assert!(used <= CACHE, "round {round}");
+                    holdings[n].wanted = 0;
+                    holdings[n].standing = AtWork;
+                    holdings[n].since = time;
+                    time += 1;
+                }
+                Some(Admission::Take(n)) => {
+                    assert!(holdings[n].positions > 0);
+                    if holdings[n].standing == AtWork {
+                        displaced += 1;
+                        let mine = holdings.iter().filter(|h| h.client == holdings[n].client);
+                        let mine = mine.filter(|h| h.standing == AtWork);
+                        assert!(mine.count() > 1, "round {round}: its only one");
+                        assert!(at_work(holdings[n].client) > CACHE / MAX_CLIENTS);
+                        holdings[n].wanted = holdings[n].positions;
+                        // Before all others.
+                        for holding in &mut holdings {
+                            if let Queued(place) = &mut holding.standing {
+                                *place += 1;
+                            }
+                        }
+                        holdings[n].standing = Queued(0);
+                    } else if holdings[n].standing == Resting {
+                        holdings[n].standing = Out;
+                    }
+                    holdings[n].positions = 0;
+                }
+                Some(Admission::Evict(n)) => {
+                    assert_eq!(holdings[n].standing, Idle);
+                    assert!(holdings[n].positions > 0);
+                    holdings[n].positions = 0;
+                }
+                Some(Admission::Wait) => {
+                    assert!(
+                        holdings.iter().any(|h| h.standing == AtWork),
+                        "round {round}: all wait for nobody"
+                    );
+                    // The one that has worked for the longest ends.
+                    let oldest = (0..MAX_SESSIONS).filter(|&n| holdings[n].standing == AtWork);
+                    let oldest = oldest.min_by_key(|&n| holdings[n].since).unwrap();
+                    holdings[oldest] = NOTHING;
+                }
+            }
+        }
+    }
+    assert!(displaced > 100, "displaced {displaced} times");
+}
+
+#[test]
+fn each_client_with_something_to_do_gets_as_many_tokens_through_as_any_other() {
+    let mut time = Time::new();
+    let mut had = [0usize; MAX_CLIENTS];
+    // 0 has thirty sessions, 2 has one.
+    for _ in 0..1000 {
+        let allowed = time.allowances(&[30, 0, 1, 0]);
+        for (client, want) in [(0, 30), (2, 1)] {
+            let tokens = want.min(allowed[client]);
+            time.serve(client, tokens);
+            had[client] += tokens;
+        }
+    }
+    assert_eq!(had[2], 1000, "it is in every batch");
+    assert_eq!(had[0], 1000 + LEAD as usize - 1);
+}
+
+#[test]
+fn time_without_work_is_not_made_up_for_and_whoever_is_alone_is_not_held_back() {
+    let mut time = Time::new();
+    for _ in 0..100 {
+        assert_eq!(time.allowances(&[64, 0, 0, 0]), [usize::MAX; MAX_CLIENTS]);
+        time.serve(0, 64);
+    }
+    let allowed = time.allowances(&[64, 64, 0, 0]);
+    assert_eq!(allowed[..2], [LEAD as usize; 2]);
+    time.serve(1, LEAD as usize);
+    let allowed = time.allowances(&[64, 64, 0, 0]);
+    assert_eq!(allowed[..2], [LEAD as usize, 0]);
+}
+
+#[test]
+fn whatever_there_is_to_do_somebody_may_go_on() {
+    let mut time = Time::new();
+    let mut seed = 7u64;
+    for _ in 0..50_000 {
+        let mut pending = [0; MAX_CLIENTS];
+        for pending in &mut pending {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *pending = ((seed >> 40) % 4) as usize;
+        }
+        let allowed = time.allowances(&pending);
+        let mut any = false;
+        for (client, &pending) in pending.iter().enumerate() {
+            let tokens = pending.min(allowed[client]);
+            any |= tokens > 0;
+            time.serve(client, tokens);
+        }
+        assert_eq!(any, pending.iter().any(|&pending| pending > 0));
+    }
+}
