@@ -294,6 +294,19 @@ fn place(
             ));
         }
     }
+    for (n, one) in program.segments.iter().enumerate() {
+        for other in &program.segments[n + 1..] {
+            let pages = |it: &Segment| (it.start / PAGE, it.end.div_ceil(PAGE));
+            let ((from, to), (first, last)) = (pages(one), pages(other));
+            if from < last && first < to {
+                finding.violation(format!(
+                    "{file} has segments at [{:#x}, {:#x}) and [{:#x}, {:#x}) that share a page: link them to pages of \
+                     their own, or what one may not do, the other may",
+                    one.start, one.end, other.start, other.end
+                ));
+            }
+        }
+    }
     let runs = |address: u64| {
         let mut segments = program.segments.iter();
         segments.any(|segment| segment.execute && (segment.start..segment.end).contains(&address))

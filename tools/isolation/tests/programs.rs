@@ -312,6 +312,31 @@ fn a_program_under_a_mapping_a_stack_or_out_of_place_is_named() {
 }
 
 #[test]
+fn data_on_a_page_of_code_is_named() {
+    for (start, end) in [
+        (0x2b_0800, 0x2b_0900),
+        (0x2b_1000, 0x2b_1008),
+        (0x2a_f000, 0x2b_0001),
+    ] {
+        let text = said(|programs| {
+            let audit = programs.get_mut("audit").unwrap();
+            audit
+                .segments
+                .push(segment(0x2b_0000, 0x2b_1010, false, true));
+            audit.segments.push(segment(start, end, true, false));
+        });
+        assert!(text.contains("audit.elf has segments at"), "{text}");
+        assert!(text.contains("that share a page"), "{text}");
+    }
+    let mut apart = programs();
+    let audit = apart.get_mut("audit").unwrap();
+    for (start, end, write) in [(0x2b_0000, 0x2b_1000, false), (0x2b_1000, 0x2b_2000, true)] {
+        audit.segments.push(segment(start, end, write, !write));
+    }
+    assert_eq!(violations(SYSTEM, &apart), [""; 0]);
+}
+
+#[test]
 fn code_that_can_be_written_and_an_entry_without_code_are_named() {
     let text = said(|programs| {
         let audit = programs.get_mut("audit").unwrap();
