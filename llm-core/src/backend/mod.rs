@@ -4,6 +4,8 @@
 mod client_tests;
 #[cfg(test)]
 mod session_tests;
+#[cfg(test)]
+mod sharing_tests;
 mod stub;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,8 @@ struct Generation {
     keep: bool,
     /// It has room in the cache for its whole turn. Otherwise it is in the queue if it has credit, and rests if not.
     admitted: bool,
+    /// If it was at work beyond its client's part of the cache and lost its room: that part.
+    displaced: Option<usize>,
     stream: Utf8Stream,
     finished: Option<FinishReason>,
 }
@@ -56,8 +58,10 @@ struct Session {
     generation: Option<Generation>,
     /// Whose its last turn was, below [`MAX_CLIENTS`].
     client: usize,
-    /// When it became idle, began to rest or to work, by [`Scheduler::changes`].
+    /// When it became idle or began to rest, by [`Scheduler::changes`].
     since: u64,
+    /// When its request began, by the same clock.
+    began: u64,
 }
 
 impl Session {
@@ -67,6 +71,7 @@ impl Session {
         generation: None,
         client: 0,
         since: 0,
+        began: 0,
     };
 
     fn is_running(&self) -> bool {
@@ -147,8 +152,10 @@ pub struct Scheduler {
     batch: Option<Batch>,
     /// What a batch that went through has brought.
     ready: heapless::Deque<Ready, MAX_SESSIONS>,
-    /// The session that is served first.
-    next: usize,
+    /// The session of each client that is served first.
+    next: [usize; MAX_CLIENTS],
+    /// The client that is served first.
+    first: usize,
     /// How often a session has become idle, begun to rest or to work.
     changes: u64,
     /// What clients have had of the engine.
@@ -174,7 +181,8 @@ impl Scheduler {
             queue: heapless::Deque::new(),
             batch: None,
             ready: heapless::Deque::new(),
-            next: 0,
+            next: [0; MAX_CLIENTS],
+            first: 0,
             changes: 0,
             time: Time::new(),
             suspects: 0,
@@ -322,6 +330,7 @@ impl Scheduler {
             start: session.tokens,
             keep: turn.keep,
             admitted: false,
+            displaced: None,
             stream: Utf8Stream::new(),
             finished: None,
         });
@@ -461,7 +470,7 @@ impl Scheduler {
         model.release(arena, session);
     }
 
-    /// The session is idle, rests or works from now on.
+    /// The session is idle or rests from now on.
     fn note_change(&mut self, session: usize) {
         self.sessions[session].since = self.changes;
         self.changes += 1;
@@ -480,12 +489,22 @@ impl Scheduler {
                         return Some(Progress::Session(session, Err(full.into())));
                     }
                     self.queue.retain(|n| usize::from(*n) != session);
-                    self.note_change(session);
+                    self.sessions[session].began = self.changes;
+                    self.changes += 1;
                     if let Some(generation) = &mut self.sessions[session].generation {
                         generation.admitted = true;
                     }
                 }
                 Admission::Take(session) => self.take_room(session, model, arena),
+                Admission::Displace { session, part } => {
+                    self.withdraw(session, model, arena);
+                    self.take_room(session, model, arena);
+                    if let Some(generation) = &mut self.sessions[session].generation {
+                        generation.displaced = Some(part);
+                    }
+                    // It is the first of its client. Each session is in the queue once at most.
+                    let _ = self.queue.push_front(session as u8);
+                }
                 Admission::Evict(session) => {
                     self.clear(session, model, arena);
                     return Some(Progress::Evicted(session));
@@ -511,6 +530,8 @@ impl Scheduler {
                     Some(_) => Standing::Out,
                 },
                 since: session.since,
+                began: session.began,
+                displaced: session.generation.as_ref().and_then(|g| g.displaced),
                 wanted: 0,
             };
         }
@@ -524,19 +545,13 @@ impl Scheduler {
         holdings
     }
 
-    /// Takes the blocks of a session. Its keys and values are computed again when its request has room; if it has credit, it
-    /// is the first to have some.
+    /// Takes the blocks of a session that has nothing in a batch. Its keys and values are computed again when its request
+    /// has room.
     fn take_room(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) {
         let session = &mut self.sessions[index];
-        let was_at_work = session.is_running() && !session.rests();
         session.position = 0;
         if let Some(generation) = &mut session.generation {
             generation.admitted = false;
-        }
-        if was_at_work {
-            self.withdraw(index, model, arena);
-            // Each session is in it once at most.
-            let _ = self.queue.push_front(index as u8);
         }
         model.release(arena, index);
     }
@@ -577,23 +592,30 @@ impl Scheduler {
             true => self.sessions[session].pending(),
             false => 0,
         };
+        let mut next = self.next;
         let mut of_clients = [0usize; MAX_CLIENTS];
         for session in 0..sessions {
             of_clients[self.sessions[session].client] += pending(session);
         }
         let mut allowed = self.time.allowances(&of_clients);
         let mut left = model.batch();
-        let (mut readers, mut unserved) = (0, None);
-        for session in (0..sessions).map(|n| (self.next + n) % sessions) {
-            let allowed = &mut allowed[self.sessions[session].client];
-            if pending(session) > 0 && left.min(*allowed) == 0 {
-                unserved = unserved.or(Some(session));
-            } else if pending(session) > 0 {
+        let mut readers = 0;
+        for client in (0..MAX_CLIENTS).map(|n| (self.first + n) % MAX_CLIENTS) {
+            let mut unserved = None;
+            for session in (0..sessions).map(|n| (self.next[client] + n) % sessions) {
+                if self.sessions[session].client != client || pending(session) == 0 {
+                    continue;
+                }
+                if left.min(allowed[client]) == 0 {
+                    unserved = unserved.or(Some(session));
+                    continue;
+                }
                 shares[session] = 1;
                 left -= 1;
-                *allowed -= 1;
+                allowed[client] -= 1;
                 readers += usize::from(pending(session) > 1);
             }
+            next[client] = unserved.unwrap_or((next[client] + 1) % sessions);
         }
         let mut served = [0; MAX_CLIENTS];
         for (session, share) in shares
@@ -612,9 +634,7 @@ impl Scheduler {
             }
             served[client] += *share;
         }
-        for (client, tokens) in served.into_iter().enumerate() {
-            self.time.serve(client, tokens);
-        }
+        self.time.serve(&served);
         let mut tokens: heapless::Vec<Token, MAX_BATCH> = heapless::Vec::new();
         for (session, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0) {
             let Session {
@@ -634,7 +654,7 @@ impl Scheduler {
                 });
             }
         }
-        self.next = unserved.unwrap_or((self.next + 1) % sessions);
+        (self.next, self.first) = (next, (self.first + 1) % MAX_CLIENTS);
         (!tokens.is_empty()).then(|| model.begin(arena, &tokens))
     }
 

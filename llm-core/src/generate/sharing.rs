@@ -1,13 +1,14 @@
 //! How the clients of one engine share its cache and its time, so that none of them can starve another.
 //!
 //! *Cache.* A client is *present* if one of its sessions holds positions or waits for some. Its *part* is the cache divided by
-//! the number of clients present. Work within a client's part is never disturbed by another client, and begins at once
-//! if the others have more than theirs: they lose the sessions they hold beyond it, newest first. What a client does not use
-//! is lent to the others. A client's only request at work is never taken, however large. So a request that is larger
-//! than a part waits for at most one request of each other client. If every part holds a whole context there are no such
-//! requests, and no client waits for another.
+//! the number of clients present. A request within its client's part goes before all others, and takes what it needs from
+//! clients that have more than theirs; of their work the newest, which is not lent room beyond the part a second time.
+//! What a client does not use is lent to the others. A client's only request at work is never taken, however large. So
+//! a request within a part waits for at most one request of each other client, and only if that is larger than a part. If
+//! every part holds a whole context there are no such requests, and no client waits for another. A request larger than
+//! a part has no such promise: it begins when those within theirs leave it room.
 //!
-//! *Time.* It is counted in tokens through the model ([`Time`]).
+//! *Time* is what the model takes for the tokens of a client ([`Time`]).
 //!
 //! Neither depends on what a client says of itself, and neither changes a bit of anybody's text: keys and values are
 //! a function of the tokens, and whoever loses them has them computed again at its own expense.
@@ -40,8 +41,12 @@ pub(super) struct Holding {
     /// Positions of the cache that it holds, whole blocks.
     pub(super) positions: usize,
     pub(super) standing: Standing,
-    /// When it began to be idle, to rest or to work; times only grow.
+    /// When it began to be idle or to rest; times only grow.
     pub(super) since: u64,
+    /// When its request began.
+    pub(super) began: u64,
+    /// If its request was at work beyond its client's part and lost its room: that part.
+    pub(super) displaced: Option<usize>,
     /// Positions that the whole turn of a queued request takes, whole blocks; 0 for others.
     pub(super) wanted: usize,
 }
@@ -53,6 +58,13 @@ pub(super) enum Admission {
     Begin(usize),
     /// The blocks of this session go, and are computed again when its request has room.
     Take(usize),
+    /// The same of a session at work, which its client had beyond its part.
+    Displace {
+        /// Which.
+        session: usize,
+        /// Positions that its client may have at work before it begins again.
+        part: usize,
+    },
     /// This idle session is forgotten.
     Evict(usize),
     /// Nobody can begin until a request at work ends. There is one.
@@ -94,17 +106,22 @@ impl<'a> Shares<'a> {
         self.at_work[request.client] + request.wanted <= self.part
     }
 
-    /// Whether it may take what others hold: it is within its part, or all that its client has.
+    /// Whether its client has nothing else at work.
+    fn is_only(&self, request: &Holding) -> bool {
+        self.at_work[request.client] == 0
+    }
+
+    /// Whether it may take what others hold beyond their parts.
     fn is_due(&self, request: &Holding) -> bool {
-        self.at_work[request.client] == 0 || self.is_within(request)
+        self.is_only(request) || self.is_within(request)
     }
 
     fn has_too_much(&self, client: usize) -> bool {
         self.all[client] > self.part
     }
 
-    /// The request that is served next: the first of its client, of those that are due before the others, of the client
-    /// that has least at work.
+    /// The request that is served next: the first of its client; those within their parts before those that are all that
+    /// their clients have, and these before others; of them that of the client that has least at work.
     fn first(&self) -> Option<usize> {
         let place = |n: usize| match self.sessions[n].standing {
             Standing::Queued(place) => Some(place),
@@ -116,11 +133,20 @@ impl<'a> Shares<'a> {
                 .filter_map(|n| Some((place(n)?, n)))
                 .min()
         };
+        // What was displaced waits until it is within the part that it lost its room to, even if that other client has gone
+        // meanwhile: it might come back again and again. There is work of its own client that it waits for.
+        let may_begin = |&(_, n): &(usize, usize)| {
+            let request = &self.sessions[n];
+            let all = self.at_work[request.client] + request.wanted;
+            self.is_only(request) || request.displaced.is_none_or(|part| all <= part)
+        };
         (0..MAX_CLIENTS)
             .filter_map(first_of)
+            .filter(may_begin)
             .min_by_key(|&(place, n)| {
                 let request = &self.sessions[n];
-                (!self.is_due(request), self.at_work[request.client], place)
+                let (within, only) = (self.is_within(request), self.is_only(request));
+                (!within, !only, self.at_work[request.client], place)
             })
             .map(|(_, n)| n)
     }
@@ -135,7 +161,7 @@ impl<'a> Shares<'a> {
             (0..MAX_SESSIONS)
                 .filter(|&n| self.sessions[n].client == client && but & bit(n) == 0)
                 .filter(|&n| self.sessions[n].standing == Standing::AtWork)
-                .max_by_key(|&n| self.sessions[n].since)
+                .max_by_key(|&n| self.sessions[n].began)
         };
         for client in (0..MAX_CLIENTS).filter(|&client| client != request.client) {
             let mut kept = self.at_work[client];
@@ -157,14 +183,16 @@ impl<'a> Shares<'a> {
         let surplus = self.surplus(request);
         let own_is_too_much =
             self.all[request.client] - request.positions + request.wanted > self.part;
-        // From whoever has too much, then its own client; only a request that is due takes from others, and from those that
-        // are within their parts only if nothing else is enough.
-        for (from_own, from_all) in [(own_is_too_much, false), (true, false), (true, due)] {
+        // From whoever has too much, then its own client; and if its client has nothing at work, from all. Of a request that
+        // is neither due nor within its part, others give up only what rests beyond their parts.
+        let only = self.is_only(request);
+        for (from_own, from_all) in [(own_is_too_much, false), (true, false), (true, only)] {
             let may_take = |n: usize| {
                 let session = &self.sessions[n];
                 match session.standing {
                     Standing::AtWork => surplus & bit(n) != 0,
                     _ if session.client == request.client => from_own,
+                    Standing::Resting if self.has_too_much(session.client) => true,
                     _ => from_all || (due && self.has_too_much(session.client)),
                 }
             };
@@ -189,11 +217,16 @@ impl<'a> Shares<'a> {
         if self.positions(|n| n != first && (has_begun(n) || !may_take(n))) > left {
             let resting = takeable().filter(|&n| is(n, Standing::Resting));
             let at_work = takeable().filter(|&n| is(n, Standing::AtWork));
-            if let Some(taken) = resting
-                .min_by_key(since)
-                .or_else(|| at_work.max_by_key(since))
-            {
-                return Admission::Take(taken);
+            if let Some(longest) = resting.min_by_key(since) {
+                return Admission::Take(longest);
+            }
+            let began = |n: &usize| self.sessions[*n].began;
+            if let Some(newest) = at_work.max_by_key(began) {
+                let part = self.part;
+                return Admission::Displace {
+                    session: newest,
+                    part,
+                };
             }
         }
         let idle = takeable().filter(|&n| is(n, Standing::Idle));
@@ -236,13 +269,22 @@ fn bit(session: usize) -> u32 {
 
 const _: () = assert!(MAX_SESSIONS <= 32);
 
-/// Tokens that a client may be ahead of another in the engine's time.
-pub(super) const LEAD: u64 = 16;
+/// What a token costs, in units of the engine's time; a batch, which its clients share, costs as much again.
+const TOKEN: u64 = 12;
 
-/// The engine's time: tokens of each client that went through the model.
+/// Tokens that a client has through at once, if it has so many to do and is not the one that is behind: fewer would make
+/// a prompt as slow as a batch for each token.
+const CHUNK: usize = 8;
+
+/// What a client may be ahead of another.
+pub(super) const LEAD: u64 = 16 * TOKEN;
+
+/// The engine's time: what went through the model for each client.
 ///
-/// Of the clients that have something to do, each gets as many tokens through as any other, give or take [`LEAD`]. Time in
-/// which a client had nothing to do is not made up for. A client that is alone has the engine for itself.
+/// Of the clients that have something to do, each gets as much of it as any other, give or take [`LEAD`]. A token takes
+/// about as long in company as a whole batch does before it has any, so a batch counts as one token more, divided among
+/// its clients. Time in which a client had nothing to do is not made up for. A client that is alone has the engine
+/// for itself.
 #[derive(Debug)]
 pub(super) struct Time {
     served: [u64; MAX_CLIENTS],
@@ -275,11 +317,24 @@ impl Time {
         self.now = self.least_served().unwrap_or(before);
         let mut allowed = [usize::MAX; MAX_CLIENTS];
         if self.active.iter().filter(|&&active| active).count() > 1 {
-            for (allowed, served) in allowed.iter_mut().zip(self.served) {
-                *allowed = (self.now + LEAD).saturating_sub(served) as usize;
+            for ((allowed, served), &pending) in allowed.iter_mut().zip(self.served).zip(pending) {
+                *allowed = ((self.now + LEAD).saturating_sub(served) / TOKEN) as usize;
+                if *allowed < pending.min(CHUNK) {
+                    *allowed = 0;
+                }
             }
         }
         allowed
+    }
+
+    /// A batch with so many tokens of each client goes through the model.
+    pub(super) fn serve(&mut self, tokens: &[usize; MAX_CLIENTS]) {
+        let clients = tokens.iter().filter(|&&tokens| tokens > 0).count() as u64;
+        for (served, &tokens) in self.served.iter_mut().zip(tokens) {
+            if tokens > 0 {
+                *served += tokens as u64 * TOKEN + TOKEN / clients;
+            }
+        }
     }
 
     fn least_served(&self) -> Option<u64> {
@@ -288,11 +343,6 @@ impl Time {
             .filter(|(_, active)| *active)
             .map(|(served, _)| *served)
             .min()
-    }
-
-    /// So many tokens of a client go through the model.
-    pub(super) fn serve(&mut self, client: usize, tokens: usize) {
-        self.served[client] += tokens as u64;
     }
 }
 
