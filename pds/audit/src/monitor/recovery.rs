@@ -174,22 +174,22 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
     }
 
-    /// While inference loads a model it does nothing else, and the load has a deadline of its own: what is due meanwhile
-    /// has until then.
+    /// While inference loads a model it does nothing else, and a load has a deadline of its own, which stays as it is. What
+    /// else is due meanwhile has until then: until the last of them, if a client's load follows audit's own.
     fn wait_for_load(&mut self, now: u64) {
         let is_loading = |entry: &Entry<'_>| {
             matches!((&entry.work, &entry.state), (Work::Load(_), State::Active))
         };
-        let load = self.table.iter().find(|entry| is_loading(entry));
-        let Some(until_us) = load.map(|load| load.deadline_us) else {
+        let loads = self.table.iter().filter(|entry| is_loading(entry));
+        let Some(until_us) = loads.map(|load| load.deadline_us).max() else {
             return;
         };
         for index in 0..self.table.len() {
             if let Some(entry) = self.table.get_mut(index)
                 && matches!(entry.state, State::Active)
                 && entry.deadline_us <= now
+                && !is_loading(entry)
             {
-                // The load's own stays as it is.
                 entry.deadline_us = entry.deadline_us.max(until_us);
             }
         }

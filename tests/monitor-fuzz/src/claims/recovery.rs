@@ -188,13 +188,14 @@ impl Judge<'_> {
     pub(super) fn deadlines(&mut self) -> Held {
         let now = self.now;
         let (mut hung, mut due) = (false, Vec::new());
-        // While inference loads a model, what is due has the load's time.
+        // While inference loads models, what else is due has the time of the last load.
         let loads =
             |live: &&Live| live.state == State::Active && matches!(live.work, Work::Load(_));
-        let load = self.model.live.values().find(loads);
-        if let Some(until) = load.map(|load| load.deadline_us) {
+        let all = self.model.live.values().filter(loads);
+        if let Some(until) = all.map(|load| load.deadline_us).max() {
             for live in self.model.live.values_mut() {
-                if live.state == State::Active && live.deadline_us <= now {
+                let is_load = loads(&&*live);
+                if live.state == State::Active && live.deadline_us <= now && !is_load {
                     live.deadline_us = live.deadline_us.max(until);
                 }
             }
