@@ -14,6 +14,16 @@ BUILD := build
 MODELS := default=models/default.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
 
+# MODEL=FILE (or NAME=FILE, or several in quotes): models of your own in place of those. `llmtool system` makes a system
+# that they fit into, with CONTEXT tokens and a cache for SESSIONS of that length, and signs them with this machine's key.
+MODEL ?=
+CONTEXT ?=
+SESSIONS ?=
+MODEL_OUT := $(BUILD)/own
+MODEL_SYSTEM := $(MODEL_OUT)/system.xml
+# Memory of the emulated board.
+MEMORY := 2G
+
 # Who may do what. A policy that is wrong stops the build with its line and the reason.
 POLICY := $(BUILD)/policy/policy.bin
 
@@ -48,7 +58,7 @@ $(if $(EXAMPLE),$(if $(filter $(EXAMPLE),$(EXAMPLES)),,$(error no example '$(EXA
 # parameters that speed is measured with.
 LARGE ?=
 LARGE_DIR := $(BUILD)/large-$(LARGE)
-SYSTEM := $(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml)))
+SYSTEM := $(if $(MODEL),$(MODEL_SYSTEM),$(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml))))
 LARGE_STORE := $(LARGE_DIR)/store.tar
 
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
@@ -62,12 +72,12 @@ MEASURE ?=
 REDTEAM ?=
 BOARD := qemu_virt_aarch64
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
-SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
+SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
 SEL4_TARGET := $(CURDIR)/$(BUILD)/sel4-target-$(CONFIG)
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
-RUN_STORE = $(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE)))
-RUN_POLICY = $(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))
+RUN_STORE = $(if $(MODEL),$(MODEL_OUT)/store.tar,$(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE))))
+RUN_POLICY = $(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY)))))
 # Where the files are that fill regions. Those of an example lie beside its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 # What must hold of the description.
@@ -87,7 +97,7 @@ help: ## list the targets
 
 .PHONY: run
 ifneq ($(wildcard $(SDK)/bin/microkit),)
-run: ## run the system: on seL4 in QEMU where a Microkit SDK is found, else the simulation
+run: ## run the system, or MODEL=FILE of your own: on seL4 in QEMU where a Microkit SDK is found, else the simulation
 	@echo 'running on seL4 in QEMU: Microkit SDK found in $(SDK)' >&2
 	@$(MAKE) --no-print-directory qemu
 else
@@ -109,6 +119,13 @@ store: $(RUN_STORE) ## pack the models and their signatures into the store archi
 
 .PHONY: policy
 policy: $(RUN_POLICY) $(EXAMPLE_FILES) ## check policy.toml and compile it
+
+# Each time: a model, the context or a template may have changed.
+.PHONY: own
+own: llmtool
+	@$(BIN)/llmtool system $(MODEL) -o $(MODEL_OUT) --memory $(MEMORY) $(CONTEXT:%=--context %) $(SESSIONS:%=--sessions %) >&2
+
+$(MODEL_SYSTEM) $(MODEL_OUT)/store.tar $(MODEL_OUT)/policy.bin: own ;
 
 # Each time, so that its warnings are not forgotten.
 $(POLICY): policy.toml system.xml llmtool
@@ -152,7 +169,16 @@ STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"
 
 MODEL_FILES := $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model))))
 
-$(STORE): Makefile system.xml policy.toml $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool
+# A list of other models makes another store.
+MODELS_LIST := $(BUILD)/store/models
+ifneq ($(shell cat $(MODELS_LIST) 2>/dev/null),$(strip $(MODELS)))
+.PHONY: $(MODELS_LIST)
+endif
+$(MODELS_LIST):
+	@mkdir -p $(@D)
+	@echo '$(strip $(MODELS))' >$@
+
+$(STORE): Makefile system.xml policy.toml $(MODELS_LIST) $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool
 	@mkdir -p $(@D)
 	@$(BIN)/llmtool pack $@ $(MODELS) --policy policy.toml --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
@@ -212,7 +238,7 @@ UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.
 CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --policy $(ISOLATION_POLICY) --silent)
 
 .PHONY: description
-description: $(if $(UNCHECKED),,isolation-tool) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
+description: $(if $(UNCHECKED),,isolation-tool) $(if $(MODEL),own) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
 	@$(if $(CHECK),$(CHECK) >&2)
 
 .PHONY: image
@@ -230,7 +256,7 @@ image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4)
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
 EMULATOR := qemu-system-aarch64 -machine virt,virtualization=on \
-	-cpu cortex-a53 -m size=2G -display none -monitor none \
+	-cpu cortex-a53 -m size=$(MEMORY) -display none -monitor none \
 	-rtc clock=vm -chardev stdio,id=console,signal=off -serial chardev:console
 QEMU := tools/qemu-console/qemu-console $(EMULATOR)
 BOOT = $(QEMU) -device loader,file=$(1),addr=0x70000000,cpu-num=0
@@ -743,8 +769,8 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 		--beside-silent $(BESIDE_OUT)/silent.img --beside-asking $(BESIDE_OUT)/asks.img \
 		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
 
-# MODEL=default or tiny: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.
-MODEL ?= default
+# TRAIN=default or tiny: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.
+TRAIN ?= default
 MODEL_KEY ?= $(BUILD)/model/models.key.pem
 TRAIN_VENV := $(BUILD)/model/venv
 # A Python that has what tools/train/requirements.txt lists; if none is named, one is made.
@@ -755,10 +781,10 @@ $(TRAIN_VENV)/installed: tools/train/requirements.txt
 	@$(TRAIN_VENV)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-.PHONY: model
-model: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make MODEL=default|tiny again, from the corpus to a signed GGUF in build/model (three hours; goes on where it stopped)
-	@$(or $(TRAIN_PYTHON),$(TRAIN_VENV)/bin/python) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(MODEL).toml \
-		--llmtool $(BIN)/llmtool --key $(MODEL_KEY) $(if $(MAX_MINUTES),--max-minutes $(MAX_MINUTES)) -o $(BUILD)/model/$(MODEL).gguf
+.PHONY: train
+train: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make TRAIN=default|tiny again, from the corpus to a signed GGUF in build/model (three hours; goes on where it stopped)
+	@$(or $(TRAIN_PYTHON),$(TRAIN_VENV)/bin/python) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(TRAIN).toml \
+		--llmtool $(BIN)/llmtool --key $(MODEL_KEY) $(if $(MAX_MINUTES),--max-minutes $(MAX_MINUTES)) -o $(BUILD)/model/$(TRAIN).gguf
 
 .PHONY: clean
 clean: ## remove what was built

@@ -46,11 +46,11 @@ pub const MIN_STOP_GRACE_US: u64 = 10_000;
 /// disarms the generic timer delays the check of a deadline by at most this.
 pub const WATCHDOG_PERIOD_US: u64 = 1_000_000;
 
-/// Context in tokens that a session gets unless the model has less.
+/// Context in tokens that a session gets unless the policy says otherwise or the model has less.
 pub const DEFAULT_CONTEXT_TOKENS: usize = 512;
 
-/// Largest context in tokens that can be asked for.
-pub const MAX_CONTEXT_TOKENS: usize = 1024;
+/// Largest context in tokens that a policy can ask for.
+pub const MAX_CONTEXT_TOKENS: usize = 1 << 17;
 
 /// Users, roles and trusted keys that a policy can have. They size audit's tables.
 pub const MAX_USERS: usize = 16;
@@ -107,7 +107,7 @@ pub const MAX_REFUSAL_REASONS: usize = 8;
 /// Most clients that audit can have. It sizes audit's tables; `system.xml` says which there are.
 pub const MAX_CLIENTS: usize = 4;
 
-/// Name of the model that audit asks for at boot.
+/// Name of the model that audit asks for at boot if the store has none. Otherwise it is the first in the store.
 pub const DEFAULT_MODEL: &str = "default";
 
 /// Values that apply where a request does not say otherwise. Fractions are in millionths

@@ -7,9 +7,9 @@
 mod tests;
 
 use crate::limits::{
-    BUDGET_PERIOD_US, CLIENT_COMMANDS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_GENERATED_TOKENS,
-    MAX_KDF_KIB, MAX_KDF_PASSES, MAX_KEYS, MAX_REQUESTS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS,
-    MAX_USERS, MIN_STOP_GRACE_US,
+    BUDGET_PERIOD_US, CLIENT_COMMANDS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS,
+    MAX_GENERATED_TOKENS, MAX_KDF_KIB, MAX_KDF_PASSES, MAX_KEYS, MAX_REQUESTS, MAX_RESTARTS,
+    MAX_ROLES, MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
 };
 use crate::name::UserName;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -18,7 +18,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const MAGIC: [u8; 8] = *b"llm-plcy";
 
 /// Version of the format.
-pub const POLICY_VERSION: u32 = 3;
+pub const POLICY_VERSION: u32 = 4;
 
 /// Size of the region in `system.xml`, and of the file that fills it.
 pub const POLICY_REGION_BYTES: usize = 0x1000;
@@ -209,8 +209,8 @@ pub struct Policy {
     pub user_count: u32,
     /// Keys in use.
     pub key_count: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Context that models are loaded with, in tokens; a model's own applies where it is smaller.
+    pub context_tokens: u32,
     /// Roles.
     pub roles: [Role; MAX_ROLES],
     /// Users.
@@ -320,6 +320,7 @@ impl Policy {
         let positive = self.deadline_us > 0
             && self.stop_grace_us >= MIN_STOP_GRACE_US
             && self.restart_window_us > 0
+            && (1..=MAX_CONTEXT_TOKENS).contains(&(self.context_tokens as usize))
             && (1..=MAX_RESTARTS).contains(&(self.max_restarts as usize))
             && self.egress_bytes_per_second > 0
             // One event of the greatest length must find room.

@@ -70,7 +70,8 @@ macro_rules! kinds {
 kinds! {
     /// Audit has started.
     Boot = 1 "boot",
-    /// A model was verified and loaded; `name` and `model_sha256` say which, `value` its size in bytes.
+    /// A model was verified and loaded; `name` and `model_sha256` say which, `value` its size in bytes, `limit` the context
+    /// in tokens that the policy gives it.
     Load = 2 "load",
     /// A request was admitted.
     Admit = 3 "admit",

@@ -106,6 +106,7 @@ pub fn policy() -> crate::policy::Policy {
     policy.keep_prompts = 1;
     policy.deadline_us = limits::INFERENCE_DEADLINE_US;
     policy.stop_grace_us = limits::STOP_GRACE_US;
+    policy.context_tokens = limits::DEFAULT_CONTEXT_TOKENS as u32;
     policy.max_restarts = 5;
     policy.restart_window_us = 60_000_000;
     policy.egress_bytes_per_second = 1 << 20;

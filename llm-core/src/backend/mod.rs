@@ -43,6 +43,9 @@ pub struct ModelInfo {
 
 /// A language model behind a ring. Every call does a bounded amount of work.
 pub trait LlmBackend {
+    /// Models that are loaded from now on have this context, in tokens, or their own where that is smaller.
+    fn set_context(&mut self, tokens: usize);
+
     /// Loads a model from the bytes of its file and forgets all sessions. An error leaves the model that was
     /// loaded in service, and the sessions as they are.
     ///
@@ -148,6 +151,10 @@ impl<'m> TransformerBackend<'m> {
 }
 
 impl LlmBackend for TransformerBackend<'_> {
+    fn set_context(&mut self, tokens: usize) {
+        self.options.context = tokens;
+    }
+
     fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
         let checked = Checked::new(file)?;
         checked.plan(&self.options, self.arena.capacity())?;

@@ -83,6 +83,8 @@ impl Session {
 }
 
 impl LlmBackend for StubBackend {
+    fn set_context(&mut self, _tokens: usize) {}
+
     fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
         let info = ModelInfo {
             parameters: 0,

@@ -6,7 +6,7 @@
 
 use crate::models::Verified;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{DEFAULT_MODEL, MAX_RESTARTS};
+use protocol::limits::MAX_RESTARTS;
 use protocol::name::ModelName;
 use protocol::policy::Policy;
 use protocol::region::{ReadWords, WriteWords};
@@ -68,7 +68,8 @@ pub(crate) struct Link<R, W> {
 }
 
 impl<R: ReadWords, W: WriteWords> Link<R, W> {
-    pub(crate) fn new(ring: Endpoint<R, W>, policy: &Policy) -> Self {
+    /// `wanted`: the model to load at boot.
+    pub(crate) fn new(ring: Endpoint<R, W>, policy: &Policy, wanted: ModelName) -> Self {
         let parts = policy.clients().iter();
         let parts = parts.fold(0usize, |sum, client| {
             sum.saturating_add(client.commands as usize)
@@ -77,8 +78,7 @@ impl<R: ReadWords, W: WriteWords> Link<R, W> {
             ring,
             epoch: 0,
             phase: Phase::Booting,
-            // The name in the table of limits is one.
-            wanted: ModelName::new(DEFAULT_MODEL).unwrap_or_default(),
+            wanted,
             current: None,
             unread: heapless::Deque::new(),
             own_places: SLOTS.saturating_sub(parts),
@@ -258,7 +258,7 @@ mod tests {
 
     fn link() -> (Link<TestRegion, TestRegion>, TestEndpoint) {
         let (ring, mut inference, _) = endpoints();
-        let mut link = Link::new(ring, &policy());
+        let mut link = Link::new(ring, &policy(), ModelName::EMPTY);
         link.begin_epoch();
         assert!(link.takes_signal() && !link.takes_signal());
         assert!(inference.follow());

@@ -5,6 +5,7 @@
 
 use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
 use protocol::error::{ErrorCode, Failure};
+use protocol::limits::DEFAULT_MODEL;
 use protocol::name::ModelName;
 use protocol::policy::Policy;
 use protocol::record::Hash;
@@ -72,6 +73,16 @@ impl<'m> Models<'m> {
 
     pub(crate) const fn store(&self) -> &Store<'m> {
         &self.store
+    }
+
+    /// The model to load at boot: the first in the store.
+    pub(crate) fn first(&self) -> ModelName {
+        let first = self
+            .store
+            .models()
+            .ok()
+            .and_then(|mut models| models.next());
+        ModelName::new(first.map_or(DEFAULT_MODEL, |model| model.name)).unwrap_or_default()
     }
 
     /// What is known of the signature of the model at `offset`.

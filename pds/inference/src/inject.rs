@@ -132,6 +132,10 @@ impl<B> Injector<B> {
 }
 
 impl<B: LlmBackend> LlmBackend for Injector<B> {
+    fn set_context(&mut self, tokens: usize) {
+        self.backend.set_context(tokens);
+    }
+
     fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
         self.backend.load(file)
     }

@@ -124,6 +124,10 @@ impl<'m> Measurer<'m> {
 }
 
 impl LlmBackend for Measurer<'_> {
+    fn set_context(&mut self, tokens: usize) {
+        self.transformer.set_context(tokens);
+    }
+
     fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
         self.transformer.load(file)
     }

@@ -181,7 +181,12 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
                 self.grant(request, tokens);
                 Ok(())
             }
-            Ok(Command::Load { offset, bytes }) => {
+            Ok(Command::Load {
+                offset,
+                bytes,
+                context,
+            }) => {
+                self.backend.set_context(context as usize);
                 self.load(request, offset, bytes, port);
                 cost = Cost::Large;
                 Ok(())

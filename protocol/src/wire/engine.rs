@@ -30,11 +30,13 @@ messages! {
         0x202 Cancel [0]
             => ["the end of the request with the number in the header; `Failed` `NoSuchRequest` if it has ended"],
         /// Load the model whose file lies in the store from `offset` on. Audit has verified it. All sessions end.
-        0x203 Load [16] {
+        0x203 Load [20] {
             /// In bytes.
             offset: u64,
             /// Length of the file.
             bytes: u64,
+            /// Context in tokens, unless the model has less.
+            context: u32,
         } => ["`Loaded` or `Failed`; `ModelInUse` while a request runs or waits"],
         /// Tell what is in the arena.
         0x204 Status [0] => ["`Holdings`"],

@@ -254,6 +254,7 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
             Command::Load {
                 offset: 512,
                 bytes: 1024,
+                context: 64,
             },
         ),
         ("command-drop", Command::Drop { session: 3 }),

@@ -254,6 +254,7 @@ impl Fixtures {
                 passphrase: self.hashes[place],
             };
         }
+        policy.context_tokens = dice.within(1, 1 << 17) as u32;
         policy.key_count = 2;
         for seed in [1, 2] {
             policy.keys[seed as usize - 1] = TrustedKey {

@@ -53,13 +53,30 @@ fn check_region(system: &System, region: &Region, policy: &Policy, finding: &mut
             region.size
         ));
     }
-    if region.page_size != pin.page {
+    let [small, large] = sysdesc::PAGE_SIZES;
+    let in_small: u64 = system
+        .regions
+        .iter()
+        .map(|region| region.size / small)
+        .sum();
+    let needs_large = in_small > policy.memory.most_pages;
+    if pin.large_if_needed && needs_large && region.page_size == large {
+        finding.evidence(format!(
+            "'{name}' has pages of {large:#x} bytes, as {in_small} small ones would be too many: one call to clean the cache \
+             of a page, which nothing interrupts, takes 512 times as long"
+        ));
+    } else if region.page_size != pin.page {
         finding.violation(format!(
-            "region '{name}' (line {line}) has pages of {:#x} bytes, the policy demands {:#x}",
-            region.page_size, pin.page
+            "region '{name}' (line {line}) has pages of {:#x} bytes, the policy demands {:#x}{}",
+            region.page_size,
+            pin.page,
+            if pin.large_if_needed {
+                " as long as there are not too many of them"
+            } else {
+                ""
+            }
         ));
     }
-    let [_, large] = sysdesc::PAGE_SIZES;
     if !region.has_page_size && region.size.is_multiple_of(large) {
         finding.violation(format!(
             "region '{name}' (line {line}) has no page_size, so that the Microkit tool may take pages of {large:#x} bytes: \

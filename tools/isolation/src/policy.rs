@@ -213,6 +213,10 @@ pub struct Region {
     pub bytes: Bytes,
     /// The size of its pages.
     pub page: u64,
+    /// Whether it may have the largest pages instead where, with small ones, the system would have more pages than the
+    /// initialiser makes.
+    #[serde(default)]
+    pub large_if_needed: bool,
     /// The file that fills it.
     #[serde(default)]
     pub prefill: Option<String>,

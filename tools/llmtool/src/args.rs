@@ -1,5 +1,6 @@
 //! The command line: what `--help` teaches, and how values are read.
 
+pub mod system;
 pub mod trust;
 
 use std::fmt;
@@ -149,6 +150,18 @@ Examples:
     llmtool pack store.tar default=models/default.gguf --policy policy.toml
   tar tf store.tar")]
     Pack(Pack),
+    /// Make the description, policy and store of a system for models of your own
+    #[command(after_long_help = "\
+Says what the models need, in bytes, and refuses what cannot run before anything is built. The description and the
+policy are the repository's with what a larger model needs: sizes and addresses of the regions `arena` and
+`model_store`, context, time limits, and the key of this machine, which is made once and signs the models. The
+models' own files are left alone. `make run MODEL=FILE` does this and boots the system.
+
+Examples:
+  llmtool system SmolLM2-135M-Instruct.Q4_1.gguf -o build/mine
+  Two models, the first of which is loaded at boot, with room for four conversations of 1024 tokens:
+    llmtool system chat=SmolLM2.gguf tales=models/default.gguf --context 1024 --sessions 4 -o build/mine")]
+    System(system::System),
     /// Check a policy and compile it for the audit domain
     #[command(after_long_help = "\
 Without -o the policy is printed in words: which clients there are, who may do what, with which budget, and how many

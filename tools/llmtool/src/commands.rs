@@ -19,7 +19,8 @@ use safe_text::{Sanitiser, is_safe};
 use serde::Serialize;
 
 use crate::args::{
-    Bench, ByteSize, Cli, Command, Generate, Logits, Pack, Perplexity, Quantize, Tokenize, Wcet,
+    self, Bench, ByteSize, Cli, Command, Generate, Logits, Pack, Perplexity, Quantize, Tokenize,
+    Wcet,
 };
 use crate::convert::convert;
 use crate::engine::{Memory, Runner, load_error, load_options, service_options};
@@ -30,6 +31,7 @@ use crate::perplexity;
 use crate::policy;
 use crate::recipe::{self, Recipe, kind};
 use crate::store::{Trust, pack};
+use crate::system::{self, Wish};
 use crate::vocabulary::HostVocabulary;
 
 /// Runs what the command line asks for.
@@ -47,6 +49,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Wcet(arguments) => wcet(arguments, out),
         Command::Quantize(arguments) => quantize(arguments, out),
         Command::Pack(arguments) => pack_store(arguments, out),
+        Command::System(arguments) => system(arguments, out),
         Command::Policy(arguments) => trust::policy(arguments, out),
         Command::Passphrase(arguments) => trust::passphrase(arguments, out),
         Command::Keygen(arguments) => trust::keygen(arguments, out),
@@ -55,6 +58,27 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Audit(arguments) => log::audit(arguments, out),
         Command::Replay(arguments) => log::replay(arguments, out),
     }
+}
+
+fn system(arguments: &args::system::System, out: &mut impl Write) -> Result<(), ToolError> {
+    let wish = Wish {
+        models: arguments.models.clone(),
+        context: arguments.context.map(|tokens| tokens as usize),
+        sessions: arguments.sessions as usize,
+        memory: arguments.memory.0,
+    };
+    let layout = system::plan(&wish)?;
+    write!(out, "{layout}")?;
+    let Some(folder) = &arguments.output else {
+        return Ok(());
+    };
+    let args::system::System {
+        system,
+        policy,
+        key,
+        ..
+    } = arguments;
+    system::write(&wish, &layout, system, policy, key, folder)
 }
 
 fn tokenize(arguments: &Tokenize, out: &mut impl Write) -> Result<(), ToolError> {

@@ -8,6 +8,7 @@ use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
 use llm_core::transformer::LoadError;
 
+use crate::args::ByteSize;
 use crate::keys::KeyError;
 use crate::passphrase::PassphraseError;
 
@@ -61,6 +62,29 @@ pub enum ToolError {
         row: u64,
         /// What is wrong.
         source: QuantizeError,
+    },
+    /// The board has too little memory for a system with these models.
+    #[error(
+        "the system needs {needed} of memory, {memory} are there: arena {arena}, model store {store}, which the image holds \
+         a second time; take fewer or smaller models, or a smaller context"
+    )]
+    SystemMemory {
+        /// What it takes, with the place of the image.
+        needed: ByteSize,
+        /// What there is.
+        memory: ByteSize,
+        /// Of the arena.
+        arena: ByteSize,
+        /// Of the store.
+        store: ByteSize,
+    },
+    /// A description or policy cannot be the template of a system.
+    #[error("{} cannot be the template of a system: {reason}", path.display())]
+    Template {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A name that the model store cannot have.
     #[error(

@@ -26,4 +26,5 @@ pub mod policy;
 pub mod recipe;
 pub mod replay;
 pub mod store;
+pub mod system;
 pub mod vocabulary;

@@ -14,8 +14,9 @@ use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
 use protocol::limits::{
-    BUDGET_PERIOD_US, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS,
-    MAX_ROLES, MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
+    BUDGET_PERIOD_US, DEFAULT_CONTEXT_TOKENS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS,
+    MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
+    MIN_STOP_GRACE_US,
 };
 use protocol::name::UserName;
 use protocol::policy::{
@@ -156,6 +157,10 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         );
         return Err(Flaw::new(&inference.stop_grace, reason));
     }
+    policy.context_tokens = match &inference.context {
+        None => DEFAULT_CONTEXT_TOKENS as u32,
+        Some(context) => number(context, "context", 1..=MAX_CONTEXT_TOKENS as u32)?,
+    };
     policy.max_restarts = number(&inference.restarts, "restarts", 1..=MAX_RESTARTS as u32)?;
     policy.restart_window_us = duration(&inference.restarts_within);
     policy.egress_bytes_per_second = number(

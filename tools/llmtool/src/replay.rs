@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use llm_core::NUMERICS_VERSION;
 use llm_core::verify::sha256;
 use protocol::error::ErrorCode;
+use protocol::limits::DEFAULT_CONTEXT_TOKENS;
 use protocol::record::{Hash, Hex, JsonText, Kind, Record};
 
 use crate::audit_log::{Entry, Export};
@@ -75,10 +76,16 @@ pub fn replay<'e>(
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
     let mut sessions: BTreeMap<u32, Session<'_>> = BTreeMap::new();
+    // With which context each was loaded; the entry may be older than the export.
+    let mut contexts: BTreeMap<Hash, usize> = BTreeMap::new();
     for entry in &export.entries {
         let record = &entry.record;
         let (session, turn) = (record.session, record.turn);
         match record.kind() {
+            Some(Kind::Load) => {
+                let context = usize::try_from(record.limit).unwrap_or(usize::MAX);
+                contexts.insert(record.model_sha256, context);
+            }
             Some(Kind::Admit) => {
                 prompts.add(&entry.text);
                 let turn = sessions.entry(session).or_default().entry(turn);
@@ -108,7 +115,9 @@ pub fn replay<'e>(
         match models.get(&model) {
             Some(path) => {
                 let file = files::read(path)?;
-                Engine::with(path, &file, |engine| {
+                let context = contexts.get(&model).copied();
+                let context = context.unwrap_or(DEFAULT_CONTEXT_TOKENS);
+                Engine::with(path, &file, context, |engine| {
                     for session in sessions {
                         replay_session(session, &model, &prompts, Some(engine), &mut all);
                     }

@@ -80,7 +80,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             let deadline_us = now.saturating_add(LOAD_DEADLINE_US);
             let entry = self.load_entry(Work::Load(verified), deadline_us, now);
             // An epoch has just begun, so its ring is empty.
-            self.link.send(None, entry.number, &load_command(&verified));
+            let command = self.load_command(&verified);
+            self.link.send(None, entry.number, &command);
             self.table.enter(entry);
             return;
         }
@@ -163,7 +164,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             self.require_room(client)?;
         }
         // There is room: an own load is the first message of an epoch, or nothing but loads was sent before.
-        self.link.send(client, number, &load_command(&verified));
+        let command = self.load_command(&verified);
+        self.link.send(client, number, &command);
         let Some(entry) = self.table.get_mut(index) else {
             return Ok(());
         };
@@ -191,6 +193,14 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         };
         self.ledger
             .record_refusal(user, failure, record, &mut self.work, now);
+    }
+
+    fn load_command(&self, verified: &Verified) -> engine::Command<'static> {
+        engine::Command::Load {
+            offset: verified.offset,
+            bytes: verified.bytes,
+            context: self.gate.policy().context_tokens,
+        }
     }
 
     /// Ends the loads of clients that are being verified.
@@ -245,12 +255,5 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         while let Some(index) = self.table.find(|entry| entry.origin == Origin::Audit) {
             self.table.remove(index);
         }
-    }
-}
-
-fn load_command(verified: &Verified) -> engine::Command<'static> {
-    engine::Command::Load {
-        offset: verified.offset,
-        bytes: verified.bytes,
     }
 }

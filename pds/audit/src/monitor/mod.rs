@@ -101,13 +101,14 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
         memory: Memory<'m>,
     ) -> Self {
         let gate = Gate::new(memory.policy, memory.kdf);
+        let models = Models::new(memory.store);
         Self {
             monitor: Monitor {
                 clients: Clients::new(clients, gate.policy()),
-                link: Link::new(inference, gate.policy()),
+                link: Link::new(inference, gate.policy(), models.first()),
                 table: Table::new(memory.texts),
                 ledger: Ledger::new(memory.log, gate.policy(), 0),
-                models: Models::new(memory.store),
+                models,
                 egress: Egress::new(gate.policy(), 0),
                 gate,
                 work: Budget::new(),

@@ -277,6 +277,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             kv_type: loaded.kv_type as u16,
             numerics: loaded.numerics,
             value: verified.bytes,
+            limit: u64::from(self.gate.policy().context_tokens),
             ..self.record_of(entry, Kind::Load, now)
         };
         if is_own {

@@ -354,7 +354,7 @@ impl System {
                     self.credit.insert(number, tokens);
                     continue;
                 }
-                Command::Load { offset, bytes } => Asked::Load(number, offset, bytes),
+                Command::Load { offset, bytes, .. } => Asked::Load(number, offset, bytes),
                 Command::Status => Asked::Status(number),
                 Command::Drop { session } => Asked::Drop(session),
             });

@@ -114,6 +114,7 @@ pub(super) fn load(offset: usize, bytes: usize) -> Command<'static> {
     Command::Load {
         offset: offset as u64,
         bytes: bytes as u64,
+        context: protocol::limits::DEFAULT_CONTEXT_TOKENS as u32,
     }
 }
 

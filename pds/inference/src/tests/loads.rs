@@ -43,10 +43,37 @@ fn a_model_is_loaded_from_its_place_in_the_store() {
 }
 
 #[test]
+fn a_model_is_loaded_with_the_context_that_audit_says() {
+    let small = model(Shape::default()).finish();
+    for (context, expected) in [(16, 16), (32, 32), (64, 64), (1 << 17, 64)] {
+        let mut memory = Memory::new(1 << 20);
+        let (mut audit, mut server) = set_up(transformer(&mut memory, OPTIONS), &small);
+        let load = Command::Load {
+            offset: 0,
+            bytes: small.len() as u64,
+            context,
+        };
+        audit.send(7, &load);
+        let seen = audit.settle(&mut server);
+        assert!(
+            matches!(&seen[..], [Seen::Loaded(7, loaded)] if loaded.info.context == expected),
+            "{seen:?}"
+        );
+    }
+}
+
+#[test]
 fn a_place_outside_the_store_is_refused() {
     let (mut audit, mut server) = set_up(StubBackend::default(), b"store");
     for (offset, bytes) in [(0, 6), (6, 0), (5, 1), (u64::MAX, 1), (1, u64::MAX)] {
-        audit.send(1, &Command::Load { offset, bytes });
+        audit.send(
+            1,
+            &Command::Load {
+                offset,
+                bytes,
+                context: 64,
+            },
+        );
         let seen = audit.settle(&mut server);
         let end = offset.saturating_add(bytes);
         assert!(

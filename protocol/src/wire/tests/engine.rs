@@ -29,6 +29,7 @@ pub(super) fn commands() -> Vec<Command<'static>> {
         Command::Load {
             offset: 512,
             bytes: 1 << 40,
+            context: 512,
         },
         Command::Status,
         Command::Drop { session: 3 },

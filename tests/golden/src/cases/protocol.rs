@@ -200,6 +200,7 @@ fn wire_commands(bits: &mut Bits) {
             Command::Load {
                 offset: 512,
                 bytes: u64::MAX,
+                context: 512,
             },
             Command::Status,
             Command::Drop { session: 31 },

@@ -163,6 +163,7 @@ impl<'m> Judge<'m> {
         let command = Command::Load {
             offset: file.offset,
             bytes: file.bytes,
+            context: self.model.policy.map_or(0, |policy| policy.context_tokens),
         };
         self.commands(whose, number, &command, Claim::Models)
     }

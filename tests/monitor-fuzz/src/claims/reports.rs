@@ -354,6 +354,13 @@ impl Judge<'_> {
         };
         self.model.wanted = file.name;
         claim!(self, Models, record.value == file.bytes, "{record:?}");
+        let context = self.model.policy.map_or(0, |policy| policy.context_tokens);
+        claim!(
+            self,
+            Models,
+            record.limit == u64::from(context),
+            "{record:?}"
+        );
         let info = wire::ModelInfo {
             file_bytes: file.bytes,
             sha256: file.sha256,

@@ -164,7 +164,10 @@ impl<'m> Model<'m> {
             over: BTreeMap::new(),
             verdicts: VecDeque::new(),
             unread: VecDeque::new(),
-            wanted: ModelName::new(protocol::limits::DEFAULT_MODEL).unwrap_or_default(),
+            wanted: match store.and_then(|store| store.first()) {
+                Some(first) => first.name,
+                None => ModelName::new(protocol::limits::DEFAULT_MODEL).unwrap_or_default(),
+            },
             current: None,
             refused: None,
             restarts_us: VecDeque::new(),

@@ -214,6 +214,7 @@ impl Policy {
                 name: region,
                 bytes: Bytes::Named(Named::Ring),
                 page: PAGE,
+                large_if_needed: false,
                 prefill: None,
                 phys_addr: None,
                 address,

@@ -153,6 +153,13 @@ const EDITS: &[Edit] = &[
         )],
     ),
     (
+        "an_arena_that_has_too_many_small_pages_has_large_ones",
+        &[(
+            r#"name="arena" size="0x800000" page_size="0x1000""#,
+            r#"name="arena" size="0x10000000" page_size="0x200000""#,
+        )],
+    ),
+    (
         "the_log_is_larger",
         &[(
             r#"name="audit_log" size="0x100000""#,

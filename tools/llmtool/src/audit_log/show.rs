@@ -58,7 +58,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         None => format!("reason {} (value {value}, limit {limit})", record.code),
     };
     match record.kind() {
-        Some(Kind::Load) => write!(f, "{name}, {value} bytes"),
+        Some(Kind::Load) => write!(f, "{name}, {value} bytes, context {limit}"),
         Some(Kind::Admit) => write!(
             f,
             "{} bytes of prompt, at most {} tokens",

@@ -41,6 +41,8 @@ pub(super) enum Prompts {
 pub(super) struct Inference {
     pub(super) deadline: Spanned<Duration>,
     pub(super) stop_grace: Spanned<Duration>,
+    /// In tokens.
+    pub(super) context: Option<Spanned<u64>>,
     pub(super) restarts: Spanned<u64>,
     pub(super) restarts_within: Spanned<Duration>,
     pub(super) egress_bytes_per_second: Spanned<u64>,

@@ -69,6 +69,11 @@ impl Display for Words<'_> {
         writeln!(f, "the log keeps {kept}")?;
         writeln!(
             f,
+            "models are loaded with a context of {} tokens, or their own where that is less",
+            policy.context_tokens
+        )?;
+        writeln!(
+            f,
             "a request may take {}, then has {} to stop, then inference is restarted",
             duration(policy.deadline_us),
             duration(policy.stop_grace_us)

@@ -7,7 +7,7 @@ use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
 use llm_core::kv_cache;
 use llm_core::sampling::SamplerParams;
 use llm_core::transformer::Checked;
-use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PIECE_BYTES};
+use protocol::limits::MAX_PIECE_BYTES;
 use protocol::record::Hash;
 use protocol::wire::InferParams;
 use protocol::wire::engine::KvType;
@@ -38,14 +38,15 @@ pub(super) struct Outcome {
 }
 
 impl Engine<'_> {
-    /// Loads the model as the inference domain does, and lets `run` have it.
+    /// Loads the model as the inference domain does, with this context in tokens, and lets `run` have it.
     pub(super) fn with<T>(
         path: &Path,
         file: &[u8],
+        context: usize,
         run: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> Result<T, ToolError> {
         let error = load_error(path);
-        let options = load_options(DEFAULT_CONTEXT_TOKENS, kv_cache::KvType::Q8);
+        let options = load_options(context, kv_cache::KvType::Q8);
         let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
         let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
         let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);

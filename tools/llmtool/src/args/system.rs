@@ -1,0 +1,37 @@
+//! Arguments of `system`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{ByteSize, context_parser};
+use crate::store::StoreFile;
+
+/// Arguments of `system`.
+#[derive(Debug, Args)]
+pub struct System {
+    /// Models, the first of which is loaded at boot: FILE, or NAME=FILE
+    #[arg(required = true, value_name = "[NAME=]FILE", value_parser = StoreFile::parse)]
+    pub models: Vec<StoreFile>,
+    /// Folder for `system.xml`, `policy.toml`, `policy.bin` and `store.tar`; without it, only what they would be is said
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Context in tokens; the model's own applies where it is smaller [default: 2048]
+    #[arg(short, long, value_name = "TOKENS", value_parser = context_parser())]
+    pub context: Option<u64>,
+    /// Conversations of a whole context that the cache has room for
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=32))]
+    pub sessions: u64,
+    /// Memory of the board
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    pub memory: ByteSize,
+    /// Template of the description
+    #[arg(long, value_name = "FILE", default_value = "system.xml")]
+    pub system: PathBuf,
+    /// Template of the policy
+    #[arg(long, value_name = "FILE", default_value = "policy.toml")]
+    pub policy: PathBuf,
+    /// Pair of keys that signs the models, without the ending .key.pem; made if it is not there
+    #[arg(long, value_name = "NAME", default_value = "build/keys/this-machine")]
+    pub key: PathBuf,
+}

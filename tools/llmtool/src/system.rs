@@ -1,0 +1,364 @@
+//! Makes a system for models that somebody has: the description and the policy in the sizes that they need, the store, and
+//! a key of this machine's that signs them.
+//!
+//! The description and the policy of the repository are the templates: only what a larger model needs is changed, so the
+//! argument about isolation is the same. What cannot work is said before anything is written.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::{Path, PathBuf};
+
+use llm_core::kv_cache::KvType;
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions};
+use llm_core::verify::sha256;
+use sysdesc::{PAGE_SIZES, System};
+use toml_edit::{DocumentMut, value};
+
+use crate::args::ByteSize;
+use crate::engine::{load_error, service_options};
+use crate::error::ToolError;
+use crate::store::{Archive, StoreFile, Trust, pack};
+use crate::{files, keys, policy};
+
+/// Where in the board's memory the loader has the image, in bytes from its beginning (`tools/qemu-console`, `Makefile`).
+const IMAGE_AT: u64 = 0x3000_0000;
+/// What kernel, monitor, programs, rings, log and the initialiser's own structures take, in bytes. Seen: 11 MiB.
+const REST: u64 = 48 << 20;
+/// Pages that the initialiser makes in all regions together (`tools/isolation/policy.toml` has the reason), less those
+/// of the rings and the log.
+const SMALL_PAGES: u64 = 53_000;
+/// Multiply-accumulates a second of an emulated Cortex-A53, on a slow machine.
+const EMULATED_SPEED: u64 = 100_000_000;
+/// Tokens that a first request should be able to have within the deadline: its prompt's and its answer's.
+const FIRST_REQUEST: u64 = 96;
+/// Context that a system gets if nobody says, in tokens, unless the model has less.
+const CONTEXT: usize = 2048;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The models; the first is loaded at boot.
+    pub models: Vec<StoreFile>,
+    /// Context in tokens; else [`CONTEXT`], or the model's own if that is less.
+    pub context: Option<usize>,
+    /// Whole contexts that fit into the cache at once.
+    pub sessions: usize,
+    /// Memory of the board, in bytes.
+    pub memory: u64,
+}
+
+/// What the system will be.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Name, plan and parameters of each model.
+    models: Vec<(String, Plan, u64)>,
+    context: usize,
+    arena: u64,
+    store: u64,
+    page: u64,
+    deadline_s: u64,
+    grace_ms: u64,
+}
+
+/// A model that was read and can run.
+struct Candidate {
+    file: StoreFile,
+    bytes: Vec<u8>,
+}
+
+/// Plans a system, and refuses what cannot work.
+///
+/// # Errors
+/// A file cannot be read or is no model that runs; the board has too little memory.
+pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
+    let mut models = Vec::new();
+    let (mut arena, mut store, mut context) = (0, 0, 1);
+    let (mut slowest, mut longest_step) = (0, 0);
+    for file in &wish.models {
+        let candidate = Candidate {
+            file: file.clone(),
+            bytes: files::read(&file.path)?,
+        };
+        let (plan, parameters, layers) = plan_model(&candidate, wish)?;
+        arena = arena.max(plan.total());
+        context = context.max(plan.context as usize);
+        // Header, data in whole blocks, header and block of the signature.
+        store += candidate.bytes.len() as u64 + 4 * 512;
+        slowest = slowest.max(parameters);
+        longest_step = longest_step.max(parameters / layers / 2 * plan.batch);
+        models.push((file.name.clone(), plan, parameters));
+    }
+    // The two blocks that end an archive, whose length is a multiple of twenty.
+    store += 20 * 512;
+    let [small, large] = PAGE_SIZES;
+    let round = |bytes: u64, page: u64| bytes.next_multiple_of(page);
+    let least = 8 << 20;
+    let (arena, store) = (arena.max(least), store.max(least));
+    let pages = (round(arena, small) + round(store, small)) / small;
+    let page = if pages <= SMALL_PAGES { small } else { large };
+    let (arena, store) = (round(arena, page), round(store, page));
+    let ms = |work: u64| work * 1000 / EMULATED_SPEED;
+    let layout = Layout {
+        models,
+        context,
+        arena,
+        store,
+        page,
+        deadline_s: ms(slowest * FIRST_REQUEST).div_ceil(1000),
+        grace_ms: 2 * ms(longest_step),
+    };
+    // The image holds what fills the store, and the store is filled from it.
+    let image = store + REST / 2;
+    let all = image + store + arena + REST / 2;
+    if all > wish.memory || IMAGE_AT + image > wish.memory {
+        return Err(ToolError::SystemMemory {
+            needed: ByteSize(all.max(IMAGE_AT + image)),
+            memory: ByteSize(wish.memory),
+            arena: ByteSize(arena),
+            store: ByteSize(store),
+        });
+    }
+    Ok(layout)
+}
+
+/// What a model needs of an arena, its parameters and its blocks.
+fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), ToolError> {
+    let error = load_error(&candidate.file.path);
+    let checked = Checked::new(&candidate.bytes)
+        .map_err(Box::new)
+        .map_err(&error)?;
+    let context = wish.context.unwrap_or(CONTEXT);
+    let options = service_options(context, KvType::Q8);
+    let plan = |options: &LoadOptions| match checked.plan(options, u32::MAX as usize & !63) {
+        Ok(plan) => Ok(plan),
+        // It is not that large; what the arena must have is in the plan.
+        Err(LoadError::TooLarge(plan)) => Ok(plan),
+        Err(wrong) => Err(error(Box::new(wrong))),
+    };
+    let of_one = plan(&options)?;
+    let options = LoadOptions {
+        positions: Positions::Exactly(of_one.context as usize * wish.sessions),
+        ..options
+    };
+    let plan = plan(&options)?;
+    Ok((plan, checked.parameters(), checked.config().layers as u64))
+}
+
+/// Writes the system into `folder`: `system.xml`, `policy.toml` with the compiled `policy.bin`, and `store.tar`.
+///
+/// `description` and `policy`: the templates. `key`: the pair of keys, without its endings, which is made if it is
+/// not there.
+///
+/// # Errors
+/// A template or a file cannot be read or written, or a template has no place for what is to be changed.
+pub fn write(
+    wish: &Wish,
+    layout: &Layout,
+    description: &Path,
+    policy_file: &Path,
+    key: &Path,
+    folder: &Path,
+) -> Result<(), ToolError> {
+    std::fs::create_dir_all(folder).map_err(|source| ToolError::Write {
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    let (secret, public) = key_pair(key)?;
+    let system = describe(layout, description)?;
+    let system_file = folder.join("system.xml");
+    files::write(&system_file, system.as_bytes())?;
+
+    let policy_text = adapt_policy(layout, policy_file)?;
+    let file = folder.join("policy.toml");
+    files::write(&folder.join("this-machine.pub.pem"), &files::read(&public)?)?;
+    files::write(&file, policy_text.as_bytes())?;
+    let compiled = policy::compile(&file, Some(&system_file))?;
+    files::write(&folder.join("policy.bin"), &compiled.image()?)?;
+
+    // Signatures lie in the folder: nobody else's files are touched.
+    let secret = keys::read_secret(&secret)?;
+    let signed = |file: &StoreFile| -> Result<StoreFile, ToolError> {
+        let content = files::read(&file.path)?;
+        let path = folder.join(format!("{}.gguf", file.name));
+        link(&file.path, &path)?;
+        let signature = keys::sign(&secret, &sha256(&content));
+        files::write(&keys::signature_path(&path), &signature)?;
+        Ok(StoreFile {
+            name: file.name.clone(),
+            path,
+        })
+    };
+    let models = wish.models.iter().map(signed).collect::<Result<_, _>>()?;
+    let trust = Trust::Keys(compiled.trusted_keys());
+    let Archive { mut bytes, .. } = pack(models, layout.store, &trust)?;
+    // The Microkit tool wants a file of the region's own size.
+    bytes.resize(layout.store as usize, 0);
+    files::write(&folder.join("store.tar"), &bytes)
+}
+
+/// The pair of keys of this name, made if it is not there.
+fn key_pair(name: &Path) -> Result<(PathBuf, PathBuf), ToolError> {
+    let with = |suffix: &str| {
+        let mut path = name.as_os_str().to_os_string();
+        path.push(suffix);
+        PathBuf::from(path)
+    };
+    let pair = (with(".key.pem"), with(".pub.pem"));
+    if !pair.0.exists() {
+        if let Some(folder) = name.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| ToolError::Write {
+                path: folder.to_path_buf(),
+                source,
+            })?;
+        }
+        keys::generate(name)?;
+    }
+    Ok(pair)
+}
+
+/// `to` is another name of the file `from`.
+fn link(from: &Path, to: &Path) -> Result<(), ToolError> {
+    let failed = |source| ToolError::Write {
+        path: to.to_path_buf(),
+        source,
+    };
+    let from = std::fs::canonicalize(from).map_err(failed)?;
+    if to.symlink_metadata().is_ok() {
+        std::fs::remove_file(to).map_err(failed)?;
+    }
+    std::os::unix::fs::symlink(from, to).map_err(failed)
+}
+
+/// The template with regions of the layout's sizes, at addresses where they do not lie over each other.
+fn describe(layout: &Layout, template: &Path) -> Result<String, ToolError> {
+    let wrong = |reason: String| ToolError::Template {
+        path: template.to_path_buf(),
+        reason,
+    };
+    let bytes = files::read(template)?;
+    let mut text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".into()))?;
+    let before = System::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    let place = |region: &str| {
+        let maps = before.domains.iter().flat_map(|domain| &domain.maps);
+        let mut maps = maps.filter(|map| before.regions[map.region].name == region);
+        let first = maps.next();
+        first
+            .map(|map| map.vaddr)
+            .ok_or_else(|| wrong(format!("nobody maps a region '{region}'")))
+    };
+    let arena_at = place("arena")?.next_multiple_of(layout.page);
+    let store_at = place("model_store")?
+        .max(arena_at + layout.arena)
+        .next_multiple_of(layout.page);
+    for (region, bytes, at) in [
+        ("arena", layout.arena, arena_at),
+        ("model_store", layout.store, store_at),
+    ] {
+        let tag = format!("<memory_region name=\"{region}\"");
+        let values = [("size", bytes), ("page_size", layout.page)];
+        change(&mut text, &tag, &values).ok_or_else(|| wrong(format!("{tag} has no size")))?;
+        let tag = format!("<map mr=\"{region}\"");
+        change(&mut text, &tag, &[("vaddr", at)])
+            .ok_or_else(|| wrong(format!("{tag} has no vaddr")))?;
+    }
+    // It says what was meant, or the template is written in a way that was not foreseen.
+    let after = System::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    for (name, bytes) in [("arena", layout.arena), ("model_store", layout.store)] {
+        let mut regions = after.regions.iter().filter(|region| region.name == name);
+        if regions.next().map(|region| region.size) != Some(bytes) {
+            return Err(wrong(format!(
+                "the size of '{name}' cannot be changed in it"
+            )));
+        }
+    }
+    Ok(text)
+}
+
+/// Gives attributes of all elements that begin with `tag` new values; `None` if there is no such element or attribute.
+fn change(text: &mut String, tag: &str, values: &[(&str, u64)]) -> Option<()> {
+    let mut from = 0;
+    let mut found = None;
+    while let Some(at) = text.get(from..)?.find(tag) {
+        let start = from + at;
+        let end = start + text.get(start..)?.find('>')?;
+        let mut element = text.get(start..end)?.to_owned();
+        for (name, value) in values {
+            let attribute = format!(" {name}=\"");
+            let begin = element.find(&attribute)? + attribute.len();
+            let length = element.get(begin..)?.find('"')?;
+            element.replace_range(begin..begin + length, &format!("{value:#x}"));
+        }
+        text.replace_range(start..end, &element);
+        from = start + element.len();
+        found = Some(());
+    }
+    found
+}
+
+/// The template with this machine's key, the context, and times that a larger model needs.
+fn adapt_policy(layout: &Layout, template: &Path) -> Result<String, ToolError> {
+    let wrong = |reason: String| ToolError::Template {
+        path: template.to_path_buf(),
+        reason,
+    };
+    let bytes = files::read(template)?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".into()))?;
+    let mut document: DocumentMut = text.parse().map_err(|error| wrong(format!("{error}")))?;
+    let inference = document
+        .get_mut("inference")
+        .and_then(|item| item.as_table_mut())
+        .ok_or_else(|| wrong("it has no [inference]".into()))?;
+    inference.insert("context", value(layout.context as i64));
+    for (name, least_ms) in [
+        ("deadline", layout.deadline_s * 1000),
+        ("stop-grace", layout.grace_ms),
+    ] {
+        let now = inference.get(name).and_then(|item| item.as_str());
+        let now = now.and_then(|text| humantime::parse_duration(text).ok());
+        if now.is_none_or(|now| now.as_millis() < u128::from(least_ms)) {
+            // The key keeps its comment.
+            inference[name] = value(format!("{least_ms}ms"));
+        }
+    }
+    let keys = document.entry("keys").or_insert_with(toml_edit::table);
+    let keys = keys
+        .as_table_mut()
+        .ok_or_else(|| wrong("its [keys] is no table".into()))?;
+    let mut key = toml_edit::Table::new();
+    key.insert("file", value("this-machine.pub.pem"));
+    keys.insert("this-machine", toml_edit::Item::Table(key));
+    Ok(document.to_string())
+}
+
+impl Display for Layout {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (name, plan, parameters) in &self.models {
+            writeln!(
+                f,
+                "{name}: {:.1} M parameters, context {} of {} positions; weights {}, keys and values {}, activations {}, \
+                 vocabulary {}",
+                *parameters as f64 / 1e6,
+                plan.context,
+                plan.positions,
+                ByteSize(plan.weights),
+                ByteSize(plan.kv_cache),
+                ByteSize(plan.activations),
+                ByteSize(plan.vocabulary),
+            )?;
+        }
+        writeln!(
+            f,
+            "arena {}, model store {}, pages of {}",
+            ByteSize(self.arena),
+            ByteSize(self.store),
+            ByteSize(self.page)
+        )?;
+        writeln!(
+            f,
+            "time limits for an emulated Cortex-A53: a deadline of {} s and a stop-grace of {} ms at least",
+            self.deadline_s, self.grace_ms
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;
