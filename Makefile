@@ -204,6 +204,7 @@ $(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/te
 
 .PHONY: llmtool
 llmtool: ## build the host tool
+	@test -x $(BIN)/llmtool || echo 'building the tools: the first time this takes some minutes (V=1 says what is built)' >&2
 	@$(CARGO) build $(QUIET) --release -p llmtool >&2
 
 .PHONY: docker-run

@@ -46,7 +46,7 @@ use terminal::RawTerminal;
     version,
     after_help = "\
 Example:
-  llmtool policy policy.toml -o build/policy.bin
+  llmtool policy policy.toml --system system.xml -o build/policy.bin
   llmtool pack build/store.tar default=models/default.gguf
   sel4-llm-sim system.xml --search-path build
   sel4-llm-sim mine.xml --search-path build --program triage=target/release/triage-sim"

@@ -301,7 +301,8 @@ fn place(
             if from < last && first < to {
                 finding.violation(format!(
                     "{file} has segments at [{:#x}, {:#x}) and [{:#x}, {:#x}) that share a page: link them to pages of \
-                     their own, or what one may not do, the other may",
+                     their own, or what one may not do, the other may (a note of a compiler for Linux? \
+                     -Wl,--build-id=none)",
                     one.start, one.end, other.start, other.end
                 ));
             }
