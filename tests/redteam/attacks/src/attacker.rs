@@ -241,6 +241,10 @@ impl<B, G: Ground> Attacker<B, G> {
 }
 
 impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
+    fn set_context(&mut self, tokens: usize) {
+        self.backend.set_context(tokens);
+    }
+
     fn load(&mut self, file: &[u8]) -> Result<ModelInfo, LoadError> {
         self.backend.load(file)
     }
