@@ -1,15 +1,15 @@
 //! The matrix kernels of every instruction set that this CPU has, for one token and for a batch.
 //!
-//! The matrices are those of a feed-forward layer of 15.7 M parameters, 384 x 1536 (Q4_K: 512 x 1536), and fit the
+//! The matrices are those of a feed-forward layer of 15.7 M parameters, 384 x 1536 (of super-blocks: 512 x 1536), and fit the
 //! second-level cache, so that the figures are those of the kernels and not of the memory.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use llm_core::quantize::{
-    ActivationQ8, ActivationQ8K, BLOCK, SUPER_BLOCK, quantize_activations, quantize_activations_k,
-    quantize_row,
+    ActivationQ8, ActivationQ8K, ActivationType, BLOCK, SUPER_BLOCK, TensorType,
+    quantize_activations, quantize_activations_k, quantize_row,
 };
-use llm_core::simd::Cpu;
-use llm_core::simd::tiles::{Format, repack};
+use llm_core::simd::tiles::repack;
+use llm_core::simd::{Activations, Cpu, Matrix};
 use llm_core::testing::Memory;
 use std::hint::black_box;
 use std::time::Duration;
@@ -25,13 +25,12 @@ fn numbers(count: usize) -> Vec<f32> {
 }
 
 fn matrices(criterion: &mut Criterion) {
-    for format in Format::ALL {
-        let mut group = criterion.benchmark_group(format!("matrix in {format:?}"));
+    for ty in TensorType::ALL {
+        let mut group = criterion.benchmark_group(format!("matrix in {}", ty.name()));
         group.measurement_time(Duration::from_secs(1));
         group.warm_up_time(Duration::from_millis(300));
-        let ty = format.tensor_type();
         let columns = 384usize.next_multiple_of(ty.block_len());
-        let (blocks, stride) = (columns / ty.block_len(), ty.row_bytes(columns).unwrap());
+        let stride = ty.row_bytes(columns).unwrap();
         let mut rows = vec![0; ROWS * stride];
         for (row, values) in rows
             .chunks_mut(stride)
@@ -40,16 +39,27 @@ fn matrices(criterion: &mut Criterion) {
             quantize_row(ty, values, row).unwrap();
         }
         let mut memory = Memory::new(rows.len());
-        let tiles = memory.bytes();
-        repack(format, blocks, &rows, tiles);
+        repack(ty, columns, &rows, memory.bytes());
+        let matrix = Matrix {
+            ty,
+            rows: ROWS,
+            columns,
+            tiled: true,
+            bytes: memory.bytes(),
+        };
         for tokens in [1, 64] {
             let x = numbers(tokens * columns);
             let mut small = vec![ActivationQ8::ZERO; x.len() / BLOCK];
             quantize_activations(&x, &mut small).unwrap();
-            let mut large = vec![ActivationQ8K::ZERO; x.len().div_ceil(SUPER_BLOCK)];
-            if format == Format::Q4K {
+            let mut large = vec![ActivationQ8K::ZERO; x.len() / SUPER_BLOCK];
+            if ty.activations() == ActivationType::Q8K {
                 quantize_activations_k(&x, &mut large).unwrap();
             }
+            let x = match ty.activations() {
+                ActivationType::Float => Activations::Float(&x),
+                ActivationType::Q8 => Activations::Q8(&small),
+                ActivationType::Q8K => Activations::Q8K(&large),
+            };
             let mut out = Memory::new(4 * tokens * ROWS);
             let out = <[f32]>::mut_from_bytes(out.bytes()).unwrap();
             // Multiply-accumulates.
@@ -57,11 +67,7 @@ fn matrices(criterion: &mut Criterion) {
             // The reference is for tests: it undoes the tiles.
             for cpu in Cpu::all().filter(|cpu| cpu.wants_tiles()) {
                 group.bench_function(BenchmarkId::new(cpu.name(), tokens), |bencher| {
-                    bencher.iter(|| match format {
-                        Format::Q8_0 => cpu.matmul_q8_0(black_box(tiles), blocks, &small, out),
-                        Format::Q4_0 => cpu.matmul_q4_0(black_box(tiles), blocks, &small, out),
-                        Format::Q4K => cpu.matmul_q4_k(black_box(tiles), blocks, &large, out),
-                    });
+                    bencher.iter(|| cpu.multiply(black_box(&matrix), x, out));
                 });
             }
         }

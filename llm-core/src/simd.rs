@@ -9,10 +9,15 @@
 //! the CPU.
 
 pub(crate) mod attention;
+mod isa;
+mod matrix;
 use crate::kv_cache::{self, KvShape};
-use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite};
+use crate::quantize::{
+    self, ActivationQ8, ActivationQ8K, NonFinite, Quad, TensorType, blocks_of, on_type,
+};
 use attention::Attention;
-use tiles::Format;
+use matrix::Tiles;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// The loops that are the same code for every CPU, compiled for its vectors: a compiler neither reorders nor
 /// contracts float operations, so the bits are the same. `$then` gets the list after `$arguments`.
@@ -221,155 +226,116 @@ impl Cpu {
         Ok(())
     }
 
-    /// As [`scalar::matmul_small`] for a matrix in tiles of [`Format::Q8_0`].
-    pub fn matmul_q8_0(self, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
-        self.matmul_small::<true>(w, blocks, x, out);
+    /// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]; `out` holds the rows of one token after those of another. The same
+    /// bits on every CPU: [`scalar`] says which.
+    ///
+    /// # Panics
+    /// The activations are not of the kind that the type wants ([`TensorType::activations`]).
+    pub fn multiply(self, w: &Matrix<'_>, x: Activations<'_>, out: &mut [f32]) {
+        let blocks = w.columns / w.ty.block_len();
+        let row = w.ty.block_bytes() * blocks;
+        let tiled = if w.tiled {
+            tiles::tiled_rows(w.rows)
+        } else {
+            0
+        };
+        let (in_tiles, left) = w.bytes.split_at(tiled * row);
+        // What does not lie on the boundary of a register goes the slow way.
+        let quads = match tiled {
+            0 => Some(&[][..]),
+            _ => <[Quad]>::ref_from_bytes(in_tiles).ok(),
+        };
+        let quads = quads.map(|quads| Tiles {
+            quads,
+            rows: w.rows,
+            blocks,
+        });
+        on_type!(w.ty,
+            float F => {
+                let Activations::Float(x) = x else { panic!("activations of another kind") };
+                match quads {
+                    Some(quads) => self.floats::<F>(quads, x, out),
+                    None => tiles::matmul_float::<F>(in_tiles, blocks, x, out),
+                }
+                scalar::matmul_float::<F>(left, tiled, blocks, x, out);
+            },
+            small B => {
+                let Activations::Q8(x) = x else { panic!("activations of another kind") };
+                match quads {
+                    Some(quads) => self.small::<B>(quads, x, out),
+                    None => tiles::matmul_small::<B>(in_tiles, blocks, x, out),
+                }
+                scalar::matmul_small::<B>(blocks_of(left), tiled, blocks, x, out);
+            },
+            large B => {
+                let Activations::Q8K(x) = x else { panic!("activations of another kind") };
+                match quads {
+                    Some(quads) => self.large::<B>(quads, x, out),
+                    None => tiles::matmul_super::<B>(in_tiles, blocks, x, out),
+                }
+                scalar::matmul_super::<B>(blocks_of(left), tiled, blocks, x, out);
+            },
+        );
     }
+}
 
-    /// As [`scalar::matmul_small`] for a matrix in tiles of [`Format::Q4_0`].
-    pub fn matmul_q4_0(self, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
-        self.matmul_small::<false>(w, blocks, x, out);
-    }
+/// A matrix as the kernels read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    /// How its elements are stored.
+    pub ty: TensorType,
+    /// Rows.
+    pub rows: usize,
+    /// Elements of a row.
+    pub columns: usize,
+    /// Whether whole groups of sixteen rows lie in [`tiles`]; otherwise all rows are as in a file.
+    pub tiled: bool,
+    /// Its rows.
+    pub bytes: &'a [u8],
+}
 
-    #[allow(unsafe_code)]
-    fn matmul_small<const BYTES: bool>(
-        self,
-        w: &[u8],
-        blocks: usize,
-        x: &[ActivationQ8],
-        out: &mut [f32],
-    ) {
-        match self.0 {
-            Isa::Scalar => {
-                let format = if BYTES { Format::Q8_0 } else { Format::Q4_0 };
-                tiles::matmul_small(format, w, blocks, x, out);
+/// Activations as a matrix wants them, the tokens one after the other.
+#[derive(Clone, Copy, Debug)]
+pub enum Activations<'a> {
+    /// \[tokens, columns\]
+    Float(&'a [f32]),
+    /// \[tokens, columns / 32\]
+    Q8(&'a [ActivationQ8]),
+    /// \[tokens, columns / 256\]
+    Q8K(&'a [ActivationQ8K]),
+}
+
+/// A method of [`Cpu`] that runs the kernel of the CPU for the tiles of a matrix.
+macro_rules! kernels {
+    ($($name:ident $format:ident $activation:ty, $reference:ident;)*) => {
+        #[allow(unsafe_code)]
+        impl Cpu {$(
+            fn $name<F: quantize::blocks::$format>(self, w: Tiles<'_>, x: &[$activation], out: &mut [f32]) {
+                match self.0 {
+                    Isa::Scalar => tiles::$reference::<F>(w.quads.as_bytes(), w.blocks, x, out),
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: the value says that the CPU has AVX2 and F16C.
+                    Isa::Avx2 => unsafe { avx2::$name::<F>(w, x, out) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+                    Isa::Avx512 => unsafe { avx512::$name::<F>(w, x, out) },
+                    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+                    // SAFETY: the build says that every CPU of the target has NEON.
+                    Isa::Neon => unsafe { neon::$name::<F, false>(w, x, out) },
+                    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+                    // SAFETY: the value says that the CPU has SDOT.
+                    Isa::NeonDot => unsafe { neon::$name::<F, true>(w, x, out) },
+                }
             }
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX2 and F16C.
-            Isa::Avx2 => unsafe { avx2::matmul_small::<BYTES>(w, blocks, x, out) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
-            Isa::Avx512 => unsafe { avx512::matmul_small::<BYTES>(w, blocks, x, out) },
-            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            // SAFETY: the build says that every CPU of the target has NEON.
-            Isa::Neon => unsafe { neon::matmul_small::<BYTES, false>(w, blocks, x, out) },
-            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            // SAFETY: the value says that the CPU has SDOT.
-            Isa::NeonDot => unsafe { neon::matmul_small::<BYTES, true>(w, blocks, x, out) },
-        }
-    }
+        )*}
+    };
+}
 
-    /// As [`scalar::matmul_super`] for a matrix in tiles of [`Format::Q4K`].
-    #[allow(unsafe_code)]
-    pub fn matmul_q4_k(self, w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut [f32]) {
-        match self.0 {
-            Isa::Scalar => tiles::matmul_super(w, blocks, x, out),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX2 and F16C.
-            Isa::Avx2 => unsafe { avx2::matmul_super(w, blocks, x, out) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
-            Isa::Avx512 => unsafe { avx512::matmul_super(w, blocks, x, out) },
-            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            // SAFETY: the build says that every CPU of the target has NEON.
-            Isa::Neon => unsafe { neon::matmul_super::<false>(w, blocks, x, out) },
-            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            // SAFETY: the value says that the CPU has SDOT.
-            Isa::NeonDot => unsafe { neon::matmul_super::<true>(w, blocks, x, out) },
-        }
-    }
+kernels! {
+    floats FloatType f32, matmul_float;
+    small SmallBlock ActivationQ8, matmul_small;
+    large SuperBlock ActivationQ8K, matmul_super;
 }
 
 #[cfg(test)]
-mod tests {
-    use super::tiles::{Format, TILE, repack};
-    use super::*;
-    use crate::quantize::{
-        BLOCK, SUPER_BLOCK, TensorType, quantize_activations, quantize_activations_k,
-    };
-    use crate::transformer::{multiply_small, multiply_super};
-    use half::f16;
-    use proptest::prelude::*;
-    use std::vec;
-    use std::vec::Vec;
-    use zerocopy::{FromBytes, IntoBytes};
-
-    /// Rows of any bits, with finite scales.
-    fn weights(format: Format, rows: usize, blocks: usize, bits: &[u8], scales: &[u16]) -> Vec<u8> {
-        let size = format.block_bytes();
-        let bytes = bits.iter().copied().cycle().take(rows * blocks * size);
-        let mut bytes: Vec<u8> = bytes.collect();
-        let mut scales = scales.iter().cycle();
-        let floats = if format == Format::Q4K { 2 } else { 1 };
-        for block in bytes.chunks_mut(size) {
-            for float in block.as_chunks_mut::<2>().0.iter_mut().take(floats) {
-                let scale = f16::from_bits(*scales.next().unwrap());
-                let scale = if scale.is_finite() { scale } else { f16::ONE };
-                *float = scale.to_le_bytes();
-            }
-        }
-        bytes
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-
-        /// Every path, any weights (also −128, subnormal and negative scales), any number of tokens.
-        #[test]
-        fn all_paths_give_the_bits_of_the_scalar_one(
-            bits in prop::collection::vec(any::<u8>(), 600..1200),
-            extreme in prop::sample::select(&[None, Some(0x80), Some(0xFF)]),
-            scales in prop::collection::vec(any::<u16>(), 61),
-            x in prop::collection::vec(-100f32..100.0, 15 * 2 * SUPER_BLOCK),
-            ends in any::<bool>(),
-            tokens in 1usize..=15,
-        ) {
-            let (rows, blocks) = (2 * TILE, 2);
-            let bits = extreme.map_or(bits, |byte| vec![byte]);
-            // Activations of ±127 alone.
-            let x: Vec<f32> = match ends {
-                true => x.iter().map(|x| x.signum()).collect(),
-                false => x,
-            };
-            let mut small = vec![ActivationQ8::ZERO; tokens * blocks];
-            quantize_activations(&x[..small.len() * BLOCK], &mut small).unwrap();
-            let mut large = vec![ActivationQ8K::ZERO; tokens * blocks];
-            quantize_activations_k(&x[..large.len() * SUPER_BLOCK], &mut large).unwrap();
-            for format in Format::ALL {
-                let w = weights(format, rows, blocks, &bits, &scales);
-                let mut expected = vec![0.0; rows * tokens];
-                match format {
-                    Format::Q4K => {
-                        multiply_super(TensorType::Q4K, &w, blocks, &large, &mut expected);
-                    }
-                    _ => multiply_small(format.tensor_type(), &w, blocks, &small, &mut expected),
-                }
-                let mut tiled = vec![Quad([0; 16]); w.len() / 16];
-                let tiled = tiled.as_mut_slice().as_mut_bytes();
-                repack(format, blocks, &w, tiled);
-                for cpu in Cpu::all() {
-                    let mut out = vec![Quad([0xFF; 16]); rows * tokens / 4];
-                    let out = <[f32]>::mut_from_bytes(out.as_mut_slice().as_mut_bytes()).unwrap();
-                    match format {
-                        Format::Q8_0 => cpu.matmul_q8_0(tiled, blocks, &small, out),
-                        Format::Q4_0 => cpu.matmul_q4_0(tiled, blocks, &small, out),
-                        Format::Q4K => cpu.matmul_q4_k(tiled, blocks, &large, out),
-                    }
-                    let same = out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
-                    prop_assert!(same, "{} {format:?}", cpu.name());
-                }
-            }
-        }
-    }
-
-    /// Sixteen bytes on their boundary.
-    #[derive(Clone, Copy, FromBytes, IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
-    #[repr(C, align(16))]
-    struct Quad([u8; 16]);
-
-    #[test]
-    fn this_cpu_has_something() {
-        assert_eq!(Cpu::all().next(), Some(Cpu::SCALAR));
-        std::println!("tested on {}", Cpu::detect().name());
-    }
-}
+mod tests;

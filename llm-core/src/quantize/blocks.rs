@@ -1,12 +1,11 @@
-//! The block formats of GGUF, bit by bit.
+//! What the block formats have in common.
 //!
-//! Every block unpacks to the same picture: integers q of at most 8 bits in the order of the row,
-//! for each group of them an integer scale s (and, in some formats, an integer minimum m), and one or
-//! two floats that scale those. What an element stands for is d · s · q − d_min · m. The kernels
-//! and [`super::dequantize_row`] know only that picture.
+//! Every block holds *codes* of at most 8 bits in the order of the row, and scales. A format is what implements
+//! [`SmallBlock`] or [`SuperBlock`]: where the file has the codes and the scales, and what a code stands for. Everything
+//! else is made from that once for all formats: [`super::dequantize_row`], the reference kernels, the tiles
+//! ([`crate::simd::tiles`]) and the kernels of every instruction set.
 //!
-//! Source of the layouts: ggml's `ggml-common.h` and the functions `dequantize_row_*` of
-//! `ggml-quants.c`.
+//! Source of the layouts: ggml's `ggml-common.h` and the functions `dequantize_row_*` of `ggml-quants.c`.
 
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -14,19 +13,19 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// Elements of a small block.
 pub const BLOCK: usize = 32;
 
-/// Elements of a block of the k-quants.
+/// Elements of a super-block.
 pub const SUPER_BLOCK: usize = 256;
 
-/// Elements of the smallest group that a k-quant scales on its own.
+/// Elements of the smallest group that a super-block scales on its own.
 pub const GROUP: usize = 16;
 
-/// Groups in a block of the k-quants.
+/// Groups in a super-block.
 pub const GROUPS: usize = SUPER_BLOCK / GROUP;
 
 /// A little-endian f16.
 pub type F16Bytes = [u8; 2];
 
-fn float(bytes: F16Bytes) -> f32 {
+pub(super) fn float(bytes: F16Bytes) -> f32 {
     f16::from_le_bytes(bytes).to_f32()
 }
 
@@ -51,34 +50,199 @@ pub struct Super {
     /// Scales of the groups.
     pub scales: [i8; GROUPS],
     /// Minima of the groups.
-    pub minima: [u8; GROUPS],
+    pub minima: [i8; GROUPS],
     /// Integers.
     pub q: [i8; SUPER_BLOCK],
 }
 
+/// The integer q that a code stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The code minus this: a power of two, or 0.
+    Minus(u8),
+    /// The code as a signed byte.
+    Signed,
+    /// What the table has at the code, which is a nibble.
+    Table(&'static [i8; 16]),
+}
+
+impl Code {
+    /// The integer.
+    #[must_use]
+    pub const fn value(self, code: u8) -> i8 {
+        match self {
+            Self::Minus(zero) => code.wrapping_sub(zero) as i8,
+            Self::Signed => code as i8,
+            Self::Table(table) => table[(code & 15) as usize],
+        }
+    }
+
+    /// The largest magnitude of what a kernel multiplies with: the code before anything is subtracted, or the integer.
+    #[must_use]
+    pub const fn largest(self, bits: usize) -> i32 {
+        match self {
+            Self::Minus(_) => (1 << bits) - 1,
+            Self::Signed => 128,
+            Self::Table(table) => {
+                let (mut largest, mut at) = (0, 0);
+                while at < table.len() {
+                    let value = (table[at] as i32).abs();
+                    largest = if value > largest { value } else { largest };
+                    at += 1;
+                }
+                largest
+            }
+        }
+    }
+}
+
+/// A type whose elements are floats.
+pub trait FloatType {
+    /// Number in a GGUF file.
+    const NUMBER: u32;
+    /// Name in ggml.
+    const NAME: &'static str;
+    /// Bytes of an element.
+    const BYTES: usize;
+    /// Whether two bytes are the upper half of four.
+    const BRAIN: bool;
+
+    /// The element that [`Self::BYTES`] bytes hold.
+    fn value(bytes: &[u8]) -> f32;
+
+    /// The bytes of the nearest element; `None` if it is not finite.
+    #[cfg(any(test, feature = "encode", feature = "testing"))]
+    fn encode(value: f32, out: &mut [u8]) -> Option<()>;
+}
+
+/// A type whose elements lie in blocks.
+pub trait Block: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + Copy {
+    /// Number in a GGUF file.
+    const NUMBER: u32;
+    /// Name in ggml.
+    const NAME: &'static str;
+    /// Bits of a code that a tile keeps in its lower plane: 2, 4 or 8.
+    const LOW: usize;
+    /// Bits of a code that it keeps in its upper plane: 0, 1 or 2.
+    const HIGH: usize;
+    /// What a code stands for.
+    const CODE: Code;
+    /// Where the f16 of a block lie in it: its scale, and its offset or the scale of its minima, if it has them.
+    const FLOATS: &'static [usize];
+
+    /// The f16 of the block; 0 where it has none.
+    fn halves(&self) -> [F16Bytes; 2] {
+        let mut halves = [[0; 2]; 2];
+        for (half, at) in halves.iter_mut().zip(Self::FLOATS) {
+            half.copy_from_slice(&self.as_bytes()[*at..][..2]);
+        }
+        halves
+    }
+
+    /// The same, as floats.
+    fn floats(&self) -> [f32; 2] {
+        self.halves().map(float)
+    }
+}
+
 /// A block of 32.
-pub trait SmallBlock: FromBytes + Immutable + KnownLayout + Unaligned {
-    /// Its floats: scale and offset.
-    fn floats(&self) -> [f32; 2];
+pub trait SmallBlock: Block {
+    /// Whether the second float is an offset.
+    const OFFSET: bool;
+
+    /// The codes in the order of the row.
+    fn codes(&self) -> [u8; BLOCK];
 
     /// Its content.
-    fn unpack(&self) -> Small;
+    fn unpack(&self) -> Small {
+        let [d, m] = self.floats();
+        let m = if Self::OFFSET { m } else { 0.0 };
+        let q = self.codes().map(|code| Self::CODE.value(code));
+        Small { d, m, q }
+    }
+
+    /// The block that comes nearest to 32 weights; `None` if a scale is not finite.
+    #[cfg(any(test, feature = "encode", feature = "testing"))]
+    fn encode(x: &[f32; BLOCK]) -> Option<Self>;
+}
+
+/// The scales and minima of the groups of a super-block, for `R` rows.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub struct Scales<const R: usize> {
+    /// Scales, by group and row.
+    pub scales: [[i8; R]; GROUPS],
+    /// Minima, by group and row.
+    pub minima: [[i8; R]; GROUPS],
+}
+
+impl<const R: usize> Scales<R> {
+    /// Zeros.
+    pub const ZERO: Self = Self {
+        scales: [[0; R]; GROUPS],
+        minima: [[0; R]; GROUPS],
+    };
 }
 
 /// A block of 256.
-pub trait SuperBlock: FromBytes + Immutable + KnownLayout + Unaligned {
-    /// Its floats: scale of the scales and of the minima.
-    fn floats(&self) -> [f32; 2];
+pub trait SuperBlock: Block {
+    /// Elements that share a scale: 16, 32, or 256 in formats whose one scale is a float.
+    const GROUP: usize;
+    /// Whether groups have minima, which the second float scales.
+    const MINIMA: bool;
+    /// Bytes that hold the scales of the groups.
+    const SCALE_BYTES: usize;
+
+    /// The bytes that hold the scales of the groups.
+    fn scale_bytes(&self) -> &[u8];
+
+    /// The scales of 256 / [`Self::GROUP`] groups from their bytes, of `R` rows at once: byte i of row r is
+    /// `bytes[i][r]`. The kernels compile it for their vectors.
+    fn scales<const R: usize>(bytes: &[[u8; R]]) -> Scales<R>;
+
+    /// The codes in the order of the row.
+    fn codes(&self) -> [u8; SUPER_BLOCK];
 
     /// Its content.
-    fn unpack(&self) -> Super;
+    fn unpack(&self) -> Super {
+        let [d, d_min] = self.floats();
+        let codes = self.codes();
+        let scales = Self::scales::<1>(self.scale_bytes().as_chunks().0);
+        let q = codes.map(|code| Self::CODE.value(code));
+        let (scales, minima) = by_sixteens::<Self>(&scales);
+        Super {
+            d,
+            d_min: if Self::MINIMA { d_min } else { 0.0 },
+            scales,
+            minima,
+            q,
+        }
+    }
+
+    /// The block that comes nearest to 256 weights; `None` if a scale is not finite.
+    #[cfg(any(test, feature = "encode", feature = "testing"))]
+    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self>;
 }
 
+/// Scales and minima of groups of any size as those of groups of 16.
+pub(crate) fn by_sixteens<B: SuperBlock>(scales: &Scales<1>) -> ([i8; GROUPS], [i8; GROUPS]) {
+    if B::GROUP == SUPER_BLOCK {
+        return ([1; GROUPS], [0; GROUPS]);
+    }
+    let group = |g: usize| g * GROUP / B::GROUP;
+    (
+        core::array::from_fn(|g| scales.scales[group(g)][0]),
+        core::array::from_fn(|g| scales.minima[group(g)][0]),
+    )
+}
+
+/// Defines a block as the file has it.
 macro_rules! block {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty,)* }) => {
         $(#[$doc])*
         #[derive(
-            Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+            Clone, Copy, Debug, PartialEq, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable,
+            zerocopy::KnownLayout, zerocopy::Unaligned,
         )]
         #[repr(C)]
         pub struct $name {
@@ -86,404 +250,62 @@ macro_rules! block {
         }
     };
 }
-
-block! {
-    /// 32 values of 4 bits, 8 subtracted.
-    BlockQ4_0 {
-        /// Scale.
-        d: F16Bytes,
-        /// Element i in the low nibble of byte i, element i + 16 in its high nibble.
-        qs: [u8; BLOCK / 2],
-    }
-}
-
-block! {
-    /// 32 values of 4 bits.
-    BlockQ4_1 {
-        /// Scale.
-        d: F16Bytes,
-        /// Offset.
-        m: F16Bytes,
-        /// As in [`BlockQ4_0`].
-        qs: [u8; BLOCK / 2],
-    }
-}
-
-block! {
-    /// 32 values of 5 bits, 16 subtracted.
-    BlockQ5_0 {
-        /// Scale.
-        d: F16Bytes,
-        /// Bit i is the fifth bit of element i.
-        qh: [u8; 4],
-        /// The lower four, as in [`BlockQ4_0`].
-        qs: [u8; BLOCK / 2],
-    }
-}
-
-block! {
-    /// 32 values of 5 bits.
-    BlockQ5_1 {
-        /// Scale.
-        d: F16Bytes,
-        /// Offset.
-        m: F16Bytes,
-        /// As in [`BlockQ5_0`].
-        qh: [u8; 4],
-        /// As in [`BlockQ5_0`].
-        qs: [u8; BLOCK / 2],
-    }
-}
-
-block! {
-    /// 32 values of 8 bits.
-    BlockQ8_0 {
-        /// Scale.
-        d: F16Bytes,
-        /// Values.
-        qs: [i8; BLOCK],
-    }
-}
-
-block! {
-    /// 32 values of 8 bits, and d times their sum, which nothing needs here.
-    BlockQ8_1 {
-        /// Scale.
-        d: F16Bytes,
-        /// d · Σ q.
-        s: F16Bytes,
-        /// Values.
-        qs: [i8; BLOCK],
-    }
-}
-
-block! {
-    /// 256 values of 2 bits in 16 groups.
-    BlockQ2K {
-        /// Scales in the low nibbles, minima in the high ones.
-        scales: [u8; GROUPS],
-        /// Elements i, i + 32, i + 64 and i + 96 of each half are in one byte, from its low bits up.
-        qs: [u8; SUPER_BLOCK / 4],
-        /// Scale of the scales.
-        d: F16Bytes,
-        /// Scale of the minima.
-        d_min: F16Bytes,
-    }
-}
-
-block! {
-    /// 256 values of 3 bits in 16 groups, 4 subtracted.
-    BlockQ3K {
-        /// Bit b of byte i is the third bit of element i + 32 b.
-        hmask: [u8; SUPER_BLOCK / 8],
-        /// The lower two, as in [`BlockQ2K`].
-        qs: [u8; SUPER_BLOCK / 4],
-        /// 16 scales of 6 bits, 32 subtracted: low nibbles in the first 8 bytes, high pairs in the last
-        /// 4.
-        scales: [u8; 12],
-        /// Scale of the scales.
-        d: F16Bytes,
-    }
-}
-
-block! {
-    /// 256 values of 4 bits in 8 groups of 32.
-    BlockQ4K {
-        /// Scale of the scales.
-        d: F16Bytes,
-        /// Scale of the minima.
-        d_min: F16Bytes,
-        /// 8 scales and 8 minima of 6 bits: see [`six_bits`].
-        scales: [u8; 12],
-        /// Of each 64 elements, the first 32 in low nibbles, the others in the high nibbles.
-        qs: [u8; SUPER_BLOCK / 2],
-    }
-}
-
-block! {
-    /// 256 values of 5 bits in 8 groups of 32.
-    BlockQ5K {
-        /// Scale of the scales.
-        d: F16Bytes,
-        /// Scale of the minima.
-        d_min: F16Bytes,
-        /// As in [`BlockQ4K`].
-        scales: [u8; 12],
-        /// Bit g of byte i is the fifth bit of element i + 32 g.
-        qh: [u8; SUPER_BLOCK / 8],
-        /// The lower four, as in [`BlockQ4K`].
-        qs: [u8; SUPER_BLOCK / 2],
-    }
-}
-
-block! {
-    /// 256 values of 6 bits in 16 groups, 32 subtracted.
-    BlockQ6K {
-        /// Lower four bits; of each 128 elements, the first 64 in low nibbles.
-        ql: [u8; SUPER_BLOCK / 2],
-        /// Upper two; of each 128 elements, i, i + 32, i + 64 and i + 96 in one byte.
-        qh: [u8; SUPER_BLOCK / 4],
-        /// Scales of the groups.
-        scales: [i8; GROUPS],
-        /// Scale of the scales.
-        d: F16Bytes,
-    }
-}
+pub(super) use block;
 
 /// The low nibbles of 16 bytes, then the high ones.
-fn nibbles(qs: &[u8; BLOCK / 2]) -> [i8; BLOCK] {
+pub(super) fn nibbles(qs: &[u8; BLOCK / 2]) -> [u8; BLOCK] {
     core::array::from_fn(|i| {
         let byte = qs[i % (BLOCK / 2)];
-        (if i < BLOCK / 2 { byte & 15 } else { byte >> 4 }) as i8
+        if i < BLOCK / 2 { byte & 15 } else { byte >> 4 }
     })
 }
 
 /// [`nibbles`], each with its fifth bit.
-fn five_bits(qs: &[u8; BLOCK / 2], qh: [u8; 4]) -> [i8; BLOCK] {
+pub(super) fn five_bits(qs: &[u8; BLOCK / 2], qh: [u8; 4]) -> [u8; BLOCK] {
     let (low, high) = (nibbles(qs), u32::from_le_bytes(qh));
-    core::array::from_fn(|i| low[i] | (((high >> i) & 1) << 4) as i8)
-}
-
-fn minus(q: [i8; BLOCK], offset: i8) -> [i8; BLOCK] {
-    q.map(|q| q - offset)
-}
-
-impl SmallBlock for BlockQ4_0 {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), 0.0]
-    }
-
-    fn unpack(&self) -> Small {
-        let [d, m] = self.floats();
-        let q = minus(nibbles(&self.qs), 8);
-        Small { d, m, q }
-    }
-}
-
-impl SmallBlock for BlockQ4_1 {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), float(self.m)]
-    }
-
-    fn unpack(&self) -> Small {
-        let [d, m] = self.floats();
-        let q = nibbles(&self.qs);
-        Small { d, m, q }
-    }
-}
-
-impl SmallBlock for BlockQ5_0 {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), 0.0]
-    }
-
-    fn unpack(&self) -> Small {
-        let [d, m] = self.floats();
-        let q = minus(five_bits(&self.qs, self.qh), 16);
-        Small { d, m, q }
-    }
-}
-
-impl SmallBlock for BlockQ5_1 {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), float(self.m)]
-    }
-
-    fn unpack(&self) -> Small {
-        let [d, m] = self.floats();
-        let q = five_bits(&self.qs, self.qh);
-        Small { d, m, q }
-    }
-}
-
-impl SmallBlock for BlockQ8_0 {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), 0.0]
-    }
-
-    fn unpack(&self) -> Small {
-        let [d, m] = self.floats();
-        let q = self.qs;
-        Small { d, m, q }
-    }
-}
-
-impl SmallBlock for BlockQ8_1 {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), 0.0]
-    }
-
-    fn unpack(&self) -> Small {
-        let [d, m] = self.floats();
-        let q = self.qs;
-        Small { d, m, q }
-    }
+    core::array::from_fn(|i| low[i] | (((high >> i) & 1) << 4) as u8)
 }
 
 /// Two bits of each element: of each half of the block, 32 bytes hold four times 32 elements.
-fn pairs(qs: &[u8; SUPER_BLOCK / 4], i: usize) -> u8 {
+pub(super) fn pairs(qs: &[u8; SUPER_BLOCK / 4], i: usize) -> u8 {
     (qs[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3
 }
 
 /// Nibbles of each element: of each 64, 32 bytes hold the first 32 low and the others high.
-fn nibble(qs: &[u8; SUPER_BLOCK / 2], i: usize) -> u8 {
+pub(super) fn nibble(qs: &[u8; SUPER_BLOCK / 2], i: usize) -> u8 {
     (qs[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4)) & 15
 }
 
-/// The eight scales and eight minima of 6 bits that 12 bytes hold: the first four of each are in the
+/// One bit of each element: bit g of byte i is that of element i + 32 g.
+pub(super) fn bit(qh: &[u8; SUPER_BLOCK / 8], i: usize) -> u8 {
+    (qh[i % 32] >> (i / 32)) & 1
+}
+
+/// The eight scales and eight minima of 6 bits that 12 bytes hold, of `R` rows: the first four of each are in the
 /// low bits of bytes 0…3 and 4…7; of the others, the lower nibbles are in bytes 8…11 (scales low,
 /// minima high) and the upper pairs in the two high bits of bytes 0…7.
-#[must_use]
-pub fn six_bits(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
-    let half = |first: usize, shift: u32| {
-        core::array::from_fn(|i| {
-            if i < 4 {
-                packed[first + i] & 63
-            } else {
-                ((packed[4 + i] >> shift) & 15) | ((packed[first + i - 4] >> 6) << 4)
-            }
-        })
+#[inline(always)]
+pub(super) fn six_bits<const R: usize>(bytes: &[[u8; R]]) -> Scales<R> {
+    let mut out = Scales::ZERO;
+    let Some(bytes) = bytes.first_chunk::<12>() else {
+        return out;
     };
-    (half(0, 0), half(4, 4))
-}
-
-/// Scales and minima of eight groups of 32 as those of sixteen groups of 16.
-fn doubled(packed: &[u8; 12]) -> ([i8; GROUPS], [u8; GROUPS]) {
-    let (scales, minima) = six_bits(packed);
-    (
-        core::array::from_fn(|g| scales[g / 2] as i8),
-        core::array::from_fn(|g| minima[g / 2]),
-    )
-}
-
-impl SuperBlock for BlockQ2K {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), float(self.d_min)]
-    }
-
-    fn unpack(&self) -> Super {
-        let [d, d_min] = self.floats();
-        Super {
-            d,
-            d_min,
-            scales: self.scales.map(|s| (s & 15) as i8),
-            minima: self.scales.map(|s| s >> 4),
-            q: core::array::from_fn(|i| pairs(&self.qs, i) as i8),
+    for g in 0..4 {
+        let [low_scales, low_minima, high] = [&bytes[g], &bytes[g + 4], &bytes[g + 8]];
+        for r in 0..R {
+            out.scales[g][r] = (low_scales[r] & 63) as i8;
+            out.minima[g][r] = (low_minima[r] & 63) as i8;
+            out.scales[g + 4][r] = (high[r] & 15 | low_scales[r] >> 6 << 4) as i8;
+            out.minima[g + 4][r] = (high[r] >> 4 | low_minima[r] >> 6 << 4) as i8;
         }
     }
-}
-
-impl SuperBlock for BlockQ3K {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), 0.0]
-    }
-
-    fn unpack(&self) -> Super {
-        let [d, d_min] = self.floats();
-        let scale = |g: usize| {
-            let low = (self.scales[g % 8] >> (g / 8 * 4)) & 15;
-            let high = (self.scales[8 + g % 4] >> (g / 4 * 2)) & 3;
-            (low | (high << 4)) as i8 - 32
-        };
-        let value = |i: usize| {
-            let high = (self.hmask[i % 32] >> (i / 32)) & 1;
-            (pairs(&self.qs, i) | (high << 2)) as i8 - 4
-        };
-        Super {
-            d,
-            d_min,
-            scales: core::array::from_fn(scale),
-            minima: [0; GROUPS],
-            q: core::array::from_fn(value),
-        }
-    }
-}
-
-impl SuperBlock for BlockQ4K {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), float(self.d_min)]
-    }
-
-    fn unpack(&self) -> Super {
-        let [d, d_min] = self.floats();
-        let (scales, minima) = doubled(&self.scales);
-        let q = core::array::from_fn(|i| nibble(&self.qs, i) as i8);
-        Super {
-            d,
-            d_min,
-            scales,
-            minima,
-            q,
-        }
-    }
-}
-
-impl SuperBlock for BlockQ5K {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), float(self.d_min)]
-    }
-
-    fn unpack(&self) -> Super {
-        let [d, d_min] = self.floats();
-        let (scales, minima) = doubled(&self.scales);
-        let value = |i: usize| {
-            let high = (self.qh[i % 32] >> (i / 32)) & 1;
-            (nibble(&self.qs, i) | (high << 4)) as i8
-        };
-        Super {
-            d,
-            d_min,
-            scales,
-            minima,
-            q: core::array::from_fn(value),
-        }
-    }
-}
-
-impl SuperBlock for BlockQ6K {
-    fn floats(&self) -> [f32; 2] {
-        [float(self.d), 0.0]
-    }
-
-    fn unpack(&self) -> Super {
-        let [d, d_min] = self.floats();
-        let value = |i: usize| {
-            let low = (self.ql[i / 128 * 64 + i % 64] >> (i % 128 / 64 * 4)) & 15;
-            (low | (pairs(&self.qh, i) << 4)) as i8 - 32
-        };
-        Super {
-            d,
-            d_min,
-            scales: self.scales,
-            minima: [0; GROUPS],
-            q: core::array::from_fn(value),
-        }
-    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_those_of_ggml() {
-        assert_eq!(
-            [
-                size_of::<BlockQ4_0>(),
-                size_of::<BlockQ4_1>(),
-                size_of::<BlockQ5_0>(),
-                size_of::<BlockQ5_1>(),
-                size_of::<BlockQ8_0>(),
-                size_of::<BlockQ8_1>(),
-                size_of::<BlockQ2K>(),
-                size_of::<BlockQ3K>(),
-                size_of::<BlockQ4K>(),
-                size_of::<BlockQ5K>(),
-                size_of::<BlockQ6K>(),
-            ],
-            [18, 20, 22, 24, 34, 36, 84, 110, 144, 176, 210]
-        );
-    }
+    use crate::quantize::formats::BlockQ4_0;
 
     #[test]
     fn nibbles_are_where_ggml_has_them() {
@@ -499,20 +321,22 @@ mod tests {
     fn six_bits_are_found_in_both_halves() {
         // Scale and minimum g are 2g + 33 and 2g + 34, packed as ggml's quantisers do.
         let (scale, minimum) = (|g: u8| 2 * g + 33, |g: u8| 2 * g + 34);
-        let mut packed = [0u8; 12];
+        let mut packed = [[0u8]; 12];
         for g in 0..8 {
             let (s, m, at) = (scale(g), minimum(g), g as usize);
             if g < 4 {
-                packed[at] = s;
-                packed[at + 4] = m;
+                packed[at][0] = s;
+                packed[at + 4][0] = m;
             } else {
-                packed[at + 4] = (s & 15) | ((m & 15) << 4);
-                packed[at - 4] |= (s >> 4) << 6;
-                packed[at] |= (m >> 4) << 6;
+                packed[at + 4][0] = (s & 15) | ((m & 15) << 4);
+                packed[at - 4][0] |= (s >> 4) << 6;
+                packed[at][0] |= (m >> 4) << 6;
             }
         }
-        let (scales, minima) = six_bits(&packed);
-        assert_eq!(scales, core::array::from_fn(|g| scale(g as u8)));
-        assert_eq!(minima, core::array::from_fn(|g| minimum(g as u8)));
+        let unpacked = six_bits(&packed);
+        for g in 0..8 {
+            let both = (unpacked.scales[g][0], unpacked.minima[g][0]);
+            assert_eq!(both, (scale(g as u8) as i8, minimum(g as u8) as i8));
+        }
     }
 }

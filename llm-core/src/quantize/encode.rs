@@ -7,15 +7,15 @@
 //! stand for.
 
 use super::blocks::{
-    BLOCK, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K,
-    BlockQ6K, BlockQ8_0, BlockQ8_1, F16Bytes, GROUP, GROUPS, SUPER_BLOCK, six_bits,
+    BLOCK, F16Bytes, FloatType, GROUP, SUPER_BLOCK, SmallBlock, SuperBlock, float, six_bits,
 };
+use super::types::on_type;
 use super::{QuantizeError, TensorType, check_row, max_magnitude, round_even};
-use half::{bf16, f16};
+use half::f16;
 use zerocopy::IntoBytes;
 
 /// Groups whose largest magnitude is below this are zero, as in ggml.
-const ZERO_GROUP: f32 = 1e-15;
+pub(super) const ZERO_GROUP: f32 = 1e-15;
 
 /// Groups of 32 in a block of 256.
 const WIDE_GROUPS: usize = SUPER_BLOCK / BLOCK;
@@ -28,25 +28,14 @@ pub fn quantize_row(ty: TensorType, x: &[f32], out: &mut [u8]) -> Result<(), Qua
     check_row(ty, x.len(), out.len())?;
     let non_finite = QuantizeError::NonFinite(ty.name());
     max_magnitude(x).map_err(|_| non_finite)?;
-    let done = match ty {
-        TensorType::F32 => each(x, out, |&[x]: &[f32; 1]| Some(x.to_le_bytes())),
-        TensorType::F16 => each(x, out, |&[x]: &[f32; 1]| half(x)),
-        TensorType::BF16 => each(x, out, |&[x]: &[f32; 1]| {
-            let x = bf16::from_f32(x);
-            x.is_finite().then(|| x.to_le_bytes())
-        }),
-        TensorType::Q4_0 => each(x, out, q4_0),
-        TensorType::Q4_1 => each(x, out, q4_1),
-        TensorType::Q5_0 => each(x, out, q5_0),
-        TensorType::Q5_1 => each(x, out, q5_1),
-        TensorType::Q8_0 => each(x, out, q8_0),
-        TensorType::Q8_1 => each(x, out, q8_1),
-        TensorType::Q2K => each(x, out, q2_k),
-        TensorType::Q3K => each(x, out, q3_k),
-        TensorType::Q4K => each(x, out, q4_k),
-        TensorType::Q5K => each(x, out, q5_k),
-        TensorType::Q6K => each(x, out, q6_k),
-    };
+    let done = on_type!(ty,
+        float F => {
+            let mut pairs = x.iter().zip(out.chunks_exact_mut(F::BYTES));
+            pairs.try_for_each(|(x, out)| F::encode(*x, out))
+        },
+        small B => each(x, out, <B as SmallBlock>::encode),
+        large B => each(x, out, <B as SuperBlock>::encode),
+    );
     done.ok_or(non_finite)
 }
 
@@ -68,36 +57,31 @@ fn each<const N: usize, B: IntoBytes + zerocopy::Immutable>(
 }
 
 /// An f16, if it is finite.
-fn half(value: f32) -> Option<F16Bytes> {
+pub(super) fn half(value: f32) -> Option<F16Bytes> {
     let rounded = f16::from_f32(value);
     rounded.is_finite().then(|| rounded.to_le_bytes())
 }
 
-/// What an f16 stands for.
-fn float(bytes: F16Bytes) -> f32 {
-    f16::from_le_bytes(bytes).to_f32()
-}
-
 /// 1/x, and 0 for 0.
-fn inverse(x: f32) -> f32 {
+pub(super) fn inverse(x: f32) -> f32 {
     if x == 0.0 { 0.0 } else { 1.0 / x }
 }
 
 /// The nearest integer from `low` to `high`, ties to even.
-fn nearest(x: f32, low: i32, high: i32) -> i32 {
+pub(super) fn nearest(x: f32, low: i32, high: i32) -> i32 {
     // Clamped before the rounding, which is exact for small numbers only; NaN becomes 0.
     (round_even(x.clamp(-4e6, 4e6)) as i32).clamp(low, high)
 }
 
 /// The value of largest magnitude, the first of equals.
-fn extreme(x: &[f32]) -> f32 {
+pub(super) fn extreme(x: &[f32]) -> f32 {
     x.iter().fold(
         0.0,
         |max: f32, &x| if x.abs() > max.abs() { x } else { max },
     )
 }
 
-fn range(x: &[f32]) -> (f32, f32) {
+pub(super) fn range(x: &[f32]) -> (f32, f32) {
     x.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
         (
             if x < low { x } else { low },
@@ -107,98 +91,34 @@ fn range(x: &[f32]) -> (f32, f32) {
 }
 
 /// The low nibbles of 32 values: the first 16 low, the others high.
-fn nibbles(q: &[u8; BLOCK]) -> [u8; BLOCK / 2] {
+pub(super) fn pack_halves(q: &[u8; BLOCK]) -> [u8; BLOCK / 2] {
     core::array::from_fn(|i| (q[i] & 15) | ((q[i + BLOCK / 2] & 15) << 4))
 }
 
 /// The fifth bits of 32 values.
-fn fifth_bits(q: &[u8; BLOCK]) -> [u8; 4] {
+pub(super) fn fifth_bits(q: &[u8; BLOCK]) -> [u8; 4] {
     let bits = (0..)
         .zip(q)
         .fold(0u32, |bits, (i, &q)| bits | (u32::from((q >> 4) & 1) << i));
     bits.to_le_bytes()
 }
 
-fn q4_0(x: &[f32; BLOCK]) -> Option<BlockQ4_0> {
-    let d = extreme(x) / -8.0;
-    let id = inverse(d);
-    Some(BlockQ4_0 {
-        d: half(d)?,
-        qs: nibbles(&x.map(|x| ((x * id + 8.5) as u8).min(15))),
-    })
-}
-
-fn q4_1(x: &[f32; BLOCK]) -> Option<BlockQ4_1> {
-    let (min, max) = range(x);
-    let d = (max - min) / 15.0;
-    let id = inverse(d);
-    Some(BlockQ4_1 {
-        d: half(d)?,
-        m: half(min)?,
-        qs: nibbles(&x.map(|x| (((x - min) * id + 0.5) as u8).min(15))),
-    })
-}
-
-fn q5_0(x: &[f32; BLOCK]) -> Option<BlockQ5_0> {
-    let d = extreme(x) / -16.0;
-    let id = inverse(d);
-    let q = x.map(|x| ((x * id + 16.5) as u8).min(31));
-    Some(BlockQ5_0 {
-        d: half(d)?,
-        qh: fifth_bits(&q),
-        qs: nibbles(&q),
-    })
-}
-
-fn q5_1(x: &[f32; BLOCK]) -> Option<BlockQ5_1> {
-    let (min, max) = range(x);
-    let d = (max - min) / 31.0;
-    let id = inverse(d);
-    let q = x.map(|x| (((x - min) * id + 0.5) as u8).min(31));
-    Some(BlockQ5_1 {
-        d: half(d)?,
-        m: half(min)?,
-        qh: fifth_bits(&q),
-        qs: nibbles(&q),
-    })
-}
-
-fn q8_0(x: &[f32; BLOCK]) -> Option<BlockQ8_0> {
-    let d = extreme(x).abs() / 127.0;
-    let id = inverse(d);
-    Some(BlockQ8_0 {
-        d: half(d)?,
-        qs: x.map(|x| libm::roundf(x * id) as i8),
-    })
-}
-
-fn q8_1(x: &[f32; BLOCK]) -> Option<BlockQ8_1> {
-    let d = extreme(x).abs() / 127.0;
-    let BlockQ8_0 { d: scale, qs } = q8_0(x)?;
-    let sum: i32 = qs.iter().map(|&q| i32::from(q)).sum();
-    Some(BlockQ8_1 {
-        d: scale,
-        s: half(sum as f32 * d)?,
-        qs,
-    })
-}
-
 /// How [`fit_affine`] searches.
 #[derive(Clone, Copy)]
-struct Search {
+pub(super) struct Search {
     /// Largest integer.
-    max: i32,
+    pub(super) max: i32,
     /// The trial roundings use `max` plus this …
-    first: f32,
+    pub(super) first: f32,
     /// … and this many tenths more.
-    steps: u32,
+    pub(super) steps: u32,
     /// Whether errors count by magnitude, and not squared.
-    absolute: bool,
+    pub(super) absolute: bool,
 }
 
 /// The scale and the minimum (as a number to subtract, at least 0) for which s · q − m with q in
 /// 0…max comes nearest to `x`, errors weighted. ggml's `make_qkx2_quants`.
-fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> (f32, f32) {
+pub(super) fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> (f32, f32) {
     let (min, max) = range(x);
     let mut min = if min > 0.0 { 0.0 } else { min };
     if max == min {
@@ -254,7 +174,7 @@ fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> (f32, f32) {
 
 /// The scale for which s · q with q in −max…max − 1 comes nearest to `x`, errors weighted by x².
 /// ggml's `make_qx_quants`.
-fn fit_symmetric(x: &[f32], max: i32) -> f32 {
+pub(super) fn fit_symmetric(x: &[f32], max: i32) -> f32 {
     let extreme = extreme(x);
     if extreme.abs() < ZERO_GROUP {
         return 0.0;
@@ -281,7 +201,7 @@ fn fit_symmetric(x: &[f32], max: i32) -> f32 {
 
 /// As [`fit_symmetric`], for so few values that each is tried where it fits best, in turns. ggml's
 /// `make_q3_quants`.
-fn fit_few(x: &[f32; GROUP], max: i32) -> f32 {
+pub(super) fn fit_few(x: &[f32; GROUP], max: i32) -> f32 {
     let extreme = extreme(x);
     if extreme.abs() < ZERO_GROUP {
         return 0.0;
@@ -322,14 +242,20 @@ fn fit_few(x: &[f32; GROUP], max: i32) -> f32 {
 }
 
 /// Largest of some values that are not negative.
-fn largest(values: &[f32]) -> f32 {
+pub(super) fn largest(values: &[f32]) -> f32 {
     values
         .iter()
         .fold(0.0, |max, &x| if x > max { x } else { max })
 }
 
 /// The integers of a group whose scale is `d` and whose minimum is `m`.
-fn levels(x: &[f32], d: f32, m: f32, low: i32, high: i32) -> impl Iterator<Item = i32> + '_ {
+pub(super) fn levels(
+    x: &[f32],
+    d: f32,
+    m: f32,
+    low: i32,
+    high: i32,
+) -> impl Iterator<Item = i32> + '_ {
     x.iter().map(move |&x| {
         if d == 0.0 {
             0
@@ -340,7 +266,7 @@ fn levels(x: &[f32], d: f32, m: f32, low: i32, high: i32) -> impl Iterator<Item 
 }
 
 /// Of each half of a block, elements i, i + 32, i + 64 and i + 96 in one byte, two bits each.
-fn pack_pairs(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 4] {
+pub(super) fn pack_pairs(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 4] {
     core::array::from_fn(|byte| {
         let first = byte / 32 * 128 + byte % 32;
         (0..4).fold(0, |packed, part| {
@@ -350,7 +276,7 @@ fn pack_pairs(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 4] {
 }
 
 /// Of each 64 elements, the first 32 in low nibbles and the others in high ones.
-fn pack_nibbles(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 2] {
+pub(super) fn pack_nibbles(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 2] {
     core::array::from_fn(|byte| {
         let first = byte / 32 * 64 + byte % 32;
         (q[first] & 15) | ((q[first + 32] & 15) << 4)
@@ -358,7 +284,7 @@ fn pack_nibbles(q: &[u8; SUPER_BLOCK]) -> [u8; SUPER_BLOCK / 2] {
 }
 
 /// Bit `bit` of every element: of element i + 32 g as bit g of byte i.
-fn pack_bit(q: &[u8; SUPER_BLOCK], bit: u32) -> [u8; SUPER_BLOCK / 8] {
+pub(super) fn pack_bit(q: &[u8; SUPER_BLOCK], bit: u32) -> [u8; SUPER_BLOCK / 8] {
     core::array::from_fn(|byte| {
         (0..8).fold(0, |packed, group| {
             packed | (((q[byte + 32 * group] >> bit) & 1) << group)
@@ -366,106 +292,16 @@ fn pack_bit(q: &[u8; SUPER_BLOCK], bit: u32) -> [u8; SUPER_BLOCK / 8] {
     })
 }
 
-fn q2_k(x: &[f32; SUPER_BLOCK]) -> Option<BlockQ2K> {
-    const SEARCH: Search = Search {
-        max: 3,
-        first: -0.5,
-        steps: 15,
-        absolute: true,
-    };
-    let groups = x.as_chunks::<GROUP>().0;
-    let (mut scales, mut minima) = ([0.0; GROUPS], [0.0; GROUPS]);
-    for ((group, scale), minimum) in groups.iter().zip(&mut scales).zip(&mut minima) {
-        (*scale, *minimum) = fit_affine(group, &group.map(f32::abs), SEARCH);
-    }
-    let (max_scale, max_minimum) = (largest(&scales), largest(&minima));
-    let (inverse_scale, inverse_minimum) = (
-        if max_scale > 0.0 {
-            15.0 / max_scale
-        } else {
-            0.0
-        },
-        if max_minimum > 0.0 {
-            15.0 / max_minimum
-        } else {
-            0.0
-        },
-    );
-    let packed: [u8; GROUPS] = core::array::from_fn(|g| {
-        let scale = nearest(inverse_scale * scales[g], 0, 15) as u8;
-        scale | ((nearest(inverse_minimum * minima[g], 0, 15) as u8) << 4)
-    });
-    let (d, d_min) = (half(max_scale / 15.0)?, half(max_minimum / 15.0)?);
-    let mut q = [0; SUPER_BLOCK];
-    for ((x, q), s) in groups.iter().zip(q.chunks_exact_mut(GROUP)).zip(packed) {
-        let (d, m) = (
-            float(d) * f32::from(s & 15),
-            float(d_min) * f32::from(s >> 4),
-        );
-        for (q, level) in q.iter_mut().zip(levels(x, d, m, 0, 3)) {
-            *q = level as u8;
-        }
-    }
-    Some(BlockQ2K {
-        scales: packed,
-        qs: pack_pairs(&q),
-        d,
-        d_min,
-    })
-}
-
-fn q3_k(x: &[f32; SUPER_BLOCK]) -> Option<BlockQ3K> {
-    let groups = x.as_chunks::<GROUP>().0;
-    let mut scales = [0.0; GROUPS];
-    for (group, scale) in groups.iter().zip(&mut scales) {
-        *scale = fit_few(group, 4);
-    }
-    let max_scale = extreme(&scales);
-    let inverse = if max_scale == 0.0 {
-        0.0
-    } else {
-        -32.0 / max_scale
-    };
-    let d = half(if max_scale == 0.0 { 0.0 } else { 1.0 / inverse })?;
-    let codes: [u8; GROUPS] = core::array::from_fn(|g| {
-        let code = if max_scale == 0.0 {
-            // ggml leaves the bits at 0, which stand for −32; the scale is 0 anyway.
-            -32
-        } else {
-            nearest(inverse * scales[g], -32, 31)
-        };
-        (code + 32) as u8
-    });
-    let mut packed = [0; 12];
-    for (g, code) in codes.iter().enumerate() {
-        packed[g % 8] |= (code & 15) << (g / 8 * 4);
-        packed[8 + g % 4] |= (code >> 4) << (g / 4 * 2);
-    }
-    let mut q = [0; SUPER_BLOCK];
-    for ((x, q), code) in groups.iter().zip(q.chunks_exact_mut(GROUP)).zip(codes) {
-        let d = float(d) * (f32::from(code) - 32.0);
-        for (q, level) in q.iter_mut().zip(levels(x, d, 0.0, -4, 3)) {
-            *q = (level + 4) as u8;
-        }
-    }
-    Some(BlockQ3K {
-        hmask: pack_bit(&q, 2),
-        qs: pack_pairs(&q),
-        scales: packed,
-        d,
-    })
-}
-
 /// Scales of a Q4_K or Q5_K block, packed, and its integers.
-struct Wide {
-    d: F16Bytes,
-    d_min: F16Bytes,
-    scales: [u8; 12],
-    q: [u8; SUPER_BLOCK],
+pub(super) struct Wide {
+    pub(super) d: F16Bytes,
+    pub(super) d_min: F16Bytes,
+    pub(super) scales: [u8; 12],
+    pub(super) q: [u8; SUPER_BLOCK],
 }
 
 /// What Q4_K and Q5_K have in common: eight groups of 32.
-fn wide(x: &[f32; SUPER_BLOCK], search: Search) -> Option<Wide> {
+pub(super) fn wide(x: &[f32; SUPER_BLOCK], search: Search) -> Option<Wide> {
     let groups = x.as_chunks::<BLOCK>().0;
     let (mut scales, mut minima) = ([0.0; WIDE_GROUPS], [0.0; WIDE_GROUPS]);
     for ((group, scale), minimum) in groups.iter().zip(&mut scales).zip(&mut minima) {
@@ -491,13 +327,13 @@ fn wide(x: &[f32; SUPER_BLOCK], search: Search) -> Option<Wide> {
         }
     }
     let (d, d_min) = (half(max_scale / 63.0)?, half(max_minimum / 63.0)?);
-    let codes = six_bits(&packed);
+    let codes = six_bits(packed.as_chunks::<1>().0);
     let mut q = [0; SUPER_BLOCK];
     let parts = groups.iter().zip(q.chunks_exact_mut(BLOCK));
-    for ((x, q), (scale, minimum)) in parts.zip(codes.0.iter().zip(codes.1)) {
+    for ((x, q), (scale, minimum)) in parts.zip(codes.scales.iter().zip(codes.minima)) {
         let (d, m) = (
-            float(d) * f32::from(*scale),
-            float(d_min) * f32::from(minimum),
+            float(d) * f32::from(scale[0]),
+            float(d_min) * f32::from(minimum[0]),
         );
         for (q, level) in q.iter_mut().zip(levels(x, d, m, 0, search.max)) {
             *q = level as u8;
@@ -508,84 +344,5 @@ fn wide(x: &[f32; SUPER_BLOCK], search: Search) -> Option<Wide> {
         d_min,
         scales: packed,
         q,
-    })
-}
-
-fn q4_k(x: &[f32; SUPER_BLOCK]) -> Option<BlockQ4K> {
-    let search = Search {
-        max: 15,
-        first: -1.0,
-        steps: 20,
-        absolute: false,
-    };
-    let Wide {
-        d,
-        d_min,
-        scales,
-        q,
-    } = wide(x, search)?;
-    Some(BlockQ4K {
-        d,
-        d_min,
-        scales,
-        qs: pack_nibbles(&q),
-    })
-}
-
-fn q5_k(x: &[f32; SUPER_BLOCK]) -> Option<BlockQ5K> {
-    let search = Search {
-        max: 31,
-        first: -0.5,
-        steps: 15,
-        absolute: false,
-    };
-    let Wide {
-        d,
-        d_min,
-        scales,
-        q,
-    } = wide(x, search)?;
-    Some(BlockQ5K {
-        d,
-        d_min,
-        scales,
-        qh: pack_bit(&q, 4),
-        qs: pack_nibbles(&q),
-    })
-}
-
-fn q6_k(x: &[f32; SUPER_BLOCK]) -> Option<BlockQ6K> {
-    let groups = x.as_chunks::<GROUP>().0;
-    let mut fitted = [0.0; GROUPS];
-    for (group, scale) in groups.iter().zip(&mut fitted) {
-        *scale = fit_symmetric(group, 32);
-    }
-    let max_scale = extreme(&fitted);
-    if max_scale.abs() < ZERO_GROUP {
-        return Some(BlockQ6K {
-            ql: [0; SUPER_BLOCK / 2],
-            qh: [0; SUPER_BLOCK / 4],
-            scales: [0; GROUPS],
-            d: [0; 2],
-        });
-    }
-    let inverse = -128.0 / max_scale;
-    let d = half(1.0 / inverse)?;
-    let scales = fitted.map(|scale| nearest(inverse * scale, -128, 127) as i8);
-    let mut q = [0u8; SUPER_BLOCK];
-    for ((x, q), scale) in groups.iter().zip(q.chunks_exact_mut(GROUP)).zip(scales) {
-        let d = float(d) * f32::from(scale);
-        for (q, level) in q.iter_mut().zip(levels(x, d, 0.0, -32, 31)) {
-            *q = (level + 32) as u8;
-        }
-    }
-    Some(BlockQ6K {
-        ql: core::array::from_fn(|byte| {
-            let first = byte / 64 * 128 + byte % 64;
-            (q[first] & 15) | ((q[first + 64] & 15) << 4)
-        }),
-        qh: pack_pairs(&q.map(|q| q >> 4)),
-        scales,
-        d,
     })
 }

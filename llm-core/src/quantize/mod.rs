@@ -17,198 +17,21 @@
 pub mod blocks;
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 pub mod encode;
+pub mod formats;
+pub(crate) mod types;
 
 pub use blocks::{BLOCK, GROUP, GROUPS, SUPER_BLOCK};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 pub use encode::quantize_row;
+pub(crate) use types::on_type;
+pub use types::{ActivationType, TensorType};
 
-use blocks::{
-    BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
-    BlockQ8_0, BlockQ8_1, SmallBlock, SuperBlock,
-};
-use half::{bf16, f16};
+use blocks::{Block, FloatType, Small, SmallBlock, Super, SuperBlock};
+use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// A block whose largest magnitude is below this is zero.
 pub(crate) const ZERO_BLOCK: f32 = 1e-30;
-
-/// How a tensor's elements are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TensorType {
-    /// IEEE binary32.
-    F32,
-    /// IEEE binary16.
-    F16,
-    /// The upper half of an IEEE binary32.
-    BF16,
-    /// 4 bits in blocks of 32 with a scale.
-    Q4_0,
-    /// 4 bits in blocks of 32 with a scale and an offset.
-    Q4_1,
-    /// 5 bits in blocks of 32 with a scale.
-    Q5_0,
-    /// 5 bits in blocks of 32 with a scale and an offset.
-    Q5_1,
-    /// 8 bits in blocks of 32 with a scale.
-    Q8_0,
-    /// 8 bits in blocks of 32 with a scale and a sum.
-    Q8_1,
-    /// 2 bits in blocks of 256, groups of 16.
-    Q2K,
-    /// 3 bits in blocks of 256, groups of 16.
-    Q3K,
-    /// 4 bits in blocks of 256, groups of 32.
-    Q4K,
-    /// 5 bits in blocks of 256, groups of 32.
-    Q5K,
-    /// 6 bits in blocks of 256, groups of 16.
-    Q6K,
-}
-
-/// What activations become before they meet a matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActivationType {
-    /// f32 as they are.
-    Float,
-    /// [`ActivationQ8`].
-    Q8,
-    /// [`ActivationQ8K`].
-    Q8K,
-}
-
-impl TensorType {
-    /// Every type that the engine knows.
-    pub const ALL: [Self; 14] = [
-        Self::F32,
-        Self::F16,
-        Self::BF16,
-        Self::Q4_0,
-        Self::Q4_1,
-        Self::Q5_0,
-        Self::Q5_1,
-        Self::Q8_0,
-        Self::Q8_1,
-        Self::Q2K,
-        Self::Q3K,
-        Self::Q4K,
-        Self::Q5K,
-        Self::Q6K,
-    ];
-
-    /// The type with this number in a GGUF file.
-    #[must_use]
-    pub fn from_ggml(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|ty| ty.to_ggml() == number)
-    }
-
-    /// Its number in a GGUF file.
-    #[must_use]
-    pub const fn to_ggml(self) -> u32 {
-        match self {
-            Self::F32 => 0,
-            Self::F16 => 1,
-            Self::Q4_0 => 2,
-            Self::Q4_1 => 3,
-            Self::Q5_0 => 6,
-            Self::Q5_1 => 7,
-            Self::Q8_0 => 8,
-            Self::Q8_1 => 9,
-            Self::Q2K => 10,
-            Self::Q3K => 11,
-            Self::Q4K => 12,
-            Self::Q5K => 13,
-            Self::Q6K => 14,
-            Self::BF16 => 30,
-        }
-    }
-
-    /// Its name in ggml.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "F32",
-            Self::F16 => "F16",
-            Self::BF16 => "BF16",
-            Self::Q4_0 => "Q4_0",
-            Self::Q4_1 => "Q4_1",
-            Self::Q5_0 => "Q5_0",
-            Self::Q5_1 => "Q5_1",
-            Self::Q8_0 => "Q8_0",
-            Self::Q8_1 => "Q8_1",
-            Self::Q2K => "Q2_K",
-            Self::Q3K => "Q3_K",
-            Self::Q4K => "Q4_K",
-            Self::Q5K => "Q5_K",
-            Self::Q6K => "Q6_K",
-        }
-    }
-
-    /// Elements of one block; a row is a whole number of blocks.
-    #[must_use]
-    pub const fn block_len(self) -> usize {
-        match self {
-            Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::Q8_1 => BLOCK,
-            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K => SUPER_BLOCK,
-        }
-    }
-
-    /// Bytes of one block.
-    #[must_use]
-    pub const fn block_bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::BF16 => 2,
-            Self::Q4_0 => size_of::<BlockQ4_0>(),
-            Self::Q4_1 => size_of::<BlockQ4_1>(),
-            Self::Q5_0 => size_of::<BlockQ5_0>(),
-            Self::Q5_1 => size_of::<BlockQ5_1>(),
-            Self::Q8_0 => size_of::<BlockQ8_0>(),
-            Self::Q8_1 => size_of::<BlockQ8_1>(),
-            Self::Q2K => size_of::<BlockQ2K>(),
-            Self::Q3K => size_of::<BlockQ3K>(),
-            Self::Q4K => size_of::<BlockQ4K>(),
-            Self::Q5K => size_of::<BlockQ5K>(),
-            Self::Q6K => size_of::<BlockQ6K>(),
-        }
-    }
-
-    /// Bytes of a row of `columns` elements; `None` if it is no whole number of blocks.
-    #[must_use]
-    pub const fn row_bytes(self, columns: usize) -> Option<usize> {
-        if columns.is_multiple_of(self.block_len()) {
-            (columns / self.block_len()).checked_mul(self.block_bytes())
-        } else {
-            None
-        }
-    }
-
-    /// What activations become before they meet a matrix of this type.
-    #[must_use]
-    pub const fn activations(self) -> ActivationType {
-        match self.block_len() {
-            1 => ActivationType::Float,
-            BLOCK => ActivationType::Q8,
-            _ => ActivationType::Q8K,
-        }
-    }
-
-    /// The type that rows get which are no whole number of this type's blocks, as llama.cpp chooses
-    /// it; `None` if there is no smaller one.
-    #[must_use]
-    pub const fn fallback(self) -> Option<Self> {
-        match self {
-            Self::Q2K | Self::Q3K => Some(Self::Q4_0),
-            Self::Q4K => Some(Self::Q5_0),
-            Self::Q5K => Some(Self::Q5_1),
-            Self::Q6K => Some(Self::Q8_0),
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::Q8_1 => {
-                Some(Self::F16)
-            }
-            Self::F32 | Self::F16 | Self::BF16 => None,
-        }
-    }
-}
 
 /// 32 quantised activations.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -236,6 +59,14 @@ impl ActivationQ8 {
         sum: 0,
         reserved: [0; 4],
     };
+
+    /// The values as registers have them.
+    #[inline(always)]
+    pub(crate) fn quads(&self) -> &[Quad; 2] {
+        let quads: &[Quad; 3] = zerocopy::transmute_ref!(self);
+        let (values, _) = quads.split_first_chunk().unwrap_or((&[Quad::ZERO; 2], &[]));
+        values
+    }
 }
 
 /// 256 quantised activations.
@@ -260,6 +91,27 @@ impl ActivationQ8K {
         d: 0.0,
         reserved: [0; 12],
     };
+
+    /// The values as registers have them.
+    #[inline(always)]
+    pub(crate) fn quads(&self) -> &[Quad; GROUPS] {
+        let quads: &[Quad; 19] = zerocopy::transmute_ref!(self);
+        let (values, _) = quads
+            .split_first_chunk()
+            .unwrap_or((&[Quad::ZERO; GROUPS], &[]));
+        values
+    }
+}
+
+/// Sixteen bytes on a boundary of a register: targets without an operating system are built for strict alignment, where
+/// a load that may be misaligned becomes loads of bytes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(16))]
+pub(crate) struct Quad(pub(crate) [u8; 16]);
+
+impl Quad {
+    /// Zeros.
+    pub(crate) const ZERO: Self = Self([0; 16]);
 }
 
 /// A value is infinite or no number.
@@ -403,53 +255,42 @@ fn check_row(ty: TensorType, columns: usize, bytes: usize) -> Result<(), Quantiz
 /// The lengths do not go together.
 pub fn dequantize_row(ty: TensorType, row: &[u8], out: &mut [f32]) -> Result<(), QuantizeError> {
     check_row(ty, out.len(), row.len())?;
-    match ty {
-        TensorType::F32 => {
-            for (out, bytes) in out.iter_mut().zip(row.as_chunks::<4>().0) {
-                *out = f32::from_le_bytes(*bytes);
+    on_type!(ty,
+        float F => {
+            for (out, bytes) in out.iter_mut().zip(row.chunks_exact(F::BYTES)) {
+                *out = F::value(bytes);
             }
-        }
-        TensorType::F16 => {
-            for (out, bytes) in out.iter_mut().zip(row.as_chunks::<2>().0) {
-                *out = f16::from_le_bytes(*bytes).to_f32();
+        },
+        small B => {
+            for (out, block) in out.chunks_exact_mut(BLOCK).zip(blocks_of::<B>(row)) {
+                block.unpack().values(out);
             }
-        }
-        TensorType::BF16 => {
-            for (out, bytes) in out.iter_mut().zip(row.as_chunks::<2>().0) {
-                *out = bf16::from_le_bytes(*bytes).to_f32();
+        },
+        large B => {
+            for (out, block) in out.chunks_exact_mut(SUPER_BLOCK).zip(blocks_of::<B>(row)) {
+                block.unpack().values(out);
             }
-        }
-        TensorType::Q4_0 => dequantize_small::<BlockQ4_0>(row, out),
-        TensorType::Q4_1 => dequantize_small::<BlockQ4_1>(row, out),
-        TensorType::Q5_0 => dequantize_small::<BlockQ5_0>(row, out),
-        TensorType::Q5_1 => dequantize_small::<BlockQ5_1>(row, out),
-        TensorType::Q8_0 => dequantize_small::<BlockQ8_0>(row, out),
-        TensorType::Q8_1 => dequantize_small::<BlockQ8_1>(row, out),
-        TensorType::Q2K => dequantize_super::<BlockQ2K>(row, out),
-        TensorType::Q3K => dequantize_super::<BlockQ3K>(row, out),
-        TensorType::Q4K => dequantize_super::<BlockQ4K>(row, out),
-        TensorType::Q5K => dequantize_super::<BlockQ5K>(row, out),
-        TensorType::Q6K => dequantize_super::<BlockQ6K>(row, out),
-    }
+        },
+    );
     Ok(())
 }
 
-fn dequantize_small<B: SmallBlock>(row: &[u8], out: &mut [f32]) {
-    for (out, block) in out.chunks_exact_mut(BLOCK).zip(blocks_of::<B>(row)) {
-        let block = block.unpack();
-        for (out, q) in out.iter_mut().zip(block.q) {
-            *out = block.d * f32::from(q) + block.m;
+impl Small {
+    /// What the elements stand for.
+    pub(crate) fn values(&self, out: &mut [f32]) {
+        for (out, q) in out.iter_mut().zip(self.q) {
+            *out = self.d * f32::from(q) + self.m;
         }
     }
 }
 
-fn dequantize_super<B: SuperBlock>(row: &[u8], out: &mut [f32]) {
-    for (out, block) in out.chunks_exact_mut(SUPER_BLOCK).zip(blocks_of::<B>(row)) {
-        let block = block.unpack();
-        let groups = out.chunks_exact_mut(GROUP).zip(block.q.chunks_exact(GROUP));
-        for ((out, q), (scale, minimum)) in groups.zip(block.scales.iter().zip(block.minima)) {
-            let d = block.d * f32::from(*scale);
-            let m = block.d_min * f32::from(minimum);
+impl Super {
+    /// What the elements stand for.
+    pub(crate) fn values(&self, out: &mut [f32]) {
+        let groups = out.chunks_exact_mut(GROUP).zip(self.q.chunks_exact(GROUP));
+        for ((out, q), (scale, minimum)) in groups.zip(self.scales.iter().zip(self.minima)) {
+            let d = self.d * f32::from(*scale);
+            let m = self.d_min * f32::from(minimum);
             for (out, &q) in out.iter_mut().zip(q) {
                 *out = d * f32::from(q) - m;
             }
@@ -468,32 +309,15 @@ pub fn blocks_of<B: FromBytes + Immutable + KnownLayout + Unaligned>(row: &[u8])
 /// Whether every value (for blocks: every scale) of a stored tensor is finite.
 #[must_use]
 pub fn is_finite(ty: TensorType, bytes: &[u8]) -> bool {
-    fn small<B: SmallBlock>(bytes: &[u8]) -> bool {
-        let mut floats = blocks_of::<B>(bytes).iter().flat_map(B::floats);
-        floats.all(f32::is_finite)
-    }
-    fn large<B: SuperBlock>(bytes: &[u8]) -> bool {
-        let mut floats = blocks_of::<B>(bytes).iter().flat_map(B::floats);
-        floats.all(f32::is_finite)
-    }
-    let mut words = bytes.as_chunks::<4>().0.iter();
-    let mut halves = bytes.as_chunks::<2>().0.iter();
-    match ty {
-        TensorType::F32 => words.all(|bytes| f32::from_le_bytes(*bytes).is_finite()),
-        TensorType::F16 => halves.all(|bytes| f16::from_le_bytes(*bytes).is_finite()),
-        TensorType::BF16 => halves.all(|bytes| bf16::from_le_bytes(*bytes).is_finite()),
-        TensorType::Q4_0 => small::<BlockQ4_0>(bytes),
-        TensorType::Q4_1 => small::<BlockQ4_1>(bytes),
-        TensorType::Q5_0 => small::<BlockQ5_0>(bytes),
-        TensorType::Q5_1 => small::<BlockQ5_1>(bytes),
-        TensorType::Q8_0 => small::<BlockQ8_0>(bytes),
-        TensorType::Q8_1 => small::<BlockQ8_1>(bytes),
-        TensorType::Q2K => large::<BlockQ2K>(bytes),
-        TensorType::Q3K => large::<BlockQ3K>(bytes),
-        TensorType::Q4K => large::<BlockQ4K>(bytes),
-        TensorType::Q5K => large::<BlockQ5K>(bytes),
-        TensorType::Q6K => large::<BlockQ6K>(bytes),
-    }
+    on_type!(ty,
+        float F => bytes.chunks_exact(F::BYTES).all(|bytes| F::value(bytes).is_finite()),
+        small B => blocks_of::<B>(bytes).iter().all(|block| {
+            block.floats().iter().take(1 + usize::from(B::OFFSET)).all(|x| x.is_finite())
+        }),
+        large B => blocks_of::<B>(bytes).iter().all(|block| {
+            block.floats().iter().take(1 + usize::from(B::MINIMA)).all(|x| x.is_finite())
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -521,6 +345,9 @@ mod tests {
             );
         }
         assert_eq!(TensorType::from_ggml(4), None);
+        let sizes = TensorType::ALL.map(TensorType::block_bytes);
+        let expected = [4, 2, 2, 18, 20, 22, 24, 34, 36, 84, 110, 144, 176, 210];
+        assert_eq!(sizes, expected);
         assert_eq!(TensorType::Q8_0.row_bytes(33), None);
     }
 

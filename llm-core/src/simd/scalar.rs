@@ -9,7 +9,7 @@
 //! What is not a matrix product is compiled for the CPU's vectors from this same code
 //! ([`super::Cpu`]), so it is inlined wherever it is called.
 
-use crate::quantize::blocks::{SmallBlock, SuperBlock};
+use crate::quantize::blocks::{FloatType, Small, SmallBlock, Super, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, GROUP};
 use half::f16;
 
@@ -77,22 +77,23 @@ pub fn finite(x: f16) -> f32 {
     f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
 }
 
-/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for weights that are floats of `N` bytes, `w` row by row.
-/// `columns` elements a row; `out` holds the rows of one token after those of another.
-pub fn matmul_float<const N: usize>(
-    w: &[[u8; N]],
+/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for weights that are floats, `w` row by row, `columns` elements a
+/// row. `w` may lack the first `first` rows; `out` holds all rows of one token after those of another.
+pub fn matmul_float<F: FloatType>(
+    w: &[u8],
+    first: usize,
     columns: usize,
     x: &[f32],
     out: &mut [f32],
-    value: impl Fn([u8; N]) -> f32,
 ) {
-    let rows = w.len() / columns;
+    let row = columns * F::BYTES;
+    let rows = first + w.len() / row;
     for (x, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(rows)) {
-        for (w, out) in w.chunks(columns * ROWS).zip(out.chunks_mut(ROWS)) {
+        for (w, out) in w.chunks(row * ROWS).zip(out[first..].chunks_mut(ROWS)) {
             let mut sums = [0.0f32; ROWS];
             for (c, &x) in x.iter().enumerate() {
                 for (r, sum) in sums.iter_mut().enumerate().take(out.len()) {
-                    *sum += value(w[r * columns + c]) * x;
+                    *sum += F::value(&w[r * row + c * F::BYTES..]) * x;
                 }
             }
             out.copy_from_slice(&sums[..out.len()]);
@@ -101,75 +102,79 @@ pub fn matmul_float<const N: usize>(
 }
 
 /// out\[t\]\[r\] = Σ_b ((Σ_i q_w · q_x) · (d_w · d_x) + m_w · s_x) for weights in blocks of 32, `w` row by
-/// row, `blocks` blocks a row. Formats without an offset leave out its term.
+/// row, `blocks` blocks a row. `w` may lack the first `first` rows; `out` holds all rows of one token after those of
+/// another. Formats without an offset leave
+/// out its term.
 pub fn matmul_small<B: SmallBlock>(
     w: &[B],
+    first: usize,
     blocks: usize,
     x: &[ActivationQ8],
     out: &mut [f32],
-    offset: bool,
 ) {
-    matmul_blocks(w, blocks, x, out, |w: &B| {
+    matmul_blocks(w, first, blocks, x, out, |w: &B| {
         let w = w.unpack();
-        move |x: &ActivationQ8| {
-            let product = dot_i8(&w.q, &x.q) as f32 * (w.d * x.d);
-            if offset { product + w.m * x.s } else { product }
-        }
+        move |x: &ActivationQ8| product_small(&w, x, B::OFFSET)
     });
 }
 
-/// out\[t\]\[r\] = Σ_b ((d_w · d_x) · Σ_g s_g Σ_i q_w · q_x − (d_min · d_x) · Σ_g m_g Σ_i q_x) for k-quants;
+/// What a block of 32 adds to a sum.
+#[must_use]
+#[inline(always)]
+pub fn product_small(w: &Small, x: &ActivationQ8, offset: bool) -> f32 {
+    let product = dot_i8(&w.q, &x.q) as f32 * (w.d * x.d);
+    if offset { product + w.m * x.s } else { product }
+}
+
+/// out\[t\]\[r\] = Σ_b ((d_w · d_x) · Σ_g s_g Σ_i q_w · q_x − (d_min · d_x) · Σ_g m_g Σ_i q_x) for super-blocks;
 /// otherwise as [`matmul_small`].
 pub fn matmul_super<B: SuperBlock>(
     w: &[B],
+    first: usize,
     blocks: usize,
     x: &[ActivationQ8K],
     out: &mut [f32],
-    minima: bool,
 ) {
-    matmul_blocks(w, blocks, x, out, |w: &B| {
+    matmul_blocks(w, first, blocks, x, out, |w: &B| {
         let w = w.unpack();
-        move |x: &ActivationQ8K| {
-            let (mut sum, mut minimum) = (0i32, 0i32);
-            let groups = w.q.as_chunks::<GROUP>().0.iter();
-            let groups = groups.zip(x.q.as_chunks::<GROUP>().0);
-            for (g, (w_q, x_q)) in groups.enumerate() {
-                let scale = i32::from(w.scales[g]);
-                sum = sum.wrapping_add(scale.wrapping_mul(dot_i8(w_q, x_q)));
-                let product = i32::from(w.minima[g]).wrapping_mul(i32::from(x.sums[g]));
-                minimum = minimum.wrapping_add(product);
-            }
-            let product = sum as f32 * (w.d * x.d);
-            if minima {
-                product - minimum as f32 * (w.d_min * x.d)
-            } else {
-                product
-            }
-        }
+        move |x: &ActivationQ8K| product_super(&w, x, B::MINIMA)
     });
 }
 
+/// What a block of 256 adds to a sum.
+#[must_use]
+#[inline(always)]
+pub fn product_super(w: &Super, x: &ActivationQ8K, minima: bool) -> f32 {
+    let (mut sum, mut minimum) = (0i32, 0i32);
+    let groups = w.q.as_chunks::<GROUP>().0.iter();
+    let groups = groups.zip(x.q.as_chunks::<GROUP>().0);
+    for (g, (w_q, x_q)) in groups.enumerate() {
+        let scale = i32::from(w.scales[g]);
+        sum = sum.wrapping_add(scale.wrapping_mul(dot_i8(w_q, x_q)));
+        let product = i32::from(w.minima[g]).wrapping_mul(i32::from(x.sums[g]));
+        minimum = minimum.wrapping_add(product);
+    }
+    let product = sum as f32 * (w.d * x.d);
+    if minima {
+        product - minimum as f32 * (w.d_min * x.d)
+    } else {
+        product
+    }
+}
+
 /// Each row adds its blocks in ascending order. A block is unpacked once for all tokens of a batch,
-/// of which there are at most [`MAX_BATCH`].
+/// of which there are at most [`MAX_BATCH`]. `w` has the rows from `first` on.
 fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
     w: &[W],
+    first: usize,
     blocks: usize,
     x: &[X],
     out: &mut [f32],
     unpack: impl Fn(&W) -> P,
 ) {
-    let rows = w.len() / blocks;
     let tokens = x.len() / blocks;
-    debug_assert!(tokens <= MAX_BATCH && out.len() == rows * tokens);
-    if tokens == 1 {
-        for (row, out) in w.chunks_exact(blocks).zip(out) {
-            *out = row
-                .iter()
-                .zip(x)
-                .fold(0.0, |sum, (w, x)| sum + unpack(w)(x));
-        }
-        return;
-    }
+    let rows = out.len() / tokens.max(1);
+    debug_assert!(tokens <= MAX_BATCH && rows == first + w.len() / blocks);
     for (r, row) in w.chunks_exact(blocks).enumerate() {
         let mut sums = [0.0f32; MAX_BATCH];
         let sums = &mut sums[..tokens];
@@ -180,7 +185,7 @@ fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
             }
         }
         for (out, sum) in out.chunks_exact_mut(rows).zip(sums) {
-            out[r] = *sum;
+            out[first + r] = *sum;
         }
     }
 }
@@ -321,11 +326,11 @@ pub fn exp(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantize::blocks::{BlockQ6K, BlockQ8_0};
-    use crate::quantize::{
-        BLOCK, SUPER_BLOCK, TensorType, dequantize_row, quantize_activations,
-        quantize_activations_k,
-    };
+    use crate::quantize::formats::{BlockQ6K, BlockQ8_0, F32};
+    use crate::quantize::{BLOCK, TensorType, dequantize_row};
+    use crate::simd::{Cpu, Matrix};
+    use crate::testing::kernels::multiply;
+    use half::f16;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
@@ -370,7 +375,7 @@ mod tests {
                 q: [activation; BLOCK],
                 ..ActivationQ8::ZERO
             }];
-            matmul_small(&w, 1, &x, &mut out, false);
+            matmul_small(&w, 0, 1, &x, &mut out);
             assert_eq!(out, [expected]);
         }
         assert_eq!(dot_i8(&[-128; 256], &[-128; 256]), 256 * 128 * 128);
@@ -388,7 +393,7 @@ mod tests {
             q: [127; 256],
             ..ActivationQ8K::ZERO
         }];
-        matmul_super(&w, 1, &x, &mut out, false);
+        matmul_super(&w, 0, 1, &x, &mut out);
         assert_eq!(out, [256.0 * 128.0 * 32.0 * 127.0]);
     }
 
@@ -425,17 +430,8 @@ mod tests {
         let mut bytes: Vec<u8> = bits.iter().copied().cycle().take(stride * rows).collect();
         // Scales that are near one, wherever the format has them.
         let half = f16::from_f32(0.011).to_le_bytes();
-        let places: &[usize] = match ty {
-            TensorType::Q4_0 | TensorType::Q5_0 | TensorType::Q8_0 => &[0],
-            TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q8_1 => &[0, 2],
-            TensorType::Q4K | TensorType::Q5K => &[0, 2],
-            TensorType::Q2K => &[80, 82],
-            TensorType::Q3K => &[108],
-            TensorType::Q6K => &[208],
-            _ => panic!("no blocks"),
-        };
         for block in bytes.chunks_mut(block) {
-            for &place in places {
+            for &place in ty.f16_places() {
                 block[place..place + 2].copy_from_slice(&half);
             }
         }
@@ -447,17 +443,15 @@ mod tests {
     }
 
     fn product(ty: TensorType, w: &[u8], columns: usize, x: &[f32], rows: usize) -> Vec<f32> {
-        let tokens = x.len() / columns;
-        let mut out = vec![0.0; tokens * rows];
-        if ty.block_len() == BLOCK {
-            let mut q = vec![ActivationQ8::ZERO; x.len() / BLOCK];
-            quantize_activations(x, &mut q).unwrap();
-            crate::transformer::multiply_small(ty, w, columns / BLOCK, &q, &mut out);
-        } else {
-            let mut q = vec![ActivationQ8K::ZERO; x.len() / SUPER_BLOCK];
-            quantize_activations_k(x, &mut q).unwrap();
-            crate::transformer::multiply_super(ty, w, columns / SUPER_BLOCK, &q, &mut out);
-        }
+        let mut out = vec![0.0; x.len() / columns * rows];
+        let w = Matrix {
+            ty,
+            rows,
+            columns,
+            tiled: false,
+            bytes: w,
+        };
+        multiply(Cpu::SCALAR, &w, x, &mut out).unwrap();
         out
     }
 
@@ -497,9 +491,9 @@ mod tests {
             w in prop::collection::vec(-1e3f32..1e3, 11 * 7),
             x in prop::collection::vec(-1e3f32..1e3, 2 * 7),
         ) {
-            let bytes: Vec<[u8; 4]> = w.iter().map(|w| w.to_le_bytes()).collect();
+            let bytes: Vec<u8> = w.iter().flat_map(|w| w.to_le_bytes()).collect();
             let mut out = [0.0; 22];
-            matmul_float(&bytes, 7, &x, &mut out, f32::from_le_bytes);
+            matmul_float::<F32>(&bytes, 0, 7, &x, &mut out);
             for (x, out) in x.chunks(7).zip(out.chunks(11)) {
                 for (w, out) in w.chunks(7).zip(out) {
                     let naive = w.iter().zip(x).fold(0.0f32, |sum, (w, x)| sum + w * x);

@@ -1,202 +1,313 @@
-//! Sixteen rows of a matrix, interleaved.
+//! Sixteen rows of a matrix, interleaved: how every format lies in memory for the kernels.
 //!
-//! A tile holds, block by block, the blocks of sixteen rows: first their sixteen scales, then the quantised bytes
-//! in chunks of four, chunk c of row 0, of row 1, … of row 15, then chunk c + 1. One vector register of 64
-//! bytes thus has four elements (of nibbles: four pairs of elements) of every row. A tile has the size of its rows,
-//! so loading is a permutation and needs no second buffer.
+//! A tile holds, block by block, the blocks of sixteen rows, in as many bytes as the rows have. One block:
 //!
 //! ```text
-//!   Q8_0  [d; 16], [8 chunks][16 rows][4 bytes]
-//!   Q4_0  [d; 16], [4 chunks][16 rows][4 bytes]         elements i and i + 16 of the block in a byte
-//!   Q4_K  [d; 16], [d_min; 16], [12 bytes of scales][16 rows], [32 chunks][16 rows][4 bytes]
+//!   small block   [d; 16] ([m; 16]), [stretch]
+//!   super-block   [d; 16] ([d_min; 16]), [bytes of scales][16 rows], [8 stretches]
+//!   floats        [column][16 rows]
 //! ```
+//!
+//! A *stretch* is 32 elements of sixteen rows, as *chunks* of 64 bytes: four bytes of row 0, of row 1, … of row 15. Codes
+//! are cut into a lower plane of 2, 4 or 8 bits and an upper plane of none, 1 or 2 ([`Block::LOW`], [`Block::HIGH`]). A
+//! plane of b bits is b chunks, those of the lower plane first. Each half of a stretch is four *registers* of four
+//! elements a row, elements 4i … 4i + 3 in register i. Half h of a plane is b/2 chunks from h · b/2 on, whose fields of
+//! b bits, from the low bits up, are its registers: one chunk of pairs of bits has four registers, one of nibbles two. A
+//! plane of one bit is a single chunk: bits 0 … 3 have the first half's registers, bits 4 … 7 the second's.
+//!
+//! A block of a tile is a whole number of registers of sixteen bytes, and the arena gives a matrix a cache line of its
+//! own, so no load is misaligned. Rows that are left, fewer than sixteen, follow the tiles as they are in the file.
 
 use super::scalar;
-use crate::quantize::blocks::{BlockQ4_0, BlockQ4K, BlockQ8_0};
-use crate::quantize::{ActivationQ8, ActivationQ8K, TensorType, blocks_of};
+use crate::quantize::blocks::{
+    Block, GROUPS, Scales, Small, SmallBlock, Super, SuperBlock, by_sixteens,
+};
+use crate::quantize::{
+    ActivationQ8, ActivationQ8K, BLOCK, SUPER_BLOCK, TensorType, blocks::FloatType, blocks_of,
+    on_type,
+};
+use half::f16;
 
 /// Rows of a tile.
 pub const TILE: usize = 16;
 
 /// Bytes of a row that lie together.
-pub const CHUNK: usize = 4;
+const CHUNK: usize = 4;
 
-/// Bytes of the scales of a Q4_K block, six bits each.
-pub(super) const PACKED_SCALES: usize = 12;
+/// Elements of a stretch.
+pub(super) const STRETCH: usize = BLOCK;
 
-/// Longest block of a row.
-pub const MAX_BLOCK_BYTES: usize = size_of::<BlockQ4K>();
-
-/// Formats that have tiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// As [`BlockQ8_0`].
-    Q8_0,
-    /// As [`BlockQ4_0`].
-    Q4_0,
-    /// As [`BlockQ4K`].
-    Q4K,
+/// How many of `rows` rows lie in tiles.
+#[must_use]
+pub const fn tiled_rows(rows: usize) -> usize {
+    rows - rows % TILE
 }
 
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Q8_0, Self::Q4_0, Self::Q4K];
+/// Where byte `byte` of chunk `chunk` of row `row` lies.
+const fn place(chunk: usize, row: usize, byte: usize) -> usize {
+    (chunk * TILE + row) * CHUNK + byte
+}
 
-    /// The format of a matrix, if it has one and its rows are whole tiles.
-    #[must_use]
-    pub fn of(ty: TensorType, rows: usize) -> Option<Self> {
-        let mut formats = Self::ALL.into_iter();
-        formats.find(|format| format.tensor_type() == ty && rows.is_multiple_of(TILE))
-    }
+/// Bytes of a stretch of one row.
+const fn stretch_bytes<B: Block>() -> usize {
+    (B::LOW + B::HIGH) * CHUNK
+}
 
-    /// The type of the rows.
-    #[must_use]
-    pub const fn tensor_type(self) -> TensorType {
-        match self {
-            Self::Q8_0 => TensorType::Q8_0,
-            Self::Q4_0 => TensorType::Q4_0,
-            Self::Q4K => TensorType::Q4K,
-        }
-    }
-
-    /// Bytes of a block of one row.
-    #[must_use]
-    pub const fn block_bytes(self) -> usize {
-        self.tensor_type().block_bytes()
-    }
-
-    /// Bytes of a block of sixteen rows.
-    #[must_use]
-    pub const fn tile_bytes(self) -> usize {
-        TILE * self.block_bytes()
-    }
-
-    /// Bytes of a row's block before its chunks.
-    const fn head(self) -> usize {
-        match self {
-            Self::Q8_0 | Self::Q4_0 => 2,
-            Self::Q4K => 4 + PACKED_SCALES,
-        }
-    }
-
-    /// Where the byte `at` of a row's block lies in the block of the tile.
-    const fn place(self, row: usize, at: usize) -> usize {
-        let head = self.head();
-        if at >= head {
-            let (chunk, byte) = ((at - head) / CHUNK, (at - head) % CHUNK);
-            return TILE * head + (chunk * TILE + row) * CHUNK + byte;
-        }
-        // f16 lie together, scales of six bits by their bytes.
-        if at < 4 {
-            at / 2 * 2 * TILE + row * 2 + at % 2
-        } else {
-            at * TILE + row
-        }
+/// Chunk and lowest bit of register `i` of half `h` in a plane of `bits` bits that begins at chunk 0.
+const fn field(bits: usize, h: usize, i: usize) -> (usize, usize) {
+    match bits {
+        8 => (4 * h + i, 0),
+        4 => (2 * h + i / 2, i % 2 * 4),
+        2 => (h, 2 * i),
+        _ => (0, 4 * h + i),
     }
 }
 
-/// Writes the rows in `from`, `blocks` blocks each and a multiple of sixteen, as tiles to `to`.
-pub fn repack(format: Format, blocks: usize, from: &[u8], to: &mut [u8]) {
-    let (size, head) = (format.block_bytes(), format.head());
-    let tiles = to.chunks_exact_mut(format.tile_bytes() * blocks);
-    for (rows, tile) in from.chunks_exact(size * blocks * TILE).zip(tiles) {
-        for (r, row) in rows.chunks_exact(size * blocks).enumerate() {
-            let to = tile.chunks_exact_mut(format.tile_bytes());
-            for (block, to) in row.chunks_exact(size).zip(to) {
-                let (scales, chunks) = block.split_at(head);
-                for (at, byte) in scales.iter().enumerate() {
-                    to[format.place(r, at)] = *byte;
-                }
-                for (c, chunk) in chunks.chunks_exact(CHUNK).enumerate() {
-                    let at = format.place(r, head + c * CHUNK);
-                    to[at..at + CHUNK].copy_from_slice(chunk);
-                }
+/// Adds 32 codes of row `row` to a stretch that was zero.
+fn put<B: Block>(codes: &[u8; STRETCH], row: usize, stretch: &mut [u8]) {
+    for (register, codes) in codes.as_chunks::<CHUNK>().0.iter().enumerate() {
+        let (h, i) = (register / 4, register % 4);
+        let (chunk, low) = field(B::LOW, h, i);
+        for (byte, code) in codes.iter().enumerate() {
+            let bits = (u16::from(*code) & ((1 << B::LOW) - 1)) << low;
+            stretch[place(chunk, row, byte)] |= bits as u8;
+        }
+        if B::HIGH > 0 {
+            let (chunk, high) = field(B::HIGH, h, i);
+            for (byte, code) in codes.iter().enumerate() {
+                stretch[place(B::LOW + chunk, row, byte)] |= code >> B::LOW << high;
             }
         }
     }
 }
 
-/// Block `b` of row `r` of a matrix in tiles, as it was before; `block` has its size.
-pub fn gather(format: Format, w: &[u8], blocks: usize, r: usize, b: usize, block: &mut [u8]) {
-    let tile = (r / TILE * blocks + b) * format.tile_bytes();
-    for (at, byte) in block.iter_mut().enumerate() {
-        *byte = w[tile + format.place(r % TILE, at)];
+/// The 32 codes of row `row` of a stretch.
+fn take<B: Block>(stretch: &[u8], row: usize) -> [u8; STRETCH] {
+    core::array::from_fn(|element| {
+        let (register, byte) = (element / CHUNK, element % CHUNK);
+        let (h, i) = (register / 4, register % 4);
+        let (chunk, bit) = field(B::LOW, h, i);
+        let mask = |bits: usize| ((1u16 << bits) - 1) as u8;
+        let code = stretch[place(chunk, row, byte)] >> bit & mask(B::LOW);
+        if B::HIGH == 0 {
+            return code;
+        }
+        let (chunk, bit) = field(B::HIGH, h, i);
+        let high = stretch[place(B::LOW + chunk, row, byte)] >> bit & mask(B::HIGH);
+        code | high << B::LOW
+    })
+}
+
+/// Writes a matrix of type `ty` in `columns` columns, row by row in `from`, as tiles to `to`, which is as long. Rows that
+/// are left stay as they are.
+///
+/// # Panics
+/// The lengths are not those of whole rows.
+pub fn repack(ty: TensorType, columns: usize, from: &[u8], to: &mut [u8]) {
+    let row = ty.row_bytes(columns).expect("whole blocks");
+    let tiles = tiled_rows(from.len() / row) * row;
+    let (to, to_left) = to.split_at_mut(tiles);
+    let (from, left) = from.split_at(tiles);
+    to_left.copy_from_slice(left);
+    to.fill(0);
+    let tiles = from
+        .chunks_exact(row * TILE)
+        .zip(to.chunks_exact_mut(row * TILE));
+    for (rows, tile) in tiles {
+        for (r, row) in rows.chunks_exact(row).enumerate() {
+            on_type!(ty,
+                float F => put_floats::<F>(row, r, tile),
+                small B => put_small::<B>(blocks_of(row), r, tile),
+                large B => put_super::<B>(blocks_of(row), r, tile),
+            );
+        }
     }
 }
 
-/// As [`scalar::matmul_small`] from tiles of Q8_0 or Q4_0: for machines without a kernel, and tests.
-pub fn matmul_small(format: Format, w: &[u8], blocks: usize, x: &[ActivationQ8], out: &mut [f32]) {
-    matmul(format, w, blocks, x, out, |block, x| {
-        let (x, mut product) = (core::slice::from_ref(x), [0.0]);
-        match format {
-            Format::Q4_0 => {
-                scalar::matmul_small::<BlockQ4_0>(blocks_of(block), 1, x, &mut product, false);
-            }
-            _ => scalar::matmul_small::<BlockQ8_0>(blocks_of(block), 1, x, &mut product, false),
+fn put_floats<F: FloatType>(row: &[u8], r: usize, tile: &mut [u8]) {
+    let columns = tile.chunks_exact_mut(TILE * F::BYTES);
+    for (value, column) in row.chunks_exact(F::BYTES).zip(columns) {
+        column[r * F::BYTES..][..F::BYTES].copy_from_slice(value);
+    }
+}
+
+/// Writes the f16 of a block of row `r`.
+fn put_halves<B: Block>(block: &B, r: usize, to: &mut [u8]) {
+    for (half, to) in block.halves().iter().zip(to.chunks_exact_mut(2 * TILE)) {
+        to[2 * r..][..2].copy_from_slice(half);
+    }
+}
+
+fn put_small<B: SmallBlock>(row: &[B], r: usize, tile: &mut [u8]) {
+    for (block, to) in row.iter().zip(tile.chunks_exact_mut(TILE * size_of::<B>())) {
+        let (halves, stretch) = to.split_at_mut(2 * TILE * B::FLOATS.len());
+        put_halves(block, r, halves);
+        put::<B>(&block.codes(), r, stretch);
+    }
+}
+
+fn put_super<B: SuperBlock>(row: &[B], r: usize, tile: &mut [u8]) {
+    for (block, to) in row.iter().zip(tile.chunks_exact_mut(TILE * size_of::<B>())) {
+        let (halves, to) = to.split_at_mut(2 * TILE * B::FLOATS.len());
+        put_halves(block, r, halves);
+        let (scales, stretches) = to.split_at_mut(TILE * B::SCALE_BYTES);
+        for (scale, to) in block
+            .scale_bytes()
+            .iter()
+            .zip(scales.chunks_exact_mut(TILE))
+        {
+            to[r] = *scale;
         }
-        product[0]
-    });
+        let codes = block.codes();
+        let stretches = stretches.chunks_exact_mut(TILE * stretch_bytes::<B>());
+        for (codes, stretch) in codes.as_chunks::<STRETCH>().0.iter().zip(stretches) {
+            put::<B>(codes, r, stretch);
+        }
+    }
 }
 
-/// As [`scalar::matmul_super`] from tiles of Q4_K.
-pub fn matmul_super(w: &[u8], blocks: usize, x: &[ActivationQ8K], out: &mut [f32]) {
-    matmul(Format::Q4K, w, blocks, x, out, |block, x| {
-        let (x, mut product) = (core::slice::from_ref(x), [0.0]);
-        scalar::matmul_super::<BlockQ4K>(blocks_of(block), 1, x, &mut product, true);
-        product[0]
-    });
+/// The floats of row `r` of a block of a tile.
+fn floats_at<B: Block>(block: &[u8], r: usize) -> [f32; 2] {
+    let mut floats = [0.0; 2];
+    for (half, float) in block
+        .chunks_exact(2 * TILE)
+        .zip(&mut floats)
+        .take(B::FLOATS.len())
+    {
+        *float = f16::from_le_bytes([half[2 * r], half[2 * r + 1]]).to_f32();
+    }
+    floats
 }
 
-fn matmul<X>(
-    format: Format,
+/// Row `r` of a block of a tile.
+fn small_at<B: SmallBlock>(block: &[u8], r: usize) -> Small {
+    let [d, m] = floats_at::<B>(block, r);
+    let codes = take::<B>(&block[2 * TILE * B::FLOATS.len()..], r);
+    Small {
+        d,
+        m: if B::OFFSET { m } else { 0.0 },
+        q: codes.map(|code| B::CODE.value(code)),
+    }
+}
+
+/// Row `r` of a block of a tile.
+fn super_at<B: SuperBlock>(block: &[u8], r: usize) -> Super {
+    let [d, d_min] = floats_at::<B>(block, r);
+    let (scales, stretches) = block[2 * TILE * B::FLOATS.len()..].split_at(TILE * B::SCALE_BYTES);
+    let mut bytes = [[0]; GROUPS];
+    let bytes = &mut bytes[..B::SCALE_BYTES];
+    for (byte, rows) in bytes.iter_mut().zip(scales.chunks_exact(TILE)) {
+        *byte = [rows[r]];
+    }
+    let scales: Scales<1> = B::scales(bytes);
+    let (scales, minima) = by_sixteens::<B>(&scales);
+    let mut q = [0; SUPER_BLOCK];
+    let stretches = stretches.chunks_exact(TILE * stretch_bytes::<B>());
+    for (q, stretch) in q.as_chunks_mut::<STRETCH>().0.iter_mut().zip(stretches) {
+        *q = take::<B>(stretch, r).map(|code| B::CODE.value(code));
+    }
+    Super {
+        d,
+        d_min: if B::MINIMA { d_min } else { 0.0 },
+        scales,
+        minima,
+        q,
+    }
+}
+
+/// Block `b` of row `r` of tiles whose rows have `blocks` blocks: the tile's block, and the row in it.
+fn block_at<B>(w: &[u8], blocks: usize, r: usize, b: usize) -> (&[u8], usize) {
+    let bytes = TILE * size_of::<B>();
+    (&w[(r / TILE * blocks + b) * bytes..][..bytes], r % TILE)
+}
+
+/// Writes the values of row `r` of a matrix in tiles, the same bits as [`crate::quantize::dequantize_row`] of the row.
+///
+/// # Panics
+/// The matrix has no such row.
+pub fn dequantize(ty: TensorType, w: &[u8], r: usize, out: &mut [f32]) {
+    let columns = out.len();
+    let row = ty.row_bytes(columns).expect("whole blocks");
+    if r >= tiled_rows(w.len() / row) {
+        // Lengths that go together.
+        let _ = crate::quantize::dequantize_row(ty, &w[r * row..][..row], out);
+        return;
+    }
+    on_type!(ty,
+        float F => {
+            let tile = &w[r / TILE * TILE * row..];
+            for (out, column) in out.iter_mut().zip(tile.chunks_exact(TILE * F::BYTES)) {
+                *out = F::value(&column[r % TILE * F::BYTES..]);
+            }
+        },
+        small B => {
+            for (b, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+                let (block, r) = block_at::<B>(w, columns / BLOCK, r, b);
+                small_at::<B>(block, r).values(out);
+            }
+        },
+        large B => {
+            for (b, out) in out.chunks_exact_mut(SUPER_BLOCK).enumerate() {
+                let (block, r) = block_at::<B>(w, columns / SUPER_BLOCK, r, b);
+                super_at::<B>(block, r).values(out);
+            }
+        },
+    );
+}
+
+/// As [`scalar::matmul_float`] from tiles: for machines without a kernel, and tests.
+pub(super) fn matmul_float<F: FloatType>(w: &[u8], columns: usize, x: &[f32], out: &mut [f32]) {
+    let rows = out.len() * columns / x.len();
+    let tiled = w.len() / (columns * F::BYTES);
+    for (x, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(rows)) {
+        for (r, out) in out.iter_mut().take(tiled).enumerate() {
+            let tile = w[r / TILE * TILE * columns * F::BYTES..].chunks_exact(TILE * F::BYTES);
+            let values = tile.map(|column| F::value(&column[r % TILE * F::BYTES..]));
+            *out = values.zip(x).fold(0.0, |sum, (w, x)| sum + w * x);
+        }
+    }
+}
+
+/// As [`scalar::matmul_small`] from tiles.
+pub(super) fn matmul_small<B: SmallBlock>(
     w: &[u8],
     blocks: usize,
-    x: &[X],
+    x: &[ActivationQ8],
     out: &mut [f32],
-    product: impl Fn(&[u8], &X) -> f32,
 ) {
-    let rows = w.len() / (format.block_bytes() * blocks);
-    let mut block = [0; MAX_BLOCK_BYTES];
-    let block = &mut block[..format.block_bytes()];
+    let rows = out.len() * blocks / x.len();
+    let tiled = w.len() / (blocks * size_of::<B>());
     for (x, out) in x.chunks_exact(blocks).zip(out.chunks_exact_mut(rows)) {
-        for (r, out) in out.iter_mut().enumerate() {
-            *out = 0.0;
-            for (b, x) in x.iter().enumerate() {
-                gather(format, w, blocks, r, b, block);
-                *out += product(block, x);
-            }
+        for (r, out) in out.iter_mut().take(tiled).enumerate() {
+            *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
+                let (block, r) = block_at::<B>(w, blocks, r, b);
+                sum + scalar::product_small(&small_at::<B>(block, r), x, B::OFFSET)
+            });
         }
     }
 }
 
-/// The four activations that meet a chunk.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) fn four(x: &[i8], chunk: usize) -> i32 {
-    let four: [i8; CHUNK] = core::array::from_fn(|i| x[chunk * CHUNK + i]);
-    i32::from_le_bytes(four.map(|q| q as u8))
+/// As [`scalar::matmul_super`] from tiles.
+pub(super) fn matmul_super<B: SuperBlock>(
+    w: &[u8],
+    blocks: usize,
+    x: &[ActivationQ8K],
+    out: &mut [f32],
+) {
+    let rows = out.len() * blocks / x.len();
+    let tiled = w.len() / (blocks * size_of::<B>());
+    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_exact_mut(rows)) {
+        for (r, out) in out.iter_mut().take(tiled).enumerate() {
+            *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
+                let (block, r) = block_at::<B>(w, blocks, r, b);
+                sum + scalar::product_super(&super_at::<B>(block, r), x, B::MINIMA)
+            });
+        }
+    }
 }
 
 /// How many tokens of those that are left go through a matrix together, of at most `most`: a power of two.
 #[inline(always)]
 pub(super) fn tokens_of(left: usize, most: usize) -> usize {
-    most.min(1 << left.ilog2())
-}
-
-/// Scales and minima of the eight groups of a Q4_K block, of sixteen rows: six bits each, as in ggml's
-/// `get_scale_min_k4`.
-#[inline(always)]
-pub(super) fn unpack_scales(packed: &[[u8; TILE]; PACKED_SCALES]) -> [[[u8; TILE]; 8]; 2] {
-    let mut scales = [[0; TILE]; 8];
-    let mut minima = [[0; TILE]; 8];
-    for g in 0..4 {
-        let [low_scales, low_minima, high] = [g, g + 4, g + 8].map(|byte| &packed[byte]);
-        for r in 0..TILE {
-            scales[g][r] = low_scales[r] & 63;
-            minima[g][r] = low_minima[r] & 63;
-            scales[g + 4][r] = high[r] & 15 | low_scales[r] >> 6 << 4;
-            minima[g + 4][r] = high[r] >> 4 | low_minima[r] >> 6 << 4;
-        }
-    }
-    [scales, minima]
+    most.min(1 << left.max(1).ilog2())
 }

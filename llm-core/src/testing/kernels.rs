@@ -4,12 +4,9 @@
 use super::Memory;
 use crate::arena::{Arena, Mark, Purpose, as_mut};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvCache, KvShape};
-use crate::quantize::{
-    ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK, TensorType,
-};
-use crate::simd::Cpu;
+use crate::quantize::{ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK};
 use crate::simd::attention::{Attention, GROUP, QueryScale};
-use crate::transformer::{multiply_floats, multiply_small, multiply_super};
+use crate::simd::{Activations, Cpu, Matrix};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -70,29 +67,22 @@ pub fn quantize_activations_k(
     cpu.quantize_activations_k(x, out)
 }
 
-/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\] for a matrix that does not lie in tiles, `columns` elements a row.
+/// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\], x as floats.
 ///
 /// # Errors
 /// A value of `x` is not finite.
-pub fn multiply(
-    cpu: Cpu,
-    ty: TensorType,
-    w: &[u8],
-    columns: usize,
-    x: &[f32],
-    out: &mut [f32],
-) -> Result<(), NonFinite> {
-    match ty.activations() {
-        ActivationType::Float => multiply_floats(ty, w, columns, x, out),
+pub fn multiply(cpu: Cpu, w: &Matrix<'_>, x: &[f32], out: &mut [f32]) -> Result<(), NonFinite> {
+    match w.ty.activations() {
+        ActivationType::Float => cpu.multiply(w, Activations::Float(x), out),
         ActivationType::Q8 => {
             let mut q = vec![ActivationQ8::ZERO; x.len() / BLOCK];
             cpu.quantize_activations(x, &mut q)?;
-            multiply_small(ty, w, columns / BLOCK, &q, out);
+            cpu.multiply(w, Activations::Q8(&q), out);
         }
         ActivationType::Q8K => {
             let mut q = vec![ActivationQ8K::ZERO; x.len() / SUPER_BLOCK];
             cpu.quantize_activations_k(x, &mut q)?;
-            multiply_super(ty, w, columns / SUPER_BLOCK, &q, out);
+            cpu.multiply(w, Activations::Q8K(&q), out);
         }
     }
     Ok(())

@@ -25,8 +25,6 @@ mod plan;
 mod weights;
 
 pub use config::{Architecture, Config, Rope};
-#[cfg(any(test, feature = "testing"))]
-pub(crate) use pass::{multiply_floats, multiply_small, multiply_super};
 pub use plan::{LoadOptions, Plan, Positions};
 
 use crate::arena::{Arena, ArenaError, Frozen, Mark, as_mut};

@@ -5,18 +5,11 @@ use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{Model, Token};
 use crate::arena::{Frozen, Span, Working, as_mut};
 use crate::kv_cache::CachedLayer;
-use crate::quantize::blocks::{
-    BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
-    BlockQ8_0, BlockQ8_1,
-};
 use crate::quantize::{
-    self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK, TensorType,
-    blocks_of, max_magnitude,
+    self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK,
 };
 use crate::simd::attention::Attention;
-use crate::simd::tiles::Format;
-use crate::simd::{scalar, tiles};
-use half::{bf16, f16};
+use crate::simd::{self, Activations, scalar, tiles};
 
 /// A batch on its way through a block.
 pub(super) struct Pass<'p> {
@@ -49,22 +42,14 @@ impl Pass<'_> {
     /// to = row of a matrix.
     fn row(&mut self, matrix: &Matrix, row: usize, to: Span<f32>) {
         let to = self.working.get_mut(to);
-        let Some(format) = matrix.tiles else {
-            let bytes = matrix.data.len() / matrix.rows;
-            let from = self.frozen.get(matrix.data.part(row * bytes, bytes));
-            // The row's length was checked when the model was loaded.
-            let _ = quantize::dequantize_row(matrix.ty, from, to);
-            return;
-        };
-        let w = self.frozen.get(matrix.data);
-        let columns = matrix.ty.block_len();
-        let blocks = matrix.columns / columns;
-        let mut block = [0; tiles::MAX_BLOCK_BYTES];
-        let block = &mut block[..format.block_bytes()];
-        for (b, to) in to.chunks_exact_mut(columns).enumerate() {
-            tiles::gather(format, w, blocks, row, b, block);
-            let _ = quantize::dequantize_row(matrix.ty, block, to);
+        if matrix.tiled {
+            let w = self.frozen.get(matrix.data);
+            return tiles::dequantize(matrix.ty, w, row, to);
         }
+        let bytes = matrix.data.len() / matrix.rows;
+        let from = self.frozen.get(matrix.data.part(row * bytes, bytes));
+        // The row's length was checked when the model was loaded.
+        let _ = quantize::dequantize_row(matrix.ty, from, to);
     }
 
     /// (cos, sin) of p · scale · base^(−2i/n) / f_i, the angle of pair i at position p; f_i is 1 unless
@@ -196,38 +181,40 @@ impl Pass<'_> {
     ) -> Result<(), NonFinite> {
         let tokens = self.tokens.len();
         let Matrix {
-            ty, rows, columns, ..
+            ty,
+            rows,
+            columns,
+            data,
+            tiled,
         } = linear.matrix;
         let from = from.part(0, tokens * columns);
         let to = to.part(0, tokens * rows);
         let quantised = self.model.buffers.quantised.range();
         let [from, quantised, to] = self.working.disjoint([from.range(), quantised, to.range()]);
         let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
-        let w = self.frozen.get(linear.matrix.data);
+        let w = simd::Matrix {
+            ty,
+            rows,
+            columns,
+            tiled,
+            bytes: self.frozen.get(data),
+        };
+        let cpu = self.model.cpu;
         match ty.activations() {
             ActivationType::Float => {
-                max_magnitude(from)?;
-                multiply_floats(ty, w, columns, from, to);
+                cpu.max_magnitude(from)?;
+                cpu.multiply(&w, Activations::Float(from), to);
             }
             ActivationType::Q8 => {
-                let blocks = columns / BLOCK;
-                let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * blocks];
-                self.model.cpu.quantize_activations(from, x)?;
-                match linear.matrix.tiles {
-                    Some(Format::Q8_0) => self.model.cpu.matmul_q8_0(w, blocks, x, to),
-                    Some(Format::Q4_0) => self.model.cpu.matmul_q4_0(w, blocks, x, to),
-                    _ => multiply_small(ty, w, blocks, x, to),
-                }
+                let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * columns / BLOCK];
+                cpu.quantize_activations(from, x)?;
+                cpu.multiply(&w, Activations::Q8(x), to);
             }
             ActivationType::Q8K => {
-                let blocks = columns / SUPER_BLOCK;
-                let bytes = tokens * blocks * size_of::<ActivationQ8K>();
+                let bytes = tokens * columns / SUPER_BLOCK * size_of::<ActivationQ8K>();
                 let x = as_mut::<ActivationQ8K>(&mut quantised[..bytes]);
-                self.model.cpu.quantize_activations_k(from, x)?;
-                match linear.matrix.tiles {
-                    Some(_) => self.model.cpu.matmul_q4_k(w, blocks, x, to),
-                    None => multiply_super(ty, w, blocks, x, to),
-                }
+                cpu.quantize_activations_k(from, x)?;
+                cpu.multiply(&w, Activations::Q8K(x), to);
             }
         }
         if let Some(bias) = linear.bias {
@@ -330,54 +317,5 @@ impl Pass<'_> {
         let [x, y] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
         let [x, y] = self.working.disjoint([x, y]);
         self.model.cpu.add(as_mut(x), as_mut(y));
-    }
-}
-
-pub(crate) fn multiply_floats(ty: TensorType, w: &[u8], columns: usize, x: &[f32], to: &mut [f32]) {
-    match ty {
-        TensorType::F16 => {
-            let value = |w| f16::from_le_bytes(w).to_f32();
-            scalar::matmul_float::<2>(w.as_chunks().0, columns, x, to, value);
-        }
-        TensorType::BF16 => {
-            let value = |w| bf16::from_le_bytes(w).to_f32();
-            scalar::matmul_float::<2>(w.as_chunks().0, columns, x, to, value);
-        }
-        _ => scalar::matmul_float::<4>(w.as_chunks().0, columns, x, to, f32::from_le_bytes),
-    }
-}
-
-pub(crate) fn multiply_small(
-    ty: TensorType,
-    w: &[u8],
-    blocks: usize,
-    x: &[ActivationQ8],
-    to: &mut [f32],
-) {
-    use scalar::matmul_small as matmul;
-    match ty {
-        TensorType::Q4_0 => matmul::<BlockQ4_0>(blocks_of(w), blocks, x, to, false),
-        TensorType::Q4_1 => matmul::<BlockQ4_1>(blocks_of(w), blocks, x, to, true),
-        TensorType::Q5_0 => matmul::<BlockQ5_0>(blocks_of(w), blocks, x, to, false),
-        TensorType::Q5_1 => matmul::<BlockQ5_1>(blocks_of(w), blocks, x, to, true),
-        TensorType::Q8_1 => matmul::<BlockQ8_1>(blocks_of(w), blocks, x, to, false),
-        _ => matmul::<BlockQ8_0>(blocks_of(w), blocks, x, to, false),
-    }
-}
-
-pub(crate) fn multiply_super(
-    ty: TensorType,
-    w: &[u8],
-    blocks: usize,
-    x: &[ActivationQ8K],
-    to: &mut [f32],
-) {
-    use scalar::matmul_super as matmul;
-    match ty {
-        TensorType::Q2K => matmul::<BlockQ2K>(blocks_of(w), blocks, x, to, true),
-        TensorType::Q3K => matmul::<BlockQ3K>(blocks_of(w), blocks, x, to, false),
-        TensorType::Q4K => matmul::<BlockQ4K>(blocks_of(w), blocks, x, to, true),
-        TensorType::Q5K => matmul::<BlockQ5K>(blocks_of(w), blocks, x, to, true),
-        _ => matmul::<BlockQ6K>(blocks_of(w), blocks, x, to, false),
     }
 }

@@ -10,7 +10,7 @@ use crate::arena::{Arena, Purpose, Span, bytes_of};
 use crate::gguf::{self, Gguf, MAX_TENSORS, TensorInfo};
 use crate::quantize::{self, TensorType};
 use crate::simd::Cpu;
-use crate::simd::tiles::{self, Format};
+use crate::simd::tiles;
 use core::fmt::Write as _;
 
 /// A matrix in the arena, \[rows, columns\], row by row as in the file or in tiles.
@@ -20,8 +20,8 @@ pub(super) struct Matrix {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) data: Span<u8>,
-    /// How its rows are interleaved, if they are.
-    pub(super) tiles: Option<Format>,
+    /// Whether its rows lie in tiles.
+    pub(super) tiled: bool,
 }
 
 /// x ↦ W x + b.
@@ -71,10 +71,9 @@ pub(super) trait Place {
     /// The model has the tensor that stands there in the file.
     fn found(&mut self, index: usize);
 
-    /// How a matrix of so many rows will lie.
-    fn format(&self, ty: TensorType, rows: usize) -> Option<Format> {
-        let _ = (ty, rows);
-        None
+    /// Whether matrices will lie in tiles.
+    fn tiles(&self) -> bool {
+        false
     }
 
     /// Rows of a matrix, whose type fits its columns.
@@ -146,7 +145,7 @@ impl<'a, P: Place> Reader<'_, 'a, P> {
             rows: count,
             columns,
             data,
-            tiles: self.place.format(tensor.ty, count),
+            tiled: self.place.tiles(),
         })
     }
 
@@ -396,20 +395,19 @@ pub(super) struct Loader<'l, 'm> {
 impl Place for Loader<'_, '_> {
     fn found(&mut self, _: usize) {}
 
-    fn format(&self, ty: TensorType, rows: usize) -> Option<Format> {
-        Format::of(ty, rows).filter(|_| self.cpu.wants_tiles())
+    fn tiles(&self) -> bool {
+        self.cpu.wants_tiles()
     }
 
     fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError> {
-        let format = self.format(part.tensor.ty, part.count);
         let span = self.arena.alloc::<u8>(part.data.len(), Purpose::Weights)?;
         let to = self.arena.get_mut(span);
-        match format {
-            Some(format) => {
-                let blocks = part.tensor.columns() as usize / part.tensor.ty.block_len();
-                tiles::repack(format, blocks, part.data, to);
+        match self.cpu.wants_tiles() {
+            true => {
+                let columns = part.tensor.columns() as usize;
+                tiles::repack(part.tensor.ty, columns, part.data, to);
             }
-            None => to.copy_from_slice(part.data),
+            false => to.copy_from_slice(part.data),
         }
         Ok(span)
     }

@@ -110,12 +110,8 @@ impl Generator {
                 }
                 return weights;
             }
-            TensorType::F16 | TensorType::Q4_0 | TensorType::Q5_0 | TensorType::Q8_0 => &[0],
-            TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q8_1 => &[0, 2],
-            TensorType::Q4K | TensorType::Q5K => &[0, 2],
-            TensorType::Q2K => &[80, 82],
-            TensorType::Q3K => &[108],
-            TensorType::Q6K => &[208],
+            TensorType::F16 => &[0],
+            _ => ty.f16_places(),
         };
         for block in weights.chunks_exact_mut(ty.block_bytes()) {
             for &place in places {

@@ -1,0 +1,26 @@
+//! The block formats of GGUF, a file each: the block as the file has it, its codes and scales, and how weights are
+//! turned into it.
+//!
+//! A new format is such a file, a line in [`super::types`] and a name below.
+
+macro_rules! formats {
+    ($($module:ident: $($block:ident),*;)*) => {$(
+        mod $module;
+        pub use $module::{$($block),*};
+    )*};
+}
+
+formats! {
+    floats: F32, F16, BF16;
+    q4_0: BlockQ4_0;
+    q4_1: BlockQ4_1;
+    q5_0: BlockQ5_0;
+    q5_1: BlockQ5_1;
+    q8_0: BlockQ8_0;
+    q8_1: BlockQ8_1;
+    q2_k: BlockQ2K;
+    q3_k: BlockQ3K;
+    q4_k: BlockQ4K;
+    q5_k: BlockQ5K;
+    q6_k: BlockQ6K;
+}

@@ -1,0 +1,43 @@
+//! Q4_0: x = d · (code − 8).
+
+use core::mem::offset_of;
+use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
+use crate::quantize::encode::{extreme, half, inverse, pack_halves};
+
+block! {
+    /// 32 values of 4 bits, 8 subtracted.
+    BlockQ4_0 {
+        /// Scale.
+        d: F16Bytes,
+        /// Element i in the low nibble of byte i, element i + 16 in its high nibble.
+        qs: [u8; BLOCK / 2],
+    }
+}
+
+impl Block for BlockQ4_0 {
+    const NUMBER: u32 = 2;
+    const NAME: &'static str = "Q4_0";
+    const LOW: usize = 4;
+    const HIGH: usize = 0;
+    const CODE: Code = Code::Minus(8);
+    const FLOATS: &[usize] = &[offset_of!(Self, d)];
+}
+
+impl SmallBlock for BlockQ4_0 {
+    const OFFSET: bool = false;
+
+    fn codes(&self) -> [u8; BLOCK] {
+        nibbles(&self.qs)
+    }
+
+    #[cfg(any(test, feature = "encode", feature = "testing"))]
+    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
+        let d = extreme(x) / -8.0;
+        let id = inverse(d);
+        Some(Self {
+            d: half(d)?,
+            qs: pack_halves(&x.map(|x| ((x * id + 8.5) as u8).min(15))),
+        })
+    }
+}

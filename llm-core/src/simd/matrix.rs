@@ -1,0 +1,505 @@
+//! Products of matrices in tiles, for every format and every instruction set.
+//!
+//! A format differs from another in what [`half`] finds in its planes, in its scales, and in whether it has offsets; an
+//! instruction set in its [`Registers`]. Both are known when this is compiled, so what is written here as a question
+//! costs nothing when it runs. All of it is inlined into functions that are compiled for the instruction set; closures
+//! would not be, so there are none.
+//!
+//! `T` tokens go through a tile together, and `P` registers of a chunk: what is loaded and cut out of a register of
+//! weights serves all tokens, what is made of the activations serves all registers. Exact sums of a block or of its
+//! groups are made in any order; then each row adds its blocks in ascending order, as the reference does
+//! ([`super::scalar`]).
+
+#![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
+
+use super::isa::Registers;
+use super::tiles::{STRETCH, TILE};
+use crate::quantize::blocks::{Block, Code, FloatType, GROUP, Scales, SmallBlock, SuperBlock};
+use crate::quantize::{ActivationQ8, ActivationQ8K, BLOCK, Quad, SUPER_BLOCK};
+use zerocopy::IntoBytes;
+
+/// The tiles of a matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles<'a> {
+    pub(super) quads: &'a [Quad],
+    /// Rows of the matrix, also those that do not lie in tiles.
+    pub(super) rows: usize,
+    /// Blocks of a row; of floats, columns.
+    pub(super) blocks: usize,
+}
+
+/// Calls a kernel for all tokens: with each line, so many tokens and so many registers of a chunk together. The numbers of
+/// tokens are falling powers of two, down to 1.
+macro_rules! for_tokens {
+    ($kernel:ident::<$format:ty>($isa:expr, $w:expr, $x:expr, $out:expr) $most:literal $parts:literal $(, $tokens:literal $part:literal)*) => {{
+        let (w, mut x, mut out) = ($w, $x, $out);
+        while !x.is_empty() {
+            let tokens = $crate::simd::tiles::tokens_of(x.len() / w.blocks, $most);
+            let (here, later) = out.split_at_mut(tokens * w.rows);
+            match tokens {
+                $most => $crate::simd::matrix::$kernel::<_, $format, $most, $parts>($isa, w, x, here),
+                $($tokens => $crate::simd::matrix::$kernel::<_, $format, $tokens, $part>($isa, w, x, here),)*
+                _ => return,
+            }
+            x = &x[tokens * w.blocks..];
+            out = later;
+        }
+    }};
+}
+pub(super) use for_tokens;
+
+/// Stretches of a super-block.
+const STRETCHES: usize = SUPER_BLOCK / STRETCH;
+
+/// Sums of a tile's rows.
+type Sums = [Quad; 4];
+
+const NO_SUMS: Sums = [Quad([0; 16]); 4];
+
+/// Whether the integers of a format are signed bytes.
+const fn signed<F: Block>() -> bool {
+    !matches!(F::CODE, Code::Minus(_))
+}
+
+/// What the operands that meet the activations are too large by.
+#[inline(always)]
+fn surplus<I: Registers, F: Block>() -> i32 {
+    match F::CODE {
+        Code::Minus(zero) => i32::from(zero),
+        _ => I::SURPLUS,
+    }
+}
+
+/// Chunk `at` of a stretch.
+#[inline(always)]
+fn chunk<I: Registers>(isa: I, stretch: &[Quad], at: usize, part: usize) -> I::Bytes {
+    let chunk = stretch.as_chunks::<4>().0;
+    isa.load(&chunk[at], part)
+}
+
+/// The four registers of half `H` of a plane of `bits` bits, whose chunks begin at `first`, moved up by `to` bits.
+#[inline(always)]
+fn plane<I: Registers, const H: usize>(
+    isa: I,
+    stretch: &[Quad],
+    first: usize,
+    bits: usize,
+    to: usize,
+    part: usize,
+) -> [I::Bytes; 4] {
+    match bits {
+        8 => [
+            chunk(isa, stretch, first + 4 * H, part),
+            chunk(isa, stretch, first + 4 * H + 1, part),
+            chunk(isa, stretch, first + 4 * H + 2, part),
+            chunk(isa, stretch, first + 4 * H + 3, part),
+        ],
+        4 => {
+            let a = chunk(isa, stretch, first + 2 * H, part);
+            let b = chunk(isa, stretch, first + 2 * H + 1, part);
+            [
+                isa.field(a, 0, 4, to),
+                isa.field(a, 4, 4, to),
+                isa.field(b, 0, 4, to),
+                isa.field(b, 4, 4, to),
+            ]
+        }
+        2 => {
+            let x = chunk(isa, stretch, first + H, part);
+            [
+                isa.field(x, 0, 2, to),
+                isa.field(x, 2, 2, to),
+                isa.field(x, 4, 2, to),
+                isa.field(x, 6, 2, to),
+            ]
+        }
+        _ => {
+            let x = chunk(isa, stretch, first, part);
+            [
+                isa.field(x, 4 * H, 1, to),
+                isa.field(x, 4 * H + 1, 1, to),
+                isa.field(x, 4 * H + 2, 1, to),
+                isa.field(x, 4 * H + 3, 1, to),
+            ]
+        }
+    }
+}
+
+/// The four registers of half `H` of a stretch: codes, or the integers that a table has for them.
+#[inline(always)]
+fn half<I: Registers, F: Block, const H: usize>(
+    isa: I,
+    stretch: &[Quad],
+    part: usize,
+) -> [I::Bytes; 4] {
+    let mut w = plane::<I, H>(isa, stretch, 0, F::LOW, 0, part);
+    if F::HIGH > 0 {
+        let high = plane::<I, H>(isa, stretch, F::LOW, F::HIGH, F::LOW, part);
+        for (w, high) in w.iter_mut().zip(high) {
+            *w = isa.or(*w, high);
+        }
+    }
+    if let Code::Table(table) = F::CODE {
+        for w in &mut w {
+            *w = isa.lookup(table, *w);
+        }
+    }
+    w
+}
+
+/// Sums of `T` tokens and `P` registers of rows, and where partial sums go when they are full.
+trait Sink<I: Registers, const T: usize, const P: usize> {
+    /// Adds partial sums of token `t` and register `p`.
+    fn take(&mut self, isa: I, t: usize, p: usize, partial: I::Partial);
+}
+
+/// Adds them as they are.
+struct Plain<'a, I: Registers, const T: usize, const P: usize>(&'a mut [[I::Wide; P]; T]);
+
+impl<I: Registers, const T: usize, const P: usize> Sink<I, T, P> for Plain<'_, I, T, P> {
+    #[inline(always)]
+    fn take(&mut self, isa: I, t: usize, p: usize, partial: I::Partial) {
+        self.0[t][p] = isa.widen(self.0[t][p], partial);
+    }
+}
+
+/// Adds them times the factor of their rows.
+struct Scaled<'a, I: Registers, const T: usize, const P: usize> {
+    totals: &'a mut [[I::Ints; P]; T],
+    scales: [I::Scale; P],
+}
+
+impl<I: Registers, const T: usize, const P: usize> Sink<I, T, P> for Scaled<'_, I, T, P> {
+    #[inline(always)]
+    fn take(&mut self, isa: I, t: usize, p: usize, partial: I::Partial) {
+        self.totals[t][p] = isa.scaled(self.totals[t][p], partial, self.scales[p]);
+    }
+}
+
+/// Adds the products of half `H` of a stretch to `partials`, and gives them to `sink` whenever they are full, and at the
+/// end of each `register`s of four elements that share it.
+#[inline(always)]
+fn multiply<I: Registers, F: Block, const H: usize, const T: usize, const P: usize>(
+    isa: I,
+    stretch: &[Quad],
+    first: usize,
+    x: [&Quad; T],
+    partials: &mut [[I::Partial; P]; T],
+    sink: &mut impl Sink<I, T, P>,
+    registers: usize,
+) {
+    let room = I::room(F::CODE.largest(F::LOW + F::HIGH)).min(registers);
+    let mut splats = [[isa.splat(x[0], 0); 4]; T];
+    if P > 1 {
+        for t in 0..T {
+            for i in 0..4 {
+                splats[t][i] = isa.splat(x[t], i);
+            }
+        }
+    }
+    for p in 0..P {
+        let w = half::<I, F, H>(isa, stretch, first + p);
+        for i in 0..4 {
+            let mut w = w[i];
+            let mut magnitude = w;
+            if signed::<F>() {
+                if T > 1 && i > 0 {
+                    w = isa.after(w, partials[T - 1][p]);
+                }
+                magnitude = isa.magnitude(w);
+            }
+            for t in 0..T {
+                let x = if P > 1 {
+                    splats[t][i]
+                } else {
+                    isa.splat(x[t], i)
+                };
+                let at = (4 * H + i) % registers;
+                let partial = match at.is_multiple_of(room) {
+                    true => isa.first(w, magnitude, x, signed::<F>()),
+                    false => isa.more(partials[t][p], w, magnitude, x, signed::<F>()),
+                };
+                partials[t][p] = partial;
+                if (at + 1).is_multiple_of(room) || at + 1 == registers {
+                    sink.take(isa, t, p, partial);
+                }
+            }
+        }
+    }
+}
+
+/// The slices of `T` tokens, of `len` items each.
+#[inline(always)]
+fn tokens<X, const T: usize>(x: &[X], len: usize) -> [&[X]; T] {
+    let mut tokens = [&x[..0]; T];
+    for (token, x) in tokens.iter_mut().zip(x.chunks_exact(len)) {
+        *token = x;
+    }
+    tokens
+}
+
+/// Puts the sums of a tile's rows where they belong.
+#[inline(always)]
+fn write<const T: usize>(sums: &[Sums; T], out: &mut [f32], rows: usize, tile: usize) {
+    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
+        if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(tile) {
+            let sums: &[f32; TILE] = zerocopy::transmute_ref!(sums);
+            *out = *sums;
+        }
+    }
+}
+
+/// As [`super::scalar::matmul_small`].
+#[inline(always)]
+pub(super) fn small<I: Registers, F: SmallBlock, const T: usize, const P: usize>(
+    isa: I,
+    w: Tiles<'_>,
+    x: &[ActivationQ8],
+    out: &mut [f32],
+) {
+    let x: [&[ActivationQ8]; T] = tokens(x, w.blocks);
+    let quads = size_of::<F>();
+    for (index, tile) in w.quads.chunks_exact(quads * w.blocks).enumerate() {
+        let mut results = [NO_SUMS; T];
+        for first in (0..I::PARTS).step_by(P) {
+            let mut sums = [[isa.splat_float(0.0); P]; T];
+            for (b, block) in tile.chunks_exact(quads).enumerate() {
+                let mut x_b = [&x[0][b]; T];
+                let (mut low, mut high) = ([&x[0][b].quads()[0]; T], [&x[0][b].quads()[1]; T]);
+                for t in 0..T {
+                    x_b[t] = &x[t][b];
+                    (low[t], high[t]) = (&x_b[t].quads()[0], &x_b[t].quads()[1]);
+                }
+                let (halves, stretch) = block.split_at(2 * F::FLOATS.len());
+                let mut dots = [[isa.no_wide(); P]; T];
+                let mut partials = [[isa.no_partial(); P]; T];
+                let mut sink = Plain::<I, T, P>(&mut dots);
+                multiply::<I, F, 0, T, P>(isa, stretch, first, low, &mut partials, &mut sink, 8);
+                multiply::<I, F, 1, T, P>(isa, stretch, first, high, &mut partials, &mut sink, 8);
+                let halves = halves.as_chunks::<2>().0;
+                for p in 0..P {
+                    let d = isa.f16s(&halves[0], first + p);
+                    for t in 0..T {
+                        let dot = isa.finish(dots[t][p]);
+                        let dot = match surplus::<I, F>() {
+                            0 => dot,
+                            surplus => isa.less(dot, isa.splat_int(x_b[t].sum), surplus),
+                        };
+                        let scale = isa.mul(d, isa.splat_float(x_b[t].d));
+                        let mut product = isa.mul(isa.to_floats(dot), scale);
+                        if F::OFFSET {
+                            let m = isa.f16s(&halves[1], first + p);
+                            product = isa.add(product, isa.mul(m, isa.splat_float(x_b[t].s)));
+                        }
+                        sums[t][p] = isa.add(sums[t][p], product);
+                    }
+                }
+            }
+            for t in 0..T {
+                for p in 0..P {
+                    isa.put(sums[t][p], &mut results[t], first + p);
+                }
+            }
+        }
+        write(&results, out, w.rows, index);
+    }
+}
+
+/// The scales of a block's groups, for the sixteen rows of a tile.
+struct Groups {
+    scales: [Quad; SUPER_BLOCK / GROUP],
+    minima: [Quad; SUPER_BLOCK / GROUP],
+}
+
+impl Groups {
+    #[inline(always)]
+    fn of<F: SuperBlock>(bytes: &[Quad]) -> Self {
+        let bytes: &[[u8; TILE]] = bytes.as_bytes().as_chunks().0;
+        let Scales { scales, minima } = F::scales::<TILE>(bytes);
+        Self {
+            scales: zerocopy::transmute!(scales),
+            minima: zerocopy::transmute!(minima),
+        }
+    }
+}
+
+/// As [`super::scalar::matmul_super`].
+#[inline(always)]
+pub(super) fn large<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
+    isa: I,
+    w: Tiles<'_>,
+    x: &[ActivationQ8K],
+    out: &mut [f32],
+) {
+    let x: [&[ActivationQ8K]; T] = tokens(x, w.blocks);
+    let quads = size_of::<F>();
+    for (index, tile) in w.quads.chunks_exact(quads * w.blocks).enumerate() {
+        let mut sums = [NO_SUMS; T];
+        for (b, block) in tile.chunks_exact(quads).enumerate() {
+            let mut x_b = [&x[0][b]; T];
+            for t in 0..T {
+                x_b[t] = &x[t][b];
+            }
+            let (halves, rest) = block.split_at(2 * F::FLOATS.len());
+            let (scales, stretches) = rest.split_at(F::SCALE_BYTES);
+            let halves = halves.as_chunks::<2>().0;
+            let groups = Groups::of::<F>(scales);
+            for first in (0..I::PARTS).step_by(P) {
+                let [totals, least] =
+                    super_block::<I, F, T, P>(isa, stretches, &groups, first, x_b);
+                for p in 0..P {
+                    let d = isa.f16s(&halves[0], first + p);
+                    for t in 0..T {
+                        let x_d = isa.splat_float(x_b[t].d);
+                        let mut total = totals[t][p];
+                        if !F::MINIMA && surplus::<I, F>() != 0 {
+                            total = isa.less(total, least[t][p], surplus::<I, F>());
+                        }
+                        let mut product = isa.mul(isa.to_floats(total), isa.mul(d, x_d));
+                        if F::MINIMA {
+                            let d_min = isa.f16s(&halves[1], first + p);
+                            let least = isa.to_floats(least[t][p]);
+                            product = isa.sub(product, isa.mul(least, isa.mul(d_min, x_d)));
+                        }
+                        let sum = isa.f32s(&sums[t], first + p);
+                        isa.put(isa.add(sum, product), &mut sums[t], first + p);
+                    }
+                }
+            }
+        }
+        write(&sums, out, w.rows, index);
+    }
+}
+
+/// The sums of a block: of its products, each group's times its scale; and of the activations, each group's times its
+/// minimum or, where codes are too large by a surplus, its scale.
+#[inline(always)]
+fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
+    isa: I,
+    stretches: &[Quad],
+    groups: &Groups,
+    first: usize,
+    x: [&ActivationQ8K; T],
+) -> [[[I::Ints; P]; T]; 2] {
+    let quads = 4 * (F::LOW + F::HIGH);
+    let mut totals = [[isa.no_ints(); P]; T];
+    let mut least = [[isa.no_ints(); P]; T];
+    let mut dots = [[isa.no_wide(); P]; T];
+    let mut partials = [[isa.no_partial(); P]; T];
+    let factors = if F::MINIMA {
+        &groups.minima
+    } else {
+        &groups.scales
+    };
+    for s in 0..STRETCHES {
+        let stretch = &stretches[s * quads..][..quads];
+        let (mut low, mut high) = ([&x[0].quads()[2 * s]; T], [&x[0].quads()[2 * s + 1]; T]);
+        for t in 0..T {
+            (low[t], high[t]) = (&x[t].quads()[2 * s], &x[t].quads()[2 * s + 1]);
+        }
+        match F::GROUP {
+            GROUP => {
+                let scales = rows::<I, P>(isa, &groups.scales[2 * s], first);
+                let mut sink = Scaled {
+                    totals: &mut totals,
+                    scales,
+                };
+                multiply::<I, F, 0, T, P>(isa, stretch, first, low, &mut partials, &mut sink, 4);
+                sink.scales = rows::<I, P>(isa, &groups.scales[2 * s + 1], first);
+                multiply::<I, F, 1, T, P>(isa, stretch, first, high, &mut partials, &mut sink, 4);
+            }
+            BLOCK => {
+                let scales = rows::<I, P>(isa, &groups.scales[s], first);
+                let mut sink = Scaled {
+                    totals: &mut totals,
+                    scales,
+                };
+                multiply::<I, F, 0, T, P>(isa, stretch, first, low, &mut partials, &mut sink, 8);
+                multiply::<I, F, 1, T, P>(isa, stretch, first, high, &mut partials, &mut sink, 8);
+            }
+            _ => {
+                let mut sink = Plain::<I, T, P>(&mut dots);
+                multiply::<I, F, 0, T, P>(isa, stretch, first, low, &mut partials, &mut sink, 8);
+                multiply::<I, F, 1, T, P>(isa, stretch, first, high, &mut partials, &mut sink, 8);
+            }
+        }
+        if F::GROUP < SUPER_BLOCK && (F::MINIMA || surplus::<I, F>() != 0) {
+            let (a, b) = match F::GROUP {
+                GROUP => (&factors[2 * s], &factors[2 * s + 1]),
+                _ => (&factors[s], &factors[s]),
+            };
+            for p in 0..P {
+                let pair = isa.pair(a, b, first + p);
+                for t in 0..T {
+                    let sums = [x[t].sums[2 * s], x[t].sums[2 * s + 1]];
+                    least[t][p] = isa.weigh(least[t][p], pair, sums);
+                }
+            }
+        }
+    }
+    if F::GROUP == SUPER_BLOCK {
+        for t in 0..T {
+            let sum = x[t]
+                .sums
+                .iter()
+                .fold(0, |sum: i32, x| sum.wrapping_add(i32::from(*x)));
+            for p in 0..P {
+                totals[t][p] = isa.finish(dots[t][p]);
+                least[t][p] = isa.splat_int(sum);
+            }
+        }
+    }
+    [totals, least]
+}
+
+/// The factors of `P` registers of rows.
+#[inline(always)]
+fn rows<I: Registers, const P: usize>(isa: I, scales: &Quad, first: usize) -> [I::Scale; P] {
+    let mut rows = [isa.scale(scales, first); P];
+    for (p, row) in rows.iter_mut().enumerate() {
+        *row = isa.scale(scales, first + p);
+    }
+    rows
+}
+
+/// As [`super::scalar::matmul_float`].
+#[inline(always)]
+pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize>(
+    isa: I,
+    w: Tiles<'_>,
+    x: &[f32],
+    out: &mut [f32],
+) {
+    let x: [&[f32]; T] = tokens(x, w.blocks);
+    for (index, tile) in w.quads.chunks_exact(F::BYTES * w.blocks).enumerate() {
+        let mut results = [NO_SUMS; T];
+        for first in (0..I::PARTS).step_by(P) {
+            let mut sums = [[isa.splat_float(0.0); P]; T];
+            for (c, column) in tile.chunks_exact(F::BYTES).enumerate() {
+                for p in 0..P {
+                    let w = column_of::<I, F>(isa, column, first + p);
+                    for t in 0..T {
+                        let product = isa.mul(w, isa.splat_float(x[t][c]));
+                        sums[t][p] = isa.add(sums[t][p], product);
+                    }
+                }
+            }
+            for t in 0..T {
+                for p in 0..P {
+                    isa.put(sums[t][p], &mut results[t], first + p);
+                }
+            }
+        }
+        write(&results, out, w.rows, index);
+    }
+}
+
+/// A column of a tile.
+#[inline(always)]
+fn column_of<I: Registers, F: FloatType>(isa: I, column: &[Quad], part: usize) -> I::Floats {
+    match (F::BYTES, F::BRAIN) {
+        (4, _) => isa.f32s(&column.as_chunks().0[0], part),
+        (_, true) => isa.bf16s(&column.as_chunks().0[0], part),
+        (_, false) => isa.f16s(&column.as_chunks().0[0], part),
+    }
+}
