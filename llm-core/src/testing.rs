@@ -52,6 +52,12 @@ impl GgufWriter {
         self
     }
 
+    /// Takes a key out again.
+    pub fn remove_key(&mut self, key: &str) {
+        let key = string(key.as_bytes());
+        self.keys.retain(|entry| !entry.starts_with(&key));
+    }
+
     /// A u32.
     pub fn u32(&mut self, key: &str, value: u32) -> &mut Self {
         self.key(key, 4, &value.to_le_bytes())

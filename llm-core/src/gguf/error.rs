@@ -1,6 +1,6 @@
 //! Why a file is refused.
 
-use super::{MAX_ALIGNMENT, Name};
+use super::{Foreign, MAX_ALIGNMENT, Name};
 
 /// Why a file is refused, or why it has not the value that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,11 +8,37 @@ pub enum GgufError {
     /// The first four bytes are not `GGUF`.
     #[error("not a GGUF file: it does not begin with \"GGUF\"")]
     NotGguf,
-    /// Only versions 2 and 3, little endian, are read.
-    #[error("GGUF version {version} is not supported (2 and 3 are; big-endian files are not)")]
+    /// A file of another format.
+    #[error("{0}")]
+    Foreign(Foreign),
+    /// Version 1, which files of August 2023 have.
+    #[error(
+        "this is a GGUF file of version 1 (August 2023), 2 and 3 are read: download a newer one, or \
+         convert the original again with llama.cpp's convert_hf_to_gguf.py"
+    )]
+    FirstVersion,
+    /// Numbers in the order of bytes of a big-endian machine.
+    #[error(
+        "this is a big-endian GGUF file, little-endian ones are read: download that one, or convert \
+         it with `gguf-convert-endian FILE little` of Python's package gguf"
+    )]
+    BigEndian,
+    /// A version later than those that are read.
+    #[error("GGUF version {version} is not supported: 2 and 3 are")]
     UnsupportedVersion {
         /// What the header says.
         version: u32,
+    },
+    /// One of several files that make a model together.
+    #[error(
+        "this is part {part} of {parts} of a split model: join them with llama.cpp's \
+         `llama-gguf-split --merge FIRST-PART OUT.gguf`"
+    )]
+    Split {
+        /// Which one, from 1.
+        part: u32,
+        /// How many there are.
+        parts: u32,
     },
     /// The file ends inside something.
     #[error("the file is cut off: {what} at byte {at} needs {need} bytes, {left} are left")]
@@ -100,6 +126,18 @@ pub enum GgufError {
         /// What the file has.
         found: &'static str,
     },
+    /// A number is given for each block, and they are not all the same, or of another count.
+    #[error(
+        "{key} is an array of {len} items: only {items} equal ones, one for each block, are supported"
+    )]
+    Uneven {
+        /// The key.
+        key: Name,
+        /// Its length.
+        len: usize,
+        /// Blocks of the model.
+        items: usize,
+    },
     /// Two tensors have one name.
     #[error("the tensor {tensor} occurs twice")]
     DuplicateTensor {
@@ -179,4 +217,21 @@ pub enum GgufError {
         /// The tensor.
         tensor: Name,
     },
+}
+
+impl GgufError {
+    /// Whether the file is something else than a whole GGUF model of a version that is read, rather than
+    /// a model that is damaged.
+    #[must_use]
+    pub const fn is_other_file(&self) -> bool {
+        matches!(
+            self,
+            Self::NotGguf
+                | Self::Foreign(_)
+                | Self::FirstVersion
+                | Self::BigEndian
+                | Self::UnsupportedVersion { .. }
+                | Self::Split { .. }
+        )
+    }
 }

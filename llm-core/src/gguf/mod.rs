@@ -34,9 +34,12 @@
     )
 )]
 
+mod access;
 #[cfg(test)]
 pub(crate) mod builder;
 mod error;
+mod foreign;
+mod keys;
 mod reader;
 mod tensor;
 #[cfg(test)]
@@ -44,6 +47,8 @@ mod tests;
 mod value;
 
 pub use error::GgufError;
+pub use foreign::Foreign;
+pub use keys::{Effect, KeyError, KnownKey, check_keys};
 pub use value::{Array, Value, ValueType};
 
 use crate::quantize::TensorType;
@@ -161,12 +166,16 @@ impl<'a> Gguf<'a> {
         }
         let mut reader = Reader { bytes: file, at: 0 };
         if !file.starts_with(b"GGUF") {
-            return Err(GgufError::NotGguf);
+            return Err(Foreign::recognise(file).map_or(GgufError::NotGguf, GgufError::Foreign));
         }
         reader.take(4, "the magic number")?;
         let version = reader.u32("the version")?;
-        if !matches!(version, 2 | 3) {
-            return Err(GgufError::UnsupportedVersion { version });
+        match version {
+            2 | 3 => {}
+            1 => return Err(GgufError::FirstVersion),
+            // As llama.cpp tells it: a small number whose bytes stand in reverse.
+            _ if version & 0xFFFF == 0 && version != 0 => return Err(GgufError::BigEndian),
+            _ => return Err(GgufError::UnsupportedVersion { version }),
         }
         let tensor_count = reader.count("tensors", MAX_TENSORS)?;
         let key_count = reader.count("metadata keys", MAX_KEYS)?;
@@ -181,6 +190,7 @@ impl<'a> Gguf<'a> {
             data: &[],
         };
         gguf.read_keys(&mut reader, key_count)?;
+        gguf.refuse_split()?;
         if let Some(alignment) = gguf.u32_opt("general.alignment")? {
             if !alignment.is_power_of_two() || alignment > MAX_ALIGNMENT {
                 return Err(GgufError::BadAlignment { alignment });
@@ -218,102 +228,6 @@ impl<'a> Gguf<'a> {
             .find(|&&at| self.key_at(at as usize) == Some(key))
             .and_then(|&at| self.entry_at(at as usize))
             .map(|(_, value)| value)
-    }
-
-    /// An integer that fits `u32`, of whatever integer type.
-    ///
-    /// # Errors
-    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
-    pub fn u32_of(&self, key: &str) -> Result<u32, GgufError> {
-        required(key, self.u32_opt(key)?)
-    }
-
-    /// As [`Self::u32_of`]; `None` if the key is missing.
-    ///
-    /// # Errors
-    /// [`GgufError::WrongType`].
-    pub fn u32_opt(&self, key: &str) -> Result<Option<u32>, GgufError> {
-        self.typed(key, "an integer from 0 to 4294967295", |value| {
-            value
-                .integer()
-                .and_then(|integer| u32::try_from(integer).ok())
-        })
-    }
-
-    /// An `f32`.
-    ///
-    /// # Errors
-    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
-    pub fn f32_of(&self, key: &str) -> Result<f32, GgufError> {
-        required(key, self.f32_opt(key)?)
-    }
-
-    /// As [`Self::f32_of`]; `None` if the key is missing.
-    ///
-    /// # Errors
-    /// [`GgufError::WrongType`].
-    pub fn f32_opt(&self, key: &str) -> Result<Option<f32>, GgufError> {
-        self.typed(key, "an f32", |value| match value {
-            Value::F32(number) => Some(number),
-            _ => None,
-        })
-    }
-
-    /// A truth value.
-    ///
-    /// # Errors
-    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
-    pub fn bool_of(&self, key: &str) -> Result<bool, GgufError> {
-        required(key, self.bool_opt(key)?)
-    }
-
-    /// As [`Self::bool_of`]; `None` if the key is missing.
-    ///
-    /// # Errors
-    /// [`GgufError::WrongType`].
-    pub fn bool_opt(&self, key: &str) -> Result<Option<bool>, GgufError> {
-        self.typed(key, "a bool", |value| match value {
-            Value::Bool(truth) => Some(truth),
-            _ => None,
-        })
-    }
-
-    /// A string.
-    ///
-    /// # Errors
-    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
-    pub fn str_of(&self, key: &str) -> Result<&'a str, GgufError> {
-        required(key, self.str_opt(key)?)
-    }
-
-    /// As [`Self::str_of`]; `None` if the key is missing.
-    ///
-    /// # Errors
-    /// [`GgufError::WrongType`].
-    pub fn str_opt(&self, key: &str) -> Result<Option<&'a str>, GgufError> {
-        self.typed(key, "a string in UTF-8", |value| match value {
-            Value::String(text) => core::str::from_utf8(text).ok(),
-            _ => None,
-        })
-    }
-
-    /// An array.
-    ///
-    /// # Errors
-    /// [`GgufError::MissingKey`] or [`GgufError::WrongType`].
-    pub fn array(&self, key: &str) -> Result<Array<'a>, GgufError> {
-        required(key, self.array_opt(key)?)
-    }
-
-    /// As [`Self::array`]; `None` if the key is missing.
-    ///
-    /// # Errors
-    /// [`GgufError::WrongType`].
-    pub fn array_opt(&self, key: &str) -> Result<Option<Array<'a>>, GgufError> {
-        self.typed(key, "an array", |value| match value {
-            Value::Array(array) => Some(array),
-            _ => None,
-        })
     }
 
     /// Number of tensors.
@@ -366,6 +280,16 @@ impl<'a> Gguf<'a> {
             }
             // Cannot fail: `count` is at most `MAX_KEYS`, and the file is shorter than 4 GiB.
             let _ = self.keys.push(u32::try_from(at).unwrap_or(u32::MAX));
+        }
+        Ok(())
+    }
+
+    /// A part of a split model has only some of its tensors.
+    fn refuse_split(&self) -> Result<(), GgufError> {
+        let parts = self.u32_opt("split.count")?.unwrap_or(0);
+        if parts > 1 {
+            let part = self.u32_opt("split.no")?.unwrap_or(0).saturating_add(1);
+            return Err(GgufError::Split { part, parts });
         }
         Ok(())
     }
@@ -443,27 +367,4 @@ impl<'a> Gguf<'a> {
         let key = reader.name("metadata key", 0, MAX_KEY_BYTES).ok()?;
         Some((key, read_value(&mut reader, key).ok()?))
     }
-
-    fn typed<T>(
-        &self,
-        key: &str,
-        expected: &'static str,
-        convert: impl FnOnce(Value<'a>) -> Option<T>,
-    ) -> Result<Option<T>, GgufError> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        convert(value)
-            .map(Some)
-            .ok_or_else(|| GgufError::WrongType {
-                key: name(key),
-                expected,
-                found: value.value_type().name(),
-            })
-    }
-}
-
-/// Turns a missing value into the error that names the key.
-fn required<T>(key: &str, value: Option<T>) -> Result<T, GgufError> {
-    value.ok_or_else(|| GgufError::MissingKey { key: name(key) })
 }

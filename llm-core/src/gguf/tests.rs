@@ -78,7 +78,7 @@ fn version_2_is_read_and_others_are_refused() {
     let mut file = sample().build();
     file[4] = 2;
     assert_eq!(Gguf::parse(&file).unwrap().version(), 2);
-    for version in [0_u32, 1, 4, 3 << 24] {
+    for version in [0_u32, 4, 0x0001_0001] {
         file[4..8].copy_from_slice(&version.to_le_bytes());
         assert_eq!(
             Gguf::parse(&file).err(),
@@ -86,7 +86,141 @@ fn version_2_is_read_and_others_are_refused() {
         );
     }
     assert_eq!(Gguf::parse(b"GGML").err(), Some(GgufError::NotGguf));
-    assert_eq!(Gguf::parse(b"").err(), Some(GgufError::NotGguf));
+}
+
+#[test]
+fn what_people_have_by_mistake_is_named_as_what_it_is() {
+    let safetensors = [&64_u64.to_le_bytes()[..], b"{\"__metadata__\":{}}"].concat();
+    for (file, what, todo) in [
+        (&b""[..], "empty", "again"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 98362432\n",
+            "Git LFS pointer",
+            "git lfs pull",
+        ),
+        (
+            b"\xEF\xBB\xBF\n <!DOCTYPE html><html>",
+            "web page",
+            "/resolve/",
+        ),
+        (b"<HTML><body>Sign in", "web page", "log in"),
+        (&safetensors, "safetensors", "convert_hf_to_gguf.py"),
+        (b"tjgg\x03\0\0\0", "GGML", "convert_hf_to_gguf.py"),
+        (b"lmgg\0\x7D\0\0", "GGML", "convert_hf_to_gguf.py"),
+        (b"PK\x03\x04\0\0", "PyTorch", "convert_hf_to_gguf.py"),
+        (b"\x1F\x8B\x08\0", "compressed", "unpack"),
+        (b"GGUF\x01\0\0\0", "version 1", "newer"),
+        (
+            b"GGUF\0\0\0\x03\0\0\0\0",
+            "big-endian",
+            "gguf-convert-endian",
+        ),
+    ] {
+        let error = Gguf::parse(file).expect_err(what);
+        let text = error.to_string();
+        assert!(error.is_other_file(), "{text}");
+        assert!(text.contains(what) && text.contains(todo), "{text}");
+        // An event of the shell carries no more.
+        assert!(text.len() <= 256, "{} bytes: {text}", text.len());
+    }
+    // A text that is none of these, and a length that no header has.
+    let large = [&u64::MAX.to_le_bytes()[..], b"{\"a\":1}"].concat();
+    for file in [&b"<svg>"[..], b"version 2", &large, b"\x40\0\0\0\0\0\0"] {
+        assert_eq!(Gguf::parse(file).err(), Some(GgufError::NotGguf));
+    }
+}
+
+#[test]
+fn one_part_of_a_split_model_is_refused_as_that() {
+    let u16 = |value: u16| value.to_le_bytes();
+    let part = |number, count| {
+        sample()
+            .key("split.no", ValueType::U16.to_gguf(), &u16(number))
+            .key("split.count", ValueType::U16.to_gguf(), &u16(count))
+    };
+    let error = refused(&part(1, 3));
+    assert_eq!(error, GgufError::Split { part: 2, parts: 3 });
+    assert!(error.to_string().contains("part 2 of 3 of a split model"));
+    assert!(error.to_string().contains("llama-gguf-split --merge"));
+    // A model that was split into one part is whole.
+    assert!(Gguf::parse(&part(0, 1).build()).is_ok());
+}
+
+#[test]
+fn a_number_may_be_given_for_each_block_if_all_are_equal() {
+    let items = |numbers: &[u32]| {
+        let items = numbers.iter().map(|number| number.to_le_bytes().to_vec());
+        let file = Builder::default().array("k", ValueType::U32, items).build();
+        let gguf = Gguf::parse(&file).unwrap();
+        gguf.u32_or_equal_opt("k", 3)
+    };
+    let uneven = |len| {
+        let key = name("k");
+        Err(GgufError::Uneven { key, len, items: 3 })
+    };
+    assert_eq!(items(&[8, 8, 8]), Ok(Some(8)));
+    assert_eq!(items(&[8, 8, 4]), uneven(3));
+    assert_eq!(items(&[8, 8]), uneven(2));
+    assert_eq!(items(&[]), uneven(0));
+    let file = Builder::default().u32("k", 7).build();
+    let gguf = Gguf::parse(&file).unwrap();
+    assert_eq!(gguf.u32_or_equal_opt("k", 3), Ok(Some(7)));
+    assert_eq!(gguf.u32_or_equal_opt("none", 3), Ok(None));
+}
+
+#[test]
+fn a_key_that_is_not_known_or_cannot_be_honoured_is_refused_by_name() {
+    const FIRST: &[KnownKey] = &[
+        KnownKey::read("width"),
+        KnownKey::nothing("note.*"),
+        KnownKey::only("causal", Effect::OnlyBool(true)),
+    ];
+    const SECOND: &[KnownKey] = &[
+        KnownKey::only("experts", Effect::OnlyInteger(0)),
+        KnownKey::only("factor", Effect::OnlyFloat(1.0)),
+    ];
+    let check = |builder: Builder| {
+        let file = builder.build();
+        let gguf = Gguf::parse(&file).unwrap();
+        check_keys(&gguf, "a.", &[FIRST, SECOND]).map_err(|error| error.to_string())
+    };
+    let float = |value: f32| {
+        let bytes = value.to_le_bytes();
+        Builder::default().key("a.factor", ValueType::F32.to_gguf(), &bytes)
+    };
+    let fine = Builder::default()
+        .u32("a.width", 3)
+        .str("a.note.one", "x")
+        .bool("a.causal", true)
+        .u32("a.experts", 0)
+        // Of another namespace.
+        .u32("b.other", 1);
+    assert_eq!(check(fine), Ok(()));
+    assert_eq!(check(float(1.0)), Ok(()));
+    let zeros = [0_u32, 0].map(|zero| zero.to_le_bytes().to_vec());
+    let array = Builder::default().array("a.experts", ValueType::U32, zeros);
+    assert_eq!(check(array), Ok(()));
+    for (builder, expected) in [
+        (
+            Builder::default().u32("a.widths", 3),
+            "the metadata key a.widths is not known to the engine, and could change the result",
+        ),
+        (
+            Builder::default().bool("a.causal", false),
+            "a.causal = false is not supported, only true is",
+        ),
+        (
+            Builder::default().u32("a.causal", 0),
+            "a.causal = 0 is not supported, only true is",
+        ),
+        (
+            Builder::default().u32("a.experts", 8),
+            "a.experts = 8 is not supported, only 0 is",
+        ),
+        (float(1.25), "a.factor = 1.25 is not supported, only 1 is"),
+    ] {
+        assert_eq!(check(builder), Err(expected.to_string()));
+    }
 }
 
 #[test]

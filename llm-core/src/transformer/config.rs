@@ -1,7 +1,7 @@
 //! Architectures and hyperparameters.
 
 use super::{LoadError, MAX_LAYERS};
-use crate::gguf::{self, Gguf};
+use crate::gguf::{self, Gguf, check_keys};
 use core::fmt::Write as _;
 
 /// Widest vector of a model, in elements. With it no size computation overflows 64 bits.
@@ -105,13 +105,36 @@ impl Keys<'_, '_> {
     /// A whole number from 1 to `max`.
     fn positive(&self, key: &str, default: Option<u32>, max: u32) -> Result<u32, LoadError> {
         let key = self.architecture.key(key);
-        let value = match (self.gguf.u32_opt(&key)?, default) {
-            (Some(value), _) => value,
-            (None, Some(default)) => default,
-            (None, None) => self.gguf.u32_of(&key)?,
+        let value = self.gguf.u32_opt(&key)?;
+        self.in_range(&key, value, default, max)
+    }
+
+    /// A whole number from 1 to `max`, or an array with the same for each of `blocks` blocks.
+    fn per_block(
+        &self,
+        key: &str,
+        default: Option<u32>,
+        max: u32,
+        blocks: usize,
+    ) -> Result<u32, LoadError> {
+        let key = self.architecture.key(key);
+        let value = self.gguf.u32_or_equal_opt(&key, blocks)?;
+        self.in_range(&key, value, default, max)
+    }
+
+    fn in_range(
+        &self,
+        key: &str,
+        value: Option<u32>,
+        default: Option<u32>,
+        max: u32,
+    ) -> Result<u32, LoadError> {
+        let value = match (value, default) {
+            (Some(value), _) | (None, Some(value)) => value,
+            (None, None) => self.gguf.u32_of(key)?,
         };
         if value == 0 || value > max {
-            Err(bad_value(&key, u64::from(value)))
+            Err(bad_value(key, u64::from(value)))
         } else {
             Ok(value)
         }
@@ -149,13 +172,9 @@ impl Keys<'_, '_> {
         }
         let method = self.architecture.key("rope.scaling.type");
         let scale = match self.gguf.str_opt(&method)? {
-            None => {
-                // The key of old files, which know no other method.
-                let linear = self.fraction("rope.scale_linear", Some(1.0))?;
-                1.0 / linear
-            }
             Some("none") => 1.0,
-            Some("linear") => 1.0 / self.fraction("rope.scaling.factor", None)?,
+            // A file that names no method means this one.
+            None | Some("linear") => self.linear_scale()?,
             Some(name) => {
                 return Err(LoadError::Method {
                     key: gguf::name(&method),
@@ -172,17 +191,41 @@ impl Keys<'_, '_> {
     }
 }
 
+impl Keys<'_, '_> {
+    /// What linear scaling multiplies positions with: 1 over the factor. As in llama.cpp, no factor and one
+    /// of 0 mean none.
+    fn linear_scale(&self) -> Result<f32, LoadError> {
+        let mut keys = ["rope.scaling.factor", "rope.scale_linear"].into_iter();
+        let given = keys.find_map(|key| {
+            let factor = self.gguf.f32_opt(&self.architecture.key(key)).transpose()?;
+            Some(factor.map(|factor| (key, factor)))
+        });
+        match given.transpose()? {
+            None | Some((_, 0.0)) => Ok(1.0),
+            Some((key, _)) => {
+                let scale = 1.0 / self.fraction(key, None)?;
+                let name = || gguf::name(&self.architecture.key(key));
+                // Not of a factor that is next to nothing.
+                let finite = Some(scale).filter(|scale| scale.is_finite());
+                finite.ok_or_else(|| LoadError::NotPositive(name()))
+            }
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks the hyperparameters.
     ///
     /// # Errors
-    /// A key is missing, of the wrong type, or out of what the engine can do.
+    /// A key is missing, of the wrong type, not known, or out of what the engine can do.
     pub fn from_gguf(gguf: &Gguf<'_>, vocabulary: usize) -> Result<Self, LoadError> {
         let architecture = Architecture::from_gguf(gguf)?;
         let keys = Keys { gguf, architecture };
+        check_keys(gguf, &architecture.key(""), architecture.known_keys())?;
         let width = keys.positive("embedding_length", None, MAX_WIDTH)?;
-        let heads = keys.positive("attention.head_count", None, width)?;
-        let kv_heads = keys.positive("attention.head_count_kv", Some(heads), heads)?;
+        let layers = keys.positive("block_count", None, MAX_LAYERS as u32)? as usize;
+        let heads = keys.per_block("attention.head_count", None, width, layers)?;
+        let kv_heads = keys.per_block("attention.head_count_kv", Some(heads), heads, layers)?;
         if heads % kv_heads != 0 {
             return keys.refuse("attention.head_count_kv", kv_heads);
         }
@@ -204,8 +247,8 @@ impl Config {
             architecture,
             context_length: keys.positive("context_length", None, u32::MAX)? as usize,
             width: width as usize,
-            layers: keys.positive("block_count", None, MAX_LAYERS as u32)? as usize,
-            feed_forward: keys.positive("feed_forward_length", None, MAX_WIDTH)? as usize,
+            layers,
+            feed_forward: keys.per_block("feed_forward_length", None, MAX_WIDTH, layers)? as usize,
             heads: heads as usize,
             kv_heads: kv_heads as usize,
             head_size: head_size as usize,

@@ -20,15 +20,18 @@
 //! around in between.
 
 mod config;
+mod keys;
 mod pass;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use config::{Architecture, Config, Rope};
 pub use plan::{LoadOptions, Plan, Positions};
 
 use crate::arena::{Arena, ArenaError, Frozen, Mark, as_mut};
-use crate::gguf::{Gguf, GgufError, Name};
+use crate::gguf::{Gguf, GgufError, KeyError, Name};
 use crate::kv_cache::{self, CacheFull, KvCache, KvType};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
@@ -60,6 +63,9 @@ pub enum LoadError {
     /// Its vocabulary is wrong.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
+    /// A key of the architecture is not known, or has a value that the engine cannot honour.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// An architecture that the engine does not have.
     #[error("the architecture {0} is not supported (llama, qwen2 and gpt2 are)")]
     Architecture(Name),

@@ -3,6 +3,8 @@
 
 use core::fmt::Write as _;
 use llm_core::generate::GenerateError;
+use llm_core::gguf::GgufError;
+use llm_core::tokenizer::VocabularyError;
 use llm_core::transformer::LoadError;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES};
@@ -43,6 +45,12 @@ pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail)
             Failure::over(ErrorCode::ModelTooLarge, plan.total(), plan.capacity)
         }
         LoadError::Architecture(_)
+        | LoadError::Key(_)
+        | LoadError::Gguf(GgufError::Uneven { .. })
+        | LoadError::Vocabulary(
+            VocabularyError::UnsupportedTokenizer { .. }
+            | VocabularyError::UnsupportedPreTokenizer { .. },
+        )
         | LoadError::Method { .. }
         | LoadError::Value { .. }
         | LoadError::NotPositive(_)

@@ -308,9 +308,9 @@ pub struct Generate {
     /// Drop tokens less likely than P times the likeliest; 0: none
     #[arg(long, value_name = "P", default_value_t = Fraction(defaults::MIN_P))]
     pub min_p: Fraction<{ maxima::MIN_P }>,
-    /// Make recent tokens less likely; 1: do not
+    /// Divide the logits of recent tokens by R, at least 1; 1: do not
     #[arg(long, value_name = "R", default_value_t = Fraction(defaults::REPEAT_PENALTY))]
-    pub repeat_penalty: Fraction<{ maxima::REPEAT_PENALTY }>,
+    pub repeat_penalty: Fraction<{ maxima::REPEAT_PENALTY }, { decimal::ONE }>,
     /// Seed of the random choice
     #[arg(long, default_value_t = defaults::SEED)]
     pub seed: u64,
@@ -479,25 +479,27 @@ impl From<Kv> for KvType {
     }
 }
 
-/// A decimal fraction in millionths, at most `MAX`.
+/// A decimal fraction in millionths, from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fraction<const MAX: u32>(pub u32);
+pub struct Fraction<const MAX: u32, const MIN: u32 = 0>(pub u32);
 
-impl<const MAX: u32> fmt::Display for Fraction<MAX> {
+impl<const MAX: u32, const MIN: u32> fmt::Display for Fraction<MAX, MIN> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Millionths(u64::from(self.0)).fmt(f)
     }
 }
 
-impl<const MAX: u32> FromStr for Fraction<MAX> {
+impl<const MAX: u32, const MIN: u32> FromStr for Fraction<MAX, MIN> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let value = decimal::parse(text).map_err(|error| error.to_string())?;
-        if value <= MAX {
-            Ok(Self(value))
-        } else {
+        if value > MAX {
             Err(format!("more than {}", Self(MAX)))
+        } else if value < MIN {
+            Err(format!("less than {}", Self(MIN)))
+        } else {
+            Ok(Self(value))
         }
     }
 }
@@ -589,5 +591,9 @@ mod tests {
         assert_eq!("1.01".parse::<TopP>(), Err("more than 1".to_owned()));
         assert!("nan".parse::<TopP>().is_err());
         assert_eq!(Fraction::<{ maxima::TOP_P }>(50_000).to_string(), "0.05");
+        type Penalty = Fraction<{ maxima::REPEAT_PENALTY }, { decimal::ONE }>;
+        assert_eq!("1".parse::<Penalty>(), Ok(Fraction(1_000_000)));
+        assert_eq!("0".parse::<Penalty>(), Err("less than 1".to_owned()));
+        assert_eq!("0.999999".parse::<Penalty>(), Err("less than 1".to_owned()));
     }
 }

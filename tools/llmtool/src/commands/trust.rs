@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
+use llm_core::gguf::Gguf;
 use llm_core::verify::sha256;
 use protocol::record::Hex;
 
@@ -61,12 +62,23 @@ pub(super) fn keygen(arguments: &Keygen, out: &mut impl Write) -> Result<(), Too
 pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolError> {
     let key = keys::read_secret(&arguments.key)?;
     for model in &arguments.models {
-        let digest = sha256(&files::read(model)?);
+        let content = files::read(model)?;
+        refuse_other_files(model, &content)?;
+        let digest = sha256(&content);
         let path = keys::signature_path(model);
         files::write(&path, &keys::sign(&key, &digest))?;
         writeln!(out, "{}  SHA-256 {}", path.display(), Hex(&digest))?;
     }
     Ok(())
+}
+
+/// What is no model at all is not worth a signature. One that is damaged gets it: audit refuses it later, by what is
+/// wrong with it.
+fn refuse_other_files(path: &Path, content: &[u8]) -> Result<(), ToolError> {
+    match Gguf::parse(content) {
+        Err(error) if error.is_other_file() => Err(ToolError::gguf(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn verify(arguments: &Verify, out: &mut impl Write) -> Result<(), ToolError> {
