@@ -31,7 +31,7 @@ const EMULATED_SPEED: u64 = 100_000_000;
 /// Tokens that a first request should be able to have within the deadline: its prompt's and its answer's.
 const FIRST_REQUEST: u64 = 96;
 /// Context that a system gets if nobody says, in tokens, unless the model has less.
-const CONTEXT: usize = 2048;
+pub const CONTEXT: usize = 2048;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
