@@ -190,7 +190,7 @@ $(TEST_STORE): Makefile system.xml models/tiny-f32.gguf tests/src/bin/test-model
 	@$(BIN)/llmtool sign --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) >/dev/null
 	@$(BIN)/llmtool sign --key $(KEYS)/other.key.pem $(@D)/wrong-key.gguf >/dev/null
 	@cp $(@D)/small.gguf.sig $(@D)/altered.gguf.sig
-	@tar --format=ustar -cf $@ -C $(@D) unsigned.gguf $(foreach model,$(TEST_MODELS) wrong-key altered,$(model).gguf $(model).gguf.sig)
+	@tar --format=ustar -cf $@ -C $(@D) $(foreach model,$(TEST_MODELS) wrong-key altered,$(model).gguf $(model).gguf.sig) unsigned.gguf
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
 $(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem | llmtool
