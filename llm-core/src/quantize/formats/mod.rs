@@ -23,4 +23,8 @@ formats! {
     q4_k: BlockQ4K;
     q5_k: BlockQ5K;
     q6_k: BlockQ6K;
+    iq4_nl: BlockIQ4NL;
+    iq4_xs: BlockIQ4XS;
+    tq1_0: BlockTQ1_0;
+    tq2_0: BlockTQ2_0;
 }
