@@ -479,8 +479,7 @@ fn dots(chunks: &[[I8s; 4]], q: &[[i8; 4]]) -> [float32x4_t; 4] {
 
 /// The same, but the compiler does not see that it is a broadcast: it would take the halves of its factor
 /// apart with an instruction each.
-#[target_feature(enable = "neon")]
-#[inline]
+#[inline(always)]
 fn opaque(mut x: int8x16_t) -> int8x16_t {
     // SAFETY: no instruction.
     unsafe {
@@ -493,8 +492,7 @@ fn opaque(mut x: int8x16_t) -> int8x16_t {
 ///
 /// # Safety
 /// The CPU has SDOT.
-#[target_feature(enable = "neon")]
-#[inline]
+#[inline(always)]
 unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: registers alone; the caller says that the CPU has the instruction.
     unsafe {
@@ -516,8 +514,7 @@ fn eight(halves: uint16x8_t) -> [float32x4_t; 2] {
 }
 
 /// The lower four of eight f16 as f32. The type of the intrinsic is not stable; FPCR is 0, which is IEEE's conversion.
-#[target_feature(enable = "neon")]
-#[inline]
+#[inline(always)]
 fn low_half(halves: uint16x8_t) -> float32x4_t {
     let floats;
     // SAFETY: registers alone, with an instruction that every NEON has.
@@ -532,8 +529,7 @@ fn low_half(halves: uint16x8_t) -> float32x4_t {
 }
 
 /// The upper four.
-#[target_feature(enable = "neon")]
-#[inline]
+#[inline(always)]
 fn high_half(halves: uint16x8_t) -> float32x4_t {
     let floats;
     // SAFETY: registers alone, with an instruction that every NEON has.

@@ -69,21 +69,26 @@ const fn field(bits: usize, h: usize, i: usize) -> (usize, usize) {
     }
 }
 
-/// Adds 32 codes of row `row` to a stretch that was zero.
+/// In each byte of a word, the lowest `bits` bits.
+const fn mask(bits: usize) -> u32 {
+    0x0101_0101 * ((1u32 << bits) - 1)
+}
+
+/// Writes 32 codes of row `row`, four at a time.
 fn put<B: Block>(codes: &[u8; STRETCH], row: usize, stretch: &mut [u8]) {
+    let mut chunks = [0u32; 8];
     for (register, codes) in codes.as_chunks::<CHUNK>().0.iter().enumerate() {
+        let word = u32::from_le_bytes(*codes);
         let (h, i) = (register / 4, register % 4);
-        let (chunk, low) = field(B::LOW, h, i);
-        for (byte, code) in codes.iter().enumerate() {
-            let bits = (u16::from(*code) & ((1 << B::LOW) - 1)) << low;
-            stretch[place(chunk, row, byte)] |= bits as u8;
-        }
+        let (chunk, bit) = field(B::LOW, h, i);
+        chunks[chunk] |= (word & mask(B::LOW)) << bit;
         if B::HIGH > 0 {
-            let (chunk, high) = field(B::HIGH, h, i);
-            for (byte, code) in codes.iter().enumerate() {
-                stretch[place(B::LOW + chunk, row, byte)] |= code >> B::LOW << high;
-            }
+            let (chunk, bit) = field(B::HIGH, h, i);
+            chunks[B::LOW + chunk] |= (word >> B::LOW & mask(B::HIGH)) << bit;
         }
+    }
+    for (chunk, word) in chunks.iter().enumerate().take(B::LOW + B::HIGH) {
+        stretch[place(chunk, row, 0)..][..CHUNK].copy_from_slice(&word.to_le_bytes());
     }
 }
 
@@ -93,13 +98,12 @@ fn take<B: Block>(stretch: &[u8], row: usize) -> [u8; STRETCH] {
         let (register, byte) = (element / CHUNK, element % CHUNK);
         let (h, i) = (register / 4, register % 4);
         let (chunk, bit) = field(B::LOW, h, i);
-        let mask = |bits: usize| ((1u16 << bits) - 1) as u8;
-        let code = stretch[place(chunk, row, byte)] >> bit & mask(B::LOW);
+        let code = stretch[place(chunk, row, byte)] >> bit & mask(B::LOW) as u8;
         if B::HIGH == 0 {
             return code;
         }
         let (chunk, bit) = field(B::HIGH, h, i);
-        let high = stretch[place(B::LOW + chunk, row, byte)] >> bit & mask(B::HIGH);
+        let high = stretch[place(B::LOW + chunk, row, byte)] >> bit & mask(B::HIGH) as u8;
         code | high << B::LOW
     })
 }
@@ -137,7 +141,6 @@ pub fn repack(ty: TensorType, columns: usize, from: &[u8], to: &mut [u8]) {
     let (to, to_left) = to.split_at_mut(tiles);
     let (from, left) = from.split_at(tiles);
     to_left.copy_from_slice(left);
-    to.fill(0);
     let tiles = from
         .chunks_exact(row * TILE)
         .zip(to.chunks_exact_mut(row * TILE));
