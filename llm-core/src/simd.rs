@@ -9,7 +9,31 @@
 //! the CPU.
 
 pub(crate) mod attention;
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon")
+    )),
+    allow(
+        dead_code,
+        unused_macros,
+        unused_imports,
+        reason = "targets without vectors have the scalar path alone"
+    )
+)]
 mod isa;
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon")
+    )),
+    allow(
+        dead_code,
+        unused_macros,
+        unused_imports,
+        reason = "targets without vectors have the scalar path alone"
+    )
+)]
 mod matrix;
 use crate::kv_cache::{self, KvShape};
 use crate::quantize::{

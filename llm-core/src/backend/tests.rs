@@ -113,6 +113,8 @@ fn every_format_runs_and_stays_close_to_f32() {
             TensorType::Q8_0 | TensorType::Q8_1 | TensorType::Q6K => 0.999,
             TensorType::Q5_0 | TensorType::Q5_1 | TensorType::Q5K => 0.99,
             TensorType::Q4_0 | TensorType::Q4_1 | TensorType::Q4K => 0.97,
+            TensorType::IQ4NL | TensorType::IQ4XS => 0.97,
+            TensorType::TQ1_0 | TensorType::TQ2_0 => 0.3,
             TensorType::Q3K => 0.9,
             TensorType::Q2K => 0.7,
         };
@@ -785,6 +787,7 @@ fn check_arithmetic(cpu: Cpu) {
         [
             "1387775d", "2e73a0e0", "d0105d90", "e078b0ce", "36fa224f", "ac82a771", "21f87306",
             "bca41174", "bca41174", "2d06c52b", "245a513f", "1641b397", "7e8a0667", "e0416c28",
+            "6d421046", "73785e9a", "9d27c6bc", "9d27c6bc",
         ]
     );
     assert_eq!(NUMERICS_VERSION, 1);

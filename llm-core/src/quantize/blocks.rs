@@ -121,7 +121,8 @@ pub trait Block: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + C
     const NUMBER: u32;
     /// Name in ggml.
     const NAME: &'static str;
-    /// Bits of a code that a tile keeps in its lower plane: 2, 4 or 8.
+    /// Bits of a code that a tile keeps in its lower plane: 2, 4 or 8. 0: codes from 0 to 2, five in a byte
+    /// ([`digits`]).
     const LOW: usize;
     /// Bits of a code that it keeps in its upper plane: 0, 1 or 2.
     const HIGH: usize;
@@ -281,6 +282,21 @@ pub(super) fn bit(qh: &[u8; SUPER_BLOCK / 8], i: usize) -> u8 {
     (qh[i % 32] >> (i / 32)) & 1
 }
 
+/// Five codes from 0 to 2 as a byte: ⌈256/243 · n⌉ of the number n whose digits to the base 3 they are.
+#[must_use]
+pub const fn digits(codes: &[u8; 5]) -> u8 {
+    let [a, b, c, d, e] = *codes;
+    let number = a as u16 * 81 + b as u16 * 27 + c as u16 * 9 + d as u16 * 3 + e as u16;
+    (number * 256).div_ceil(243) as u8
+}
+
+/// Code `at` of the five in a byte.
+#[must_use]
+pub const fn digit(byte: u8, at: usize) -> u8 {
+    const POWERS: [u8; 5] = [1, 3, 9, 27, 81];
+    ((byte.wrapping_mul(POWERS[at]) as u16 * 3) >> 8) as u8
+}
+
 /// The eight scales and eight minima of 6 bits that 12 bytes hold, of `R` rows: the first four of each are in the
 /// low bits of bytes 0…3 and 4…7; of the others, the lower nibbles are in bytes 8…11 (scales low,
 /// minima high) and the upper pairs in the two high bits of bytes 0…7.
@@ -315,6 +331,15 @@ mod tests {
         };
         let Small { d, q, .. } = block.unpack();
         assert_eq!((d, q[0], q[15], q[16], q[31]), (0.5, -8, 7, 7, 7));
+    }
+
+    #[test]
+    fn five_digits_fit_a_byte() {
+        for number in 0..243u32 {
+            let codes = [81, 27, 9, 3, 1].map(|power| (number / power % 3) as u8);
+            let byte = digits(&codes);
+            assert_eq!(core::array::from_fn(|at| digit(byte, at)), codes);
+        }
     }
 
     #[test]

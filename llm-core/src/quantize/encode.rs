@@ -241,6 +241,58 @@ pub(super) fn fit_few(x: &[f32; GROUP], max: i32) -> f32 {
     if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
 }
 
+/// Where the table has the value nearest to `x`, the lower of two that are as near.
+pub(super) fn nearest_in(table: &[i8; 16], x: f32) -> u8 {
+    let above = table.iter().position(|&value| x < f32::from(value));
+    match above {
+        Some(0) => 0,
+        None => 15,
+        Some(above) => {
+            let [low, high] = [table[above - 1], table[above]].map(f32::from);
+            if x - low < high - x {
+                above as u8 - 1
+            } else {
+                above as u8
+            }
+        }
+    }
+}
+
+/// The scale for which s · t with t of a table comes nearest to `x`, errors weighted by x². Scales are tried that take
+/// the extreme to the table's first value, or up to seven beside it. ggml's `quantize_row_iq4_nl_impl`.
+pub(super) fn fit_table(x: &[f32; BLOCK], table: &[i8; 16]) -> f32 {
+    let extreme = extreme(x);
+    if extreme.abs() < ZERO_GROUP {
+        return 0.0;
+    }
+    let first = f32::from(table[0]);
+    let sums = |inverse: f32| {
+        x.iter().fold((0.0f32, 0.0f32), |(sum_qx, sum_q2), &x| {
+            let q = f32::from(table[usize::from(nearest_in(table, inverse * x))]);
+            let w = x * x;
+            (sum_qx + w * q * x, sum_q2 + w * q * q)
+        })
+    };
+    let (sum_qx, sum_q2) = sums(1.0 / (-extreme / first));
+    let mut scale = if sum_q2 > 0.0 { sum_qx / sum_q2 } else { 0.0 };
+    let mut best = scale * sum_qx;
+    for step in -7..=7 {
+        let (sum_qx, sum_q2) = sums((step as f32 + first) / extreme);
+        if sum_q2 > 0.0 && sum_qx * sum_qx > best * sum_q2 {
+            scale = sum_qx / sum_q2;
+            best = scale * sum_qx;
+        }
+    }
+    scale
+}
+
+/// Weights as −1, 0 and 1 times the largest magnitude, which comes first; 1 is added to them.
+pub(super) fn ternary(x: &[f32; SUPER_BLOCK]) -> (f32, [u8; SUPER_BLOCK]) {
+    let d = extreme(x).abs();
+    let inverse = inverse(d);
+    (d, x.map(|x| (libm::roundf(x * inverse) + 1.0) as u8))
+}
+
 /// Largest of some values that are not negative.
 pub(super) fn largest(values: &[f32]) -> f32 {
     values

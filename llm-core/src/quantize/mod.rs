@@ -8,6 +8,9 @@
 //! | Q8_1 | 32 | 36 | d · q\[i\] |
 //! | Q2_K, Q4_K, Q5_K | 256 | 84, 144, 176 | d · s\[g\] · q\[i\] − d_min · m\[g\], g the group of i |
 //! | Q3_K, Q6_K | 256 | 110, 210 | d · s\[g\] · q\[i\] |
+//! | IQ4_NL | 32 | 18 | d · t\[code\[i\]\], t a table |
+//! | IQ4_XS | 256 | 136 | d · s\[g\] · t\[code\[i\]\] |
+//! | TQ1_0, TQ2_0 | 256 | 54, 66 | d · q\[i\], q of −1, 0, 1 |
 //!
 //! d, d_min and the m of small blocks are f16. [`blocks`] has the layouts. Source: ggml's
 //! `ggml-common.h` and `ggml-quants.c`. *Activations* are quantised by [`quantize_activations`] and
@@ -346,7 +349,9 @@ mod tests {
         }
         assert_eq!(TensorType::from_ggml(4), None);
         let sizes = TensorType::ALL.map(TensorType::block_bytes);
-        let expected = [4, 2, 2, 18, 20, 22, 24, 34, 36, 84, 110, 144, 176, 210];
+        let expected = [
+            4, 2, 2, 18, 20, 22, 24, 34, 36, 84, 110, 144, 176, 210, 18, 136, 54, 66,
+        ];
         assert_eq!(sizes, expected);
         assert_eq!(TensorType::Q8_0.row_bytes(33), None);
     }

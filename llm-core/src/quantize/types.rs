@@ -36,6 +36,14 @@ macro_rules! for_each_type {
             large Q5K: BlockQ5K,
             /// 6 bits in blocks of 256, groups of 16.
             large Q6K: BlockQ6K,
+            /// 4 bits of a table in blocks of 32 with a scale.
+            small IQ4NL: BlockIQ4NL,
+            /// 4 bits of a table in blocks of 256, groups of 32.
+            large IQ4XS: BlockIQ4XS,
+            /// −1, 0 and 1 in blocks of 256, five in a byte.
+            large TQ1_0: BlockTQ1_0,
+            /// −1, 0 and 1 in blocks of 256, four in a byte.
+            large TQ2_0: BlockTQ2_0,
         }
     };
 }
@@ -189,6 +197,8 @@ impl TensorType {
     pub const fn fallback(self) -> Option<Self> {
         match self {
             Self::Q2K | Self::Q3K => Some(Self::Q4_0),
+            Self::TQ1_0 | Self::TQ2_0 => Some(Self::Q4_0),
+            Self::IQ4XS => Some(Self::IQ4NL),
             Self::Q4K => Some(Self::Q5_0),
             Self::Q5K => Some(Self::Q5_1),
             Self::Q6K => Some(Self::Q8_0),

@@ -3,7 +3,7 @@
 //! It multiplies unsigned bytes by signed ones and adds two products in 16 bits, which must not overflow: weights of up to
 //! six bits are unsigned anyway; of signed ones, |w| meets ±x.
 
-use super::attention::{Attention, F16s, F32s, I8s, Isa, Vector};
+use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -101,6 +101,18 @@ impl Registers for Avx2 {
 
         fn or(a: __m256i, b: __m256i) -> __m256i {
             _mm256_or_si256(a, b)
+        }
+
+        fn digit(x: __m256i) -> __m256i {
+            // An average with zero is half, rounded up; so what is left is 3/4, rounded down.
+            let half = _mm256_avg_epu8(x, _mm256_setzero_si256());
+            let quarter = _mm256_avg_epu8(half, _mm256_setzero_si256());
+            let most = _mm256_srli_epi16::<6>(_mm256_sub_epi8(x, quarter));
+            _mm256_and_si256(most, _mm256_set1_epi8(3))
+        }
+
+        fn thrice(x: __m256i) -> __m256i {
+            _mm256_add_epi8(x, _mm256_add_epi8(x, x))
         }
 
         fn lookup(table: &[i8; 16], x: __m256i) -> __m256i {
@@ -204,6 +216,10 @@ impl Registers for Avx2 {
 
         fn splat_float(x: f32) -> __m256 {
             _mm256_set1_ps(x)
+        }
+
+        fn times(x: __m256, by: &Four, i: usize) -> __m256 {
+            _mm256_mul_ps(x, _mm256_set1_ps(by.0[i]))
         }
 
         fn add(a: __m256, b: __m256) -> __m256 {

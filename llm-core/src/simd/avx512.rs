@@ -3,7 +3,7 @@
 //! It multiplies unsigned bytes by signed ones and adds four products in 32 bits. Signed weights are made unsigned, and the
 //! surplus is taken off by the sum of the activations, which is exact.
 
-use super::attention::{Attention, F16s, F32s, I8s, Isa, Vector};
+use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -101,6 +101,18 @@ impl Registers for Avx512 {
             _mm512_or_si512(a, b)
         }
 
+        fn digit(x: __m512i) -> __m512i {
+            // An average with zero is half, rounded up; so what is left is 3/4, rounded down.
+            let half = _mm512_avg_epu8(x, _mm512_setzero_si512());
+            let quarter = _mm512_avg_epu8(half, _mm512_setzero_si512());
+            let most = _mm512_srli_epi16::<6>(_mm512_sub_epi8(x, quarter));
+            _mm512_and_si512(most, _mm512_set1_epi8(3))
+        }
+
+        fn thrice(x: __m512i) -> __m512i {
+            _mm512_add_epi8(x, _mm512_add_epi8(x, x))
+        }
+
         fn lookup(table: &[i8; 16], x: __m512i) -> __m512i {
             _mm512_shuffle_epi8(_mm512_broadcast_i32x4(transmute!(*table)), x)
         }
@@ -180,6 +192,10 @@ impl Registers for Avx512 {
 
         fn splat_float(x: f32) -> __m512 {
             _mm512_set1_ps(x)
+        }
+
+        fn times(x: __m512, by: &Four, i: usize) -> __m512 {
+            _mm512_mul_ps(x, _mm512_set1_ps(by.0[i]))
         }
 
         fn add(a: __m512, b: __m512) -> __m512 {

@@ -3,6 +3,7 @@
 //! [`Registers`] is for products of matrices in [`super::tiles`]: what is written with it in [`super::matrix`] serves
 //! every format on every CPU. [`super::attention::Isa`] is the same for attention.
 
+use super::attention::Four;
 use crate::quantize::Quad;
 
 /// Registers whose lanes are rows of a tile: a chunk is [`Self::PARTS`] registers, each with four bytes of its rows. A
@@ -49,6 +50,10 @@ pub(super) trait Registers: Copy {
     fn field(self, x: Self::Bytes, from: usize, bits: usize, to: usize) -> Self::Bytes;
     /// The bits of both.
     fn or(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// The bytes times three, shifted down by eight bits.
+    fn digit(self, x: Self::Bytes) -> Self::Bytes;
+    /// The lower eight bits of the bytes times three.
+    fn thrice(self, x: Self::Bytes) -> Self::Bytes;
     /// What the table has at each byte, which is below sixteen.
     fn lookup(self, table: &[i8; 16], x: Self::Bytes) -> Self::Bytes;
     /// The same as `x`; but where registers are few, the compiler does not see that it need not wait for `sum`. It would
@@ -111,6 +116,8 @@ pub(super) trait Registers: Copy {
     fn put(self, x: Self::Floats, to: &mut [Quad; 4], part: usize);
     /// The same for every row.
     fn splat_float(self, x: f32) -> Self::Floats;
+    /// `x` times `by.0[i]`.
+    fn times(self, x: Self::Floats, by: &Four, i: usize) -> Self::Floats;
     /// Sums.
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// Differences.

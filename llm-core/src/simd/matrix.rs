@@ -12,11 +12,12 @@
 
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 
+use super::attention::Four;
 use super::isa::Registers;
-use super::tiles::{STRETCH, TILE};
+use super::tiles::{DIGITS, STRETCH, TILE};
 use crate::quantize::blocks::{Block, Code, FloatType, GROUP, Scales, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, BLOCK, Quad, SUPER_BLOCK};
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// The tiles of a matrix.
 #[derive(Clone, Copy)]
@@ -386,12 +387,16 @@ fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
     let mut least = [[isa.no_ints(); P]; T];
     let mut dots = [[isa.no_wide(); P]; T];
     let mut partials = [[isa.no_partial(); P]; T];
+    if F::LOW == 0 {
+        ternary::<I, T, P>(isa, stretches, first, x, &mut dots);
+    }
     let factors = if F::MINIMA {
         &groups.minima
     } else {
         &groups.scales
     };
-    for s in 0..STRETCHES {
+    let stretches_of_planes = if F::LOW == 0 { 0 } else { STRETCHES };
+    for s in 0..stretches_of_planes {
         let stretch = &stretches[s * quads..][..quads];
         let (mut low, mut high) = ([&x[0].quads()[2 * s]; T], [&x[0].quads()[2 * s + 1]; T]);
         for t in 0..T {
@@ -452,6 +457,71 @@ fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
     [totals, least]
 }
 
+/// Adds the products of a block whose codes lie five in a byte.
+#[inline(always)]
+fn ternary<I: Registers, const T: usize, const P: usize>(
+    isa: I,
+    chunks: &[Quad],
+    first: usize,
+    x: [&ActivationQ8K; T],
+    dots: &mut [[I::Wide; P]; T],
+) {
+    // Partial sums have room for a whole block.
+    debug_assert!(I::room(2) >= SUPER_BLOCK / 4);
+    let mut partials = [[isa.no_partial(); P]; T];
+    let mut quads = [&x[0].quads()[..]; T];
+    for t in 0..T {
+        quads[t] = x[t].quads();
+    }
+    // Four chunks meet twenty registers of activations: five times sixteen bytes.
+    for chunks in chunks.chunks(4 * 4) {
+        let chunks = chunks.as_chunks::<4>().0;
+        let mut x = quads;
+        for t in 0..T {
+            let (here, later) = quads[t].split_at(quads[t].len().min(DIGITS));
+            (x[t], quads[t]) = (here, later);
+        }
+        if let Some(chunk) = chunks.first() {
+            five::<I, 0, T, P>(isa, chunk, first, x, &mut partials);
+        }
+        if let [_, a, b, c] = chunks {
+            five::<I, 1, T, P>(isa, a, first, x, &mut partials);
+            five::<I, 2, T, P>(isa, b, first, x, &mut partials);
+            five::<I, 3, T, P>(isa, c, first, x, &mut partials);
+        }
+    }
+    for t in 0..T {
+        for p in 0..P {
+            dots[t][p] = isa.widen(dots[t][p], partials[t][p]);
+        }
+    }
+}
+
+/// Adds the products of chunk `J` of four, which has five registers; the last chunk of all has four.
+#[inline(always)]
+fn five<I: Registers, const J: usize, const T: usize, const P: usize>(
+    isa: I,
+    chunk: &[Quad; 4],
+    first: usize,
+    x: [&[Quad]; T],
+    partials: &mut [[I::Partial; P]; T],
+) {
+    for p in 0..P {
+        let mut rest = isa.load(chunk, first + p);
+        for n in 0..DIGITS {
+            let w = isa.digit(rest);
+            rest = isa.thrice(rest);
+            let at = DIGITS * J + n;
+            for t in 0..T {
+                if let Some(x) = x[t].get(at / 4) {
+                    let x = isa.splat(x, at % 4);
+                    partials[t][p] = isa.more(partials[t][p], w, w, x, false);
+                }
+            }
+        }
+    }
+}
+
 /// The factors of `P` registers of rows.
 #[inline(always)]
 fn rows<I: Registers, const P: usize>(isa: I, scales: &Quad, first: usize) -> [I::Scale; P] {
@@ -471,16 +541,42 @@ pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize>
     out: &mut [f32],
 ) {
     let x: [&[f32]; T] = tokens(x, w.blocks);
+    let mut eight: [&[[Four; 2]]; T] = [&[]; T];
+    let mut columns_in_eights = w.blocks / 8;
+    for t in 0..T {
+        let whole = x[t].as_chunks::<8>().0;
+        eight[t] = <[[Four; 2]]>::ref_from_bytes(whole.as_bytes()).unwrap_or(&[]);
+        columns_in_eights = columns_in_eights.min(eight[t].len());
+    }
     for (index, tile) in w.quads.chunks_exact(F::BYTES * w.blocks).enumerate() {
         let mut results = [NO_SUMS; T];
         for first in (0..I::PARTS).step_by(P) {
             let mut sums = [[isa.splat_float(0.0); P]; T];
-            for (c, column) in tile.chunks_exact(F::BYTES).enumerate() {
+            // Eight columns at a time, for activations on a boundary of a register; then those that are left.
+            let (eights, left) = tile.split_at(8 * F::BYTES * columns_in_eights);
+            for (e, columns) in eights.chunks_exact(8 * F::BYTES).enumerate() {
+                for half in 0..2 {
+                    let mut x = [&eight[0][e][half]; T];
+                    for t in 0..T {
+                        x[t] = &eight[t][e][half];
+                    }
+                    for i in 0..4 {
+                        let column = &columns[(4 * half + i) * F::BYTES..][..F::BYTES];
+                        for p in 0..P {
+                            let w = column_of::<I, F>(isa, column, first + p);
+                            for t in 0..T {
+                                sums[t][p] = isa.add(sums[t][p], isa.times(w, x[t], i));
+                            }
+                        }
+                    }
+                }
+            }
+            for (c, column) in left.chunks_exact(F::BYTES).enumerate() {
                 for p in 0..P {
                     let w = column_of::<I, F>(isa, column, first + p);
                     for t in 0..T {
-                        let product = isa.mul(w, isa.splat_float(x[t][c]));
-                        sums[t][p] = isa.add(sums[t][p], product);
+                        let x = isa.splat_float(x[t][8 * columns_in_eights + c]);
+                        sums[t][p] = isa.add(sums[t][p], isa.mul(w, x));
                     }
                 }
             }

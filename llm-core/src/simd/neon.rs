@@ -3,7 +3,7 @@
 //! It multiplies signed bytes by signed ones. Without SDOT products have 16 bits and are added there, where they must not
 //! overflow. Targets without an operating system are built for strict alignment, so all that is loaded is aligned.
 
-use super::attention::{Attention, F16s, F32s, I8s, Isa, Vector};
+use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -168,6 +168,16 @@ impl<const DOT: bool> Registers for Neon<DOT> {
             vorrq_s8(a, b)
         }
 
+        fn digit(x: int8x16_t) -> int8x16_t {
+            let x = vreinterpretq_u8_s8(x);
+            let three_quarters = vhaddq_u8(x, vshrq_n_u8::<1>(x));
+            vreinterpretq_s8_u8(vshrq_n_u8::<6>(three_quarters))
+        }
+
+        fn thrice(x: int8x16_t) -> int8x16_t {
+            vaddq_s8(x, vaddq_s8(x, x))
+        }
+
         fn lookup(table: &[i8; 16], x: int8x16_t) -> int8x16_t {
             vqtbl1q_s8(transmute!(*table), vreinterpretq_u8_s8(x))
         }
@@ -214,8 +224,10 @@ impl<const DOT: bool> Registers for Neon<DOT> {
 
         fn f16s(x: &[Quad; 2], part: usize) -> float32x4_t {
             let x: [uint16x8_t; 2] = transmute!(*x);
-            let [low, high] = eight(x[part / 2]);
-            if part % 2 == 0 { low } else { high }
+            match part % 2 {
+                0 => low_half(x[part / 2]),
+                _ => high_half(x[part / 2]),
+            }
         }
 
         fn bf16s(x: &[Quad; 2], part: usize) -> float32x4_t {
@@ -237,6 +249,16 @@ impl<const DOT: bool> Registers for Neon<DOT> {
 
         fn splat_float(x: f32) -> float32x4_t {
             vdupq_n_f32(x)
+        }
+
+        fn times(x: float32x4_t, by: &Four, i: usize) -> float32x4_t {
+            let by: float32x4_t = transmute!(*by);
+            match i {
+                0 => vmulq_laneq_f32::<0>(x, by),
+                1 => vmulq_laneq_f32::<1>(x, by),
+                2 => vmulq_laneq_f32::<2>(x, by),
+                _ => vmulq_laneq_f32::<3>(x, by),
+            }
         }
 
         fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
@@ -457,8 +479,7 @@ fn dots(chunks: &[[I8s; 4]], q: &[[i8; 4]]) -> [float32x4_t; 4] {
 
 /// The same, but the compiler does not see that it is a broadcast: it would take the halves of its factor
 /// apart with an instruction each.
-#[target_feature(enable = "neon")]
-#[inline]
+#[inline(always)]
 fn opaque(mut x: int8x16_t) -> int8x16_t {
     // SAFETY: no instruction.
     unsafe {
@@ -471,8 +492,7 @@ fn opaque(mut x: int8x16_t) -> int8x16_t {
 ///
 /// # Safety
 /// The CPU has SDOT.
-#[target_feature(enable = "neon")]
-#[inline]
+#[inline(always)]
 unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: registers alone; the caller says that the CPU has the instruction.
     unsafe {
@@ -486,19 +506,39 @@ unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     sum
 }
 
-/// Eight f16 as f32. The type of the intrinsic is not stable; FPCR is 0, which is IEEE's conversion.
+/// Eight f16 as f32.
 #[target_feature(enable = "neon")]
 #[inline]
 fn eight(halves: uint16x8_t) -> [float32x4_t; 2] {
-    let (low, high);
-    // SAFETY: registers alone, with instructions that every NEON has.
+    [low_half(halves), high_half(halves)]
+}
+
+/// The lower four of eight f16 as f32. The type of the intrinsic is not stable; FPCR is 0, which is IEEE's conversion.
+#[inline(always)]
+fn low_half(halves: uint16x8_t) -> float32x4_t {
+    let floats;
+    // SAFETY: registers alone, with an instruction that every NEON has.
     unsafe {
         core::arch::asm!(
             "fcvtl {1:v}.4s, {0:v}.4h",
-            "fcvtl2 {2:v}.4s, {0:v}.8h",
-            in(vreg) halves, out(vreg) low, lateout(vreg) high,
+            in(vreg) halves, lateout(vreg) floats,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
-    [low, high]
+    floats
+}
+
+/// The upper four.
+#[inline(always)]
+fn high_half(halves: uint16x8_t) -> float32x4_t {
+    let floats;
+    // SAFETY: registers alone, with an instruction that every NEON has.
+    unsafe {
+        core::arch::asm!(
+            "fcvtl2 {1:v}.4s, {0:v}.8h",
+            in(vreg) halves, lateout(vreg) floats,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    floats
 }

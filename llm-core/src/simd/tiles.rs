@@ -15,12 +15,15 @@
 //! b bits, from the low bits up, are its registers: one chunk of pairs of bits has four registers, one of nibbles two. A
 //! plane of one bit is a single chunk: bits 0 … 3 have the first half's registers, bits 4 … 7 the second's.
 //!
+//! Codes from 0 to 2 ([`Block::LOW`] is 0) lie five in a byte, in place of stretches: thirteen chunks, of which chunk c
+//! has registers 5c … 5c + 4 of the block's 64, the first in the highest digit.
+//!
 //! A block of a tile is a whole number of registers of sixteen bytes, and the arena gives a matrix a cache line of its
 //! own, so no load is misaligned. Rows that are left, fewer than sixteen, follow the tiles as they are in the file.
 
 use super::scalar;
 use crate::quantize::blocks::{
-    Block, GROUPS, Scales, Small, SmallBlock, Super, SuperBlock, by_sixteens,
+    Block, GROUPS, Scales, Small, SmallBlock, Super, SuperBlock, by_sixteens, digit, digits,
 };
 use crate::quantize::{
     ActivationQ8, ActivationQ8K, BLOCK, SUPER_BLOCK, TensorType, blocks::FloatType, blocks_of,
@@ -33,6 +36,9 @@ pub const TILE: usize = 16;
 
 /// Bytes of a row that lie together.
 const CHUNK: usize = 4;
+
+/// Codes from 0 to 2 in a byte.
+pub(super) const DIGITS: usize = 5;
 
 /// Elements of a stretch.
 pub(super) const STRETCH: usize = BLOCK;
@@ -63,21 +69,26 @@ const fn field(bits: usize, h: usize, i: usize) -> (usize, usize) {
     }
 }
 
-/// Adds 32 codes of row `row` to a stretch that was zero.
+/// In each byte of a word, the lowest `bits` bits.
+const fn mask(bits: usize) -> u32 {
+    0x0101_0101 * ((1u32 << bits) - 1)
+}
+
+/// Writes 32 codes of row `row`, four at a time.
 fn put<B: Block>(codes: &[u8; STRETCH], row: usize, stretch: &mut [u8]) {
+    let mut chunks = [0u32; 8];
     for (register, codes) in codes.as_chunks::<CHUNK>().0.iter().enumerate() {
+        let word = u32::from_le_bytes(*codes);
         let (h, i) = (register / 4, register % 4);
-        let (chunk, low) = field(B::LOW, h, i);
-        for (byte, code) in codes.iter().enumerate() {
-            let bits = (u16::from(*code) & ((1 << B::LOW) - 1)) << low;
-            stretch[place(chunk, row, byte)] |= bits as u8;
-        }
+        let (chunk, bit) = field(B::LOW, h, i);
+        chunks[chunk] |= (word & mask(B::LOW)) << bit;
         if B::HIGH > 0 {
-            let (chunk, high) = field(B::HIGH, h, i);
-            for (byte, code) in codes.iter().enumerate() {
-                stretch[place(B::LOW + chunk, row, byte)] |= code >> B::LOW << high;
-            }
+            let (chunk, bit) = field(B::HIGH, h, i);
+            chunks[B::LOW + chunk] |= (word >> B::LOW & mask(B::HIGH)) << bit;
         }
+    }
+    for (chunk, word) in chunks.iter().enumerate().take(B::LOW + B::HIGH) {
+        stretch[place(chunk, row, 0)..][..CHUNK].copy_from_slice(&word.to_le_bytes());
     }
 }
 
@@ -87,14 +98,35 @@ fn take<B: Block>(stretch: &[u8], row: usize) -> [u8; STRETCH] {
         let (register, byte) = (element / CHUNK, element % CHUNK);
         let (h, i) = (register / 4, register % 4);
         let (chunk, bit) = field(B::LOW, h, i);
-        let mask = |bits: usize| ((1u16 << bits) - 1) as u8;
-        let code = stretch[place(chunk, row, byte)] >> bit & mask(B::LOW);
+        let code = stretch[place(chunk, row, byte)] >> bit & mask(B::LOW) as u8;
         if B::HIGH == 0 {
             return code;
         }
         let (chunk, bit) = field(B::HIGH, h, i);
-        let high = stretch[place(B::LOW + chunk, row, byte)] >> bit & mask(B::HIGH);
+        let high = stretch[place(B::LOW + chunk, row, byte)] >> bit & mask(B::HIGH) as u8;
         code | high << B::LOW
+    })
+}
+
+/// Writes 256 codes from 0 to 2 of row `row`.
+fn put_digits(codes: &[u8; SUPER_BLOCK], row: usize, to: &mut [u8]) {
+    let registers = codes.as_chunks::<CHUNK>().0;
+    for (chunk, registers) in registers.chunks(DIGITS).enumerate() {
+        for byte in 0..CHUNK {
+            let mut five = [0; DIGITS];
+            for (code, register) in five.iter_mut().zip(registers) {
+                *code = register[byte];
+            }
+            to[place(chunk, row, byte)] = digits(&five);
+        }
+    }
+}
+
+/// The 256 codes of row `row`.
+fn take_digits(from: &[u8], row: usize) -> [u8; SUPER_BLOCK] {
+    core::array::from_fn(|element| {
+        let (register, byte) = (element / CHUNK, element % CHUNK);
+        digit(from[place(register / DIGITS, row, byte)], register % DIGITS)
     })
 }
 
@@ -109,7 +141,6 @@ pub fn repack(ty: TensorType, columns: usize, from: &[u8], to: &mut [u8]) {
     let (to, to_left) = to.split_at_mut(tiles);
     let (from, left) = from.split_at(tiles);
     to_left.copy_from_slice(left);
-    to.fill(0);
     let tiles = from
         .chunks_exact(row * TILE)
         .zip(to.chunks_exact_mut(row * TILE));
@@ -159,6 +190,10 @@ fn put_super<B: SuperBlock>(row: &[B], r: usize, tile: &mut [u8]) {
             to[r] = *scale;
         }
         let codes = block.codes();
+        if B::LOW == 0 {
+            put_digits(&codes, r, stretches);
+            continue;
+        }
         let stretches = stretches.chunks_exact_mut(TILE * stretch_bytes::<B>());
         for (codes, stretch) in codes.as_chunks::<STRETCH>().0.iter().zip(stretches) {
             put::<B>(codes, r, stretch);
@@ -201,17 +236,22 @@ fn super_at<B: SuperBlock>(block: &[u8], r: usize) -> Super {
     }
     let scales: Scales<1> = B::scales(bytes);
     let (scales, minima) = by_sixteens::<B>(&scales);
-    let mut q = [0; SUPER_BLOCK];
-    let stretches = stretches.chunks_exact(TILE * stretch_bytes::<B>());
-    for (q, stretch) in q.as_chunks_mut::<STRETCH>().0.iter_mut().zip(stretches) {
-        *q = take::<B>(stretch, r).map(|code| B::CODE.value(code));
+    let mut codes = [0; SUPER_BLOCK];
+    if B::LOW == 0 {
+        codes = take_digits(stretches, r);
+    }
+    if B::LOW > 0 {
+        let stretches = stretches.chunks_exact(TILE * stretch_bytes::<B>());
+        for (codes, stretch) in codes.as_chunks_mut::<STRETCH>().0.iter_mut().zip(stretches) {
+            *codes = take::<B>(stretch, r);
+        }
     }
     Super {
         d,
         d_min: if B::MINIMA { d_min } else { 0.0 },
         scales,
         minima,
-        q,
+        q: codes.map(|code| B::CODE.value(code)),
     }
 }
 

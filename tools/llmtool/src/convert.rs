@@ -59,7 +59,11 @@ const fn file_type(ty: TensorType) -> u32 {
         TensorType::Q4K => 14,
         TensorType::Q5K => 16,
         TensorType::Q6K => 18,
+        TensorType::IQ4NL => 25,
+        TensorType::IQ4XS => 30,
         TensorType::BF16 => 32,
+        TensorType::TQ1_0 => 36,
+        TensorType::TQ2_0 => 37,
         // llama.cpp has no such files: LLAMA_FTYPE_GUESSED.
         TensorType::Q8_1 => 1024,
     }

@@ -25,7 +25,7 @@ pub const KINDS: [&str; 12] = [
 ];
 
 /// Types that a recipe can name.
-pub const TYPES: [TensorType; 13] = [
+pub const TYPES: [TensorType; 17] = [
     TensorType::F32,
     TensorType::F16,
     TensorType::BF16,
@@ -37,8 +37,12 @@ pub const TYPES: [TensorType; 13] = [
     TensorType::Q4_1,
     TensorType::Q4_0,
     TensorType::Q4K,
+    TensorType::IQ4NL,
+    TensorType::IQ4XS,
     TensorType::Q3K,
     TensorType::Q2K,
+    TensorType::TQ2_0,
+    TensorType::TQ1_0,
 ];
 
 /// Types that [`fit`] chooses from, each smaller than the one before.

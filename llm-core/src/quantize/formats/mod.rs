@@ -1,7 +1,7 @@
 //! The block formats of GGUF, a file each: the block as the file has it, its codes and scales, and how weights are
 //! turned into it.
 //!
-//! A new format is such a file, a line in [`super::types`] and a name below.
+//! A new format is such a file, a line in `quantize::types` and a name below.
 
 macro_rules! formats {
     ($($module:ident: $($block:ident),*;)*) => {$(
@@ -23,4 +23,8 @@ formats! {
     q4_k: BlockQ4K;
     q5_k: BlockQ5K;
     q6_k: BlockQ6K;
+    iq4_nl: BlockIQ4NL;
+    iq4_xs: BlockIQ4XS;
+    tq1_0: BlockTQ1_0;
+    tq2_0: BlockTQ2_0;
 }

@@ -46,6 +46,10 @@ pub const CASES: &[Case] = &[
     Case::on("tiles_q3_k", |c, b| every(c, TensorType::Q3K, b)),
     Case::on("tiles_q5_k", |c, b| every(c, TensorType::Q5K, b)),
     Case::on("tiles_q6_k", |c, b| every(c, TensorType::Q6K, b)),
+    Case::on("tiles_iq4_nl", |c, b| every(c, TensorType::IQ4NL, b)),
+    Case::on("tiles_iq4_xs", |c, b| every(c, TensorType::IQ4XS, b)),
+    Case::on("tiles_tq1_0", |c, b| every(c, TensorType::TQ1_0, b)),
+    Case::on("tiles_tq2_0", |c, b| every(c, TensorType::TQ2_0, b)),
     Case::on("tiles_f32", |c, b| every(c, TensorType::F32, b)),
     Case::on("tiles_f16", |c, b| every(c, TensorType::F16, b)),
     Case::on("tiles_bf16", |c, b| every(c, TensorType::BF16, b)),
@@ -63,9 +67,22 @@ pub const CASES: &[Case] = &[
     Case::on("rows_q4_k", |c, b| rows(c, TensorType::Q4K, b)),
     Case::on("rows_q5_k", |c, b| rows(c, TensorType::Q5K, b)),
     Case::on("rows_q6_k", |c, b| rows(c, TensorType::Q6K, b)),
-    Case::once("tiling", tiling),
-    Case::once("dequantised_rows", dequantised_rows),
+    Case::on("rows_iq4_nl", |c, b| rows(c, TensorType::IQ4NL, b)),
+    Case::on("rows_iq4_xs", |c, b| rows(c, TensorType::IQ4XS, b)),
+    Case::on("rows_tq1_0", |c, b| rows(c, TensorType::TQ1_0, b)),
+    Case::on("rows_tq2_0", |c, b| rows(c, TensorType::TQ2_0, b)),
+    Case::once("tiling", |b| tiling(&TensorType::ALL[..TILED], b)),
+    Case::once("dequantised_rows", |b| {
+        dequantised_rows(400, &TensorType::ALL[..BEFORE_IQ4], b)
+    }),
+    Case::once("dequantised_rows_iq4_and_ternary", |b| {
+        dequantised_rows(401, &TensorType::ALL[BEFORE_IQ4..TILED], b)
+    }),
 ];
+
+/// How many types there were before IQ4_NL, and when all had tiles: a new type must not change what a case gives.
+const BEFORE_IQ4: usize = 14;
+const TILED: usize = 18;
 
 /// Kernels take tokens in groups of powers of two: each size, and sums of sizes.
 const SEVERAL: &[usize] = &[2, 3, 4, 7, 8, 15];
@@ -138,9 +155,9 @@ fn rows(cpu: Cpu, ty: TensorType, bits: &mut Bits) {
 }
 
 /// The bytes of tiles, and a row that comes back from them as it was.
-fn tiling(bits: &mut Bits) {
+fn tiling(types: &[TensorType], bits: &mut Bits) {
     let mut generator = Generator::new(300);
-    for ty in TensorType::ALL {
+    for &ty in types {
         let (rows, columns) = (TILE, 2 * ty.block_len());
         let w = generator.weights(ty, rows, columns, false);
         let mut tiles = vec![0; w.len()];
@@ -154,9 +171,9 @@ fn tiling(bits: &mut Bits) {
     }
 }
 
-fn dequantised_rows(bits: &mut Bits) {
-    let mut generator = Generator::new(400);
-    for ty in TensorType::ALL {
+fn dequantised_rows(seed: u64, types: &[TensorType], bits: &mut Bits) {
+    let mut generator = Generator::new(seed);
+    for &ty in types {
         let row = generator.weights(ty, 1, 512, false);
         let mut values = [0.0; 512];
         dequantize_row(ty, &row, &mut values).expect("lengths that go together");

@@ -1,0 +1,88 @@
+//! IQ4_XS: x = d · (s − 32) · t\[code\], with a scale s of six bits for each group of 32 and the table of IQ4_NL.
+
+use super::iq4_nl::VALUES;
+use crate::quantize::blocks::{
+    BLOCK, Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block,
+};
+#[cfg(any(test, feature = "encode", feature = "testing"))]
+use crate::quantize::encode::{extreme, fit_table, half, inverse, nearest, nearest_in};
+use core::mem::offset_of;
+
+block! {
+    /// 256 values of 4 bits that are looked up in a table, in 8 groups.
+    BlockIQ4XS {
+        /// Scale of the scales.
+        d: F16Bytes,
+        /// 8 scales of 6 bits, 32 subtracted: the upper pairs, from the low bits of the first byte up, then the lower
+        /// nibbles.
+        scales: [u8; 6],
+        /// Of each 32 elements, the first 16 in low nibbles, the others in the high nibbles.
+        qs: [u8; SUPER_BLOCK / 2],
+    }
+}
+
+impl Block for BlockIQ4XS {
+    const NUMBER: u32 = 23;
+    const NAME: &'static str = "IQ4_XS";
+    const LOW: usize = 4;
+    const HIGH: usize = 0;
+    const CODE: Code = Code::Table(&VALUES);
+    const FLOATS: &[usize] = &[offset_of!(Self, d)];
+}
+
+impl SuperBlock for BlockIQ4XS {
+    const GROUP: usize = BLOCK;
+    const MINIMA: bool = false;
+    const SCALE_BYTES: usize = 6;
+
+    fn scale_bytes(&self) -> &[u8] {
+        &self.scales
+    }
+
+    #[inline(always)]
+    fn scales<const R: usize>(bytes: &[[u8; R]]) -> Scales<R> {
+        let mut out = Scales::ZERO;
+        let Some(bytes) = bytes.first_chunk::<6>() else {
+            return out;
+        };
+        for g in 0..8 {
+            let (high, low) = (&bytes[g / 4], &bytes[2 + g / 2]);
+            for r in 0..R {
+                let code = low[r] >> (g % 2 * 4) & 15 | (high[r] >> (g % 4 * 2) & 3) << 4;
+                out.scales[g][r] = code.wrapping_sub(32) as i8;
+            }
+        }
+        out
+    }
+
+    fn codes(&self) -> [u8; SUPER_BLOCK] {
+        core::array::from_fn(|i| self.qs[i / 32 * 16 + i % 16] >> (i % 32 / 16 * 4) & 15)
+    }
+
+    #[cfg(any(test, feature = "encode", feature = "testing"))]
+    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+        let groups = x.as_chunks::<BLOCK>().0;
+        let mut fitted = [0.0; SUPER_BLOCK / BLOCK];
+        for (scale, group) in fitted.iter_mut().zip(groups) {
+            *scale = fit_table(group, &VALUES);
+        }
+        let d = -extreme(&fitted) / 32.0;
+        let (mut scales, mut qs) = ([0; 6], [0; SUPER_BLOCK / 2]);
+        for (g, (group, qs)) in groups.iter().zip(qs.chunks_exact_mut(16)).enumerate() {
+            let scale = nearest(inverse(d) * fitted[g], -32, 31);
+            let inverse = inverse(d * scale as f32);
+            for (i, q) in qs.iter_mut().enumerate() {
+                let [low, high] = [group[i], group[i + 16]].map(|x| nearest_in(&VALUES, inverse * x));
+                *q = low | high << 4;
+            }
+            let code = (scale + 32) as u8;
+            scales[g / 4] |= code >> 4 << (g % 4 * 2);
+            scales[2 + g / 2] |= (code & 15) << (g % 2 * 4);
+        }
+        Some(Self {
+            d: half(d)?,
+            scales,
+            qs,
+        })
+    }
+}
