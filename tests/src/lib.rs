@@ -193,13 +193,19 @@ impl Session {
     pub fn generations(&self) -> Vec<&str> {
         let mut texts = Vec::new();
         let mut rest = self.output.split_once(".\n").map_or("", |(_, rest)| rest);
-        while let Some(at) = rest
-            .find("\n[")
-            .filter(|at| closing(&rest[at + 1..]).is_some())
-        {
-            texts.push(&rest[..at]);
-            let line = closing(&rest[at + 1..]).unwrap_or(0);
-            rest = &rest[at + 1 + line..];
+        loop {
+            // A text can be empty: then its closing line follows the one before.
+            let at = match closing(rest) {
+                Some(_) if rest.starts_with('[') => 0,
+                _ => match rest.find("\n[") {
+                    Some(at) if closing(&rest[at + 1..]).is_some() => at + 1,
+                    _ => break,
+                },
+            };
+            let text = &rest[..at];
+            texts.push(text.strip_suffix('\n').unwrap_or(text));
+            let line = closing(&rest[at..]).unwrap_or(0);
+            rest = &rest[at + line..];
         }
         texts
     }
