@@ -91,7 +91,7 @@ impl<'t> VocabularyView<'t> {
             .unwrap_or(&[])
     }
 
-    /// The bytes of text that a token stands for, at most [`MAX_TOKEN_BYTES`]: nothing for a control
+    /// The bytes of text that a token stands for, at most [`super::MAX_TOKEN_BYTES`]: nothing for a control
     /// token, part of a character for a byte token. `strip_space` drops a space in front, as the first
     /// token of a text has one that the text had not.
     #[must_use]
