@@ -7,8 +7,8 @@
 use super::VocabularyError;
 use crate::gguf::Array;
 
-/// Places of the table: 32 KiB of stack. Half as many would double the times that tokens are read.
-const PLACES: usize = 1 << 13;
+/// Places of the table: 64 KiB of stack. Half as many would double the times that tokens are read.
+const PLACES: usize = 1 << 14;
 
 /// Tokens that a part has on average, so that a search in the table is short.
 const PART: usize = PLACES / 2;

@@ -195,13 +195,14 @@ pub struct Header {
 }
 
 impl Header {
-    /// Checks the vocabulary of `gguf` and writes its table to the beginning of `table`.
+    /// Writes the table of the vocabulary of `gguf`, which [`Vocabulary::check`] has checked, to the beginning of
+    /// `table`. If two tokens are the same after all, the later one counts.
     ///
     /// # Errors
-    /// What [`Vocabulary::check`] finds, or a table that is too small.
+    /// What else [`Vocabulary::check`] finds, or a table that is too small.
     pub fn fill(gguf: &Gguf<'_>, table: &mut [u32]) -> Result<Self, VocabularyError> {
         let source = Source::open(gguf)?;
-        let requirements = source.check()?;
+        let requirements = source.measure()?;
         let words = table.len();
         let needed = requirements.words();
         let parts = table
@@ -255,12 +256,13 @@ impl Vocabulary {
         Source::open(gguf)?.check()
     }
 
-    /// Copies the vocabulary into the arena.
+    /// Copies the vocabulary, which [`Self::check`] has checked, into the arena. If two tokens are the same after
+    /// all, the later one counts.
     ///
     /// # Errors
-    /// What [`Self::check`] finds, or the arena has no room.
+    /// What else [`Self::check`] finds, or the arena has no room.
     pub fn load(gguf: &Gguf<'_>, arena: &mut Arena<'_>) -> Result<Self, VocabularyError> {
-        let requirements = Self::check(gguf)?;
+        let requirements = Source::open(gguf)?.measure()?;
         let table = arena.alloc::<u32>(requirements.words(), Purpose::Vocabulary)?;
         let header = Header::fill(gguf, arena.get_mut(table))?;
         Ok(Self { header, table })

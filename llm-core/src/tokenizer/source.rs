@@ -103,7 +103,16 @@ impl<'a, 'g> Source<'a, 'g> {
         }
     }
 
+    /// Checks everything.
     pub(super) fn check(&self) -> Result<Requirements, VocabularyError> {
+        let requirements = self.measure()?;
+        duplicates::check(&self.tokens)?;
+        Ok(requirements)
+    }
+
+    /// Checks all that a table depends on. That no two tokens are the same is left out, since it takes as long as
+    /// making the table.
+    pub(super) fn measure(&self) -> Result<Requirements, VocabularyError> {
         check_keys(self.gguf, "tokenizer.", &[KEYS])?;
         let mut text_bytes = 0_usize;
         for (id, (token, ty)) in (0..).zip(self.typed_tokens()?) {
@@ -131,7 +140,6 @@ impl<'a, 'g> Source<'a, 'g> {
             }
         }
         self.rules()?;
-        duplicates::check(&self.tokens)?;
         Ok(Requirements {
             text_bytes,
             ..self.sizes()
