@@ -91,10 +91,23 @@ impl Sampler {
     /// Chooses a token. `logits` are finite and at least one; `candidates` is scratch of the same
     /// length; `history` is what the session has seen, prompt included.
     pub fn sample(&mut self, logits: &[f32], history: &[u32], candidates: &mut [Candidate]) -> u32 {
+        self.sample_except(logits, history, [], candidates)
+    }
+
+    /// As [`Self::sample`], but none of the tokens `suppressed`, which come in descending order and leave at
+    /// least one.
+    pub fn sample_except(
+        &mut self,
+        logits: &[f32],
+        history: &[u32],
+        suppressed: impl IntoIterator<Item = u32>,
+        candidates: &mut [Candidate],
+    ) -> u32 {
         for ((id, &logit), candidate) in (0..).zip(logits).zip(candidates.iter_mut()) {
             *candidate = Candidate { logit, id };
         }
         self.penalise(history, logits, candidates);
+        let candidates = without(suppressed, candidates);
         if self.params.temperature == 0 {
             return candidates
                 .iter()
@@ -181,6 +194,20 @@ impl Sampler {
         // Only if the product above was rounded up to the total.
         candidates[candidates.len() - 1].id
     }
+}
+
+/// The candidates but those of some ids, in descending order. What is chosen does not depend on the order of
+/// candidates.
+fn without(ids: impl IntoIterator<Item = u32>, candidates: &mut [Candidate]) -> &mut [Candidate] {
+    let mut left = candidates.len();
+    for id in ids {
+        // Its candidate is still where it was: only those of higher ids have gone.
+        if left > 1 && (id as usize) < left {
+            left -= 1;
+            candidates.swap(id as usize, left);
+        }
+    }
+    &mut candidates[..left]
 }
 
 #[cfg(test)]
@@ -297,6 +324,27 @@ mod tests {
             }),
             [3]
         );
+    }
+
+    #[test]
+    fn what_is_suppressed_is_never_chosen_whatever_its_logit() {
+        let logits = [5.0, 9.0, 1.0, 8.0, 3.0];
+        let mut scratch = [Candidate { logit: 0.0, id: 0 }; 5];
+        let mut greedy = Sampler::new(SamplerParams::greedy());
+        assert_eq!(greedy.sample_except(&logits, &[], [3, 1], &mut scratch), 0);
+        assert_eq!(
+            greedy.sample_except(&logits, &[], [4, 3, 1, 0], &mut scratch),
+            2
+        );
+        // Otherwise the choice is that of a vocabulary without them.
+        let mut scratch = [Candidate { logit: 0.0, id: 0 }; 5];
+        let mut all = Sampler::new(sampling());
+        let mut fewer = Sampler::new(sampling());
+        for _ in 0..1000 {
+            let chosen = all.sample_except(&logits, &[], [3, 1], &mut scratch);
+            let place = fewer.sample(&[5.0, 1.0, 3.0], &[], &mut scratch[..3]);
+            assert_eq!(chosen, [0, 2, 4][place as usize]);
+        }
     }
 
     #[test]

@@ -104,14 +104,17 @@ impl Session {
         let generation = self.generation.as_mut()?;
         let workspace = model.workspace(arena, index, output);
         let history = &workspace.tokens[..self.tokens];
-        let id = generation
-            .sampler
-            .sample(workspace.logits, history, workspace.candidates);
+        let vocabulary = model.vocabulary();
+        let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
+        let id = generation.sampler.sample_except(
+            workspace.logits,
+            history,
+            view.suppressed(),
+            workspace.candidates,
+        );
         workspace.tokens[self.tokens] = id;
         self.tokens += 1;
 
-        let vocabulary = model.vocabulary();
-        let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
         // `Text` has room for every token; see its definition.
         let mut sink = |character| drop(text.push(character));
         for byte in view.decode(id, false) {

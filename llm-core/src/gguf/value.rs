@@ -195,6 +195,35 @@ impl<'a> Array<'a> {
         }))
     }
 
+    /// As [`Self::strings`], each with its place for [`Self::string_at`].
+    ///
+    /// # Errors
+    /// [`GgufError::WrongType`] for another type of items.
+    pub fn strings_with_places(
+        &self,
+    ) -> Result<impl Iterator<Item = (u32, &'a [u8])> + use<'a>, GgufError> {
+        self.expect_items(ValueType::String, "an array of strings")?;
+        let mut reader = Reader {
+            bytes: self.items,
+            at: 0,
+        };
+        Ok((0..self.len).map_while(move |_| {
+            // The file is shorter than 4 GiB.
+            let place = u32::try_from(reader.at).ok()?;
+            Some((place, reader.string("a string in an array").ok()?))
+        }))
+    }
+
+    /// The string at a place that [`Self::strings_with_places`] gave.
+    #[must_use]
+    pub fn string_at(&self, place: u32) -> Option<&'a [u8]> {
+        let mut reader = Reader {
+            bytes: self.items,
+            at: place as usize,
+        };
+        reader.string("a string in an array").ok()
+    }
+
     /// The items of an array of `f32`.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 use super::merge::{Merge, Output, Stretch};
 use super::pre::{PreTokenizer, Words};
 use super::{
-    Cell, EncodeOptions, INSIDE, NONE, TokenType, TokenizeError, VocabularyView, scratch_cells,
+    Cell, EncodeOptions, Header, INSIDE, NONE, STRIPS_BEFORE, STRIPS_BEHIND, TokenType,
+    TokenizeError, VocabularyView, scratch_cells,
 };
+use core::ops::Range;
 
 /// Whether a character of the UTF-8 text begins, or the text ends, at `at`.
 fn is_boundary(text: &[u8], at: usize) -> bool {
@@ -83,10 +85,9 @@ impl VocabularyView<'_> {
             };
         }
         let cells = scratch.get_mut(1..).unwrap_or(&mut []);
+        let Header { user, control, .. } = &self.header;
         for len in (1..=self.header.longest).rev() {
-            let wanted = self.header.user_lengths.contains(len)
-                || (parse_special && self.header.control_lengths.contains(len));
-            if !wanted {
+            if !(user.has_length(len) || (parse_special && control.has_length(len))) {
                 continue;
             }
             // Bytes up to here, without a gap, that no special token has.
@@ -102,6 +103,7 @@ impl VocabularyView<'_> {
                 // Of whole characters: a file may call any bytes a token, but what is left must be text.
                 let found = text
                     .get(start..end)
+                    .filter(|part| user.may_have(part) || (parse_special && control.may_have(part)))
                     .filter(|_| is_boundary(text, start) && is_boundary(text, end))
                     .and_then(|spelling| self.find(spelling))
                     .filter(|&id| match self.token_type(id) {
@@ -109,7 +111,12 @@ impl VocabularyView<'_> {
                         TokenType::Control | TokenType::Unknown => parse_special,
                         _ => false,
                     });
-                if let (Some(id), Some(cells)) = (found, cells.get_mut(start..end)) {
+                let Some(id) = found else {
+                    continue;
+                };
+                let place = self.with_spaces(id, start..end, text, cells);
+                let len = place.len();
+                if let Some(cells) = cells.get_mut(place) {
                     for cell in cells.iter_mut() {
                         cell.token = INSIDE;
                     }
@@ -121,6 +128,30 @@ impl VocabularyView<'_> {
                 }
             }
         }
+    }
+
+    /// A special token's place in the text, with the white space that it takes with it.
+    fn with_spaces(
+        &self,
+        id: u32,
+        place: Range<usize>,
+        text: &[u8],
+        cells: &[Cell],
+    ) -> Range<usize> {
+        let Range { mut start, mut end } = place;
+        let flags = self.types.get(id as usize).copied().unwrap_or(0);
+        let is_free_space = |at: usize| {
+            // As C's `isspace`.
+            matches!(text.get(at), Some(b' ' | b'\t'..=b'\r'))
+                && cells.get(at).is_some_and(|cell| cell.token == NONE)
+        };
+        while flags & STRIPS_BEFORE != 0 && start.checked_sub(1).is_some_and(is_free_space) {
+            start = start.saturating_sub(1);
+        }
+        while flags & STRIPS_BEHIND != 0 && is_free_space(end) {
+            end = end.saturating_add(1);
+        }
+        start..end
     }
 
     /// Tokenizes text without special tokens, word by word.
@@ -137,7 +168,7 @@ impl VocabularyView<'_> {
         for word in Words::new(pre, text) {
             let (cells, others) = rest.split_at_mut_checked(word.len()).unwrap_or_default();
             rest = others;
-            if pre.ignores_merges()
+            if pre.ignores_merges
                 && let Some(id) = self.find_text(word.as_bytes())
             {
                 out.push(id);

@@ -2,7 +2,7 @@
 
 use super::{MAX_MERGES, MAX_TOKEN_BYTES, MAX_TOKENS};
 use crate::arena::ArenaError;
-use crate::gguf::{GgufError, Name};
+use crate::gguf::{GgufError, KeyError, Name};
 
 /// Why a file's vocabulary is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +10,9 @@ pub enum VocabularyError {
     /// A key is missing or of the wrong type.
     #[error(transparent)]
     Gguf(#[from] GgufError),
+    /// A key of the tokenizer is not known, or has a value that cannot be honoured.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// `tokenizer.ggml.model` is neither `llama` nor `gpt2`.
     #[error("tokenizer.ggml.model = {model} is not supported (llama and gpt2 are)")]
     UnsupportedTokenizer {
@@ -17,9 +20,7 @@ pub enum VocabularyError {
         model: Name,
     },
     /// `tokenizer.ggml.pre` names a pre-tokenizer that the engine does not have.
-    #[error(
-        "tokenizer.ggml.pre = {pre} is not supported (gpt-2, llama-bpe, qwen2, smollm, default are)"
-    )]
+    #[error("tokenizer.ggml.pre = {pre} is not supported (docs/models.md lists those that are)")]
     UnsupportedPreTokenizer {
         /// What the file names.
         pre: Name,
@@ -53,6 +54,30 @@ pub enum VocabularyError {
         id: u32,
         /// Its length.
         bytes: usize,
+    },
+    /// Two tokens are spelled the same, so that their text could mean either.
+    #[error("the tokens {other} and {id} have the same text")]
+    DuplicateToken {
+        /// The later one.
+        id: u32,
+        /// The earlier one.
+        other: u32,
+    },
+    /// The texts of tokens were chosen so that it would take very long to tell them apart.
+    #[error("token {id} and many others were made to have the same hash")]
+    EqualHashes {
+        /// The token.
+        id: u32,
+    },
+    /// Perhaps no token is left that may be generated.
+    #[error(
+        "tokenizer.ggml.suppress_tokens has {suppressed} items for {tokens} tokens: none might be left"
+    )]
+    TooManySuppressed {
+        /// Items of the list.
+        suppressed: usize,
+        /// Number of tokens.
+        tokens: usize,
     },
     /// A score is infinite or not a number.
     #[error("token {id} has a score that is not finite")]

@@ -19,7 +19,7 @@
 //! a binary search in it. The highest-scored pair is the root of a tournament tree over the text's
 //! bytes, kept in the caller's scratch [`Cell`]s, so a text of `n` bytes costs `O(n log n)` whatever it
 //! holds: 8 KiB of one letter are as cheap as prose. For each length that special tokens have, it
-//! costs a lookup a byte more.
+//! costs a look at each byte more, and a lookup where one could begin and end.
 
 #![deny(
     clippy::indexing_slicing,
@@ -40,31 +40,39 @@
 )]
 
 mod decode;
+mod duplicates;
 mod encode;
 mod error;
+mod keys;
 mod merge;
 mod pre;
 mod source;
+mod special;
+mod spellings;
+mod view;
 
 pub use decode::{Decoded, Utf8Stream};
 pub use error::{TokenizeError, VocabularyError};
+pub use view::VocabularyView;
 
 use pre::PreTokenizer;
-use source::{Source, byte_of, split_table};
+use source::{Source, split_table};
+use spellings::Spellings;
+use view::merge_key;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::arena::{Arena, Purpose, Span};
 use crate::gguf::Gguf;
 
-/// Longest token in bytes. A token event on the wire has room for this many
-/// (`protocol::limits::MAX_PIECE_BYTES`), and a lookup copies this many to the stack; tokens of
-/// SentencePiece models have at most about 50.
-pub const MAX_TOKEN_BYTES: usize = 256;
+/// Longest token in bytes: GPT-NeoX, Command R and Aquila have one of 512 spaces. A lookup copies this
+/// many to the stack. A token event on the wire has room for half of it
+/// (`protocol::limits::MAX_PIECE_BYTES`).
+pub const MAX_TOKEN_BYTES: usize = 512;
 
-/// Most tokens of a vocabulary; the largest known has this many.
-pub const MAX_TOKENS: usize = 1 << 18;
+/// Most tokens of a vocabulary, twice as many as the largest known has (Gemma's 262,144).
+pub const MAX_TOKENS: usize = 1 << 19;
 
-/// Most merges of a vocabulary.
+/// Most merges of a vocabulary. The largest known has 514,906.
 pub const MAX_MERGES: usize = 1 << 19;
 
 /// Tokens that a text may have beyond one for each byte: one at its beginning or end, and an added space.
@@ -106,10 +114,27 @@ impl TokenType {
             _ => Self::Undefined,
         }
     }
+
+    /// The type in a token's type byte.
+    const fn of(flags: u8) -> Self {
+        Self::from_number((flags & TYPE) as u32)
+    }
 }
+
+/// In a token's type byte: the type.
+const TYPE: u8 = 0x07;
 
 /// In a token's type byte: generation ends at this token.
 const END_OF_GENERATION: u8 = 0x80;
+
+/// In a token's type byte: it is never generated.
+const SUPPRESSED: u8 = 0x40;
+
+/// In a special token's type byte: white space before it is part of it.
+const STRIPS_BEFORE: u8 = 0x20;
+
+/// In a special token's type byte: white space behind it is part of it.
+const STRIPS_BEHIND: u8 = 0x10;
 
 /// Size of a vocabulary, known before anything is allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +154,7 @@ impl Requirements {
     /// byte for each type, then the text.
     #[must_use]
     pub const fn words(&self) -> usize {
-        // Cannot overflow: at most 2^18 tokens, 2^19 merges and 2^26 bytes of text.
+        // Cannot overflow: at most 2^19 tokens, 2^19 merges and 2^28 bytes of text.
         let numbers = self
             .tokens
             .saturating_mul(2)
@@ -156,26 +181,28 @@ pub struct Header {
     pre: Option<PreTokenizer>,
     bos: Option<u32>,
     eos: Option<u32>,
-    eot: Option<u32>,
     unknown: Option<u32>,
     add_bos: bool,
     add_eos: bool,
     add_space_prefix: bool,
+    /// Whether there are tokens that are never generated.
+    suppresses: bool,
     longest: usize,
-    /// Lengths that user-defined tokens have.
-    user_lengths: Lengths,
-    /// Lengths that control and unknown tokens have.
-    control_lengths: Lengths,
+    /// Of user-defined tokens.
+    user: Spellings,
+    /// Of control and unknown tokens.
+    control: Spellings,
 }
 
 impl Header {
-    /// Checks the vocabulary of `gguf` and writes its table to the beginning of `table`.
+    /// Writes the table of the vocabulary of `gguf`, which [`Vocabulary::check`] has checked, to the beginning of
+    /// `table`. If two tokens are the same after all, the later one counts.
     ///
     /// # Errors
-    /// What [`Vocabulary::check`] finds, or a table that is too small.
+    /// What else [`Vocabulary::check`] finds, or a table that is too small.
     pub fn fill(gguf: &Gguf<'_>, table: &mut [u32]) -> Result<Self, VocabularyError> {
         let source = Source::open(gguf)?;
-        let requirements = source.check()?;
+        let requirements = source.measure()?;
         let words = table.len();
         let needed = requirements.words();
         let parts = table
@@ -229,12 +256,13 @@ impl Vocabulary {
         Source::open(gguf)?.check()
     }
 
-    /// Copies the vocabulary into the arena.
+    /// Copies the vocabulary, which [`Self::check`] has checked, into the arena. If two tokens are the same after
+    /// all, the later one counts.
     ///
     /// # Errors
-    /// What [`Self::check`] finds, or the arena has no room.
+    /// What else [`Self::check`] finds, or the arena has no room.
     pub fn load(gguf: &Gguf<'_>, arena: &mut Arena<'_>) -> Result<Self, VocabularyError> {
-        let requirements = Self::check(gguf)?;
+        let requirements = Source::open(gguf)?.measure()?;
         let table = arena.alloc::<u32>(requirements.words(), Purpose::Vocabulary)?;
         let header = Header::fill(gguf, arena.get_mut(table))?;
         Ok(Self { header, table })
@@ -300,179 +328,12 @@ pub const fn scratch_cells(text_bytes: usize) -> usize {
     text_bytes.saturating_add(1)
 }
 
-/// A vocabulary that can be used.
-#[derive(Clone, Copy, Debug)]
-pub struct VocabularyView<'t> {
-    header: Header,
-    /// `text[offsets[id]..offsets[id + 1]]` is token `id`.
-    offsets: &'t [u32],
-    /// Bits of `f32`.
-    scores: &'t [u32],
-    /// All ids in the order of their text, then of their number.
-    index: &'t [u32],
-    /// [`merge_key`] and rank of each merge, in that order.
-    merges: &'t [[u32; 2]],
-    types: &'t [u8],
-    text: &'t [u8],
-}
-
-/// What a merge is found by: the token that it makes, and how many of its bytes are the left symbol's.
-fn merge_key(token: u32, left: usize) -> u32 {
-    // 18 bits and 8: a left symbol is shorter than the token.
-    (token << 8) | (left as u32 & 0xFF)
-}
-
-impl<'t> VocabularyView<'t> {
-    /// Number of tokens.
-    #[must_use]
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "an empty vocabulary is refused"
-    )]
-    pub const fn len(&self) -> usize {
-        self.header.requirements.tokens
-    }
-
-    /// The token that texts begin with, if the file asks for it.
-    #[must_use]
-    pub const fn bos_added(&self) -> Option<u32> {
-        if self.header.add_bos {
-            self.header.bos
-        } else {
-            None
-        }
-    }
-
-    /// The token for the end of text.
-    #[must_use]
-    pub const fn eos(&self) -> Option<u32> {
-        self.header.eos
-    }
-
-    /// Whether generation ends at this token.
-    #[must_use]
-    pub fn is_eog(&self, id: u32) -> bool {
-        self.types
-            .get(id as usize)
-            .is_some_and(|flags| flags & END_OF_GENERATION != 0)
-    }
-
-    /// What this token is.
-    #[must_use]
-    pub fn token_type(&self, id: u32) -> TokenType {
-        self.types
-            .get(id as usize)
-            .map_or(TokenType::Undefined, |flags| {
-                TokenType::from_number(u32::from(flags & !END_OF_GENERATION))
-            })
-    }
-
-    /// A token as the file spells it, a text token of byte-level BPE as the bytes that it stands for;
-    /// empty if there is no such token.
-    #[must_use]
-    pub fn piece(&self, id: u32) -> &'t [u8] {
-        let id = id as usize;
-        id.checked_add(1)
-            .and_then(|next| Some((*self.offsets.get(id)?, *self.offsets.get(next)?)))
-            .and_then(|(start, end)| self.text.get(start as usize..end as usize))
-            .unwrap_or(&[])
-    }
-
-    /// The bytes of text that a token stands for, at most [`MAX_TOKEN_BYTES`]: nothing for a control
-    /// token, part of a character for a byte token. `strip_space` drops a space in front, as the first
-    /// token of a text has one that the text had not.
-    #[must_use]
-    pub fn decode(&self, id: u32, strip_space: bool) -> Decoded<'t> {
-        let piece = self.piece(id);
-        let mut decoded = match self.token_type(id) {
-            TokenType::Normal => Decoded {
-                rest: piece,
-                escaped: self.header.pre.is_none(),
-                byte: None,
-            },
-            TokenType::UserDefined => Decoded {
-                rest: piece,
-                escaped: false,
-                byte: None,
-            },
-            TokenType::Byte => Decoded {
-                rest: &[],
-                escaped: false,
-                byte: byte_of(piece),
-            },
-            TokenType::Control | TokenType::Unknown | TokenType::Unused | TokenType::Undefined => {
-                Decoded {
-                    rest: &[],
-                    escaped: false,
-                    byte: None,
-                }
-            }
-        };
-        if strip_space && self.header.add_space_prefix {
-            let mut without = decoded.clone();
-            if without.next() == Some(b' ') {
-                decoded = without;
-            }
-        }
-        decoded
-    }
-
-    /// The token that is spelled so; the highest id where several are, as in llama.cpp.
-    #[must_use]
-    pub fn find(&self, spelling: &[u8]) -> Option<u32> {
-        let end = self.index.partition_point(|&id| self.piece(id) <= spelling);
-        end.checked_sub(1)
-            .and_then(|last| self.index.get(last))
-            .copied()
-            .filter(|&id| !spelling.is_empty() && self.piece(id) == spelling)
-    }
-
-    /// As [`Self::find`], but only what text may become: nothing that steers the model, whatever a vocabulary can be made to
-    /// merge.
-    fn find_text(&self, spelling: &[u8]) -> Option<u32> {
-        self.find(spelling)
-            .filter(|&id| !matches!(self.token_type(id), TokenType::Control | TokenType::Unknown))
-    }
-
-    /// Where in the list of merges the one stands that makes `token` from a left symbol of `left`
-    /// bytes and the rest.
-    fn merge_rank(&self, token: u32, left: usize) -> Option<u32> {
-        let key = merge_key(token, left);
-        let at = self.merges.partition_point(|&[other, _]| other < key);
-        self.merges
-            .get(at)
-            .filter(|&&[other, _]| other == key)
-            .map(|&[_, rank]| rank)
-    }
-
-    fn score(&self, id: u32) -> f32 {
-        let bits = self.scores.get(id as usize).copied().unwrap_or(0);
-        f32::from_bits(bits)
-    }
-}
-
-/// A set of token lengths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Lengths([u64; MAX_TOKEN_BYTES / 64 + 1]);
-
-impl Lengths {
-    fn insert(&mut self, len: usize) {
-        if let Some(word) = self.0.get_mut(len >> 6) {
-            *word |= 1 << (len & 63);
-        }
-    }
-
-    fn contains(&self, len: usize) -> bool {
-        self.0
-            .get(len >> 6)
-            .is_some_and(|word| word & (1 << (len & 63)) != 0)
-    }
-}
-
 /// The first `len` items and the rest; all and nothing if there are fewer.
 fn split<T>(items: &[T], len: usize) -> (&[T], &[T]) {
     items.split_at_checked(len).unwrap_or((items, &[]))
 }
 
+#[cfg(test)]
+mod role_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! The vocabulary of a file: its checks, and the table that is made of it.
 
+use super::keys::KEYS;
 use super::pre::PreTokenizer;
 use super::{
-    END_OF_GENERATION, Header, Lengths, MAX_MERGES, MAX_TOKEN_BYTES, MAX_TOKENS, Requirements,
-    TokenType, VocabularyError, merge_key,
+    Header, MAX_MERGES, MAX_TOKEN_BYTES, MAX_TOKENS, Requirements, Spellings, TokenType,
+    VocabularyError, duplicates, merge_key, special,
 };
-use crate::gguf::{self, Array, Gguf, ValueType};
+use crate::gguf::{self, Array, Gguf, ValueType, check_keys};
 use zerocopy::IntoBytes;
 
 /// The vocabulary in the file.
@@ -15,6 +16,7 @@ pub(super) struct Source<'a, 'g> {
     scores: Option<Array<'a>>,
     types: Option<Array<'a>>,
     merges: Option<Array<'a>>,
+    suppressed: Option<Array<'a>>,
     pre: Option<PreTokenizer>,
 }
 
@@ -68,6 +70,7 @@ impl<'a, 'g> Source<'a, 'g> {
             },
             types: parallel("tokenizer.ggml.token_type")?,
             merges,
+            suppressed: special::suppressed(gguf, tokens.len())?,
             pre,
         })
     }
@@ -100,7 +103,17 @@ impl<'a, 'g> Source<'a, 'g> {
         }
     }
 
+    /// Checks everything.
     pub(super) fn check(&self) -> Result<Requirements, VocabularyError> {
+        let requirements = self.measure()?;
+        duplicates::check(&self.tokens)?;
+        Ok(requirements)
+    }
+
+    /// Checks all that a table depends on. That no two tokens are the same is left out, since it takes as long as
+    /// making the table.
+    pub(super) fn measure(&self) -> Result<Requirements, VocabularyError> {
+        check_keys(self.gguf, "tokenizer.", &[KEYS])?;
         let mut text_bytes = 0_usize;
         for (id, (token, ty)) in (0..).zip(self.typed_tokens()?) {
             let bytes = self.text(token, ty).len();
@@ -165,7 +178,12 @@ impl<'a, 'g> Source<'a, 'g> {
         let add = |key| self.gguf.bool_opt(key);
         let (bos, eos, unknown, add_bos) = match self.pre {
             None => (default(1), default(2), default(0), true),
-            Some(pre) => (default(11), default(11), None, pre.adds_bos()),
+            Some(pre) => (
+                default(11).filter(|_| pre.has_bos),
+                default(11),
+                None,
+                pre.adds_bos,
+            ),
         };
         let add_space_prefix = add("tokenizer.ggml.add_space_prefix")?;
         let header = Header {
@@ -173,15 +191,15 @@ impl<'a, 'g> Source<'a, 'g> {
             pre: self.pre,
             bos: self.role("tokenizer.ggml.bos_token_id")?.or(bos),
             eos: self.role("tokenizer.ggml.eos_token_id")?.or(eos),
-            eot: self.role("tokenizer.ggml.eot_token_id")?,
             unknown: self.role("tokenizer.ggml.unknown_token_id")?.or(unknown),
             add_bos: add("tokenizer.ggml.add_bos_token")?.unwrap_or(add_bos),
             add_eos: add("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
             // Byte-level BPE has no such thing.
             add_space_prefix: self.pre.is_none() && add_space_prefix.unwrap_or(true),
+            suppresses: false,
             longest: 0,
-            user_lengths: Lengths::default(),
-            control_lengths: Lengths::default(),
+            user: Spellings::default(),
+            control: Spellings::default(),
         };
         let missing = |key| VocabularyError::MissingSpecialToken { key };
         if header.add_bos && header.bos.is_none() {
@@ -236,39 +254,19 @@ impl<'a, 'g> Source<'a, 'g> {
             *place = score.to_bits();
         }
 
-        // Types, and which tokens end a generation.
-        table.types.fill(TokenType::Normal as u8);
-        if let Some(types) = self.types {
-            for (place, number) in table.types.iter_mut().zip(types.i32s()?) {
-                *place = token_type(number) as u8;
-            }
+        // Types and roles.
+        for ((_, ty), place) in self.typed_tokens()?.zip(table.types.iter_mut()) {
+            *place = ty as u8;
         }
-        for (id, (token, flags)) in (0..).zip(self.tokens.strings()?.zip(table.types.iter_mut())) {
-            if END_SPELLINGS.contains(&token) {
-                *flags = TokenType::Control as u8 | END_OF_GENERATION;
-            }
-            if header.eot.is_none() && TURN_END_SPELLINGS.contains(&token) {
-                header.eot = Some(id);
-            }
+        let role = |key: &str| self.role(key);
+        special::mark_roles(&self.tokens, table.types, role)?;
+        special::mark_ends(table.types, header.eos, role)?;
+        let own = self.typed_tokens()?.map(|(_, ty)| ty);
+        special::take_back(&self.tokens, table.types, own)?;
+        if let Some(list) = &self.suppressed {
+            header.suppresses = special::mark_suppressed(list, table.types)?;
         }
-        let mut ends = [header.eos, header.eot, None, None, None, None];
-        for (end, key) in ends.iter_mut().skip(2).zip(END_KEYS) {
-            *end = self.role(key)?;
-        }
-        for end in ends.into_iter().flatten() {
-            if let Some(flags) = table.types.get_mut(end as usize) {
-                *flags |= END_OF_GENERATION;
-            }
-        }
-        for (token, flags) in self.tokens.strings()?.zip(table.types.iter()) {
-            match TokenType::from_number(u32::from(flags & !END_OF_GENERATION)) {
-                TokenType::UserDefined => header.user_lengths.insert(token.len()),
-                TokenType::Control | TokenType::Unknown => {
-                    header.control_lengths.insert(token.len());
-                }
-                _ => {}
-            }
-        }
+        special::mark_strips(self.gguf, &self.tokens, table.types)?;
 
         // The index.
         for (id, place) in (0..).zip(table.index.iter_mut()) {
@@ -286,6 +284,13 @@ impl<'a, 'g> Source<'a, 'g> {
         table
             .index
             .sort_unstable_by(|&a, &b| spelling(a).cmp(spelling(b)).then(a.cmp(&b)));
+        for (id, flags) in (0..).zip(table.types.iter()) {
+            match TokenType::of(*flags) {
+                TokenType::UserDefined => header.user.insert(spelling(id)),
+                TokenType::Control | TokenType::Unknown => header.control.insert(spelling(id)),
+                _ => {}
+            }
+        }
 
         // Merges.
         if let Some(merges) = self.merges {
@@ -306,61 +311,6 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(header)
     }
 }
-
-/// Keys that name tokens at which generation ends, besides those for end of text and of turn.
-const END_KEYS: [&str; 4] = [
-    "tokenizer.ggml.eom_token_id",
-    "tokenizer.ggml.fim_pad_token_id",
-    "tokenizer.ggml.fim_rep_token_id",
-    "tokenizer.ggml.fim_sep_token_id",
-];
-
-/// Spellings that llama.cpp takes for the end of a turn where no key names it.
-const TURN_END_SPELLINGS: [&[u8]; 11] = [
-    b"<|eot_id|>",
-    b"<|im_end|>",
-    b"<|end|>",
-    b"<end_of_turn>",
-    b"<|endoftext|>",
-    b"<|end_of_text|>",
-    b"<EOT>",
-    b"_<EOT>",
-    b"[EOT]",
-    "<｜end▁of▁sentence｜>".as_bytes(),
-    b"<end_of_utterance>",
-];
-
-/// Spellings at which llama.cpp ends a generation. Files often give these tokens the wrong type.
-const END_SPELLINGS: [&[u8]; 28] = [
-    b"<|eot_id|>",
-    b"<|im_end|>",
-    b"<|end|>",
-    b"<|return|>",
-    b"<|call|>",
-    b"<end_of_turn>",
-    b"<|endoftext|>",
-    b"</s>",
-    b"<|eom_id|>",
-    b"<EOT>",
-    b"_<EOT>",
-    b"[EOT]",
-    b"[EOS]",
-    b"<|end_of_text|>",
-    b"<end_of_utterance>",
-    b"<eos>",
-    "<｜end▁of▁sentence｜>".as_bytes(),
-    b"<|fim_pad|>",
-    b"<fim-pad>",
-    b"<fim_pad>",
-    b"<PAD>",
-    b"[PAD]",
-    b"<|fim_repo|>",
-    b"<|repo_name|>",
-    b"<fim-repo>",
-    b"<REPO>",
-    b"<reponame>",
-    b"<|file_sep|>",
-];
 
 fn token_type(number: i32) -> TokenType {
     TokenType::from_number(u32::try_from(number).unwrap_or(0))

@@ -282,6 +282,20 @@ fn wrong_vocabularies_are_refused() {
         refused(&file(&[])),
         VocabularyError::BadSize { tokens: 0 }
     ));
+    // The last two tokens of the vocabulary, and two without text, which llama.cpp tells apart.
+    assert_eq!(
+        refused(&file(&vocabulary(&[
+            token("a", 0.0),
+            token("b", 1.0),
+            token("a", 2.0)
+        ]))),
+        VocabularyError::DuplicateToken {
+            id: 261,
+            other: 259
+        }
+    );
+    let empty = file(&vocabulary(&[token("", 0.0), token("", 0.0)])).build();
+    assert!(Vocabulary::check(&Gguf::parse(&empty).unwrap()).is_ok());
     assert!(matches!(
         refused(&file(&[token("a", 0.0)])),
         VocabularyError::MissingSpecialToken { .. }

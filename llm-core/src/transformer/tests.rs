@@ -216,3 +216,48 @@ fn a_vocabulary_too_large_for_the_arena_is_refused_with_what_it_takes() {
     }
     assert_eq!(arena.usage(), before);
 }
+
+/// The first tokens that a model generates, always the likeliest.
+fn generated(file: &[u8]) -> Vec<u32> {
+    use crate::backend::{LlmBackend as _, TransformerBackend};
+    use crate::generate::{GenerateParams, Progress, Step, Text, Turn};
+    let options = LoadOptions {
+        context: 64,
+        kv: KvType::F32,
+        sessions: 1,
+        positions: Positions::Fill,
+        max_prompt_bytes: 64,
+        cpu: Cpu::SCALAR,
+    };
+    let mut memory = crate::testing::Memory::new(4 << 20);
+    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut backend = TransformerBackend::new(arena, options);
+    backend.load(file).expect("a model");
+    let params = GenerateParams {
+        sampler: crate::sampling::SamplerParams::greedy(),
+        max_tokens: 12,
+    };
+    let started = backend.start(Turn::only(0), b"once upon", &params);
+    started.expect("a prompt");
+    let mut ids = Vec::new();
+    let mut text = Text::new();
+    loop {
+        match backend.step(&mut text) {
+            Progress::Idle => return ids,
+            Progress::Session(_, Ok(Step::Token { id })) => ids.push(id),
+            Progress::Session(_, Err(error)) => panic!("{error}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_token_that_the_file_suppresses_is_never_generated() {
+    let key = "tokenizer.ggml.suppress_tokens";
+    let free = generated(&with(|file| file));
+    let seldom = (3..).find(|id| !free.contains(id)).expect("a token") as i32;
+    assert_eq!(generated(&with(|file| file.i32s(key, &[seldom]))), free);
+    let first: Vec<i32> = free.iter().map(|&id| id as i32).collect();
+    let other = generated(&with(|file| file.i32s(key, &first)));
+    assert!(!other.is_empty() && other.iter().all(|id| !free.contains(id)));
+}

@@ -44,11 +44,16 @@ pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail)
             );
             Failure::over(ErrorCode::ModelTooLarge, plan.total(), plan.capacity)
         }
+        // Not damaged, but something else.
+        LoadError::Gguf(error) if error.is_other_file() && *error != GgufError::NotGguf => {
+            Failure::of(ErrorCode::UnsupportedModel)
+        }
         LoadError::Architecture(_)
         | LoadError::Key(_)
         | LoadError::Gguf(GgufError::Uneven { .. })
         | LoadError::Vocabulary(
-            VocabularyError::UnsupportedTokenizer { .. }
+            VocabularyError::Key(_)
+            | VocabularyError::UnsupportedTokenizer { .. }
             | VocabularyError::UnsupportedPreTokenizer { .. },
         )
         | LoadError::Method { .. }
@@ -88,5 +93,53 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::NotUtf8 { offset } => over(ErrorCode::PromptNotUtf8, offset, 0),
         GenerateError::NoToken { byte } => over(ErrorCode::UnsupportedModel, usize::from(byte), 0),
         GenerateError::NonFinite => Failure::of(ErrorCode::NonFinite),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llm_core::gguf::{Foreign, KeyError, name};
+    use llm_core::transformer::Plan;
+    use std::string::ToString as _;
+
+    #[test]
+    fn what_is_no_model_that_can_run_is_not_called_damaged_and_says_what_it_is() {
+        let key = name("llama.attention.sliding_window");
+        for (error, said) in [
+            (
+                LoadError::Gguf(GgufError::Foreign(Foreign::LfsPointer)),
+                "git lfs pull",
+            ),
+            (LoadError::Gguf(GgufError::BigEndian), "big-endian"),
+            (
+                LoadError::Gguf(GgufError::Split { part: 1, parts: 2 }),
+                "part 1 of 2",
+            ),
+            (LoadError::Key(KeyError::Unknown(key)), "sliding_window"),
+        ] {
+            let (failure, detail) = of_load(&error, 99);
+            assert_eq!(failure, Failure::of(ErrorCode::UnsupportedModel));
+            assert_eq!(detail.as_str(), error.to_string(), "not cut");
+            assert!(detail.contains(said), "{detail}");
+        }
+        let (failure, _) = of_load(&LoadError::Gguf(GgufError::NotGguf), 99);
+        assert_eq!(failure, Failure::over(ErrorCode::BadModel, 99, 0));
+    }
+
+    #[test]
+    fn a_vocabulary_that_does_not_fit_is_refused_with_what_it_takes() {
+        let plan = Plan {
+            vocabulary: 5_600_000,
+            activations: 2_200_000,
+            capacity: 1 << 22,
+            ..Plan::default()
+        };
+        let (failure, detail) = of_load(&LoadError::TooLarge(plan), 99);
+        assert_eq!(
+            failure,
+            Failure::over(ErrorCode::ModelTooLarge, 7_800_000, 1 << 22)
+        );
+        assert!(detail.contains("vocabulary 5600000"), "{detail}");
     }
 }

@@ -1,15 +1,19 @@
 //! Our tokenizers against llama.cpp's: `tests/tokenizers/` of the repository holds 2,000 strings, small
 //! vocabularies for every pre-tokenizer, and what llama.cpp made of them (`make_tokenizers.py` there
-//! says how).
+//! says how). It also has what llama.cpp makes of vocabularies that are not in the repository: they are compared if
+//! SEL4_LLM_VOCABULARIES names a folder with them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use llm_core::gguf::Gguf;
 use llm_core::tokenizer::EncodeOptions;
 use llm_core::verify::sha256;
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/tokenizers");
 
 #[derive(Deserialize)]
 struct Reference {
@@ -31,28 +35,11 @@ fn digest(ids: &[u32]) -> String {
     hex(&sha256(&bytes)[..6])
 }
 
-/// Compares all strings; false if the vocabulary is not here.
-fn compare(name: &str) -> bool {
-    let folder = PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/tokenizers"
-    ));
-    let read = |name: &str| fs::read(folder.join(name)).expect("the reference");
-    let strings: Vec<String> = serde_json::from_slice(&read("strings.json")).unwrap();
-    let reference: Reference = serde_json::from_slice(&read(&format!("{name}.json"))).unwrap();
-    let shared = std::env::var("SEL4_LLM_SHARED")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned());
-    let places = [folder, PathBuf::from(shared).join("tokenizers")];
-    let Some(file) = places
-        .iter()
-        .find_map(|place| fs::read(place.join(&reference.vocabulary)).ok())
-    else {
-        println!(
-            "skipped: {} is not there (set SEL4_LLM_SHARED)",
-            reference.vocabulary
-        );
-        return false;
-    };
+/// Compares all strings.
+fn compare(name: &str) {
+    let strings: Vec<String> = read("strings.json");
+    let reference: Reference = read(&format!("{name}.json"));
+    let file = fs::read(PathBuf::from(FOLDER).join(&reference.vocabulary)).unwrap();
     assert_eq!(
         hex(&sha256(&file)),
         reference.sha256,
@@ -95,14 +82,13 @@ fn compare(name: &str) -> bool {
         compared += 1;
     }
     assert_eq!(compared, 2000);
-    true
 }
 
 macro_rules! vocabularies {
     ($($test:ident: $name:literal,)*) => {$(
         #[test]
         fn $test() {
-            assert!(compare($name));
+            compare($name);
         }
     )*};
 }
@@ -116,10 +102,225 @@ vocabularies! {
     sentence_piece: "vocab-spm",
 }
 
-/// The large ones are not in the repository.
-#[test]
-fn vocabularies_of_gpt2_and_llama() {
-    for name in ["ggml-vocab-gpt-2", "ggml-vocab-llama-spm"] {
-        compare(name);
+#[derive(Deserialize)]
+struct Names {
+    groups: Vec<Group>,
+}
+
+/// Pre-tokenizers of which llama.cpp makes the same ids.
+#[derive(Deserialize)]
+struct Group {
+    names: Vec<String>,
+    plain: String,
+    special: String,
+}
+
+#[derive(Deserialize)]
+struct Vocabularies {
+    vocabularies: Vec<Public>,
+}
+
+/// A vocabulary that is not in the repository.
+#[derive(Deserialize)]
+struct Public {
+    vocabulary: String,
+    sha256: String,
+    /// Tokens at which llama.cpp ends a generation.
+    ends: Vec<u32>,
+    plain: String,
+    special: String,
+}
+
+/// Strings that share a digest in the references below.
+const GROUP: usize = 20;
+
+/// Characters of a digest.
+const DIGEST: usize = 12;
+
+fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    let path = PathBuf::from(FOLDER).join(name);
+    serde_json::from_slice(&fs::read(path).expect("the reference")).unwrap()
+}
+
+/// The digests of the ids of each [`GROUP`] strings, one behind the other with 2³² − 1 after each.
+fn grouped(vocabulary: &HostVocabulary, strings: &[String], parse_special: bool) -> Vec<String> {
+    let options = EncodeOptions {
+        add_special: true,
+        parse_special,
+    };
+    let ids = |text: &String| {
+        let mut ids = vocabulary.encode(text.as_bytes(), options).unwrap();
+        ids.push(u32::MAX);
+        ids
+    };
+    let groups = strings.chunks(GROUP);
+    groups
+        .map(|group| digest(&group.iter().flat_map(ids).collect::<Vec<u32>>()))
+        .collect()
+}
+
+fn expect_groups(
+    name: &str,
+    vocabulary: &HostVocabulary,
+    strings: &[String],
+    [plain, special]: [&str; 2],
+) {
+    for (expected, parse_special) in [(plain, false), (special, true)] {
+        let got = grouped(vocabulary, strings, parse_special);
+        let expected: Vec<&str> = expected.split(' ').collect();
+        assert_eq!(got.len(), expected.len());
+        for ((got, expected), strings) in got.iter().zip(expected).zip(strings.chunks(GROUP)) {
+            assert_eq!(
+                got, expected,
+                "{name}, special {parse_special}: {strings:#?}"
+            );
+        }
     }
+}
+
+#[test]
+fn every_name_of_a_pre_tokenizer_gives_llama_cpps_ids() {
+    let some: Vec<String> = read("more.json");
+    let mut all: Vec<String> = read("strings.json");
+    all.extend_from_slice(&some);
+    assert_eq!((some.len(), all.len()), (500, 2500));
+    let file = fs::read(PathBuf::from(FOLDER).join("vocab-names.gguf")).unwrap();
+    let string = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let entry = |name: &str| {
+        let key = string("tokenizer.ggml.pre");
+        [&key[..], &8_u32.to_le_bytes(), &string(name)].concat()
+    };
+    let old = entry("gpt-2");
+    let at = file.windows(old.len()).position(|part| part == old);
+    let at = at.expect("the vocabulary of gpt-2");
+    let mut compared = 0;
+    for group in read::<Names>("names.json").groups {
+        for (index, name) in group.names.iter().enumerate() {
+            let renamed = [&file[..at], &entry(name), &file[at + old.len()..]].concat();
+            let gguf = Gguf::parse(&renamed).unwrap();
+            let vocabulary = HostVocabulary::load(name.as_ref(), &gguf).expect("a known name");
+            // All strings for the first name, for the others those that were made for it.
+            let strings = if index == 0 { &all } else { &some };
+            let digests = strings.len() / GROUP;
+            let reference = [&group.plain, &group.special].map(|digests_of_all| {
+                let from = (all.len() / GROUP - digests) * (DIGEST + 1);
+                &digests_of_all[from..]
+            });
+            expect_groups(name, &vocabulary, strings, reference);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 74);
+}
+
+/// llama.cpp's own vocabularies, and the models that the documentation names, are in a folder of the reader's.
+#[test]
+fn vocabularies_of_others_give_llama_cpps_ids_and_end_where_they_do() {
+    let strings: Vec<String> = read("strings.json");
+    let mut missing = Vec::new();
+    for reference in read::<Vocabularies>("vocabularies.json").vocabularies {
+        let name = &reference.vocabulary;
+        let Some((path, file)) = public(name) else {
+            missing.push(reference.vocabulary);
+            continue;
+        };
+        assert_eq!(hex(&sha256(&file)), reference.sha256, "another {name}");
+        let gguf = Gguf::parse(&file).unwrap();
+        let vocabulary = HostVocabulary::load(&path, &gguf).expect("a vocabulary");
+        let view = vocabulary.view();
+        let ends: Vec<u32> = (0..view.len() as u32)
+            .filter(|&id| view.is_eog(id))
+            .collect();
+        assert_eq!(ends, reference.ends, "{name}");
+        let expected = [reference.plain.as_str(), &reference.special];
+        let known: Vec<String> = strings
+            .iter()
+            .map(|text| expressible(&gguf, &vocabulary, text))
+            .collect();
+        expect_groups(name, &vocabulary, &known, expected);
+        let cases = compare_cases(&path, &vocabulary);
+        say(&format!(
+            "{name}: {} strings and {cases} cases of llama.cpp",
+            strings.len()
+        ));
+    }
+    if !missing.is_empty() {
+        say(&format!(
+            "SKIPPED, set SEL4_LLM_VOCABULARIES to a folder that has them: {}",
+            missing.join(", ")
+        ));
+    }
+}
+
+#[test]
+fn tokenizers_of_other_kinds_are_refused_by_name() {
+    for (name, expected) in [
+        ("ggml-vocab-bert-bge.gguf", "tokenizer.ggml.model = bert"),
+        ("ggml-vocab-gemma-4.gguf", "tokenizer.ggml.model = gemma4"),
+        (
+            "ggml-vocab-nomic-bert-moe.gguf",
+            "tokenizer.ggml.model = t5",
+        ),
+    ] {
+        let Some((path, file)) = public(name) else {
+            say(&format!(
+                "SKIPPED, set SEL4_LLM_VOCABULARIES to a folder that has it: {name}"
+            ));
+            continue;
+        };
+        let refused = HostVocabulary::load(&path, &Gguf::parse(&file).unwrap());
+        let error = refused.expect_err("another tokenizer").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// A text without the characters of which a byte is no token: llama.cpp drops it, the engine refuses.
+fn expressible(gguf: &Gguf<'_>, vocabulary: &HostVocabulary, text: &str) -> String {
+    let byte_level = gguf.str_of("tokenizer.ggml.model") == Ok("gpt2");
+    let is_token = |byte: u8| vocabulary.view().find(&[byte]).is_some();
+    let mut bytes = [0; 4];
+    let mut known = |c: &char| c.encode_utf8(&mut bytes).bytes().all(is_token);
+    text.chars().filter(|c| !byte_level || known(c)).collect()
+}
+
+/// llama.cpp's cases beside its vocabulary: texts in one file, their ids line by line in another.
+fn compare_cases(path: &Path, vocabulary: &HostVocabulary) -> usize {
+    let beside = |suffix: &str| fs::read_to_string(format!("{}{suffix}", path.display()));
+    let (Ok(texts), Ok(ids)) = (beside(".inp"), beside(".out")) else {
+        return 0;
+    };
+    let options = EncodeOptions {
+        add_special: false,
+        parse_special: false,
+    };
+    let mut cases = 0;
+    for (text, ids) in texts.split("\n__ggml_vocab_test__\n").zip(ids.lines()) {
+        let ids: Vec<u32> = ids
+            .split_whitespace()
+            .map(|id| id.parse().unwrap())
+            .collect();
+        let got = vocabulary.encode(text.as_bytes(), options).unwrap();
+        assert_eq!(got, ids, "{}: {text:?}", path.display());
+        cases += 1;
+    }
+    cases
+}
+
+/// A file that is not in the repository, if it is here.
+fn public(name: &str) -> Option<(PathBuf, Vec<u8>)> {
+    let given = std::env::var_os("SEL4_LLM_VOCABULARIES").map(PathBuf::from);
+    let places = given.into_iter().chain([shared()]);
+    let mut files = places.map(|place| place.join(name));
+    files.find_map(|path| fs::read(&path).ok().map(|file| (path, file)))
+}
+
+fn shared() -> PathBuf {
+    let shared = std::env::var("SEL4_LLM_SHARED")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned());
+    PathBuf::from(shared).join("tokenizers")
+}
+
+/// Says it whether the test passes or not, which `println` does not.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -67,13 +67,19 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
         )?;
     }
     let key = |name: &str| number(&format!("{architecture}.{name}"));
+    let layers = key("block_count");
+    let each = |name: &str| {
+        let key = format!("{architecture}.{name}");
+        let number = gguf.u32_or_equal_opt(&key, layers.unwrap_or(0) as usize);
+        number.ok().flatten()
+    };
     if let (Some(layers), Some(width), Some(heads)) = (
-        key("block_count"),
+        layers,
         key("embedding_length"),
-        key("attention.head_count"),
+        each("attention.head_count"),
     ) {
-        let kv_heads = key("attention.head_count_kv").unwrap_or(heads);
-        let feed_forward = key("feed_forward_length").unwrap_or(0);
+        let kv_heads = each("attention.head_count_kv").unwrap_or(heads);
+        let feed_forward = each("feed_forward_length").unwrap_or(0);
         line(
             "shape",
             format!(

@@ -1,0 +1,165 @@
+//! A vocabulary that lies in memory: looking tokens up, by number and by spelling.
+
+use super::source::byte_of;
+use super::{Decoded, END_OF_GENERATION, Header, SUPPRESSED, TokenType};
+
+/// A vocabulary that can be used.
+#[derive(Clone, Copy, Debug)]
+pub struct VocabularyView<'t> {
+    pub(super) header: Header,
+    /// `text[offsets[id]..offsets[id + 1]]` is token `id`.
+    pub(super) offsets: &'t [u32],
+    /// Bits of `f32`.
+    pub(super) scores: &'t [u32],
+    /// All ids in the order of their text, then of their number.
+    pub(super) index: &'t [u32],
+    /// [`merge_key`] and rank of each merge, in that order.
+    pub(super) merges: &'t [[u32; 2]],
+    pub(super) types: &'t [u8],
+    pub(super) text: &'t [u8],
+}
+
+/// What a merge is found by: the token that it makes, and how many of its bytes are the left symbol's.
+pub(super) fn merge_key(token: u32, left: usize) -> u32 {
+    // 19 bits and 9: a left symbol is shorter than the token.
+    (token << 9) | (left as u32 & 0x1FF)
+}
+
+impl<'t> VocabularyView<'t> {
+    /// Number of tokens.
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "an empty vocabulary is refused"
+    )]
+    pub const fn len(&self) -> usize {
+        self.header.requirements.tokens
+    }
+
+    /// The token that texts begin with, if the file asks for it.
+    #[must_use]
+    pub const fn bos_added(&self) -> Option<u32> {
+        if self.header.add_bos {
+            self.header.bos
+        } else {
+            None
+        }
+    }
+
+    /// The token for the end of text.
+    #[must_use]
+    pub const fn eos(&self) -> Option<u32> {
+        self.header.eos
+    }
+
+    /// Whether generation ends at this token.
+    #[must_use]
+    pub fn is_eog(&self, id: u32) -> bool {
+        self.types
+            .get(id as usize)
+            .is_some_and(|flags| flags & END_OF_GENERATION != 0)
+    }
+
+    /// The tokens that are never generated, in descending order.
+    pub fn suppressed(&self) -> impl Iterator<Item = u32> + use<'t> {
+        let types: &[u8] = if self.header.suppresses {
+            self.types
+        } else {
+            &[]
+        };
+        let suppressed = |(id, flags): (u32, &u8)| (flags & SUPPRESSED != 0).then_some(id);
+        let ids = (0..types.len() as u32).rev();
+        ids.zip(types.iter().rev()).filter_map(suppressed)
+    }
+
+    /// What this token is.
+    #[must_use]
+    pub fn token_type(&self, id: u32) -> TokenType {
+        self.types
+            .get(id as usize)
+            .map_or(TokenType::Undefined, |&flags| TokenType::of(flags))
+    }
+
+    /// A token as the file spells it, a text token of byte-level BPE as the bytes that it stands for;
+    /// empty if there is no such token.
+    #[must_use]
+    pub fn piece(&self, id: u32) -> &'t [u8] {
+        let id = id as usize;
+        id.checked_add(1)
+            .and_then(|next| Some((*self.offsets.get(id)?, *self.offsets.get(next)?)))
+            .and_then(|(start, end)| self.text.get(start as usize..end as usize))
+            .unwrap_or(&[])
+    }
+
+    /// The bytes of text that a token stands for, at most [`super::MAX_TOKEN_BYTES`]: nothing for a control
+    /// token, part of a character for a byte token. `strip_space` drops a space in front, as the first
+    /// token of a text has one that the text had not.
+    #[must_use]
+    pub fn decode(&self, id: u32, strip_space: bool) -> Decoded<'t> {
+        let piece = self.piece(id);
+        let mut decoded = match self.token_type(id) {
+            TokenType::Normal => Decoded {
+                rest: piece,
+                escaped: self.header.pre.is_none(),
+                byte: None,
+            },
+            TokenType::UserDefined => Decoded {
+                rest: piece,
+                escaped: false,
+                byte: None,
+            },
+            TokenType::Byte => Decoded {
+                rest: &[],
+                escaped: false,
+                byte: byte_of(piece),
+            },
+            TokenType::Control | TokenType::Unknown | TokenType::Unused | TokenType::Undefined => {
+                Decoded {
+                    rest: &[],
+                    escaped: false,
+                    byte: None,
+                }
+            }
+        };
+        if strip_space && self.header.add_space_prefix {
+            let mut without = decoded.clone();
+            if without.next() == Some(b' ') {
+                decoded = without;
+            }
+        }
+        decoded
+    }
+
+    /// The token that is spelled so; the highest id where several are, as in llama.cpp.
+    #[must_use]
+    pub fn find(&self, spelling: &[u8]) -> Option<u32> {
+        let end = self.index.partition_point(|&id| self.piece(id) <= spelling);
+        end.checked_sub(1)
+            .and_then(|last| self.index.get(last))
+            .copied()
+            .filter(|&id| !spelling.is_empty() && self.piece(id) == spelling)
+    }
+
+    /// As [`Self::find`], but only what text may become: nothing that steers the model, whatever a vocabulary can be made to
+    /// merge.
+    pub(super) fn find_text(&self, spelling: &[u8]) -> Option<u32> {
+        self.find(spelling)
+            .filter(|&id| !matches!(self.token_type(id), TokenType::Control | TokenType::Unknown))
+    }
+
+    /// Where in the list of merges the one stands that makes `token` from a left symbol of `left`
+    /// bytes and the rest.
+    pub(super) fn merge_rank(&self, token: u32, left: usize) -> Option<u32> {
+        let key = merge_key(token, left);
+        let at = self.merges.partition_point(|&[other, _]| other < key);
+        self.merges
+            .get(at)
+            .filter(|&&[other, _]| other == key)
+            .map(|&[_, rank]| rank)
+    }
+
+    pub(super) fn score(&self, id: u32) -> f32 {
+        let bits = self.scores.get(id as usize).copied().unwrap_or(0);
+        f32::from_bits(bits)
+    }
+}
