@@ -49,13 +49,21 @@ macro_rules! for_each_loop {
     ($then:ident $($arguments:tt)*) => {
         $then! { $($arguments)*
             /// As [`scalar::rms_norm`].
-            fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = scalar::rms_norm;
+            fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = scalar::rms_norm;
             /// As [`scalar::layer_norm`].
-            fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = scalar::layer_norm;
+            fn layer_norm(x: &mut [f32], weight: &[f32], epsilon: f32) = scalar::layer_norm;
             /// As [`scalar::swiglu`].
             fn swiglu(gate: &mut [f32], up: &[f32]) = scalar::swiglu;
+            /// As [`scalar::silu`].
+            fn silu(x: &mut [f32]) = scalar::silu;
             /// As [`scalar::gelu`].
             fn gelu(x: &mut [f32]) = scalar::gelu;
+            /// As [`scalar::geglu`].
+            fn geglu(gate: &mut [f32], up: &[f32]) = scalar::geglu;
+            /// As [`scalar::soft_cap`].
+            fn soft_cap(x: &mut [f32], cap: f32) = scalar::soft_cap;
+            /// As [`scalar::scale`].
+            fn scale(x: &mut [f32], s: f32) = scalar::scale;
             /// As [`scalar::rotate`].
             fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = scalar::rotate;
             /// As [`scalar::add`].

@@ -3,6 +3,10 @@
 
 pub mod kernels;
 
+mod families;
+
+pub use families::family;
+
 use crate::quantize::{TensorType, quantize_row};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -257,41 +261,7 @@ fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
         .u32("llama.attention.head_count", heads as u32)
         .u32("llama.attention.head_count_kv", kv_heads as u32)
         .f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
-    let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"]
-        .map(<[u8]>::to_vec)
-        .to_vec();
-    tokens.extend((0..=255u8).map(|byte| format!("<0x{byte:02X}>").into_bytes()));
-    tokens.extend(
-        LETTERS
-            .chars()
-            .map(|letter| letter.to_string().into_bytes()),
-    );
-    tokens.extend((0..words).map(|word| format!("w{word}").into_bytes()));
-    let vocabulary = tokens.len();
-    let kinds: Vec<i32> = (0..vocabulary)
-        .map(|id| {
-            if id == 0 {
-                2
-            } else if id < 3 {
-                3
-            } else if id < 259 {
-                6
-            } else {
-                1
-            }
-        })
-        .collect();
-    writer
-        .str("tokenizer.ggml.model", "llama")
-        .strings("tokenizer.ggml.tokens", &tokens)
-        .f32s("tokenizer.ggml.scores", &vec![0.0; vocabulary])
-        .i32s("tokenizer.ggml.token_type", &kinds)
-        .u32("tokenizer.ggml.bos_token_id", 1)
-        .u32("tokenizer.ggml.eos_token_id", 2)
-        .u32("tokenizer.ggml.unknown_token_id", 0)
-        .bool("tokenizer.ggml.add_bos_token", true)
-        .bool("tokenizer.ggml.add_eos_token", false)
-        .bool("tokenizer.ggml.add_space_prefix", true);
+    let vocabulary = spm_vocabulary(&mut writer, words);
     let mut state = 1u32;
     let mut random = |n: usize, scale: f32| -> Vec<f32> {
         (0..n)
@@ -342,6 +312,46 @@ fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
         );
     }
     writer
+}
+
+/// A vocabulary of bytes, letters and so many words of digits; the number of its tokens.
+fn spm_vocabulary(writer: &mut GgufWriter, words: usize) -> usize {
+    let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"]
+        .map(<[u8]>::to_vec)
+        .to_vec();
+    tokens.extend((0..=255u8).map(|byte| format!("<0x{byte:02X}>").into_bytes()));
+    tokens.extend(
+        LETTERS
+            .chars()
+            .map(|letter| letter.to_string().into_bytes()),
+    );
+    tokens.extend((0..words).map(|word| format!("w{word}").into_bytes()));
+    let vocabulary = tokens.len();
+    let kinds: Vec<i32> = (0..vocabulary)
+        .map(|id| {
+            if id == 0 {
+                2
+            } else if id < 3 {
+                3
+            } else if id < 259 {
+                6
+            } else {
+                1
+            }
+        })
+        .collect();
+    writer
+        .str("tokenizer.ggml.model", "llama")
+        .strings("tokenizer.ggml.tokens", &tokens)
+        .f32s("tokenizer.ggml.scores", &vec![0.0; vocabulary])
+        .i32s("tokenizer.ggml.token_type", &kinds)
+        .u32("tokenizer.ggml.bos_token_id", 1)
+        .u32("tokenizer.ggml.eos_token_id", 2)
+        .u32("tokenizer.ggml.unknown_token_id", 0)
+        .bool("tokenizer.ggml.add_bos_token", true)
+        .bool("tokenizer.ggml.add_eos_token", false)
+        .bool("tokenizer.ggml.add_space_prefix", true);
+    vocabulary
 }
 
 /// A gpt2 model of byte tokens with pseudo-random weights; `kv_heads` of the shape mean nothing. Equal

@@ -127,6 +127,111 @@ MODELS = {
     },
 }
 
+# How a family's blocks are built, where not as llama's.
+FAMILIES = {
+    "llama": {},
+    "qwen2": {},
+    "qwen3": dict(heads="head"),
+    "gemma2": dict(after=True),
+    "gemma3": dict(after=True, heads="head"),
+    "gpt2": dict(norm="layer", gate=None, fused=True, bias="all"),
+    "gptneox": dict(norm="layer", gate=None, fused=True, bias="all"),
+    "phi3": dict(gate="in up", fused=True),
+    "olmo2": dict(before=False, after=True, heads="whole"),
+    "smollm3": {},
+    "granite": {},
+    "stablelm": dict(norm="layer"),
+}
+
+# A width of 32 keeps these small; windows and original contexts are well inside the 32 positions of the prompt.
+TINY = dict(width=32, heads=4, kv=2, head=16, ffn=64, vocabulary="spm-least", type=F32)
+YARN = dict(
+    rope_scaling_type=gguf.RopeScalingType.YARN,
+    rope_scaling_factor=4.0,
+    rope_scaling_orig_ctx_len=32,
+)
+MODELS |= {
+    "qwen3-f32": dict(seed=20, arch="qwen3", layers=2, rope_base=1e6, **TINY, tolerance=1e-4),
+    "gemma2-f32": dict(
+        seed=21, arch="gemma2", layers=2, **TINY, tolerance=1e-3,
+        keys=dict(sliding_window=8, attn_logit_softcapping=1.5, final_logit_softcapping=9.0),
+    ),
+    "gemma3-f32": dict(
+        seed=22, arch="gemma3", layers=7, rope_base=1e6, **TINY, tolerance=1e-3,
+        keys=dict(
+            sliding_window=8,
+            rope_scaling_type=gguf.RopeScalingType.LINEAR,
+            rope_scaling_factor=8.0,
+        ),
+    ),
+    "gptneox-f32": dict(
+        seed=23, arch="gptneox", layers=2, **TINY | dict(kv=4, head=8), output=True, tolerance=1e-3,
+        keys=dict(parallel_residual=True, rope_dimension_count=4),
+    ),
+    "gptneox-f32-sequential": dict(
+        seed=24, arch="gptneox", layers=1, **TINY | dict(kv=4, head=8), output=True, tolerance=1e-3,
+        keys=dict(parallel_residual=False, rope_dimension_count=8),
+    ),
+    "phi3-f32": dict(
+        seed=25, arch="phi3", layers=2, **TINY | dict(kv=4, head=8), tolerance=1e-4,
+        keys=dict(sliding_window=8),
+    ),
+    "phi3-f32-short": dict(
+        seed=26, arch="phi3", layers=1, **TINY | dict(kv=4, head=8), factors=["short", "long"],
+        tolerance=1e-4, keys=dict(
+            rope_scaling_type=gguf.RopeScalingType.LONGROPE,
+            rope_scaling_orig_ctx_len=512,
+            rope_scaling_attn_factors=1.19,
+        ),
+    ),
+    "phi3-f32-long": dict(
+        seed=27, arch="phi3", layers=1, **TINY | dict(kv=4, head=8), factors=["short", "long"],
+        tolerance=1e-4, keys=dict(
+            rope_scaling_type=gguf.RopeScalingType.LONGROPE,
+            rope_scaling_orig_ctx_len=16,
+            rope_scaling_attn_factors=1.19,
+        ),
+    ),
+    "olmo2-f32": dict(
+        seed=28, arch="olmo2", layers=2, **TINY | dict(head=8), output=True, tolerance=1e-4,
+    ),
+    "olmo2-f32-window": dict(
+        seed=29, arch="olmo2", layers=4, **TINY | dict(head=8), output=True, tolerance=1e-4,
+        keys=dict(sliding_window=8, **YARN),
+    ),
+    "smollm3-f32": dict(seed=30, arch="smollm3", layers=5, **TINY, tolerance=1e-4),
+    "granite-f32": dict(
+        seed=31, arch="granite", layers=2, **TINY, bias=["attn_output"], tolerance=1e-4,
+        keys=dict(
+            logit_scale=0.7, residual_scale=0.4, embedding_scale=6.0, attention_scale=0.125
+        ),
+    ),
+    "stablelm-f32": dict(
+        seed=32, arch="stablelm", layers=2, **TINY | dict(head=8), output=True, tolerance=1e-4,
+        bias=["attn_q", "attn_k", "attn_v"], keys=dict(
+            parallel_residual=True, rope_dimension_count=2
+        ),
+    ),
+    "stablelm-f32-shared": dict(
+        seed=33, arch="stablelm", layers=2, **TINY | dict(head=8), output=True, tolerance=1e-4,
+        heads_norm="each", shared=True, keys=dict(rope_dimension_count=2),
+    ),
+    "llama-f32-yarn": dict(
+        seed=34, arch="llama", layers=2, **TINY, tolerance=1e-4, keys=YARN
+    ),
+    "llama-f32-freqs": dict(
+        seed=35, arch="llama", layers=2, **TINY, factors=["freqs"], tolerance=1e-4
+    ),
+    "llama-f32-long": dict(
+        seed=36, arch="llama", layers=1, **TINY, factors=["short", "long"], tolerance=1e-4,
+        keys=dict(
+            rope_scaling_type=gguf.RopeScalingType.LONGROPE,
+            rope_scaling_orig_ctx_len=16,
+            rope_scaling_factor=2.0,
+        ),
+    ),
+}
+
 SPM_PIECES = (
     "▁t he in er th ▁a an on re ▁the nd ▁s or en ▁w ing ▁o at ed ▁b is it ▁and ou ▁f ar es ▁th "
     "ing▁ ▁c st ▁to ▁once ▁h ll on▁ ce ▁on"
@@ -199,7 +304,9 @@ def write_model(path, shape):
     arch, width, heads, kv = shape["arch"], shape["width"], shape["heads"], shape["kv"]
     head = shape.get("head", width // heads)
     kind = shape.get("type", F32)
-    gpt2 = arch == "gpt2"
+    family = FAMILIES[arch]
+    layer_norm = family.get("norm") == "layer"
+    biases = shape.get("bias", [])
 
     writer = gguf.GGUFWriter(path, arch)
     writer.add_file_type(FILE_TYPES[kind])
@@ -208,11 +315,13 @@ def write_model(path, shape):
     writer.add_block_count(shape["layers"])
     writer.add_feed_forward_length(shape["ffn"])
     writer.add_head_count(heads)
-    if gpt2:
+    if arch != "gpt2":
+        writer.add_head_count_kv(kv)
+    if layer_norm:
         writer.add_layer_norm_eps(1e-5)
     else:
-        writer.add_head_count_kv(kv)
         writer.add_layer_norm_rms_eps(shape.get("epsilon", 1e-5))
+    if arch != "gpt2":
         writer.add_rope_freq_base(shape.get("rope_base", 1e4))
         if arch == "llama":
             writer.add_rope_dimension_count(head)
@@ -222,6 +331,8 @@ def write_model(path, shape):
         if "rope_linear" in shape:
             writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
             writer.add_rope_scaling_factor(shape["rope_linear"])
+    for key, value in shape.get("keys", {}).items():
+        getattr(writer, f"add_{key}")(value)
     vocabulary, bos = write_vocabulary(writer, shape)
     if arch == "llama":
         writer.add_vocab_size(vocabulary)
@@ -239,7 +350,8 @@ def write_model(path, shape):
             writer.add_tensor(f"{name}.weight", values.astype(numpy.float16))
         else:
             writer.add_tensor(f"{name}.weight", gguf.quants.quantize(values, kind), raw_dtype=kind)
-        if gpt2 and name.startswith("blk.") or name.split(".")[-1] in shape.get("bias", []):
+        all_biased = family.get("bias") == "all" and name.startswith("blk.")
+        if all_biased or name.split(".")[-1] in biases:
             writer.add_tensor(f"{name}.bias", normal(rows) * numpy.float32(0.1))
 
     def norm(name, scale=None):
@@ -247,28 +359,47 @@ def write_model(path, shape):
         if scale is not None:
             values *= scale
         writer.add_tensor(f"{name}.weight", values)
-        if gpt2:
+        if layer_norm:
             writer.add_tensor(f"{name}.bias", numpy.float32(0.1) * normal(width))
 
+    def head_norm(name, count):
+        kind = shape.get("heads_norm", family.get("heads"))
+        if kind is not None:
+            size = {"head": [head], "each": [count, head], "whole": [count * head]}[kind]
+            writer.add_tensor(f"{name}.weight", 1 + numpy.float32(0.3) * normal(*size))
+
     matrix("token_embd", vocabulary, width, 1)
-    if gpt2:
+    for name in shape.get("factors", []):
+        name = "rope_freqs" if name == "freqs" else f"rope_factors_{name}"
+        values = 1 + 3 * random.random(head // 2, dtype=numpy.float32)
+        writer.add_tensor(f"{name}.weight", values)
+    if arch == "gpt2":
         values = normal(CONTEXT, width) * numpy.float32(0.5)
         writer.add_tensor("position_embd.weight", values)
     for layer in range(shape["layers"]):
         block = f"blk.{layer}"
-        norm(f"{block}.attn_norm")
-        if gpt2:
-            matrix(f"{block}.attn_qkv", 3 * width, width)
+        if family.get("before", True):
+            norm(f"{block}.attn_norm")
+        if family.get("fused"):
+            matrix(f"{block}.attn_qkv", (heads + 2 * kv) * head, width)
         else:
             matrix(f"{block}.attn_q", heads * head, width)
             matrix(f"{block}.attn_k", kv * head, width)
             matrix(f"{block}.attn_v", kv * head, width)
+        head_norm(f"{block}.attn_q_norm", heads)
+        head_norm(f"{block}.attn_k_norm", kv)
         matrix(f"{block}.attn_output", width, heads * head)
-        norm(f"{block}.ffn_norm")
-        if not gpt2:
+        if family.get("after"):
+            norm(f"{block}.post_attention_norm")
+        if family.get("before", True) and not shape.get("shared"):
+            norm(f"{block}.ffn_norm")
+        gate = family.get("gate", "own")
+        if gate == "own":
             matrix(f"{block}.ffn_gate", shape["ffn"], width)
-        matrix(f"{block}.ffn_up", shape["ffn"], width)
+        matrix(f"{block}.ffn_up", shape["ffn"] * (2 if gate == "in up" else 1), width)
         matrix(f"{block}.ffn_down", width, shape["ffn"])
+        if family.get("after"):
+            norm(f"{block}.post_ffw_norm")
     if shape.get("output"):
         norm("output_norm")
         matrix("output", vocabulary, width, 3 / width**0.5)

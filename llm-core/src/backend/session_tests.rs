@@ -5,7 +5,7 @@ use crate::generate::{FinishReason, Step};
 use crate::kv_cache::BLOCK_POSITIONS;
 use crate::sampling::SamplerParams;
 use crate::simd::Cpu;
-use crate::testing::{Memory, Shape, model};
+use crate::testing::{GgufWriter, Memory, Shape, family, model};
 use crate::tokenizer::{Cell, EncodeOptions, scratch_cells};
 use crate::transformer::{MAX_SESSIONS, Positions};
 use proptest::prelude::*;
@@ -25,13 +25,38 @@ pub(super) const OPTIONS: LoadOptions = LoadOptions {
     cpu: Cpu::SCALAR,
 };
 
+/// What sessions are played on.
+#[derive(Clone, Copy, Debug)]
+struct Subject {
+    kv: KvType,
+    /// gemma3, with a window, norms of heads and two tables of angles, and not llama.
+    windowed: bool,
+}
+
+impl Subject {
+    fn file(self) -> GgufWriter {
+        match self.windowed {
+            true => family("gemma3", Shape::default()),
+            false => model(Shape::default()),
+        }
+    }
+}
+
 pub(super) fn with_model<T>(
+    options: LoadOptions,
+    run: impl FnOnce(&mut TransformerBackend) -> T,
+) -> T {
+    with_file(&model(Shape::default()), options, run)
+}
+
+fn with_file<T>(
+    file: &GgufWriter,
     options: LoadOptions,
     run: impl FnOnce(&mut TransformerBackend) -> T,
 ) -> T {
     let mut memory = Memory::new(4 << 20);
     let mut backend = TransformerBackend::new(Arena::new(memory.bytes()).unwrap(), options);
-    backend.load(&model(Shape::default()).finish()).unwrap();
+    backend.load(&file.finish()).unwrap();
     run(&mut backend)
 }
 
@@ -55,12 +80,17 @@ pub(super) type Generated = (Vec<u32>, String, FinishReason);
 
 /// What `row` is continued with on a backend that has nothing else, in one turn.
 pub(super) fn alone(kv: KvType, row: &[u32], params: &GenerateParams) -> Generated {
+    let windowed = false;
+    alone_on(Subject { kv, windowed }, row, params)
+}
+
+fn alone_on(subject: Subject, row: &[u32], params: &GenerateParams) -> Generated {
     let options = LoadOptions {
-        kv,
+        kv: subject.kv,
         sessions: 1,
         ..OPTIONS
     };
-    with_model(options, |backend| {
+    with_file(&subject.file(), options, |backend| {
         backend.start_tokens(Turn::only(0), row, params).unwrap();
         to_end(backend, 0)
     })
@@ -879,7 +909,7 @@ impl World {
     }
 
     /// One step, and everything that must hold after it. True if there is more to do.
-    fn step(&mut self, backend: &mut TransformerBackend, kv: KvType) -> bool {
+    fn step(&mut self, backend: &mut TransformerBackend, subject: Subject) -> bool {
         let before: Vec<usize> = (0..PLAYERS).map(|n| reserved(backend, n)).collect();
         let rested: Vec<bool> = self.players.iter().map(Player::rests).collect();
         let mut text = Text::new();
@@ -917,7 +947,7 @@ impl World {
                     prompt_tokens,
                     generated,
                 }),
-            ) => self.finish(n, reason, [prompt_tokens, generated], kv),
+            ) => self.finish(n, reason, [prompt_tokens, generated], subject),
             Progress::Session(n, Err(error)) => panic!("{n}: {error}"),
             Progress::Evicted(n) => {
                 self.evicted += 1;
@@ -946,7 +976,7 @@ impl World {
         true
     }
 
-    fn finish(&mut self, n: usize, reason: FinishReason, counts: [u32; 2], kv: KvType) {
+    fn finish(&mut self, n: usize, reason: FinishReason, counts: [u32; 2], subject: Subject) {
         let player = &mut self.players[n];
         let request = player.request.take().unwrap();
         assert_eq!(counts, [request.prompt_tokens, request.ids.len() as u32]);
@@ -955,7 +985,7 @@ impl World {
         let expected = self
             .known
             .entry(key)
-            .or_insert_with_key(|(row, ..)| alone(kv, row, &params));
+            .or_insert_with_key(|(row, ..)| alone_on(subject, row, &params));
         if reason == FinishReason::Cancelled {
             assert!(request.cancelled);
             assert!(expected.0.starts_with(&request.ids));
@@ -995,14 +1025,14 @@ impl World {
 
 /// Plays `acts`, lets everything come to its end, and forgets everything. How often sessions were evicted, all rested, and
 /// room was taken from one that rests.
-fn play(kv: KvType, positions: usize, acts: Vec<Act>) -> [usize; 3] {
+fn play(subject: Subject, positions: usize, acts: Vec<Act>) -> [usize; 3] {
     let options = LoadOptions {
-        kv,
+        kv: subject.kv,
         sessions: PLAYERS,
         positions: Positions::Exactly(positions),
         ..OPTIONS
     };
-    with_model(options, |backend| {
+    with_file(&subject.file(), options, |backend| {
         let mut world = World::default();
         for act in acts {
             match act {
@@ -1030,7 +1060,7 @@ fn play(kv: KvType, positions: usize, acts: Vec<Act>) -> [usize; 3] {
                 }
                 Act::Steps(count) => {
                     for _ in 0..count {
-                        if !world.step(backend, kv) {
+                        if !world.step(backend, subject) {
                             break;
                         }
                     }
@@ -1041,7 +1071,7 @@ fn play(kv: KvType, positions: usize, acts: Vec<Act>) -> [usize; 3] {
         let rests = world.rests;
         for steps in 0.. {
             assert!(steps < 20_000, "somebody waits for ever: {:?}", world.queue);
-            if world.step(backend, kv) {
+            if world.step(backend, subject) {
                 continue;
             }
             // All rest; some of them are granted a few tokens more, so that they take each other's room.
@@ -1075,10 +1105,11 @@ proptest! {
     fn any_interleaving_gives_each_session_what_it_gets_alone(
         acts in prop::collection::vec(act(), 1..40),
         exact in any::<bool>(),
+        windowed in any::<bool>(),
         pool in 4usize..=10,
     ) {
         let kv = if exact { KvType::F32 } else { KvType::Q8 };
-        play(kv, pool * 16, acts);
+        play(Subject { kv, windowed }, pool * 16, acts);
     }
 }
 
@@ -1087,12 +1118,16 @@ proptest! {
 fn the_interleavings_have_evictions_and_rests_in_them() {
     use proptest::strategy::ValueTree as _;
     use proptest::test_runner::TestRunner;
+    const SUBJECT: Subject = Subject {
+        kv: KvType::Q8,
+        windowed: false,
+    };
     let mut runner = TestRunner::deterministic();
     let mut plays = [0; 3];
     for _ in 0..12 {
         let acts = prop::collection::vec(act(), 30..40);
         let acts = acts.new_tree(&mut runner).unwrap().current();
-        for (plays, count) in plays.iter_mut().zip(play(KvType::Q8, CONTEXT, acts)) {
+        for (plays, count) in plays.iter_mut().zip(play(SUBJECT, CONTEXT, acts)) {
             *plays += usize::from(count > 0);
         }
     }

@@ -1,10 +1,11 @@
-//! Attention of one position over what the cache has of its session.
+//! Attention of one position over what the cache has of its session, from a first position on.
 //!
-//! For each head: scores of all positions, softmax in two passes, then every output element adds p · v over
-//! ascending positions; the division by their sum comes last.
+//! For each head: scores of the positions, softmax in two passes, then every output element adds p · v over
+//! ascending positions; the division by their sum comes last. Blocks of the cache before the first position are not
+//! read; positions before it in its own block have the weight 0.
 //!
-//! - Keys in floats: score = (q · k) · s^(−½), the product in the canonical order of a reduction.
-//! - In 8 bits: the query is quantised as the keys are; score = f32(exact product) · ((d_q · d_k) · s^(−½)). The
+//! - Keys in floats: score = (q · k) · scale, the product in the canonical order of a reduction.
+//! - In 8 bits: the query is quantised as the keys are; score = f32(exact product) · ((d_q · d_k) · scale). The
 //!   weights w = p · d_v of sixteen positions, a block of the cache, are quantised to 0…127 with the scale
 //!   max w / 127; an output element adds scale · f32(exact Σ q_w q_v), block after block. So the products over the
 //!   positions are exact as well, and as fast as those of a matrix.
@@ -14,7 +15,7 @@
 //! elements of the values. The query heads of a group share what they read of the cache: two in 8 bits, of the values up
 //! to four in floats.
 
-use super::scalar::{LANES, finite, fold, softmax_numerators};
+use super::scalar::{LANES, finite, fold, soft_cap, softmax_numerators};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales, value_place};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
 use half::f16;
@@ -104,8 +105,14 @@ pub(crate) struct QueryScale {
 pub(crate) struct Attention<'a> {
     /// Query heads.
     pub(crate) heads: usize,
-    /// Positions that are attended to: all up to the token's own.
+    /// Positions up to the token's own.
     pub(crate) positions: usize,
+    /// The first of them that is attended to.
+    pub(crate) first: usize,
+    /// What products of queries and keys are multiplied by.
+    pub(crate) scale: f32,
+    /// What scores are brought under.
+    pub(crate) cap: Option<f32>,
     /// \[heads, head_size\]
     pub(crate) query: &'a [f32],
     /// The result, \[heads, head_size\].
@@ -130,9 +137,20 @@ impl Attention<'_> {
         head * self.cache.shape.kv_heads / self.heads
     }
 
-    /// 1 / √s
-    fn scale(&self) -> f32 {
-        1.0 / libm::sqrtf(self.head_size() as f32)
+    /// The first block of the cache that is read.
+    fn first_block(&self) -> usize {
+        self.first / BLOCK_POSITIONS
+    }
+
+    /// Softmax without its division of the scores from `at` on in their buffer: what positions weigh, and their sum.
+    #[inline(always)]
+    fn weigh(&mut self, at: usize) -> f32 {
+        let start = self.first_block() * BLOCK_POSITIONS;
+        let scores = &mut self.scores[at..][start..self.positions];
+        if let Some(cap) = self.cap {
+            soft_cap(scores, cap);
+        }
+        softmax_numerators(scores, self.first - start)
     }
 
     /// Quantises the queries where keys are in 8 bits.
@@ -163,14 +181,13 @@ impl Attention<'_> {
     }
 
     /// The reference.
-    pub(crate) fn run_scalar(self) {
-        let size = self.head_size();
-        let scale = self.scale();
+    pub(crate) fn run_scalar(mut self) {
+        let (size, scale) = (self.head_size(), self.scale);
         for head in 0..self.heads {
             let cached = self.cache.head(self.kv_head(head));
             let scores = &mut self.scores[..self.positions];
             let query = &self.query[head * size..(head + 1) * size];
-            for (position, score) in scores.iter_mut().enumerate() {
+            for (position, score) in scores.iter_mut().enumerate().skip(self.first) {
                 let keys = cached.keys(position / BLOCK_POSITIONS);
                 let slot = position % BLOCK_POSITIONS;
                 *score = match self.cache.shape.ty {
@@ -188,10 +205,11 @@ impl Attention<'_> {
                     }
                 };
             }
-            let sum = softmax_numerators(scores);
+            let sum = self.weigh(0);
             let out = &mut self.attended[head * size..(head + 1) * size];
             out.fill(0.0);
-            for (index, scores) in scores.chunks(BLOCK_POSITIONS).enumerate() {
+            let scores = self.scores[..self.positions].chunks(BLOCK_POSITIONS);
+            for (index, scores) in scores.enumerate().skip(self.first / BLOCK_POSITIONS) {
                 let values = cached.values(index);
                 match self.cache.shape.ty {
                     KvType::F32 => {
@@ -253,7 +271,7 @@ impl Attention<'_> {
         let mut sums = [0.0; H];
         for (h, sum) in sums.iter_mut().enumerate() {
             self.score(isa, head + h, h * stride);
-            *sum = softmax_numerators(&mut self.scores[h * stride..][..self.positions]);
+            *sum = self.weigh(h * stride);
         }
         let lanes = self.head_size() / LANES;
         let mut lane = 0;
@@ -276,11 +294,9 @@ impl Attention<'_> {
         let padded = self.positions.next_multiple_of(BLOCK_POSITIONS);
         let mut sums = [0.0; H];
         for (h, sum) in sums.iter_mut().enumerate() {
-            let scores = &mut self.scores[h * stride..][..padded];
-            let (scores, beyond) = scores.split_at_mut(self.positions);
-            *sum = softmax_numerators(scores);
+            *sum = self.weigh(h * stride);
             // What lies beyond in the block has no weight.
-            beyond.fill(0.0);
+            self.scores[h * stride..][self.positions..padded].fill(0.0);
         }
         let lanes = self.head_size() / LANES;
         let mut lane = 0;
@@ -297,7 +313,7 @@ impl Attention<'_> {
     /// Scores of `H` heads of a group.
     #[inline(always)]
     fn scores_q8<I: Isa, const H: usize>(&mut self, isa: I, head: usize) {
-        let (size, scale) = (self.head_size(), self.scale());
+        let (size, scale) = (self.head_size(), self.scale);
         let cached = self.cache.head(self.kv_head(head));
         let stride = self.scores.len() / GROUP;
         let mut queries = [Vector { q: &[], sum: 0 }; H];
@@ -311,7 +327,7 @@ impl Attention<'_> {
             };
             factors[h] = d;
         }
-        for index in 0..self.positions.div_ceil(BLOCK_POSITIONS) {
+        for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
             let (scales, keys) = scales(cached.keys(index));
             let scales = F32s::ref_from_bytes(scales.as_bytes()).expect(ALIGNED);
             let keys = <[[I8s; 4]]>::ref_from_bytes(&keys[..16 * size]).expect(ALIGNED);
@@ -340,7 +356,7 @@ impl Attention<'_> {
         let cached = self.cache.head(self.kv_head(head));
         let stride = self.scores.len() / GROUP;
         let mut totals = [[isa.splat(0.0); C]; H];
-        for index in 0..self.positions.div_ceil(BLOCK_POSITIONS) {
+        for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
             let values = cached.values(index);
             let (d, values) = scales(values);
             let d = F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED);
@@ -378,14 +394,15 @@ impl Attention<'_> {
     /// Scores of one head, from `at` on in their buffer.
     #[inline(always)]
     fn score<I: Isa>(&mut self, isa: I, head: usize, at: usize) {
-        let (size, scale) = (self.head_size(), self.scale());
+        let (size, scale) = (self.head_size(), self.scale);
         let cached = self.cache.head(self.kv_head(head));
+        let first = self.first_block();
         let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
         let scores = &mut self.scores[at..][..blocks * BLOCK_POSITIONS];
         let scores = <[F32s]>::mut_from_bytes(scores.as_mut_bytes()).expect(ALIGNED);
         let query = &self.query[head * size..(head + 1) * size];
         let query = <[F32s]>::ref_from_bytes(query.as_bytes()).expect(ALIGNED);
-        for (index, scores) in scores.iter_mut().enumerate() {
+        for (index, scores) in scores.iter_mut().enumerate().skip(first) {
             let keys = cached.keys(index);
             match self.cache.shape.ty {
                 KvType::F32 => {
@@ -430,9 +447,10 @@ impl Attention<'_> {
         let stride = self.scores.len() / GROUP;
         let lanes = size / LANES;
         let mut totals = [[isa.splat(0.0); C]; H];
-        let mut left = self.positions;
+        let first = self.first_block();
+        let mut left = self.positions - first * BLOCK_POSITIONS;
         let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
-        for index in 0..blocks {
+        for index in first..blocks {
             let values = cached.values(index);
             let count = left.min(BLOCK_POSITIONS);
             left -= count;
@@ -543,17 +561,17 @@ mod tests {
     use super::*;
     use crate::kv_cache::KvShape;
     use crate::simd::Cpu;
-    use crate::testing::kernels;
+    use crate::testing::kernels::{self, Attending};
     use proptest::prelude::*;
     use std::vec::Vec;
 
     /// Bits of what a token attends to.
-    fn attended(cpu: Cpu, shape: KvShape, heads: usize, positions: usize, x: &[f32]) -> Vec<u32> {
+    fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Vec<u32> {
         let exact = |x: &f32| {
             assert!(x.is_finite());
             x.to_bits()
         };
-        let attended = kernels::attended(cpu, shape, heads, positions, x);
+        let attended = kernels::attended(cpu, shape, attending, x);
         attended.iter().map(exact).collect()
     }
 
@@ -568,8 +586,15 @@ mod tests {
             kv_heads in 1usize..3,
             group in 1usize..8,
             size in prop::sample::select(&[6usize, 16, 32, 48, 64, 80, 128]),
+            window in prop_oneof![Just(40usize), 1usize..40],
+            cap in prop_oneof![Just(None), (0.5f32..60.0).prop_map(Some)],
         ) {
-            let heads = kv_heads * group;
+            let attending = Attending {
+                heads: kv_heads * group,
+                positions,
+                first: positions.saturating_sub(window),
+                cap,
+            };
             for ty in [KvType::F32, KvType::F16, KvType::Q8] {
                 let shape = KvShape {
                     ty,
@@ -580,9 +605,9 @@ mod tests {
                     sessions: 2,
                     positions: 80,
                 };
-                let expected = attended(Cpu::SCALAR, shape, heads, positions, &x);
+                let expected = attended(Cpu::SCALAR, shape, attending, &x);
                 for cpu in Cpu::all() {
-                    let got = attended(cpu, shape, heads, positions, &x);
+                    let got = attended(cpu, shape, attending, &x);
                     prop_assert!(got == expected, "{} {ty:?}", cpu.name());
                 }
             }
@@ -593,8 +618,16 @@ mod tests {
         fn attention_is_what_it_says(
             x in prop::collection::vec(-2.0f32..2.0, 401),
             positions in 1usize..40,
+            window in prop_oneof![Just(40usize), 1usize..40],
+            cap in prop_oneof![Just(None), (0.5f32..8.0).prop_map(Some)],
         ) {
             let (heads, kv_heads, size) = (4, 2, 8);
+            let first = positions.saturating_sub(window);
+            let attending = Attending { heads, positions, first, cap };
+            let capped = |score: f64| match cap.map(f64::from) {
+                Some(cap) => cap * (score / cap).tanh(),
+                None => score,
+            };
             let reference = |skip: usize, len: usize| -> Vec<f64> {
                 x.iter().cycle().skip(skip).take(len).map(|x| f64::from(*x)).collect()
             };
@@ -612,18 +645,18 @@ mod tests {
                     sessions: 2,
                     positions: 80,
                 };
-                let got = attended(Cpu::detect(), shape, heads, positions, &x);
+                let got = attended(Cpu::detect(), shape, attending, &x);
                 for head in 0..heads {
                     let part = |p: usize, which: usize| {
                         reference(base + (2 * p + which) * row + head / 2 * size, size)
                     };
                     let q = &query[head * size..][..size];
-                    let weights: Vec<f64> = (0..positions)
+                    let weights: Vec<f64> = (first..positions)
                         .map(|p| part(p, 0).iter().zip(q).map(|(k, q)| k * q).sum::<f64>())
-                        .map(|dot| (dot / (size as f64).sqrt()).exp())
+                        .map(|dot| capped(dot / (size as f64).sqrt()).exp())
                         .collect();
                     for i in 0..size {
-                        let value = weights.iter().enumerate().map(|(p, w)| w * part(p, 1)[i]);
+                        let value = (first..).zip(&weights).map(|(p, w)| w * part(p, 1)[i]);
                         let exact = value.sum::<f64>() / weights.iter().sum::<f64>();
                         let got = f64::from(f32::from_bits(got[head * size + i]));
                         prop_assert!((got - exact).abs() < tolerance, "{ty:?} {got} {exact}");

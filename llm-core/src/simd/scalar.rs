@@ -198,25 +198,25 @@ pub fn dot_i8<const N: usize>(a: &[i8; N], b: &[i8; N]) -> i32 {
     })
 }
 
-/// LayerNorm: out\[i\] = ((x\[i\] − mean x) / √(variance(x) + ε)) · w\[i\], without its bias.
+/// LayerNorm: x\[i\] becomes ((x\[i\] − mean x) / √(variance(x) + ε)) · w\[i\], without its bias.
 #[inline(always)]
-pub fn layer_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+pub fn layer_norm(x: &mut [f32], weight: &[f32], epsilon: f32) {
     let n = x.len() as f32;
     let mean = sum(x) / n;
     let variance = sum_of(x, x, |v, _| (v - mean) * (v - mean)) / n;
     let scale = 1.0 / libm::sqrtf(variance + epsilon);
-    for ((out, v), w) in out.iter_mut().zip(x).zip(weight) {
-        *out = ((v - mean) * scale) * w;
+    for (v, w) in x.iter_mut().zip(weight) {
+        *v = ((*v - mean) * scale) * w;
     }
 }
 
-/// RMSNorm: out\[i\] = (x\[i\] / √(mean(x²) + ε)) · w\[i\].
+/// RMSNorm: x\[i\] becomes (x\[i\] / √(mean(x²) + ε)) · w\[i\].
 #[inline(always)]
-pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+pub fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) {
     let mean = dot_f32(x, x) / x.len() as f32;
     let scale = 1.0 / libm::sqrtf(mean + epsilon);
-    for ((out, v), w) in out.iter_mut().zip(x).zip(weight) {
-        *out = (v * scale) * w;
+    for (v, w) in x.iter_mut().zip(weight) {
+        *v = (*v * scale) * w;
     }
 }
 
@@ -235,14 +235,35 @@ fn max(x: &[f32]) -> f32 {
     lanes.fold(f32::NEG_INFINITY, |max, x| larger(max, *x))
 }
 
-/// Softmax without its division: x becomes exp(x − max x), and their sum is returned.
+/// Softmax without its division: x becomes exp(x − max x), and their sum is returned. The first `hidden` take no
+/// part: they become 0.
 #[inline(always)]
-pub fn softmax_numerators(x: &mut [f32]) -> f32 {
-    let max = max(x);
-    for v in x.iter_mut() {
+pub fn softmax_numerators(x: &mut [f32], hidden: usize) -> f32 {
+    let (before, seen) = x.split_at_mut(hidden);
+    let max = max(seen);
+    before.fill(0.0);
+    for v in seen {
         *v = exp(*v - max);
     }
     sum(x)
+}
+
+/// Soft-capping: x becomes c · tanh(x / c), tanh(u) = 1 − 2 / (exp(2u) + 1).
+#[inline(always)]
+pub fn soft_cap(x: &mut [f32], cap: f32) {
+    let inverse = 1.0 / cap;
+    for x in x {
+        let u = *x * inverse;
+        *x = cap * (1.0 - 2.0 / (exp(2.0 * u) + 1.0));
+    }
+}
+
+/// x\[i\] becomes x\[i\] · s.
+#[inline(always)]
+pub fn scale(x: &mut [f32], s: f32) {
+    for x in x {
+        *x *= s;
+    }
 }
 
 /// SwiGLU: gate\[i\] becomes silu(gate\[i\]) · up\[i\], silu(x) = x / (1 + exp(−x)).
@@ -253,14 +274,36 @@ pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     }
 }
 
+/// SiLU: x becomes x / (1 + exp(−x)).
+#[inline(always)]
+pub fn silu(x: &mut [f32]) {
+    for x in x {
+        *x /= 1.0 + exp(-*x);
+    }
+}
+
 /// GELU in the tanh form: x/2 · (1 + tanh(√(2/π) · x · (1 + 0.044715 x²))), which is x / (1 + exp(−2u)) with
 /// u the argument of tanh.
 #[inline(always)]
-pub fn gelu(x: &mut [f32]) {
+fn gelu_of(x: f32) -> f32 {
     const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+    let u = SQRT_2_OVER_PI * x * (1.0 + 0.044_715 * x * x);
+    x / (1.0 + exp(-2.0 * u))
+}
+
+/// GELU of each element.
+#[inline(always)]
+pub fn gelu(x: &mut [f32]) {
     for x in x {
-        let u = SQRT_2_OVER_PI * *x * (1.0 + 0.044_715 * *x * *x);
-        *x /= 1.0 + exp(-2.0 * u);
+        *x = gelu_of(*x);
+    }
+}
+
+/// GeGLU: gate\[i\] becomes gelu(gate\[i\]) · up\[i\].
+#[inline(always)]
+pub fn geglu(gate: &mut [f32], up: &[f32]) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = gelu_of(*gate) * up;
     }
 }
 
@@ -417,9 +460,9 @@ mod tests {
     #[test]
     fn softmax_of_equals_is_uniform_and_of_extremes_finite() {
         let mut x = [3.0; 5];
-        assert_eq!(softmax_numerators(&mut x), 5.0);
+        assert_eq!(softmax_numerators(&mut x, 0), 5.0);
         let mut x = [-3e38, 0.0, 3e38];
-        assert!(softmax_numerators(&mut x).is_finite());
+        assert!(softmax_numerators(&mut x, 0).is_finite());
         assert_eq!(x[2], 1.0);
     }
 
@@ -513,11 +556,40 @@ mod tests {
             }
             let mean = x.iter().sum::<f32>() / 40.0;
             let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / 40.0;
-            let mut out = vec![0.0; 40];
-            layer_norm(&x, &[2.0; 40], 1e-5, &mut out);
+            let mut out = x.clone();
+            layer_norm(&mut out, &[2.0; 40], 1e-5);
             for (out, x) in out.iter().zip(&x) {
                 prop_assert!((out - 2.0 * (x - mean) / (variance + 1e-5).sqrt()).abs() < 1e-3);
             }
+        }
+
+        #[test]
+        fn gates_caps_and_hidden_positions_are_what_they_say(
+            x in prop::collection::vec(-90.0f32..90.0, 40),
+            cap in 0.1f32..90.0,
+            hidden in 0usize..16,
+        ) {
+            let mut capped = x.clone();
+            soft_cap(&mut capped, cap);
+            for (got, x) in capped.iter().zip(&x) {
+                let (x, c) = (f64::from(*x), f64::from(cap));
+                prop_assert!((f64::from(*got) - c * (x / c).tanh()).abs() < 4e-7 * c);
+            }
+            let (mut gate, mut alone) = (x.clone(), x.clone());
+            geglu(&mut gate, &capped);
+            gelu(&mut alone);
+            let (mut swi, mut silent) = (x.clone(), x.clone());
+            swiglu(&mut swi, &capped);
+            silu(&mut silent);
+            for i in 0..x.len() {
+                prop_assert_eq!(gate[i].to_bits(), (alone[i] * capped[i]).to_bits());
+                prop_assert_eq!(swi[i].to_bits(), (silent[i] * capped[i]).to_bits());
+            }
+            let (mut seen, mut all) = (x[hidden..].to_vec(), x.clone());
+            let (few, sum) = (softmax_numerators(&mut seen, 0), softmax_numerators(&mut all, hidden));
+            prop_assert!(all[..hidden].iter().all(|p| p.to_bits() == 0));
+            prop_assert_eq!(&all[hidden..], &seen[..]);
+            prop_assert!((few - sum).abs() <= 1e-5 * sum);
         }
     }
 }

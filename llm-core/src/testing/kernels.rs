@@ -14,13 +14,13 @@ use alloc::vec::Vec;
 pub use libm::{cosf, powf, sinf};
 
 /// RMSNorm, as [`crate::simd::scalar::rms_norm`].
-pub fn rms_norm(cpu: Cpu, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
-    cpu.rms_norm(x, weight, epsilon, out);
+pub fn rms_norm(cpu: Cpu, x: &mut [f32], weight: &[f32], epsilon: f32) {
+    cpu.rms_norm(x, weight, epsilon);
 }
 
 /// LayerNorm without its bias, as [`crate::simd::scalar::layer_norm`].
-pub fn layer_norm(cpu: Cpu, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
-    cpu.layer_norm(x, weight, epsilon, out);
+pub fn layer_norm(cpu: Cpu, x: &mut [f32], weight: &[f32], epsilon: f32) {
+    cpu.layer_norm(x, weight, epsilon);
 }
 
 /// SwiGLU, as [`crate::simd::scalar::swiglu`].
@@ -28,9 +28,29 @@ pub fn swiglu(cpu: Cpu, gate: &mut [f32], up: &[f32]) {
     cpu.swiglu(gate, up);
 }
 
+/// SiLU, as [`crate::simd::scalar::silu`].
+pub fn silu(cpu: Cpu, x: &mut [f32]) {
+    cpu.silu(x);
+}
+
 /// GELU, as [`crate::simd::scalar::gelu`].
 pub fn gelu(cpu: Cpu, x: &mut [f32]) {
     cpu.gelu(x);
+}
+
+/// GeGLU, as [`crate::simd::scalar::geglu`].
+pub fn geglu(cpu: Cpu, gate: &mut [f32], up: &[f32]) {
+    cpu.geglu(gate, up);
+}
+
+/// Soft-capping, as [`crate::simd::scalar::soft_cap`].
+pub fn soft_cap(cpu: Cpu, x: &mut [f32], cap: f32) {
+    cpu.soft_cap(x, cap);
+}
+
+/// x\[i\] becomes x\[i\] · s.
+pub fn scale(cpu: Cpu, x: &mut [f32], s: f32) {
+    cpu.scale(x, s);
 }
 
 /// RoPE, as [`crate::simd::scalar::rotate`].
@@ -88,6 +108,19 @@ pub fn multiply(cpu: Cpu, w: &Matrix<'_>, x: &[f32], out: &mut [f32]) -> Result<
     Ok(())
 }
 
+/// How a token attends, besides the cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attending {
+    /// Query heads.
+    pub heads: usize,
+    /// Positions up to the token's own.
+    pub positions: usize,
+    /// The first that is attended to.
+    pub first: usize,
+    /// What scores are brought under.
+    pub cap: Option<f32>,
+}
+
 /// What a token at the last of `positions` positions attends to, \[heads, head_size\], in the second of the
 /// layers of `shape`. Keys, values and the query are taken from `x`, over and over. `shape` has two sessions: the
 /// other one holds blocks too, so that those of the session do not lie in order.
@@ -96,7 +129,13 @@ pub fn multiply(cpu: Cpu, w: &Matrix<'_>, x: &[f32], out: &mut [f32]) -> Result<
 /// `x` is empty or has a value that is not finite, or the shape has fewer than two layers, two sessions, or
 /// 20 positions more than `positions`.
 #[must_use]
-pub fn attended(cpu: Cpu, shape: KvShape, heads: usize, positions: usize, x: &[f32]) -> Vec<f32> {
+pub fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Vec<f32> {
+    let Attending {
+        heads,
+        positions,
+        first,
+        cap,
+    } = attending;
     let mut memory = Memory::new(1 << 20);
     let mut arena = Arena::new(memory.bytes()).expect("aligned");
     let cache = KvCache::new(&mut arena, shape).expect("room for the cache");
@@ -143,6 +182,9 @@ pub fn attended(cpu: Cpu, shape: KvShape, heads: usize, positions: usize, x: &[f
     cpu.attend(Attention {
         heads,
         positions,
+        first,
+        scale: 1.0 / libm::sqrtf(size as f32),
+        cap,
         query: as_mut(query),
         attended,
         scores: as_mut(scores),

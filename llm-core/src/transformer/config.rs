@@ -1,7 +1,11 @@
-//! Architectures and hyperparameters.
+//! Hyperparameters: what a family's description gives for one file.
 
+use super::families::{
+    Block, FAMILIES, Family, HeadNorm, NormKind, Residual, ScoreScale, Varies, WindowRule,
+};
+use super::rope::Rope;
 use super::{LoadError, MAX_LAYERS};
-use crate::gguf::{self, Gguf, check_keys};
+use crate::gguf::{self, Gguf, Value, check_keys};
 use core::fmt::Write as _;
 
 /// Widest vector of a model, in elements. With it no size computation overflows 64 bits.
@@ -10,69 +14,69 @@ const MAX_WIDTH: u32 = 1 << 17;
 /// Name of a metadata key.
 type Key = heapless::String<64>;
 
-/// A family of models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Architecture {
-    /// RMSNorm, RoPE over neighbouring pairs, SwiGLU.
-    Llama,
-    /// As llama, with RoPE over the halves of a head.
-    Qwen2,
-    /// LayerNorm, learned positions, GELU.
-    Gpt2,
-}
+const _: () = assert!(MAX_LAYERS <= 64, "a set of blocks is 64 bits");
 
-impl Architecture {
-    /// Those that the engine has.
-    pub const ALL: [Self; 3] = [Self::Llama, Self::Qwen2, Self::Gpt2];
+/// Some of a model's blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Blocks(u64);
 
-    /// Its name in GGUF files.
+impl Blocks {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// All.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Those for which `contains` is true, of [`MAX_LAYERS`] blocks.
+    pub(super) fn of(contains: impl Fn(usize) -> bool) -> Self {
+        let blocks = (0..MAX_LAYERS).filter(|&block| contains(block));
+        Self(blocks.fold(0, |set, block| set | 1 << block))
+    }
+
+    /// Whether `block`, below [`MAX_LAYERS`], is one of them.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Qwen2 => "qwen2",
-            Self::Gpt2 => "gpt2",
-        }
-    }
-
-    /// The architecture that a file names.
-    ///
-    /// # Errors
-    /// It names none, or one that the engine does not have.
-    pub fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, LoadError> {
-        let name = gguf.str_of("general.architecture")?;
-        Self::ALL
-            .into_iter()
-            .find(|architecture| architecture.name() == name)
-            .ok_or_else(|| LoadError::Architecture(gguf::name(name)))
-    }
-
-    fn key(self, key: &str) -> Key {
-        let mut full = Key::new();
-        // The longest of ours has 40 bytes.
-        let _ = write!(full, "{}.{key}", self.name());
-        full
+    pub const fn contains(self, block: usize) -> bool {
+        self.0 >> block & 1 == 1
     }
 }
 
-/// Rotary position embedding.
+/// Blocks that attend only to the last positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Positions that a token attends to there, its own among them.
+    pub len: usize,
+    /// Which blocks have it.
+    pub blocks: Blocks,
+}
+
+/// What vectors are multiplied with on their way.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rope {
-    /// Elements of a head that are rotated.
-    pub size: usize,
-    /// Base of the wavelengths.
-    pub base: f32,
-    /// Positions are multiplied by this (linear scaling; 1 for none).
-    pub scale: f32,
-    /// Whether element i is paired with i + size/2 (NEOX), and not 2i with 2i + 1.
-    pub halves: bool,
+pub struct Scales {
+    /// The vectors of tokens.
+    pub embedding: Option<f32>,
+    /// The products of queries and keys.
+    pub scores: f32,
+    /// What attention and the feed-forward layer add to the residual stream.
+    pub residual: Option<f32>,
+    /// The logits.
+    pub logits: Option<f32>,
+}
+
+/// Limits c that x is brought under, as c · tanh(x / c).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Caps {
+    /// The scores of attention.
+    pub scores: Option<f32>,
+    /// The logits.
+    pub logits: Option<f32>,
 }
 
 /// Hyperparameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
     /// Family.
-    pub architecture: Architecture,
+    pub family: &'static Family,
+    /// How a block is built.
+    pub block: Block,
     /// Longest context that the model was made for.
     pub context_length: usize,
     /// Width of the residual stream, d.
@@ -89,22 +93,46 @@ pub struct Config {
     pub head_size: usize,
     /// How positions enter; `None`: a learned vector for each is added to the token's.
     pub rope: Option<Rope>,
+    /// Blocks that do not attend to all positions.
+    pub window: Option<Window>,
+    /// Factors.
+    pub scales: Scales,
+    /// Limits.
+    pub caps: Caps,
     /// ε of the norms.
     pub epsilon: f32,
     /// Tokens.
     pub vocabulary: usize,
 }
 
-/// Reads the keys of one architecture.
-struct Keys<'g, 'a> {
-    gguf: &'g Gguf<'a>,
-    architecture: Architecture,
+/// Reads the keys of one family. What an optional key is read for is decided by the family's list of keys: one that
+/// does not stand there as read counts as missing.
+pub(super) struct Keys<'g, 'a> {
+    pub(super) gguf: &'g Gguf<'a>,
+    pub(super) family: &'static Family,
 }
 
 impl Keys<'_, '_> {
+    pub(super) fn full(&self, key: &str) -> Key {
+        let mut full = Key::new();
+        // The longest of ours has 50 bytes.
+        let _ = write!(full, "{}.{key}", self.family.name);
+        full
+    }
+
+    /// The full name of an optional key that the family reads.
+    fn read(&self, key: &str) -> Option<Key> {
+        self.family.reads(key).then(|| self.full(key))
+    }
+
     /// A whole number from 1 to `max`.
-    fn positive(&self, key: &str, default: Option<u32>, max: u32) -> Result<u32, LoadError> {
-        let key = self.architecture.key(key);
+    pub(super) fn positive(
+        &self,
+        key: &str,
+        default: Option<u32>,
+        max: u32,
+    ) -> Result<u32, LoadError> {
+        let key = self.full(key);
         let value = self.gguf.u32_opt(&key)?;
         self.in_range(&key, value, default, max)
     }
@@ -117,7 +145,7 @@ impl Keys<'_, '_> {
         max: u32,
         blocks: usize,
     ) -> Result<u32, LoadError> {
-        let key = self.architecture.key(key);
+        let key = self.full(key);
         let value = self.gguf.u32_or_equal_opt(&key, blocks)?;
         self.in_range(&key, value, default, max)
     }
@@ -141,8 +169,8 @@ impl Keys<'_, '_> {
     }
 
     /// A finite number above 0.
-    fn fraction(&self, key: &str, default: Option<f32>) -> Result<f32, LoadError> {
-        let key = self.architecture.key(key);
+    pub(super) fn fraction(&self, key: &str, default: Option<f32>) -> Result<f32, LoadError> {
+        let key = self.full(key);
         let value = match (self.gguf.f32_opt(&key)?, default) {
             (Some(value), _) => value,
             (None, Some(default)) => default,
@@ -156,72 +184,170 @@ impl Keys<'_, '_> {
         }
     }
 
-    fn refuse<T>(&self, key: &str, value: u32) -> Result<T, LoadError> {
-        Err(bad_value(&self.architecture.key(key), u64::from(value)))
+    /// An optional factor, a finite number above 0 like its inverse. As in llama.cpp, one of 0 is none.
+    pub(super) fn factor(&self, key: &str) -> Result<Option<f32>, LoadError> {
+        let Some(full) = self.read(key) else {
+            return Ok(None);
+        };
+        match self.gguf.f32_opt(&full)? {
+            None | Some(0.0) => Ok(None),
+            Some(_) => {
+                let factor = self.fraction(key, None)?;
+                // Not of one that is next to nothing.
+                let finite = Some(factor).filter(|factor| (1.0 / factor).is_finite());
+                finite
+                    .map(Some)
+                    .ok_or_else(|| LoadError::NotPositive(gguf::name(&full)))
+            }
+        }
     }
 
-    fn rope(&self, head_size: u32) -> Result<Option<Rope>, LoadError> {
-        let halves = match self.architecture {
-            Architecture::Gpt2 => return Ok(None),
-            Architecture::Llama => false,
-            Architecture::Qwen2 => true,
-        };
-        let size = self.positive("rope.dimension_count", Some(head_size), head_size)?;
-        if size % 2 != 0 {
-            return self.refuse("rope.dimension_count", size);
+    /// A limit: `default` if there is no key. As a factor, but where there is a default 0 is not none.
+    fn cap(&self, key: &str, default: Option<f32>) -> Result<Option<f32>, LoadError> {
+        let full = self.full(key);
+        match (self.factor(key)?, default) {
+            (Some(cap), _) => Ok(Some(cap)),
+            (None, Some(_)) if self.gguf.get(&full).is_some() => {
+                Err(LoadError::NotPositive(gguf::name(&full)))
+            }
+            (None, default) => Ok(default),
         }
-        let method = self.architecture.key("rope.scaling.type");
-        let scale = match self.gguf.str_opt(&method)? {
-            Some("none") => 1.0,
-            // A file that names no method means this one.
-            None | Some("linear") => self.linear_scale()?,
-            Some(name) => {
-                return Err(LoadError::Method {
-                    key: gguf::name(&method),
-                    value: gguf::name(name),
+    }
+
+    pub(super) fn truth(&self, key: &str) -> Result<Option<bool>, LoadError> {
+        match self.read(key) {
+            Some(key) => Ok(self.gguf.bool_opt(&key)?),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn refuse<T>(&self, key: &str, value: u32) -> Result<T, LoadError> {
+        Err(bad_value(&self.full(key), u64::from(value)))
+    }
+
+    /// The block as the file has it.
+    fn block(&self) -> Result<Block, LoadError> {
+        let block = self.family.block;
+        let has = |tensor| self.gguf.tensor(tensor).is_some();
+        Ok(match self.family.varies {
+            Varies::No => block,
+            Varies::ResidualByKey => match self.truth("use_parallel_residual")? {
+                Some(true) => Block {
+                    residual: Residual::Parallel,
+                    ..block
+                },
+                _ => block,
+            },
+            Varies::ByTensors => Block {
+                heads: match has("blk.0.attn_q_norm.weight") {
+                    true => HeadNorm::EachHead,
+                    false => HeadNorm::None,
+                },
+                residual: match has("blk.0.ffn_norm.weight") {
+                    true => Residual::Sequential,
+                    false => Residual::Shared,
+                },
+                ..block
+            },
+        })
+    }
+
+    fn window(&self, layers: usize) -> Result<Option<Window>, LoadError> {
+        let Some(rule) = &self.family.window else {
+            return Ok(None);
+        };
+        let key = self.full("attention.sliding_window");
+        let len = self.gguf.u32_opt(&key)?.or(rule.len).unwrap_or(0);
+        if len == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Window {
+            len: len as usize,
+            blocks: self.windowed(rule, layers)?,
+        }))
+    }
+
+    /// Which blocks have a window: all but each n-th, or as an array says for each.
+    fn windowed(&self, rule: &WindowRule, layers: usize) -> Result<Blocks, LoadError> {
+        let key = self.full("attention.sliding_window_pattern");
+        if let Some(Value::Array(array)) = self.gguf.get(&key) {
+            if array.len() != layers {
+                return Err(LoadError::Items {
+                    key: gguf::name(&key),
+                    items: array.len(),
+                    blocks: layers,
                 });
             }
+            let mut blocks = Blocks::NONE;
+            for (block, item) in array.values().enumerate() {
+                blocks.0 |= u64::from(truth_of(&item)) << block;
+            }
+            return Ok(blocks);
+        }
+        Ok(match self.gguf.u32_opt(&key)?.unwrap_or(rule.period) {
+            0 => Blocks::ALL,
+            period => Blocks::of(|block| !(block as u32 + 1).is_multiple_of(period)),
+        })
+    }
+
+    fn scales(
+        &self,
+        width: u32,
+        heads: u32,
+        size: u32,
+        layers: usize,
+    ) -> Result<Scales, LoadError> {
+        let root = |n: u32| libm::sqrtf(n as f32);
+        let size = match self.family.score_scale {
+            ScoreScale::WidthOfHeadIf { layers: only } if only == layers => width / heads,
+            _ => size,
         };
-        Ok(Some(Rope {
-            size: size as usize,
-            base: self.fraction("rope.freq_base", Some(10_000.0))?,
-            scale,
-            halves,
-        }))
+        let by_width = self.family.embedding_by_width.then(|| root(width));
+        Ok(Scales {
+            embedding: self.factor("embedding_scale")?.or(by_width),
+            scores: match self.factor("attention.scale")? {
+                Some(scale) => scale,
+                None => 1.0 / root(size),
+            },
+            residual: self.factor("residual_scale")?,
+            logits: self.factor("logit_scale")?.map(|scale| 1.0 / scale),
+        })
     }
 }
 
-impl Keys<'_, '_> {
-    /// What linear scaling multiplies positions with: 1 over the factor. As in llama.cpp, no factor and one
-    /// of 0 mean none.
-    fn linear_scale(&self) -> Result<f32, LoadError> {
-        let mut keys = ["rope.scaling.factor", "rope.scale_linear"].into_iter();
-        let given = keys.find_map(|key| {
-            let factor = self.gguf.f32_opt(&self.architecture.key(key)).transpose()?;
-            Some(factor.map(|factor| (key, factor)))
-        });
-        match given.transpose()? {
-            None | Some((_, 0.0)) => Ok(1.0),
-            Some((key, _)) => {
-                let scale = 1.0 / self.fraction(key, None)?;
-                let name = || gguf::name(&self.architecture.key(key));
-                // Not of a factor that is next to nothing.
-                let finite = Some(scale).filter(|scale| scale.is_finite());
-                finite.ok_or_else(|| LoadError::NotPositive(name()))
-            }
-        }
+/// Whether an item of an array is a true bool or another number than 0.
+fn truth_of(item: &Value<'_>) -> bool {
+    match item {
+        Value::Bool(truth) => *truth,
+        item => item.integer().is_some_and(|number| number != 0),
     }
 }
 
 impl Config {
+    /// The family that a file names.
+    ///
+    /// # Errors
+    /// It names none, or one that the engine does not have.
+    pub fn family_of(gguf: &Gguf<'_>) -> Result<&'static Family, LoadError> {
+        let name = gguf.str_of("general.architecture")?;
+        Family::named(name).ok_or_else(|| LoadError::Architecture(gguf::name(name)))
+    }
+
     /// Reads and checks the hyperparameters.
     ///
     /// # Errors
     /// A key is missing, of the wrong type, not known, or out of what the engine can do.
     pub fn from_gguf(gguf: &Gguf<'_>, vocabulary: usize) -> Result<Self, LoadError> {
-        let architecture = Architecture::from_gguf(gguf)?;
-        let keys = Keys { gguf, architecture };
-        check_keys(gguf, &architecture.key(""), architecture.known_keys())?;
+        let family = Self::family_of(gguf)?;
+        let keys = Keys { gguf, family };
+        check_keys(gguf, &keys.full(""), family.keys)?;
+        for key in family.required {
+            let key = keys.full(key);
+            if gguf.get(&key).is_none() {
+                let key = gguf::name(&key);
+                return Err(gguf::GgufError::MissingKey { key }.into());
+            }
+        }
         let width = keys.positive("embedding_length", None, MAX_WIDTH)?;
         let layers = keys.positive("block_count", None, MAX_LAYERS as u32)? as usize;
         let heads = keys.per_block("attention.head_count", None, width, layers)?;
@@ -229,7 +355,7 @@ impl Config {
         if heads % kv_heads != 0 {
             return keys.refuse("attention.head_count_kv", kv_heads);
         }
-        let key_length = architecture.key("attention.key_length");
+        let key_length = keys.full("attention.key_length");
         if gguf.u32_opt(&key_length)?.is_none() && width % heads != 0 {
             return keys.refuse("attention.head_count", heads);
         }
@@ -239,20 +365,30 @@ impl Config {
         if values != head_size {
             return keys.refuse("attention.value_length", values);
         }
-        let epsilon = match architecture {
-            Architecture::Gpt2 => "attention.layer_norm_epsilon",
-            Architecture::Llama | Architecture::Qwen2 => "attention.layer_norm_rms_epsilon",
+        let context_length = keys.positive("context_length", None, u32::MAX)?;
+        let block = keys.block()?;
+        let epsilon = match block.norm {
+            NormKind::Layer => "attention.layer_norm_epsilon",
+            NormKind::Rms => "attention.layer_norm_rms_epsilon",
         };
+        let [scores, logits] = family.caps;
         Ok(Self {
-            architecture,
-            context_length: keys.positive("context_length", None, u32::MAX)? as usize,
+            family,
+            block,
+            context_length: context_length as usize,
             width: width as usize,
             layers,
             feed_forward: keys.per_block("feed_forward_length", None, MAX_WIDTH, layers)? as usize,
             heads: heads as usize,
             kv_heads: kv_heads as usize,
             head_size: head_size as usize,
-            rope: keys.rope(head_size)?,
+            rope: Rope::read(&keys, head_size, context_length)?,
+            window: keys.window(layers)?,
+            scales: keys.scales(width, heads, head_size, layers)?,
+            caps: Caps {
+                scores: keys.cap("attn_logit_softcapping", scores)?,
+                logits: keys.cap("final_logit_softcapping", logits)?,
+            },
             epsilon: keys.fraction(epsilon, None)?,
             vocabulary,
         })
@@ -270,15 +406,51 @@ impl Config {
         self.kv_heads * self.head_size
     }
 
-    /// Whether the feed-forward layer has a gate (SwiGLU), and not GELU alone.
+    /// Whether `block` has a window.
     #[must_use]
-    pub const fn gated(&self) -> bool {
-        !matches!(self.architecture, Architecture::Gpt2)
+    pub const fn has_window(&self, block: usize) -> bool {
+        match self.window {
+            Some(window) => window.blocks.contains(block),
+            None => false,
+        }
+    }
+
+    /// The first position that a token at `position` attends to in `block`.
+    #[must_use]
+    pub const fn first_attended(&self, block: usize, position: usize) -> usize {
+        match self.window {
+            Some(window) if self.has_window(block) => (position + 1).saturating_sub(window.len),
+            _ => 0,
+        }
+    }
+
+    /// Positions that a token at `position` attends to, of all blocks together.
+    #[must_use]
+    pub fn attended(&self, position: usize) -> usize {
+        let attended = |block| position + 1 - self.first_attended(block, position);
+        (0..self.layers).map(attended).sum()
     }
 
     /// Widest vector that a matrix is multiplied with.
     pub(super) fn widest(&self) -> usize {
         self.width.max(self.query_width()).max(self.feed_forward)
+    }
+}
+
+/// The names of all families, for people.
+pub(super) struct Names;
+
+impl core::fmt::Display for Names {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (n, family) in FAMILIES.iter().enumerate() {
+            let before = match n {
+                0 => "",
+                n if n + 1 == FAMILIES.len() => " and ",
+                _ => ", ",
+            };
+            write!(f, "{before}{}", family.name)?;
+        }
+        Ok(())
     }
 }
 

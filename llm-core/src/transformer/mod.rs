@@ -1,4 +1,4 @@
-//! The forward pass, of the llama family and of gpt2.
+//! The forward pass.
 //!
 //! With x ∈ ℝ^d the residual stream, per block of a llama model
 //!
@@ -8,11 +8,12 @@
 //!   h = RMSNorm(x);  x += W_down ( silu(W_gate h) ⊙ W_up h )       SwiGLU
 //! ```
 //!
-//! and logits = W_out RMSNorm(x). s is the head size, g(h) = h · kv_heads / heads. In gpt2 the norms
-//! are LayerNorm, x begins as the token's vector plus the position's, there is no RoPE, and the
-//! feed-forward layer is W_down gelu(W_up h). Every matrix may have a bias. Sources: Touvron et al.,
-//! *LLaMA* (2023); Su et al., *RoFormer* (2021); Ainslie et al., *GQA* (2023); Radford et al.,
-//! *Language Models are Unsupervised Multitask Learners* (2019). Tensor and key names are GGUF's.
+//! and logits = W_out RMSNorm(x). s is the head size, g(h) = h · kv_heads / heads. Other families differ in where
+//! norms are and of which kind, in the feed-forward layer, in how positions enter, in which positions a block attends
+//! to, and in factors and limits: [`Config`] describes a model, [`Family`] what its files leave open, and the forward
+//! pass asks the description. Every matrix may have a bias. Sources: Touvron et al., *LLaMA* (2023); Su et al.,
+//! *RoFormer* (2021); Ainslie et al., *GQA* (2023); Radford et al., *Language Models are Unsupervised Multitask
+//! Learners* (2019); for the others, llama.cpp. Tensor and key names are GGUF's.
 //!
 //! [`Checked::new`] reads a whole file without changing anything, so that a bad one never costs the
 //! model that is loaded; [`Model::load`] then copies it into the arena. Tokens of any sessions go through the
@@ -20,17 +21,26 @@
 //! around in between.
 
 mod config;
+mod families;
+#[cfg(test)]
+mod family_tests;
 mod keys;
 mod pass;
 mod plan;
+mod rope;
 #[cfg(test)]
 mod tests;
 mod weights;
 
-pub use config::{Architecture, Config, Rope};
+pub use config::{Blocks, Caps, Config, Scales, Window};
+pub use families::{
+    Activation, Block, FAMILIES, Factors, Family, Gate, HeadNorm, NormKind, NormPlaces,
+    PositionKind, Residual, ScoreScale, Varies, WindowRule,
+};
 pub use plan::{LoadOptions, Plan, Positions};
+pub use rope::{Angles, Divisors, Rope};
 
-use crate::arena::{Arena, ArenaError, Frozen, Mark, as_mut};
+use crate::arena::{Arena, ArenaError, Frozen, Mark, Span, as_mut};
 use crate::gguf::{Gguf, GgufError, KeyError, Name};
 use crate::kv_cache::{self, CacheFull, KvCache, KvType};
 use crate::quantize::NonFinite;
@@ -67,7 +77,7 @@ pub enum LoadError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// An architecture that the engine does not have.
-    #[error("the architecture {0} is not supported (llama, qwen2 and gpt2 are)")]
+    #[error("the architecture {0} is not supported ({names} are)", names = config::Names)]
     Architecture(Name),
     /// A key has a value that the engine cannot work with.
     #[error("{key} = {value} is not supported")]
@@ -87,6 +97,16 @@ pub enum LoadError {
         key: Name,
         /// What it names.
         value: Name,
+    },
+    /// An array has not one item for each block.
+    #[error("{key} is an array of {items} items: there must be {blocks}, one for each block")]
+    Items {
+        /// The key.
+        key: Name,
+        /// Items that it has.
+        items: usize,
+        /// Blocks of the model.
+        blocks: usize,
     },
     /// A tensor that the architecture does not have, and that would change its result.
     #[error("the tensor {0} is not supported")]
@@ -158,7 +178,7 @@ impl<'a> Checked<'a> {
     pub fn new(file: &'a [u8]) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
         // The architecture first: whoever brings another one should read that, not a missing key.
-        Architecture::from_gguf(&gguf)?;
+        Config::family_of(&gguf)?;
         let vocabulary = Vocabulary::check(&gguf)?;
         let config = Config::from_gguf(&gguf, vocabulary.tokens)?;
         let mut checker = Checker::default();
@@ -200,6 +220,10 @@ impl<'a> Checked<'a> {
         for tensor in self.gguf.tensors() {
             let (elements, bytes) = (tensor.elements(), tensor.data.len() as u64);
             let is_output = tensor.name == "output.weight";
+            if tensor.name == "rope_factors_long.weight" {
+                // Those of short contexts, of which there are as many, stand for either.
+                continue;
+            }
             let is_table = matches!(tensor.name, "token_embd.weight" | "position_embd.weight");
             if is_table {
                 // One row.
@@ -210,16 +234,16 @@ impl<'a> Checked<'a> {
                 continue;
             }
             work.weight_bytes += bytes;
-            if tensor.rank > 1 {
+            // A norm with a weight for each head has two dimensions too.
+            if tensor.rank > 1 && !tensor.name.contains("norm") {
                 work.multiply_accumulates += elements;
             }
         }
-        let positions = position as u64 + 1;
-        let layers = config.layers as u64;
-        work.multiply_accumulates += layers * 2 * positions * config.query_width() as u64;
+        let (layers, attended) = (config.layers as u64, config.attended(position) as u64);
+        work.multiply_accumulates += 2 * attended * config.query_width() as u64;
         let row = (config.kv_heads * kv.bytes(config.head_size)) as u64;
-        // Read for all positions, written for this one.
-        work.cache_bytes = layers * 2 * (positions + 1) * row;
+        // Read for the positions that are attended to, written for this one.
+        work.cache_bytes = 2 * (attended + layers) * row;
         work
     }
 }
@@ -448,7 +472,10 @@ impl Model {
     /// Takes the tokens of a session out of a batch, if there are any. The others go on.
     pub fn remove(&self, arena: &mut Arena<'_>, batch: &mut Batch, session: usize) {
         let (_, mut working) = arena.split(self.frozen);
-        let pairs = self.config.rope.map_or(0, |rope| rope.size / 2);
+        let pairs = self
+            .config
+            .rope
+            .map_or(0, |rope| rope.tables() * rope.size / 2);
         let width = self.config.width;
         let mut kept = 0;
         for t in 0..batch.tokens.len() {
@@ -459,6 +486,10 @@ impl Model {
             batch.tokens[kept] = token;
             let residual = working.get_mut(self.buffers.residual);
             residual.copy_within(t * width..(t + 1) * width, kept * width);
+            let ahead = working.get_mut(self.buffers.ahead);
+            if !ahead.is_empty() {
+                ahead.copy_within(t * width..(t + 1) * width, kept * width);
+            }
             let rotation = working.get_mut(self.buffers.rotation);
             rotation.copy_within(t * pairs..(t + 1) * pairs, kept * pairs);
             kept += 1;
@@ -522,6 +553,16 @@ impl Model {
         let mut batch = self.begin(arena, &tokens);
         while !self.advance(arena, &mut batch)? {}
         Ok(())
+    }
+
+    /// Divisors of the rotation's angles for the context that the model was loaded with.
+    fn rope_divisors(&self) -> Option<Span<f32>> {
+        match self.config.rope?.divisors {
+            Divisors::ByContext { original } if self.context() > original => {
+                self.weights.long_rope_divisors
+            }
+            _ => self.weights.rope_divisors,
+        }
     }
 
     fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch) -> Pass<'p> {

@@ -1,5 +1,6 @@
 //! The forward pass itself: one block, for every token of a batch.
 
+use super::families::{Activation, HeadNorm, NormKind, Residual};
 use super::plan::Buffers;
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{Model, Token};
@@ -20,7 +21,7 @@ pub(super) struct Pass<'p> {
 }
 
 impl Pass<'_> {
-    /// x = E\[token\], in gpt2 plus P\[position\].
+    /// x = E\[token\] · scale, where positions are learned plus P\[position\].
     pub(super) fn embed(&mut self) {
         let weights = &self.model.weights;
         let width = self.model.config.width;
@@ -30,6 +31,9 @@ impl Pass<'_> {
         for (t, token) in self.tokens.iter().enumerate() {
             let x = residual.part(t * width, width);
             self.row(&weights.embedding, token.id as usize, x);
+            if let Some(scale) = self.model.config.scales.embedding {
+                self.model.cpu.scale(self.working.get_mut(x), scale);
+            }
             if let Some(positions) = &weights.positions {
                 let position = normed.part(0, width);
                 self.row(positions, token.position as usize, position);
@@ -52,73 +56,137 @@ impl Pass<'_> {
         let _ = quantize::dequantize_row(matrix.ty, from, to);
     }
 
-    /// (cos, sin) of p · scale · base^(−2i/n) / f_i, the angle of pair i at position p; f_i is 1 unless
-    /// the file has factors. The powers are multiplied up as ggml's `ggml_rope_cache_init` does, so
-    /// that angles agree with its.
+    /// The tables of angles of each token's position, those of a token one after the other.
     pub(super) fn compute_rotations(&mut self) {
         let Some(rope) = self.model.config.rope else {
             return;
         };
-        let factors = self.model.weights.rope_factors;
-        let factors = factors.map_or(&[][..], |span| self.frozen.get(span));
-        let step = libm::powf(rope.base, -2.0 / rope.size as f32);
+        let divisors = self.model.rope_divisors();
+        let divisors = divisors.map_or(&[][..], |span| self.frozen.get(span));
         let rotations = self.working.get_mut(self.model.buffers.rotation);
-        let rotations = rotations.chunks_exact_mut(rope.size / 2);
-        for (rotation, token) in rotations.zip(self.tokens) {
-            let mut theta = token.position as f32;
-            for (i, pair) in rotation.iter_mut().enumerate() {
-                let divided = factors.get(i).map_or(theta, |factor| theta / factor);
-                let angle = rope.scale * divided;
-                *pair = [libm::cosf(angle), libm::sinf(angle)];
-                theta *= step;
+        let rotations = rotations.chunks_exact_mut(rope.tables() * rope.size / 2);
+        for (tables, token) in rotations.zip(self.tokens) {
+            let (table, windowed) = tables.split_at_mut(rope.size / 2);
+            rope.angles.fill(token.position, divisors, table);
+            if let Some(angles) = &rope.windowed {
+                angles.fill(token.position, &[], windowed);
             }
         }
     }
 
-    /// x += W_o · attention(norm(x)).
+    /// x += W_o · attention(norm(x)), with the norms that the block has.
     pub(super) fn attention(&mut self, index: usize, layer: &Layer) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
-        self.norm(&layer.attention_norm)?;
-        self.multiply(&layer.query, buffers.normed, buffers.query)?;
-        self.multiply(&layer.key, buffers.normed, buffers.key)?;
-        self.multiply(&layer.value, buffers.normed, buffers.value)?;
-        self.rotate(buffers.query, self.model.config.query_width());
-        self.rotate(buffers.key, self.model.config.kv_width());
+        let config = &self.model.config;
+        let input = self.enter(layer.attention_norm.as_ref(), buffers.normed)?;
+        self.look_ahead(layer, input)?;
+        self.multiply(&layer.query, input, buffers.query)?;
+        self.multiply(&layer.key, input, buffers.key)?;
+        self.multiply(&layer.value, input, buffers.value)?;
+        self.norm_heads(layer.query_norm.as_ref(), buffers.query, config.heads)?;
+        self.norm_heads(layer.key_norm.as_ref(), buffers.key, config.kv_heads)?;
+        self.rotate(index, buffers.query, config.query_width());
+        self.rotate(index, buffers.key, config.kv_width());
         self.store(index)?;
         self.attend(index)?;
         self.multiply(&layer.output, buffers.attended, buffers.normed)?;
-        self.add_to_residual();
-        Ok(())
+        self.leave(layer.attention_post_norm.as_ref())
     }
 
-    /// x += W_down (silu(W_gate h) ⊙ W_up h) or W_down gelu(W_up h), h = norm(x).
+    /// x += W_down (f(W_gate h) ⊙ W_up h) or W_down f(W_up h), with the norms that the block has.
     pub(super) fn feed_forward(&mut self, layer: &Layer) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
-        let len = self.tokens.len() * self.model.config.feed_forward;
-        self.norm(&layer.feed_forward_norm)?;
-        self.multiply(&layer.up, buffers.normed, buffers.up)?;
-        let up = buffers.up.part(0, len);
-        let inner = match &layer.gate {
-            Some(gate) => {
-                self.multiply(gate, buffers.normed, buffers.gate)?;
-                let gate = buffers.gate.part(0, len);
-                let [gate_values, up] = self.working.disjoint([gate.range(), up.range()]);
-                let (gate_values, up) = (as_mut(gate_values), as_mut(up));
-                self.model.cpu.swiglu(gate_values, up);
-                gate
-            }
-            None => {
-                let values = self.working.get_mut(up);
-                self.model.cpu.gelu(values);
-                up
-            }
+        let input = match self.model.config.block.residual {
+            Residual::Sequential => self.enter(layer.feed_forward_norm.as_ref(), buffers.normed)?,
+            Residual::Parallel | Residual::Shared => buffers.ahead,
         };
+        self.multiply(&layer.up, input, buffers.up)?;
+        if let Some(gate) = &layer.gate {
+            self.multiply(gate, input, buffers.gate)?;
+        }
+        let inner = self.activate(layer.gate.is_some());
         self.multiply(&layer.down, inner, buffers.normed)?;
+        self.leave(layer.feed_forward_post_norm.as_ref())
+    }
+
+    /// f(gate) ⊙ up, or f(up) where there is no gate; says where that is.
+    fn activate(&mut self, gated: bool) -> Span<f32> {
+        let cpu = self.model.cpu;
+        let len = self.tokens.len() * self.model.config.feed_forward;
+        let Buffers { gate, up, .. } = self.model.buffers;
+        let up = up.part(0, len);
+        let activation = self.model.config.block.activation;
+        if !gated {
+            let up_values = self.working.get_mut(up);
+            match activation {
+                Activation::Gelu => cpu.gelu(up_values),
+                Activation::Silu => cpu.silu(up_values),
+            }
+            return up;
+        }
+        let gate = gate.part(0, len);
+        let [gate_values, up_values] = self.working.disjoint([gate.range(), up.range()]);
+        let (gate_values, up_values) = (as_mut(gate_values), as_mut(up_values));
+        match activation {
+            Activation::Gelu => cpu.geglu(gate_values, up_values),
+            Activation::Silu => cpu.swiglu(gate_values, up_values),
+        }
+        gate
+    }
+
+    /// What enters a half of a block: the residual stream, or its norm, which is put into `to`.
+    fn enter(&mut self, norm: Option<&Norm>, to: Span<f32>) -> Result<Span<f32>, NonFinite> {
+        let residual = self.model.buffers.residual;
+        let Some(norm) = norm else {
+            return Ok(residual);
+        };
+        self.copy(residual, to);
+        self.norm(norm, to)?;
+        Ok(to)
+    }
+
+    /// Keeps what a parallel feed-forward layer reads, before attention is added to the residual stream.
+    fn look_ahead(&mut self, layer: &Layer, attention_input: Span<f32>) -> Result<(), NonFinite> {
+        let Buffers {
+            residual, ahead, ..
+        } = self.model.buffers;
+        match self.model.config.block.residual {
+            Residual::Sequential => Ok(()),
+            Residual::Parallel => {
+                self.copy(residual, ahead);
+                let norm = layer.feed_forward_norm.as_ref();
+                norm.map_or(Ok(()), |norm| self.norm(norm, ahead))
+            }
+            Residual::Shared => {
+                self.copy(attention_input, ahead);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds what a half of a block gives, in `normed`, to the residual stream.
+    fn leave(&mut self, norm: Option<&Norm>) -> Result<(), NonFinite> {
+        let normed = self.model.buffers.normed;
+        if let Some(norm) = norm {
+            self.norm(norm, normed)?;
+        }
+        if let Some(scale) = self.model.config.scales.residual {
+            let result = normed.part(0, self.tokens.len() * self.model.config.width);
+            self.model.cpu.scale(self.working.get_mut(result), scale);
+        }
         self.add_to_residual();
         Ok(())
     }
 
-    /// logits = W_out · norm(x) of the tokens that they are wanted for.
+    /// to = from, vectors of the model's width.
+    fn copy(&mut self, from: Span<f32>, to: Span<f32>) {
+        let len = self.tokens.len() * self.model.config.width;
+        let [from, to] = [from.part(0, len), to.part(0, len)].map(|span| span.range());
+        let [from, to] = self.working.disjoint([from, to]);
+        as_mut::<f32>(to).copy_from_slice(as_mut(from));
+    }
+
+    /// logits = cap(W_out · norm(x) · scale) of the tokens that they are wanted for.
     pub(super) fn logits(&mut self) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
         let weights = &self.model.weights;
@@ -137,36 +205,62 @@ impl Pass<'_> {
             return Ok(());
         }
         self.tokens = &self.tokens[..wanted];
-        self.norm(&weights.output_norm)?;
-        self.multiply(&output, buffers.normed, buffers.logits)?;
+        let input = self.enter(Some(&weights.output_norm), buffers.normed)?;
+        self.multiply(&output, input, buffers.logits)?;
         let logits = buffers
             .logits
             .part(0, wanted * self.model.config.vocabulary);
         let logits = self.working.get_mut(logits);
-        self.model.cpu.max_magnitude(logits).map(|_| ())
+        let (cpu, config) = (self.model.cpu, &self.model.config);
+        if let Some(scale) = config.scales.logits {
+            cpu.scale(logits, scale);
+        }
+        cpu.max_magnitude(logits)?;
+        if let Some(cap) = config.caps.logits {
+            cpu.soft_cap(logits, cap);
+        }
+        Ok(())
     }
 
-    /// normed = norm(residual), for each token.
-    fn norm(&mut self, norm: &Norm) -> Result<(), NonFinite> {
+    /// x = norm(x), for each token.
+    fn norm(&mut self, norm: &Norm, x: Span<f32>) -> Result<(), NonFinite> {
+        let width = self.model.config.width;
+        self.norm_parts(norm, x.part(0, self.tokens.len() * width), width)
+    }
+
+    /// The norms of queries or keys.
+    fn norm_heads(
+        &mut self,
+        norm: Option<&Norm>,
+        x: Span<f32>,
+        heads: usize,
+    ) -> Result<(), NonFinite> {
+        let Some(norm) = norm else {
+            return Ok(());
+        };
         let config = &self.model.config;
-        let Buffers {
-            residual, normed, ..
-        } = self.model.buffers;
-        let len = self.tokens.len() * config.width;
-        let [x, out] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
-        let [x, out] = self.working.disjoint([x, out]);
-        let (x, out) = (as_mut::<f32>(x), as_mut::<f32>(out));
+        let width = heads * config.head_size;
+        let part = match config.block.heads {
+            HeadNorm::Whole => width,
+            HeadNorm::None | HeadNorm::PerHead | HeadNorm::EachHead => config.head_size,
+        };
+        self.norm_parts(norm, x.part(0, self.tokens.len() * width), part)
+    }
+
+    /// The norm of each `part` elements of x. A weight that is longer has one for each of several parts, in turn.
+    fn norm_parts(&mut self, norm: &Norm, x: Span<f32>, part: usize) -> Result<(), NonFinite> {
         let cpu = self.model.cpu;
+        let config = &self.model.config;
+        let x = self.working.get_mut(x);
         cpu.max_magnitude(x)?;
-        let weight = self.frozen.get(norm.weight);
-        let tokens = x.chunks_exact(config.width);
-        for (x, out) in tokens.zip(out.chunks_exact_mut(config.width)) {
-            match norm.bias {
-                Some(bias) => {
-                    cpu.layer_norm(x, weight, config.epsilon, out);
-                    cpu.add(out, self.frozen.get(bias));
-                }
-                None => cpu.rms_norm(x, weight, config.epsilon, out),
+        let weights = self.frozen.get(norm.weight).chunks_exact(part).cycle();
+        for (x, weight) in x.chunks_exact_mut(part).zip(weights) {
+            match config.block.norm {
+                NormKind::Rms => cpu.rms_norm(x, weight, config.epsilon),
+                NormKind::Layer => cpu.layer_norm(x, weight, config.epsilon),
+            }
+            if let Some(bias) = norm.bias {
+                cpu.add(x, self.frozen.get(bias));
             }
         }
         Ok(())
@@ -226,20 +320,23 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Rotates the pairs of every head by the angles of its token's position.
-    fn rotate(&mut self, heads: Span<f32>, width: usize) {
+    /// Rotates the pairs of every head by the angles of its token's position, in blocks that do so.
+    fn rotate(&mut self, index: usize, heads: Span<f32>, width: usize) {
         let config = &self.model.config;
-        let Some(rope) = config.rope else {
+        let Some(rope) = config.rope.filter(|rope| !rope.without.contains(index)) else {
             return;
         };
+        let pairs = rope.size / 2;
+        let windowed = config.has_window(index) && rope.windowed.is_some();
+        let start = if windowed { pairs } else { 0 };
         let heads = heads.part(0, self.tokens.len() * width);
         let rotation = self.model.buffers.rotation.range();
         let [rotation, heads] = self.working.disjoint([rotation, heads.range()]);
-        let rotations = as_mut::<[f32; 2]>(rotation).chunks_exact(rope.size / 2);
+        let rotations = as_mut::<[f32; 2]>(rotation).chunks_exact(rope.tables() * pairs);
         for (token, rotation) in as_mut::<f32>(heads).chunks_exact_mut(width).zip(rotations) {
-            self.model
-                .cpu
-                .rotate(token, config.head_size, rotation, rope.halves);
+            let angles = &rotation[start..start + pairs];
+            let cpu = self.model.cpu;
+            cpu.rotate(token, config.head_size, angles, rope.halves);
         }
     }
 
@@ -264,8 +361,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// attended = softmax(q Kᵀ / √s) V for each token and head, over the cache as stored, up to the
-    /// token itself.
+    /// attended = softmax(cap(q Kᵀ · scale)) V for each token and head, over the cache as stored, up to the
+    /// token itself, in blocks with a window from its beginning.
     fn attend(&mut self, layer: usize) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
         let config = &self.model.config;
@@ -292,6 +389,9 @@ impl Pass<'_> {
             self.model.cpu.attend(Attention {
                 heads: config.heads,
                 positions: token.position as usize + 1,
+                first: config.first_attended(layer, token.position as usize),
+                scale: config.scales.scores,
+                cap: config.caps.scores,
                 query: as_mut(query),
                 attended: as_mut(attended),
                 scores: as_mut(scores),

@@ -1,6 +1,7 @@
 //! What a model takes in an arena, byte for byte, before anything is loaded.
 
 use super::config::Config;
+use super::families::{Gate, Residual};
 use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH};
 use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, bytes_of};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
@@ -78,6 +79,8 @@ pub(super) struct Buffers {
     pub(super) residual: Span<f32>,
     /// A norm's result, and later what a block adds to the residual.
     pub(super) normed: Span<f32>,
+    /// What a parallel feed-forward layer reads.
+    pub(super) ahead: Span<f32>,
     /// Activations as a matrix wants them; as [`crate::quantize::ActivationQ8K`] they need less room.
     pub(super) quantised: Span<ActivationQ8>,
     pub(super) query: Span<f32>,
@@ -110,11 +113,15 @@ impl Buffers {
         arena: &mut impl Allocate,
     ) -> Result<Self, ArenaError> {
         let padded = kv.context.next_multiple_of(BLOCK_POSITIONS);
-        let pairs = config.rope.map_or(0, |rope| rope.size / 2);
-        let gate = usize::from(config.gated()) * config.feed_forward;
+        let pairs = config.rope.map_or(0, |rope| rope.tables() * rope.size / 2);
+        let gated = config.block.gate != Gate::None;
+        let gate = usize::from(gated) * config.feed_forward;
+        let parallel = config.block.residual != Residual::Sequential;
+        let ahead = usize::from(parallel) * config.width;
         Ok(Self {
             residual: arena.take(batch * config.width)?,
             normed: arena.take(batch * config.width)?,
+            ahead: arena.take(batch * ahead)?,
             quantised: arena.take(batch * config.widest().div_ceil(BLOCK))?,
             query: arena.take(batch * config.query_width())?,
             attended: arena.take(batch * config.query_width())?,

@@ -59,14 +59,6 @@ fn a_key_whose_value_the_forward_pass_cannot_honour_refuses_the_model_by_name() 
             std::format!("{key} = {} is not supported, only {fine} is", !fine)
         );
     }
-    let key = "llama.rope.scaling.attn_factor";
-    let same = config(|file| file.f32(key, 1.0));
-    assert_eq!(same, plain);
-    let other = refusal(|file| file.f32(key, 0.83));
-    assert_eq!(
-        other,
-        std::format!("{key} = 0.83 is not supported, only 1 is")
-    );
     let experts = refusal(|file| file.u32("llama.expert_count", 8));
     assert_eq!(
         experts,
@@ -82,7 +74,7 @@ fn a_key_whose_value_the_forward_pass_cannot_honour_refuses_the_model_by_name() 
 #[test]
 fn a_factor_without_a_method_scales_positions_linearly() {
     let scale = |change: fn(&mut GgufWriter) -> &mut GgufWriter| {
-        config(change).rope.expect("a rotation").scale
+        config(change).rope.expect("a rotation").angles.scale
     };
     assert_eq!(scale(|file| file), 1.0);
     assert_eq!(scale(|f| f.f32("llama.rope.scaling.factor", 4.0)), 0.25);
@@ -114,8 +106,8 @@ fn a_factor_without_a_method_scales_positions_linearly() {
         let error = refusal(|f| f.f32("llama.rope.scaling.factor", wrong));
         assert!(error.contains("rope.scaling.factor"), "{error}");
     }
-    let yarn = refusal(|f| f.str("llama.rope.scaling.type", "yarn"));
-    assert_eq!(yarn, "llama.rope.scaling.type = yarn is not supported");
+    let su = refusal(|f| f.str("llama.rope.scaling.type", "su"));
+    assert_eq!(su, "llama.rope.scaling.type = su is not supported");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The tensors of a model: which there are, and where they go.
 //!
-//! [`Weights::lay_out`] is the one description of every architecture's tensors. It runs twice: over a
+//! [`Weights::lay_out`] follows the description of a model's blocks. It runs twice: over a
 //! [`Checker`], which finds what is wrong with a file and counts bytes before anything is loaded, and
 //! over a [`Loader`], which copies into the arena.
 
-use super::config::{Architecture, Config};
+use super::config::Config;
+use super::families::{Block, Gate, HeadNorm, NormKind, NormPlaces, Residual};
+use super::rope::Divisors;
 use super::{LoadError, MAX_LAYERS};
 use crate::arena::{Arena, Purpose, Span, bytes_of};
 use crate::gguf::{self, Gguf, MAX_TENSORS, TensorInfo};
@@ -31,25 +33,29 @@ pub(super) struct Linear {
     pub(super) bias: Option<Span<f32>>,
 }
 
-/// Weight and, for LayerNorm, bias of a norm.
+/// Weight and, for LayerNorm of the model's width, bias of a norm.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Norm {
     pub(super) weight: Span<f32>,
     pub(super) bias: Option<Span<f32>>,
 }
 
+/// What a block has. Which of the optional ones are there follows from its description.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layer {
-    pub(super) attention_norm: Norm,
+    pub(super) attention_norm: Option<Norm>,
     pub(super) query: Linear,
     pub(super) key: Linear,
     pub(super) value: Linear,
+    pub(super) query_norm: Option<Norm>,
+    pub(super) key_norm: Option<Norm>,
     pub(super) output: Linear,
-    pub(super) feed_forward_norm: Norm,
-    /// `None`: GELU, no gate.
+    pub(super) attention_post_norm: Option<Norm>,
+    pub(super) feed_forward_norm: Option<Norm>,
     pub(super) gate: Option<Linear>,
     pub(super) up: Linear,
     pub(super) down: Linear,
+    pub(super) feed_forward_post_norm: Option<Norm>,
 }
 
 #[derive(Debug)]
@@ -57,8 +63,10 @@ pub(super) struct Weights {
     pub(super) embedding: Matrix,
     /// Learned positions.
     pub(super) positions: Option<Matrix>,
-    /// Divisors of the rotation's angles, where a file has them.
-    pub(super) rope_factors: Option<Span<f32>>,
+    /// Divisors of the rotation's angles, where a file has them; those for short contexts if they differ.
+    pub(super) rope_divisors: Option<Span<f32>>,
+    /// Those for long contexts.
+    pub(super) long_rope_divisors: Option<Span<f32>>,
     pub(super) layers: heapless::Vec<Layer, MAX_LAYERS>,
     pub(super) output_norm: Norm,
     /// `None`: tied, the embedding is used.
@@ -79,7 +87,7 @@ pub(super) trait Place {
     /// Rows of a matrix, whose type fits its columns.
     fn matrix(&mut self, part: &Rows<'_, '_>) -> Result<Span<u8>, LoadError>;
 
-    /// A vector of floats.
+    /// Vectors of floats, all elements of the tensor.
     fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError>;
 }
 
@@ -155,7 +163,12 @@ impl<'a, P: Place> Reader<'_, 'a, P> {
     }
 
     fn vector(&mut self, name: &str, len: usize) -> Result<Span<f32>, LoadError> {
-        let tensor = self.tensor(name, 1, len)?;
+        self.vectors(name, 1, len)
+    }
+
+    /// Vectors of `len` elements, one after the other.
+    fn vectors(&mut self, name: &str, count: usize, len: usize) -> Result<Span<f32>, LoadError> {
+        let tensor = self.tensor(name, count, len)?;
         if tensor.ty.block_len() != 1 {
             return Err(bad_type(&tensor));
         }
@@ -170,6 +183,26 @@ impl<'a, P: Place> Reader<'_, 'a, P> {
     }
 }
 
+/// Divisors of the rotation's angles, and those for long contexts if they differ.
+type RopeDivisors = (Option<Span<f32>>, Option<Span<f32>>);
+
+impl<P: Place> Reader<'_, '_, P> {
+    fn rope_divisors(&mut self, config: &Config) -> Result<RopeDivisors, LoadError> {
+        let Some(rope) = config.rope else {
+            return Ok((None, None));
+        };
+        let pairs = rope.size / 2;
+        Ok(match rope.divisors {
+            Divisors::None => (None, None),
+            Divisors::Frequencies => (self.vector_opt("rope_freqs.weight", pairs)?, None),
+            Divisors::ByContext { .. } => (
+                Some(self.vector("rope_factors_short.weight", pairs)?),
+                Some(self.vector("rope_factors_long.weight", pairs)?),
+            ),
+        })
+    }
+}
+
 /// The tensors of one block.
 struct LayerReader<'r, 'a, P> {
     reader: Reader<'r, 'a, P>,
@@ -179,7 +212,7 @@ struct LayerReader<'r, 'a, P> {
 impl<P: Place> LayerReader<'_, '_, P> {
     fn name(&self, tensor: &str, part: &str) -> heapless::String<40> {
         let mut name = heapless::String::new();
-        // Two digits, at most eleven letters and six fit.
+        // Two digits, at most nineteen letters and six fit.
         let _ = write!(name, "blk.{}.{tensor}.{part}", self.index);
         name
     }
@@ -192,82 +225,147 @@ impl<P: Place> LayerReader<'_, '_, P> {
         Ok(Linear { matrix, bias })
     }
 
-    fn norm(&mut self, tensor: &str, width: usize, bias: bool) -> Result<Norm, LoadError> {
+    /// A norm of the model's width, if the block has it.
+    fn norm(
+        &mut self,
+        has: bool,
+        tensor: &str,
+        config: &Config,
+    ) -> Result<Option<Norm>, LoadError> {
+        if !has {
+            return Ok(None);
+        }
         let weight = self.name(tensor, "weight");
-        let bias = bias.then(|| self.name(tensor, "bias"));
-        norm(&mut self.reader, &weight, bias.as_deref(), width)
+        let bias = self.name(tensor, "bias");
+        norm(&mut self.reader, &weight, &bias, config).map(Some)
     }
 
-    /// Queries, keys and values, from one tensor or from three. Rows are independent, so one tensor
-    /// is three matrices.
+    /// The norm of `heads` heads of queries or keys, if the block has it.
+    fn head_norm(
+        &mut self,
+        tensor: &str,
+        heads: usize,
+        config: &Config,
+    ) -> Result<Option<Norm>, LoadError> {
+        let size = config.head_size;
+        let (count, len) = match config.block.heads {
+            HeadNorm::None => return Ok(None),
+            HeadNorm::PerHead => (1, size),
+            HeadNorm::EachHead => (heads, size),
+            HeadNorm::Whole => (1, heads * size),
+        };
+        let name = self.name(tensor, "weight");
+        let weight = self.reader.vectors(&name, count, len)?;
+        Ok(Some(Norm { weight, bias: None }))
+    }
+
+    /// Queries, keys and values, from one tensor or from three.
     fn attention_inputs(&mut self, config: &Config) -> Result<[Linear; 3], LoadError> {
         let (width, queries, keys) = (config.width, config.query_width(), config.kv_width());
         let fused = self.name("attn_qkv", "weight");
-        if self.reader.gguf.tensor(&fused).is_none() {
-            return Ok([
-                self.linear("attn_q", queries, width)?,
-                self.linear("attn_k", keys, width)?,
-                self.linear("attn_v", keys, width)?,
-            ]);
+        if self.reader.gguf.tensor(&fused).is_some() {
+            return self.fused("attn_qkv", width, [queries, keys, keys]);
         }
-        let rows = queries + 2 * keys;
-        let tensor = self.reader.tensor(&fused, rows, width)?;
-        let bias = self.name("attn_qkv", "bias");
-        let bias = self.reader.vector_opt(&bias, rows)?;
-        let mut part = |first, count| {
-            Ok::<_, LoadError>(Linear {
-                matrix: self.reader.part(&tensor, width, first, count)?,
+        Ok([
+            self.linear("attn_q", queries, width)?,
+            self.linear("attn_k", keys, width)?,
+            self.linear("attn_v", keys, width)?,
+        ])
+    }
+
+    /// Matrices that are one tensor, their rows one after the other. Rows are independent, so nothing else differs.
+    fn fused<const N: usize>(
+        &mut self,
+        tensor: &str,
+        columns: usize,
+        counts: [usize; N],
+    ) -> Result<[Linear; N], LoadError> {
+        let rows = counts.iter().sum();
+        let weight = self
+            .reader
+            .tensor(&self.name(tensor, "weight"), rows, columns)?;
+        let bias = self.reader.vector_opt(&self.name(tensor, "bias"), rows)?;
+        let mut first = 0;
+        let mut parts = heapless::Vec::<Linear, N>::new();
+        for count in counts {
+            // One for each count fits.
+            let _ = parts.push(Linear {
+                matrix: self.reader.part(&weight, columns, first, count)?,
                 // Only counted, a span is empty.
                 bias: bias.map(|bias| match bias.is_empty() {
                     true => bias,
                     false => bias.part(first, count),
                 }),
-            })
-        };
-        Ok([
-            part(0, queries)?,
-            part(queries, keys)?,
-            part(queries + keys, keys)?,
-        ])
+            });
+            first += count;
+        }
+        parts.into_array().map_err(|_| bad_type(&weight))
+    }
+
+    /// Gate and first matrix of the feed-forward layer.
+    fn feed_forward_inputs(
+        &mut self,
+        config: &Config,
+    ) -> Result<(Option<Linear>, Linear), LoadError> {
+        let (width, inner) = (config.width, config.feed_forward);
+        Ok(match config.block.gate {
+            Gate::None => (None, self.linear("ffn_up", inner, width)?),
+            Gate::Own => {
+                let gate = self.linear("ffn_gate", inner, width)?;
+                (Some(gate), self.linear("ffn_up", inner, width)?)
+            }
+            Gate::InUp => {
+                let [gate, up] = self.fused("ffn_up", width, [inner, inner])?;
+                (Some(gate), up)
+            }
+        })
     }
 
     fn read(&mut self, config: &Config) -> Result<Layer, LoadError> {
-        let (width, feed_forward) = (config.width, config.feed_forward);
-        let bias = layer_norm(config);
-        let attention_norm = self.norm("attn_norm", width, bias)?;
+        let Block {
+            places, residual, ..
+        } = config.block;
+        let before = places != NormPlaces::After;
+        let after = places != NormPlaces::Before;
+        let attention_norm = self.norm(before, "attn_norm", config)?;
         let [query, key, value] = self.attention_inputs(config)?;
+        let query_norm = self.head_norm("attn_q_norm", config.heads, config)?;
+        let key_norm = self.head_norm("attn_k_norm", config.kv_heads, config)?;
+        let output = self.linear("attn_output", config.width, config.query_width())?;
+        let attention_post_norm = self.norm(after, "post_attention_norm", config)?;
+        let own_norm = before && residual != Residual::Shared;
+        let feed_forward_norm = self.norm(own_norm, "ffn_norm", config)?;
+        let (gate, up) = self.feed_forward_inputs(config)?;
         Ok(Layer {
             attention_norm,
             query,
             key,
             value,
-            output: self.linear("attn_output", width, config.query_width())?,
-            feed_forward_norm: self.norm("ffn_norm", width, bias)?,
-            gate: match config.gated() {
-                true => Some(self.linear("ffn_gate", feed_forward, width)?),
-                false => None,
-            },
-            up: self.linear("ffn_up", feed_forward, width)?,
-            down: self.linear("ffn_down", width, feed_forward)?,
+            query_norm,
+            key_norm,
+            output,
+            attention_post_norm,
+            feed_forward_norm,
+            gate,
+            up,
+            down: self.linear("ffn_down", config.width, config.feed_forward)?,
+            feed_forward_post_norm: self.norm(after, "post_ffw_norm", config)?,
         })
     }
 }
 
-const fn layer_norm(config: &Config) -> bool {
-    matches!(config.architecture, Architecture::Gpt2)
-}
-
+/// A norm of the model's width.
 fn norm<P: Place>(
     reader: &mut Reader<'_, '_, P>,
     weight: &str,
-    bias: Option<&str>,
-    width: usize,
+    bias: &str,
+    config: &Config,
 ) -> Result<Norm, LoadError> {
     Ok(Norm {
-        weight: reader.vector(weight, width)?,
-        bias: match bias {
-            Some(bias) => Some(reader.vector(bias, width)?),
-            None => None,
+        weight: reader.vector(weight, config.width)?,
+        bias: match config.block.norm {
+            NormKind::Layer => Some(reader.vector(bias, config.width)?),
+            NormKind::Rms => None,
         },
     })
 }
@@ -286,10 +384,7 @@ impl Weights {
             None => Some(reader.matrix("position_embd.weight", config.context_length, width)?),
             Some(_) => None,
         };
-        let rope_factors = match config.rope {
-            Some(rope) => reader.vector_opt("rope_freqs.weight", rope.size / 2)?,
-            None => None,
-        };
+        let (rope_divisors, long_rope_divisors) = reader.rope_divisors(config)?;
         let mut layers = heapless::Vec::new();
         for index in 0..config.layers {
             let Reader { gguf, place } = reader;
@@ -301,8 +396,8 @@ impl Weights {
             let _ = layers.push(layer.read(config)?);
             reader = layer.reader;
         }
-        let bias = layer_norm(config).then_some("output_norm.bias");
-        let output_norm = norm(&mut reader, "output_norm.weight", bias, width)?;
+        let [weight, bias] = ["output_norm.weight", "output_norm.bias"];
+        let output_norm = norm(&mut reader, weight, bias, config)?;
         let output = match gguf.tensor("output.weight") {
             Some(_) => Some(reader.matrix("output.weight", vocabulary, width)?),
             None => None,
@@ -311,7 +406,8 @@ impl Weights {
         Ok(Self {
             embedding,
             positions,
-            rope_factors,
+            rope_divisors,
+            long_rope_divisors,
             layers,
             output_norm,
             output,
@@ -380,7 +476,7 @@ impl Place for Checker {
     }
 
     fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError> {
-        let bytes = bytes_of::<f32>(tensor.columns() as usize).unwrap_or(usize::MAX);
+        let bytes = bytes_of::<f32>(tensor.elements() as usize).unwrap_or(usize::MAX);
         self.count(tensor, tensor.data, tensor.elements(), bytes)?;
         Ok(Span::EMPTY)
     }
@@ -415,7 +511,7 @@ impl Place for Loader<'_, '_> {
     fn vector(&mut self, tensor: &TensorInfo<'_>) -> Result<Span<f32>, LoadError> {
         let span = self
             .arena
-            .alloc::<f32>(tensor.columns() as usize, Purpose::Weights)?;
+            .alloc::<f32>(tensor.elements() as usize, Purpose::Weights)?;
         // Shape and type were checked.
         let _ = quantize::dequantize_row(tensor.ty, tensor.data, self.arena.get_mut(span));
         Ok(span)

@@ -56,6 +56,7 @@ pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail)
             | VocabularyError::UnsupportedTokenizer { .. }
             | VocabularyError::UnsupportedPreTokenizer { .. },
         )
+        | LoadError::Items { .. }
         | LoadError::Method { .. }
         | LoadError::Value { .. }
         | LoadError::NotPositive(_)

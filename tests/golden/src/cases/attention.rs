@@ -5,23 +5,36 @@ use crate::bits::Bits;
 use crate::generator::Generator;
 use llm_core::kv_cache::{KvShape, KvType};
 use llm_core::simd::Cpu;
-use llm_core::testing::kernels;
+use llm_core::testing::kernels::{self, Attending};
 
 /// See the module.
 pub const CASES: &[Case] = &[
-    Case::on("attention_f32", |cpu, bits| {
-        attention(cpu, KvType::F32, bits)
+    Case::on("attention_f32", |c, b| attention(c, KvType::F32, ALL, b)),
+    Case::on("attention_f16", |c, b| attention(c, KvType::F16, ALL, b)),
+    Case::on("attention_q8", |c, b| attention(c, KvType::Q8, ALL, b)),
+    Case::on("attention_window_f32", |c, b| {
+        attention(c, KvType::F32, WINDOW, b)
     }),
-    Case::on("attention_f16", |cpu, bits| {
-        attention(cpu, KvType::F16, bits)
+    Case::on("attention_window_f16", |c, b| {
+        attention(c, KvType::F16, WINDOW, b)
     }),
-    Case::on("attention_q8", |cpu, bits| attention(cpu, KvType::Q8, bits)),
+    Case::on("attention_window_q8", |c, b| {
+        attention(c, KvType::Q8, WINDOW, b)
+    }),
 ];
+
+/// Positions of the window, and what scores are brought under.
+type Seen = (usize, Option<f32>);
+
+const ALL: Seen = (usize::MAX, None);
+
+/// It begins inside a block of the cache.
+const WINDOW: Seen = (11, Some(1.5));
 
 /// Heads in groups of one to four, sizes that are whole groups of lanes and one that is not, positions around a
 /// block's sixteen; elements with the ends of their range among them. With the small range many positions count,
 /// with the large one hardly more than one.
-fn attention(cpu: Cpu, ty: KvType, bits: &mut Bits) {
+fn attention(cpu: Cpu, ty: KvType, (window, cap): Seen, bits: &mut Bits) {
     let mut generator = Generator::new(600);
     for (kv_heads, group, head_size) in [(2, 1, 64), (1, 3, 32), (2, 4, 16), (1, 2, 128), (2, 3, 6)]
     {
@@ -39,8 +52,13 @@ fn attention(cpu: Cpu, ty: KvType, bits: &mut Bits) {
                 sessions: 2,
                 positions: 80,
             };
-            let heads = kv_heads * group;
-            bits.floats(&kernels::attended(cpu, shape, heads, positions, &x));
+            let attending = Attending {
+                heads: kv_heads * group,
+                positions,
+                first: positions.saturating_sub(window),
+                cap,
+            };
+            bits.floats(&kernels::attended(cpu, shape, attending, &x));
         }
     }
 }

@@ -10,7 +10,7 @@ use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
-use llm_core::testing::{Memory, Shape, gpt2, model};
+use llm_core::testing::{Memory, Shape, family, gpt2, model};
 use llm_core::transformer::{Checked, LoadOptions, Model, Positions};
 
 /// See the module.
@@ -45,6 +45,21 @@ pub const CASES: &[Case] = &[
         })
         .finish();
         logits(c, &file, KvType::F32, b);
+    }),
+    Case::on("gemma2_f32_kv_f16", |c, b| {
+        of_family(c, "gemma2", TensorType::F32, KvType::F16, b)
+    }),
+    Case::on("gemma3_q8_0_kv_q8", |c, b| {
+        of_family(c, "gemma3", TensorType::Q8_0, KvType::Q8, b)
+    }),
+    Case::on("gptneox_q4_0_kv_q8", |c, b| {
+        of_family(c, "gptneox", TensorType::Q4_0, KvType::Q8, b)
+    }),
+    Case::on("olmo2_q8_0_kv_f16", |c, b| {
+        of_family(c, "olmo2", TensorType::Q8_0, KvType::F16, b)
+    }),
+    Case::on("granite_f32_kv_f32", |c, b| {
+        of_family(c, "granite", TensorType::F32, KvType::F32, b)
     }),
     Case::on("generation_greedy", |c, b| {
         generation(c, SamplerParams::greedy(), b)
@@ -99,6 +114,11 @@ const fn options(cpu: Cpu, kv: KvType) -> LoadOptions {
         max_prompt_bytes: 256,
         cpu,
     }
+}
+
+fn of_family(cpu: Cpu, name: &str, ty: TensorType, kv: KvType, bits: &mut Bits) {
+    let shape = Shape { ty, ..NARROW };
+    logits(cpu, &family(name, shape).finish(), kv, bits);
 }
 
 fn llama(cpu: Cpu, shape: Shape, ty: TensorType, kv: KvType, bits: &mut Bits) {

@@ -19,6 +19,10 @@ pub const CASES: &[Case] = &[
     Case::on("rope", rope),
     Case::on("swiglu", swiglu),
     Case::on("gelu", gelu),
+    Case::on("geglu", geglu),
+    Case::on("silu", silu),
+    Case::on("soft_cap", soft_cap),
+    Case::on("scale", scale),
     Case::on("add", add),
     Case::once("softmax", softmax),
     Case::once("sums", sums),
@@ -67,28 +71,23 @@ fn activations_q8_k(cpu: Cpu, bits: &mut Bits) {
 }
 
 fn rms_norm(cpu: Cpu, bits: &mut Bits) {
-    norms(502, bits, |x, w, out| {
-        kernels::rms_norm(cpu, x, w, 1e-5, out)
-    });
+    norms(502, bits, |x, w| kernels::rms_norm(cpu, x, w, 1e-5));
 }
 
 fn layer_norm(cpu: Cpu, bits: &mut Bits) {
-    norms(503, bits, |x, w, out| {
-        kernels::layer_norm(cpu, x, w, 1e-5, out)
-    });
+    norms(503, bits, |x, w| kernels::layer_norm(cpu, x, w, 1e-5));
 }
 
-fn norms(seed: u64, bits: &mut Bits, norm: impl Fn(&[f32], &[f32], &mut [f32])) {
+fn norms(seed: u64, bits: &mut Bits, norm: impl Fn(&mut [f32], &[f32])) {
     let mut generator = Generator::new(seed);
     for length in LENGTHS {
         for scale in [1e-12, 1.0, 1e12] {
-            let (x, w) = (
+            let (mut x, w) = (
                 generator.floats(length, scale),
                 generator.floats(length, 2.0),
             );
-            let mut out = vec![f32::NAN; length];
-            norm(&x, &w, &mut out);
-            bits.floats(&out);
+            norm(&mut x, &w);
+            bits.floats(&x);
         }
     }
 }
@@ -136,6 +135,57 @@ fn gelu(cpu: Cpu, bits: &mut Bits) {
     }
 }
 
+fn geglu(cpu: Cpu, bits: &mut Bits) {
+    let mut generator = Generator::new(509);
+    for (length, scale) in LENGTHS
+        .into_iter()
+        .zip([1.0, 10.0, 100.0].into_iter().cycle())
+    {
+        let (mut gate, up) = (
+            generator.floats(length, scale),
+            generator.floats(length, 3.0),
+        );
+        kernels::geglu(cpu, &mut gate, &up);
+        bits.floats(&gate);
+    }
+}
+
+fn silu(cpu: Cpu, bits: &mut Bits) {
+    let mut generator = Generator::new(510);
+    for (length, scale) in LENGTHS
+        .into_iter()
+        .zip([1.0, 10.0, 100.0].into_iter().cycle())
+    {
+        let mut x = generator.floats(length, scale);
+        kernels::silu(cpu, &mut x);
+        bits.floats(&x);
+    }
+}
+
+/// From where hardly anything happens to where everything is at the cap.
+fn soft_cap(cpu: Cpu, bits: &mut Bits) {
+    let mut generator = Generator::new(511);
+    for (length, scale) in LENGTHS
+        .into_iter()
+        .zip([1e-3, 30.0, 1e4].into_iter().cycle())
+    {
+        for cap in [1.5, 30.0, 50.0] {
+            let mut x = generator.floats(length, scale);
+            kernels::soft_cap(cpu, &mut x, cap);
+            bits.floats(&x);
+        }
+    }
+}
+
+fn scale(cpu: Cpu, bits: &mut Bits) {
+    let mut generator = Generator::new(512);
+    for length in LENGTHS {
+        let mut x = generator.floats(length, 1e3);
+        kernels::scale(cpu, &mut x, 0.22);
+        bits.floats(&x);
+    }
+}
+
 fn add(cpu: Cpu, bits: &mut Bits) {
     let mut generator = Generator::new(507);
     for length in LENGTHS {
@@ -153,7 +203,7 @@ fn softmax(bits: &mut Bits) {
     for length in LENGTHS {
         for scale in [0.0, 1.0, 50.0, 3e38] {
             let mut x = generator.floats(length, scale);
-            let sum = scalar::softmax_numerators(&mut x);
+            let sum = scalar::softmax_numerators(&mut x, 0);
             bits.floats(&x);
             bits.floats(&[sum]);
         }

@@ -1,0 +1,415 @@
+//! What each family's files may say, and what windows and parallel blocks do. That the numbers are llama.cpp's is
+//! tested in `tools/llmtool/tests/parity.rs`.
+
+use super::*;
+use crate::testing::{GgufWriter, Memory, Shape, family, gpt2};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+const OPTIONS: LoadOptions = LoadOptions {
+    context: 64,
+    kv: KvType::F32,
+    sessions: 2,
+    positions: Positions::Fill,
+    max_prompt_bytes: 64,
+    cpu: Cpu::SCALAR,
+};
+
+/// A small model of a family.
+fn file(name: &str) -> GgufWriter {
+    match name {
+        "gpt2" => gpt2(Shape::default()),
+        name => family(name, Shape::default()),
+    }
+}
+
+fn with(name: &str, change: impl FnOnce(&mut GgufWriter)) -> Vec<u8> {
+    let mut writer = file(name);
+    change(&mut writer);
+    writer.finish()
+}
+
+/// The configuration with a key in place of what there is.
+fn config(name: &str, key: &str, write: impl FnOnce(&mut GgufWriter, &str)) -> Config {
+    *Checked::new(&replaced(name, key, write))
+        .expect(key)
+        .config()
+}
+
+fn refusal(name: &str, key: &str, write: impl FnOnce(&mut GgufWriter, &str)) -> String {
+    let file = replaced(name, key, write);
+    Checked::new(&file).expect_err(key).to_string()
+}
+
+fn replaced(name: &str, key: &str, write: impl FnOnce(&mut GgufWriter, &str)) -> Vec<u8> {
+    let key = std::format!("{name}.{key}");
+    with(name, |file| {
+        file.remove_key(&key);
+        write(file, &key);
+    })
+}
+
+/// Bits of the logits after the last of `ids`, which go through the model in batches of `batch`.
+fn logits(file: &[u8], options: &LoadOptions, ids: &[u32], batch: usize) -> Vec<u32> {
+    let checked = Checked::new(file).expect("a model");
+    let mut memory = Memory::new(8 << 20);
+    let mut arena = Arena::new(memory.bytes()).expect("aligned");
+    let model = Model::load(&checked, options, &mut arena).expect("room");
+    model.reserve(&mut arena, 0, ids.len()).expect("positions");
+    let batches = ids.len().div_ceil(batch);
+    for (n, part) in ids.chunks(batch).enumerate() {
+        let last = n + 1 == batches;
+        let ran = model.forward(&mut arena, part, n * batch, last);
+        ran.expect("finite");
+    }
+    model.logits(&arena).iter().map(|x| x.to_bits()).collect()
+}
+
+fn ids(n: usize) -> Vec<u32> {
+    (0..n as u32).map(|n| (n * n * 7 + 3) % 250 + 3).collect()
+}
+
+#[test]
+fn every_family_runs_and_batches_paths_and_caches_do_not_change_its_bits() {
+    for Family { name, .. } in FAMILIES {
+        let file = file(name).finish();
+        for kv in [KvType::F32, KvType::F16, KvType::Q8] {
+            let options = LoadOptions { kv, ..OPTIONS };
+            let expected = logits(&file, &options, &ids(21), 1);
+            let finite = expected
+                .iter()
+                .all(|bits| f32::from_bits(*bits).is_finite());
+            assert!(finite && expected.iter().any(|bits| *bits != expected[0]));
+            for cpu in Cpu::all() {
+                let options = LoadOptions { cpu, ..options };
+                for batch in [4, 21] {
+                    let got = logits(&file, &options, &ids(21), batch);
+                    assert_eq!(got, expected, "{name} {kv:?} {} {batch}", cpu.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_architecture_is_refused_with_those_that_there_are() {
+    let file = with("llama", |file| {
+        file.remove_key("general.architecture");
+        file.str("general.architecture", "mamba");
+    });
+    let error = Checked::new(&file).expect_err("no mamba").to_string();
+    for Family { name, .. } in FAMILIES {
+        assert!(error.contains(name), "{error}");
+    }
+    assert!(
+        error.starts_with("the architecture mamba is not supported (llama, qwen2, "),
+        "{error}"
+    );
+    assert!(error.ends_with(" and stablelm are)"), "{error}");
+}
+
+/// With one block, a token sees the others only through its window.
+#[test]
+fn what_lies_before_a_window_changes_nothing_and_what_lies_in_it_does() {
+    let shape = Shape {
+        layers: 1,
+        ..Shape::default()
+    };
+    for name in ["gemma2", "gemma3", "olmo2"] {
+        let file = family(name, shape).finish();
+        for kv in [KvType::F32, KvType::F16, KvType::Q8] {
+            for cpu in Cpu::all() {
+                let options = LoadOptions { kv, cpu, ..OPTIONS };
+                // The window of 8 begins inside a block of the cache, at its beginning, and in the first one.
+                for len in [12, 20, 24, 30, 40] {
+                    let mut row = ids(len);
+                    let expected = logits(&file, &options, &row, 16);
+                    row[..len - 8].fill(200);
+                    let before = logits(&file, &options, &row, 16);
+                    assert_eq!(before, expected, "{name} {kv:?} {len}");
+                    row[len - 8] = 201;
+                    let inside = logits(&file, &options, &row, 16);
+                    assert_ne!(inside, expected, "{name} {kv:?} {len}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_window_that_holds_everything_is_none() {
+    let wide = replaced("olmo2", "attention.sliding_window", |file, key| {
+        file.u32(key, 21);
+    });
+    let none = replaced("olmo2", "attention.sliding_window", |_, _| {});
+    let narrow = file("olmo2").finish();
+    let row = ids(21);
+    let expected = logits(&none, &OPTIONS, &row, 7);
+    assert_eq!(logits(&wide, &OPTIONS, &row, 7), expected);
+    assert_ne!(logits(&narrow, &OPTIONS, &row, 7), expected);
+}
+
+#[test]
+fn work_counts_the_positions_of_windows_only() {
+    let narrow = file("olmo2").finish();
+    let none = replaced("olmo2", "attention.sliding_window", |_, _| {});
+    let work = |file: &[u8], position| {
+        let checked = Checked::new(file).expect("a model");
+        checked.work(position, KvType::F16, true)
+    };
+    // Two blocks, the first with a window of 8; 64 elements of queries, 2 heads of 16 for keys and for values in f16.
+    let row = 2 * 16 * 2;
+    for position in [0, 6, 7, 8, 30] {
+        let (with, without) = (work(&narrow, position), work(&none, position));
+        let hidden = (position as u64 + 1).saturating_sub(8);
+        assert_eq!(
+            without.multiply_accumulates - with.multiply_accumulates,
+            2 * 64 * hidden
+        );
+        assert_eq!(without.cache_bytes - with.cache_bytes, 2 * row * hidden);
+        assert_eq!(without.weight_bytes, with.weight_bytes);
+    }
+}
+
+#[test]
+fn which_blocks_have_a_window_is_read_from_a_period_or_from_an_array() {
+    let key = "attention.sliding_window_pattern";
+    let blocks = |config: Config| {
+        let blocks = config.window.expect("a window").blocks;
+        [blocks.contains(0), blocks.contains(1)]
+    };
+    for (period, expected) in [(0, [true, true]), (1, [false; 2]), (2, [true, false])] {
+        let config = config("gemma2", key, |file, key| {
+            file.u32(key, period);
+        });
+        assert_eq!(blocks(config), expected, "{period}");
+    }
+    let config = config("gemma3", key, |file, key| {
+        file.i32s(key, &[0, 1]);
+    });
+    assert_eq!(blocks(config), [false, true]);
+    let error = refusal("gemma3", key, |file, key| {
+        file.i32s(key, &[1, 0, 1]);
+    });
+    assert_eq!(
+        error,
+        "gemma3.attention.sliding_window_pattern is an array of 3 items: there must be 2, one for each block"
+    );
+}
+
+#[test]
+fn what_a_file_leaves_out_is_what_llama_cpp_takes() {
+    let missing = |name, key| config(name, key, |_, _| {});
+    let gemma2 = missing("gemma2", "attention.sliding_window");
+    assert_eq!(gemma2.window.expect("a window").len, 4096);
+    assert_eq!(gemma2.caps.scores, Some(50.0));
+    assert_eq!(gemma2.caps.logits, Some(30.0));
+    assert_eq!(gemma2.scales.embedding, Some(8.0));
+    assert_eq!(gemma2.rope.expect("a rotation").windowed, None);
+    let gemma3 = missing("gemma3", "attention.sliding_window");
+    assert_eq!(gemma3.window, None);
+    assert_eq!((gemma3.caps.scores, gemma3.caps.logits), (None, None));
+    let base = config("gemma3", "rope.freq_base", |file, key| {
+        file.f32(key, 1e6);
+    });
+    let rope = base.rope.expect("a rotation");
+    assert_eq!(rope.angles.base, 1e6);
+    assert_eq!(rope.windowed.expect("other angles").base, 1e4);
+    let granite = missing("granite", "residual_scale");
+    assert_eq!(granite.scales.residual, None);
+    assert_eq!(granite.scales.logits, Some(2.0));
+    let still = config("granite", "rope.scaling.finetuned", |file, key| {
+        file.bool(key, false);
+    });
+    assert_eq!(still.rope.expect("a rotation").without, Blocks::ALL);
+    let phi3 = config("phi3", "attention.sliding_window", |file, key| {
+        file.u32(key, 8);
+    });
+    assert_eq!(phi3.window, None);
+    let smollm3 = missing("smollm3", "rope.freq_base")
+        .rope
+        .expect("a rotation");
+    let without: Vec<usize> = (0..9).filter(|&n| smollm3.without.contains(n)).collect();
+    assert_eq!(without, [3, 7]);
+}
+
+#[test]
+fn scales_and_caps_that_are_no_numbers_above_0_are_refused_by_name() {
+    for (name, key, zero_is_none) in [
+        ("granite", "logit_scale", true),
+        ("granite", "residual_scale", true),
+        ("granite", "embedding_scale", true),
+        ("granite", "attention.scale", true),
+        ("gemma2", "attn_logit_softcapping", false),
+        ("gemma2", "final_logit_softcapping", false),
+        ("gemma3", "final_logit_softcapping", true),
+        ("gemma3", "rope.freq_base_swa", true),
+        ("llama", "rope.scaling.attn_factor", true),
+    ] {
+        for wrong in [-1.0, f32::NAN, f32::INFINITY, 1e-45] {
+            let error = refusal(name, key, |file, key| {
+                file.f32(key, wrong);
+            });
+            let expected = std::format!("{name}.{key} is not a finite number above 0");
+            assert_eq!(error, expected);
+        }
+        let zero = replaced(name, key, |file, key| {
+            file.f32(key, 0.0);
+        });
+        assert_eq!(Checked::new(&zero).is_ok(), zero_is_none, "{name}.{key}");
+        let error = refusal(name, key, |file, key| {
+            file.str(key, "much");
+        });
+        assert!(error.contains(&std::format!("{name}.{key}")), "{error}");
+    }
+}
+
+#[test]
+fn keys_that_must_be_there_are_asked_for_by_name() {
+    for (name, key) in [
+        ("granite", "logit_scale"),
+        ("gptneox", "use_parallel_residual"),
+        ("stablelm", "attention.layer_norm_epsilon"),
+        ("qwen3", "attention.layer_norm_rms_epsilon"),
+    ] {
+        let error = refusal(name, key, |_, _| {});
+        assert!(error.contains(&std::format!("{name}.{key}")), "{error}");
+    }
+}
+
+#[test]
+fn a_key_of_another_family_refuses_the_model_by_its_name() {
+    for (name, key) in [
+        ("llama", "attention.scale"),
+        ("llama", "logit_scale"),
+        ("qwen3", "attention.sliding_window"),
+        ("gemma3", "attn_logit_softcapping"),
+        ("olmo2", "rope.freq_base_swa"),
+        ("gpt2", "rope.freq_base"),
+        ("phi3", "embedding_scale"),
+    ] {
+        let error = refusal(name, key, |file, key| {
+            file.f32(key, 2.0);
+        });
+        let expected = std::format!("the metadata key {name}.{key} is not known");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    for (name, key, value) in [
+        ("gemma2", "rope.scaling.attn_factor", 0.5),
+        ("llama", "rope.scaling.yarn_beta_fast", 16.0),
+        ("olmo2", "rope.scaling.yarn_beta_slow", 2.0),
+        ("qwen2", "rope.scaling.yarn_ext_factor", 0.5),
+        ("qwen3", "rope.scaling.yarn_attn_factor", 0.5),
+        ("granite", "rope.scaling.yarn_log_multiplier", 0.1),
+    ] {
+        let error = refusal(name, key, |file, key| {
+            file.f32(key, value);
+        });
+        let expected = std::format!("{name}.{key} = {value} is not supported, only ");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
+#[test]
+fn methods_of_scaling_are_those_of_the_family() {
+    let allowed: [(&str, &[&str]); 5] = [
+        ("llama", &["none", "linear", "yarn"]),
+        ("gemma3", &["none", "linear"]),
+        ("gptneox", &["none", "linear", "yarn"]),
+        ("phi3", &["none", "linear", "yarn"]),
+        ("smollm3", &["none", "linear", "yarn"]),
+    ];
+    for (name, allowed) in allowed {
+        for method in ["none", "linear", "yarn", "dynamic"] {
+            let file = replaced(name, "rope.scaling.type", |file, key| {
+                file.str(key, method);
+            });
+            let fine = Checked::new(&file).is_ok();
+            assert_eq!(fine, allowed.contains(&method), "{name} {method}");
+        }
+    }
+    // Its divisors are missing.
+    for name in ["llama", "phi3", "granite"] {
+        let error = refusal(name, "rope.scaling.type", |file, key| {
+            file.str(key, "longrope");
+        });
+        assert!(error.contains("rope_factors_short.weight"), "{error}");
+    }
+    let odd = refusal("stablelm", "rope.dimension_count", |file, key| {
+        file.u32(key, 3);
+    });
+    assert!(odd.contains("stablelm.rope.dimension_count = 3"), "{odd}");
+}
+
+/// Which divisors are used depends on the context that the model is loaded with, as in llama.cpp.
+#[test]
+fn long_divisors_are_for_contexts_beyond_the_original_one() {
+    let long_at = |original: u32, context: usize| {
+        let file = with("phi3", |file| {
+            file.str("phi3.rope.scaling.type", "longrope");
+            file.u32("phi3.rope.scaling.original_context_length", original);
+            for (name, divisor) in [("short", 1.0), ("long", 3.0)] {
+                let name = std::format!("rope_factors_{name}.weight");
+                let ty = crate::quantize::TensorType::F32;
+                file.tensor(&name, ty, &[8], &[divisor; 8]);
+            }
+        });
+        let options = LoadOptions { context, ..OPTIONS };
+        let plain = logits(
+            &super::family_tests::file("phi3").finish(),
+            &options,
+            &ids(9),
+            9,
+        );
+        logits(&file, &options, &ids(9), 9) != plain
+    };
+    assert!(!long_at(32, 32));
+    assert!(long_at(32, 33));
+    assert!(!long_at(64, 64));
+}
+
+#[test]
+fn tensors_that_a_family_does_not_have_are_refused_by_name() {
+    let ty = crate::quantize::TensorType::F32;
+    for (name, tensor, len) in [
+        ("llama", "blk.0.attn_q_norm.weight", 16),
+        ("qwen3", "rope_freqs.weight", 8),
+        ("gemma2", "blk.1.attn_k_norm.weight", 16),
+        ("olmo2", "blk.0.attn_norm.weight", 64),
+        ("smollm3", "blk.0.post_ffw_norm.weight", 64),
+        ("phi3", "blk.0.attn_norm.bias", 64),
+    ] {
+        let file = with(name, |file| {
+            file.tensor(tensor, ty, &[len], &std::vec![1.0; len]);
+        });
+        let error = Checked::new(&file).expect_err("refused").to_string();
+        assert_eq!(error, std::format!("the tensor {tensor} is not supported"));
+    }
+}
+
+#[test]
+fn tokens_of_a_session_can_leave_a_parallel_block_between_its_halves() {
+    for name in ["gptneox", "gemma3"] {
+        let file = file(name).finish();
+        let expected = logits(&file, &OPTIONS, &ids(1), 1);
+        let checked = Checked::new(&file).expect("a model");
+        let mut memory = Memory::new(8 << 20);
+        let mut arena = Arena::new(memory.bytes()).expect("aligned");
+        let model = Model::load(&checked, &OPTIONS, &mut arena).expect("room");
+        for session in 0..2 {
+            model.reserve(&mut arena, session, 16).expect("positions");
+        }
+        let token = |session, id| Token {
+            id,
+            session,
+            position: 0,
+            logits: true,
+        };
+        let mut batch = model.begin(&mut arena, &[token(0, 77), token(1, ids(1)[0])]);
+        model.advance(&mut arena, &mut batch).expect("finite");
+        model.remove(&mut arena, &mut batch, 0);
+        while !model.advance(&mut arena, &mut batch).expect("finite") {}
+        let got: Vec<u32> = model.logits(&arena).iter().map(|x| x.to_bits()).collect();
+        assert_eq!(got, expected, "{name}");
+    }
+}
