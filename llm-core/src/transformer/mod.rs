@@ -20,6 +20,7 @@
 //! around in between.
 
 mod config;
+mod key_bias;
 mod keys;
 mod pass;
 mod plan;
@@ -36,6 +37,7 @@ use crate::kv_cache::{self, CacheFull, KvCache, KvType};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
 use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError};
+use key_bias::KeyBias;
 use pass::Pass;
 use plan::{Buffers, kv_shape};
 use weights::{Checker, Loader, Weights};
@@ -131,6 +133,8 @@ pub struct Checked<'a> {
     config: Config,
     vocabulary: Requirements,
     weight_bytes: u64,
+    /// Whether keys have biases.
+    key_biases: bool,
     parameters: u64,
 }
 
@@ -140,6 +144,7 @@ pub struct Model {
     config: Config,
     vocabulary: Vocabulary,
     weights: Weights,
+    key_bias: Option<KeyBias>,
     cpu: Cpu,
     cache: KvCache,
     batch: usize,
@@ -162,13 +167,14 @@ impl<'a> Checked<'a> {
         let vocabulary = Vocabulary::check(&gguf)?;
         let config = Config::from_gguf(&gguf, vocabulary.tokens)?;
         let mut checker = Checker::default();
-        Weights::lay_out(&gguf, &config, &mut checker)?;
+        let weights = Weights::lay_out(&gguf, &config, &mut checker)?;
         checker.refuse_unknown(&gguf)?;
         Ok(Self {
             gguf,
             config,
             vocabulary,
             weight_bytes: checker.bytes,
+            key_biases: weights.has_key_biases(),
             parameters: checker.parameters,
         })
     }
@@ -287,10 +293,11 @@ impl Model {
             },
         )?;
         let vocabulary = Vocabulary::load(gguf, arena)?;
-        let frozen = arena.mark();
         let batch = plan.batch as usize;
         let (context, positions) = (plan.context as usize, plan.positions as usize);
         let kv = kv_shape(&config, context, positions, options);
+        let key_bias = KeyBias::take(&config, &weights, &kv, arena)?;
+        let frozen = arena.mark();
         let cache = KvCache::new(arena, kv)?;
         let buffers = Buffers::lay_out(&config, batch, &kv, options.max_prompt_bytes, arena)?;
         debug_assert_eq!(
@@ -302,6 +309,7 @@ impl Model {
             config,
             vocabulary,
             weights,
+            key_bias,
             cpu: options.cpu,
             cache,
             batch,

@@ -1,5 +1,6 @@
 //! The forward pass itself: one block, for every token of a batch.
 
+use super::config::Rope;
 use super::plan::Buffers;
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{Model, Token};
@@ -10,6 +11,25 @@ use crate::quantize::{
 };
 use crate::simd::attention::Attention;
 use crate::simd::{self, Activations, scalar, tiles};
+
+/// (cos, sin) of p · scale · base^(−2i/n) / f_i, the angle of pair i at position p; f_i is 1 unless
+/// the file has factors. The powers are multiplied up as ggml's `ggml_rope_cache_init` does, so
+/// that angles agree with its.
+pub(super) fn for_each_rotation(
+    rope: &Rope,
+    factors: &[f32],
+    position: usize,
+    mut take: impl FnMut(usize, [f32; 2]),
+) {
+    let step = libm::powf(rope.base, -2.0 / rope.size as f32);
+    let mut theta = position as f32;
+    for i in 0..rope.size / 2 {
+        let divided = factors.get(i).map_or(theta, |factor| theta / factor);
+        let angle = rope.scale * divided;
+        take(i, [libm::cosf(angle), libm::sinf(angle)]);
+        theta *= step;
+    }
+}
 
 /// A batch on its way through a block.
 pub(super) struct Pass<'p> {
@@ -52,26 +72,18 @@ impl Pass<'_> {
         let _ = quantize::dequantize_row(matrix.ty, from, to);
     }
 
-    /// (cos, sin) of p · scale · base^(−2i/n) / f_i, the angle of pair i at position p; f_i is 1 unless
-    /// the file has factors. The powers are multiplied up as ggml's `ggml_rope_cache_init` does, so
-    /// that angles agree with its.
+    /// The angles of each token's position.
     pub(super) fn compute_rotations(&mut self) {
         let Some(rope) = self.model.config.rope else {
             return;
         };
         let factors = self.model.weights.rope_factors;
         let factors = factors.map_or(&[][..], |span| self.frozen.get(span));
-        let step = libm::powf(rope.base, -2.0 / rope.size as f32);
         let rotations = self.working.get_mut(self.model.buffers.rotation);
         let rotations = rotations.chunks_exact_mut(rope.size / 2);
         for (rotation, token) in rotations.zip(self.tokens) {
-            let mut theta = token.position as f32;
-            for (i, pair) in rotation.iter_mut().enumerate() {
-                let divided = factors.get(i).map_or(theta, |factor| theta / factor);
-                let angle = rope.scale * divided;
-                *pair = [libm::cosf(angle), libm::sinf(angle)];
-                theta *= step;
-            }
+            let position = token.position as usize;
+            for_each_rotation(&rope, factors, position, |i, angle| rotation[i] = angle);
         }
     }
 
@@ -270,6 +282,9 @@ impl Pass<'_> {
         let buffers = self.model.buffers;
         let config = &self.model.config;
         let width = config.query_width();
+        let bias = self.model.key_bias;
+        let frozen = self.frozen;
+        let bias = bias.and_then(|bias| bias.of_layer(layer, config, |span| frozen.get(span)));
         for (t, token) in self.tokens.iter().enumerate() {
             let (pool, table) = self.model.cache.spans(usize::from(token.session));
             let [
@@ -278,6 +293,7 @@ impl Pass<'_> {
                 scores,
                 quantized,
                 query_scales,
+                turned,
                 pool,
                 table,
             ] = self.working.disjoint([
@@ -286,6 +302,7 @@ impl Pass<'_> {
                 buffers.scores.range(),
                 buffers.query_bytes.range(),
                 buffers.query_scales.range(),
+                buffers.turned.range(),
                 pool.range(),
                 table.range(),
             ]);
@@ -297,6 +314,8 @@ impl Pass<'_> {
                 scores: as_mut(scores),
                 quantized: as_mut(quantized),
                 query_scales: as_mut(query_scales),
+                turned: as_mut(turned),
+                key_bias: bias,
                 cache: CachedLayer {
                     shape: self.model.cache.shape(),
                     pool,

@@ -273,6 +273,11 @@ fn norm<P: Place>(
 }
 
 impl Weights {
+    /// Whether keys have biases in some layer.
+    pub(super) fn has_key_biases(&self) -> bool {
+        self.layers.iter().any(|layer| layer.key.bias.is_some())
+    }
+
     /// Gives every tensor of the model to `place`.
     pub(super) fn lay_out(
         gguf: &Gguf<'_>,
