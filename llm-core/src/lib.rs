@@ -33,4 +33,4 @@ pub mod verify;
 
 /// Version of the arithmetic. Any change of output bits needs a new one; the audit log records it,
 /// so that a replay knows which arithmetic it must repeat.
-pub const NUMERICS_VERSION: u32 = 1;
+pub const NUMERICS_VERSION: u32 = 2;

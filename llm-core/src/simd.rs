@@ -22,6 +22,7 @@ pub(crate) mod attention;
     )
 )]
 mod isa;
+pub(crate) mod key_bias;
 #[cfg_attr(
     not(any(
         target_arch = "x86_64",

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
+mod key_bias_tests;
+#[cfg(test)]
 mod session_tests;
 #[cfg(test)]
 mod sharing_tests;

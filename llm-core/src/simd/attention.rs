@@ -15,6 +15,7 @@
 //! elements of the values. The query heads of a group share what they read of the cache: two in 8 bits, of the values up
 //! to four in floats.
 
+use super::key_bias::KeyBias;
 use super::scalar::{LANES, finite, fold, soft_cap, softmax_numerators};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales, value_place};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
@@ -123,6 +124,10 @@ pub(crate) struct Attention<'a> {
     pub(crate) quantized: &'a mut [i8],
     /// \[heads\]
     pub(crate) query_scales: &'a mut [QueryScale],
+    /// Room for what queries make of `key_bias`: \[[`GROUP`], its pairs\].
+    pub(crate) turned: &'a mut [[f32; 2]],
+    /// What the keys in the cache lack.
+    pub(crate) key_bias: Option<KeyBias<'a>>,
     /// Keys and values.
     pub(crate) cache: CachedLayer<'a>,
 }
@@ -187,6 +192,10 @@ impl Attention<'_> {
             let cached = self.cache.head(self.kv_head(head));
             let scores = &mut self.scores[..self.positions];
             let query = &self.query[head * size..(head + 1) * size];
+            if let Some(bias) = self.key_bias {
+                let kv_head = head * self.cache.shape.kv_heads / self.heads;
+                bias.turn(kv_head, query, self.turned);
+            }
             for (position, score) in scores.iter_mut().enumerate().skip(self.first) {
                 let keys = cached.keys(position / BLOCK_POSITIONS);
                 let slot = position % BLOCK_POSITIONS;
@@ -201,7 +210,12 @@ impl Attention<'_> {
                             let k = keys[(i / 4 * BLOCK_POSITIONS + slot) * 4 + i % 4] as i8;
                             sum + i32::from(*q) * i32::from(k)
                         });
-                        product as f32 * ((self.query_scales[head].d * scales[slot]) * scale)
+                        let score =
+                            product as f32 * ((self.query_scales[head].d * scales[slot]) * scale);
+                        match &self.key_bias {
+                            Some(bias) => score + bias.at(self.turned, position) * scale,
+                            None => score,
+                        }
                     }
                 };
             }
@@ -314,7 +328,8 @@ impl Attention<'_> {
     #[inline(always)]
     fn scores_q8<I: Isa, const H: usize>(&mut self, isa: I, head: usize) {
         let (size, scale) = (self.head_size(), self.scale);
-        let cached = self.cache.head(self.kv_head(head));
+        let kv_head = self.kv_head(head);
+        let cached = self.cache.head(kv_head);
         let stride = self.scores.len() / GROUP;
         let mut queries = [Vector { q: &[], sum: 0 }; H];
         let mut factors = [0.0; H];
@@ -326,6 +341,10 @@ impl Attention<'_> {
                 sum,
             };
             factors[h] = d;
+            if let Some(bias) = self.key_bias {
+                let query = &self.query[(head + h) * size..][..size];
+                bias.turn(kv_head, query, &mut self.turned[h * bias.pairs..]);
+            }
         }
         for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
             let (scales, keys) = scales(cached.keys(index));
@@ -338,7 +357,13 @@ impl Attention<'_> {
                 let scores = &mut self.scores[h * stride + index * BLOCK_POSITIONS..];
                 let scores = scores[..BLOCK_POSITIONS].as_mut_bytes();
                 let scores = F32s::mut_from_bytes(scores).expect(ALIGNED);
-                isa.store(isa.mul(dots[h], factor), scores);
+                let mut score = isa.mul(dots[h], factor);
+                if let Some(bias) = &self.key_bias {
+                    let turned = &self.turned[h * bias.pairs..];
+                    let more = bias.block(isa, turned, index);
+                    score = isa.add(score, isa.mul(more, isa.splat(scale)));
+                }
+                isa.store(score, scores);
             }
         }
     }
@@ -493,7 +518,7 @@ impl Attention<'_> {
     }
 }
 
-const ALIGNED: &str = "spans and blocks are whole cache lines";
+pub(super) const ALIGNED: &str = "spans and blocks are whole cache lines";
 
 /// The scale of weights in 8 bits, and what makes them fit.
 #[inline(always)]
@@ -609,6 +634,86 @@ mod tests {
                 for cpu in Cpu::all() {
                     let got = attended(cpu, shape, attending, &x);
                     prop_assert!(got == expected, "{} {ty:?}", cpu.name());
+                }
+            }
+        }
+
+        /// Keys lack a bias: all paths give the bits of the scalar one, and those are what attention to keys that have
+        /// it would be, in f64.
+        #[test]
+        fn biases_that_the_cache_lacks_are_added_to_the_scores(
+            x in prop::collection::vec(-2.0f32..2.0, 401),
+            bias in prop::collection::vec(prop_oneof![3 => Just(0.0f32), 1 => -900.0f32..900.0], 32),
+            positions in 1usize..40,
+            halves in any::<bool>(),
+        ) {
+            let (heads, kv_heads, size, pairs) = (6, 2, 16, 6);
+            let shape = KvShape {
+                ty: KvType::Q8,
+                layers: 2,
+                kv_heads,
+                head_size: size,
+                context: 48,
+                sessions: 2,
+                positions: 96,
+            };
+            // Slow turns, so that scores differ by less than what exp can tell apart.
+            let angle = |i: usize, position: usize| position as f64 * 1e-4 / (i + 1) as f64;
+            let mut angles = std::vec![0.0; pairs * 2 * 48];
+            for (i, angles) in angles.chunks_exact_mut(96).enumerate() {
+                for position in 0..48 {
+                    angles[position] = angle(i, position).cos() as f32;
+                    angles[48 + position] = angle(i, position).sin() as f32;
+                }
+            }
+            let mut values = bias.clone();
+            // What is not rotated is dropped.
+            values.chunks_exact_mut(size).for_each(|head| head[2 * pairs..].fill(0.0));
+            let left_out = kernels::LeftOut { values, angles, pairs, halves };
+            let run = |cpu| {
+                let attending = Attending { heads, positions, first: 0, cap: None };
+                kernels::attended_beside(cpu, shape, attending, &x, Some(&left_out))
+            };
+            let got = run(Cpu::SCALAR);
+            for cpu in Cpu::all() {
+                let same = run(cpu).iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits());
+                prop_assert!(same, "{}", cpu.name());
+            }
+
+            let cycle = |skip: usize, len: usize| -> Vec<f64> {
+                x.iter().cycle().skip(skip).take(len).map(|x| f64::from(*x)).collect()
+            };
+            let row = kv_heads * size;
+            let base = 2 * positions * row;
+            let query = cycle(2 * base, heads * size);
+            for head in 0..heads {
+                let kv_head = head / 3;
+                let q = &query[head * size..][..size];
+                let key = |p: usize| {
+                    let mut key = cycle(base + 2 * p * row + kv_head * size, size);
+                    let bias = &bias[kv_head * size..][..size];
+                    for (key, bias) in key[2 * pairs..].iter_mut().zip(&bias[2 * pairs..]) {
+                        *key += f64::from(*bias);
+                    }
+                    for i in 0..pairs {
+                        let [a, b] = super::super::key_bias::pair(i, pairs, halves);
+                        let (sin, cos) = angle(i, p).sin_cos();
+                        key[a] += f64::from(bias[a]) * cos - f64::from(bias[b]) * sin;
+                        key[b] += f64::from(bias[a]) * sin + f64::from(bias[b]) * cos;
+                    }
+                    key
+                };
+                let scores: Vec<f64> = (0..positions)
+                    .map(|p| key(p).iter().zip(q).map(|(k, q)| k * q).sum::<f64>() / 4.0)
+                    .collect();
+                let most = scores.iter().copied().fold(f64::MIN, f64::max);
+                let weights: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
+                for i in 0..size {
+                    let value = |p: usize| cycle(base + (2 * p + 1) * row + kv_head * size, size)[i];
+                    let exact = (0..positions).map(|p| weights[p] * value(p)).sum::<f64>()
+                        / weights.iter().sum::<f64>();
+                    let got = f64::from(got[head * size + i]);
+                    prop_assert!((got - exact).abs() < 8e-2, "{got} {exact}");
                 }
             }
         }

@@ -6,6 +6,7 @@ use crate::arena::{Arena, Mark, Purpose, as_mut};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvCache, KvShape};
 use crate::quantize::{ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK};
 use crate::simd::attention::{Attention, GROUP, QueryScale};
+use crate::simd::key_bias::KeyBias;
 use crate::simd::{Activations, Cpu, Matrix};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -130,6 +131,34 @@ pub struct Attending {
 /// 20 positions more than `positions`.
 #[must_use]
 pub fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Vec<f32> {
+    attended_beside(cpu, shape, attending, x, None)
+}
+
+/// Biases of keys that are not in the cache.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// \[kv_heads, head_size\]
+    pub values: Vec<f32>,
+    /// Cosine and sine of each pair at all positions, \[pairs, 2, positions in whole blocks\].
+    pub angles: Vec<f32>,
+    /// Pairs of a head that are rotated.
+    pub pairs: usize,
+    /// Whether a pair's elements are in the two halves.
+    pub halves: bool,
+}
+
+/// As [`attended`], with biases that the cache does not have.
+///
+/// # Panics
+/// As [`attended`], or the angles are not whole cache lines.
+#[must_use]
+pub fn attended_beside(
+    cpu: Cpu,
+    shape: KvShape,
+    attending: Attending,
+    x: &[f32],
+    left_out: Option<&LeftOut>,
+) -> Vec<f32> {
     let Attending {
         heads,
         positions,
@@ -149,6 +178,10 @@ pub fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Ve
     let query = floats(heads * size);
     let out = floats(heads * size);
     let scores = floats(GROUP * positions.next_multiple_of(BLOCK_POSITIONS));
+    let pairs = left_out.map_or(0, |bias| bias.pairs);
+    let turned = floats(2 * GROUP * pairs);
+    let angles = floats(left_out.map_or(0, |bias| bias.angles.len()));
+    let values = left_out.map_or(&[][..], |bias| &bias.values);
     let quantized = arena.alloc::<i8>(heads * size.next_multiple_of(4), Purpose::Other);
     let quantized = quantized.expect("room for queries");
     let scales = arena.alloc::<QueryScale>(heads, Purpose::Other);
@@ -168,13 +201,28 @@ pub fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Ve
     for (to, x) in arena.get_mut(query).iter_mut().zip(x) {
         *to = x;
     }
+    if let Some(bias) = left_out {
+        arena.get_mut(angles).copy_from_slice(&bias.angles);
+    }
     let (_, mut working) = arena.split(Mark::default());
-    let [query, out, scores, quantized, query_scales, pool, table] = working.disjoint([
+    let [
+        query,
+        out,
+        scores,
+        quantized,
+        query_scales,
+        turned,
+        angles,
+        pool,
+        table,
+    ] = working.disjoint([
         query.range(),
         out.range(),
         scores.range(),
         quantized.range(),
         scales.range(),
+        turned.range(),
+        angles.range(),
         pool.range(),
         table.range(),
     ]);
@@ -190,6 +238,13 @@ pub fn attended(cpu: Cpu, shape: KvShape, attending: Attending, x: &[f32]) -> Ve
         scores: as_mut(scores),
         quantized: as_mut(quantized),
         query_scales: as_mut(query_scales),
+        turned: as_mut(turned),
+        key_bias: left_out.map(|bias| KeyBias {
+            values,
+            angles: as_mut(angles),
+            pairs,
+            halves: bias.halves,
+        }),
         cache: CachedLayer {
             shape: &shape,
             pool,

@@ -24,6 +24,7 @@ mod config;
 mod families;
 #[cfg(test)]
 mod family_tests;
+mod key_bias;
 mod keys;
 mod pass;
 mod plan;
@@ -40,12 +41,13 @@ pub use families::{
 pub use plan::{LoadOptions, Plan, Positions};
 pub use rope::{Angles, Divisors, Rope};
 
-use crate::arena::{Arena, ArenaError, Frozen, Mark, Span, as_mut};
+use crate::arena::{Arena, ArenaError, Frozen, Mark, as_mut};
 use crate::gguf::{Gguf, GgufError, KeyError, Name};
 use crate::kv_cache::{self, CacheFull, KvCache, KvType};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
 use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError};
+use key_bias::KeyBias;
 use pass::Pass;
 use plan::{Buffers, kv_shape};
 use weights::{Checker, Loader, Weights};
@@ -151,6 +153,8 @@ pub struct Checked<'a> {
     config: Config,
     vocabulary: Requirements,
     weight_bytes: u64,
+    /// Whether keys have biases.
+    key_biases: bool,
     parameters: u64,
 }
 
@@ -160,6 +164,7 @@ pub struct Model {
     config: Config,
     vocabulary: Vocabulary,
     weights: Weights,
+    key_bias: Option<KeyBias>,
     cpu: Cpu,
     cache: KvCache,
     batch: usize,
@@ -182,13 +187,14 @@ impl<'a> Checked<'a> {
         let vocabulary = Vocabulary::check(&gguf)?;
         let config = Config::from_gguf(&gguf, vocabulary.tokens)?;
         let mut checker = Checker::default();
-        Weights::lay_out(&gguf, &config, &mut checker)?;
+        let weights = Weights::lay_out(&gguf, &config, &mut checker)?;
         checker.refuse_unknown(&gguf)?;
         Ok(Self {
             gguf,
             config,
             vocabulary,
             weight_bytes: checker.bytes,
+            key_biases: weights.has_key_biases(),
             parameters: checker.parameters,
         })
     }
@@ -311,10 +317,11 @@ impl Model {
             },
         )?;
         let vocabulary = Vocabulary::load(gguf, arena)?;
-        let frozen = arena.mark();
         let batch = plan.batch as usize;
         let (context, positions) = (plan.context as usize, plan.positions as usize);
         let kv = kv_shape(&config, context, positions, options);
+        let key_bias = KeyBias::take(&config, &weights, &kv, arena)?;
+        let frozen = arena.mark();
         let cache = KvCache::new(arena, kv)?;
         let buffers = Buffers::lay_out(&config, batch, &kv, options.max_prompt_bytes, arena)?;
         debug_assert_eq!(
@@ -326,6 +333,7 @@ impl Model {
             config,
             vocabulary,
             weights,
+            key_bias,
             cpu: options.cpu,
             cache,
             batch,
@@ -553,16 +561,6 @@ impl Model {
         let mut batch = self.begin(arena, &tokens);
         while !self.advance(arena, &mut batch)? {}
         Ok(())
-    }
-
-    /// Divisors of the rotation's angles for the context that the model was loaded with.
-    fn rope_divisors(&self) -> Option<Span<f32>> {
-        match self.config.rope?.divisors {
-            Divisors::ByContext { original } if self.context() > original => {
-                self.weights.long_rope_divisors
-            }
-            _ => self.weights.rope_divisors,
-        }
     }
 
     fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch) -> Pass<'p> {

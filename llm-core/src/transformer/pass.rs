@@ -61,7 +61,8 @@ impl Pass<'_> {
         let Some(rope) = self.model.config.rope else {
             return;
         };
-        let divisors = self.model.rope_divisors();
+        let weights = &self.model.weights;
+        let divisors = weights.divisors(&rope, self.model.context());
         let divisors = divisors.map_or(&[][..], |span| self.frozen.get(span));
         let rotations = self.working.get_mut(self.model.buffers.rotation);
         let rotations = rotations.chunks_exact_mut(rope.tables() * rope.size / 2);
@@ -367,6 +368,9 @@ impl Pass<'_> {
         let buffers = self.model.buffers;
         let config = &self.model.config;
         let width = config.query_width();
+        let bias = self.model.key_bias;
+        let frozen = self.frozen;
+        let bias = bias.and_then(|bias| bias.of_layer(layer, config, |span| frozen.get(span)));
         for (t, token) in self.tokens.iter().enumerate() {
             let (pool, table) = self.model.cache.spans(usize::from(token.session));
             let [
@@ -375,6 +379,7 @@ impl Pass<'_> {
                 scores,
                 quantized,
                 query_scales,
+                turned,
                 pool,
                 table,
             ] = self.working.disjoint([
@@ -383,6 +388,7 @@ impl Pass<'_> {
                 buffers.scores.range(),
                 buffers.query_bytes.range(),
                 buffers.query_scales.range(),
+                buffers.turned.range(),
                 pool.range(),
                 table.range(),
             ]);
@@ -397,6 +403,8 @@ impl Pass<'_> {
                 scores: as_mut(scores),
                 quantized: as_mut(quantized),
                 query_scales: as_mut(query_scales),
+                turned: as_mut(turned),
+                key_bias: bias,
                 cache: CachedLayer {
                     shape: self.model.cache.shape(),
                     pool,

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::families::{Gate, Residual};
-use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH};
+use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH, key_bias};
 use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, bytes_of};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::quantize::{ActivationQ8, BLOCK};
@@ -92,6 +92,8 @@ pub(super) struct Buffers {
     /// Of one token, where keys are in 8 bits.
     pub(super) query_bytes: Span<i8>,
     pub(super) query_scales: Span<QueryScale>,
+    /// Of a group of heads, where biases of keys are not in the cache.
+    pub(super) turned: Span<[f32; 2]>,
     pub(super) rotation: Span<[f32; 2]>,
     pub(super) gate: Span<f32>,
     pub(super) up: Span<f32>,
@@ -130,6 +132,7 @@ impl Buffers {
             scores: arena.take(GROUP * padded)?,
             query_bytes: arena.take(config.heads * config.head_size.next_multiple_of(4))?,
             query_scales: arena.take(config.heads)?,
+            turned: arena.take(usize::from(kv.ty == KvType::Q8) * GROUP * pairs)?,
             rotation: arena.take(batch * pairs)?,
             gate: arena.take(batch * gate)?,
             up: arena.take(batch * config.feed_forward)?,
@@ -218,7 +221,11 @@ impl Checked<'_> {
         Plan {
             weights: self.weight_bytes,
             // A third of the range, so that totals cannot overflow.
-            kv_cache: kv.bytes().map_or(u64::MAX / 3, |bytes| bytes as u64),
+            kv_cache: kv
+                .bytes()
+                .map_or(u64::MAX / 3, |bytes| bytes as u64)
+                .saturating_add(key_bias::bytes(config, self.key_biases, &kv))
+                .min(u64::MAX / 3),
             activations: counter.0.min(u64::MAX / 3),
             vocabulary: self.vocabulary.bytes().next_multiple_of(64) as u64,
             context: context as u64,

@@ -165,15 +165,29 @@ impl Angles {
         })
     }
 
-    /// (cos, sin) · magnitude of each pair at `position`. The powers are multiplied up as ggml's
-    /// `ggml_rope_cache_init` does, so that angles agree with its.
+    /// Fills `pairs` with [`Self::each`].
     pub(super) fn fill(&self, position: u32, divisors: &[f32], pairs: &mut [[f32; 2]]) {
-        let step = libm::powf(self.base, -2.0 / (2 * pairs.len()) as f32);
+        self.each(position, divisors, pairs.len(), |i, pair| pairs[i] = pair);
+    }
+
+    /// (cos, sin) · magnitude of each of `pairs` pairs at `position`. The powers are multiplied up as ggml's
+    /// `ggml_rope_cache_init` does, so that angles agree with its.
+    pub(super) fn each(
+        &self,
+        position: u32,
+        divisors: &[f32],
+        pairs: usize,
+        mut take: impl FnMut(usize, [f32; 2]),
+    ) {
+        let step = libm::powf(self.base, -2.0 / (2 * pairs) as f32);
         let mut theta = position as f32;
-        for (i, pair) in pairs.iter_mut().enumerate() {
+        for i in 0..pairs {
             let plain = divisors.get(i).map_or(theta, |divisor| theta / divisor);
             let angle = self.angle(i, plain);
-            *pair = [libm::cosf(angle), libm::sinf(angle)].map(|x| x * self.magnitude);
+            take(
+                i,
+                [libm::cosf(angle), libm::sinf(angle)].map(|x| x * self.magnitude),
+            );
             theta *= step;
         }
     }

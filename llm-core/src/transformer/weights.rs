@@ -6,7 +6,7 @@
 
 use super::config::Config;
 use super::families::{Block, Gate, HeadNorm, NormKind, NormPlaces, Residual};
-use super::rope::Divisors;
+use super::rope::{Divisors, Rope};
 use super::{LoadError, MAX_LAYERS};
 use crate::arena::{Arena, Purpose, Span, bytes_of};
 use crate::gguf::{self, Gguf, MAX_TENSORS, TensorInfo};
@@ -371,6 +371,19 @@ fn norm<P: Place>(
 }
 
 impl Weights {
+    /// Divisors of the rotation's angles for a context.
+    pub(super) fn divisors(&self, rope: &Rope, context: usize) -> Option<Span<f32>> {
+        match rope.divisors {
+            Divisors::ByContext { original } if context > original => self.long_rope_divisors,
+            _ => self.rope_divisors,
+        }
+    }
+
+    /// Whether keys have biases in some layer.
+    pub(super) fn has_key_biases(&self) -> bool {
+        self.layers.iter().any(|layer| layer.key.bias.is_some())
+    }
+
     /// Gives every tensor of the model to `place`.
     pub(super) fn lay_out(
         gguf: &Gguf<'_>,

@@ -1,0 +1,88 @@
+//! Biases of keys that an 8-bit cache leaves out.
+//!
+//! A head of keys has one scale in 8 bits. If one element has a bias in the hundreds, as in models of the qwen2
+//! family, the steps of that scale swallow all others. So the cache holds such keys without those biases, and a
+//! score gets back what they are worth: with R_p the rotation of position p, q the rotated query and (b_a, b_b) the
+//! biases of the elements a and b of pair i,
+//!
+//! ```text
+//!   q · R_p b = Σ_i cos_{p,i} u_i + sin_{p,i} v_i     u_i = q_a b_a + q_b b_b,  v_i = q_b b_a − q_a b_b
+//! ```
+//!
+//! in ascending order of i, in f32. A bias of elements that are not rotated adds the same to each score of a query,
+//! which softmax ignores, so it can be dropped.
+
+use super::attention::{ALIGNED, F32s, Isa};
+use crate::kv_cache::BLOCK_POSITIONS;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Elements a and b of pair `i` of `pairs`: neighbours, or in the two halves of what is rotated.
+#[inline(always)]
+pub(crate) const fn pair(i: usize, pairs: usize, halves: bool) -> [usize; 2] {
+    if halves {
+        [i, pairs + i]
+    } else {
+        [2 * i, 2 * i + 1]
+    }
+}
+
+/// What the cache leaves out, and the angles that turn it.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyBias<'a> {
+    /// \[kv_heads, head_size\]; zero where the cache has the bias.
+    pub(crate) values: &'a [f32],
+    /// Cosine and sine of each pair at all positions, \[pairs, 2, positions in whole blocks\].
+    pub(crate) angles: &'a [f32],
+    /// Pairs of a head that are rotated.
+    pub(crate) pairs: usize,
+    /// Whether a pair's elements are in the two halves.
+    pub(crate) halves: bool,
+}
+
+impl KeyBias<'_> {
+    const fn positions(&self) -> usize {
+        self.angles.len() / (2 * self.pairs)
+    }
+
+    /// u and v of each pair, for a rotated query.
+    #[inline(always)]
+    pub(crate) fn turn(&self, kv_head: usize, query: &[f32], turned: &mut [[f32; 2]]) {
+        let bias = &self.values[kv_head * query.len()..][..query.len()];
+        for (i, turned) in turned[..self.pairs].iter_mut().enumerate() {
+            let [a, b] = pair(i, self.pairs, self.halves);
+            let u = query[a] * bias[a] + query[b] * bias[b];
+            let v = query[b] * bias[a] - query[a] * bias[b];
+            *turned = [u, v];
+        }
+    }
+
+    /// What the biases add to q · k at `position`.
+    pub(crate) fn at(&self, turned: &[[f32; 2]], position: usize) -> f32 {
+        let mut sum = 0.0;
+        for (i, [u, v]) in turned[..self.pairs].iter().enumerate() {
+            let angles = &self.angles[2 * i * self.positions()..];
+            let (cos, sin) = (angles[position], angles[self.positions() + position]);
+            sum += cos * u + sin * v;
+        }
+        sum
+    }
+
+    /// [`Self::at`] for the positions of block `index`.
+    #[inline(always)]
+    pub(crate) fn block<I: Isa>(&self, isa: I, turned: &[[f32; 2]], index: usize) -> I::Floats {
+        let blocks = self.positions() / BLOCK_POSITIONS;
+        let angles = <[F32s]>::ref_from_bytes(self.angles.as_bytes()).expect(ALIGNED);
+        let mut sum = isa.splat(0.0);
+        for (i, [u, v]) in turned[..self.pairs].iter().enumerate() {
+            // Adding these zeros would change nothing, and most pairs have no large bias.
+            if *u == 0.0 && *v == 0.0 {
+                continue;
+            }
+            let cos = isa.load(&angles[2 * i * blocks + index]);
+            let sin = isa.load(&angles[(2 * i + 1) * blocks + index]);
+            let more = isa.add(isa.mul(cos, isa.splat(*u)), isa.mul(sin, isa.splat(*v)));
+            sum = isa.add(sum, more);
+        }
+        sum
+    }
+}
