@@ -259,12 +259,12 @@ impl Cpu {
         Ok(())
     }
 
-    /// out\[t\]\[r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]; `out` holds the rows of one token after those of another. The same
-    /// bits on every CPU: [`scalar`] says which.
+    /// out\[t · stride + r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]: `out` begins with the first row of `w` for the first token,
+    /// and may have more rows of a token, which are not touched. The same bits on every CPU: [`scalar`] says which.
     ///
     /// # Panics
     /// The activations are not of the kind that the type wants ([`TensorType::activations`]).
-    pub fn multiply(self, w: &Matrix<'_>, x: Activations<'_>, out: &mut [f32]) {
+    pub fn multiply(self, w: &Matrix<'_>, x: Activations<'_>, stride: usize, out: &mut [f32]) {
         let blocks = w.columns / w.ty.block_len();
         let row = w.ty.block_bytes() * blocks;
         let tiled = if w.tiled {
@@ -280,7 +280,7 @@ impl Cpu {
         };
         let quads = quads.map(|quads| Tiles {
             quads,
-            rows: w.rows,
+            stride,
             blocks,
         });
         on_type!(w.ty,
@@ -288,25 +288,25 @@ impl Cpu {
                 let Activations::Float(x) = x else { panic!("activations of another kind") };
                 match quads {
                     Some(quads) => self.floats::<F>(quads, x, out),
-                    None => tiles::matmul_float::<F>(in_tiles, blocks, x, out),
+                    None => tiles::matmul_float::<F>(in_tiles, blocks, x, stride, out),
                 }
-                scalar::matmul_float::<F>(left, tiled, blocks, x, out);
+                scalar::matmul_float::<F>(left, tiled, blocks, x, stride, out);
             },
             small B => {
                 let Activations::Q8(x) = x else { panic!("activations of another kind") };
                 match quads {
                     Some(quads) => self.small::<B>(quads, x, out),
-                    None => tiles::matmul_small::<B>(in_tiles, blocks, x, out),
+                    None => tiles::matmul_small::<B>(in_tiles, blocks, x, stride, out),
                 }
-                scalar::matmul_small::<B>(blocks_of(left), tiled, blocks, x, out);
+                scalar::matmul_small::<B>(blocks_of(left), tiled, blocks, x, stride, out);
             },
             large B => {
                 let Activations::Q8K(x) = x else { panic!("activations of another kind") };
                 match quads {
                     Some(quads) => self.large::<B>(quads, x, out),
-                    None => tiles::matmul_super::<B>(in_tiles, blocks, x, out),
+                    None => tiles::matmul_super::<B>(in_tiles, blocks, x, stride, out),
                 }
-                scalar::matmul_super::<B>(blocks_of(left), tiled, blocks, x, out);
+                scalar::matmul_super::<B>(blocks_of(left), tiled, blocks, x, stride, out);
             },
         );
     }
@@ -345,7 +345,7 @@ macro_rules! kernels {
         impl Cpu {$(
             fn $name<F: quantize::blocks::$format>(self, w: Tiles<'_>, x: &[$activation], out: &mut [f32]) {
                 match self.0 {
-                    Isa::Scalar => tiles::$reference::<F>(w.quads.as_bytes(), w.blocks, x, out),
+                    Isa::Scalar => tiles::$reference::<F>(w.quads.as_bytes(), w.blocks, x, w.stride, out),
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the value says that the CPU has AVX2 and F16C.
                     Isa::Avx2 => unsafe { avx2::$name::<F>(w, x, out) },

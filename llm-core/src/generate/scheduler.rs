@@ -25,7 +25,7 @@ use super::{
 use crate::arena::Arena;
 use crate::sampling::Sampler;
 use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions, Utf8Stream};
-use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, Token};
+use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token};
 
 /// A turn under way.
 #[derive(Debug)]
@@ -409,7 +409,7 @@ impl Scheduler {
         *self = Self::new();
     }
 
-    /// Does a bounded amount of work: half a block of the model for a full batch, or the choice of one
+    /// Does a bounded amount of work: [`STEP_WORK`] on the way of a batch through the model, or the choice of one
     /// token. The end of a request needs no credit. `text` receives what can be shown of it, whole characters alone; the last token of a
     /// generation brings what was held back.
     pub fn step(&mut self, model: &Model, arena: &mut Arena<'_>, text: &mut Text) -> Progress {
@@ -443,7 +443,7 @@ impl Scheduler {
         let keep = generation.keep;
         session.generation = None;
         self.note_change(index);
-        self.withdraw(index, model, arena);
+        self.withdraw(index, model);
         if keep {
             // What was reserved for tokens that did not come goes back.
             model.truncate(arena, index, self.sessions[index].position);
@@ -454,11 +454,11 @@ impl Scheduler {
     }
 
     /// Takes a session out of whatever its request is in.
-    fn withdraw(&mut self, session: usize, model: &Model, arena: &mut Arena<'_>) {
+    fn withdraw(&mut self, session: usize, model: &Model) {
         self.suspects &= !(1 << session);
         if let Some(batch) = &mut self.batch {
-            model.remove(arena, batch, session);
-            if batch.tokens().is_empty() {
+            model.remove(batch, session);
+            if batch.is_empty() {
                 self.batch = None;
             }
         }
@@ -487,7 +487,7 @@ impl Scheduler {
                 Admission::Begin(session) => {
                     if let Err(full) = model.reserve(arena, session, holdings[session].wanted) {
                         // There was room, so this is a bug.
-                        self.withdraw(session, model, arena);
+                        self.withdraw(session, model);
                         self.clear(session, model, arena);
                         return Some(Progress::Session(session, Err(full.into())));
                     }
@@ -500,7 +500,7 @@ impl Scheduler {
                 }
                 Admission::Take(session) => self.take_room(session, model, arena),
                 Admission::Displace { session, part } => {
-                    self.withdraw(session, model, arena);
+                    self.withdraw(session, model);
                     self.take_room(session, model, arena);
                     if let Some(generation) = &mut self.sessions[session].generation {
                         generation.displaced = Some(part);
@@ -661,17 +661,9 @@ impl Scheduler {
         (!tokens.is_empty()).then(|| model.begin(arena, &tokens))
     }
 
-    /// Takes a batch on: the fewer its tokens, the more stages.
+    /// Takes a batch on by a step.
     fn advance(&mut self, mut batch: Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
-        let stages = (MAX_BATCH / batch.tokens().len().max(1)).max(1);
-        let mut result = Ok(false);
-        for _ in 0..stages {
-            result = model.advance(arena, &mut batch);
-            if result != Ok(false) {
-                break;
-            }
-        }
-        match result {
+        match model.advance(arena, &mut batch, STEP_WORK) {
             Ok(false) => self.batch = Some(batch),
             Ok(true) => self.collect(&batch),
             Err(_) => return self.suspect(&batch, model, arena),
@@ -681,14 +673,12 @@ impl Scheduler {
 
     /// Takes note of what a batch has brought.
     fn collect(&mut self, batch: &Batch) {
-        let mut outputs = 0;
-        for (n, token) in batch.tokens().iter().enumerate() {
+        let mut tokens = batch.tokens().peekable();
+        while let Some((token, output)) = tokens.next() {
             let session = usize::from(token.session);
             self.suspects &= !(1 << session);
-            let output = token.logits.then_some(outputs);
-            outputs += usize::from(token.logits);
-            let next = batch.tokens().get(n + 1);
-            if next.is_some_and(|next| next.session == token.session) {
+            let next = tokens.peek();
+            if next.is_some_and(|(next, _)| next.session == token.session) {
                 continue;
             }
             self.sessions[session].position = token.position as usize + 1;
@@ -699,17 +689,14 @@ impl Scheduler {
 
     /// A value was not finite: with one session it is known whose.
     fn suspect(&mut self, batch: &Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
-        let sessions = batch
-            .tokens()
-            .iter()
-            .map(|token| usize::from(token.session));
+        let sessions = batch.tokens().map(|(token, _)| usize::from(token.session));
         let bits = sessions.fold(0u32, |bits, session| bits | 1 << session);
-        if bits.count_ones() > 1 {
+        if bits.count_ones() != 1 || batch.has_removed() {
             self.suspects |= bits;
             return Progress::Working;
         }
         let session = bits.trailing_zeros() as usize;
-        self.withdraw(session, model, arena);
+        self.withdraw(session, model);
         self.clear(session, model, arena);
         Progress::Session(session, Err(GenerateError::NonFinite))
     }

@@ -19,6 +19,7 @@ use super::key_bias::KeyBias;
 use super::scalar::{LANES, finite, fold, soft_cap, softmax_numerators};
 use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales, value_place};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
+use core::ops::Range;
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -106,6 +107,8 @@ pub(crate) struct QueryScale {
 pub(crate) struct Attention<'a> {
     /// Query heads.
     pub(crate) heads: usize,
+    /// Those to compute: all of some key heads.
+    pub(crate) part: Range<usize>,
     /// Positions up to the token's own.
     pub(crate) positions: usize,
     /// The first of them that is attended to.
@@ -170,7 +173,8 @@ impl Attention<'_> {
         let padded = self.head_size().next_multiple_of(4);
         let heads = self.query.chunks_exact(self.head_size());
         let outputs = self.quantized.chunks_exact_mut(padded);
-        for ((x, q), scale) in heads.zip(outputs).zip(self.query_scales.iter_mut()) {
+        let heads = heads.zip(outputs).zip(self.query_scales.iter_mut());
+        for ((x, q), scale) in heads.take(self.part.end).skip(self.part.start) {
             let max = max_magnitude(x)?;
             let inverse = if max < ZERO_BLOCK { 0.0 } else { 127.0 / max };
             let mut sum = 0;
@@ -188,7 +192,7 @@ impl Attention<'_> {
     /// The reference.
     pub(crate) fn run_scalar(mut self) {
         let (size, scale) = (self.head_size(), self.scale);
-        for head in 0..self.heads {
+        for head in self.part.clone() {
             let cached = self.cache.head(self.kv_head(head));
             let scores = &mut self.scores[..self.positions];
             let query = &self.query[head * size..(head + 1) * size];
@@ -260,14 +264,15 @@ impl Attention<'_> {
     #[inline(always)]
     pub(crate) fn run<I: Isa>(mut self, isa: I) {
         let group = self.heads / self.cache.shape.kv_heads;
-        let mut head = 0;
-        while self.cache.shape.ty == KvType::Q8 && head < self.heads {
+        let Range { start, end } = self.part;
+        let mut head = start;
+        while self.cache.shape.ty == KvType::Q8 && head < end {
             head += match group - head % group {
                 2.. => self.heads_q8::<I, 2>(isa, head),
                 _ => self.heads_q8::<I, 1>(isa, head),
             };
         }
-        while head < self.heads {
+        while head < end {
             // Heads that are left of those that share a key head.
             let left = group - head % group;
             head += match left {

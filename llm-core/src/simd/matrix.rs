@@ -23,8 +23,8 @@ use zerocopy::{FromBytes, IntoBytes};
 #[derive(Clone, Copy)]
 pub(super) struct Tiles<'a> {
     pub(super) quads: &'a [Quad],
-    /// Rows of the matrix, also those that do not lie in tiles.
-    pub(super) rows: usize,
+    /// From the first row of a token in the output to that of the next.
+    pub(super) stride: usize,
     /// Blocks of a row; of floats, columns.
     pub(super) blocks: usize,
 }
@@ -36,7 +36,7 @@ macro_rules! for_tokens {
         let (w, mut x, mut out) = ($w, $x, $out);
         while !x.is_empty() {
             let tokens = $crate::simd::tiles::tokens_of(x.len() / w.blocks, $most);
-            let (here, later) = out.split_at_mut(tokens * w.rows);
+            let (here, later) = out.split_at_mut(out.len().min(tokens * w.stride));
             match tokens {
                 $most => $crate::simd::matrix::$kernel::<_, $format, $most, $parts>($isa, w, x, here),
                 $($tokens => $crate::simd::matrix::$kernel::<_, $format, $tokens, $part>($isa, w, x, here),)*
@@ -241,8 +241,8 @@ fn tokens<X, const T: usize>(x: &[X], len: usize) -> [&[X]; T] {
 
 /// Puts the sums of a tile's rows where they belong.
 #[inline(always)]
-fn write<const T: usize>(sums: &[Sums; T], out: &mut [f32], rows: usize, tile: usize) {
-    for (sums, out) in sums.iter().zip(out.chunks_exact_mut(rows)) {
+fn write<const T: usize>(sums: &[Sums; T], out: &mut [f32], stride: usize, tile: usize) {
+    for (sums, out) in sums.iter().zip(out.chunks_mut(stride)) {
         if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(tile) {
             let sums: &[f32; TILE] = zerocopy::transmute_ref!(sums);
             *out = *sums;
@@ -302,7 +302,7 @@ pub(super) fn small<I: Registers, F: SmallBlock, const T: usize, const P: usize>
                 }
             }
         }
-        write(&results, out, w.rows, index);
+        write(&results, out, w.stride, index);
     }
 }
 
@@ -368,7 +368,7 @@ pub(super) fn large<I: Registers, F: SuperBlock, const T: usize, const P: usize>
                 }
             }
         }
-        write(&sums, out, w.rows, index);
+        write(&sums, out, w.stride, index);
     }
 }
 
@@ -586,7 +586,7 @@ pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize>
                 }
             }
         }
-        write(&results, out, w.rows, index);
+        write(&results, out, w.stride, index);
     }
 }
 

@@ -84,12 +84,13 @@ pub fn matmul_float<F: FloatType>(
     first: usize,
     columns: usize,
     x: &[f32],
+    stride: usize,
     out: &mut [f32],
 ) {
     let row = columns * F::BYTES;
-    let rows = first + w.len() / row;
-    for (x, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(rows)) {
-        for (w, out) in w.chunks(row * ROWS).zip(out[first..].chunks_mut(ROWS)) {
+    let end = first + w.len() / row;
+    for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
+        for (w, out) in w.chunks(row * ROWS).zip(out[first..end].chunks_mut(ROWS)) {
             let mut sums = [0.0f32; ROWS];
             for (c, &x) in x.iter().enumerate() {
                 for (r, sum) in sums.iter_mut().enumerate().take(out.len()) {
@@ -110,9 +111,10 @@ pub fn matmul_small<B: SmallBlock>(
     first: usize,
     blocks: usize,
     x: &[ActivationQ8],
+    stride: usize,
     out: &mut [f32],
 ) {
-    matmul_blocks(w, first, blocks, x, out, |w: &B| {
+    matmul_blocks(w, first, blocks, x, stride, out, |w: &B| {
         let w = w.unpack();
         move |x: &ActivationQ8| product_small(&w, x, B::OFFSET)
     });
@@ -133,9 +135,10 @@ pub fn matmul_super<B: SuperBlock>(
     first: usize,
     blocks: usize,
     x: &[ActivationQ8K],
+    stride: usize,
     out: &mut [f32],
 ) {
-    matmul_blocks(w, first, blocks, x, out, |w: &B| {
+    matmul_blocks(w, first, blocks, x, stride, out, |w: &B| {
         let w = w.unpack();
         move |x: &ActivationQ8K| product_super(&w, x, B::MINIMA)
     });
@@ -169,12 +172,12 @@ fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
     first: usize,
     blocks: usize,
     x: &[X],
+    stride: usize,
     out: &mut [f32],
     unpack: impl Fn(&W) -> P,
 ) {
     let tokens = x.len() / blocks;
-    let rows = out.len() / tokens.max(1);
-    debug_assert!(tokens <= MAX_BATCH && rows == first + w.len() / blocks);
+    debug_assert!(tokens <= MAX_BATCH);
     for (r, row) in w.chunks_exact(blocks).enumerate() {
         let mut sums = [0.0f32; MAX_BATCH];
         let sums = &mut sums[..tokens];
@@ -184,7 +187,7 @@ fn matmul_blocks<W, X, P: Fn(&X) -> f32>(
                 *sum += product(&x[b]);
             }
         }
-        for (out, sum) in out.chunks_exact_mut(rows).zip(sums) {
+        for (out, sum) in out.chunks_mut(stride).zip(sums) {
             out[first + r] = *sum;
         }
     }
@@ -418,7 +421,7 @@ mod tests {
                 q: [activation; BLOCK],
                 ..ActivationQ8::ZERO
             }];
-            matmul_small(&w, 0, 1, &x, &mut out);
+            matmul_small(&w, 0, 1, &x, 1, &mut out);
             assert_eq!(out, [expected]);
         }
         assert_eq!(dot_i8(&[-128; 256], &[-128; 256]), 256 * 128 * 128);
@@ -436,7 +439,7 @@ mod tests {
             q: [127; 256],
             ..ActivationQ8K::ZERO
         }];
-        matmul_super(&w, 0, 1, &x, &mut out);
+        matmul_super(&w, 0, 1, &x, 1, &mut out);
         assert_eq!(out, [256.0 * 128.0 * 32.0 * 127.0]);
     }
 
@@ -536,7 +539,7 @@ mod tests {
         ) {
             let bytes: Vec<u8> = w.iter().flat_map(|w| w.to_le_bytes()).collect();
             let mut out = [0.0; 22];
-            matmul_float::<F32>(&bytes, 0, 7, &x, &mut out);
+            matmul_float::<F32>(&bytes, 0, 7, &x, 11, &mut out);
             for (x, out) in x.chunks(7).zip(out.chunks(11)) {
                 for (w, out) in w.chunks(7).zip(out) {
                     let naive = w.iter().zip(x).fold(0.0f32, |sum, (w, x)| sum + w * x);

@@ -296,10 +296,15 @@ pub fn dequantize(ty: TensorType, w: &[u8], r: usize, out: &mut [f32]) {
 }
 
 /// As [`scalar::matmul_float`] from tiles: for machines without a kernel, and tests.
-pub(super) fn matmul_float<F: FloatType>(w: &[u8], columns: usize, x: &[f32], out: &mut [f32]) {
-    let rows = out.len() * columns / x.len();
+pub(super) fn matmul_float<F: FloatType>(
+    w: &[u8],
+    columns: usize,
+    x: &[f32],
+    stride: usize,
+    out: &mut [f32],
+) {
     let tiled = w.len() / (columns * F::BYTES);
-    for (x, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(rows)) {
+    for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
         for (r, out) in out.iter_mut().take(tiled).enumerate() {
             let tile = w[r / TILE * TILE * columns * F::BYTES..].chunks_exact(TILE * F::BYTES);
             let values = tile.map(|column| F::value(&column[r % TILE * F::BYTES..]));
@@ -313,11 +318,11 @@ pub(super) fn matmul_small<B: SmallBlock>(
     w: &[u8],
     blocks: usize,
     x: &[ActivationQ8],
+    stride: usize,
     out: &mut [f32],
 ) {
-    let rows = out.len() * blocks / x.len();
     let tiled = w.len() / (blocks * size_of::<B>());
-    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_exact_mut(rows)) {
+    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_mut(stride)) {
         for (r, out) in out.iter_mut().take(tiled).enumerate() {
             *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
                 let (block, r) = block_at::<B>(w, blocks, r, b);
@@ -332,11 +337,11 @@ pub(super) fn matmul_super<B: SuperBlock>(
     w: &[u8],
     blocks: usize,
     x: &[ActivationQ8K],
+    stride: usize,
     out: &mut [f32],
 ) {
-    let rows = out.len() * blocks / x.len();
     let tiled = w.len() / (blocks * size_of::<B>());
-    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_exact_mut(rows)) {
+    for (x, out) in x.chunks_exact(blocks).zip(out.chunks_mut(stride)) {
         for (r, out) in out.iter_mut().take(tiled).enumerate() {
             *out = x.iter().enumerate().fold(0.0, |sum, (b, x)| {
                 let (block, r) = block_at::<B>(w, blocks, r, b);

@@ -94,16 +94,16 @@ pub fn quantize_activations_k(
 /// A value of `x` is not finite.
 pub fn multiply(cpu: Cpu, w: &Matrix<'_>, x: &[f32], out: &mut [f32]) -> Result<(), NonFinite> {
     match w.ty.activations() {
-        ActivationType::Float => cpu.multiply(w, Activations::Float(x), out),
+        ActivationType::Float => cpu.multiply(w, Activations::Float(x), w.rows, out),
         ActivationType::Q8 => {
             let mut q = vec![ActivationQ8::ZERO; x.len() / BLOCK];
             cpu.quantize_activations(x, &mut q)?;
-            cpu.multiply(w, Activations::Q8(&q), out);
+            cpu.multiply(w, Activations::Q8(&q), w.rows, out);
         }
         ActivationType::Q8K => {
             let mut q = vec![ActivationQ8K::ZERO; x.len() / SUPER_BLOCK];
             cpu.quantize_activations_k(x, &mut q)?;
-            cpu.multiply(w, Activations::Q8K(&q), out);
+            cpu.multiply(w, Activations::Q8K(&q), w.rows, out);
         }
     }
     Ok(())
@@ -229,6 +229,7 @@ pub fn attended_beside(
     let attended: &mut [f32] = as_mut(out);
     cpu.attend(Attention {
         heads,
+        part: 0..heads,
         positions,
         first,
         scale: 1.0 / libm::sqrtf(size as f32),

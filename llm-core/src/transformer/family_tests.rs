@@ -387,29 +387,82 @@ fn tensors_that_a_family_does_not_have_are_refused_by_name() {
     }
 }
 
+/// What a block of the cache holds.
+fn cached(model: &Model, arena: &Arena<'_>, block: usize) -> Vec<u8> {
+    let shape = model.cache().shape();
+    let blocks = model.cache().positions() / crate::kv_cache::BLOCK_POSITIONS;
+    let parts = arena
+        .get(model.cache().spans(0).0)
+        .chunks_exact(shape.part_bytes());
+    parts
+        .skip(block)
+        .step_by(blocks)
+        .flatten()
+        .copied()
+        .collect()
+}
+
+/// Steps as short as can be, so that each operation is cut wherever it can be; a session leaves after any of them, and its
+/// cache goes to nobody else's harm.
 #[test]
-fn tokens_of_a_session_can_leave_a_parallel_block_between_its_halves() {
-    for name in ["gptneox", "gemma3"] {
+fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_alone() {
+    for name in ["llama", "gptneox", "gemma3"] {
         let file = file(name).finish();
-        let expected = logits(&file, &OPTIONS, &ids(1), 1);
+        let prompt = ids(5);
+        let expected = logits(&file, &OPTIONS, &prompt, 5);
         let checked = Checked::new(&file).expect("a model");
         let mut memory = Memory::new(8 << 20);
         let mut arena = Arena::new(memory.bytes()).expect("aligned");
         let model = Model::load(&checked, &OPTIONS, &mut arena).expect("room");
-        for session in 0..2 {
-            model.reserve(&mut arena, session, 16).expect("positions");
-        }
-        let token = |session, id| Token {
+        let token = |session, position, id, logits| Token {
             id,
             session,
-            position: 0,
-            logits: true,
+            position,
+            logits,
         };
-        let mut batch = model.begin(&mut arena, &[token(0, 77), token(1, ids(1)[0])]);
-        model.advance(&mut arena, &mut batch).expect("finite");
-        model.remove(&mut arena, &mut batch, 0);
-        while !model.advance(&mut arena, &mut batch).expect("finite") {}
-        let got: Vec<u32> = model.logits(&arena).iter().map(|x| x.to_bits()).collect();
-        assert_eq!(got, expected, "{name}");
+        let mut leaves_after = 0;
+        loop {
+            for session in 0..2 {
+                model.reserve(&mut arena, session, 16).expect("positions");
+            }
+            // The session that leaves stands before the other, and after it.
+            let mut tokens = std::vec![token(0, 0, 77, false), token(0, 1, 78, true)];
+            let stays = prompt.iter().zip(0..);
+            tokens.extend(stays.map(|(&id, n)| token(1, n, id, n == 4)));
+            let mut batch = model.begin(&mut arena, &tokens);
+            let freed = usize::from(arena.get(model.cache().spans(0).1)[1]);
+            let mut before = Vec::new();
+            let (mut steps, mut is_done) = (0, false);
+            while !is_done {
+                if steps == leaves_after {
+                    model.remove(&mut batch, 0);
+                    model.release(&mut arena, 0);
+                    before = cached(&model, &arena, freed);
+                }
+                is_done = model.advance(&mut arena, &mut batch, 1).expect("finite");
+                steps += 1;
+            }
+            assert!(
+                cached(&model, &arena, freed) == before,
+                "{name}, {leaves_after}"
+            );
+            let (last, number) = batch.tokens().last().expect("tokens that stayed");
+            assert_eq!((last.session, last.position), (1, 4));
+            let output = number.expect("logits that were wanted");
+            let logits = model.workspace(&mut arena, 1, output).logits;
+            let got: Vec<u32> = logits.iter().map(|x| x.to_bits()).collect();
+            assert!(
+                got == expected,
+                "{name}, after {leaves_after} of {steps} steps"
+            );
+            for session in 0..2 {
+                model.release(&mut arena, session);
+            }
+            leaves_after += 1;
+            if leaves_after > steps {
+                assert!(steps > 100, "{name} has only {steps} parts");
+                break;
+            }
+        }
     }
 }

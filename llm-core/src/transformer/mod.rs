@@ -29,6 +29,7 @@ mod keys;
 mod pass;
 mod plan;
 mod rope;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -40,6 +41,7 @@ pub use families::{
 };
 pub use plan::{LoadOptions, Plan, Positions};
 pub use rope::{Angles, Divisors, Rope};
+pub use steps::{Batch, STEP_WORK};
 
 use crate::arena::{Arena, ArenaError, Frozen, Mark, as_mut};
 use crate::gguf::{Gguf, GgufError, KeyError, Name};
@@ -50,6 +52,7 @@ use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError};
 use key_bias::KeyBias;
 use pass::Pass;
 use plan::{Buffers, kv_shape};
+use steps::{Cursor, Meter, Stop};
 use weights::{Checker, Loader, Weights};
 
 pub use crate::simd::scalar::MAX_BATCH;
@@ -278,22 +281,6 @@ pub struct Token {
     pub logits: bool,
 }
 
-/// Tokens on their way through the model, between two stages.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    tokens: heapless::Vec<Token, MAX_BATCH>,
-    /// Stages that they have been through: attention and feed-forward of each block, in turn.
-    stage: usize,
-}
-
-impl Batch {
-    /// The tokens, in the order in which they were given.
-    #[must_use]
-    pub fn tokens(&self) -> &[Token] {
-        &self.tokens
-    }
-}
-
 impl Model {
     /// Copies a checked model into `arena`, which is emptied first, and makes room for its sessions.
     ///
@@ -465,20 +452,20 @@ impl Model {
             let reserved = self.cache.reserved(arena, usize::from(token.session));
             assert!((token.position as usize) < reserved.min(self.context()));
         }
-        let mut batch = Batch {
-            tokens: heapless::Vec::new(),
-            stage: 0,
-        };
-        // No more than `MAX_BATCH`.
-        let _ = batch.tokens.extend_from_slice(tokens);
-        let mut pass = self.pass(arena, &batch);
+        let batch = Batch::of(tokens);
+        let mut pass = self.pass(arena, &batch, u64::MAX);
         pass.embed();
         pass.compute_rotations();
         batch
     }
 
     /// Takes the tokens of a session out of a batch, if there are any. The others go on.
-    pub fn remove(&self, arena: &mut Arena<'_>, batch: &mut Batch, session: usize) {
+    pub fn remove(&self, batch: &mut Batch, session: usize) {
+        batch.mark_removed(session);
+    }
+
+    /// Closes the gaps that removed tokens leave in what goes from stage to stage.
+    fn close_gaps(&self, arena: &mut Arena<'_>, batch: &mut Batch) {
         let (_, mut working) = arena.split(self.frozen);
         let pairs = self
             .config
@@ -487,11 +474,10 @@ impl Model {
         let width = self.config.width;
         let mut kept = 0;
         for t in 0..batch.tokens.len() {
-            let token = batch.tokens[t];
-            if usize::from(token.session) == session {
+            if batch.removed >> t & 1 == 1 {
                 continue;
             }
-            batch.tokens[kept] = token;
+            batch.tokens[kept] = batch.tokens[t];
             let residual = working.get_mut(self.buffers.residual);
             residual.copy_within(t * width..(t + 1) * width, kept * width);
             let ahead = working.get_mut(self.buffers.ahead);
@@ -503,34 +489,55 @@ impl Model {
             kept += 1;
         }
         batch.tokens.truncate(kept);
+        batch.removed = 0;
     }
 
-    /// Runs a batch through its next stage: a block's attention, which stores the keys and values of its tokens;
-    /// a block's feed-forward layer; or, after the last block, the logits that are wanted. True when there is no
-    /// other.
+    /// Takes a batch on by so many multiply-accumulates, at least one part of an operation. A batch goes through stages:
+    /// for each block its attention, which stores the keys and values of its tokens, and its feed-forward layer; then the
+    /// logits that are wanted. True after the last one.
     ///
-    /// Work is a function of (model, positions) alone. What is stored and computed for a token depends neither on
-    /// how tokens were divided into batches nor on other sessions.
+    /// The work of all steps together is a function of (model, positions). What is stored and computed for a token depends
+    /// neither on how tokens were divided into batches and steps nor on other sessions.
     ///
     /// # Errors
     /// A value was not finite. The sessions in the batch are lost, the model is not.
-    pub fn advance(&self, arena: &mut Arena<'_>, batch: &mut Batch) -> Result<bool, NonFinite> {
-        if batch.tokens.is_empty() {
-            return Ok(true);
+    pub fn advance(
+        &self,
+        arena: &mut Arena<'_>,
+        batch: &mut Batch,
+        work: u64,
+    ) -> Result<bool, NonFinite> {
+        let mut work = work.max(1);
+        loop {
+            if batch.cursor.is_at_start() && batch.removed != 0 {
+                self.close_gaps(arena, batch);
+            }
+            if batch.is_empty() {
+                return Ok(true);
+            }
+            let index = batch.stage / 2;
+            let mut pass = self.pass(arena, batch, work);
+            let layer = self.weights.layers.get(index);
+            let result = match layer {
+                None => pass.logits(),
+                Some(layer) if batch.stage.is_multiple_of(2) => pass.attention(index, layer),
+                Some(layer) => pass.feed_forward(layer),
+            };
+            let meter = pass.meter;
+            match result {
+                Ok(()) if layer.is_none() => return Ok(true),
+                Ok(()) => {
+                    batch.stage += 1;
+                    batch.cursor = Cursor::default();
+                }
+                Err(Stop::Pause) => batch.cursor = meter.cursor,
+                Err(Stop::NonFinite) => return Err(NonFinite),
+            }
+            work = meter.work;
+            if work == 0 {
+                return Ok(false);
+            }
         }
-        let index = batch.stage / 2;
-        let mut pass = self.pass(arena, batch);
-        let Some(layer) = self.weights.layers.get(index) else {
-            pass.logits()?;
-            return Ok(true);
-        };
-        if batch.stage.is_multiple_of(2) {
-            pass.attention(index, layer)?;
-        } else {
-            pass.feed_forward(layer)?;
-        }
-        batch.stage += 1;
-        Ok(false)
     }
 
     /// Runs `ids`, which follow `start` others, through the whole model, for session 0, with logits for the
@@ -559,17 +566,23 @@ impl Model {
             })
             .collect();
         let mut batch = self.begin(arena, &tokens);
-        while !self.advance(arena, &mut batch)? {}
+        while !self.advance(arena, &mut batch, u64::MAX)? {}
         Ok(())
     }
 
-    fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch) -> Pass<'p> {
+    fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch, work: u64) -> Pass<'p> {
         let (frozen, working) = arena.split(self.frozen);
         Pass {
             model: self,
             frozen,
             working,
             tokens: &batch.tokens,
+            removed: batch.removed,
+            meter: Meter {
+                cursor: batch.cursor,
+                seen: 0,
+                work,
+            },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::families::{Activation, HeadNorm, NormKind, Residual};
 use super::plan::Buffers;
+use super::steps::{EXP_WORK, Meter, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{Model, Token};
 use crate::arena::{Frozen, Span, Working, as_mut};
@@ -10,7 +11,9 @@ use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK,
 };
 use crate::simd::attention::Attention;
-use crate::simd::{self, Activations, scalar, tiles};
+use crate::simd::tiles::{self, TILE};
+use crate::simd::{self, Activations, scalar};
+use core::ops::Range;
 
 /// A batch on its way through a block.
 pub(super) struct Pass<'p> {
@@ -18,6 +21,9 @@ pub(super) struct Pass<'p> {
     pub(super) frozen: Frozen<'p>,
     pub(super) working: Working<'p>,
     pub(super) tokens: &'p [Token],
+    /// Tokens that have been removed, one bit each: what is computed for them goes nowhere.
+    pub(super) removed: u64,
+    pub(super) meter: Meter,
 }
 
 impl Pass<'_> {
@@ -76,107 +82,121 @@ impl Pass<'_> {
     }
 
     /// x += W_o · attention(norm(x)), with the norms that the block has.
-    pub(super) fn attention(&mut self, index: usize, layer: &Layer) -> Result<(), NonFinite> {
+    pub(super) fn attention(&mut self, index: usize, layer: &Layer) -> Result<(), Stop> {
         let buffers = self.model.buffers;
         let config = &self.model.config;
         let input = self.enter(layer.attention_norm.as_ref(), buffers.normed)?;
         self.look_ahead(layer, input)?;
-        self.multiply(&layer.query, input, buffers.query)?;
-        self.multiply(&layer.key, input, buffers.key)?;
-        self.multiply(&layer.value, input, buffers.value)?;
-        self.norm_heads(layer.query_norm.as_ref(), buffers.query, config.heads)?;
-        self.norm_heads(layer.key_norm.as_ref(), buffers.key, config.kv_heads)?;
-        self.rotate(index, buffers.query, config.query_width());
-        self.rotate(index, buffers.key, config.kv_width());
-        self.store(index)?;
+        let products = [
+            (&layer.query, buffers.query),
+            (&layer.key, buffers.key),
+            (&layer.value, buffers.value),
+        ];
+        self.multiply_all(input, products)?;
+        self.once(|pass| {
+            pass.norm_heads(layer.query_norm.as_ref(), buffers.query, config.heads)?;
+            pass.norm_heads(layer.key_norm.as_ref(), buffers.key, config.kv_heads)?;
+            pass.rotate(index, buffers.query, config.query_width());
+            pass.rotate(index, buffers.key, config.kv_width());
+            pass.store(index)
+        })?;
         self.attend(index)?;
         self.multiply(&layer.output, buffers.attended, buffers.normed)?;
         self.leave(layer.attention_post_norm.as_ref())
     }
 
     /// x += W_down (f(W_gate h) ⊙ W_up h) or W_down f(W_up h), with the norms that the block has.
-    pub(super) fn feed_forward(&mut self, layer: &Layer) -> Result<(), NonFinite> {
+    pub(super) fn feed_forward(&mut self, layer: &Layer) -> Result<(), Stop> {
         let buffers = self.model.buffers;
         let input = match self.model.config.block.residual {
             Residual::Sequential => self.enter(layer.feed_forward_norm.as_ref(), buffers.normed)?,
             Residual::Parallel | Residual::Shared => buffers.ahead,
         };
-        self.multiply(&layer.up, input, buffers.up)?;
-        if let Some(gate) = &layer.gate {
-            self.multiply(gate, input, buffers.gate)?;
+        match &layer.gate {
+            Some(gate) => {
+                self.multiply_all(input, [(&layer.up, buffers.up), (gate, buffers.gate)])?;
+            }
+            None => self.multiply(&layer.up, input, buffers.up)?,
         }
-        let inner = self.activate(layer.gate.is_some());
+        let inner = self.activate(layer.gate.is_some())?;
         self.multiply(&layer.down, inner, buffers.normed)?;
         self.leave(layer.feed_forward_post_norm.as_ref())
     }
 
     /// f(gate) ⊙ up, or f(up) where there is no gate; says where that is.
-    fn activate(&mut self, gated: bool) -> Span<f32> {
+    fn activate(&mut self, gated: bool) -> Result<Span<f32>, Stop> {
         let cpu = self.model.cpu;
-        let len = self.tokens.len() * self.model.config.feed_forward;
+        let width = self.model.config.feed_forward;
         let Buffers { gate, up, .. } = self.model.buffers;
-        let up = up.part(0, len);
         let activation = self.model.config.block.activation;
-        if !gated {
-            let up_values = self.working.get_mut(up);
-            match activation {
-                Activation::Gelu => cpu.gelu(up_values),
-                Activation::Silu => cpu.silu(up_values),
+        let work = width as u64 * EXP_WORK;
+        self.in_parts(self.tokens.len(), work, |pass, tokens| {
+            let part = |span: Span<f32>| span.part(tokens.start * width, tokens.len() * width);
+            if !gated {
+                let up = pass.working.get_mut(part(up));
+                match activation {
+                    Activation::Gelu => cpu.gelu(up),
+                    Activation::Silu => cpu.silu(up),
+                }
+                return Ok(());
             }
-            return up;
-        }
-        let gate = gate.part(0, len);
-        let [gate_values, up_values] = self.working.disjoint([gate.range(), up.range()]);
-        let (gate_values, up_values) = (as_mut(gate_values), as_mut(up_values));
-        match activation {
-            Activation::Gelu => cpu.geglu(gate_values, up_values),
-            Activation::Silu => cpu.swiglu(gate_values, up_values),
-        }
-        gate
+            let parts = [part(gate).range(), part(up).range()];
+            let [gate, up] = pass.working.disjoint(parts);
+            match activation {
+                Activation::Gelu => cpu.geglu(as_mut(gate), as_mut(up)),
+                Activation::Silu => cpu.swiglu(as_mut(gate), as_mut(up)),
+            }
+            Ok(())
+        })?;
+        Ok(if gated { gate } else { up })
     }
 
     /// What enters a half of a block: the residual stream, or its norm, which is put into `to`.
-    fn enter(&mut self, norm: Option<&Norm>, to: Span<f32>) -> Result<Span<f32>, NonFinite> {
+    fn enter(&mut self, norm: Option<&Norm>, to: Span<f32>) -> Result<Span<f32>, Stop> {
         let residual = self.model.buffers.residual;
         let Some(norm) = norm else {
             return Ok(residual);
         };
-        self.copy(residual, to);
-        self.norm(norm, to)?;
+        self.once(|pass| {
+            pass.copy(residual, to);
+            pass.norm(norm, to)
+        })?;
         Ok(to)
     }
 
     /// Keeps what a parallel feed-forward layer reads, before attention is added to the residual stream.
-    fn look_ahead(&mut self, layer: &Layer, attention_input: Span<f32>) -> Result<(), NonFinite> {
+    fn look_ahead(&mut self, layer: &Layer, attention_input: Span<f32>) -> Result<(), Stop> {
         let Buffers {
             residual, ahead, ..
         } = self.model.buffers;
         match self.model.config.block.residual {
             Residual::Sequential => Ok(()),
-            Residual::Parallel => {
-                self.copy(residual, ahead);
+            Residual::Parallel => self.once(|pass| {
+                pass.copy(residual, ahead);
                 let norm = layer.feed_forward_norm.as_ref();
-                norm.map_or(Ok(()), |norm| self.norm(norm, ahead))
-            }
-            Residual::Shared => {
-                self.copy(attention_input, ahead);
+                norm.map_or(Ok(()), |norm| pass.norm(norm, ahead))
+            }),
+            Residual::Shared => self.once(|pass| {
+                pass.copy(attention_input, ahead);
                 Ok(())
-            }
+            }),
         }
     }
 
     /// Adds what a half of a block gives, in `normed`, to the residual stream.
-    fn leave(&mut self, norm: Option<&Norm>) -> Result<(), NonFinite> {
+    fn leave(&mut self, norm: Option<&Norm>) -> Result<(), Stop> {
         let normed = self.model.buffers.normed;
-        if let Some(norm) = norm {
-            self.norm(norm, normed)?;
-        }
-        if let Some(scale) = self.model.config.scales.residual {
-            let result = normed.part(0, self.tokens.len() * self.model.config.width);
-            self.model.cpu.scale(self.working.get_mut(result), scale);
-        }
-        self.add_to_residual();
-        Ok(())
+        self.once(|pass| {
+            if let Some(norm) = norm {
+                pass.norm(norm, normed)?;
+            }
+            if let Some(scale) = pass.model.config.scales.residual {
+                let result = normed.part(0, pass.tokens.len() * pass.model.config.width);
+                pass.model.cpu.scale(pass.working.get_mut(result), scale);
+            }
+            pass.add_to_residual();
+            Ok(())
+        })
     }
 
     /// to = from, vectors of the model's width.
@@ -188,39 +208,46 @@ impl Pass<'_> {
     }
 
     /// logits = cap(W_out · norm(x) · scale) of the tokens that they are wanted for.
-    pub(super) fn logits(&mut self) -> Result<(), NonFinite> {
+    pub(super) fn logits(&mut self) -> Result<(), Stop> {
         let buffers = self.model.buffers;
         let weights = &self.model.weights;
         let output = Linear {
             matrix: weights.output.unwrap_or(weights.embedding),
             bias: weights.output_bias,
         };
-        let width = self.model.config.width;
-        let residual = self.working.get_mut(buffers.residual);
-        let mut wanted = 0;
-        for (t, _) in self.tokens.iter().enumerate().filter(|(_, t)| t.logits) {
-            residual.copy_within(t * width..(t + 1) * width, wanted * width);
-            wanted += 1;
-        }
+        let (cpu, config) = (self.model.cpu, &self.model.config);
+        self.once(|pass| {
+            let residual = pass.working.get_mut(buffers.residual);
+            let wanted = pass.tokens.iter().enumerate().filter(|(_, t)| t.logits);
+            for (to, (t, _)) in wanted.enumerate() {
+                residual.copy_within(t * config.width..(t + 1) * config.width, to * config.width);
+            }
+            Ok(())
+        })?;
+        let wanted = self.tokens.iter().filter(|token| token.logits).count();
         if wanted == 0 {
             return Ok(());
         }
+        // What follows asks only how many there are.
         self.tokens = &self.tokens[..wanted];
         let input = self.enter(Some(&weights.output_norm), buffers.normed)?;
         self.multiply(&output, input, buffers.logits)?;
-        let logits = buffers
-            .logits
-            .part(0, wanted * self.model.config.vocabulary);
-        let logits = self.working.get_mut(logits);
-        let (cpu, config) = (self.model.cpu, &self.model.config);
-        if let Some(scale) = config.scales.logits {
-            cpu.scale(logits, scale);
-        }
-        cpu.max_magnitude(logits)?;
-        if let Some(cap) = config.caps.logits {
-            cpu.soft_cap(logits, cap);
-        }
-        Ok(())
+        let work = config.vocabulary as u64 * config.caps.logits.map_or(1, |_| EXP_WORK);
+        self.in_parts(wanted, work, |pass, tokens| {
+            let (first, len) = (
+                tokens.start * config.vocabulary,
+                tokens.len() * config.vocabulary,
+            );
+            let logits = pass.working.get_mut(buffers.logits.part(first, len));
+            if let Some(scale) = config.scales.logits {
+                cpu.scale(logits, scale);
+            }
+            cpu.max_magnitude(logits)?;
+            if let Some(cap) = config.caps.logits {
+                cpu.soft_cap(logits, cap);
+            }
+            Ok(())
+        })
     }
 
     /// x = norm(x), for each token.
@@ -268,57 +295,94 @@ impl Pass<'_> {
     }
 
     /// to = W · from + b for each token of the batch; `from` and `to` may be longer.
-    fn multiply(
+    fn multiply(&mut self, linear: &Linear, from: Span<f32>, to: Span<f32>) -> Result<(), Stop> {
+        self.multiply_all(from, [(linear, to)])
+    }
+
+    /// [`Self::multiply`] of several matrices by the same activations, which are prepared once for those that want them
+    /// alike.
+    fn multiply_all<const N: usize>(
+        &mut self,
+        from: Span<f32>,
+        products: [(&Linear, Span<f32>); N],
+    ) -> Result<(), Stop> {
+        let tokens = self.tokens.len();
+        let mut prepared = None;
+        for (linear, to) in products {
+            let Matrix {
+                ty, rows, columns, ..
+            } = linear.matrix;
+            let from = from.part(0, tokens * columns);
+            let kind = ty.activations();
+            if prepared.replace(kind) != Some(kind) {
+                self.once(|pass| pass.prepare(from, kind))?;
+            }
+            // Rows can be cut between two tiles.
+            let work = (TILE * tokens * columns) as u64;
+            self.in_parts(rows.div_ceil(TILE), work, |pass, tiles| {
+                let rows = tiles.start * TILE..rows.min(tiles.end * TILE);
+                pass.multiply_rows(linear, rows, from, to);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Brings activations into the form that matrices want.
+    fn prepare(&mut self, from: Span<f32>, kind: ActivationType) -> Result<(), NonFinite> {
+        let cpu = self.model.cpu;
+        let quantised = self.model.buffers.quantised.range();
+        let [from, quantised] = self.working.disjoint([from.range(), quantised]);
+        let from = as_mut::<f32>(from);
+        match kind {
+            ActivationType::Float => cpu.max_magnitude(from).map(|_| ()),
+            ActivationType::Q8 => cpu.quantize_activations(from, q8(quantised, from.len())),
+            ActivationType::Q8K => cpu.quantize_activations_k(from, q8k(quantised, from.len())),
+        }
+    }
+
+    /// Some rows of a product with activations that have been prepared. `rows` begin with a tile.
+    fn multiply_rows(
         &mut self,
         linear: &Linear,
+        rows: Range<usize>,
         from: Span<f32>,
         to: Span<f32>,
-    ) -> Result<(), NonFinite> {
-        let tokens = self.tokens.len();
+    ) {
         let Matrix {
             ty,
-            rows,
+            rows: stride,
             columns,
             data,
             tiled,
         } = linear.matrix;
-        let from = from.part(0, tokens * columns);
-        let to = to.part(0, tokens * rows);
+        let tokens = self.tokens.len();
+        let row = data.len() / stride;
+        let to = to.part(rows.start, tokens * stride - rows.start);
         let quantised = self.model.buffers.quantised.range();
         let [from, quantised, to] = self.working.disjoint([from.range(), quantised, to.range()]);
         let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
         let w = simd::Matrix {
             ty,
-            rows,
+            rows: rows.len(),
             columns,
             tiled,
-            bytes: self.frozen.get(data),
+            bytes: self
+                .frozen
+                .get(data.part(rows.start * row, rows.len() * row)),
         };
-        let cpu = self.model.cpu;
-        match ty.activations() {
-            ActivationType::Float => {
-                cpu.max_magnitude(from)?;
-                cpu.multiply(&w, Activations::Float(from), to);
-            }
-            ActivationType::Q8 => {
-                let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * columns / BLOCK];
-                cpu.quantize_activations(from, x)?;
-                cpu.multiply(&w, Activations::Q8(x), to);
-            }
-            ActivationType::Q8K => {
-                let bytes = tokens * columns / SUPER_BLOCK * size_of::<ActivationQ8K>();
-                let x = as_mut::<ActivationQ8K>(&mut quantised[..bytes]);
-                cpu.quantize_activations_k(from, x)?;
-                cpu.multiply(&w, Activations::Q8K(x), to);
-            }
-        }
+        let x = match ty.activations() {
+            ActivationType::Float => Activations::Float(from),
+            ActivationType::Q8 => Activations::Q8(q8(quantised, from.len())),
+            ActivationType::Q8K => Activations::Q8K(q8k(quantised, from.len())),
+        };
+        self.model.cpu.multiply(&w, x, stride, to);
         if let Some(bias) = linear.bias {
-            let bias = self.frozen.get(bias);
-            for to in to.chunks_exact_mut(rows) {
-                self.model.cpu.add(to, bias);
+            let bias = self.frozen.get(bias.part(rows.start, rows.len()));
+            for to in to.chunks_mut(stride) {
+                self.model.cpu.add(&mut to[..rows.len()], bias);
             }
         }
-        Ok(())
     }
 
     /// Rotates the pairs of every head by the angles of its token's position, in blocks that do so.
@@ -347,6 +411,9 @@ impl Pass<'_> {
         let width = self.model.config.kv_width();
         let cache = &self.model.cache;
         for (t, token) in self.tokens.iter().enumerate() {
+            if self.removed >> t & 1 == 1 {
+                continue;
+            }
             let (pool, table) = cache.spans(usize::from(token.session));
             let [pool, table, key, value] = self.working.disjoint([
                 pool.range(),
@@ -364,56 +431,88 @@ impl Pass<'_> {
 
     /// attended = softmax(cap(q Kᵀ · scale)) V for each token and head, over the cache as stored, up to the
     /// token itself, in blocks with a window from its beginning.
-    fn attend(&mut self, layer: usize) -> Result<(), NonFinite> {
+    fn attend(&mut self, layer: usize) -> Result<(), Stop> {
+        let config = &self.model.config;
+        let group = config.heads / config.kv_heads;
+        let last = self.tokens.iter().map(|token| token.position).max();
+        let positions = u64::from(last.unwrap_or(0)) + 1;
+        // A part is what one key head serves for one token; keys and values are read once each.
+        let work = 2 * positions * (group * config.head_size) as u64;
+        let parts = self.tokens.len() * config.kv_heads;
+        self.in_parts(parts, work, |pass, parts| {
+            let mut at = parts.start;
+            while at < parts.end {
+                let (t, head) = (at / config.kv_heads, at % config.kv_heads);
+                let end = config.kv_heads.min(head + parts.end - at);
+                pass.attend_token(layer, t, head * group..end * group)?;
+                at += end - head;
+            }
+            Ok(())
+        })
+    }
+
+    /// Attention of some query heads of a token: all of those that share their key heads.
+    fn attend_token(
+        &mut self,
+        layer: usize,
+        t: usize,
+        part: Range<usize>,
+    ) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
         let config = &self.model.config;
         let width = config.query_width();
+        let token = self.tokens[t];
+        if self.removed >> t & 1 == 1 {
+            // Its cache may be another session's by now.
+            self.working
+                .get_mut(buffers.attended.part(t * width, width))
+                .fill(0.0);
+            return Ok(());
+        }
         let bias = self.model.key_bias;
         let frozen = self.frozen;
         let bias = bias.and_then(|bias| bias.of_layer(layer, config, |span| frozen.get(span)));
-        for (t, token) in self.tokens.iter().enumerate() {
-            let (pool, table) = self.model.cache.spans(usize::from(token.session));
-            let [
-                query,
-                attended,
-                scores,
-                quantized,
-                query_scales,
-                turned,
+        let (pool, table) = self.model.cache.spans(usize::from(token.session));
+        let [
+            query,
+            attended,
+            scores,
+            quantized,
+            query_scales,
+            turned,
+            pool,
+            table,
+        ] = self.working.disjoint([
+            buffers.query.part(t * width, width).range(),
+            buffers.attended.part(t * width, width).range(),
+            buffers.scores.range(),
+            buffers.query_bytes.range(),
+            buffers.query_scales.range(),
+            buffers.turned.range(),
+            pool.range(),
+            table.range(),
+        ]);
+        self.model.cpu.attend(Attention {
+            heads: config.heads,
+            part,
+            positions: token.position as usize + 1,
+            first: config.first_attended(layer, token.position as usize),
+            scale: config.scales.scores,
+            cap: config.caps.scores,
+            query: as_mut(query),
+            attended: as_mut(attended),
+            scores: as_mut(scores),
+            quantized: as_mut(quantized),
+            query_scales: as_mut(query_scales),
+            turned: as_mut(turned),
+            key_bias: bias,
+            cache: CachedLayer {
+                shape: self.model.cache.shape(),
                 pool,
-                table,
-            ] = self.working.disjoint([
-                buffers.query.part(t * width, width).range(),
-                buffers.attended.part(t * width, width).range(),
-                buffers.scores.range(),
-                buffers.query_bytes.range(),
-                buffers.query_scales.range(),
-                buffers.turned.range(),
-                pool.range(),
-                table.range(),
-            ]);
-            self.model.cpu.attend(Attention {
-                heads: config.heads,
-                positions: token.position as usize + 1,
-                first: config.first_attended(layer, token.position as usize),
-                scale: config.scales.scores,
-                cap: config.caps.scores,
-                query: as_mut(query),
-                attended: as_mut(attended),
-                scores: as_mut(scores),
-                quantized: as_mut(quantized),
-                query_scales: as_mut(query_scales),
-                turned: as_mut(turned),
-                key_bias: bias,
-                cache: CachedLayer {
-                    shape: self.model.cache.shape(),
-                    pool,
-                    table: as_mut(table),
-                    layer,
-                },
-            })?;
-        }
-        Ok(())
+                table: as_mut(table),
+                layer,
+            },
+        })
     }
 
     /// residual += normed, which holds a block's result.
@@ -426,4 +525,15 @@ impl Pass<'_> {
         let [x, y] = self.working.disjoint([x, y]);
         self.model.cpu.add(as_mut(x), as_mut(y));
     }
+}
+
+/// The first `elements` activations as Q8.
+fn q8(quantised: &mut [u8], elements: usize) -> &mut [ActivationQ8] {
+    &mut as_mut(quantised)[..elements / BLOCK]
+}
+
+/// The first `elements` activations as Q8_K.
+fn q8k(quantised: &mut [u8], elements: usize) -> &mut [ActivationQ8K] {
+    let bytes = elements / SUPER_BLOCK * size_of::<ActivationQ8K>();
+    as_mut(&mut quantised[..bytes])
 }
