@@ -393,6 +393,16 @@ impl Model {
         arena.get(self.buffers.logits.part(0, self.config.vocabulary))
     }
 
+    /// As [`Self::logits`], after the `output`-th of these tokens.
+    ///
+    /// # Panics
+    /// There are not so many sessions.
+    #[must_use]
+    pub fn logits_of<'a>(&self, arena: &'a Arena<'_>, output: usize) -> &'a [f32] {
+        let vocabulary = self.config.vocabulary;
+        arena.get(self.buffers.logits.part(output * vocabulary, vocabulary))
+    }
+
     /// The frozen part of the arena and the buffers that surround the forward pass: tokens of
     /// `session`, tokenizer scratch, the `output`-th logits, and sampling candidates.
     pub(crate) fn workspace<'a>(
@@ -479,18 +489,46 @@ impl Model {
         if batch.tokens.is_empty() {
             return Ok(true);
         }
-        let index = batch.stage / 2;
+        let pass = self.pass(arena, batch);
+        let ended = self.run_stage(pass, batch.stage)?;
+        batch.stage += 1;
+        Ok(ended)
+    }
+
+    /// As [`Self::advance`]; `observer` is told the number in the file of each matrix and what it is multiplied with, token
+    /// after token. The rows of a fused tensor are one.
+    ///
+    /// # Errors
+    /// As [`Self::advance`].
+    #[cfg(feature = "observe")]
+    pub fn advance_observed(
+        &self,
+        arena: &mut Arena<'_>,
+        batch: &mut Batch,
+        observer: &mut Observer<'_>,
+    ) -> Result<bool, NonFinite> {
+        if batch.tokens.is_empty() {
+            return Ok(true);
+        }
+        let mut observe = |tensor: usize, x: &[f32]| observer(tensor, x);
         let mut pass = self.pass(arena, batch);
-        let Some(layer) = self.weights.layers.get(index) else {
+        pass.observer = Some(&mut observe);
+        let ended = self.run_stage(pass, batch.stage)?;
+        batch.stage += 1;
+        Ok(ended)
+    }
+
+    /// Runs a stage; true if it is the last one.
+    fn run_stage(&self, mut pass: Pass<'_>, stage: usize) -> Result<bool, NonFinite> {
+        let Some(layer) = self.weights.layers.get(stage / 2) else {
             pass.logits()?;
             return Ok(true);
         };
-        if batch.stage.is_multiple_of(2) {
-            pass.attention(index, layer)?;
+        if stage.is_multiple_of(2) {
+            pass.attention(stage / 2, layer)?;
         } else {
             pass.feed_forward(layer)?;
         }
-        batch.stage += 1;
         Ok(false)
     }
 
@@ -531,9 +569,16 @@ impl Model {
             frozen,
             working,
             tokens: &batch.tokens,
+            #[cfg(feature = "observe")]
+            observer: None,
         }
     }
 }
+
+/// What is told the number of a matrix's tensor in the file, and what the matrix is multiplied with: for every token
+/// as many values as it has columns.
+#[cfg(feature = "observe")]
+pub type Observer<'o> = dyn FnMut(usize, &[f32]) + 'o;
 
 /// What [`Model::workspace`] lends.
 pub(crate) struct Workspace<'a> {

@@ -17,6 +17,8 @@ pub(super) struct Pass<'p> {
     pub(super) frozen: Frozen<'p>,
     pub(super) working: Working<'p>,
     pub(super) tokens: &'p [Token],
+    #[cfg(feature = "observe")]
+    pub(super) observer: Option<&'p mut super::Observer<'p>>,
 }
 
 impl Pass<'_> {
@@ -186,12 +188,17 @@ impl Pass<'_> {
             columns,
             data,
             tiled,
+            ..
         } = linear.matrix;
         let from = from.part(0, tokens * columns);
         let to = to.part(0, tokens * rows);
         let quantised = self.model.buffers.quantised.range();
         let [from, quantised, to] = self.working.disjoint([from.range(), quantised, to.range()]);
         let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
+        #[cfg(feature = "observe")]
+        if let (Some(observer), Some(tensor)) = (&mut self.observer, linear.matrix.tensor) {
+            observer(tensor, from);
+        }
         let w = simd::Matrix {
             ty,
             rows,
