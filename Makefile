@@ -180,14 +180,14 @@ $(MODELS_LIST):
 
 $(STORE): Makefile system.xml policy.toml $(MODELS_LIST) $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool pack $@ $(MODELS) --policy policy.toml --store-size $(STORE_BYTES) >&2
+	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy policy.toml --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
 $(TEST_STORE): Makefile system.xml models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf
-	@$(BIN)/llmtool sign --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) >/dev/null
+	@$(BIN)/llmtool sign --force --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) >/dev/null
 	@$(BIN)/llmtool sign --key $(KEYS)/other.key.pem $(@D)/wrong-key.gguf >/dev/null
 	@cp $(@D)/small.gguf.sig $(@D)/altered.gguf.sig
 	@tar --format=ustar -cf $@ -C $(@D) $(foreach model,$(TEST_MODELS) wrong-key altered,$(model).gguf $(model).gguf.sig) unsigned.gguf
@@ -202,8 +202,12 @@ $(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/te
 	@tar --format=ustar -cf $@ -C $(@D) default.gguf default.gguf.sig
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], 0x4000000)' $@
 
+.PHONY: tools
+tools: llmtool ## build the host tool, and say where it is
+	@echo '$(BIN)/llmtool'
+
 .PHONY: llmtool
-llmtool: ## build the host tool
+llmtool:
 	@test -x $(BIN)/llmtool || echo 'building the tools: the first time this takes some minutes (V=1 says what is built)' >&2
 	@$(CARGO) build $(QUIET) --release -p llmtool >&2
 

@@ -67,7 +67,7 @@ fn matrices(criterion: &mut Criterion) {
             // The reference is for tests: it undoes the tiles.
             for cpu in Cpu::all().filter(|cpu| cpu.wants_tiles()) {
                 group.bench_function(BenchmarkId::new(cpu.name(), tokens), |bencher| {
-                    bencher.iter(|| cpu.multiply(black_box(&matrix), x, out));
+                    bencher.iter(|| cpu.multiply(black_box(&matrix), x, ROWS, out));
                 });
             }
         }

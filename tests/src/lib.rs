@@ -161,7 +161,7 @@ pub fn llmtool_generate(prompt: &str, options: &[&str]) -> String {
 pub fn llmtool_generate_with(model: &str, prompt: &str, options: &[&str]) -> String {
     let mut command = command("SEL4_LLM_LLMTOOL");
     command
-        .args(["generate", "--model", model, prompt])
+        .args(["generate", "-m", model, "-p", prompt])
         .args(options);
     let output = finish(command, b"");
     assert!(output.status.success(), "llmtool fails");

@@ -23,7 +23,7 @@ ENDED = "end of text"
 
 def sample(llmtool: Path, model: Path, prompt: str, seed: int, max_tokens: int, options: list[str]) -> tuple[str, bool]:
     """A text with its prompt, and whether it ended by itself."""
-    command = [llmtool, "generate", "--model", model, prompt, "--max-tokens", str(max_tokens), "--seed", str(seed), *options]
+    command = [llmtool, "generate", "-m", model, "-p", prompt, "-n", str(max_tokens), "-s", str(seed), *options]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(f"`{' '.join(map(str, command))}` failed:\n{done.stderr.decode(errors='replace')}")
@@ -39,7 +39,7 @@ def main():
     parser.add_argument("--max-tokens", type=int, default=480, help="the context less the prompt (default %(default)s)")
     parser.add_argument("--prompt", action="append", metavar="TEXT", help="may be repeated (default: ten beginnings)")
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="one a line, in their place (card-prompts.txt: those of the model card)")
-    parser.add_argument("--option", action="append", default=[], metavar="OPTION", help="for `llmtool generate`: --option=--temperature=0.7")
+    parser.add_argument("--option", action="append", default=[], metavar="OPTION", help="for `llmtool generate`: --option=--temp=0.7")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()
     prompts = args.prompts.read_text().splitlines() if args.prompts else args.prompt or PROMPTS

@@ -7,6 +7,8 @@
 //!
 //! Source of the layouts: ggml's `ggml-common.h` and the functions `dequantize_row_*` of `ggml-quants.c`.
 
+#[cfg(any(test, feature = "encode", feature = "testing"))]
+use super::encode::Importance;
 use half::f16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -162,9 +164,10 @@ pub trait SmallBlock: Block {
         Small { d, m, q }
     }
 
-    /// The block that comes nearest to 32 weights; `None` if a scale is not finite.
+    /// The block that comes nearest to 32 weights, where errors count by the importance of their columns if there is one;
+    /// `None` if a scale is not finite.
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self>;
+    fn encode(x: &[f32; BLOCK], importance: Option<Importance<'_>>) -> Option<Self>;
 }
 
 /// The scales and minima of the groups of a super-block, for `R` rows.
@@ -220,9 +223,9 @@ pub trait SuperBlock: Block {
         }
     }
 
-    /// The block that comes nearest to 256 weights; `None` if a scale is not finite.
+    /// The block that comes nearest to 256 weights, as [`SmallBlock::encode`].
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self>;
+    fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self>;
 }
 
 /// Scales and minima of groups of any size as those of groups of 16.

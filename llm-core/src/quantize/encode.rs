@@ -25,16 +25,43 @@ const WIDE_GROUPS: usize = SUPER_BLOCK / BLOCK;
 /// # Errors
 /// See [`QuantizeError`].
 pub fn quantize_row(ty: TensorType, x: &[f32], out: &mut [u8]) -> Result<(), QuantizeError> {
+    quantize_row_by(ty, x, None, out)
+}
+
+/// As [`quantize_row`]; with the importance of each column, an error counts by that of its column, as in ggml's
+/// quantisers with an importance matrix (`quantize_row_*_impl`). Q8_0, Q8_1, the ternary types and floats have nothing to
+/// choose.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub fn quantize_row_by(
+    ty: TensorType,
+    x: &[f32],
+    importance: Option<&[f32]>,
+    out: &mut [u8],
+) -> Result<(), QuantizeError> {
     check_row(ty, x.len(), out.len())?;
     let non_finite = QuantizeError::NonFinite(ty.name());
     max_magnitude(x).map_err(|_| non_finite)?;
+    let columns = x.len();
+    let importance = match importance {
+        Some(of) if of.len() != columns => {
+            let got = of.len();
+            return Err(QuantizeError::Importance { got, columns });
+        }
+        Some(of) => Some(Importance {
+            of,
+            row: mean_square(x),
+        }),
+        None => None,
+    };
     let done = on_type!(ty,
         float F => {
             let mut pairs = x.iter().zip(out.chunks_exact_mut(F::BYTES));
             pairs.try_for_each(|(x, out)| F::encode(*x, out))
         },
-        small B => each(x, out, <B as SmallBlock>::encode),
-        large B => each(x, out, <B as SuperBlock>::encode),
+        small B => each(x, importance, out, <B as SmallBlock>::encode),
+        large B => each(x, importance, out, <B as SuperBlock>::encode),
     );
     done.ok_or(non_finite)
 }
@@ -42,18 +69,57 @@ pub fn quantize_row(ty: TensorType, x: &[f32], out: &mut [u8]) -> Result<(), Qua
 /// Turns every `N` values into a block; `None` if a scale is not finite.
 fn each<const N: usize, B: IntoBytes + zerocopy::Immutable>(
     x: &[f32],
+    importance: Option<Importance<'_>>,
     out: &mut [u8],
-    block: impl Fn(&[f32; N]) -> Option<B>,
+    block: impl Fn(&[f32; N], Option<Importance<'_>>) -> Option<B>,
 ) -> Option<()> {
-    for (x, out) in x
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .zip(out.chunks_exact_mut(size_of::<B>()))
-    {
-        out.copy_from_slice(block(x)?.as_bytes());
+    let blocks = x.as_chunks::<N>().0.iter().enumerate();
+    for ((n, x), out) in blocks.zip(out.chunks_exact_mut(size_of::<B>())) {
+        let importance = importance.map(|importance| importance.part(n * N, N));
+        out.copy_from_slice(block(x, importance)?.as_bytes());
     }
     Some(())
+}
+
+/// How much the columns of some values matter.
+#[derive(Clone, Copy, Debug)]
+pub struct Importance<'i> {
+    /// Of each column, the mean square of what it is multiplied with.
+    of: &'i [f32],
+    /// Mean square of the whole row's values.
+    pub(super) row: f32,
+}
+
+impl<'i> Importance<'i> {
+    /// Of some of the columns.
+    pub(super) fn part(self, first: usize, count: usize) -> Self {
+        let of = self.of.get(first..first + count).unwrap_or(&[]);
+        Self { of, ..self }
+    }
+
+    /// The columns' importance itself.
+    pub(super) fn plain(self) -> &'i [f32] {
+        self.of
+    }
+
+    /// How much errors of `x` count: a large value's more, in the measure of `square`, the mean square of its
+    /// surroundings.
+    pub(super) fn of<const N: usize>(self, x: &[f32; N], square: f32) -> [f32; N] {
+        core::array::from_fn(|i| {
+            let of = self.of.get(i).copied().unwrap_or(0.0);
+            of * libm::sqrtf(square + x[i] * x[i])
+        })
+    }
+}
+
+/// Mean of the squares.
+pub(super) fn mean_square(x: &[f32]) -> f32 {
+    x.iter().fold(0.0, |sum, x| sum + x * x) / x.len().max(1) as f32
+}
+
+/// Sum.
+pub(super) fn sum(x: &[f32]) -> f32 {
+    x.iter().fold(0.0, |sum, x| sum + x)
 }
 
 /// An f16, if it is finite.
@@ -110,19 +176,58 @@ pub(super) struct Search {
     pub(super) max: i32,
     /// The trial roundings use `max` plus this …
     pub(super) first: f32,
-    /// … and this many tenths more.
+    /// … and so many times more …
     pub(super) steps: u32,
+    /// … this.
+    pub(super) step: f32,
     /// Whether errors count by magnitude, and not squared.
     pub(super) absolute: bool,
 }
 
+impl Search {
+    /// The finer one that ggml has with an importance matrix.
+    pub(super) const fn fine(max: i32) -> Self {
+        Self {
+            max,
+            first: -0.9,
+            steps: 36,
+            step: 0.05,
+            absolute: false,
+        }
+    }
+}
+
+/// What [`fit_affine`] finds: x is about scale · q − minimum.
+#[derive(Clone, Copy)]
+pub(super) struct Affine {
+    pub(super) scale: f32,
+    /// At least 0.
+    pub(super) minimum: f32,
+    /// The integers were (x − from) · inverse, rounded: those of the best trial, not those nearest to its scale.
+    inverse: f32,
+    from: f32,
+}
+
+impl Affine {
+    /// The integers.
+    pub(super) fn levels<const N: usize>(&self, x: &[f32; N], max: i32) -> [u8; N] {
+        x.map(|x| nearest(self.inverse * (x - self.from), 0, max) as u8)
+    }
+}
+
 /// The scale and the minimum (as a number to subtract, at least 0) for which s · q − m with q in
-/// 0…max comes nearest to `x`, errors weighted. ggml's `make_qkx2_quants`.
-pub(super) fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> (f32, f32) {
+/// 0…max comes nearest to `x`, errors weighted. ggml's `make_qkx2_quants` and `make_qkx3_quants`.
+pub(super) fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> Affine {
     let (min, max) = range(x);
     let mut min = if min > 0.0 { 0.0 } else { min };
-    if max == min {
-        return (0.0, -min);
+    let mut best_trial = (0.0, min);
+    if max <= min {
+        return Affine {
+            scale: 0.0,
+            minimum: -min,
+            inverse: 0.0,
+            from: min,
+        };
     }
     let pairs = || x.iter().zip(weights).map(|(&x, &w)| (x, w));
     let (sum_w, sum_x) = pairs().fold((0.0, 0.0), |(sum_w, sum_x), (x, w)| {
@@ -141,11 +246,12 @@ pub(super) fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> (f32, f3
         })
     };
     let plain = search.max as f32 / (max - min);
+    best_trial.0 = plain;
     let mut scale = 1.0 / plain;
     let mut best = error(scale, min, &quantised(plain, min));
     for step in 0..=search.steps {
         // From the best minimum so far.
-        let trial = (search.first + 0.1 * step as f32 + search.max as f32) / (max - min);
+        let trial = (search.first + search.step * step as f32 + search.max as f32) / (max - min);
         let to = quantised(trial, min);
         let (mut sum_l, mut sum_l2, mut sum_xl) = (0.0f32, 0.0f32, 0.0f32);
         for (x, w) in pairs() {
@@ -165,38 +271,124 @@ pub(super) fn fit_affine(x: &[f32], weights: &[f32], search: Search) -> (f32, f3
             }
             let this = error(this_scale, this_min, &to);
             if this < best {
+                best_trial = (trial, min);
                 (best, scale, min) = (this, this_scale, this_min);
             }
         }
     }
-    (scale, -min)
+    Affine {
+        scale,
+        minimum: -min,
+        inverse: best_trial.0,
+        from: best_trial.1,
+    }
 }
 
-/// The scale for which s · q with q in −max…max − 1 comes nearest to `x`, errors weighted by x².
-/// ggml's `make_qx_quants`.
-pub(super) fn fit_symmetric(x: &[f32], max: i32) -> f32 {
+/// What [`fit_symmetric`] finds.
+#[derive(Clone, Copy)]
+pub(super) struct Symmetric {
+    pub(super) scale: f32,
+    /// The integers were x · inverse, rounded: those of the best trial, not those nearest to its scale.
+    inverse: f32,
+}
+
+impl Symmetric {
+    /// The integers, `max` added.
+    pub(super) fn levels<const N: usize>(&self, x: &[f32; N], max: i32) -> [u8; N] {
+        x.map(|x| (nearest(self.inverse * x, -max, max - 1) + max) as u8)
+    }
+}
+
+/// The scale for which s · q with q in −max…max − 1 comes nearest to `x`, errors weighted.
+/// ggml's `make_qx_quants`, which weighs by x² if nobody says.
+pub(super) fn fit_symmetric(x: &[f32], weights: &[f32], max: i32) -> Symmetric {
     let extreme = extreme(x);
     if extreme.abs() < ZERO_GROUP {
-        return 0.0;
+        return Symmetric {
+            scale: 0.0,
+            inverse: 0.0,
+        };
     }
     let sums = |inverse: f32| {
-        x.iter().fold((0.0f32, 0.0f32), |(sum_lx, sum_l2), &x| {
+        let pairs = x.iter().zip(weights);
+        pairs.fold((0.0f32, 0.0f32), |(sum_lx, sum_l2), (&x, &w)| {
             let l = nearest(inverse * x, -max, max - 1) as f32;
-            let w = x * x;
             (sum_lx + w * x * l, sum_l2 + w * l * l)
         })
     };
-    let (sum_lx, sum_l2) = sums(-(max as f32) / extreme);
+    let mut inverse = -(max as f32) / extreme;
+    let (sum_lx, sum_l2) = sums(inverse);
     let mut scale = if sum_l2 == 0.0 { 0.0 } else { sum_lx / sum_l2 };
     let mut best = scale * sum_lx;
     for step in (-9..=9).filter(|&step| step != 0) {
-        let (sum_lx, sum_l2) = sums(-(max as f32 + 0.1 * step as f32) / extreme);
+        let trial = -(max as f32 + 0.1 * step as f32) / extreme;
+        let (sum_lx, sum_l2) = sums(trial);
         if sum_l2 > 0.0 && sum_lx * sum_lx > best * sum_l2 {
+            inverse = trial;
             scale = sum_lx / sum_l2;
             best = scale * sum_lx;
         }
     }
-    scale
+    Symmetric { scale, inverse }
+}
+
+/// The scale and the integers in 0…max for which s · q comes nearest to values that are not negative, errors weighted:
+/// scales of groups as multiples of one. ggml's `make_qp_quants`.
+pub(super) fn fit_positive<const N: usize>(
+    x: &[f32; N],
+    weights: &[f32; N],
+    max: i32,
+) -> (f32, [u8; N]) {
+    let largest = largest(x);
+    if largest < ZERO_GROUP {
+        return (0.0, [0; N]);
+    }
+    let pairs = || x.iter().zip(weights);
+    let error = |inverse: f32| {
+        let scale = 1.0 / inverse;
+        pairs().fold(0.0f32, |sum, (&x, &w)| {
+            let difference = x - scale * nearest(inverse * x, 0, max) as f32;
+            sum + w * difference * difference
+        })
+    };
+    let mut inverse = max as f32 / largest;
+    let mut best = error(inverse);
+    for step in (-4..=4).filter(|&step| step != 0) {
+        let trial = (0.1 * step as f32 + max as f32) / largest;
+        let this = error(trial);
+        if this < best {
+            (best, inverse) = (this, trial);
+        }
+    }
+    let mut levels = x.map(|x| nearest(inverse * x, 0, max) as f32);
+    let (mut sum_lx, mut sum_l2) = (0.0f32, 0.0f32);
+    for ((&x, &w), l) in pairs().zip(levels) {
+        sum_lx += w * x * l;
+        sum_l2 += w * l * l;
+    }
+    for _ in 0..5 {
+        let mut changed = false;
+        for ((&x, &w), level) in pairs().zip(&mut levels) {
+            let mut without_lx = sum_lx - w * x * *level;
+            let mut without_l2 = sum_l2 - w * *level * *level;
+            if without_lx > 0.0 && without_l2 > 0.0 {
+                let new = nearest(x * without_l2 / without_lx, 0, max) as f32;
+                if new != *level {
+                    without_lx += w * x * new;
+                    without_l2 += w * new * new;
+                    if without_lx * without_lx * sum_l2 > sum_lx * sum_lx * without_l2 {
+                        (*level, sum_lx, sum_l2) = (new, without_lx, without_l2);
+                        changed = true;
+                    }
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let scale = if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 };
+    (scale, levels.map(|level| level as u8))
 }
 
 /// As [`fit_symmetric`], for so few values that each is tried where it fits best, in turns. ggml's
@@ -258,18 +450,18 @@ pub(super) fn nearest_in(table: &[i8; 16], x: f32) -> u8 {
     }
 }
 
-/// The scale for which s · t with t of a table comes nearest to `x`, errors weighted by x². Scales are tried that take
+/// The scale for which s · t with t of a table comes nearest to `x`, errors weighted. Scales are tried that take
 /// the extreme to the table's first value, or up to seven beside it. ggml's `quantize_row_iq4_nl_impl`.
-pub(super) fn fit_table(x: &[f32; BLOCK], table: &[i8; 16]) -> f32 {
+pub(super) fn fit_table(x: &[f32; BLOCK], weights: &[f32; BLOCK], table: &[i8; 16]) -> f32 {
     let extreme = extreme(x);
     if extreme.abs() < ZERO_GROUP {
         return 0.0;
     }
     let first = f32::from(table[0]);
     let sums = |inverse: f32| {
-        x.iter().fold((0.0f32, 0.0f32), |(sum_qx, sum_q2), &x| {
+        let pairs = x.iter().zip(weights);
+        pairs.fold((0.0f32, 0.0f32), |(sum_qx, sum_q2), (&x, &w)| {
             let q = f32::from(table[usize::from(nearest_in(table, inverse * x))]);
-            let w = x * x;
             (sum_qx + w * q * x, sum_q2 + w * q * q)
         })
     };
@@ -352,23 +544,45 @@ pub(super) struct Wide {
     pub(super) q: [u8; SUPER_BLOCK],
 }
 
-/// What Q4_K and Q5_K have in common: eight groups of 32.
-pub(super) fn wide(x: &[f32; SUPER_BLOCK], search: Search) -> Option<Wide> {
+/// What Q4_K and Q5_K have in common: eight groups of 32. `search` is for weights without an importance.
+pub(super) fn wide(
+    x: &[f32; SUPER_BLOCK],
+    importance: Option<Importance<'_>>,
+    search: Search,
+) -> Option<Wide> {
     let groups = x.as_chunks::<BLOCK>().0;
     let (mut scales, mut minima) = ([0.0; WIDE_GROUPS], [0.0; WIDE_GROUPS]);
-    for ((group, scale), minimum) in groups.iter().zip(&mut scales).zip(&mut minima) {
-        let squares = group.iter().fold(0.0, |sum, x| sum + x * x);
-        let average = libm::sqrtf(squares / BLOCK as f32);
-        (*scale, *minimum) = fit_affine(group, &group.map(|x| average + x.abs()), search);
+    let mut sums = [0.0; WIDE_GROUPS];
+    for (g, group) in groups.iter().enumerate() {
+        let (weights, search) = match importance {
+            Some(importance) => {
+                let part = importance.part(g * BLOCK, BLOCK);
+                let weights = part.of(group, 2.0 * mean_square(x));
+                (weights, Search::fine(search.max))
+            }
+            None => {
+                let average = libm::sqrtf(mean_square(group));
+                (group.map(|x| average + x.abs()), search)
+            }
+        };
+        let fitted = fit_affine(group, &weights, search);
+        (scales[g], minima[g], sums[g]) = (fitted.scale, fitted.minimum, sum(&weights));
     }
-    let (max_scale, max_minimum) = (largest(&scales), largest(&minima));
-    let code = |value: f32, max: f32| {
+    let code = |values: &[f32; WIDE_GROUPS]| {
+        if importance.is_some() {
+            return fit_positive(values, &sums, 63);
+        }
+        let max = largest(values);
         let inverse = if max > 0.0 { 63.0 / max } else { 0.0 };
-        nearest(inverse * value, 0, 63) as u8
+        (
+            max / 63.0,
+            values.map(|value| nearest(inverse * value, 0, 63) as u8),
+        )
     };
+    let ((d, scales), (d_min, minima)) = (code(&scales), code(&minima));
     let mut packed = [0u8; 12];
     for g in 0..WIDE_GROUPS {
-        let (scale, minimum) = (code(scales[g], max_scale), code(minima[g], max_minimum));
+        let (scale, minimum) = (scales[g], minima[g]);
         if g < 4 {
             packed[g] = scale;
             packed[g + 4] = minimum;
@@ -378,7 +592,7 @@ pub(super) fn wide(x: &[f32; SUPER_BLOCK], search: Search) -> Option<Wide> {
             packed[g] |= (minimum >> 4) << 6;
         }
     }
-    let (d, d_min) = (half(max_scale / 63.0)?, half(max_minimum / 63.0)?);
+    let (d, d_min) = (half(d)?, half(d_min)?);
     let codes = six_bits(packed.as_chunks::<1>().0);
     let mut q = [0; SUPER_BLOCK];
     let parts = groups.iter().zip(q.chunks_exact_mut(BLOCK));

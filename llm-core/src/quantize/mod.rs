@@ -25,7 +25,7 @@ pub(crate) mod types;
 
 pub use blocks::{BLOCK, GROUP, GROUPS, SUPER_BLOCK};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-pub use encode::quantize_row;
+pub use encode::{Importance, quantize_row, quantize_row_by};
 pub(crate) use types::on_type;
 pub use types::{ActivationType, TensorType};
 
@@ -233,6 +233,14 @@ pub enum QuantizeError {
         got: usize,
         /// Bytes needed.
         needed: usize,
+    },
+    /// There is not one importance for each column.
+    #[error("the importance of {got} columns for {columns}")]
+    Importance {
+        /// How many there are.
+        got: usize,
+        /// Values in the row.
+        columns: usize,
     },
     /// A value is not finite, or too large for the format.
     #[error("a value is not finite in {0}")]

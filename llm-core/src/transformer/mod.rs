@@ -21,6 +21,7 @@
 //! around in between.
 
 mod config;
+mod error;
 mod families;
 #[cfg(test)]
 mod family_tests;
@@ -35,6 +36,7 @@ mod tests;
 mod weights;
 
 pub use config::{Blocks, Caps, Config, Scales, Window};
+pub use error::LoadError;
 pub use families::{
     Activation, Block, FAMILIES, Factors, Family, Gate, HeadNorm, NormKind, NormPlaces,
     PositionKind, Residual, ScoreScale, Varies, WindowRule,
@@ -43,12 +45,12 @@ pub use plan::{LoadOptions, Plan, Positions};
 pub use rope::{Angles, Divisors, Rope};
 pub use steps::{Batch, STEP_WORK};
 
-use crate::arena::{Arena, ArenaError, Frozen, Mark, as_mut};
-use crate::gguf::{Gguf, GgufError, KeyError, Name};
+use crate::arena::{Arena, Frozen, Mark, as_mut};
+use crate::gguf::Gguf;
 use crate::kv_cache::{self, CacheFull, KvCache, KvType};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
-use crate::tokenizer::{Cell, Requirements, Vocabulary, VocabularyError};
+use crate::tokenizer::{Cell, Requirements, Vocabulary};
 use key_bias::KeyBias;
 use pass::Pass;
 use plan::{Buffers, kv_shape};
@@ -68,86 +70,6 @@ const MAX_CONTEXT: usize = u16::MAX as usize * kv_cache::BLOCK_POSITIONS;
 
 /// Most sessions at once.
 pub const MAX_SESSIONS: usize = 32;
-
-/// Why a model is not loaded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LoadError {
-    /// The file is no GGUF file, or lacks a key.
-    #[error(transparent)]
-    Gguf(#[from] GgufError),
-    /// Its vocabulary is wrong.
-    #[error(transparent)]
-    Vocabulary(#[from] VocabularyError),
-    /// A key of the architecture is not known, or has a value that the engine cannot honour.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// An architecture that the engine does not have.
-    #[error("the architecture {0} is not supported ({names} are)", names = config::Names)]
-    Architecture(Name),
-    /// A key has a value that the engine cannot work with.
-    #[error("{key} = {value} is not supported")]
-    Value {
-        /// The key.
-        key: Name,
-        /// Its value.
-        value: u64,
-    },
-    /// A key has no finite number above 0, but must.
-    #[error("{0} is not a finite number above 0")]
-    NotPositive(Name),
-    /// A key names a method that the engine does not have.
-    #[error("{key} = {value} is not supported")]
-    Method {
-        /// The key.
-        key: Name,
-        /// What it names.
-        value: Name,
-    },
-    /// An array has not one item for each block.
-    #[error("{key} is an array of {items} items: there must be {blocks}, one for each block")]
-    Items {
-        /// The key.
-        key: Name,
-        /// Items that it has.
-        items: usize,
-        /// Blocks of the model.
-        blocks: usize,
-    },
-    /// A tensor that the architecture does not have, and that would change its result.
-    #[error("the tensor {0} is not supported")]
-    UnknownTensor(Name),
-    /// A tensor has the wrong shape.
-    #[error("the tensor {tensor} is {columns} x {rows}, not {expected_columns} x {expected_rows}")]
-    Shape {
-        /// The tensor.
-        tensor: Name,
-        /// Columns that it has.
-        columns: u64,
-        /// Rows that it has.
-        rows: u64,
-        /// Columns that it should have.
-        expected_columns: u64,
-        /// Rows that it should have.
-        expected_rows: u64,
-    },
-    /// A tensor has a type that it cannot have in its place.
-    #[error("the tensor {tensor} has type {ty}, which is not supported there")]
-    Type {
-        /// The tensor.
-        tensor: Name,
-        /// Its type.
-        ty: &'static str,
-    },
-    /// A weight or a scale is infinite or no number.
-    #[error("the tensor {0} holds a value that is not finite")]
-    NonFinite(Name),
-    /// It does not fit the arena.
-    #[error("the model needs {} bytes, the arena has {}", .0.total(), .0.capacity)]
-    TooLarge(Plan),
-    /// The arena's own error: the plan was wrong, which is a bug in the engine.
-    #[error(transparent)]
-    Arena(#[from] ArenaError),
-}
 
 /// A file that has been checked from beginning to end and can be loaded.
 #[derive(Debug)]
@@ -412,6 +334,16 @@ impl Model {
         arena.get(self.buffers.logits.part(0, self.config.vocabulary))
     }
 
+    /// As [`Self::logits`], after the `output`-th of these tokens.
+    ///
+    /// # Panics
+    /// There are not so many sessions.
+    #[must_use]
+    pub fn logits_of<'a>(&self, arena: &'a Arena<'_>, output: usize) -> &'a [f32] {
+        let vocabulary = self.config.vocabulary;
+        arena.get(self.buffers.logits.part(output * vocabulary, vocabulary))
+    }
+
     /// The frozen part of the arena and the buffers that surround the forward pass: tokens of
     /// `session`, tokenizer scratch, the `output`-th logits, and sampling candidates.
     pub(crate) fn workspace<'a>(
@@ -515,18 +447,12 @@ impl Model {
             if batch.is_empty() {
                 return Ok(true);
             }
-            let index = batch.stage / 2;
             let mut pass = self.pass(arena, batch, work);
-            let layer = self.weights.layers.get(index);
-            let result = match layer {
-                None => pass.logits(),
-                Some(layer) if batch.stage.is_multiple_of(2) => pass.attention(index, layer),
-                Some(layer) => pass.feed_forward(layer),
-            };
+            let result = self.run_stage(&mut pass, batch.stage);
             let meter = pass.meter;
             match result {
-                Ok(()) if layer.is_none() => return Ok(true),
-                Ok(()) => {
+                Ok(true) => return Ok(true),
+                Ok(false) => {
                     batch.stage += 1;
                     batch.cursor = Cursor::default();
                 }
@@ -540,8 +466,54 @@ impl Model {
         }
     }
 
+    /// Takes a batch to its end, as [`Self::advance`] does in steps.
+    ///
+    /// # Errors
+    /// As [`Self::advance`].
+    pub fn finish(&self, arena: &mut Arena<'_>, batch: &mut Batch) -> Result<(), NonFinite> {
+        while !self.advance(arena, batch, u64::MAX)? {}
+        Ok(())
+    }
+
+    /// As [`Self::finish`]; `observer` is told the number in the file of each matrix and what it is multiplied
+    /// with, token after token. The rows of a fused tensor are one.
+    ///
+    /// # Errors
+    /// As [`Self::advance`].
+    #[cfg(feature = "observe")]
+    pub fn finish_observed(
+        &self,
+        arena: &mut Arena<'_>,
+        batch: &mut Batch,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), NonFinite> {
+        while !batch.is_empty() {
+            let mut observe = |tensor: usize, x: &[f32]| observer(tensor, x);
+            let mut pass = self.pass(arena, batch, u64::MAX);
+            pass.observer = Some(&mut observe);
+            match self.run_stage(&mut pass, batch.stage) {
+                Ok(true) => break,
+                Ok(false) => batch.stage += 1,
+                Err(_) => return Err(NonFinite),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a stage; true if it was the last one.
+    fn run_stage(&self, pass: &mut Pass<'_>, stage: usize) -> Result<bool, Stop> {
+        let Some(layer) = self.weights.layers.get(stage / 2) else {
+            return pass.logits().map(|()| true);
+        };
+        match stage.is_multiple_of(2) {
+            true => pass.attention(stage / 2, layer)?,
+            false => pass.feed_forward(layer)?,
+        }
+        Ok(false)
+    }
+
     /// Runs `ids`, which follow `start` others, through the whole model, for session 0, with logits for the
-    /// last if they are wanted: [`Self::begin`], then [`Self::advance`] to the end.
+    /// last if they are wanted: [`Self::begin`], then [`Self::finish`].
     ///
     /// # Errors
     /// As [`Self::advance`].
@@ -566,8 +538,7 @@ impl Model {
             })
             .collect();
         let mut batch = self.begin(arena, &tokens);
-        while !self.advance(arena, &mut batch, u64::MAX)? {}
-        Ok(())
+        self.finish(arena, &mut batch)
     }
 
     fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch, work: u64) -> Pass<'p> {
@@ -583,9 +554,16 @@ impl Model {
                 seen: 0,
                 work,
             },
+            #[cfg(feature = "observe")]
+            observer: None,
         }
     }
 }
+
+/// What is told the number of a matrix's tensor in the file, and what the matrix is multiplied with: for every token
+/// as many values as it has columns.
+#[cfg(feature = "observe")]
+pub type Observer<'o> = dyn FnMut(usize, &[f32]) + 'o;
 
 /// What [`Model::workspace`] lends.
 pub(crate) struct Workspace<'a> {

@@ -24,6 +24,8 @@ pub(super) struct Pass<'p> {
     /// Tokens that have been removed, one bit each: what is computed for them goes nowhere.
     pub(super) removed: u64,
     pub(super) meter: Meter,
+    #[cfg(feature = "observe")]
+    pub(super) observer: Option<&'p mut super::Observer<'p>>,
 }
 
 impl Pass<'_> {
@@ -355,6 +357,7 @@ impl Pass<'_> {
             columns,
             data,
             tiled,
+            ..
         } = linear.matrix;
         let tokens = self.tokens.len();
         let row = data.len() / stride;
@@ -362,6 +365,13 @@ impl Pass<'_> {
         let quantised = self.model.buffers.quantised.range();
         let [from, quantised, to] = self.working.disjoint([from.range(), quantised, to.range()]);
         let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
+        #[cfg(feature = "observe")]
+        // Each matrix once, however its rows are cut.
+        if let (Some(observer), Some(tensor), 0) =
+            (&mut self.observer, linear.matrix.tensor, rows.start)
+        {
+            observer(tensor, from);
+        }
         let w = simd::Matrix {
             ty,
             rows: rows.len(),

@@ -24,6 +24,9 @@ pub(super) struct Matrix {
     pub(super) data: Span<u8>,
     /// Whether its rows lie in tiles.
     pub(super) tiled: bool,
+    /// Where the file has it; `None` for what is not the first part of a tensor.
+    #[cfg(feature = "observe")]
+    pub(super) tensor: Option<usize>,
 }
 
 /// x ↦ W x + b.
@@ -154,6 +157,8 @@ impl<'a, P: Place> Reader<'_, 'a, P> {
             columns,
             data,
             tiled: self.place.tiles(),
+            #[cfg(feature = "observe")]
+            tensor: self.gguf.tensor_index(tensor.name).filter(|_| first == 0),
         })
     }
 

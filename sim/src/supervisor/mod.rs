@@ -47,7 +47,7 @@ use terminal::RawTerminal;
     after_help = "\
 Example:
   llmtool policy policy.toml --system system.xml -o build/policy.bin
-  llmtool pack build/store.tar default=models/default.gguf
+  llmtool pack default=models/default.gguf -o build/store.tar
   sel4-llm-sim system.xml --search-path build
   sel4-llm-sim mine.xml --search-path build --program triage=target/release/triage-sim"
 )]

@@ -12,9 +12,6 @@ use serde::Serialize;
 use crate::engine::{Memory, Runner};
 use crate::error::ToolError;
 
-/// Tokens that are decoded for one figure.
-const DECODE: usize = 128;
-
 /// Where a token's time is measured, and at the end of the context.
 const POSITIONS: [usize; 4] = [10, 100, 300, 1000];
 
@@ -32,6 +29,17 @@ pub struct Figure {
     pub unit: &'static str,
 }
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Tokens of a prompt; 0: none is read.
+    pub prompt: usize,
+    /// Tokens that are generated; 0: none.
+    pub generate: usize,
+    /// Runs of which the median counts.
+    pub runs: usize,
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -44,16 +52,24 @@ fn timed<T>(f: impl FnOnce() -> Result<T, ToolError>) -> Result<f64, ToolError> 
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// Measures load, prefill and decode, `runs` times each.
+/// Measures load, prefill and decode; `progress` is told how many of all runs are done.
 ///
 /// # Errors
 /// The model cannot be loaded, or a value is not finite.
 pub fn bench(
     file: &[u8],
     options: &LoadOptions,
-    runs: usize,
+    wish: Wish,
     error: impl Fn(Box<LoadError>) -> ToolError,
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Figure>, ToolError> {
+    let runs = wish.runs;
+    let mut done = 0;
+    // Loading, prompt and generation, positions, sessions.
+    let mut step = || {
+        done += 1;
+        progress(done, 4 * runs);
+    };
     let mut figures = Vec::new();
     let mut figure = |name: String, value: f64, unit| figures.push(Figure { name, value, unit });
 
@@ -67,6 +83,7 @@ pub fn bench(
             std::hint::black_box(sha256(file));
             backend.load(file).map_err(Box::new).map_err(&error)
         })?);
+        step();
     }
     figure("load, verified".to_owned(), 1e3 * median(loads), "ms");
 
@@ -78,24 +95,29 @@ pub fn bench(
     let tokens: Vec<u32> = (0..context).map(|n| (n * 7 % vocabulary) as u32).collect();
 
     let batch = MAX_BATCH.min(context).min(runner.model().batch());
-    let count = DECODE.min(context);
+    let (prompt, count) = (wish.prompt.min(context), wish.generate.min(context));
     let (mut prefills, mut decodes) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        prefills.push(timed(|| runner.feed_batch(&tokens[..batch], 0))?);
+        prefills.push(timed(|| {
+            for (n, part) in tokens[..prompt].chunks(batch).enumerate() {
+                runner.feed_batch(part, n * batch)?;
+            }
+            Ok(())
+        })?);
         decodes.push(timed(|| {
             for (position, &token) in tokens[..count].iter().enumerate() {
                 runner.feed(token, position)?;
             }
             Ok(())
         })?);
+        step();
     }
-    figure(
-        format!("prefill of {batch} tokens"),
-        batch as f64 / median(prefills),
-        "tokens/s",
-    );
-    let alone = count as f64 / median(decodes);
-    figure(format!("decode of {count} tokens"), alone, "tokens/s");
+    for (what, count, seconds) in [("prefill", prompt, prefills), ("decode", count, decodes)] {
+        if count > 0 {
+            let rate = count as f64 / median(seconds);
+            figure(format!("{what} of {count} tokens"), rate, "tokens/s");
+        }
+    }
 
     // Alternating, so that what else the machine does is in each alike.
     let positions: Vec<usize> = POSITIONS
@@ -108,7 +130,10 @@ pub fn bench(
         runner.feed_batch(&tokens[start..end], start)?;
     }
     let mut seconds = vec![Vec::new(); positions.len()];
-    for _ in 0..runs * 10 {
+    for run in 0..runs * 10 {
+        if run % 10 == 9 {
+            step();
+        }
         for (&position, seconds) in positions.iter().zip(&mut seconds) {
             // Eight in a row: a single one is too short for the clock.
             let eight = timed(|| {
@@ -125,7 +150,7 @@ pub fn bench(
         figure(name, 1e6 * median(seconds), "us");
     }
 
-    let together = sessions(&checked, options, runs, &error)?;
+    let together = sessions(&checked, options, runs, &error, &mut step)?;
     let name = format!("{MAX_SESSIONS} sessions, {SESSION_TOKENS} tokens each, together");
     figure(name, together, "tokens/s");
     Ok(figures)
@@ -137,6 +162,7 @@ fn sessions(
     options: &LoadOptions,
     runs: usize,
     error: impl Fn(Box<LoadError>) -> ToolError,
+    step: &mut dyn FnMut(),
 ) -> Result<f64, ToolError> {
     let options = LoadOptions {
         sessions: MAX_SESSIONS,
@@ -165,6 +191,7 @@ fn sessions(
             }
             Ok(())
         })?);
+        step();
     }
     Ok((MAX_SESSIONS * length) as f64 / median(seconds))
 }

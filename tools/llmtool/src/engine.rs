@@ -5,10 +5,28 @@ use std::path::Path;
 use llm_core::arena::{ALIGNMENT, Arena};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
-use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Positions, Token};
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Observer, Positions, Token};
 use protocol::limits::{MAX_PROMPT_BYTES, MAX_SESSIONS};
 
 use crate::error::ToolError;
+
+/// Options for a tool that wants the logits after every token: the engine has room for those of as many tokens at once
+/// as there can be sessions.
+#[must_use]
+pub fn reading_options(context: usize, kv: KvType) -> LoadOptions {
+    LoadOptions {
+        sessions: MAX_SESSIONS,
+        ..load_options(context, kv)
+    }
+}
+
+/// Refuses a file that the engine would not load.
+///
+/// # Errors
+/// [`ToolError::Load`].
+pub fn check_runs<'f>(path: &Path, file: &'f [u8]) -> Result<Checked<'f>, ToolError> {
+    Checked::new(file).map_err(|error| load_error(path)(Box::new(error)))
+}
 
 /// Largest arena that spans can name.
 const MAX_ARENA_BYTES: usize = (u32::MAX as usize) & !(ALIGNMENT - 1);
@@ -144,19 +162,64 @@ impl<'m> Runner<'m> {
         Ok(self.model.logits(&self.arena))
     }
 
+    /// Runs `tokens`, which follow `start` others and are at most [`Self::most_logits`], with the logits after each:
+    /// see [`Self::logits`].
+    ///
+    /// # Errors
+    /// A value in the computation was not finite.
+    pub fn feed_each(&mut self, tokens: &[u32], start: usize) -> Result<(), ToolError> {
+        let tokens: Vec<Token> = session(tokens, start, true);
+        self.feed_sessions(&tokens)
+    }
+
+    /// As [`Self::feed_each`] without logits, for at most [`Model::batch`] tokens; `observer` is told what each matrix
+    /// is multiplied with. `logits`: the output matrix, too; then there are at most [`Self::most_logits`] tokens.
+    ///
+    /// # Errors
+    /// A value in the computation was not finite.
+    pub fn observe(
+        &mut self,
+        tokens: &[u32],
+        start: usize,
+        logits: bool,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), ToolError> {
+        let tokens = session(tokens, start, logits);
+        let mut batch = self.model.begin(&mut self.arena, &tokens);
+        self.model
+            .finish_observed(&mut self.arena, &mut batch, observer)
+            .map_err(|error| ToolError::Generate(error.to_string()))
+    }
+
+    /// Runs `tokens`, which follow `start` others and are at most [`Model::batch`] many, without logits.
+    ///
+    /// # Errors
+    /// A value in the computation was not finite.
+    pub fn feed_unseen(&mut self, tokens: &[u32], start: usize) -> Result<(), ToolError> {
+        self.feed_sessions(&session(tokens, start, false))
+    }
+
+    /// Most tokens that [`Self::feed_each`] takes at once.
+    #[must_use]
+    pub fn most_logits(&self) -> usize {
+        self.model.sessions().min(self.model.batch())
+    }
+
+    /// The logits after the `n`-th token of the last [`Self::feed_each`].
+    #[must_use]
+    pub fn logits(&self, n: usize) -> &[f32] {
+        self.model.logits_of(&self.arena, n)
+    }
+
     /// Runs the tokens of several sessions, each with the positions that it has room for: see [`Self::reserve`].
     ///
     /// # Errors
     /// A value in the computation was not finite.
     pub fn feed_sessions(&mut self, tokens: &[Token]) -> Result<(), ToolError> {
         let mut batch = self.model.begin(&mut self.arena, tokens);
-        loop {
-            match self.model.advance(&mut self.arena, &mut batch) {
-                Ok(false) => {}
-                Ok(true) => return Ok(()),
-                Err(error) => return Err(ToolError::Generate(error.to_string())),
-            }
-        }
+        self.model
+            .finish(&mut self.arena, &mut batch)
+            .map_err(|error| ToolError::Generate(error.to_string()))
     }
 
     /// Gives every session room for `positions` positions.
@@ -185,4 +248,18 @@ impl<'m> Runner<'m> {
             .map_err(|error| ToolError::Generate(error.to_string()))?;
         Ok(self.model.logits(&self.arena))
     }
+}
+
+/// Tokens of the first session.
+fn session(ids: &[u32], start: usize, logits: bool) -> Vec<Token> {
+    let positions = (start as u32)..;
+    positions
+        .zip(ids)
+        .map(|(position, &id)| Token {
+            id,
+            session: 0,
+            position,
+            logits,
+        })
+        .collect()
 }

@@ -9,6 +9,7 @@ use llm_core::tokenizer::{TokenizeError, VocabularyError};
 use llm_core::transformer::LoadError;
 
 use crate::args::ByteSize;
+use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
 use crate::passphrase::PassphraseError;
 
@@ -30,6 +31,23 @@ pub enum ToolError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// The file to write is one that is read.
+    #[error(
+        "{} is read, too: writing over it would lose it. Give another file with -o",
+        path.display()
+    )]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is no importance matrix.
+    #[error("{}: {source}", path.display())]
+    Imatrix {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ImatrixError,
     },
     /// Standard output cannot be written.
     #[error("cannot write the output: {0}")]

@@ -1,6 +1,7 @@
 //! Reads and writes whole files.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::error::ToolError;
@@ -14,6 +15,27 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ToolError> {
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// Refuses to write over a file that is read.
+///
+/// # Errors
+/// [`ToolError::SameFile`].
+pub fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> Result<(), ToolError> {
+    // One that is not there is none of those that are read.
+    let Ok(target) = fs::metadata(output) else {
+        return Ok(());
+    };
+    for input in inputs {
+        let same = fs::metadata(input)
+            .is_ok_and(|source| (source.dev(), source.ino()) == (target.dev(), target.ino()));
+        if same {
+            return Err(ToolError::SameFile {
+                path: output.to_path_buf(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file so that it is there as a whole or not at all.

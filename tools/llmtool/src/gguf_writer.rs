@@ -19,6 +19,12 @@ struct Tensor {
     data: Vec<u8>,
 }
 
+impl Default for GgufWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl GgufWriter {
     /// A file with the metadata of `gguf`, in its order, and no tensors.
     #[must_use]
@@ -33,13 +39,39 @@ impl GgufWriter {
         }
     }
 
-    /// Sets a metadata value: in place where there is one, else at the end.
-    pub fn set(&mut self, key: &str, value: &Value<'_>) {
-        let value = encode(value);
+    /// A file without metadata and tensors.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            alignment: 32,
+            keys: Vec::new(),
+            tensors: Vec::new(),
+        }
+    }
+
+    /// Sets a metadata value to an array of strings.
+    pub fn set_strings(&mut self, key: &str, values: &[String]) {
+        const ARRAY: u32 = 9;
+        const STRING: u32 = 8;
+        let mut bytes = ARRAY.to_le_bytes().to_vec();
+        bytes.extend(STRING.to_le_bytes());
+        bytes.extend((values.len() as u64).to_le_bytes());
+        for value in values {
+            push_string(&mut bytes, value.as_bytes());
+        }
+        self.replace(key, bytes);
+    }
+
+    fn replace(&mut self, key: &str, value: Vec<u8>) {
         match self.keys.iter_mut().find(|entry| entry.0 == key) {
             Some(entry) => entry.1 = value,
             None => self.keys.push((key.to_owned(), value)),
         }
+    }
+
+    /// Sets a metadata value: in place where there is one, else at the end.
+    pub fn set(&mut self, key: &str, value: &Value<'_>) {
+        self.replace(key, encode(value));
     }
 
     /// Removes a metadata value.

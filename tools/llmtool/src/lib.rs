@@ -2,7 +2,8 @@
 //!
 //! - [`args`]: the command line; [`commands`]: what the commands do;
 //! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
-//! - [`recipe`]: which type each matrix gets; [`perplexity`]: how well a model foresees a text;
+//! - [`mixture`], [`recipe`]: which type each matrix gets; [`imatrix`]: which of its columns matter;
+//! - [`perplexity`]: how well a model foresees a text;
 //! - [`store`]: the archive that the model store holds;
 //! - [`policy`], [`passphrase`], [`keys`]: what audit is told to trust;
 //! - [`audit_log`], [`replay`]: what audit has written down;
@@ -18,7 +19,9 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod gguf_writer;
+pub mod imatrix;
 pub mod keys;
+pub mod mixture;
 pub mod output;
 pub mod passphrase;
 pub mod perplexity;

@@ -32,3 +32,9 @@ pub fn text_or_stdin(text: &str) -> Result<Vec<u8>, ToolError> {
         })?;
     Ok(bytes)
 }
+
+/// Tokens a second.
+#[must_use]
+pub fn rate(tokens: u32, seconds: f64) -> f64 {
+    f64::from(tokens) / seconds.max(1e-9)
+}

@@ -90,59 +90,126 @@ fn choice(logits: &[f32]) -> usize {
     best
 }
 
-/// The chunks of the context in a text, at most `limit`, each with `bos` for its first token.
-///
-/// # Errors
-/// Fewer than two.
-fn chunks_of(
-    tokens: &[u32],
-    bos: Option<u32>,
+/// The chunks of the context in a text, each with the token for the beginning of text for its first token, if the
+/// vocabulary adds one.
+#[derive(Clone, Debug)]
+pub struct Chunks {
     context: usize,
-    limit: usize,
-) -> Result<Vec<Vec<u32>>, ToolError> {
-    if tokens.len() < 2 * context {
-        return Err(ToolError::TextTooShort {
-            tokens: tokens.len(),
-            needed: 2 * context,
-        });
-    }
-    let chunks = tokens.chunks_exact(context).take(limit);
-    Ok(chunks
-        .map(|chunk| {
+    chunks: Vec<Vec<u32>>,
+}
+
+impl Chunks {
+    /// Cuts `tokens` into at most `limit` chunks.
+    ///
+    /// # Errors
+    /// There are fewer than two.
+    pub fn cut(
+        tokens: &[u32],
+        bos: Option<u32>,
+        context: usize,
+        limit: usize,
+    ) -> Result<Self, ToolError> {
+        if tokens.len() < 2 * context {
+            return Err(ToolError::TextTooShort {
+                tokens: tokens.len(),
+                needed: 2 * context,
+            });
+        }
+        let chunks = tokens.chunks_exact(context).take(limit);
+        let chunks = chunks.map(|chunk| {
             let mut chunk = chunk.to_vec();
             if let (Some(bos), Some(first)) = (bos, chunk.first_mut()) {
                 *first = bos;
             }
             chunk
+        });
+        Ok(Self {
+            context,
+            chunks: chunks.collect(),
         })
-        .collect())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Tokens of each.
+    #[must_use]
+    pub const fn context(&self) -> usize {
+        self.context
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.chunks.iter().map(Vec::as_slice)
+    }
 }
 
-/// Perplexity of `tokens` in at most `limit` chunks of `context`; `progress` is told how many are done.
+/// Runs the tokens of a sequence from its beginning: those before `first` without logits, and then, as many at a time as
+/// the models take, those from there on, after which `seen` gets the models and the positions whose logits they have.
+/// The last token foresees nothing and is left out.
+fn read<const N: usize>(
+    runners: &mut [&mut Runner<'_>; N],
+    tokens: &[u32],
+    first: usize,
+    seen: &mut dyn FnMut(&[&mut Runner<'_>; N], usize, usize),
+) -> Result<(), ToolError> {
+    for runner in runners.iter() {
+        runner.check(tokens)?;
+    }
+    let tokens = &tokens[..tokens.len() - 1];
+    let (before, after) = tokens.split_at(first.min(tokens.len()));
+    for runner in runners.iter_mut() {
+        let batch = runner.model().batch();
+        for (n, part) in before.chunks(batch).enumerate() {
+            runner.feed_unseen(part, n * batch)?;
+        }
+    }
+    let at_once = runners.iter().map(|runner| runner.most_logits()).min();
+    let at_once = at_once.unwrap_or(1);
+    for (n, part) in after.chunks(at_once).enumerate() {
+        let start = before.len() + n * at_once;
+        for runner in runners.iter_mut() {
+            runner.feed_each(part, start)?;
+        }
+        seen(runners, start, part.len());
+    }
+    Ok(())
+}
+
+/// Perplexity of the chunks; `progress` is told how many are done.
 ///
 /// # Errors
-/// Fewer than two chunks, or a token or value that the model cannot work with.
+/// A token or value that the model cannot work with.
 pub fn perplexity(
     runner: &mut Runner<'_>,
-    tokens: &[u32],
-    bos: Option<u32>,
-    context: usize,
-    limit: usize,
+    chunks: &Chunks,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Perplexity, ToolError> {
-    let chunks = chunks_of(tokens, bos, context, limit)?;
     let (mut sum, mut squares, mut count) = (0.0, 0.0, 0usize);
     for (index, chunk) in chunks.iter().enumerate() {
-        runner.check(chunk)?;
-        for (position, pair) in chunk.windows(2).enumerate() {
-            let logits = runner.feed(pair[0], position)?;
-            if position >= context / 2 {
-                let nll = surprise(logits, pair[1]);
-                sum += nll;
-                squares += nll * nll;
-                count += 1;
-            }
-        }
+        let runners = &mut [&mut *runner];
+        read(
+            runners,
+            chunk,
+            chunks.context / 2,
+            &mut |[runner], start, len| {
+                for n in 0..len {
+                    let nll = surprise(runner.logits(n), chunk[start + n + 1]);
+                    sum += nll;
+                    squares += nll * nll;
+                    count += 1;
+                }
+            },
+        )?;
         progress(index + 1, chunks.len());
     }
     let (mean, error) = mean_and_error(sum, squares, count);
@@ -163,38 +230,38 @@ fn mean_and_error(sum: f64, squares: f64, count: usize) -> (f64, f64) {
 }
 
 /// How far `runner` is from `reference` on a text, over the tokens that [`perplexity`] counts. Both have the
-/// same vocabulary; `context` is at most that of either.
+/// same vocabulary; the chunks are no longer than the context of either.
 ///
 /// # Errors
-/// Fewer than two chunks, or a token or value that one of the models cannot work with.
-pub fn divergence(
-    runner: &mut Runner<'_>,
-    reference: &mut Runner<'_>,
-    tokens: &[u32],
-    bos: Option<u32>,
-    context: usize,
-    limit: usize,
+/// A token or value that one of the models cannot work with.
+pub fn divergence<'m>(
+    runner: &mut Runner<'m>,
+    reference: &mut Runner<'m>,
+    chunks: &Chunks,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Divergence, ToolError> {
-    let chunks = chunks_of(tokens, bos, context, limit)?;
     let (mut sum, mut squares, mut same, mut count) = (0.0, 0.0, 0usize, 0usize);
     let mut nll = [0.0; 2];
     for (index, chunk) in chunks.iter().enumerate() {
-        runner.check(chunk)?;
-        reference.check(chunk)?;
-        for (position, pair) in chunk.windows(2).enumerate() {
-            let ours = runner.feed(pair[0], position)?;
-            let theirs = reference.feed(pair[0], position)?;
-            if position >= context / 2 {
-                let kl = kl_divergence(theirs, ours);
-                sum += kl;
-                squares += kl * kl;
-                same += usize::from(choice(ours) == choice(theirs));
-                nll[0] += surprise(ours, pair[1]);
-                nll[1] += surprise(theirs, pair[1]);
-                count += 1;
-            }
-        }
+        let runners = &mut [&mut *runner, &mut *reference];
+        read(
+            runners,
+            chunk,
+            chunks.context / 2,
+            &mut |[ours, theirs], start, len| {
+                for n in 0..len {
+                    let (ours, theirs) = (ours.logits(n), theirs.logits(n));
+                    let next = chunk[start + n + 1];
+                    let kl = kl_divergence(theirs, ours);
+                    sum += kl;
+                    squares += kl * kl;
+                    same += usize::from(choice(ours) == choice(theirs));
+                    nll[0] += surprise(ours, next);
+                    nll[1] += surprise(theirs, next);
+                    count += 1;
+                }
+            },
+        )?;
         progress(index + 1, chunks.len());
     }
     let (mean, error) = mean_and_error(sum, squares, count);
@@ -238,14 +305,18 @@ pub fn bits_per_byte(
             .into_iter()
             .chain(tokens[start..end].iter().copied())
             .collect();
-        runner.check(&window)?;
-        for (position, pair) in window.windows(2).enumerate() {
-            let logits = runner.feed(pair[0], position)?;
-            // Which of `tokens` it foresees.
-            if start + position + 1 - reserved >= scored {
-                sum += surprise(logits, pair[1]);
-            }
-        }
+        // The position whose logits foresee the first token that has not been counted.
+        let from = (scored + reserved).saturating_sub(start + 1);
+        read(
+            &mut [&mut *runner],
+            &window,
+            from,
+            &mut |[runner], at, len| {
+                for n in 0..len {
+                    sum += surprise(runner.logits(n), window[at + n + 1]);
+                }
+            },
+        )?;
         scored = end;
         start += stride;
         progress(scored, tokens.len());

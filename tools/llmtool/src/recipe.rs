@@ -7,6 +7,7 @@ use llm_core::gguf::{Gguf, TensorInfo};
 use llm_core::quantize::{TensorType, dequantize_row, quantize_row};
 
 use crate::error::ToolError;
+use crate::mixture::{Target, Targets, fitting, is_matrix, number_of};
 
 /// What matrices are called without block and suffix, as in `blk.3.attn_q.weight`.
 pub const KINDS: [&str; 12] = [
@@ -76,7 +77,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// All matrices in one type, as `llama-quantize --pure` does.
+    /// All matrices in one type.
     #[must_use]
     pub const fn uniform(ty: TensorType) -> Self {
         Self {
@@ -91,27 +92,23 @@ impl Recipe {
         self.rest
     }
 
-    /// The type of a tensor. Vectors and norms are F32: they are small, and what is lost in them is
-    /// lost for every token; so are positions, unless they are named. Rows that are no whole number
-    /// of blocks fall back as llama.cpp's do.
+    /// What each tensor of `gguf` becomes: vectors and norms F32, and positions, too, unless they are named.
     #[must_use]
-    pub fn type_of(&self, tensor: &TensorInfo<'_>) -> TensorType {
-        let kind = kind(tensor.name);
-        let named = self.kinds.get(kind).copied();
-        if tensor.rank < 2 || kind.contains("norm") || (kind == "position_embd" && named.is_none())
-        {
-            return TensorType::F32;
+    pub fn targets(&self, gguf: &Gguf<'_>) -> Targets {
+        let target = |tensor: TensorInfo<'_>| {
+            let named = self.kinds.get(kind(tensor.name)).copied();
+            let named_positions = tensor.rank > 1 && named.is_some();
+            match is_matrix(&tensor) || named_positions {
+                true => Target::new(named.unwrap_or(self.rest), &tensor),
+                false => Target::same(TensorType::F32),
+            }
+        };
+        Targets {
+            file_type: number_of(self.rest),
+            quantised: self.rest.block_len() > 1,
+            tensors: gguf.tensors().map(target).collect(),
         }
-        fitting(named.unwrap_or(self.rest), tensor.columns())
     }
-}
-
-/// The type itself, or what rows of `columns` values fall back to.
-fn fitting(mut ty: TensorType, columns: u64) -> TensorType {
-    while !columns.is_multiple_of(ty.block_len() as u64) {
-        ty = ty.fallback().unwrap_or(TensorType::F16);
-    }
-    ty
 }
 
 impl FromStr for Recipe {
@@ -241,7 +238,7 @@ fn candidates(
     let mut kinds: BTreeMap<&str, Vec<TensorInfo<'_>>> = BTreeMap::new();
     for tensor in gguf.tensors() {
         let kind = kind(tensor.name);
-        if tensor.rank > 1 && !kind.contains("norm") && kind != "position_embd" {
+        if is_matrix(&tensor) {
             kinds.entry(kind).or_default().push(tensor);
         }
     }
@@ -332,19 +329,5 @@ mod tests {
         assert_eq!(kind("blk.12.attn_q.weight"), "attn_q");
         assert_eq!(kind("token_embd.weight"), "token_embd");
         assert_eq!(kind("blk.0.attn_norm.weight"), "attn_norm");
-    }
-
-    #[test]
-    fn rows_fall_back_as_in_llama_cpp() {
-        for (ty, columns, expected) in [
-            (TensorType::Q4K, 256, TensorType::Q4K),
-            (TensorType::Q4K, 96, TensorType::Q5_0),
-            (TensorType::Q5K, 96, TensorType::Q5_1),
-            (TensorType::Q6K, 96, TensorType::Q8_0),
-            (TensorType::Q3K, 96, TensorType::Q4_0),
-            (TensorType::Q2K, 40, TensorType::F16),
-        ] {
-            assert_eq!(fitting(ty, columns), expected);
-        }
     }
 }

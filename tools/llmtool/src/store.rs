@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
-use llm_core::gguf::Gguf;
 use llm_core::verify::sha256;
 use protocol::limits::MAX_NAME_BYTES;
 use protocol::store::{MODEL_SUFFIX, SIGNATURE_SUFFIX};
 
+use crate::engine::check_runs;
 use crate::error::ToolError;
 use crate::files;
 use crate::keys::{self, KeyError};
@@ -96,7 +96,7 @@ pub fn pack(files: Vec<StoreFile>, store_bytes: u64, trust: &Trust) -> Result<Ar
             return Err(ToolError::StoreDuplicate { name: file.name });
         }
         let content = files::read(&file.path)?;
-        Gguf::parse(&content).map_err(ToolError::gguf(&file.path))?;
+        check_runs(&file.path, &content)?;
         let signature = |source| ToolError::Signature {
             path: file.path.clone(),
             source: Box::new(source),

@@ -59,6 +59,67 @@ pub struct Layout {
     grace_ms: u64,
 }
 
+/// The regions of a description that hold models, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Regions {
+    /// For inference to work in.
+    pub arena: u64,
+    /// For the files and their signatures.
+    pub store: u64,
+    /// Their pages.
+    pub page: u64,
+}
+
+impl Regions {
+    /// In whole pages: small ones if the initialiser can make as many.
+    fn new(arena: u64, store: u64) -> Self {
+        let [small, large] = PAGE_SIZES;
+        let round = |bytes: u64, page: u64| bytes.next_multiple_of(page);
+        let pages = (round(arena, small) + round(store, small)) / small;
+        let page = if pages <= SMALL_PAGES { small } else { large };
+        Self {
+            arena: round(arena, page),
+            store: round(store, page),
+            page,
+        }
+    }
+
+    /// What one model needs, and not a page more: its file of `bytes` bytes, and `sessions` contexts in the cache.
+    ///
+    /// # Errors
+    /// No arena can hold it.
+    pub fn of_model(
+        checked: &Checked<'_>,
+        bytes: u64,
+        context: usize,
+        sessions: usize,
+        kv: KvType,
+    ) -> Result<Self, LoadError> {
+        let plan = plan_checked(checked, context, sessions, kv)?;
+        Ok(Self::new(plan.total(), bytes + MODEL_OVERHEAD + STORE_END))
+    }
+}
+
+impl Display for Regions {
+    /// The two lines of a description.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { arena, store, page } = self;
+        writeln!(
+            f,
+            r#"<memory_region name="arena" size="{arena:#x}" page_size="{page:#x}" />"#
+        )?;
+        writeln!(
+            f,
+            r#"<memory_region name="model_store" size="{store:#x}" page_size="{page:#x}" prefill_path="store.tar" />"#
+        )
+    }
+}
+
+/// Beside a model's file, the store has its header, what fills its last block, and header and block of the signature.
+const MODEL_OVERHEAD: u64 = 4 * 512;
+/// The two blocks that end an archive, whose length is a multiple of twenty.
+const STORE_END: u64 = 20 * 512;
+
 /// A model that was read and can run.
 struct Candidate {
     file: StoreFile,
@@ -81,21 +142,14 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
         let (plan, parameters, layers) = plan_model(&candidate, wish)?;
         arena = arena.max(plan.total());
         context = context.max(plan.context as usize);
-        // Header, data in whole blocks, header and block of the signature.
-        store += candidate.bytes.len() as u64 + 4 * 512;
+        store += candidate.bytes.len() as u64 + MODEL_OVERHEAD;
         slowest = slowest.max(parameters);
         longest_step = longest_step.max(parameters / layers / 2 * plan.batch);
         models.push((file.name.clone(), plan, parameters));
     }
-    // The two blocks that end an archive, whose length is a multiple of twenty.
-    store += 20 * 512;
-    let [small, large] = PAGE_SIZES;
-    let round = |bytes: u64, page: u64| bytes.next_multiple_of(page);
+    store += STORE_END;
     let least = 8 << 20;
-    let (arena, store) = (arena.max(least), store.max(least));
-    let pages = (round(arena, small) + round(store, small)) / small;
-    let page = if pages <= SMALL_PAGES { small } else { large };
-    let (arena, store) = (round(arena, page), round(store, page));
+    let Regions { arena, store, page } = Regions::new(arena.max(least), store.max(least));
     let ms = |work: u64| work * 1000 / EMULATED_SPEED;
     let layout = Layout {
         models,
@@ -127,20 +181,29 @@ fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), To
         .map_err(Box::new)
         .map_err(&error)?;
     let context = wish.context.unwrap_or(CONTEXT);
-    let options = service_options(context, KvType::Q8);
+    let plan = plan_checked(&checked, context, wish.sessions, KvType::Q8);
+    let plan = plan.map_err(|wrong| error(Box::new(wrong)))?;
+    Ok((plan, checked.parameters(), checked.config().layers as u64))
+}
+
+/// What a model needs of an arena for `sessions` contexts.
+fn plan_checked(
+    checked: &Checked<'_>,
+    context: usize,
+    sessions: usize,
+    kv: KvType,
+) -> Result<Plan, LoadError> {
+    let options = service_options(context, kv);
     let plan = |options: &LoadOptions| match checked.plan(options, u32::MAX as usize & !63) {
-        Ok(plan) => Ok(plan),
         // It is not that large; what the arena must have is in the plan.
-        Err(LoadError::TooLarge(plan)) => Ok(plan),
-        Err(wrong) => Err(error(Box::new(wrong))),
+        Ok(plan) | Err(LoadError::TooLarge(plan)) => Ok(plan),
+        Err(wrong) => Err(wrong),
     };
     let of_one = plan(&options)?;
-    let options = LoadOptions {
-        positions: Positions::Exactly(of_one.context as usize * wish.sessions),
+    plan(&LoadOptions {
+        positions: Positions::Exactly(of_one.context as usize * sessions),
         ..options
-    };
-    let plan = plan(&options)?;
-    Ok((plan, checked.parameters(), checked.config().layers as u64))
+    })
 }
 
 /// Writes the system into `folder`: `system.xml`, `policy.toml` with the compiled `policy.bin`, and `store.tar`.

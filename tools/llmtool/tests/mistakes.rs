@@ -89,9 +89,9 @@ fn inspect_sign_and_pack_name_what_they_are_given_and_say_what_to_do() {
         for arguments in [
             &["inspect", model][..],
             &["sign", "--key", &key, model],
-            &["pack", "--unsigned", text(&store), model],
-            &["generate", "--model", model, "Once"],
-            &["tokenize", "--model", model, "Once"],
+            &["pack", "--unsigned", "-o", text(&store), model],
+            &["generate", "-m", model, "-p", "Once"],
+            &["tokenize", "-m", model, "-p", "Once"],
         ] {
             let said = failure(arguments);
             let named = said.contains(model) && said.contains(what) && said.contains(todo);
@@ -100,11 +100,12 @@ fn inspect_sign_and_pack_name_what_they_are_given_and_say_what_to_do() {
         assert!(!folder.join(format!("{name}.gguf.sig")).exists());
         assert!(!store.exists());
     }
-    // What is damaged, and not another file, can be signed: it is refused when it is loaded.
+    // What is damaged is signed only by force, for tests that it is refused when it is loaded.
     let cut = folder.join("cut.gguf");
     fs::write(&cut, &tiny[..tiny.len() / 2]).unwrap();
     let assert = cargo_bin_cmd!("llmtool")
-        .args(["sign", "--key", &key, text(&cut)])
+        .args(["sign", "--key", &key, text(&cut), "--force"])
         .assert();
     assert.success();
+    assert!(failure(&["sign", "--key", &key, text(&cut)]).contains("cut off"));
 }

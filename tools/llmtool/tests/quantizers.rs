@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use llm_core::quantize::{dequantize_row, quantize_row};
+use llm_core::quantize::{QuantizeError, TensorType, dequantize_row, quantize_row_by};
 use llm_core::verify::sha256;
 use llmtool::recipe::type_by_name;
 use serde::Deserialize;
@@ -16,8 +16,11 @@ const TOLERANCE: f64 = 1.02;
 struct Reference {
     rows: usize,
     columns: usize,
-    types: BTreeMap<String, BTreeMap<String, Made>>,
+    types: Types,
+    with_importance: Types,
 }
+
+type Types = BTreeMap<String, BTreeMap<String, Made>>;
 
 #[derive(Deserialize)]
 struct Made {
@@ -49,17 +52,20 @@ fn weights(distribution: &str, count: usize) -> Vec<f32> {
         .collect()
 }
 
-#[test]
-fn errors_are_those_of_ggml() {
+fn reference() -> Reference {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/quantizers/quantizers.json"
     );
-    let reference: Reference = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(reference.types.len(), 14);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Quantises what ggml quantised, and compares; how many gave the same bytes.
+fn compare(reference: &Reference, types: &Types, importance: Option<&[f32]>) -> usize {
+    assert_eq!(types.len(), 14);
     let (rows, columns) = (reference.rows, reference.columns);
     let (mut same, mut compared) = (0, 0);
-    for (name, distributions) in &reference.types {
+    for (name, distributions) in types {
         let ty = type_by_name(name).unwrap();
         for (distribution, made) in distributions {
             let weights = weights(distribution, rows * columns);
@@ -68,10 +74,12 @@ fn errors_are_those_of_ggml() {
             let mut back = vec![0.0f32; columns];
             let mut squares = 0.0;
             for (row, out) in weights.chunks(columns).zip(stored.chunks_mut(stride)) {
-                quantize_row(ty, row, out).unwrap();
+                quantize_row_by(ty, row, importance, out).unwrap();
                 dequantize_row(ty, out, &mut back).unwrap();
-                let errors = row.iter().zip(&back).map(|(x, y)| f64::from(x - y).powi(2));
-                squares += errors.sum::<f64>();
+                for (column, (x, y)) in row.iter().zip(&back).enumerate() {
+                    let counts = importance.map_or(1.0, |of| f64::from(of[column]));
+                    squares += counts * f64::from(x - y).powi(2);
+                }
             }
             let rms = (squares / weights.len() as f64).sqrt();
             let ratio = rms / made.rms;
@@ -85,4 +93,44 @@ fn errors_are_those_of_ggml() {
     }
     println!("{same} of {compared} have the same bytes");
     assert_eq!(compared, 70);
+    same
+}
+
+#[test]
+fn errors_are_those_of_ggml() {
+    let reference = reference();
+    compare(&reference, &reference.types, None);
+}
+
+#[test]
+fn with_an_importance_matrix_errors_are_those_of_ggml() {
+    let reference = reference();
+    let importance: Vec<f32> = uniform(5, reference.columns)
+        .into_iter()
+        .map(|u| u * u + 0.01)
+        .collect();
+    compare(&reference, &reference.with_importance, Some(&importance));
+    // It is worth something: in the measure of the importance, errors are smaller with it than without.
+    for ty in [TensorType::Q4_0, TensorType::Q4K, TensorType::Q2K] {
+        let row = weights("bell", reference.columns);
+        let error = |of: Option<&[f32]>| -> f64 {
+            let mut stored = vec![0; ty.row_bytes(row.len()).unwrap()];
+            let mut back = vec![0.0f32; row.len()];
+            quantize_row_by(ty, &row, of, &mut stored).unwrap();
+            dequantize_row(ty, &stored, &mut back).unwrap();
+            let squares = row.iter().zip(&back).zip(&importance);
+            squares
+                .map(|((x, y), of)| f64::from(*of) * f64::from(x - y).powi(2))
+                .sum()
+        };
+        assert!(error(Some(&importance)) < error(None), "{ty:?}");
+    }
+    let wrong = quantize_row_by(TensorType::Q4_0, &[1.0; 32], Some(&[1.0; 3]), &mut [0; 18]);
+    assert!(matches!(
+        wrong,
+        Err(QuantizeError::Importance {
+            got: 3,
+            columns: 32
+        })
+    ));
 }

@@ -93,7 +93,8 @@ fn compare(name: &str) {
 
     // The weights as llama.cpp had them.
     let gguf = Gguf::parse(&shipped).unwrap();
-    let weights = convert(&gguf, &Recipe::uniform(TensorType::F32), &mut |_, _| {}).unwrap();
+    let targets = Recipe::uniform(TensorType::F32).targets(&gguf);
+    let weights = convert(&gguf, &targets, None, &mut |_, _| {}).unwrap();
     let checked = Checked::new(&weights).unwrap();
     let options = load_options(512, KvType::F32);
     let mut memory = Memory::for_model(&checked, &options).unwrap();

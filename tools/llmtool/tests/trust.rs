@@ -405,15 +405,22 @@ fn what_is_not_signed_is_not_packed() {
     let folder = folder("pack");
     let (model, store) = (folder.join("m.gguf"), folder.join("store.tar"));
     fs::copy(TINY, &model).unwrap();
-    let message = failure(&["pack", text(&store), text(&model)]);
+    let message = failure(&["pack", "-o", text(&store), text(&model)]);
     assert!(message.contains("there is no signature"), "{message}");
     assert!(!store.exists());
-    let listed = output(&["pack", text(&store), text(&model), "--unsigned"]);
+    let listed = output(&["pack", "-o", text(&store), text(&model), "--unsigned"]);
     assert!(listed.contains("not signed"), "{listed}");
 
     let policy = format!("{ROOT}/policy.toml");
     fs::copy(format!("{TINY}.sig"), folder.join("m.gguf.sig")).unwrap();
-    let listed = output(&["pack", text(&store), text(&model), "--policy", &policy]);
+    let listed = output(&[
+        "pack",
+        "-o",
+        text(&store),
+        text(&model),
+        "--policy",
+        &policy,
+    ]);
     assert!(listed.contains("signed by sel4-llm-models"), "{listed}");
     let archive = fs::read(&store).unwrap();
     let found = protocol::store::Store::new(&archive).find("m").unwrap();
@@ -421,7 +428,14 @@ fn what_is_not_signed_is_not_packed() {
     assert_eq!(found.signature.unwrap()[..], signature[..]);
 
     fs::write(folder.join("m.gguf.sig"), [7; 64]).unwrap();
-    let message = failure(&["pack", text(&store), text(&model), "--policy", &policy]);
+    let message = failure(&[
+        "pack",
+        "-o",
+        text(&store),
+        text(&model),
+        "--policy",
+        &policy,
+    ]);
     assert!(message.contains("by none of the keys"), "{message}");
 }
 

@@ -157,8 +157,8 @@ def arena_bytes(llmtool: Path, shape: Shape, processor, folder: Path) -> int:
     torch.manual_seed(0)
     plain, small = folder / "shape-f32.gguf", folder / f"shape-{shape.quantise}.gguf"
     export.write(Llama(shape.model), processor, plain, "untrained")
-    subprocess.run([llmtool, "quantize", plain, small, "--type", shape.quantise], check=True, capture_output=True)
-    command = [llmtool, "inspect", small, "--context", str(shape.model.context), "--arena", TINY_ARENA]
+    subprocess.run([llmtool, "quantize", plain, small, shape.quantise, "--pure"], check=True, capture_output=True)
+    command = [llmtool, "inspect", small, "-c", str(shape.model.context), "--arena", TINY_ARENA]
     figures[key] = parse_total(subprocess.run(command, check=False, capture_output=True, text=True).stdout)
     known.write_text(json.dumps(figures, indent=1) + "\n")
     return figures[key]

@@ -2,7 +2,9 @@
 
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{fit_table, half, inverse, nearest_in, pack_halves};
+use crate::quantize::encode::{
+    Importance, fit_table, half, inverse, mean_square, nearest_in, pack_halves,
+};
 use core::mem::offset_of;
 
 /// What the codes stand for: ggml's `kvalues_iq4nl`.
@@ -37,8 +39,12 @@ impl SmallBlock for BlockIQ4NL {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
-        let d = fit_table(x, &VALUES);
+    fn encode(x: &[f32; BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
+        let weights = match importance {
+            Some(importance) => importance.of(x, 2.0 * mean_square(x)),
+            None => x.map(|x| x * x),
+        };
+        let d = fit_table(x, &weights, &VALUES);
         let inverse = inverse(d);
         Some(Self {
             d: half(d)?,

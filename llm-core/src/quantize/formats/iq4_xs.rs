@@ -5,7 +5,9 @@ use crate::quantize::blocks::{
     BLOCK, Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{extreme, fit_table, half, inverse, nearest, nearest_in};
+use crate::quantize::encode::{
+    Importance, extreme, fit_table, half, inverse, mean_square, nearest, nearest_in,
+};
 use core::mem::offset_of;
 
 block! {
@@ -60,11 +62,18 @@ impl SuperBlock for BlockIQ4XS {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
         let groups = x.as_chunks::<BLOCK>().0;
         let mut fitted = [0.0; SUPER_BLOCK / BLOCK];
-        for (scale, group) in fitted.iter_mut().zip(groups) {
-            *scale = fit_table(group, &VALUES);
+        for (g, (scale, group)) in fitted.iter_mut().zip(groups).enumerate() {
+            let weights = match importance {
+                Some(importance) => {
+                    let part = importance.part(g * BLOCK, BLOCK);
+                    part.of(group, 2.0 * mean_square(x))
+                }
+                None => group.map(|x| x * x),
+            };
+            *scale = fit_table(group, &weights, &VALUES);
         }
         let d = -extreme(&fitted) / 32.0;
         let (mut scales, mut qs) = ([0; 6], [0; SUPER_BLOCK / 2]);

@@ -5,7 +5,10 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, GROUP, GROUPS, SUPER_BLOCK, Scales, SuperBlock, block, pairs,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Search, fit_affine, half, largest, levels, nearest, pack_pairs};
+use crate::quantize::encode::{
+    Importance, Search, fit_affine, fit_positive, half, largest, levels, mean_square, nearest,
+    pack_pairs, sum,
+};
 
 block! {
     /// 256 values of 2 bits in 16 groups.
@@ -57,27 +60,43 @@ impl SuperBlock for BlockQ2K {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
         const SEARCH: Search = Search {
             max: 3,
             first: -0.5,
             steps: 15,
+            step: 0.1,
             absolute: true,
         };
         use crate::quantize::blocks::float;
         let groups = x.as_chunks::<GROUP>().0;
         let (mut scales, mut minima) = ([0.0; GROUPS], [0.0; GROUPS]);
-        for ((group, scale), minimum) in groups.iter().zip(&mut scales).zip(&mut minima) {
-            (*scale, *minimum) = fit_affine(group, &group.map(f32::abs), SEARCH);
+        let mut sums = [0.0; GROUPS];
+        for (g, group) in groups.iter().enumerate() {
+            let (weights, search) = match importance {
+                Some(importance) => {
+                    let part = importance.part(g * GROUP, GROUP);
+                    (part.of(group, mean_square(x)), Search::fine(3))
+                }
+                None => (group.map(f32::abs), SEARCH),
+            };
+            let fitted = fit_affine(group, &weights, search);
+            (scales[g], minima[g], sums[g]) = (fitted.scale, fitted.minimum, sum(&weights));
         }
-        let (max_scale, max_minimum) = (largest(&scales), largest(&minima));
-        let of_fifteen = |max: f32| if max > 0.0 { 15.0 / max } else { 0.0 };
-        let (inverse_scale, inverse_minimum) = (of_fifteen(max_scale), of_fifteen(max_minimum));
-        let packed: [u8; GROUPS] = core::array::from_fn(|g| {
-            let scale = nearest(inverse_scale * scales[g], 0, 15) as u8;
-            scale | ((nearest(inverse_minimum * minima[g], 0, 15) as u8) << 4)
-        });
-        let (d, d_min) = (half(max_scale / 15.0)?, half(max_minimum / 15.0)?);
+        let code = |values: &[f32; GROUPS]| {
+            if importance.is_some() {
+                return fit_positive(values, &sums, 15);
+            }
+            let max = largest(values);
+            let inverse = if max > 0.0 { 15.0 / max } else { 0.0 };
+            (
+                max / 15.0,
+                values.map(|value| nearest(inverse * value, 0, 15) as u8),
+            )
+        };
+        let ((d, scales), (d_min, minima)) = (code(&scales), code(&minima));
+        let packed: [u8; GROUPS] = core::array::from_fn(|g| scales[g] | (minima[g] << 4));
+        let (d, d_min) = (half(d)?, half(d_min)?);
         let mut q = [0; SUPER_BLOCK];
         for ((x, q), s) in groups.iter().zip(q.chunks_exact_mut(GROUP)).zip(packed) {
             let (d, m) = (

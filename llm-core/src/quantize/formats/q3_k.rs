@@ -5,7 +5,10 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, GROUP, SUPER_BLOCK, Scales, SuperBlock, bit, block, pairs,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{extreme, fit_few, half, levels, nearest, pack_bit, pack_pairs};
+use crate::quantize::encode::{
+    Importance, ZERO_GROUP, extreme, fit_few, fit_symmetric, half, levels, mean_square, nearest,
+    pack_bit, pack_pairs, sum,
+};
 
 block! {
     /// 256 values of 3 bits in 16 groups, 4 subtracted.
@@ -65,29 +68,37 @@ impl SuperBlock for BlockQ3K {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
         use crate::quantize::blocks::{GROUPS, float};
         let groups = x.as_chunks::<GROUP>().0;
         let mut scales = [0.0; GROUPS];
-        for (group, scale) in groups.iter().zip(&mut scales) {
-            *scale = fit_few(group, 4);
+        let mut sums = [0.0; GROUPS];
+        for (g, group) in groups.iter().enumerate() {
+            scales[g] = match importance {
+                Some(importance) => {
+                    let part = importance.part(g * GROUP, GROUP);
+                    let weights = part.of(group, 2.0 * mean_square(x));
+                    sums[g] = sum(&weights);
+                    fit_symmetric(group, &weights, 4).scale
+                }
+                None => fit_few(group, 4),
+            };
         }
         let max_scale = extreme(&scales);
-        let inverse = if max_scale == 0.0 {
-            0.0
-        } else {
-            -32.0 / max_scale
+        let (d, codes) = match importance {
+            Some(_) if max_scale.abs() >= ZERO_GROUP => {
+                let fitted = fit_symmetric(&scales, &sums, 32);
+                (fitted.scale, fitted.levels(&scales, 32))
+            }
+            None if max_scale != 0.0 => {
+                let inverse = -32.0 / max_scale;
+                let code = |scale: f32| (nearest(inverse * scale, -32, 31) + 32) as u8;
+                (1.0 / inverse, scales.map(code))
+            }
+            // ggml leaves the bits at 0, which stand for −32; the scale is 0 anyway.
+            _ => (0.0, [0; GROUPS]),
         };
-        let d = half(if max_scale == 0.0 { 0.0 } else { 1.0 / inverse })?;
-        let codes: [u8; GROUPS] = core::array::from_fn(|g| {
-            let code = if max_scale == 0.0 {
-                // ggml leaves the bits at 0, which stand for −32; the scale is 0 anyway.
-                -32
-            } else {
-                nearest(inverse * scales[g], -32, 31)
-            };
-            (code + 32) as u8
-        });
+        let d = half(d)?;
         let mut packed = [0; 12];
         for (g, code) in codes.iter().enumerate() {
             packed[g % 8] |= (code & 15) << (g / 8 * 4);

@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{extreme, half, inverse, pack_halves};
+use crate::quantize::encode::{Importance, extreme, fit_symmetric, half, inverse, pack_halves};
 
 block! {
     /// 32 values of 4 bits, 8 subtracted.
@@ -32,12 +32,21 @@ impl SmallBlock for BlockQ4_0 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
-        let d = extreme(x) / -8.0;
-        let id = inverse(d);
+    fn encode(x: &[f32; BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
+        let (d, q) = match importance {
+            Some(importance) => {
+                let fitted = fit_symmetric(x, &importance.of(x, importance.row), 8);
+                (fitted.scale, fitted.levels(x, 8))
+            }
+            None => {
+                let d = extreme(x) / -8.0;
+                let id = inverse(d);
+                (d, x.map(|x| ((x * id + 8.5) as u8).min(15)))
+            }
+        };
         Some(Self {
             d: half(d)?,
-            qs: pack_halves(&x.map(|x| ((x * id + 8.5) as u8).min(15))),
+            qs: pack_halves(&q),
         })
     }
 }

@@ -3,7 +3,9 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, nibbles};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{half, inverse, pack_halves, range};
+use crate::quantize::encode::{
+    Importance, Search, fit_affine, half, inverse, pack_halves, range,
+};
 
 block! {
     /// 32 values of 4 bits.
@@ -34,14 +36,24 @@ impl SmallBlock for BlockQ4_1 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
-        let (min, max) = range(x);
-        let d = (max - min) / 15.0;
-        let id = inverse(d);
+    fn encode(x: &[f32; BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
+        let (d, min, q) = match importance {
+            Some(importance) => {
+                let weights = importance.of(x, importance.row);
+                let fitted = fit_affine(x, &weights, Search::fine(15));
+                (fitted.scale, -fitted.minimum, fitted.levels(x, 15))
+            }
+            None => {
+                let (min, max) = range(x);
+                let d = (max - min) / 15.0;
+                let id = inverse(d);
+                (d, min, x.map(|x| (((x - min) * id + 0.5) as u8).min(15)))
+            }
+        };
         Some(Self {
             d: half(d)?,
             m: half(min)?,
-            qs: pack_halves(&x.map(|x| (((x - min) * id + 0.5) as u8).min(15))),
+            qs: pack_halves(&q),
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::quantize::blocks::{
     BLOCK, Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block, nibble, six_bits,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Search, Wide, pack_nibbles, wide};
+use crate::quantize::encode::{Importance, Search, Wide, pack_nibbles, wide};
 
 block! {
     /// 256 values of 4 bits in 8 groups of 32.
@@ -49,7 +49,7 @@ impl SuperBlock for BlockQ4K {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
         let Wide {
             d,
             d_min,
@@ -57,11 +57,13 @@ impl SuperBlock for BlockQ4K {
             q,
         } = wide(
             x,
+            importance,
             Search {
                 max: 15,
                 first: -1.0,
                 steps: 20,
-                absolute: false,
+                step: 0.1,
+            absolute: false,
             },
         )?;
         Some(Self {

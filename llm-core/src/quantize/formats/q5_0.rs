@@ -3,7 +3,9 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, five_bits};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{extreme, fifth_bits, half, inverse, pack_halves};
+use crate::quantize::encode::{
+    Importance, extreme, fifth_bits, fit_symmetric, half, inverse, pack_halves,
+};
 
 block! {
     /// 32 values of 5 bits, 16 subtracted.
@@ -34,10 +36,18 @@ impl SmallBlock for BlockQ5_0 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
-        let d = extreme(x) / -16.0;
-        let id = inverse(d);
-        let q = x.map(|x| ((x * id + 16.5) as u8).min(31));
+    fn encode(x: &[f32; BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
+        let (d, q) = match importance {
+            Some(importance) => {
+                let fitted = fit_symmetric(x, &importance.of(x, importance.row), 16);
+                (fitted.scale, fitted.levels(x, 16))
+            }
+            None => {
+                let d = extreme(x) / -16.0;
+                let id = inverse(d);
+                (d, x.map(|x| ((x * id + 16.5) as u8).min(31)))
+            }
+        };
         Some(Self {
             d: half(d)?,
             qh: fifth_bits(&q),

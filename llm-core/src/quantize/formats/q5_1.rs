@@ -3,7 +3,9 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block, five_bits};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{fifth_bits, half, inverse, pack_halves, range};
+use crate::quantize::encode::{
+    Importance, Search, fifth_bits, fit_affine, half, inverse, pack_halves, range,
+};
 
 block! {
     /// 32 values of 5 bits.
@@ -36,11 +38,20 @@ impl SmallBlock for BlockQ5_1 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
-        let (min, max) = range(x);
-        let d = (max - min) / 31.0;
-        let id = inverse(d);
-        let q = x.map(|x| (((x - min) * id + 0.5) as u8).min(31));
+    fn encode(x: &[f32; BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
+        let (d, min, q) = match importance {
+            Some(importance) => {
+                let weights = importance.of(x, importance.row);
+                let fitted = fit_affine(x, &weights, Search::fine(31));
+                (fitted.scale, -fitted.minimum, fitted.levels(x, 31))
+            }
+            None => {
+                let (min, max) = range(x);
+                let d = (max - min) / 31.0;
+                let id = inverse(d);
+                (d, min, x.map(|x| (((x - min) * id + 0.5) as u8).min(31)))
+            }
+        };
         Some(Self {
             d: half(d)?,
             m: half(min)?,

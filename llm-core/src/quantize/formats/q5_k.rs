@@ -5,7 +5,7 @@ use crate::quantize::blocks::{
     BLOCK, Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, bit, block, nibble, six_bits,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{Search, Wide, pack_bit, pack_nibbles, wide};
+use crate::quantize::encode::{Importance, Search, Wide, pack_bit, pack_nibbles, wide};
 
 block! {
     /// 256 values of 5 bits in 8 groups of 32.
@@ -51,7 +51,7 @@ impl SuperBlock for BlockQ5K {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
         let Wide {
             d,
             d_min,
@@ -59,11 +59,13 @@ impl SuperBlock for BlockQ5K {
             q,
         } = wide(
             x,
+            importance,
             Search {
                 max: 31,
                 first: -0.5,
                 steps: 15,
-                absolute: false,
+                step: 0.1,
+            absolute: false,
             },
         )?;
         Some(Self {

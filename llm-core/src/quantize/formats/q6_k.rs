@@ -6,7 +6,7 @@ use crate::quantize::blocks::{
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
 use crate::quantize::encode::{
-    ZERO_GROUP, extreme, fit_symmetric, half, levels, nearest, pack_pairs,
+    Importance, ZERO_GROUP, extreme, fit_symmetric, half, levels, nearest, pack_pairs,
 };
 use zerocopy::IntoBytes;
 
@@ -59,11 +59,13 @@ impl SuperBlock for BlockQ6K {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], importance: Option<Importance<'_>>) -> Option<Self> {
         let groups = x.as_chunks::<GROUP>().0;
         let mut fitted = [0.0; GROUPS];
-        for (group, scale) in groups.iter().zip(&mut fitted) {
-            *scale = fit_symmetric(group, 32);
+        for (g, (group, scale)) in groups.iter().zip(&mut fitted).enumerate() {
+            let squares = group.map(|x| x * x);
+            let part = importance.map(|importance| importance.part(g * GROUP, GROUP).plain());
+            *scale = fit_symmetric(group, part.unwrap_or(&squares), 32).scale;
         }
         let max_scale = extreme(&fitted);
         if max_scale.abs() < ZERO_GROUP {

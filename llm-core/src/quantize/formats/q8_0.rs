@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{extreme, half, inverse};
+use crate::quantize::encode::{Importance, extreme, half, inverse};
 
 block! {
     /// 32 values of 8 bits.
@@ -32,7 +32,7 @@ impl SmallBlock for BlockQ8_0 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; BLOCK], _: Option<Importance<'_>>) -> Option<Self> {
         let d = extreme(x).abs() / 127.0;
         let id = inverse(d);
         Some(Self {

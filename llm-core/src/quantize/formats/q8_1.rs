@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 use crate::quantize::blocks::{BLOCK, Block, Code, F16Bytes, SmallBlock, block};
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{extreme, half};
+use crate::quantize::encode::{Importance, extreme, half};
 
 block! {
     /// 32 values of 8 bits, and d times their sum, which nothing needs here.
@@ -34,9 +34,9 @@ impl SmallBlock for BlockQ8_1 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; BLOCK], _: Option<Importance<'_>>) -> Option<Self> {
         let d = extreme(x).abs() / 127.0;
-        let super::BlockQ8_0 { d: scale, qs } = SmallBlock::encode(x)?;
+        let super::BlockQ8_0 { d: scale, qs } = SmallBlock::encode(x, None)?;
         let sum: i32 = qs.iter().map(|&q| i32::from(q)).sum();
         Some(Self {
             d: scale,

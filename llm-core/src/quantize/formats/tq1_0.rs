@@ -7,7 +7,7 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block, digit,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{half, ternary};
+use crate::quantize::encode::{Importance, half, ternary};
 use core::mem::offset_of;
 
 block! {
@@ -64,7 +64,7 @@ impl SuperBlock for BlockTQ1_0 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], _: Option<Importance<'_>>) -> Option<Self> {
         use crate::quantize::blocks::digits;
         let (d, q) = ternary(x);
         let mut numbers = [[0; 5]; 52];

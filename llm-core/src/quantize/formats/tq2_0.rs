@@ -4,7 +4,7 @@ use crate::quantize::blocks::{
     Block, Code, F16Bytes, SUPER_BLOCK, Scales, SuperBlock, block, pairs,
 };
 #[cfg(any(test, feature = "encode", feature = "testing"))]
-use crate::quantize::encode::{half, pack_pairs, ternary};
+use crate::quantize::encode::{Importance, half, pack_pairs, ternary};
 use core::mem::offset_of;
 
 block! {
@@ -45,7 +45,7 @@ impl SuperBlock for BlockTQ2_0 {
     }
 
     #[cfg(any(test, feature = "encode", feature = "testing"))]
-    fn encode(x: &[f32; SUPER_BLOCK]) -> Option<Self> {
+    fn encode(x: &[f32; SUPER_BLOCK], _: Option<Importance<'_>>) -> Option<Self> {
         let (d, q) = ternary(x);
         Some(Self {
             qs: pack_pairs(&q),

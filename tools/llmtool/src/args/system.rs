@@ -4,21 +4,26 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ByteSize, context_parser};
-use crate::store::StoreFile;
+use super::make::StoreModels;
+use super::values::{ByteSize, Context};
 
 /// Arguments of `system`.
 #[derive(Debug, Args)]
 pub struct System {
-    /// Models, the first of which is loaded at boot: FILE, or NAME=FILE
-    #[arg(required = true, value_name = "[NAME=]FILE", value_parser = StoreFile::parse)]
-    pub models: Vec<StoreFile>,
+    /// The models, the first of which is loaded at boot.
+    #[command(flatten)]
+    pub models: StoreModels,
     /// Folder for `system.xml`, `policy.toml`, `policy.bin` and `store.tar`; without it, only what they would be is said
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Context in tokens; the model's own applies where it is smaller [default: 2048]
-    #[arg(short, long, value_name = "TOKENS", value_parser = context_parser())]
-    pub context: Option<u64>,
+    /// Context in tokens; the model's own applies where it is smaller, or if it is 0 [default: 2048]
+    #[arg(
+        short = 'c',
+        long = "ctx-size",
+        visible_alias = "context",
+        value_name = "N"
+    )]
+    pub context: Option<Context>,
     /// Conversations of a whole context that the cache has room for
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=32))]
     pub sessions: u64,

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use protocol::limits::{MAX_KDF_KIB, MAX_KDF_PASSES};
 use protocol::record::Hash;
 
+use super::make::ModelFiles;
 use crate::keys::parse_hex;
 use crate::passphrase::MIN_KDF_KIB;
 
@@ -49,9 +50,12 @@ pub struct Sign {
     /// Secret key, as `llmtool keygen` makes it
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
-    /// Model files
-    #[arg(value_name = "MODEL", required = true)]
-    pub models: Vec<PathBuf>,
+    /// Sign what cannot run, too: for tests that audit and inference refuse it
+    #[arg(long)]
+    pub force: bool,
+    /// The models.
+    #[command(flatten)]
+    pub models: ModelFiles,
 }
 
 /// Arguments of `verify`.
@@ -63,9 +67,9 @@ pub struct Verify {
     /// The keys that this policy trusts
     #[arg(long, value_name = "POLICY.toml", conflicts_with = "key")]
     pub policy: Option<PathBuf>,
-    /// Model files
-    #[arg(value_name = "MODEL", required = true)]
-    pub models: Vec<PathBuf>,
+    /// The models.
+    #[command(flatten)]
+    pub models: ModelFiles,
 }
 
 /// What is done with an export of the audit log.

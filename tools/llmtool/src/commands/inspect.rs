@@ -9,19 +9,21 @@ use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions};
 
 use super::printable;
 use crate::args::{ByteSize, Inspect};
-use crate::engine::service_options;
+use crate::engine::{load_error, service_options};
 use crate::error::ToolError;
 use crate::files;
+use crate::system::Regions;
 
 pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), ToolError> {
-    let file = files::read(&arguments.file)?;
-    let gguf = Gguf::parse(&file).map_err(ToolError::gguf(&arguments.file))?;
+    let model = arguments.model.path();
+    let file = files::read(model)?;
+    let gguf = Gguf::parse(&file).map_err(ToolError::gguf(model))?;
     let text = |key: &str| gguf.str_opt(key).ok().flatten();
     let number = |key: &str| gguf.u32_opt(key).ok().flatten();
     let architecture = text("general.architecture").unwrap_or("(not named)");
     let parameters: u64 = gguf.tensors().map(|tensor| tensor.elements()).sum();
 
-    writeln!(out, "{}", arguments.file.display())?;
+    writeln!(out, "{}", model.display())?;
     let mut line = |label: &str, value: String| writeln!(out, "  {label:<14}{value}");
     line(
         "name",
@@ -92,9 +94,8 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
         line("context", format!("{context} tokens"))?;
     }
 
-    if gguf.tensor_count() > 0 {
-        inspect_plan(arguments, &file, out)?;
-    }
+    // What is in a file that cannot run is shown all the same; the status says that it cannot.
+    let runs = inspect_plan(arguments, &file, out)?;
     if arguments.metadata {
         writeln!(out, "\n  metadata")?;
         for (key, value) in gguf.keys() {
@@ -125,22 +126,40 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
             )?;
         }
     }
-    Ok(())
+    runs
 }
 
-/// What the model needs to run, or why it does not run.
-fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Result<(), ToolError> {
-    let options = service_options(arguments.context as usize, arguments.kv.into());
+/// What the model needs to run, or, as the inner result, why it does not run.
+fn inspect_plan(
+    arguments: &Inspect,
+    file: &[u8],
+    out: &mut impl Write,
+) -> Result<Result<(), ToolError>, ToolError> {
+    let options = service_options(arguments.context.0, arguments.kv.into());
     let capacity = usize::try_from(arguments.arena.0).unwrap_or(usize::MAX);
-    let refused = |error: LoadError| format!("  cannot run    {error}");
+    let mut refused = |error: LoadError| {
+        writeln!(out, "  cannot run    {error}")?;
+        Ok(Err(load_error(arguments.model.path())(Box::new(error))))
+    };
     let checked = match Checked::new(file) {
         Ok(checked) => checked,
-        Err(error) => return Ok(writeln!(out, "{}", refused(error))?),
+        Err(error) => return refused(error),
     };
     let (plan, fits) = match checked.plan(&options, capacity) {
         Ok(plan) => (plan, true),
         Err(LoadError::TooLarge(plan)) => (plan, false),
-        Err(error) => return Ok(writeln!(out, "{}", refused(error))?),
+        Err(error) => return refused(error),
+    };
+    let regions = Regions::of_model(
+        &checked,
+        file.len() as u64,
+        arguments.context.0,
+        arguments.sessions as usize,
+        arguments.kv.into(),
+    );
+    let regions = match regions {
+        Ok(regions) => regions,
+        Err(error) => return refused(error),
     };
     let Plan {
         weights,
@@ -199,7 +218,19 @@ fn inspect_plan(arguments: &Inspect, file: &[u8], out: &mut impl Write) -> Resul
             "  too large     for an arena of {arena}: quantize it further, or enlarge the arena"
         )?;
     }
-    Ok(())
+    let sessions = match arguments.sessions {
+        1 => "a session".to_owned(),
+        sessions => format!("{sessions} sessions"),
+    };
+    writeln!(
+        out,
+        "  system.xml    with room for {sessions} of {} tokens:",
+        plan.context
+    )?;
+    for line in regions.to_string().lines() {
+        writeln!(out, "    {line}")?;
+    }
+    Ok(Ok(()))
 }
 
 /// A metadata value on one line.

@@ -4,11 +4,11 @@ use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
 use ed25519_dalek::VerifyingKey;
-use llm_core::gguf::Gguf;
 use llm_core::verify::sha256;
 use protocol::record::Hex;
 
 use crate::args::trust::{Keygen, Passphrase, Policy, Sign, Verify};
+use crate::engine::check_runs;
 use crate::error::ToolError;
 use crate::keys::{self, KeyError};
 use crate::passphrase::{self as kdf, PassphraseError};
@@ -61,9 +61,11 @@ pub(super) fn keygen(arguments: &Keygen, out: &mut impl Write) -> Result<(), Too
 
 pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolError> {
     let key = keys::read_secret(&arguments.key)?;
-    for model in &arguments.models {
+    for model in arguments.models.paths() {
         let content = files::read(model)?;
-        refuse_other_files(model, &content)?;
+        if !arguments.force {
+            check_runs(model, &content)?;
+        }
         let digest = sha256(&content);
         let path = keys::signature_path(model);
         files::write(&path, &keys::sign(&key, &digest))?;
@@ -72,23 +74,15 @@ pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolErr
     Ok(())
 }
 
-/// What is no model at all is not worth a signature. One that is damaged gets it: audit refuses it later, by what is
-/// wrong with it.
-fn refuse_other_files(path: &Path, content: &[u8]) -> Result<(), ToolError> {
-    match Gguf::parse(content) {
-        Err(error) if error.is_other_file() => Err(ToolError::gguf(path)(error)),
-        _ => Ok(()),
-    }
-}
-
 pub(super) fn verify(arguments: &Verify, out: &mut impl Write) -> Result<(), ToolError> {
     let keys = match (&arguments.key, &arguments.policy) {
         (Some(path), _) => vec![(path.display().to_string(), keys::read_public(path)?)],
         (None, Some(path)) => compiler::compile(path, None)?.trusted_keys(),
         (None, None) => Vec::new(),
     };
-    let mut refused = 0;
-    for model in &arguments.models {
+    let (mut refused, mut models) = (0, 0);
+    for model in arguments.models.paths() {
+        models += 1;
         match verify_one(model, &keys) {
             Ok(signer) => writeln!(out, "{}: signed by {signer}", model.display())?,
             Err(error) => {
@@ -98,7 +92,6 @@ pub(super) fn verify(arguments: &Verify, out: &mut impl Write) -> Result<(), Too
         }
     }
     if refused > 0 {
-        let models = arguments.models.len();
         return Err(ToolError::NotVerified { refused, models });
     }
     Ok(())

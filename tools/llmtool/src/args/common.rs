@@ -1,0 +1,82 @@
+//! What many commands are told in the same words.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::values::{Kv, one_thread};
+use crate::error::ToolError;
+use crate::files;
+use crate::output::text_or_stdin;
+
+/// The model: `-m FILE`, or FILE alone.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ModelArg {
+    /// Model file (GGUF)
+    #[arg(short = 'm', long = "model", value_name = "FILE")]
+    named: Option<PathBuf>,
+    /// The same as -m MODEL
+    #[arg(value_name = "MODEL")]
+    placed: Option<PathBuf>,
+}
+
+impl ModelArg {
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        // One of the two is there: the group is required.
+        let path = self.named.as_deref().or(self.placed.as_deref());
+        path.unwrap_or(Path::new(""))
+    }
+}
+
+/// A text: `-p TEXT`, or `-f FILE`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct TextArg {
+    /// Text; - reads standard input
+    #[arg(
+        short = 'p',
+        long = "prompt",
+        value_name = "TEXT",
+        allow_hyphen_values = true
+    )]
+    text: Option<String>,
+    /// File with the text; - reads standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl TextArg {
+    /// The text's bytes, whatever they are.
+    ///
+    /// # Errors
+    /// The file or standard input cannot be read.
+    pub fn read(&self) -> Result<Vec<u8>, ToolError> {
+        match (&self.text, &self.file) {
+            (Some(text), _) => text_or_stdin(text),
+            (None, Some(file)) if file.as_os_str() == "-" => text_or_stdin("-"),
+            (None, Some(file)) => files::read(file),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// The file that it comes from, for people.
+    #[must_use]
+    pub fn source(&self) -> String {
+        let file = self.file.as_ref().map(|file| file.display().to_string());
+        file.unwrap_or_else(|| "(command line)".to_owned())
+    }
+}
+
+/// How the engine runs.
+#[derive(Debug, Args)]
+pub struct EngineArg {
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
+    pub kv: Kv,
+    /// Threads: the engine has one for now
+    #[arg(short = 't', long, value_name = "N", default_value = "1", value_parser = one_thread)]
+    pub threads: u64,
+}

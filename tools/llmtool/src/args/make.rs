@@ -1,0 +1,160 @@
+//! Arguments of the commands that look at files and make others: `inspect`, `quantize`, `pack`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+
+use super::common::ModelArg;
+use super::run::CONTEXT;
+use super::values::{ByteSize, Context, Kv, store_file};
+use crate::mixture::FileType;
+use crate::recipe::Recipe;
+use crate::store::StoreFile;
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// List all tensors
+    #[arg(long)]
+    pub tensors: bool,
+    /// List all metadata
+    #[arg(long)]
+    pub metadata: bool,
+    /// Arena to plan for
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    pub arena: ByteSize,
+    /// Context to plan for, in tokens; the model's own where that is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
+    pub context: Context,
+    /// Conversations of a whole context that the cache has room for in the regions that are printed
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=32))]
+    pub sessions: u64,
+    /// How keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::Q8)]
+    pub kv: Kv,
+}
+
+/// Arguments of `quantize`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true)
+    .args(["ty", "placed_type", "recipe", "fit"]))]
+#[command(group = ArgGroup::new("where").required(true).args(["named_output", "placed_output"]))]
+pub struct Quantize {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// The same as -o OUT
+    #[arg(value_name = "OUT")]
+    placed_output: Option<PathBuf>,
+    /// The same as --type TYPE
+    #[arg(value_name = "TYPE", value_parser = FileType::parse, conflicts_with_all = ["ty", "recipe", "fit"])]
+    placed_type: Option<FileType>,
+    /// Model file to write: another one than is read
+    #[arg(short = 'o', long = "output", value_name = "OUT")]
+    named_output: Option<PathBuf>,
+    /// Type of the file, by llama-quantize's name: Q4_0, Q4_K_M, F16 …
+    #[arg(long = "type", value_name = "TYPE", value_parser = FileType::parse,
+          conflicts_with_all = ["recipe", "fit"])]
+    ty: Option<FileType>,
+    /// All matrices in the one type, without llama.cpp's choice for each
+    #[arg(long, conflicts_with_all = ["recipe", "fit"])]
+    pub pure: bool,
+    /// Importance matrix (GGUF, as `llmtool imatrix` and llama-imatrix make it): errors count by it
+    #[arg(long, value_name = "FILE", conflicts_with = "fit")]
+    pub imatrix: Option<PathBuf>,
+    /// A type for each kind of matrix, * for the others: attn_v=q6_k,ffn_down=q5_k,*=q4_k
+    #[arg(long, value_name = "KIND=TYPE,…", conflicts_with = "fit")]
+    pub recipe: Option<Recipe>,
+    /// Choose the types so that the model runs in an arena of this size
+    #[arg(long, value_name = "SIZE")]
+    pub fit: Option<ByteSize>,
+    /// With --fit: context to plan for, in tokens
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT,
+          requires = "fit")]
+    pub context: Context,
+    /// With --fit: how keys and values are stored
+    #[arg(long, value_enum, default_value_t = Kv::Q8, requires = "fit")]
+    pub kv: Kv,
+    /// Do not warn about matrices that have been quantised before
+    #[arg(long)]
+    pub allow_requantize: bool,
+}
+
+impl Quantize {
+    /// The file to write.
+    #[must_use]
+    pub fn output(&self) -> &Path {
+        // One of the two is there: the group is required.
+        let path = self.named_output.as_deref();
+        path.or(self.placed_output.as_deref())
+            .unwrap_or(Path::new(""))
+    }
+
+    /// The type, if there is one.
+    #[must_use]
+    pub fn file_type(&self) -> Option<FileType> {
+        self.ty.or(self.placed_type)
+    }
+}
+
+/// Arguments of `pack`.
+#[derive(Debug, Args)]
+pub struct Pack {
+    /// Model files; NAME=FILE gives one another name
+    #[command(flatten)]
+    pub models: StoreModels,
+    /// Archive to write
+    #[arg(short = 'o', long = "output", value_name = "OUT.tar")]
+    pub output: PathBuf,
+    /// Size of the model store, as system.xml has it
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    pub store_size: ByteSize,
+    /// Refuse what none of the keys of this policy has signed
+    #[arg(long, value_name = "POLICY.toml")]
+    pub policy: Option<PathBuf>,
+    /// Pack models that have no signature, too: audit will refuse to load them
+    #[arg(long, conflicts_with = "policy")]
+    pub unsigned: bool,
+}
+
+/// Models for a store.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct StoreModels {
+    /// Model file; NAME=FILE gives it another name; several are possible
+    #[arg(short = 'm', long = "model", value_name = "[NAME=]FILE", value_parser = store_file)]
+    named: Vec<StoreFile>,
+    /// The same as -m for each; the first is loaded at boot
+    #[arg(value_name = "[NAME=]MODEL", value_parser = store_file)]
+    placed: Vec<StoreFile>,
+}
+
+impl StoreModels {
+    /// All of them, those with -m first.
+    #[must_use]
+    pub fn files(&self) -> Vec<StoreFile> {
+        self.named.iter().chain(&self.placed).cloned().collect()
+    }
+}
+
+/// Model files.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct ModelFiles {
+    /// Model file; several are possible
+    #[arg(short = 'm', long = "model", value_name = "FILE")]
+    named: Vec<PathBuf>,
+    /// The same as -m for each
+    #[arg(value_name = "MODEL")]
+    placed: Vec<PathBuf>,
+}
+
+impl ModelFiles {
+    /// All of them, those with -m first.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.named.iter().chain(&self.placed)
+    }
+}

@@ -1,0 +1,240 @@
+//! Arguments of the commands that run a model: `generate`, `logits`, `perplexity`, `imatrix`, `bench`, `tokenize`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use llm_core::simd::Cpu;
+use protocol::decimal;
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, defaults, maxima};
+
+use super::common::{EngineArg, ModelArg, TextArg};
+use super::values::{Context, Fraction, Predict, Recent, Seed, cpu};
+use crate::error::ToolError;
+use crate::files;
+use crate::output::text_or_stdin;
+
+/// The context of most commands if nobody says.
+pub(super) const CONTEXT: Context = Context(DEFAULT_CONTEXT_TOKENS);
+
+/// Arguments of `tokenize`.
+#[derive(Debug, Args)]
+pub struct Tokenize {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// The text.
+    #[command(flatten)]
+    pub text: TextArg,
+    /// Print only the ids, on one line
+    #[arg(long)]
+    pub ids: bool,
+    /// Do not add the tokens for the beginning and end of text
+    #[arg(long)]
+    pub no_special: bool,
+    /// Turn the spelling of control tokens, such as `</s>`, into those tokens
+    #[arg(long)]
+    pub parse_special: bool,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// The text to continue.
+    #[command(flatten)]
+    pub prompt: TextArg,
+    /// Most tokens to generate; -1: as many as there can be
+    #[arg(short = 'n', long = "predict", visible_aliases = ["n-predict", "max-tokens"], value_name = "N",
+          allow_negative_numbers = true, default_value_t = Predict(defaults::MAX_TOKENS))]
+    pub predict: Predict,
+    /// 0: always the likeliest token; more: more varied
+    #[arg(long = "temp", visible_alias = "temperature", value_name = "T",
+          default_value_t = Fraction(defaults::TEMPERATURE))]
+    pub temperature: Fraction<{ maxima::TEMPERATURE }>,
+    /// Choose among the K likeliest tokens; 0: all
+    #[arg(long, value_name = "K", default_value_t = defaults::TOP_K,
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(maxima::TOP_K)))]
+    pub top_k: u32,
+    /// Choose among the likeliest tokens that sum to P; 1: all
+    #[arg(long, value_name = "P", default_value_t = Fraction(defaults::TOP_P))]
+    pub top_p: Fraction<{ maxima::TOP_P }>,
+    /// Drop tokens less likely than P times the likeliest; 0: none
+    #[arg(long, value_name = "P", default_value_t = Fraction(defaults::MIN_P))]
+    pub min_p: Fraction<{ maxima::MIN_P }>,
+    /// Divide the logits of recent tokens by R, at least 1; 1: do not
+    #[arg(long, value_name = "R", default_value_t = Fraction(defaults::REPEAT_PENALTY))]
+    pub repeat_penalty: Fraction<{ maxima::REPEAT_PENALTY }, { decimal::ONE }>,
+    /// How many tokens are recent, the prompt's included; 0: none, -1: all
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          default_value_t = Recent(defaults::REPEAT_LAST_N))]
+    pub repeat_last_n: Recent,
+    /// Seed of the random choice; -1: another one each time
+    #[arg(short = 's', long, value_name = "SEED", allow_negative_numbers = true,
+          default_value_t = Seed::Fixed(defaults::SEED))]
+    pub seed: Seed,
+    /// Context in tokens; the model's own applies where it is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
+    pub context: Context,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
+}
+
+/// What `logits` reads: a text, or tokens.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Sequence {
+    /// Text; - reads standard input
+    #[arg(short = 'p', long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// File with the text
+    #[arg(short = 'f', long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Token ids instead of a text
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub tokens: Vec<u32>,
+}
+
+impl Sequence {
+    /// The text, if there is one.
+    ///
+    /// # Errors
+    /// The file or standard input cannot be read.
+    pub fn text(&self) -> Result<Option<Vec<u8>>, ToolError> {
+        match (&self.prompt, &self.file) {
+            (Some(text), _) => text_or_stdin(text).map(Some),
+            (None, Some(file)) => files::read(file).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Arguments of `logits`.
+#[derive(Debug, Args)]
+pub struct Logits {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// What it reads.
+    #[command(flatten)]
+    pub sequence: Sequence,
+    /// Logits after every token, not only after the last
+    #[arg(long)]
+    pub all: bool,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
+}
+
+/// Arguments of `perplexity`.
+#[derive(Debug, Args)]
+pub struct Perplexity {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// The text.
+    #[command(flatten)]
+    pub text: TextArg,
+    /// Count every token, and print bits per byte
+    #[arg(long)]
+    pub bits_per_byte: bool,
+    /// A line of the text that ends a document: the model gets its tokens for the end and beginning of a text
+    /// there, as in training (the bytes of the line count all the same)
+    #[arg(long, value_name = "LINE")]
+    pub separator: Option<String>,
+    /// Model file to compare with, of the same vocabulary
+    #[arg(long, value_name = "FILE", conflicts_with = "bits_per_byte")]
+    pub against: Option<PathBuf>,
+    /// Length of a chunk or window in tokens; the model's own where that is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
+    pub context: Context,
+    /// Most chunks to read; -1: all
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i64).range(-1..), conflicts_with = "bits_per_byte")]
+    pub chunks: i64,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
+}
+
+/// Arguments of `imatrix`.
+#[derive(Debug, Args)]
+pub struct Imatrix {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// The text.
+    #[command(flatten)]
+    pub text: TextArg,
+    /// File to write
+    #[arg(
+        short = 'o',
+        long = "output",
+        visible_alias = "output-file",
+        value_name = "FILE",
+        default_value = "imatrix.gguf"
+    )]
+    pub output: PathBuf,
+    /// Length of a chunk in tokens; the model's own where that is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
+    pub context: Context,
+    /// Most chunks to read; -1: all
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i64).range(-1..))]
+    pub chunks: i64,
+    /// Collect for the output matrix, too
+    #[arg(long)]
+    pub process_output: bool,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// Tokens of the prompt that is read; 0: none
+    #[arg(short = 'p', long = "n-prompt", value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u64).range(0..=MAX_CONTEXT_TOKENS as u64))]
+    pub prompt: u64,
+    /// Tokens that are generated; 0: none
+    #[arg(short = 'n', long = "n-gen", value_name = "N", default_value_t = 128,
+          value_parser = clap::value_parser!(u64).range(0..=MAX_CONTEXT_TOKENS as u64))]
+    pub generate: u64,
+    /// Runs of which the median counts
+    #[arg(short = 'r', long = "repetitions", visible_alias = "runs", value_name = "N", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub runs: u64,
+    /// Context in tokens; the model's own where that is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N",
+          default_value_t = Context(MAX_CONTEXT_TOKENS))]
+    pub context: Context,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
+    /// Kernels: one that this CPU has, in place of the best
+    #[arg(long, value_name = "NAME", value_parser = cpu)]
+    pub cpu: Option<Cpu>,
+    /// Print JSON: a list of name, value and unit
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `wcet`.
+#[derive(Debug, Args)]
+pub struct Wcet {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// Context in tokens; the model's own where that is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
+    pub context: Context,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
+}

@@ -1,0 +1,120 @@
+//! `generate`: continues a prompt, as the shell does.
+
+use std::io::Write;
+use std::time::Instant;
+
+use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
+use llm_core::sampling::SamplerParams;
+use safe_text::Sanitiser;
+
+use crate::args::Generate;
+use crate::args::values::Seed;
+use crate::engine::{Memory, check_runs, load_error, load_options};
+use crate::error::ToolError;
+use crate::files;
+use crate::keys::KeyError;
+use crate::output::{progress_bar, rate};
+
+pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError> {
+    let prompt = arguments.prompt.read()?;
+    let model = arguments.model.path();
+    let file = files::read(model)?;
+    let error = load_error(model);
+    let options = load_options(arguments.context.0, arguments.engine.kv.into());
+    let mut memory = {
+        let checked = check_runs(model, &file)?;
+        Memory::for_model(&checked, &options).map_err(&error)?
+    };
+    let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
+    backend.load(&file).map_err(Box::new).map_err(&error)?;
+    let seed = seed(arguments.seed)?;
+    let params = GenerateParams {
+        max_tokens: arguments.predict.0,
+        sampler: SamplerParams {
+            seed,
+            temperature: arguments.temperature.0,
+            top_k: arguments.top_k,
+            top_p: arguments.top_p.0,
+            min_p: arguments.min_p.0,
+            repeat_penalty: arguments.repeat_penalty.0,
+            repeat_last_n: arguments.repeat_last_n.0,
+        },
+    };
+    let refused = |error: llm_core::generate::GenerateError| ToolError::Generate(error.to_string());
+
+    let begun = Instant::now();
+    let mut first_token = None;
+    let mut prefill = Some(progress_bar("reading the prompt"));
+    let mut text = Text::new();
+    let mut shown = Sanitiser::new();
+    backend
+        .start(Turn::only(0), &prompt, &params)
+        .map_err(refused)?;
+    loop {
+        let step = match backend.step(&mut text) {
+            Progress::Idle => break,
+            Progress::Working | Progress::Evicted(_) => continue,
+            Progress::Session(_, step) => step.map_err(refused)?,
+        };
+        match step {
+            Step::Prefill { done, total } => {
+                if let Some(bar) = &prefill {
+                    bar.set_length(total.into());
+                    bar.set_position(done.into());
+                }
+            }
+            Step::Token { .. } => {
+                if let Some(bar) = prefill.take() {
+                    bar.finish_and_clear();
+                }
+                first_token.get_or_insert_with(|| begun.elapsed());
+                // It is as untrusted here as in the shell, which shows it the same.
+                let mut safe = String::new();
+                shown.push(text.as_bytes(), &mut |character| safe.push(character));
+                out.write_all(safe.as_bytes())?;
+                out.flush()?;
+            }
+            Step::Finished {
+                reason,
+                prompt_tokens,
+                generated,
+            } => {
+                writeln!(out)?;
+                let first = first_token.unwrap_or_else(|| begun.elapsed());
+                let after_first = begun.elapsed().saturating_sub(first).as_secs_f64();
+                let prompt_rate = rate(prompt_tokens, first.as_secs_f64());
+                // The first comes of reading the prompt.
+                let generation_rate = rate(generated.saturating_sub(1), after_first);
+                let chosen = match arguments.seed {
+                    Seed::Random => format!(", seed {seed}"),
+                    Seed::Fixed(_) => String::new(),
+                };
+                eprintln!(
+                    "[prompt {prompt_tokens} tokens, {prompt_rate:.1} tokens/s; generation {generated} tokens, \
+                     {generation_rate:.1} tokens/s; first after {:.0} ms{chosen}, {}]",
+                    first.as_secs_f64() * 1e3,
+                    match reason {
+                        FinishReason::EndOfText => "end of text",
+                        FinishReason::MaxTokens => "-n reached",
+                        FinishReason::ContextFull => "context full",
+                        FinishReason::Cancelled => "cancelled",
+                    }
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The seed that is asked for, or another one each time.
+fn seed(asked: Seed) -> Result<u64, ToolError> {
+    match asked {
+        Seed::Fixed(seed) => Ok(seed),
+        Seed::Random => {
+            let mut bytes = [0; 8];
+            getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
+            Ok(u64::from_le_bytes(bytes))
+        }
+    }
+}
