@@ -217,7 +217,8 @@ MODELS |= {
         heads_norm="each", shared=True, keys=dict(rope_dimension_count=2),
     ),
     "llama-f32-yarn": dict(
-        seed=34, arch="llama", layers=2, **TINY, tolerance=1e-4, keys=YARN
+        seed=34, arch="llama", layers=2, **TINY, tolerance=1e-4,
+        keys=YARN | dict(rope_scaling_attn_factors=0.9),
     ),
     "llama-f32-freqs": dict(
         seed=35, arch="llama", layers=2, **TINY, factors=["freqs"], tolerance=1e-4

@@ -464,3 +464,34 @@ fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_a
         }
     }
 }
+
+#[test]
+fn values_of_another_type_or_out_of_range_are_refused_by_the_keys_name() {
+    for (name, key) in [
+        ("gemma2", "attention.sliding_window"),
+        ("gemma3", "attention.sliding_window_pattern"),
+        ("gptneox", "use_parallel_residual"),
+        ("granite", "rope.scaling.finetuned"),
+        ("granite", "rope.scaling.original_context_length"),
+        ("qwen3", "attention.head_count_kv"),
+        ("stablelm", "rope.dimension_count"),
+        ("smollm3", "rope.freq_base"),
+    ] {
+        let error = refusal(name, key, |file, key| {
+            file.str(key, "8");
+        });
+        assert!(error.contains(&std::format!("{name}.{key}")), "{error}");
+    }
+    for (name, key, value) in [
+        ("gptneox", "rope.dimension_count", 18),
+        ("phi3", "rope.scaling.original_context_length", 0),
+        ("qwen3", "attention.head_count_kv", 3),
+        ("olmo2", "attention.value_length", 8),
+    ] {
+        let error = refusal(name, key, |file, key| {
+            file.u32(key, value);
+        });
+        let expected = std::format!("{name}.{key} = {value} is not supported");
+        assert_eq!(error, expected);
+    }
+}
