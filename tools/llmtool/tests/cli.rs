@@ -7,6 +7,7 @@ use std::process::{Command as Process, Stdio};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use llm_core::gguf::Gguf;
 use llm_core::testing::{self, Shape};
 use llmtool::imatrix::Imatrix;
 
@@ -345,6 +346,27 @@ fn an_importance_matrix_is_made_read_and_changes_what_is_quantised() {
     assert!(columns.iter().all(|&mean| mean > 0.0));
     // What it is multiplied with is the same for queries, keys and values.
     assert_eq!(Some(columns), read.of("blk.0.attn_v.weight"));
+
+    // A matrix of queries, keys and values in one is seen once a token, and the output matrix if that is asked for.
+    let shape = Shape {
+        tied: false,
+        ..Shape::default()
+    };
+    for (name, file, tensor) in [
+        ("fused", testing::gpt2(shape), "blk.1.attn_qkv.weight"),
+        ("untied", testing::model(shape), "output.weight"),
+    ] {
+        let (other, written) = (fresh(&format!("{name}.gguf")), fresh(&format!("{name}.im")));
+        fs::write(&other, file.finish()).unwrap();
+        let mut command = vec!["imatrix", &other, "-f", &text, "-o", &written, "-c", "32"];
+        let option = ["--process-output", "--chunks", "3"];
+        command.extend(option);
+        output(&command);
+        let bytes = fs::read(&written).unwrap();
+        let gguf = Gguf::parse(&bytes).unwrap();
+        let count = gguf.tensor(&format!("{tensor}.counts")).unwrap();
+        assert_eq!(count.data, 96.0f32.to_le_bytes(), "{name}");
+    }
 
     let (plain, better) = (fresh("without.gguf"), fresh("with.gguf"));
     output(&["quantize", TINY, &plain, "Q4_0"]);
