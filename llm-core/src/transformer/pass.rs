@@ -79,9 +79,12 @@ impl Pass<'_> {
     pub(super) fn attention(&mut self, index: usize, layer: &Layer) -> Result<(), NonFinite> {
         let buffers = self.model.buffers;
         self.norm(&layer.attention_norm)?;
-        self.multiply(&layer.query, buffers.normed, buffers.query)?;
-        self.multiply(&layer.key, buffers.normed, buffers.key)?;
-        self.multiply(&layer.value, buffers.normed, buffers.value)?;
+        let products = [
+            (&layer.query, buffers.query),
+            (&layer.key, buffers.key),
+            (&layer.value, buffers.value),
+        ];
+        self.multiply_all(buffers.normed, products)?;
         self.rotate(buffers.query, self.model.config.query_width());
         self.rotate(buffers.key, self.model.config.kv_width());
         self.store(index)?;
@@ -96,11 +99,11 @@ impl Pass<'_> {
         let buffers = self.model.buffers;
         let len = self.tokens.len() * self.model.config.feed_forward;
         self.norm(&layer.feed_forward_norm)?;
-        self.multiply(&layer.up, buffers.normed, buffers.up)?;
         let up = buffers.up.part(0, len);
         let inner = match &layer.gate {
             Some(gate) => {
-                self.multiply(gate, buffers.normed, buffers.gate)?;
+                let products = [(&layer.up, buffers.up), (gate, buffers.gate)];
+                self.multiply_all(buffers.normed, products)?;
                 let gate = buffers.gate.part(0, len);
                 let [gate_values, up] = self.working.disjoint([gate.range(), up.range()]);
                 let (gate_values, up) = (as_mut(gate_values), as_mut(up));
@@ -108,6 +111,7 @@ impl Pass<'_> {
                 gate
             }
             None => {
+                self.multiply(&layer.up, buffers.normed, buffers.up)?;
                 let values = self.working.get_mut(up);
                 self.model.cpu.gelu(values);
                 up
@@ -179,48 +183,69 @@ impl Pass<'_> {
         from: Span<f32>,
         to: Span<f32>,
     ) -> Result<(), NonFinite> {
+        self.multiply_all(from, [(linear, to)])
+    }
+
+    /// [`Self::multiply`] of several matrices by the same activations, which are quantised once for those that want them
+    /// alike.
+    fn multiply_all<const N: usize>(
+        &mut self,
+        from: Span<f32>,
+        products: [(&Linear, Span<f32>); N],
+    ) -> Result<(), NonFinite> {
         let tokens = self.tokens.len();
-        let Matrix {
-            ty,
-            rows,
-            columns,
-            data,
-            tiled,
-        } = linear.matrix;
-        let from = from.part(0, tokens * columns);
-        let to = to.part(0, tokens * rows);
-        let quantised = self.model.buffers.quantised.range();
-        let [from, quantised, to] = self.working.disjoint([from.range(), quantised, to.range()]);
-        let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
-        let w = simd::Matrix {
-            ty,
-            rows,
-            columns,
-            tiled,
-            bytes: self.frozen.get(data),
-        };
         let cpu = self.model.cpu;
-        match ty.activations() {
-            ActivationType::Float => {
-                cpu.max_magnitude(from)?;
-                cpu.multiply(&w, Activations::Float(from), to);
+        let mut quantised_for = None;
+        for (linear, to) in products {
+            let Matrix {
+                ty,
+                rows,
+                columns,
+                data,
+                tiled,
+            } = linear.matrix;
+            let from = from.part(0, tokens * columns);
+            let to = to.part(0, tokens * rows);
+            let quantised = self.model.buffers.quantised.range();
+            let [from, quantised, to] =
+                self.working.disjoint([from.range(), quantised, to.range()]);
+            let (from, to) = (as_mut::<f32>(from), as_mut::<f32>(to));
+            let w = simd::Matrix {
+                ty,
+                rows,
+                columns,
+                tiled,
+                bytes: self.frozen.get(data),
+            };
+            let first = quantised_for.replace(ty.activations()) != Some(ty.activations());
+            match ty.activations() {
+                ActivationType::Float => {
+                    if first {
+                        cpu.max_magnitude(from)?;
+                    }
+                    cpu.multiply(&w, Activations::Float(from), to);
+                }
+                ActivationType::Q8 => {
+                    let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * columns / BLOCK];
+                    if first {
+                        cpu.quantize_activations(from, x)?;
+                    }
+                    cpu.multiply(&w, Activations::Q8(x), to);
+                }
+                ActivationType::Q8K => {
+                    let bytes = tokens * columns / SUPER_BLOCK * size_of::<ActivationQ8K>();
+                    let x = as_mut::<ActivationQ8K>(&mut quantised[..bytes]);
+                    if first {
+                        cpu.quantize_activations_k(from, x)?;
+                    }
+                    cpu.multiply(&w, Activations::Q8K(x), to);
+                }
             }
-            ActivationType::Q8 => {
-                let x = &mut as_mut::<ActivationQ8>(quantised)[..tokens * columns / BLOCK];
-                cpu.quantize_activations(from, x)?;
-                cpu.multiply(&w, Activations::Q8(x), to);
-            }
-            ActivationType::Q8K => {
-                let bytes = tokens * columns / SUPER_BLOCK * size_of::<ActivationQ8K>();
-                let x = as_mut::<ActivationQ8K>(&mut quantised[..bytes]);
-                cpu.quantize_activations_k(from, x)?;
-                cpu.multiply(&w, Activations::Q8K(x), to);
-            }
-        }
-        if let Some(bias) = linear.bias {
-            let bias = self.frozen.get(bias);
-            for to in to.chunks_exact_mut(rows) {
-                self.model.cpu.add(to, bias);
+            if let Some(bias) = linear.bias {
+                let bias = self.frozen.get(bias);
+                for to in to.chunks_exact_mut(rows) {
+                    cpu.add(to, bias);
+                }
             }
         }
         Ok(())
