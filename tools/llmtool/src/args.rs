@@ -390,6 +390,9 @@ pub struct Bench {
     /// Runs of which the median counts
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub runs: u64,
+    /// Measure loading, prompt and generation alone, not each position and many sessions
+    #[arg(long)]
+    pub quick: bool,
     /// Print JSON: a list of name, value and unit
     #[arg(long)]
     pub json: bool,

@@ -44,7 +44,8 @@ fn timed<T>(f: impl FnOnce() -> Result<T, ToolError>) -> Result<f64, ToolError> 
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// Measures load, prefill and decode, `runs` times each.
+/// Measures load, prefill and decode, `runs` times each, and unless `quick` says otherwise a token at several positions
+/// and many sessions.
 ///
 /// # Errors
 /// The model cannot be loaded, or a value is not finite.
@@ -52,6 +53,7 @@ pub fn bench(
     file: &[u8],
     options: &LoadOptions,
     runs: usize,
+    quick: bool,
     error: impl Fn(Box<LoadError>) -> ToolError,
 ) -> Result<Vec<Figure>, ToolError> {
     let mut figures = Vec::new();
@@ -96,6 +98,9 @@ pub fn bench(
     );
     let alone = count as f64 / median(decodes);
     figure(format!("decode of {count} tokens"), alone, "tokens/s");
+    if quick {
+        return Ok(figures);
+    }
 
     // Alternating, so that what else the machine does is in each alike.
     let positions: Vec<usize> = POSITIONS
