@@ -726,16 +726,35 @@ $(BENCH_MODELS) &: llm-core/src/testing.rs
 	@mkdir -p $(@D)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --bench $(@D) >&2
 
+$(BUILD)/bench/wide-f16.gguf: llm-core/src/testing.rs
+	@mkdir -p $(@D)
+	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --wide $(@D) >&2
+
 .PHONY: bench
 bench: llmtool $(BENCH_MODELS) ## speed on this machine: kernels (criterion), models; also as target/bench.json
 	$(CARGO) bench $(QUIET) -p llm-core --features detect,testing --bench kernels
 	@tools/bench/bench --llmtool $(BIN)/llmtool --criterion $(TARGET_DIR)/criterion \
 		--json $(TARGET_DIR)/bench.json models/default.gguf $(BENCH_MODELS)
 
+# BENCH_PEERS: more options of tools/bench-peers/bench-peers, such as --rows or --prefix.
 .PHONY: bench-peers
-bench-peers: llmtool $(BENCH_MODELS) ## speed beside llama.cpp (PyPI, cmake, C++ compiler), and llama2.c in LLAMA2C
+bench-peers: llmtool $(BENCH_MODELS) $(BUILD)/bench/wide-f16.gguf ## speed of every format beside llama.cpp (PyPI, cmake, C++ compiler; an hour), and llama2.c in LLAMA2C
 	@tools/bench-peers/bench-peers --llmtool $(BIN)/llmtool --models $(BUILD)/bench --build $(BUILD)/peers \
-		--json $(TARGET_DIR)/bench-peers.json $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) $(if $(LLAMA2C),--llama2c $(LLAMA2C))
+		--json $(TARGET_DIR)/bench-peers.json $(if $(LLAMA_CPP),--llama-cpp $(LLAMA_CPP)) $(if $(LLAMA2C),--llama2c $(LLAMA2C)) \
+		$(BENCH_PEERS)
+
+# Instructions do not depend on the machine, so this is no matter of time. The build is that of the domain on seL4 as far as
+# the compiler is concerned: strict alignment, and no SDOT.
+.PHONY: bench-neon
+bench-neon: ## instructions of the NEON kernels for each multiply-accumulate, in qemu-user
+	@test -n '$(AARCH64_TOOLS)' || { echo 'bench-neon needs qemu-aarch64, aarch64-linux-gnu-gcc, and the target aarch64-unknown-linux-gnu or rust-src' >&2; exit 1; }
+	@RUSTC_BOOTSTRAP=1 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+strict-align' \
+		$(CARGO) build $(QUIET) $(AARCH64_STD:-Zbuild-std=-Zbuild-std=std$(comma)panic_abort) --release --target aarch64-unknown-linux-gnu --target-dir $(TARGET_DIR)/aarch64 \
+		-p llm-core --features testing --example multiply >&2
+	@tools/bench-neon/bench-neon --json $(TARGET_DIR)/bench-neon.json \
+		--program $(TARGET_DIR)/aarch64/aarch64-unknown-linux-gnu/release/examples/multiply \
+		-- qemu-aarch64 -L $(AARCH64_SYSROOT)
 
 BENCH_SIZES := $(BUILD)/bench/sizes
 

@@ -237,7 +237,29 @@ pub fn benchmark(ty: TensorType) -> GgufWriter {
         tied: true,
         ty,
     };
-    model_with_words(shape, 4096 - 3 - 256 - LETTERS.chars().count())
+    model_with_vocabulary(shape, 4096)
+}
+
+/// As [`benchmark`], for formats in blocks of 256: 119 M parameters, 30 blocks of width 512 with 8 heads, half as many for
+/// keys, a feed-forward layer of 1536, 49152 tokens; much like SmolLM2 135M, which is 576 wide.
+#[must_use]
+pub fn wide(ty: TensorType) -> GgufWriter {
+    let shape = Shape {
+        width: 512,
+        layers: 30,
+        heads: 8,
+        kv_heads: 4,
+        feed_forward: 1536,
+        context: 1024,
+        tied: true,
+        ty,
+    };
+    model_with_vocabulary(shape, 49152)
+}
+
+/// As [`model`], with more tokens, to a number of them.
+fn model_with_vocabulary(shape: Shape, tokens: usize) -> GgufWriter {
+    model_with_words(shape, tokens - 3 - 256 - LETTERS.chars().count())
 }
 
 /// As [`model`], with more tokens: words of letters and digits.

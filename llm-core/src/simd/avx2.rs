@@ -9,7 +9,7 @@ use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
-use zerocopy::transmute;
+use zerocopy::{IntoBytes, transmute};
 
 /// What is not written for it, compiled for it.
 pub(super) mod loops {
@@ -35,19 +35,32 @@ pub(super) fn attend(attention: Attention<'_>) {
 /// As [`super::scalar::matmul_float`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
-    for_tokens!(floats::<F>(Avx2(()), w, x, out) 4 2, 2 2, 1 2);
+    for_tokens!(floats::<F>(Avx2(()), w, x, out) 4: 1 2; 2: 1 2; 1: 1 2);
 }
 
 /// As [`super::scalar::matmul_small`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn small<F: SmallBlock>(w: Tiles<'_>, x: &[ActivationQ8], out: &mut [f32]) {
-    for_tokens!(small::<F>(Avx2(()), w, x, out) 4 1, 2 1, 1 2);
+    for_tokens!(small::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 
 /// As [`super::scalar::matmul_super`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut [f32]) {
-    for_tokens!(large::<F>(Avx2(()), w, x, out) 4 1, 2 1, 1 2);
+    for_tokens!(large::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
+}
+
+/// Bytes of a line of the caches.
+const LINE: usize = 64;
+
+/// Asks for the memory that lies `ahead` bytes behind some.
+#[inline(always)]
+pub(super) fn prefetch(bytes: &[u8], ahead: usize) {
+    for line in bytes.chunks(LINE) {
+        let address = line.as_ptr().cast::<i8>().wrapping_add(ahead);
+        // SAFETY: any address may be asked for: nothing is read, and where nothing is mapped nothing happens.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+    }
 }
 
 impl Registers for Avx2 {
@@ -81,6 +94,10 @@ impl Registers for Avx2 {
 
         fn no_ints() -> __m256i {
             _mm256_setzero_si256()
+        }
+
+        fn prefetch(quads: &[Quad], ahead: usize) {
+            prefetch(quads.as_bytes(), ahead);
         }
 
         fn load(chunk: &[Quad; 4], part: usize) -> __m256i {
@@ -241,6 +258,10 @@ impl Isa for Avx2 {
     const ACCUMULATORS: usize = 4;
 
     instructions! { "avx2,f16c"
+        fn prefetch(bytes: &[u8]) {
+            prefetch(bytes, 0);
+        }
+
         fn splat(x: f32) -> [__m256; 2] {
             [_mm256_set1_ps(x); 2]
         }

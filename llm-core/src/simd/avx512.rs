@@ -9,7 +9,7 @@ use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
-use zerocopy::transmute;
+use zerocopy::{IntoBytes, transmute};
 
 /// What is not written for it, compiled for it.
 pub(super) mod loops {
@@ -35,19 +35,19 @@ pub(super) fn attend(attention: Attention<'_>) {
 /// As [`super::scalar::matmul_float`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
-    for_tokens!(floats::<F>(Avx512(()), w, x, out) 8 1, 4 1, 2 1, 1 1);
+    for_tokens!(floats::<F>(Avx512(()), w, x, out) 8: 2 2, 1 1; 4: 2 2, 1 1; 2: 2 2, 1 1; 1: 1 1);
 }
 
 /// As [`super::scalar::matmul_small`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn small<F: SmallBlock>(w: Tiles<'_>, x: &[ActivationQ8], out: &mut [f32]) {
-    for_tokens!(small::<F>(Avx512(()), w, x, out) 8 1, 4 1, 2 1, 1 1);
+    for_tokens!(small::<F>(Avx512(()), w, x, out) 8: 1 1; 4: 1 1; 2: 1 1; 1: 1 1);
 }
 
 /// As [`super::scalar::matmul_super`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut [f32]) {
-    for_tokens!(large::<F>(Avx512(()), w, x, out) 4 1, 2 1, 1 1);
+    for_tokens!(large::<F>(Avx512(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 1);
 }
 
 impl Registers for Avx512 {
@@ -79,6 +79,10 @@ impl Registers for Avx512 {
 
         fn no_ints() -> __m512i {
             _mm512_setzero_si512()
+        }
+
+        fn prefetch(quads: &[Quad], ahead: usize) {
+            super::avx2::prefetch(quads.as_bytes(), ahead);
         }
 
         fn load(chunk: &[Quad; 4], _part: usize) -> __m512i {
@@ -217,6 +221,10 @@ impl Isa for Avx512 {
     const ACCUMULATORS: usize = 16;
 
     instructions! { "avx512f,avx512bw,avx512vnni,f16c"
+        fn prefetch(bytes: &[u8]) {
+            super::avx2::prefetch(bytes, 0);
+        }
+
         fn splat(x: f32) -> __m512 {
             _mm512_set1_ps(x)
         }

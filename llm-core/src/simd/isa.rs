@@ -44,6 +44,10 @@ pub(super) trait Registers: Copy {
     /// Zeros.
     fn no_ints(self) -> Self::Ints;
 
+    /// Asks for the memory that lies `ahead` bytes behind some, where the CPU does not do so early enough by itself.
+    fn prefetch(self, quads: &[Quad], ahead: usize) {
+        let _ = (quads, ahead);
+    }
     /// A register of a chunk.
     fn load(self, chunk: &[Quad; 4], part: usize) -> Self::Bytes;
     /// In each byte, the `bits` bits from bit `from` up, moved to bit `to`.

@@ -1,4 +1,4 @@
-//! Products of matrices in tiles, for every format and every instruction set.
+//! Products of matrices in tiles, for every block format and every instruction set; [`super::floats`] has those of floats.
 //!
 //! A format differs from another in what [`half`] finds in its planes, in its scales, and in whether it has offsets; an
 //! instruction set in its [`Registers`]. Both are known when this is compiled, so what is written here as a question
@@ -12,50 +12,85 @@
 
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 
-use super::attention::Four;
 use super::isa::Registers;
 use super::tiles::{DIGITS, STRETCH, TILE};
-use crate::quantize::blocks::{Block, Code, FloatType, GROUP, Scales, SmallBlock, SuperBlock};
+use crate::quantize::blocks::{Block, Code, GROUP, Scales, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, BLOCK, Quad, SUPER_BLOCK};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::IntoBytes;
+
+pub(super) use super::floats::floats;
 
 /// The tiles of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles<'a> {
     pub(super) quads: &'a [Quad],
+    /// Quads of a tile: as many as a row has bytes.
+    pub(super) tile: usize,
     /// From the first row of a token in the output to that of the next.
     pub(super) stride: usize,
     /// Blocks of a row; of floats, columns.
     pub(super) blocks: usize,
 }
 
-/// Calls a kernel for all tokens: with each line, so many tokens and so many registers of a chunk together. The numbers of
-/// tokens are falling powers of two, down to 1.
+/// Calls a kernel for all tiles and tokens. Each list is for so many tokens together: powers of two, falling to 1. It says
+/// how many tiles meet them together, and how many registers of their rows, down to a single tile.
+///
+/// As many tiles as [`PANEL`] meet all tokens before the next ones are looked at, so the weights come from memory once; and
+/// all of those meet the same few tokens before the next ones, so the activations stay in the first-level cache.
 macro_rules! for_tokens {
-    ($kernel:ident::<$format:ty>($isa:expr, $w:expr, $x:expr, $out:expr) $most:literal $parts:literal $(, $tokens:literal $part:literal)*) => {{
-        let (w, mut x, mut out) = ($w, $x, $out);
-        while !x.is_empty() {
-            let tokens = $crate::simd::tiles::tokens_of(x.len() / w.blocks, $most);
-            let (here, later) = out.split_at_mut(out.len().min(tokens * w.stride));
-            match tokens {
-                $most => $crate::simd::matrix::$kernel::<_, $format, $most, $parts>($isa, w, x, here),
-                $($tokens => $crate::simd::matrix::$kernel::<_, $format, $tokens, $part>($isa, w, x, here),)*
-                _ => return,
+    ($kernel:ident::<$format:ty>($isa:expr, $w:expr, $x:expr, $out:expr)
+     $($tokens:literal: $($tiles:literal $parts:literal),+);+) => {{
+        let (w, x, out) = ($w, $x, $out);
+        let panel = ($crate::simd::matrix::PANEL / w.tile.max(1)).max(1);
+        let mut first = 0;
+        for tiles in w.quads.chunks((panel * w.tile).max(1)) {
+            let (mut x, mut out) = (x, &mut out[..]);
+            // A token alone asks for memory itself.
+            let mut fresh = x.len() > w.blocks;
+            while !x.is_empty() {
+                let tokens = $crate::simd::tiles::tokens_of(x.len() / w.blocks, [$($tokens),+][0]);
+                let (here, later) = out.split_at_mut(out.len().min(tokens * w.stride));
+                match tokens {
+                    $($tokens => {
+                        let (mut left, mut index) = (tiles, first);
+                        $(while let Some((tiles, others)) = left.split_at_checked($tiles * w.tile) {
+                            if fresh {
+                                $crate::simd::isa::Registers::prefetch($isa, tiles, $crate::simd::matrix::AHEAD);
+                            }
+                            let sums: [[_; $tiles]; $tokens] =
+                                $crate::simd::matrix::$kernel::<_, $format, $tokens, $parts, $tiles>($isa, tiles, w.blocks, x);
+                            $crate::simd::matrix::write(&sums, here, w.stride, index);
+                            left = others;
+                            index += $tiles;
+                        })+
+                    })+
+                    _ => return,
+                }
+                fresh = false;
+                x = &x[tokens * w.blocks..];
+                out = later;
             }
-            x = &x[tokens * w.blocks..];
-            out = later;
+            first += panel;
         }
     }};
 }
 pub(super) use for_tokens;
 
+/// Quads that stay in the second-level cache while all tokens meet them: 128 KiB.
+pub(super) const PANEL: usize = (128 << 10) / size_of::<Quad>();
+
+/// Bytes that are asked for in advance: three pages. A CPU's own prefetching stops at the end of a page, and a token
+/// alone needs the next one before it can have come. Much less leaves the memory idle at each page; much more would drive
+/// out of the first-level cache what was asked for last.
+pub(super) const AHEAD: usize = 12 << 10;
+
 /// Stretches of a super-block.
 const STRETCHES: usize = SUPER_BLOCK / STRETCH;
 
 /// Sums of a tile's rows.
-type Sums = [Quad; 4];
+pub(super) type Sums = [Quad; 4];
 
-const NO_SUMS: Sums = [Quad([0; 16]); 4];
+pub(super) const NO_SUMS: Sums = [Quad([0; 16]); 4];
 
 /// Whether the integers of a format are signed bytes.
 const fn signed<F: Block>() -> bool {
@@ -231,7 +266,7 @@ fn multiply<I: Registers, F: Block, const H: usize, const T: usize, const P: usi
 
 /// The slices of `T` tokens, of `len` items each.
 #[inline(always)]
-fn tokens<X, const T: usize>(x: &[X], len: usize) -> [&[X]; T] {
+pub(super) fn tokens<X, const T: usize>(x: &[X], len: usize) -> [&[X]; T] {
     let mut tokens = [&x[..0]; T];
     for (token, x) in tokens.iter_mut().zip(x.chunks_exact(len)) {
         *token = x;
@@ -239,71 +274,79 @@ fn tokens<X, const T: usize>(x: &[X], len: usize) -> [&[X]; T] {
     tokens
 }
 
-/// Puts the sums of a tile's rows where they belong.
+/// Puts the sums of the rows of `N` tiles where they belong.
 #[inline(always)]
-fn write<const T: usize>(sums: &[Sums; T], out: &mut [f32], stride: usize, tile: usize) {
+pub(super) fn write<const N: usize>(
+    sums: &[[Sums; N]],
+    out: &mut [f32],
+    stride: usize,
+    tile: usize,
+) {
     for (sums, out) in sums.iter().zip(out.chunks_mut(stride)) {
-        if let Some(out) = out.as_chunks_mut::<TILE>().0.get_mut(tile) {
+        let tiles = out.as_chunks_mut::<TILE>().0.iter_mut().skip(tile);
+        for (sums, out) in sums.iter().zip(tiles) {
             let sums: &[f32; TILE] = zerocopy::transmute_ref!(sums);
             *out = *sums;
         }
     }
 }
 
-/// As [`super::scalar::matmul_small`].
+/// As [`super::scalar::matmul_small`], of one tile.
 #[inline(always)]
-pub(super) fn small<I: Registers, F: SmallBlock, const T: usize, const P: usize>(
+pub(super) fn small<I: Registers, F: SmallBlock, const T: usize, const P: usize, const N: usize>(
     isa: I,
-    w: Tiles<'_>,
+    tile: &[Quad],
+    blocks: usize,
     x: &[ActivationQ8],
-    out: &mut [f32],
-) {
-    let x: [&[ActivationQ8]; T] = tokens(x, w.blocks);
+) -> [[Sums; N]; T] {
+    const { assert!(N == 1, "one tile") };
+    let x: [&[ActivationQ8]; T] = tokens(x, blocks);
     let quads = size_of::<F>();
-    for (index, tile) in w.quads.chunks_exact(quads * w.blocks).enumerate() {
-        let mut results = [NO_SUMS; T];
-        for first in (0..I::PARTS).step_by(P) {
-            let mut sums = [[isa.splat_float(0.0); P]; T];
-            for (b, block) in tile.chunks_exact(quads).enumerate() {
-                let mut x_b = [&x[0][b]; T];
-                let (mut low, mut high) = ([&x[0][b].quads()[0]; T], [&x[0][b].quads()[1]; T]);
-                for t in 0..T {
-                    x_b[t] = &x[t][b];
-                    (low[t], high[t]) = (&x_b[t].quads()[0], &x_b[t].quads()[1]);
-                }
-                let (halves, stretch) = block.split_at(2 * F::FLOATS.len());
-                let mut dots = [[isa.no_wide(); P]; T];
-                let mut partials = [[isa.no_partial(); P]; T];
-                let mut sink = Plain::<I, T, P>(&mut dots);
-                multiply::<I, F, 0, T, P>(isa, stretch, first, low, &mut partials, &mut sink, 8);
-                multiply::<I, F, 1, T, P>(isa, stretch, first, high, &mut partials, &mut sink, 8);
-                let halves = halves.as_chunks::<2>().0;
-                for p in 0..P {
-                    let d = isa.f16s(&halves[0], first + p);
-                    for t in 0..T {
-                        let dot = isa.finish(dots[t][p]);
-                        let dot = match surplus::<I, F>() {
-                            0 => dot,
-                            surplus => isa.less(dot, isa.splat_int(x_b[t].sum), surplus),
-                        };
-                        let scale = isa.mul(d, isa.splat_float(x_b[t].d));
-                        let mut product = isa.mul(isa.to_floats(dot), scale);
-                        if F::OFFSET {
-                            let m = isa.f16s(&halves[1], first + p);
-                            product = isa.add(product, isa.mul(m, isa.splat_float(x_b[t].s)));
-                        }
-                        sums[t][p] = isa.add(sums[t][p], product);
-                    }
-                }
-            }
+    let mut results = [[NO_SUMS; N]; T];
+    for first in (0..I::PARTS).step_by(P) {
+        let mut sums = [[isa.splat_float(0.0); P]; T];
+        for (b, block) in tile.chunks_exact(quads).enumerate() {
+            let mut x_b = [&x[0][b]; T];
+            let (mut low, mut high) = ([&x[0][b].quads()[0]; T], [&x[0][b].quads()[1]; T]);
             for t in 0..T {
-                for p in 0..P {
-                    isa.put(sums[t][p], &mut results[t], first + p);
+                x_b[t] = &x[t][b];
+                (low[t], high[t]) = (&x_b[t].quads()[0], &x_b[t].quads()[1]);
+            }
+            if T == 1 && first == 0 {
+                isa.prefetch(block, AHEAD);
+            }
+            let (halves, stretch) = block.split_at(2 * F::FLOATS.len());
+            let mut dots = [[isa.no_wide(); P]; T];
+            let mut partials = [[isa.no_partial(); P]; T];
+            let mut sink = Plain::<I, T, P>(&mut dots);
+            multiply::<I, F, 0, T, P>(isa, stretch, first, low, &mut partials, &mut sink, 8);
+            multiply::<I, F, 1, T, P>(isa, stretch, first, high, &mut partials, &mut sink, 8);
+            let halves = halves.as_chunks::<2>().0;
+            for p in 0..P {
+                let d = isa.f16s(&halves[0], first + p);
+                for t in 0..T {
+                    let dot = isa.finish(dots[t][p]);
+                    let dot = match surplus::<I, F>() {
+                        0 => dot,
+                        surplus => isa.less(dot, isa.splat_int(x_b[t].sum), surplus),
+                    };
+                    let scale = isa.mul(d, isa.splat_float(x_b[t].d));
+                    let mut product = isa.mul(isa.to_floats(dot), scale);
+                    if F::OFFSET {
+                        let m = isa.f16s(&halves[1], first + p);
+                        product = isa.add(product, isa.mul(m, isa.splat_float(x_b[t].s)));
+                    }
+                    sums[t][p] = isa.add(sums[t][p], product);
                 }
             }
         }
-        write(&results, out, w.stride, index);
+        for t in 0..T {
+            for p in 0..P {
+                isa.put(sums[t][p], &mut results[t][0], first + p);
+            }
+        }
     }
+    results
 }
 
 /// The scales of a block's groups, for the sixteen rows of a tile.
@@ -324,52 +367,53 @@ impl Groups {
     }
 }
 
-/// As [`super::scalar::matmul_super`].
+/// As [`super::scalar::matmul_super`], of one tile.
 #[inline(always)]
-pub(super) fn large<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
+pub(super) fn large<I: Registers, F: SuperBlock, const T: usize, const P: usize, const N: usize>(
     isa: I,
-    w: Tiles<'_>,
+    tile: &[Quad],
+    blocks: usize,
     x: &[ActivationQ8K],
-    out: &mut [f32],
-) {
-    let x: [&[ActivationQ8K]; T] = tokens(x, w.blocks);
+) -> [[Sums; N]; T] {
+    const { assert!(N == 1, "one tile") };
+    let x: [&[ActivationQ8K]; T] = tokens(x, blocks);
     let quads = size_of::<F>();
-    for (index, tile) in w.quads.chunks_exact(quads * w.blocks).enumerate() {
-        let mut sums = [NO_SUMS; T];
-        for (b, block) in tile.chunks_exact(quads).enumerate() {
-            let mut x_b = [&x[0][b]; T];
-            for t in 0..T {
-                x_b[t] = &x[t][b];
-            }
-            let (halves, rest) = block.split_at(2 * F::FLOATS.len());
-            let (scales, stretches) = rest.split_at(F::SCALE_BYTES);
-            let halves = halves.as_chunks::<2>().0;
-            let groups = Groups::of::<F>(scales);
-            for first in (0..I::PARTS).step_by(P) {
-                let [totals, least] =
-                    super_block::<I, F, T, P>(isa, stretches, &groups, first, x_b);
-                for p in 0..P {
-                    let d = isa.f16s(&halves[0], first + p);
-                    for t in 0..T {
-                        let x_d = isa.splat_float(x_b[t].d);
-                        let mut total = totals[t][p];
-                        if !F::MINIMA && surplus::<I, F>() != 0 {
-                            total = isa.less(total, least[t][p], surplus::<I, F>());
-                        }
-                        let mut product = isa.mul(isa.to_floats(total), isa.mul(d, x_d));
-                        if F::MINIMA {
-                            let d_min = isa.f16s(&halves[1], first + p);
-                            let least = isa.to_floats(least[t][p]);
-                            product = isa.sub(product, isa.mul(least, isa.mul(d_min, x_d)));
-                        }
-                        let sum = isa.f32s(&sums[t], first + p);
-                        isa.put(isa.add(sum, product), &mut sums[t], first + p);
+    let mut sums = [[NO_SUMS; N]; T];
+    for (b, block) in tile.chunks_exact(quads).enumerate() {
+        let mut x_b = [&x[0][b]; T];
+        for t in 0..T {
+            x_b[t] = &x[t][b];
+        }
+        let (halves, rest) = block.split_at(2 * F::FLOATS.len());
+        let (scales, stretches) = rest.split_at(F::SCALE_BYTES);
+        let halves = halves.as_chunks::<2>().0;
+        if T == 1 {
+            isa.prefetch(&block[..block.len() - stretches.len()], AHEAD);
+        }
+        let groups = Groups::of::<F>(scales);
+        for first in (0..I::PARTS).step_by(P) {
+            let [totals, least] = super_block::<I, F, T, P>(isa, stretches, &groups, first, x_b);
+            for p in 0..P {
+                let d = isa.f16s(&halves[0], first + p);
+                for t in 0..T {
+                    let x_d = isa.splat_float(x_b[t].d);
+                    let mut total = totals[t][p];
+                    if !F::MINIMA && surplus::<I, F>() != 0 {
+                        total = isa.less(total, least[t][p], surplus::<I, F>());
                     }
+                    let mut product = isa.mul(isa.to_floats(total), isa.mul(d, x_d));
+                    if F::MINIMA {
+                        let d_min = isa.f16s(&halves[1], first + p);
+                        let least = isa.to_floats(least[t][p]);
+                        product = isa.sub(product, isa.mul(least, isa.mul(d_min, x_d)));
+                    }
+                    let sum = isa.f32s(&sums[t][0], first + p);
+                    isa.put(isa.add(sum, product), &mut sums[t][0], first + p);
                 }
             }
         }
-        write(&sums, out, w.stride, index);
     }
+    sums
 }
 
 /// The sums of a block: of its products, each group's times its scale; and of the activations, each group's times its
@@ -390,14 +434,12 @@ fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
     if F::LOW == 0 {
         ternary::<I, T, P>(isa, stretches, first, x, &mut dots);
     }
-    let factors = if F::MINIMA {
-        &groups.minima
-    } else {
-        &groups.scales
-    };
     let stretches_of_planes = if F::LOW == 0 { 0 } else { STRETCHES };
     for s in 0..stretches_of_planes {
         let stretch = &stretches[s * quads..][..quads];
+        if T == 1 && first == 0 {
+            isa.prefetch(stretch, AHEAD);
+        }
         let (mut low, mut high) = ([&x[0].quads()[2 * s]; T], [&x[0].quads()[2 * s + 1]; T]);
         for t in 0..T {
             (low[t], high[t]) = (&x[t].quads()[2 * s], &x[t].quads()[2 * s + 1]);
@@ -428,7 +470,15 @@ fn super_block<I: Registers, F: SuperBlock, const T: usize, const P: usize>(
                 multiply::<I, F, 1, T, P>(isa, stretch, first, high, &mut partials, &mut sink, 8);
             }
         }
-        if F::GROUP < SUPER_BLOCK && (F::MINIMA || surplus::<I, F>() != 0) {
+    }
+    // Apart from the products, since both kinds of sums together would not fit the registers.
+    if F::GROUP < SUPER_BLOCK && (F::MINIMA || surplus::<I, F>() != 0) {
+        let factors = if F::MINIMA {
+            &groups.minima
+        } else {
+            &groups.scales
+        };
+        for s in 0..STRETCHES {
             let (a, b) = match F::GROUP {
                 GROUP => (&factors[2 * s], &factors[2 * s + 1]),
                 _ => (&factors[s], &factors[s]),
@@ -475,6 +525,9 @@ fn ternary<I: Registers, const T: usize, const P: usize>(
     }
     // Four chunks meet twenty registers of activations: five times sixteen bytes.
     for chunks in chunks.chunks(4 * 4) {
+        if T == 1 && first == 0 {
+            isa.prefetch(chunks, AHEAD);
+        }
         let chunks = chunks.as_chunks::<4>().0;
         let mut x = quads;
         for t in 0..T {
@@ -530,72 +583,4 @@ fn rows<I: Registers, const P: usize>(isa: I, scales: &Quad, first: usize) -> [I
         *row = isa.scale(scales, first + p);
     }
     rows
-}
-
-/// As [`super::scalar::matmul_float`].
-#[inline(always)]
-pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize>(
-    isa: I,
-    w: Tiles<'_>,
-    x: &[f32],
-    out: &mut [f32],
-) {
-    let x: [&[f32]; T] = tokens(x, w.blocks);
-    let mut eight: [&[[Four; 2]]; T] = [&[]; T];
-    let mut columns_in_eights = w.blocks / 8;
-    for t in 0..T {
-        let whole = x[t].as_chunks::<8>().0;
-        eight[t] = <[[Four; 2]]>::ref_from_bytes(whole.as_bytes()).unwrap_or(&[]);
-        columns_in_eights = columns_in_eights.min(eight[t].len());
-    }
-    for (index, tile) in w.quads.chunks_exact(F::BYTES * w.blocks).enumerate() {
-        let mut results = [NO_SUMS; T];
-        for first in (0..I::PARTS).step_by(P) {
-            let mut sums = [[isa.splat_float(0.0); P]; T];
-            // Eight columns at a time, for activations on a boundary of a register; then those that are left.
-            let (eights, left) = tile.split_at(8 * F::BYTES * columns_in_eights);
-            for (e, columns) in eights.chunks_exact(8 * F::BYTES).enumerate() {
-                for half in 0..2 {
-                    let mut x = [&eight[0][e][half]; T];
-                    for t in 0..T {
-                        x[t] = &eight[t][e][half];
-                    }
-                    for i in 0..4 {
-                        let column = &columns[(4 * half + i) * F::BYTES..][..F::BYTES];
-                        for p in 0..P {
-                            let w = column_of::<I, F>(isa, column, first + p);
-                            for t in 0..T {
-                                sums[t][p] = isa.add(sums[t][p], isa.times(w, x[t], i));
-                            }
-                        }
-                    }
-                }
-            }
-            for (c, column) in left.chunks_exact(F::BYTES).enumerate() {
-                for p in 0..P {
-                    let w = column_of::<I, F>(isa, column, first + p);
-                    for t in 0..T {
-                        let x = isa.splat_float(x[t][8 * columns_in_eights + c]);
-                        sums[t][p] = isa.add(sums[t][p], isa.mul(w, x));
-                    }
-                }
-            }
-            for t in 0..T {
-                for p in 0..P {
-                    isa.put(sums[t][p], &mut results[t], first + p);
-                }
-            }
-        }
-        write(&results, out, w.stride, index);
-    }
-}
-
-/// A column of a tile.
-#[inline(always)]
-fn column_of<I: Registers, F: FloatType>(isa: I, column: &[Quad], part: usize) -> I::Floats {
-    match (F::BYTES, F::BRAIN) {
-        (4, _) => isa.f32s(&column.as_chunks().0[0], part),
-        (_, true) => isa.bf16s(&column.as_chunks().0[0], part),
-        (_, false) => isa.f16s(&column.as_chunks().0[0], part),
-    }
 }

@@ -24,7 +24,7 @@ pub(super) fn attend(attention: Attention<'_>) {
 /// As [`super::scalar::matmul_float`]. SDOT is no help.
 #[target_feature(enable = "neon")]
 pub(super) fn floats<F: FloatType, const DOT: bool>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
-    for_tokens!(floats::<F>(Neon::<false>(()), w, x, out) 2 4, 1 4);
+    for_tokens!(floats::<F>(Neon::<false>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
 /// As [`super::scalar::matmul_small`].
@@ -37,7 +37,7 @@ pub(super) unsafe fn small<F: SmallBlock, const DOT: bool>(
     x: &[ActivationQ8],
     out: &mut [f32],
 ) {
-    for_tokens!(small::<F>(Neon::<DOT>(()), w, x, out) 2 4, 1 4);
+    for_tokens!(small::<F>(Neon::<DOT>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
 /// As [`super::scalar::matmul_super`].
@@ -50,7 +50,7 @@ pub(super) unsafe fn large<F: SuperBlock, const DOT: bool>(
     x: &[ActivationQ8K],
     out: &mut [f32],
 ) {
-    for_tokens!(large::<F>(Neon::<DOT>(()), w, x, out) 2 4, 1 4);
+    for_tokens!(large::<F>(Neon::<DOT>(()), w, x, out) 2: 1 4; 1: 1 4);
 }
 
 /// Shifts bytes by a distance that is known when this is compiled.

@@ -1,13 +1,14 @@
-//! `test-models [--large | --seed | --bench | --sizes] DIR`: models for tests that are made, and not checked in.
+//! `test-models [--large | --seed | --bench | --wide | --sizes] DIR`: models for tests that are made, and not checked in.
 //!
 //! For the test store: sound ones, one that is cut short, one whose bytes lie about a shape, one that is whole and needs
 //! more than the arena, and one that differs in a bit from another. `make` signs them, or does not, and packs them
 //! beside the tiny model. With `--large`: one of 100 M parameters.
 //! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`. With `--bench`: what speed is
-//! measured with, in Q4_0 and Q8_0. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
+//! measured with, in Q4_0 and Q8_0. With `--wide`: much like SmolLM2 135M in F16, but with rows that are whole blocks of
+//! every format. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
 
 use llm_core::quantize::TensorType;
-use llm_core::testing::{Shape, benchmark, gpt2, model, seed_shape};
+use llm_core::testing::{Shape, benchmark, gpt2, model, seed_shape, wide};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -28,6 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             return Ok(());
         }
+        [flag, directory] if flag == "--wide" => {
+            let path = PathBuf::from(directory).join("wide-f16.gguf");
+            return Ok(std::fs::write(path, wide(TensorType::F16).finish())?);
+        }
         [flag, directory] if flag == "--sizes" => {
             for width in [128, 256, 384, 512, 768] {
                 let shape = Shape {
@@ -45,7 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             return Ok(());
         }
-        _ => return Err("usage: test-models [--large | --seed | --bench | --sizes] DIR".into()),
+        _ => {
+            return Err(
+                "usage: test-models [--large | --seed | --bench | --wide | --sizes] DIR".into(),
+            );
+        }
     };
     if large {
         let model = model(Shape {

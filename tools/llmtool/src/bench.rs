@@ -38,6 +38,8 @@ pub struct Wish {
     pub generate: usize,
     /// Runs of which the median counts.
     pub runs: usize,
+    /// Whether to measure loading, prompt and generation alone, not each position and many sessions.
+    pub quick: bool,
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -68,7 +70,7 @@ pub fn bench(
     // Loading, prompt and generation, positions, sessions.
     let mut step = || {
         done += 1;
-        progress(done, 4 * runs);
+        progress(done, if wish.quick { 2 } else { 4 } * runs);
     };
     let mut figures = Vec::new();
     let mut figure = |name: String, value: f64, unit| figures.push(Figure { name, value, unit });
@@ -117,6 +119,10 @@ pub fn bench(
             let rate = count as f64 / median(seconds);
             figure(format!("{what} of {count} tokens"), rate, "tokens/s");
         }
+    }
+
+    if wish.quick {
+        return Ok(figures);
     }
 
     // Alternating, so that what else the machine does is in each alike.

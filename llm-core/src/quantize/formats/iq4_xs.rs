@@ -47,11 +47,14 @@ impl SuperBlock for BlockIQ4XS {
         let Some(bytes) = bytes.first_chunk::<6>() else {
             return out;
         };
-        for g in 0..8 {
-            let (high, low) = (&bytes[g / 4], &bytes[2 + g / 2]);
+        let scale = |low: u8, high: u8| (low & 15 | (high & 3) << 4).wrapping_sub(32) as i8;
+        for half in 0..2 {
+            let [high, low, other] = [&bytes[half], &bytes[2 + 2 * half], &bytes[3 + 2 * half]];
             for r in 0..R {
-                let code = low[r] >> (g % 2 * 4) & 15 | (high[r] >> (g % 4 * 2) & 3) << 4;
-                out.scales[g][r] = code.wrapping_sub(32) as i8;
+                out.scales[4 * half][r] = scale(low[r], high[r]);
+                out.scales[4 * half + 1][r] = scale(low[r] >> 4, high[r] >> 2);
+                out.scales[4 * half + 2][r] = scale(other[r], high[r] >> 4);
+                out.scales[4 * half + 3][r] = scale(other[r] >> 4, high[r] >> 6);
             }
         }
         out

@@ -220,6 +220,9 @@ pub struct Bench {
     /// Kernels: one that this CPU has, in place of the best
     #[arg(long, value_name = "NAME", value_parser = cpu)]
     pub cpu: Option<Cpu>,
+    /// Measure loading, prompt and generation alone, not each position and many sessions
+    #[arg(long)]
+    pub quick: bool,
     /// Print JSON: a list of name, value and unit
     #[arg(long)]
     pub json: bool,

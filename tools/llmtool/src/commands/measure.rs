@@ -195,6 +195,7 @@ pub(super) fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolE
         prompt: arguments.prompt as usize,
         generate: arguments.generate as usize,
         runs: arguments.runs as usize,
+        quick: arguments.quick,
     };
     let figures = crate::bench::bench(&file, &options, wish, error, &mut |done, total| {
         bar.set_length(total as u64);

@@ -1,0 +1,88 @@
+//! Products of matrices of floats in tiles, for every instruction set: the third kernel beside those of [`super::matrix`].
+
+#![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
+
+use super::attention::Four;
+use super::isa::Registers;
+use super::matrix::{AHEAD, NO_SUMS, Sums, tokens};
+use crate::quantize::Quad;
+use crate::quantize::blocks::FloatType;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// As [`super::scalar::matmul_float`], of `N` tiles. A row is one chain of additions, so one tile would leave the CPU waiting
+/// for a sum where tokens are few; and what is made of the activations serves the rows of all tiles.
+#[inline(always)]
+pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize, const N: usize>(
+    isa: I,
+    tiles: &[Quad],
+    blocks: usize,
+    x: &[f32],
+) -> [[Sums; N]; T] {
+    let x: [&[f32]; T] = tokens(x, blocks);
+    let mut eight: [&[[Four; 2]]; T] = [&[]; T];
+    let mut columns_in_eights = blocks / 8;
+    for t in 0..T {
+        let whole = x[t].as_chunks::<8>().0;
+        eight[t] = <[[Four; 2]]>::ref_from_bytes(whole.as_bytes()).unwrap_or(&[]);
+        columns_in_eights = columns_in_eights.min(eight[t].len());
+    }
+    // Eight columns at a time, for activations on a boundary of a register; then those that are left.
+    let mut eights = [tiles; N];
+    let mut left = [tiles; N];
+    for (n, tile) in tiles.chunks_exact(F::BYTES * blocks).enumerate().take(N) {
+        (eights[n], left[n]) = tile.split_at(8 * F::BYTES * columns_in_eights);
+    }
+    let mut results = [[NO_SUMS; N]; T];
+    for first in (0..I::PARTS * N).step_by(P) {
+        let mut sums = [[isa.splat_float(0.0); P]; T];
+        for e in 0..columns_in_eights {
+            let mut columns = [tiles; N];
+            for n in 0..N {
+                columns[n] = &eights[n][8 * F::BYTES * e..][..8 * F::BYTES];
+                if T == 1 && first == 0 {
+                    isa.prefetch(columns[n], AHEAD);
+                }
+            }
+            for half in 0..2 {
+                let mut x = [&eight[0][e][half]; T];
+                for t in 0..T {
+                    x[t] = &eight[t][e][half];
+                }
+                for i in 0..4 {
+                    for p in 0..P {
+                        let (n, part) = ((first + p) / I::PARTS, (first + p) % I::PARTS);
+                        let column = &columns[n][(4 * half + i) * F::BYTES..][..F::BYTES];
+                        let w = column_of::<I, F>(isa, column, part);
+                        for t in 0..T {
+                            sums[t][p] = isa.add(sums[t][p], isa.times(w, x[t], i));
+                        }
+                    }
+                }
+            }
+        }
+        for p in 0..P {
+            let (n, part) = ((first + p) / I::PARTS, (first + p) % I::PARTS);
+            for (c, column) in left[n].chunks_exact(F::BYTES).enumerate() {
+                let w = column_of::<I, F>(isa, column, part);
+                for t in 0..T {
+                    let x = isa.splat_float(x[t][8 * columns_in_eights + c]);
+                    sums[t][p] = isa.add(sums[t][p], isa.mul(w, x));
+                }
+            }
+            for t in 0..T {
+                isa.put(sums[t][p], &mut results[t][n], part);
+            }
+        }
+    }
+    results
+}
+
+/// A column of a tile.
+#[inline(always)]
+fn column_of<I: Registers, F: FloatType>(isa: I, column: &[Quad], part: usize) -> I::Floats {
+    match (F::BYTES, F::BRAIN) {
+        (4, _) => isa.f32s(&column.as_chunks().0[0], part),
+        (_, true) => isa.bf16s(&column.as_chunks().0[0], part),
+        (_, false) => isa.f16s(&column.as_chunks().0[0], part),
+    }
+}
