@@ -1,0 +1,250 @@
+//! `llmtool quantize` and `imatrix` as a person runs them.
+
+use std::fs;
+
+use llm_core::gguf::Gguf;
+use llm_core::testing::{self, Shape};
+use llmtool::imatrix::Imatrix;
+
+mod tool;
+
+use tool::{DEFAULT, TINY, failure, fresh, llmtool, output};
+
+#[test]
+fn quantized_files_run_and_turn_into_f32_without_loss() {
+    for ty in ["q8_0", "q4_0", "f16"] {
+        let (small, wide, again) = (
+            fresh(&format!("{ty}.gguf")),
+            fresh(&format!("{ty}-f32.gguf")),
+            fresh(&format!("{ty}-again.gguf")),
+        );
+        output(&["quantize", TINY, &small, ty, "--pure"]);
+        assert!(fs::metadata(&small).unwrap().len() < fs::metadata(TINY).unwrap().len());
+        output(&["generate", "-m", &small, "-p", "The king", "-n", "4"]);
+        output(&["quantize", "-m", &small, "-o", &wide, "--type", "f32"]);
+        output(&["quantize", &wide, &again, ty, "--pure"]);
+        if ty != "q4_0" {
+            // Q4_0 takes its scale from a value that it may store as another.
+            assert!(
+                fs::read(&small).unwrap() == fs::read(&again).unwrap(),
+                "{ty}"
+            );
+        }
+        let inspected = output(&["inspect", &wide, "--metadata"]);
+        assert!(!inspected.contains("general.quantization_version"));
+    }
+    let same = fresh("same.gguf");
+    output(&["quantize", TINY, &same, "--type", "f32"]);
+    assert!(fs::read(TINY).unwrap() == fs::read(same).unwrap());
+}
+
+/// A model whose rows are no whole number of blocks of 256.
+fn narrow() -> Vec<u8> {
+    testing::model(Shape {
+        width: 96,
+        heads: 3,
+        kv_heads: 3,
+        feed_forward: 256,
+        ..Shape::default()
+    })
+    .finish()
+}
+
+#[test]
+fn rows_that_are_no_whole_blocks_fall_back_and_it_is_said() {
+    let (narrow_file, out) = (fresh("narrow.gguf"), fresh("narrow-q4_k.gguf"));
+    fs::write(&narrow_file, narrow()).unwrap();
+    let said = output(&["quantize", &narrow_file, &out, "Q4_K_S", "--pure"]);
+    assert!(said.contains("no whole number of blocks of 256"), "{said}");
+    assert!(
+        said.contains("Q5_0 in place of Q4_K (rows of 96)"),
+        "{said}"
+    );
+    let tensors = output(&["inspect", &out, "--tensors"]);
+    for (name, ty) in [
+        ("blk.0.attn_q.weight", "Q5_0"),
+        ("blk.0.ffn_down.weight", "Q4_K"),
+    ] {
+        let line = tensors.lines().find(|line| line.contains(name));
+        assert!(line.is_some_and(|line| line.contains(ty)), "{tensors}");
+    }
+    // What was quantised before is said, too, unless the caller knows.
+    let again = fresh("narrow-again.gguf");
+    let warned = |options: &[&str]| {
+        let mut command = vec!["quantize", &out, &again, "Q8_0"];
+        command.extend(options);
+        let assert = llmtool(&command).assert().success();
+        String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+    };
+    assert!(warned(&[]).contains("have been quantised before"));
+    assert_eq!(warned(&["--allow-requantize"]), "");
+}
+
+#[test]
+fn a_file_that_is_read_is_not_written_over() {
+    let (model, link) = (fresh("precious.gguf"), fresh("link.gguf"));
+    fs::copy(TINY, &model).unwrap();
+    std::os::unix::fs::symlink(&model, &link).unwrap();
+    for out in [&model, &link] {
+        let message = failure(&["quantize", "-m", &model, "-o", out, "--type", "q8_0"], 1);
+        assert!(message.contains("is read, too"), "{message}");
+        let message = failure(&["pack", &model, "-o", out, "--unsigned"], 1);
+        assert!(message.contains("is read, too"), "{message}");
+    }
+    assert!(fs::read(&model).unwrap() == fs::read(TINY).unwrap());
+}
+
+#[test]
+fn a_model_that_cannot_run_is_refused_before_anything_is_written() {
+    let (model, out) = (fresh("strange.gguf"), fresh("strange-out"));
+    let mut writer = testing::model(Shape::default());
+    writer.u32("llama.some_new_thing", 7);
+    fs::write(&model, writer.finish()).unwrap();
+    let key = fresh("strange-key");
+    let _ = fs::remove_file(format!("{key}.key.pem"));
+    let _ = fs::remove_file(format!("{key}.pub.pem"));
+    output(&["keygen", &key]);
+    let key = format!("{key}.key.pem");
+    let signature = format!("{model}.sig");
+    let _ = fs::remove_file(&signature);
+    for arguments in [
+        &["quantize", &model, &out, "Q8_0"][..],
+        &["pack", &model, "-o", &out, "--unsigned"],
+        &["sign", "--key", &key, &model],
+    ] {
+        let message = failure(arguments, 1);
+        assert!(message.contains("llama.some_new_thing"), "{message}");
+        assert!(message.contains(&model), "{message}");
+    }
+    assert!(fs::metadata(&out).is_err() && fs::metadata(&signature).is_err());
+    output(&["sign", "--key", &key, &model, "--force"]);
+    assert!(fs::metadata(&signature).is_ok());
+    // What is in it is shown, and that it does not run.
+    let assert = llmtool(&["inspect", &model]).assert().code(1);
+    let shown = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    assert!(
+        shown.contains("cannot run") && shown.contains("architecture  llama"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_importance_matrix_is_made_read_and_changes_what_is_quantised() {
+    let text = fresh("calibration.txt");
+    fs::write(&text, "Once upon a time there was a king. ".repeat(40)).unwrap();
+    let imatrix = fresh("tiny.imatrix.gguf");
+    let said = output(&[
+        "imatrix", "-m", TINY, "-f", &text, "-o", &imatrix, "-c", "64",
+    ]);
+    assert!(said.contains("chunks of 64 tokens"), "{said}");
+    let read = Imatrix::read(imatrix.as_ref()).unwrap();
+    assert!(!read.is_empty() && read.of("token_embd.weight").is_none());
+    let columns = read.of("blk.0.attn_q.weight").unwrap();
+    assert!(columns.iter().all(|&mean| mean > 0.0));
+    // What it is multiplied with is the same for queries, keys and values.
+    assert_eq!(Some(columns), read.of("blk.0.attn_v.weight"));
+
+    // A matrix of queries, keys and values in one is seen once a token, and the output matrix if that is asked for.
+    let shape = Shape {
+        tied: false,
+        ..Shape::default()
+    };
+    for (name, file, tensor) in [
+        ("fused", testing::gpt2(shape), "blk.1.attn_qkv.weight"),
+        ("untied", testing::model(shape), "output.weight"),
+    ] {
+        let (other, written) = (fresh(&format!("{name}.gguf")), fresh(&format!("{name}.im")));
+        fs::write(&other, file.finish()).unwrap();
+        let mut command = vec!["imatrix", &other, "-f", &text, "-o", &written, "-c", "32"];
+        let option = ["--process-output", "--chunks", "3"];
+        command.extend(option);
+        output(&command);
+        let bytes = fs::read(&written).unwrap();
+        let gguf = Gguf::parse(&bytes).unwrap();
+        let count = gguf.tensor(&format!("{tensor}.counts")).unwrap();
+        assert_eq!(count.data, 96.0f32.to_le_bytes(), "{name}");
+    }
+
+    let (plain, better) = (fresh("without.gguf"), fresh("with.gguf"));
+    output(&["quantize", TINY, &plain, "Q4_0"]);
+    let said = output(&["quantize", TINY, &better, "Q4_0", "--imatrix", &imatrix]);
+    assert!(said.contains("not in the importance matrix"), "{said}");
+    assert_eq!(
+        fs::metadata(&plain).unwrap().len().div_ceil(4096),
+        fs::metadata(&better).unwrap().len().div_ceil(4096)
+    );
+    let metadata = output(&["inspect", &better, "--metadata"]);
+    assert!(
+        metadata.contains("quantize.imatrix.chunks_count"),
+        "{metadata}"
+    );
+    let divergence = |model: &str| -> f64 {
+        let command = [
+            "perplexity",
+            model,
+            "-f",
+            &text,
+            "-c",
+            "64",
+            "--against",
+            TINY,
+        ];
+        let line = output(&command);
+        line.split_whitespace().nth(3).unwrap().parse().unwrap()
+    };
+    assert!(divergence(&better) < divergence(&plain));
+
+    for (content, part) in [
+        (b"\x07\0\0\0old".to_vec(), "old .dat format"),
+        (fs::read(TINY).unwrap(), "no importance matrix"),
+    ] {
+        let wrong = fresh("wrong.imatrix");
+        fs::write(&wrong, content).unwrap();
+        let message = failure(&["quantize", TINY, &plain, "Q4_0", "--imatrix", &wrong], 1);
+        assert!(
+            message.contains(part) && message.contains(&wrong),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn recipes_and_fitting_choose_types() {
+    let (mixed, fitted) = (fresh("mixed.gguf"), fresh("fitted.gguf"));
+    let model = DEFAULT;
+    output(&[
+        "quantize",
+        model,
+        &mixed,
+        "--recipe",
+        "ffn_down=q6_k,*=q4_k",
+    ]);
+    let tensors = output(&["inspect", &mixed, "--tensors"]);
+    for (name, ty) in [
+        ("blk.0.ffn_down.weight", "Q6_K"),
+        ("blk.0.ffn_up.weight", "Q4_K"),
+    ] {
+        let line = tensors.lines().find(|line| line.contains(name)).unwrap();
+        assert!(line.contains(ty), "{line}");
+    }
+    let message = failure(
+        &["quantize", model, &mixed, "--recipe", "ffn=q4_k,*=q4_k"],
+        2,
+    );
+    assert!(message.contains("no kind 'ffn'"), "{message}");
+
+    for arena in ["4MiB", "5MiB"] {
+        let table = output(&["quantize", model, &fitted, "--fit", arena]);
+        assert!(
+            table.contains("ffn_down") && table.contains("KV cache"),
+            "{table}"
+        );
+        let inspected = output(&["inspect", &fitted, "--arena", arena]);
+        assert!(
+            inspected.contains("runs          in an arena"),
+            "{inspected}"
+        );
+    }
+    let message = failure(&["quantize", model, &fitted, "--fit", "1MiB"], 1);
+    assert!(message.contains("in the smallest types"), "{message}");
+}
