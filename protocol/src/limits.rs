@@ -90,8 +90,8 @@ pub const EXTRA_PROMPT_TOKENS: u32 = 2;
 /// Longest name of a model in the store, in bytes, without its `.gguf`.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Longest piece of text that one token event carries, in bytes. Longer pieces are refused when
-/// the model is loaded.
+/// Longest text of a token that one event carries, in bytes. The few tokens that are longer, such as those of 512 spaces,
+/// are cut between two characters; audit must hold [`MAX_CREDIT_TOKENS`] times as much for each request.
 pub const MAX_PIECE_BYTES: usize = 256;
 
 /// Most tokens that inference may be ahead of what its client has taken, and so what audit must be able to hold of a
