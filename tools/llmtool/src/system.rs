@@ -8,7 +8,8 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use llm_core::kv_cache::KvType;
-use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions};
+use llm_core::simd::tiles::TILE;
+use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions, STEP_WORK};
 use llm_core::verify::sha256;
 use sysdesc::{PAGE_SIZES, System};
 use toml_edit::{DocumentMut, value};
@@ -139,12 +140,12 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
             file: file.clone(),
             bytes: files::read(&file.path)?,
         };
-        let (plan, parameters, layers) = plan_model(&candidate, wish)?;
+        let (plan, parameters, part) = plan_model(&candidate, wish)?;
         arena = arena.max(plan.total());
         context = context.max(plan.context as usize);
         store += candidate.bytes.len() as u64 + MODEL_OVERHEAD;
         slowest = slowest.max(parameters);
-        longest_step = longest_step.max(parameters / layers / 2 * plan.batch);
+        longest_step = longest_step.max(STEP_WORK + part);
         models.push((file.name.clone(), plan, parameters));
     }
     store += STORE_END;
@@ -174,7 +175,7 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
     Ok(layout)
 }
 
-/// What a model needs of an arena, its parameters and its blocks.
+/// What a model needs of an arena, its parameters, and the work of the smallest part that its matrices are cut into.
 fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), ToolError> {
     let error = load_error(&candidate.file.path);
     let checked = Checked::new(&candidate.bytes)
@@ -183,7 +184,13 @@ fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), To
     let context = wish.context.unwrap_or(CONTEXT);
     let plan = plan_checked(&checked, context, wish.sessions, KvType::Q8);
     let plan = plan.map_err(|wrong| error(Box::new(wrong)))?;
-    Ok((plan, checked.parameters(), checked.config().layers as u64))
+    let config = checked.config();
+    let widest = config
+        .width
+        .max(config.query_width())
+        .max(config.feed_forward);
+    let part = (TILE * widest) as u64 * plan.batch;
+    Ok((plan, checked.parameters(), part))
 }
 
 /// What a model needs of an arena for `sessions` contexts.
