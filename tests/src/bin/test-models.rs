@@ -50,7 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             return Ok(());
         }
-        _ => return Err("usage: test-models [--large | --seed | --bench | --wide | --sizes] DIR".into()),
+        _ => {
+            return Err(
+                "usage: test-models [--large | --seed | --bench | --wide | --sizes] DIR".into(),
+            );
+        }
     };
     if large {
         let model = model(Shape {

@@ -377,7 +377,13 @@ fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolError> {
     let mut options = load_options(arguments.context as usize, arguments.kv.into());
     options.cpu = arguments.cpu.unwrap_or(options.cpu);
     let error = load_error(&arguments.model);
-    let figures = crate::bench::bench(&file, &options, arguments.runs as usize, arguments.quick, error)?;
+    let figures = crate::bench::bench(
+        &file,
+        &options,
+        arguments.runs as usize,
+        arguments.quick,
+        error,
+    )?;
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &figures).map_err(std::io::Error::from)?;
         writeln!(out)?;
