@@ -1,7 +1,7 @@
 //! `multiply TYPE ROWS COLUMNS TOKENS TIMES`: multiplies a matrix, for what counts instructions
 //! (`tools/bench-neon`): two runs that differ in TIMES differ in the products alone.
 //!
-//! Nothing that it does besides is at random or depends on the time, and the weights are bytes that no quantiser has to
+//! Nothing else that it does is random or depends on the time, and the weights are bytes that no quantiser has to
 //! make.
 
 use llm_core::quantize::{
@@ -15,7 +15,7 @@ use std::error::Error;
 use std::hint::black_box;
 use zerocopy::FromBytes;
 
-/// 0.01 as an f16, 0.0078 as a bf16: whatever a format reads of these, it is finite.
+/// A small number as an f16 (0.01), as a bf16, and twice as an f32: whatever a format reads of it is finite.
 const SCALE: [u8; 2] = [0x1F, 0x21];
 
 fn main() -> Result<(), Box<dyn Error>> {
