@@ -26,10 +26,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Most query heads that are computed together.
 pub(crate) const GROUP: usize = 4;
 
-/// Blocks of the cache that are asked for in advance: about two pages for heads of 64. What is wanted next often lies in
-/// another page, where a CPU's own prefetching does not go.
-const AHEAD: usize = 8;
-
 /// Four floats on a boundary of a register: targets without an operating system are built for strict
 /// alignment, where a load that may be misaligned becomes loads of bytes.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -57,11 +53,6 @@ pub(crate) trait Isa: Copy {
     type Floats: Copy;
     /// How many of them the registers hold beside what else is needed.
     const ACCUMULATORS: usize;
-
-    /// Asks for memory that is read soon, where the CPU does not do so early enough by itself.
-    fn prefetch(self, bytes: &[u8]) {
-        let _ = bytes;
-    }
 
     fn splat(self, x: f32) -> Self::Floats;
     fn load(self, x: &F32s) -> Self::Floats;
@@ -360,11 +351,7 @@ impl Attention<'_> {
                 bias.turn(kv_head, query, &mut self.turned[h * bias.pairs..]);
             }
         }
-        let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
-        for index in self.first_block()..blocks {
-            if index + AHEAD < blocks {
-                isa.prefetch(cached.keys(index + AHEAD));
-            }
+        for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
             let (scales, keys) = scales(cached.keys(index));
             let scales = F32s::ref_from_bytes(scales.as_bytes()).expect(ALIGNED);
             let keys = <[[I8s; 4]]>::ref_from_bytes(&keys[..16 * size]).expect(ALIGNED);
@@ -399,11 +386,7 @@ impl Attention<'_> {
         let cached = self.cache.head(self.kv_head(head));
         let stride = self.scores.len() / GROUP;
         let mut totals = [[isa.splat(0.0); C]; H];
-        let blocks = self.positions.div_ceil(BLOCK_POSITIONS);
-        for index in self.first_block()..blocks {
-            if index + AHEAD < blocks {
-                isa.prefetch(cached.values(index + AHEAD));
-            }
+        for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
             let values = cached.values(index);
             let (d, values) = scales(values);
             let d = F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED);

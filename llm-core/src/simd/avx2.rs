@@ -9,7 +9,7 @@ use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
-use zerocopy::{IntoBytes, transmute};
+use zerocopy::transmute;
 
 /// What is not written for it, compiled for it.
 pub(super) mod loops {
@@ -50,13 +50,13 @@ pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut 
     for_tokens!(large::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 
-/// Bytes of a line of the caches.
-const LINE: usize = 64;
+/// Quads of a line of the caches.
+const LINE: usize = 64 / size_of::<Quad>();
 
-/// Asks for the memory that lies `ahead` bytes behind some.
+/// As [`Registers::prefetch`].
 #[inline(always)]
-pub(super) fn prefetch(bytes: &[u8], ahead: usize) {
-    for line in bytes.chunks(LINE) {
+pub(super) fn prefetch(quads: &[Quad], ahead: usize) {
+    for line in quads.chunks(LINE) {
         let address = line.as_ptr().cast::<i8>().wrapping_add(ahead);
         // SAFETY: any address may be asked for: nothing is read, and where nothing is mapped nothing happens.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
@@ -97,7 +97,7 @@ impl Registers for Avx2 {
         }
 
         fn prefetch(quads: &[Quad], ahead: usize) {
-            prefetch(quads.as_bytes(), ahead);
+            prefetch(quads, ahead);
         }
 
         fn load(chunk: &[Quad; 4], part: usize) -> __m256i {
@@ -258,10 +258,6 @@ impl Isa for Avx2 {
     const ACCUMULATORS: usize = 4;
 
     instructions! { "avx2,f16c"
-        fn prefetch(bytes: &[u8]) {
-            prefetch(bytes, 0);
-        }
-
         fn splat(x: f32) -> [__m256; 2] {
             [_mm256_set1_ps(x); 2]
         }

@@ -9,7 +9,7 @@ use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
 use crate::quantize::{ActivationQ8, ActivationQ8K, Quad};
 use core::arch::x86_64::*;
-use zerocopy::{IntoBytes, transmute};
+use zerocopy::transmute;
 
 /// What is not written for it, compiled for it.
 pub(super) mod loops {
@@ -82,7 +82,7 @@ impl Registers for Avx512 {
         }
 
         fn prefetch(quads: &[Quad], ahead: usize) {
-            super::avx2::prefetch(quads.as_bytes(), ahead);
+            super::avx2::prefetch(quads, ahead);
         }
 
         fn load(chunk: &[Quad; 4], _part: usize) -> __m512i {
@@ -221,10 +221,6 @@ impl Isa for Avx512 {
     const ACCUMULATORS: usize = 16;
 
     instructions! { "avx512f,avx512bw,avx512vnni,f16c"
-        fn prefetch(bytes: &[u8]) {
-            super::avx2::prefetch(bytes, 0);
-        }
-
         fn splat(x: f32) -> __m512 {
             _mm512_set1_ps(x)
         }

@@ -35,30 +35,28 @@ pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize,
     let mut results = [[NO_SUMS; N]; T];
     for first in (0..I::PARTS * N).step_by(P) {
         let mut sums = [[isa.splat_float(0.0); P]; T];
+        let mut others = eights;
         for e in 0..columns_in_eights {
             let mut columns = [tiles; N];
             for n in 0..N {
-                columns[n] = &eights[n][8 * F::BYTES * e..][..8 * F::BYTES];
+                (columns[n], others[n]) = others[n].split_at(8 * F::BYTES);
                 if T == 1 && first == 0 {
                     isa.prefetch(columns[n], AHEAD);
                 }
             }
-            for half in 0..2 {
-                let mut x = [&eight[0][e][half]; T];
-                for t in 0..T {
-                    x[t] = &eight[t][e][half];
-                }
-                for i in 0..4 {
-                    for p in 0..P {
-                        let (n, part) = ((first + p) / I::PARTS, (first + p) % I::PARTS);
-                        let column = &columns[n][(4 * half + i) * F::BYTES..][..F::BYTES];
-                        let w = column_of::<I, F>(isa, column, part);
-                        for t in 0..T {
-                            sums[t][p] = isa.add(sums[t][p], isa.times(w, x[t], i));
-                        }
-                    }
-                }
+            let mut x = [&eight[0][e]; T];
+            for t in 0..T {
+                x[t] = &eight[t][e];
             }
+            // Written out: a compiler that did not unroll it would ask at each column which one it is.
+            column::<I, F, 0, T, P, N>(isa, &columns, first, &x, &mut sums);
+            column::<I, F, 1, T, P, N>(isa, &columns, first, &x, &mut sums);
+            column::<I, F, 2, T, P, N>(isa, &columns, first, &x, &mut sums);
+            column::<I, F, 3, T, P, N>(isa, &columns, first, &x, &mut sums);
+            column::<I, F, 4, T, P, N>(isa, &columns, first, &x, &mut sums);
+            column::<I, F, 5, T, P, N>(isa, &columns, first, &x, &mut sums);
+            column::<I, F, 6, T, P, N>(isa, &columns, first, &x, &mut sums);
+            column::<I, F, 7, T, P, N>(isa, &columns, first, &x, &mut sums);
         }
         for p in 0..P {
             let (n, part) = ((first + p) / I::PARTS, (first + p) % I::PARTS);
@@ -75,6 +73,31 @@ pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize,
         }
     }
     results
+}
+
+/// Adds the products of column `C` of eight.
+#[inline(always)]
+fn column<
+    I: Registers,
+    F: FloatType,
+    const C: usize,
+    const T: usize,
+    const P: usize,
+    const N: usize,
+>(
+    isa: I,
+    columns: &[&[Quad]; N],
+    first: usize,
+    x: &[&[Four; 2]; T],
+    sums: &mut [[I::Floats; P]; T],
+) {
+    for p in 0..P {
+        let (n, part) = ((first + p) / I::PARTS, (first + p) % I::PARTS);
+        let w = column_of::<I, F>(isa, &columns[n][C * F::BYTES..][..F::BYTES], part);
+        for t in 0..T {
+            sums[t][p] = isa.add(sums[t][p], isa.times(w, &x[t][C / 4], C % 4));
+        }
+    }
 }
 
 /// A column of a tile.
