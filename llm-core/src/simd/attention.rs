@@ -5,10 +5,11 @@
 //! read; positions before it in its own block have the weight 0.
 //!
 //! - Keys in floats: score = (q · k) · scale, the product in the canonical order of a reduction.
-//! - In 8 bits: the query is quantised as the keys are; score = f32(exact product) · ((d_q · d_k) · scale). The
-//!   weights w = p · d_v of sixteen positions, a block of the cache, are quantised to 0…127 with the scale
-//!   max w / 127; an output element adds scale · f32(exact Σ q_w q_v), block after block. So the products over the
-//!   positions are exact as well, and as fast as those of a matrix.
+//! - In 8 bits: the query is quantised as the keys are, a scale for each 64 elements; a score adds f32(exact product) ·
+//!   ((d_q · d_k) · scale) of each 64, ascending. For 64 elements of the values, the weights w = p · d_v of sixteen positions,
+//!   a block of the cache, are quantised to 0…127 with the scale max w / 127; an output element adds scale ·
+//!   f32(exact Σ q_w q_v), block after block. So the products over the positions are exact as well, and as fast as those of
+//!   a matrix.
 //!
 //! [`Attention::run_scalar`] is the reference, and takes heads of any size. [`Attention::run`] is for CPUs with
 //! vectors ([`Isa`]): in 8 bits one register has four elements of sixteen keys, or four positions of sixteen
@@ -17,7 +18,7 @@
 
 use super::key_bias::KeyBias;
 use super::scalar::{LANES, finite, fold, soft_cap, softmax_numerators};
-use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, scales, value_place};
+use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvType, SCALED, scales, value_place};
 use crate::quantize::{NonFinite, ZERO_BLOCK, max_magnitude, round_to_i8};
 use core::ops::Range;
 use half::f16;
@@ -125,7 +126,7 @@ pub(crate) struct Attention<'a> {
     pub(crate) scores: &'a mut [f32],
     /// Room for the queries in 8 bits: \[heads, head_size rounded up to four\].
     pub(crate) quantized: &'a mut [i8],
-    /// \[heads\]
+    /// \[heads, head_size / [`SCALED`], rounded up\]
     pub(crate) query_scales: &'a mut [QueryScale],
     /// Room for what queries make of `key_bias`: \[[`GROUP`], its pairs\].
     pub(crate) turned: &'a mut [[f32; 2]],
@@ -171,20 +172,25 @@ impl Attention<'_> {
             return Ok(());
         }
         let padded = self.head_size().next_multiple_of(4);
+        let groups = self.head_size().div_ceil(SCALED);
         let heads = self.query.chunks_exact(self.head_size());
         let outputs = self.quantized.chunks_exact_mut(padded);
-        let heads = heads.zip(outputs).zip(self.query_scales.iter_mut());
-        for ((x, q), scale) in heads.take(self.part.end).skip(self.part.start) {
-            let max = max_magnitude(x)?;
-            let inverse = if max < ZERO_BLOCK { 0.0 } else { 127.0 / max };
-            let mut sum = 0;
-            q[x.len()..].fill(0);
-            for (q, x) in q.iter_mut().zip(x) {
-                *q = round_to_i8(x * inverse);
-                sum += i32::from(*q);
+        let heads = heads.zip(outputs);
+        let heads = heads.zip(self.query_scales.chunks_exact_mut(groups));
+        for ((x, q), scales) in heads.take(self.part.end).skip(self.part.start) {
+            let parts = x.chunks(SCALED).zip(q.chunks_mut(SCALED));
+            for ((x, q), scale) in parts.zip(scales) {
+                let max = max_magnitude(x)?;
+                let inverse = if max < ZERO_BLOCK { 0.0 } else { 127.0 / max };
+                let mut sum = 0;
+                q[x.len()..].fill(0);
+                for (q, x) in q.iter_mut().zip(x) {
+                    *q = round_to_i8(x * inverse);
+                    sum += i32::from(*q);
+                }
+                let d = if max < ZERO_BLOCK { 0.0 } else { max / 127.0 };
+                *scale = QueryScale { d, sum };
             }
-            let d = if max < ZERO_BLOCK { 0.0 } else { max / 127.0 };
-            *scale = QueryScale { d, sum };
         }
         Ok(())
     }
@@ -209,13 +215,20 @@ impl Attention<'_> {
                     KvType::Q8 => {
                         let padded = size.next_multiple_of(4);
                         let q = &self.quantized[head * padded..(head + 1) * padded];
-                        let (scales, keys) = scales(keys);
-                        let product = q.iter().enumerate().fold(0, |sum, (i, q)| {
-                            let k = keys[(i / 4 * BLOCK_POSITIONS + slot) * 4 + i % 4] as i8;
-                            sum + i32::from(*q) * i32::from(k)
-                        });
-                        let score =
-                            product as f32 * ((self.query_scales[head].d * scales[slot]) * scale);
+                        let (scales, keys) = scales(keys, size);
+                        let groups = scales.len();
+                        let query_scales = &self.query_scales[head * groups..];
+                        let mut score = 0.0;
+                        for (group, q) in q.chunks(SCALED).enumerate() {
+                            let first = group * SCALED;
+                            let product = q.iter().zip(first..).fold(0, |sum, (q, i)| {
+                                let k = keys[(i / 4 * BLOCK_POSITIONS + slot) * 4 + i % 4] as i8;
+                                sum + i32::from(*q) * i32::from(k)
+                            });
+                            let factor = (query_scales[group].d * scales[group][slot]) * scale;
+                            let more = product as f32 * factor;
+                            score = if group == 0 { more } else { score + more };
+                        }
                         match &self.key_bias {
                             Some(bias) => score + bias.at(self.turned, position) * scale,
                             None => score,
@@ -241,16 +254,20 @@ impl Attention<'_> {
                         }
                     }
                     KvType::Q8 => {
-                        let (d, values) = scales(values);
                         let mut p = [0.0; BLOCK_POSITIONS];
                         p[..scores.len()].copy_from_slice(scores);
-                        let (weights, scale) = quantize_weights(&p, d);
-                        for (i, out) in out.iter_mut().enumerate() {
-                            let product = weights.iter().enumerate().fold(0, |sum, (slot, w)| {
-                                let v = values[value_place(slot, i)] as i8;
-                                sum + i32::from(*w) * i32::from(v)
-                            });
-                            *out += scale * product as f32;
+                        let (scales, values) = scales(values, size);
+                        let groups = scales.iter().zip(out.chunks_mut(SCALED));
+                        for (group, (d, out)) in groups.enumerate() {
+                            let (weights, scale) = quantize_weights(&p, d);
+                            for (out, i) in out.iter_mut().zip(group * SCALED..) {
+                                let weights = weights.iter().enumerate();
+                                let product = weights.fold(0, |sum, (slot, w)| {
+                                    let v = values[value_place(slot, i)] as i8;
+                                    sum + i32::from(*w) * i32::from(v)
+                                });
+                                *out += scale * product as f32;
+                            }
                         }
                     }
                 }
@@ -336,33 +353,45 @@ impl Attention<'_> {
         let kv_head = self.kv_head(head);
         let cached = self.cache.head(kv_head);
         let stride = self.scores.len() / GROUP;
-        let mut queries = [Vector { q: &[], sum: 0 }; H];
-        let mut factors = [0.0; H];
-        for h in 0..H {
-            let QueryScale { d, sum } = self.query_scales[head + h];
-            let q = &self.quantized[(head + h) * size..][..size];
-            queries[h] = Vector {
-                q: q.as_chunks().0,
-                sum,
-            };
-            factors[h] = d;
-            if let Some(bias) = self.key_bias {
+        let groups = size.div_ceil(SCALED);
+        if let Some(bias) = self.key_bias {
+            for h in 0..H {
                 let query = &self.query[(head + h) * size..][..size];
                 bias.turn(kv_head, query, &mut self.turned[h * bias.pairs..]);
             }
         }
         for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
-            let (scales, keys) = scales(cached.keys(index));
-            let scales = F32s::ref_from_bytes(scales.as_bytes()).expect(ALIGNED);
+            let (scales, keys) = scales(cached.keys(index), size);
             let keys = <[[I8s; 4]]>::ref_from_bytes(&keys[..16 * size]).expect(ALIGNED);
-            let dots = isa.dots(keys, &queries);
+            let mut sums = [isa.splat(0.0); H];
+            for (group, keys) in keys.chunks(SCALED / 4).enumerate() {
+                let scales = F32s::ref_from_bytes(scales[group].as_bytes()).expect(ALIGNED);
+                let mut queries = [Vector { q: &[], sum: 0 }; H];
+                let mut factors = [0.0; H];
+                for h in 0..H {
+                    let QueryScale { d, sum } = self.query_scales[(head + h) * groups + group];
+                    let q = &self.quantized[(head + h) * size + group * SCALED..][..4 * keys.len()];
+                    let q = q.as_chunks().0;
+                    queries[h] = Vector { q, sum };
+                    factors[h] = d;
+                }
+                let dots = isa.dots(keys, &queries);
+                for h in 0..H {
+                    let factor = isa.mul(isa.splat(factors[h]), isa.load(scales));
+                    let factor = isa.mul(factor, isa.splat(scale));
+                    let more = isa.mul(dots[h], factor);
+                    sums[h] = if group == 0 {
+                        more
+                    } else {
+                        isa.add(sums[h], more)
+                    };
+                }
+            }
             for h in 0..H {
-                let factor = isa.mul(isa.splat(factors[h]), isa.load(scales));
-                let factor = isa.mul(factor, isa.splat(scale));
                 let scores = &mut self.scores[h * stride + index * BLOCK_POSITIONS..];
                 let scores = scores[..BLOCK_POSITIONS].as_mut_bytes();
                 let scores = F32s::mut_from_bytes(scores).expect(ALIGNED);
-                let mut score = isa.mul(dots[h], factor);
+                let mut score = sums[h];
                 if let Some(bias) = &self.key_bias {
                     let turned = &self.turned[h * bias.pairs..];
                     let more = bias.block(isa, turned, index);
@@ -388,9 +417,10 @@ impl Attention<'_> {
         let mut totals = [[isa.splat(0.0); C]; H];
         for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
             let values = cached.values(index);
-            let (d, values) = scales(values);
-            let d = F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED);
-            let d = isa.load(d);
+            let (d, values) = scales(values, size);
+            // The lanes of a call share a scale: `SCALED` is as many as there are at most.
+            let d = &d[lane * LANES / SCALED];
+            let d = isa.load(F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED));
             let values = <[[[I8s; 4]; 4]]>::ref_from_bytes(&values[..16 * size]).expect(ALIGNED);
             let mut weights = [[0; BLOCK_POSITIONS]; H];
             let mut scales = [isa.splat(0.0); H];

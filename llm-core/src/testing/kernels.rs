@@ -3,7 +3,7 @@
 
 use super::Memory;
 use crate::arena::{Arena, Mark, Purpose, as_mut};
-use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvCache, KvShape};
+use crate::kv_cache::{BLOCK_POSITIONS, CachedLayer, KvCache, KvShape, SCALED};
 use crate::quantize::{ActivationQ8, ActivationQ8K, ActivationType, BLOCK, NonFinite, SUPER_BLOCK};
 use crate::simd::attention::{Attention, GROUP, QueryScale};
 use crate::simd::key_bias::KeyBias;
@@ -184,7 +184,7 @@ pub fn attended_beside(
     let values = left_out.map_or(&[][..], |bias| &bias.values);
     let quantized = arena.alloc::<i8>(heads * size.next_multiple_of(4), Purpose::Other);
     let quantized = quantized.expect("room for queries");
-    let scales = arena.alloc::<QueryScale>(heads, Purpose::Other);
+    let scales = arena.alloc::<QueryScale>(heads * size.div_ceil(SCALED), Purpose::Other);
     let scales = scales.expect("room for scales");
     let (pool, table) = cache.spans(0);
     let mut x = x.iter().copied().cycle();

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::families::{Gate, Residual};
 use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH, key_bias};
 use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, bytes_of};
-use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
+use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType, SCALED};
 use crate::quantize::{ActivationQ8, BLOCK};
 use crate::sampling::Candidate;
 use crate::simd::Cpu;
@@ -131,7 +131,7 @@ impl Buffers {
             value: arena.take(batch * config.kv_width())?,
             scores: arena.take(GROUP * padded)?,
             query_bytes: arena.take(config.heads * config.head_size.next_multiple_of(4))?,
-            query_scales: arena.take(config.heads)?,
+            query_scales: arena.take(config.heads * config.head_size.div_ceil(SCALED))?,
             turned: arena.take(usize::from(kv.ty == KvType::Q8) * GROUP * pairs)?,
             rotation: arena.take(batch * pairs)?,
             gate: arena.take(batch * gate)?,
