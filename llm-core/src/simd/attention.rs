@@ -387,11 +387,10 @@ impl Attention<'_> {
                     };
                 }
             }
-            for h in 0..H {
+            for (h, mut score) in sums.into_iter().enumerate() {
                 let scores = &mut self.scores[h * stride + index * BLOCK_POSITIONS..];
                 let scores = scores[..BLOCK_POSITIONS].as_mut_bytes();
                 let scores = F32s::mut_from_bytes(scores).expect(ALIGNED);
-                let mut score = sums[h];
                 if let Some(bias) = &self.key_bias {
                     let turned = &self.turned[h * bias.pairs..];
                     let more = bias.block(isa, turned, index);

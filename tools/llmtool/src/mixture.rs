@@ -1,7 +1,7 @@
 //! The types of a file's matrices by the name of the file's type, as llama-quantize has it.
 //!
 //! A file "in Q4_K_M" has most matrices in Q4_K and those that suffer most in Q6_K. Which these are is llama.cpp's
-//! choice: [`Mix::wanted`] is the rule of `llama_tensor_get_type_impl` in its `src/llama-quant.cpp` (as of llama-cpp-python
+//! choice: `Mix::wanted` is the rule of `llama_tensor_get_type_impl` in its `src/llama-quant.cpp` (as of llama-cpp-python
 //! 0.3.36), for the types that the engine reads and for dense models of at most 64 blocks. What it does for Falcon, for
 //! experts and for models of 70 B has no counterpart here.
 
