@@ -11,7 +11,7 @@
 //!       values [head / 64][16 scales], [head / 16][4][16][4 bytes] tiles: a register has four positions of 16 elements
 //! ```
 //!
-//! In 8 bits a scale serves 64 elements of a head ([`SCALED`]): Gemma 3 has heads of 256, and one scale for all of them cost
+//! In 8 bits a scale serves 64 elements of a head (`SCALED`): Gemma 3 has heads of 256, and one scale for all of them cost
 //! 0.8 % of perplexity.
 //!
 //! What is stored is all that attention ever reads, also for tokens of the same prefill, so the state
