@@ -6,6 +6,9 @@ use llm_core::arena::{ALIGNMENT, Arena};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Observer, Positions, Token};
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
+use memmap2::MmapMut;
 use protocol::limits::{MAX_PROMPT_BYTES, MAX_SESSIONS};
 
 use crate::error::ToolError;
@@ -65,7 +68,7 @@ pub fn load_error(path: &Path) -> impl Fn(Box<LoadError>) -> ToolError + '_ {
 /// Memory for an arena.
 #[derive(Debug)]
 pub struct Memory {
-    bytes: Vec<u8>,
+    pages: MmapMut,
     len: usize,
 }
 
@@ -73,15 +76,17 @@ impl Memory {
     /// As much as `checked` needs.
     ///
     /// # Errors
-    /// More than any arena can have.
+    /// More than any arena can have, or than the system gives.
     pub fn for_model(checked: &Checked<'_>, options: &LoadOptions) -> Result<Self, Box<LoadError>> {
         let plan = checked.plan(options, MAX_ARENA_BYTES)?;
         // At most `MAX_ARENA_BYTES`.
         let len = plan.total() as usize;
-        Ok(Self {
-            bytes: vec![0; len + ALIGNMENT],
-            len,
-        })
+        let pages =
+            MmapMut::map_anon(len.max(1)).map_err(|_| Box::new(LoadError::TooLarge(plan)))?;
+        // As the arena of a large model has on seL4. Where the system has none to give, it runs all the same, slower.
+        #[cfg(target_os = "linux")]
+        let _ = pages.advise(Advice::HugePage);
+        Ok(Self { pages, len })
     }
 
     /// The arena.
@@ -89,11 +94,8 @@ impl Memory {
     /// # Errors
     /// As [`Arena::new`]; not for memory of [`Self::for_model`].
     pub fn arena(&mut self) -> Result<Arena<'_>, Box<LoadError>> {
-        let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
-        let memory = self
-            .bytes
-            .get_mut(start..start + self.len)
-            .unwrap_or_default();
+        // Pages are aligned for an arena.
+        let memory = self.pages.get_mut(..self.len).unwrap_or_default();
         Arena::new(memory).map_err(|error| Box::new(error.into()))
     }
 }
