@@ -108,7 +108,7 @@ pub(crate) struct QueryScale {
 pub(crate) struct Attention<'a> {
     /// Query heads.
     pub(crate) heads: usize,
-    /// Those to compute: all of some key heads.
+    /// Those to compute.
     pub(crate) part: Range<usize>,
     /// Positions up to the token's own.
     pub(crate) positions: usize,
@@ -284,14 +284,14 @@ impl Attention<'_> {
         let Range { start, end } = self.part;
         let mut head = start;
         while self.cache.shape.ty == KvType::Q8 && head < end {
-            head += match group - head % group {
+            head += match (group - head % group).min(end - head) {
                 2.. => self.heads_q8::<I, 2>(isa, head),
                 _ => self.heads_q8::<I, 1>(isa, head),
             };
         }
         while head < end {
             // Heads that are left of those that share a key head.
-            let left = group - head % group;
+            let left = (group - head % group).min(end - head);
             head += match left {
                 GROUP.. => self.heads_at::<I, GROUP>(isa, head),
                 2.. => self.heads_at::<I, 2>(isa, head),

@@ -202,6 +202,16 @@ impl Keys<'_, '_> {
         }
     }
 
+    /// As [`Self::factor`], of one that is divided by: 0 is refused, not none.
+    pub(super) fn divisor(&self, key: &str) -> Result<Option<f32>, LoadError> {
+        match (self.factor(key)?, self.read(key)) {
+            (None, Some(full)) if self.gguf.get(&full).is_some() => {
+                Err(LoadError::NotPositive(gguf::name(&full)))
+            }
+            (divisor, _) => Ok(divisor),
+        }
+    }
+
     /// A limit: `default` if there is no key. As a factor, but where there is a default 0 is not none.
     fn cap(&self, key: &str, default: Option<f32>) -> Result<Option<f32>, LoadError> {
         let full = self.full(key);
@@ -280,7 +290,9 @@ impl Keys<'_, '_> {
             }
             let mut blocks = Blocks::NONE;
             for (block, item) in array.values().enumerate() {
-                blocks.0 |= u64::from(truth_of(&item)) << block;
+                let truth =
+                    truth_of(&item).ok_or_else(|| LoadError::NotTruths(gguf::name(&key)))?;
+                blocks.0 |= u64::from(truth) << block;
             }
             return Ok(blocks);
         }
@@ -310,16 +322,16 @@ impl Keys<'_, '_> {
                 None => 1.0 / root(size),
             },
             residual: self.factor("residual_scale")?,
-            logits: self.factor("logit_scale")?.map(|scale| 1.0 / scale),
+            logits: self.divisor("logit_scale")?.map(|scale| 1.0 / scale),
         })
     }
 }
 
-/// Whether an item of an array is a true bool or another number than 0.
-fn truth_of(item: &Value<'_>) -> bool {
+/// Whether an item of an array is a true bool or another integer than 0; `None` if it is something else.
+fn truth_of(item: &Value<'_>) -> Option<bool> {
     match item {
-        Value::Bool(truth) => *truth,
-        item => item.integer().is_some_and(|number| number != 0),
+        Value::Bool(truth) => Some(*truth),
+        item => item.integer().map(|number| number != 0),
     }
 }
 

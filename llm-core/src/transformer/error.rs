@@ -49,6 +49,9 @@ pub enum LoadError {
         /// Blocks of the model.
         blocks: usize,
     },
+    /// An array that says yes or no for each block has other items.
+    #[error("{0} has items that are neither bools nor integers")]
+    NotTruths(Name),
     /// A tensor that the architecture does not have, and that would change its result.
     #[error("the tensor {0} is not supported")]
     UnknownTensor(Name),

@@ -195,6 +195,14 @@ fn which_blocks_have_a_window_is_read_from_a_period_or_from_an_array() {
         error,
         "gemma3.attention.sliding_window_pattern is an array of 3 items: there must be 2, one for each block"
     );
+    // Not read as no for each block.
+    let error = refusal("gemma3", key, |file, key| {
+        file.f32s(key, &[1.0, 1.0]);
+    });
+    assert_eq!(
+        error,
+        "gemma3.attention.sliding_window_pattern has items that are neither bools nor integers"
+    );
 }
 
 #[test]
@@ -236,14 +244,14 @@ fn what_a_file_leaves_out_is_what_llama_cpp_takes() {
 #[test]
 fn scales_and_caps_that_are_no_numbers_above_0_are_refused_by_name() {
     for (name, key, zero_is_none) in [
-        ("granite", "logit_scale", true),
+        ("granite", "logit_scale", false),
         ("granite", "residual_scale", true),
         ("granite", "embedding_scale", true),
         ("granite", "attention.scale", true),
         ("gemma2", "attn_logit_softcapping", false),
         ("gemma2", "final_logit_softcapping", false),
         ("gemma3", "final_logit_softcapping", true),
-        ("gemma3", "rope.freq_base_swa", true),
+        ("gemma3", "rope.freq_base_swa", false),
         ("llama", "rope.scaling.attn_factor", true),
     ] {
         for wrong in [-1.0, f32::NAN, f32::INFINITY, 1e-45] {

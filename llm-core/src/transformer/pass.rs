@@ -443,25 +443,24 @@ impl Pass<'_> {
     /// token itself, in blocks with a window from its beginning.
     fn attend(&mut self, layer: usize) -> Result<(), Stop> {
         let config = &self.model.config;
-        let group = config.heads / config.kv_heads;
         let last = self.tokens.iter().map(|token| token.position).max();
         let positions = u64::from(last.unwrap_or(0)) + 1;
-        // A part is what one key head serves for one token; keys and values are read once each.
-        let work = 2 * positions * (group * config.head_size) as u64;
-        let parts = self.tokens.len() * config.kv_heads;
+        // A part is one query head of one token; keys and values are read once each.
+        let work = 2 * positions * config.head_size as u64;
+        let parts = self.tokens.len() * config.heads;
         self.in_parts(parts, work, |pass, parts| {
             let mut at = parts.start;
             while at < parts.end {
-                let (t, head) = (at / config.kv_heads, at % config.kv_heads);
-                let end = config.kv_heads.min(head + parts.end - at);
-                pass.attend_token(layer, t, head * group..end * group)?;
+                let (t, head) = (at / config.heads, at % config.heads);
+                let end = config.heads.min(head + parts.end - at);
+                pass.attend_token(layer, t, head..end)?;
                 at += end - head;
             }
             Ok(())
         })
     }
 
-    /// Attention of some query heads of a token: all of those that share their key heads.
+    /// Attention of some query heads of a token.
     fn attend_token(
         &mut self,
         layer: usize,

@@ -152,7 +152,7 @@ impl Angles {
 
     /// The angles of blocks with a window.
     fn in_window(self, keys: &Keys<'_, '_>, rule: &WindowRule) -> Result<Self, LoadError> {
-        let base = keys.factor("rope.freq_base_swa")?.or(rule.base);
+        let base = keys.divisor("rope.freq_base_swa")?.or(rule.base);
         let base = base.unwrap_or(self.base);
         Ok(match rule.scaled {
             true => Self { base, ..self },

@@ -19,8 +19,9 @@ use core::ops::Range;
 /// runs a hundred million instructions a second, about 50 ms. A cancel, a request of another session and audit's alarm
 /// wait so long for the engine. Less would cost time: each step is a look at the rings.
 ///
-/// A step ends at the first part that reaches it, and the smallest part of a matrix is sixteen rows for the whole batch:
-/// with 64 tokens and rows of 8,192 elements, as much again.
+/// A step ends at the first part that reaches it. The smallest part of a matrix is sixteen rows for the whole batch: with 64
+/// tokens and rows of 8,192 elements, as much again. That of attention is a head of one token over all positions: with 128
+/// elements and 32,768 positions, as much again.
 pub const STEP_WORK: u64 = 8 << 20;
 
 /// What an element costs that goes through `exp`, in multiply-accumulates.

@@ -60,6 +60,7 @@ pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail)
         | LoadError::Method { .. }
         | LoadError::Value { .. }
         | LoadError::NotPositive(_)
+        | LoadError::NotTruths(_)
         | LoadError::Type { .. }
         | LoadError::UnknownTensor(_) => Failure::of(ErrorCode::UnsupportedModel),
         LoadError::Gguf(_)

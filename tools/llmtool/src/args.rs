@@ -131,7 +131,7 @@ Example:
     /// Store a model's weights in another type
     #[command(after_long_help = "\
 TYPE is one of llama-quantize's: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0,
-IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, Q2_K_S, TQ2_0, TQ1_0; Q3_K, Q4_K and Q5_K are the M ones. As there, a file of
+IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, TQ2_0, TQ1_0; Q3_K, Q4_K and Q5_K are the M ones. As there, a file of
 a type has some matrices in others, which the summary lists; --pure has none of that. Types with blocks of 256 values
 need rows of whole blocks; other matrices fall back as in llama.cpp (Q4_K to Q5_0, Q5_K to Q5_1, Q6_K to Q8_0, Q2_K and Q3_K
 to Q4_0), and the summary says how many. Vectors, norms and positions become F32. The metadata is copied. To F32 and

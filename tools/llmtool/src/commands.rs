@@ -194,7 +194,14 @@ fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
         (None, false) => Trust::Signed,
     };
     let models = arguments.models.files();
-    let paths: Vec<&Path> = models.iter().map(|file| file.path.as_path()).collect();
+    let signatures = models
+        .iter()
+        .map(|file| crate::keys::signature_path(&file.path));
+    let signatures: Vec<std::path::PathBuf> = signatures.collect();
+    let paths = models.iter().map(|file| file.path.as_path());
+    let paths: Vec<&Path> = paths
+        .chain(signatures.iter().map(std::path::PathBuf::as_path))
+        .collect();
     files::refuse_overwriting(&arguments.output, &paths)?;
     let archive = pack(models, arguments.store_size.0, &trust)?;
     files::write(&arguments.output, &archive.bytes)?;

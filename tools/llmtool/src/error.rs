@@ -41,6 +41,15 @@ pub enum ToolError {
         /// The file.
         path: PathBuf,
     },
+    /// A file lies where a system is to be written.
+    #[error(
+        "{} lies in the folder that the system is written to: move it elsewhere, or give another folder with -o",
+        path.display()
+    )]
+    InOutput {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is no importance matrix.
     #[error("{}: {source}", path.display())]
     Imatrix {
@@ -84,7 +93,7 @@ pub enum ToolError {
     /// The board has too little memory for a system with these models.
     #[error(
         "the system needs {needed} of memory, {memory} are there: arena {arena}, model store {store}, which the image holds \
-         a second time; take fewer or smaller models, or a smaller context"
+         a second time; take fewer or smaller models, a smaller context or fewer sessions, or give the board more (--memory, MEMORY= with make)"
     )]
     SystemMemory {
         /// What it takes, with the place of the image.
@@ -160,6 +169,16 @@ pub enum ToolError {
         needed: u64,
         /// Bytes that are left for them.
         budget: u64,
+    },
+    /// Chunks in which nothing would be measured.
+    #[error(
+        "no token counts in {limit} chunks of {context}: give -c 3 or more, and --chunks 1 or more"
+    )]
+    NothingCounts {
+        /// Tokens of a chunk.
+        context: usize,
+        /// Most chunks.
+        limit: usize,
     },
     /// A text that has too few tokens to measure.
     #[error(

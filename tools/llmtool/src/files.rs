@@ -1,6 +1,7 @@
 //! Reads and writes whole files.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -17,11 +18,21 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ToolError> {
     })
 }
 
-/// Refuses to write over a file that is read.
+/// Refuses to write over a file that is read, or into a folder that is not there.
 ///
 /// # Errors
-/// [`ToolError::SameFile`].
+/// [`ToolError::SameFile`] or [`ToolError::Write`].
 pub fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> Result<(), ToolError> {
+    // Minutes of work are not to end here.
+    let folder = output
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::metadata(folder).map_err(|source| ToolError::Write {
+            path: output.to_path_buf(),
+            source,
+        })?;
+    }
     // One that is not there is none of those that are read.
     let Ok(target) = fs::metadata(output) else {
         return Ok(());
@@ -38,11 +49,27 @@ pub fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> Result<(), ToolErr
     Ok(())
 }
 
-/// Writes a file so that it is there as a whole or not at all.
+/// Writes a file so that it is there as a whole or not at all. A link is followed; what is no regular file, such as a pipe
+/// or a device, gets the bytes and stays what it is.
 ///
 /// # Errors
 /// [`ToolError::Write`].
 pub fn write(path: &Path, content: &[u8]) -> Result<(), ToolError> {
+    let failed = |source| ToolError::Write {
+        path: path.to_path_buf(),
+        source,
+    };
+    let whole = match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            let opened = fs::OpenOptions::new().write(true).open(path);
+            return opened
+                .and_then(|mut file| file.write_all(content))
+                .map_err(failed);
+        }
+        Ok(_) => Some(fs::canonicalize(path).map_err(failed)?),
+        Err(_) => None,
+    };
+    let path = whole.as_deref().unwrap_or(path);
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);

@@ -102,13 +102,17 @@ impl Chunks {
     /// Cuts `tokens` into at most `limit` chunks.
     ///
     /// # Errors
-    /// There are fewer than two.
+    /// There are fewer than two, or none of their tokens would count.
     pub fn cut(
         tokens: &[u32],
         bos: Option<u32>,
         context: usize,
         limit: usize,
     ) -> Result<Self, ToolError> {
+        // Of a chunk the second half counts, less its first token.
+        if context < 3 || limit == 0 {
+            return Err(ToolError::NothingCounts { context, limit });
+        }
         if tokens.len() < 2 * context {
             return Err(ToolError::TextTooShort {
                 tokens: tokens.len(),

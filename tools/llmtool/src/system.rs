@@ -11,6 +11,7 @@ use llm_core::kv_cache::KvType;
 use llm_core::simd::tiles::TILE;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions, STEP_WORK};
 use llm_core::verify::sha256;
+use protocol::limits::defaults;
 use sysdesc::{PAGE_SIZES, System};
 use toml_edit::{DocumentMut, value};
 
@@ -29,8 +30,9 @@ const REST: u64 = 48 << 20;
 const SMALL_PAGES: u64 = 53_000;
 /// Multiply-accumulates a second of an emulated Cortex-A53, on a slow machine.
 const EMULATED_SPEED: u64 = 100_000_000;
-/// Tokens that a first request should be able to have within the deadline: its prompt's and its answer's.
-const FIRST_REQUEST: u64 = 96;
+/// Tokens that a request should be able to have within the deadline: of a prompt of some lines, and as many as are generated
+/// if nobody says how many.
+const FIRST_REQUEST: u64 = 64 + defaults::MAX_TOKENS as u64;
 /// Context that a system gets if nobody says, in tokens, unless the model has less.
 pub const CONTEXT: usize = 2048;
 
@@ -135,7 +137,13 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
     let mut models = Vec::new();
     let (mut arena, mut store, mut context) = (0, 0, 1);
     let (mut slowest, mut longest_step) = (0, 0);
+    let mut names = std::collections::BTreeSet::new();
     for file in &wish.models {
+        if !names.insert(&file.name) {
+            return Err(ToolError::StoreDuplicate {
+                name: file.name.clone(),
+            });
+        }
         let candidate = Candidate {
             file: file.clone(),
             bytes: files::read(&file.path)?,
@@ -175,7 +183,7 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
     Ok(layout)
 }
 
-/// What a model needs of an arena, its parameters, and the work of the smallest part that its matrices are cut into.
+/// What a model needs of an arena, its parameters, and the work of the largest part that a step cannot cut.
 fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), ToolError> {
     let error = load_error(&candidate.file.path);
     let checked = Checked::new(&candidate.bytes)
@@ -189,8 +197,9 @@ fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), To
         .width
         .max(config.query_width())
         .max(config.feed_forward);
-    let part = (TILE * widest) as u64 * plan.batch;
-    Ok((plan, checked.parameters(), part))
+    let rows = (TILE * widest) as u64 * plan.batch;
+    let head = 2 * plan.context * config.head_size as u64;
+    Ok((plan, checked.parameters(), rows.max(head)))
 }
 
 /// What a model needs of an arena for `sessions` contexts.
@@ -232,6 +241,10 @@ pub fn write(
         path: folder.to_path_buf(),
         source,
     })?;
+    for file in &wish.models {
+        refuse_inside(folder, &file.path)?;
+        refuse_other(&link_path(folder, file))?;
+    }
     let (secret, public) = key_pair(key)?;
     let system = describe(layout, description)?;
     let system_file = folder.join("system.xml");
@@ -248,7 +261,7 @@ pub fn write(
     let secret = keys::read_secret(&secret)?;
     let signed = |file: &StoreFile| -> Result<StoreFile, ToolError> {
         let content = files::read(&file.path)?;
-        let path = folder.join(format!("{}.gguf", file.name));
+        let path = link_path(folder, file);
         link(&file.path, &path)?;
         let signature = keys::sign(&secret, &sha256(&content));
         files::write(&keys::signature_path(&path), &signature)?;
@@ -285,6 +298,37 @@ fn key_pair(name: &Path) -> Result<(PathBuf, PathBuf), ToolError> {
     Ok(pair)
 }
 
+/// Where a model of the store has a name in the folder.
+fn link_path(folder: &Path, file: &StoreFile) -> PathBuf {
+    folder.join(format!("{}.gguf", file.name))
+}
+
+/// Refuses a model that lies in the folder that is written: its name there could be another's.
+fn refuse_inside(folder: &Path, model: &Path) -> Result<(), ToolError> {
+    let whole = |path: &Path| {
+        std::fs::canonicalize(path).map_err(|source| ToolError::Read {
+            path: path.to_path_buf(),
+            source,
+        })
+    };
+    match whole(model)?.parent() == Some(&whole(folder)?) {
+        true => Err(ToolError::InOutput {
+            path: model.to_path_buf(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Refuses to take the place of what is no link, since it is not of our making.
+fn refuse_other(to: &Path) -> Result<(), ToolError> {
+    match to.symlink_metadata() {
+        Ok(there) if !there.is_symlink() => Err(ToolError::InOutput {
+            path: to.to_path_buf(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// `to` is another name of the file `from`.
 fn link(from: &Path, to: &Path) -> Result<(), ToolError> {
     let failed = |source| ToolError::Write {
@@ -292,6 +336,7 @@ fn link(from: &Path, to: &Path) -> Result<(), ToolError> {
         source,
     };
     let from = std::fs::canonicalize(from).map_err(failed)?;
+    // A link that an earlier call left.
     if to.symlink_metadata().is_ok() {
         std::fs::remove_file(to).map_err(failed)?;
     }
@@ -404,7 +449,7 @@ impl Display for Layout {
         for (name, plan, parameters) in &self.models {
             writeln!(
                 f,
-                "{name}: {:.1} M parameters, context {} of {} positions; weights {}, keys and values {}, activations {}, \
+                "{name}: {:.1} M parameters, context {}, a cache of {} positions; weights {}, keys and values {}, activations {}, \
                  vocabulary {}",
                 *parameters as f64 / 1e6,
                 plan.context,

@@ -1,6 +1,9 @@
 //! `llmtool quantize` and `imatrix` as a person runs them.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
 
 use llm_core::gguf::Gguf;
 use llm_core::testing::{self, Shape};
@@ -92,6 +95,93 @@ fn a_file_that_is_read_is_not_written_over() {
         assert!(message.contains("is read, too"), "{message}");
     }
     assert!(fs::read(&model).unwrap() == fs::read(TINY).unwrap());
+    let text = fresh("precious.txt");
+    fs::write(&text, "Once upon a time ".repeat(40)).unwrap();
+    let imatrix = ["imatrix", "-m", TINY, "-f", &text, "-o", &text, "-c", "16"];
+    let message = failure(&imatrix, 1);
+    assert!(message.contains("is read, too"), "{message}");
+}
+
+#[test]
+fn an_output_that_is_a_link_or_no_regular_file_stays_what_it_is() {
+    let (target, link) = (fresh("target.gguf"), fresh("to-target.gguf"));
+    fs::write(&target, "old").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    output(&["quantize", "-m", TINY, "-o", &link, "--type", "q8_0"]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read(&target).unwrap().starts_with(b"GGUF"));
+    // A pipe gets the bytes; it is not replaced by a file.
+    let pipe = fresh("pipe.gguf");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reader = thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    output(&["quantize", "-m", TINY, "-o", &pipe, "--type", "q8_0"]);
+    assert!(reader.join().unwrap() == fs::read(&target).unwrap());
+    assert!(!fs::metadata(&pipe).unwrap().is_file());
+}
+
+/// Only links of its own making are removed.
+#[test]
+fn a_system_is_not_written_over_models() {
+    const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("own-system");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let at = |name: &str| folder.join(name).into_os_string().into_string().unwrap();
+    let (inside, other) = (at("m.gguf"), at("y.gguf"));
+    fs::copy(TINY, &inside).unwrap();
+    fs::write(&other, "somebody's").unwrap();
+    let run = |model: &str| {
+        let mut command = llmtool(&["system", model, "-o", folder.to_str().unwrap()]);
+        let assert = command.current_dir(ROOT).assert().code(1);
+        String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+    };
+    let outside = format!("y={TINY}");
+    for (model, named) in [(inside.as_str(), &inside), (outside.as_str(), &other)] {
+        let message = run(model);
+        assert!(
+            message.contains("lies in the folder") && message.contains(named),
+            "{message}"
+        );
+    }
+    let twice = [
+        "system",
+        &outside,
+        &format!("y={DEFAULT}"),
+        "-o",
+        folder.to_str().unwrap(),
+    ];
+    let mut command = llmtool(&twice);
+    let assert = command.current_dir(ROOT).assert().code(1);
+    let message = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(message.contains("two files would be called y"), "{message}");
+    assert!(fs::read(&inside).unwrap() == fs::read(TINY).unwrap());
+    assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        2,
+        "nothing was written"
+    );
+}
+
+#[test]
+fn perplexity_of_nothing_is_refused() {
+    let text = fresh("measured.txt");
+    fs::write(&text, "Once upon a time ".repeat(40)).unwrap();
+    for options in [["-c", "2"], ["--chunks", "0"]] {
+        let mut command = vec!["perplexity", "-m", TINY, "-f", &text];
+        command.extend(options);
+        let message = failure(&command, 1);
+        assert!(message.contains("no token counts"), "{message}");
+    }
 }
 
 #[test]

@@ -62,6 +62,12 @@ impl TextArg {
         }
     }
 
+    /// The file that it is read from.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// The file that it comes from, for people.
     #[must_use]
     pub fn source(&self) -> String {

@@ -210,9 +210,9 @@ pub struct Bench {
     #[arg(short = 'r', long = "repetitions", visible_alias = "runs", value_name = "N", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub runs: u64,
-    /// Context in tokens; the model's own where that is smaller, or if it is 0
+    /// Context in tokens, up to whose end positions are measured; the model's own where that is smaller, or if it is 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N",
-          default_value_t = Context(MAX_CONTEXT_TOKENS))]
+          default_value_t = Context(1024))]
     pub context: Context,
     /// The engine.
     #[command(flatten)]

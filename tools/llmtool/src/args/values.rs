@@ -77,20 +77,25 @@ impl FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = "not a size such as 8MiB, 512KiB, 4096 or 0x5e00000";
+        if let Some(digits) = text.strip_prefix("0x") {
+            let number = u64::from_str_radix(digits, 16);
+            return number.map(Self).map_err(|_| wrong.to_owned());
+        }
         let digits = text.trim_end_matches(|last: char| !last.is_ascii_digit());
         let factor = match text[digits.len()..].trim() {
             "" | "B" => 1,
             "K" | "KiB" => 1 << 10,
             "M" | "MiB" => 1 << 20,
             "G" | "GiB" => 1 << 30,
-            _ => return Err("not a size such as 8MiB, 512KiB or 4096".to_owned()),
+            _ => return Err(wrong.to_owned()),
         };
         digits
             .parse::<u64>()
             .ok()
             .and_then(|number| number.checked_mul(factor))
             .map(Self)
-            .ok_or_else(|| "not a size such as 8MiB, 512KiB or 4096".to_owned())
+            .ok_or_else(|| wrong.to_owned())
     }
 }
 

@@ -1,6 +1,7 @@
 //! `perplexity`, `imatrix` and `bench`: how well, by what and how fast a model works.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use llm_core::tokenizer::EncodeOptions;
@@ -109,7 +110,11 @@ fn say_rate(chunks: &Chunks, begun: Instant) {
 
 pub(super) fn imatrix(arguments: &Imatrix, out: &mut impl Write) -> Result<(), ToolError> {
     let model = arguments.model.path();
-    files::refuse_overwriting(&arguments.output, &[model])?;
+    let inputs: Vec<&Path> = [Some(model), arguments.text.path()]
+        .into_iter()
+        .flatten()
+        .collect();
+    files::refuse_overwriting(&arguments.output, &inputs)?;
     let text = arguments.text.read()?;
     let file = files::read(model)?;
     let error = load_error(model);

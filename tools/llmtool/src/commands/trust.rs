@@ -52,6 +52,13 @@ pub(super) fn passphrase(arguments: &Passphrase, out: &mut impl Write) -> Result
 }
 
 pub(super) fn keygen(arguments: &Keygen, out: &mut impl Write) -> Result<(), ToolError> {
+    // A folder for keys is often the first thing that is not there.
+    if let Some(folder) = arguments.name.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| ToolError::Write {
+            path: folder.to_path_buf(),
+            source,
+        })?;
+    }
     let (secret, public, key) = keys::generate(&arguments.name)?;
     writeln!(out, "secret key  {}", secret.display())?;
     writeln!(out, "public key  {}", public.display())?;

@@ -44,7 +44,7 @@ fn the_plan_is_the_engines_and_a_board_that_is_too_small_is_named() {
     assert!(
         planned
             .to_string()
-            .contains("default: 5.8 M parameters, context 512 of 1024")
+            .contains("default: 5.8 M parameters, context 512, a cache of 1024")
     );
 
     let error = plan(&Wish {
