@@ -28,7 +28,7 @@ pub const BLOCK_POSITIONS: usize = 16;
 /// Elements of a head that share a scale in 8 bits; the last ones of a head may be fewer.
 pub(crate) const SCALED: usize = 64;
 
-/// Bytes of the scales that so many elements of keys or values have in a block.
+/// Bytes of the scales of [`SCALED`] elements in a block: one f32 for each position.
 const SCALES: usize = BLOCK_POSITIONS * size_of::<f32>();
 
 /// How keys and values are stored.

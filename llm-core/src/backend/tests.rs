@@ -744,17 +744,9 @@ fn the_arithmetic_has_not_changed() {
 }
 
 fn check_arithmetic(cpu: Cpu) {
-    let hash = |kv, ty| {
+    let hash_of = |kv, shape| {
         with_backend(LoadOptions { kv, cpu, ..OPTIONS }, |backend| {
-            backend
-                .load(
-                    &model(Shape {
-                        ty,
-                        ..Shape::default()
-                    })
-                    .finish(),
-                )
-                .unwrap();
+            backend.load(&model(shape).finish()).unwrap();
             let bits: Vec<u8> = logits(backend, &[1, 270, 261, 44, 260, 259, 280])
                 .iter()
                 .flatten()
@@ -763,12 +755,22 @@ fn check_arithmetic(cpu: Cpu) {
             u64::from_be_bytes(*sha256(&bits).first_chunk().unwrap())
         })
     };
+    let hash = |kv, ty| {
+        let shape = Shape {
+            ty,
+            ..Shape::default()
+        };
+        hash_of(kv, shape)
+    };
+    // Heads of 128: two scales each in 8 bits.
+    let wide_heads = Shape { heads: 2, ..WIDE };
     let found = [
         hash(KvType::F32, TensorType::F32),
         hash(KvType::F16, TensorType::F16),
         hash(KvType::F32, TensorType::Q8_0),
         hash(KvType::F16, TensorType::Q4_0),
         hash(KvType::Q8, TensorType::Q8_0),
+        hash_of(KvType::Q8, wide_heads),
     ];
     let others = TensorType::ALL.map(|ty| {
         let file = model(Shape { ty, ..WIDE });
@@ -802,6 +804,7 @@ fn check_arithmetic(cpu: Cpu) {
             "5c39e1db7ca1a283",
             "3593de8de21668fb",
             "acfa6fdaacc1c26b",
+            "35eb3783897ca3e3",
         ]
     );
 }

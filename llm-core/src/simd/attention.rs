@@ -96,7 +96,7 @@ pub(crate) struct Vector<'a> {
     pub(crate) sum: i32,
 }
 
-/// Scale and sum of a query head.
+/// Scale and sum of [`SCALED`] elements of a query head.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct QueryScale {
@@ -417,7 +417,7 @@ impl Attention<'_> {
         for index in self.first_block()..self.positions.div_ceil(BLOCK_POSITIONS) {
             let values = cached.values(index);
             let (d, values) = scales(values, size);
-            // The lanes of a call share a scale: `SCALED` is as many as there are at most.
+            // One call covers at most `SCALED` elements, and they share a scale.
             let d = &d[lane * LANES / SCALED];
             let d = isa.load(F32s::ref_from_bytes(d.as_bytes()).expect(ALIGNED));
             let values = <[[[I8s; 4]; 4]]>::ref_from_bytes(&values[..16 * size]).expect(ALIGNED);

@@ -1,6 +1,6 @@
 //! Biases of keys that an 8-bit cache leaves out.
 //!
-//! A head of keys has one scale in 8 bits. If one element has a bias in the hundreds, as in models of the qwen2
+//! In 8 bits, 64 elements of a head of keys have one scale. If one element has a bias in the hundreds, as in models of the qwen2
 //! family, the steps of that scale swallow all others. So the cache holds such keys without those biases, and a
 //! score gets back what they are worth: with R_p the rotation of position p, q the rotated query and (b_a, b_b) the
 //! biases of the elements a and b of pair i,

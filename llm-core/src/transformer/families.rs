@@ -175,7 +175,7 @@ pub struct Family {
     pub caps: [Option<f32>; 2],
     /// Keys that must be there, besides those of every family.
     pub required: &'static [&'static str],
-    /// All keys that may stand below the family's name; of several entries for one the first counts.
+    /// All keys that may stand below the family's name; if a key is listed twice, the first entry counts.
     pub keys: &'static [&'static [KnownKey]],
 }
 

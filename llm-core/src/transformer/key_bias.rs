@@ -10,9 +10,9 @@ use crate::arena::{Arena, ArenaError, Purpose, Span, bytes_of};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::simd::key_bias::{self, pair};
 
-/// A pair of elements is left out if a bias of the two is at least so large. The largest key of a head without
+/// A pair of elements is left out if a bias of the two is at least this large. The largest key of a head without
 /// biases is about 10; what is below this widens the steps of the 8 bits by less than half of that. A lower limit
-/// costs time: each pair that is left out takes about as long as sixteen elements in 8 bits.
+/// costs time, because each pair left out costs as much as sixteen 8-bit elements.
 pub(super) const LARGE: f32 = 4.0;
 
 /// The biases that are left out, and the angles of all positions.

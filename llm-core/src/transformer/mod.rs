@@ -17,8 +17,8 @@
 //!
 //! [`Checked::new`] reads a whole file without changing anything, so that a bad one never costs the
 //! model that is loaded; [`Model::load`] then copies it into the arena. Tokens of any sessions go through the
-//! model together: [`Model::begin`], then [`Model::advance`] twice a block, so that whoever calls can look
-//! around in between.
+//! model together: [`Model::begin`], then [`Model::advance`] until it says that it was the last
+//! time. Each call does a bounded amount of work, so whoever calls can look around in between.
 
 mod config;
 mod error;
@@ -480,6 +480,9 @@ impl Model {
     ///
     /// # Errors
     /// As [`Self::advance`].
+    ///
+    /// # Panics
+    /// The batch has begun.
     #[cfg(feature = "observe")]
     pub fn finish_observed(
         &self,
@@ -487,6 +490,8 @@ impl Model {
         batch: &mut Batch,
         observer: &mut Observer<'_>,
     ) -> Result<(), NonFinite> {
+        // What was cut or removed before has not been observed.
+        assert!(batch.cursor.is_at_start() && batch.removed == 0);
         while !batch.is_empty() {
             let mut observe = |tensor: usize, x: &[f32]| observer(tensor, x);
             let mut pass = self.pass(arena, batch, u64::MAX);

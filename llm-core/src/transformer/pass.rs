@@ -443,21 +443,19 @@ impl Pass<'_> {
     /// token itself, in blocks with a window from its beginning.
     fn attend(&mut self, layer: usize) -> Result<(), Stop> {
         let config = &self.model.config;
-        let last = self.tokens.iter().map(|token| token.position).max();
-        let positions = u64::from(last.unwrap_or(0)) + 1;
-        // A part is one query head of one token; keys and values are read once each.
-        let work = 2 * positions * config.head_size as u64;
-        let parts = self.tokens.len() * config.heads;
-        self.in_parts(parts, work, |pass, parts| {
-            let mut at = parts.start;
-            while at < parts.end {
-                let (t, head) = (at / config.heads, at % config.heads);
-                let end = config.heads.min(head + parts.end - at);
-                pass.attend_token(layer, t, head..end)?;
-                at += end - head;
-            }
-            Ok(())
-        })
+        for t in 0..self.tokens.len() {
+            let position = self.tokens[t].position as usize;
+            let positions = match self.removed >> t & 1 {
+                0 => position + 1 - config.first_attended(layer, position),
+                _ => 0,
+            };
+            // A part is one query head; keys and values are read once each.
+            let work = (2 * positions * config.head_size) as u64;
+            self.in_parts(config.heads, work, |pass, heads| {
+                pass.attend_token(layer, t, heads)
+            })?;
+        }
+        Ok(())
     }
 
     /// Attention of some query heads of a token.

@@ -42,7 +42,7 @@ pub struct LoadOptions {
 pub struct Plan {
     /// Matrices and norms; a tied embedding once.
     pub weights: u64,
-    /// Keys and values of `positions` positions.
+    /// Keys and values of `positions` positions; large biases of keys and the angles that turn them.
     pub kv_cache: u64,
     /// Buffers of the forward pass, logits, scratch.
     pub activations: u64,

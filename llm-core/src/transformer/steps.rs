@@ -2,8 +2,8 @@
 //!
 //! The functions of [`Pass`] read as if they ran to their end. What they do is made of operations, and each asks here
 //! first. An operation that was done in an earlier step is passed over. When a step has done its work, the next operation
-//! leaves the function with [`Stop::Pause`]; the next step calls the same function again, which comes to where the last
-//! one stopped, since a function asks for the same operations in the same order each time. So there is one description of
+//! leaves the function with [`Stop::Pause`]. The next step calls the same function again: it asks for the same operations in
+//! the same order, so it gets back to where the last step stopped. So there is one description of
 //! the forward pass, and a matrix of any size can be cut between two rows.
 //!
 //! Between two steps only the residual stream, the buffers of the stage and the cursor matter, and no one else writes
@@ -16,15 +16,15 @@ use crate::quantize::NonFinite;
 use core::ops::Range;
 
 /// Multiply-accumulates of a step. A Cortex-A53 does about one a cycle, so this takes it about 10 ms; an emulator that
-/// runs a hundred million instructions a second, about 50 ms. A cancel, a request of another session and audit's alarm
-/// wait so long for the engine. Less would cost time: each step is a look at the rings.
+/// runs a hundred million instructions a second, about 50 ms. A cancel, another session's request or audit's
+/// alarm waits at most this long. Shorter steps would cost time, because the rings are polled after each one.
 ///
-/// A step ends at the first part that reaches it. The smallest part of a matrix is sixteen rows for the whole batch: with 64
-/// tokens and rows of 8,192 elements, as much again. That of attention is a head of one token over all positions: with 128
-/// elements and 32,768 positions, as much again.
+/// A step ends at the first part that reaches it. The smallest part of a matrix is sixteen rows for the whole batch, that
+/// of attention one head of a token over all positions. With 64 tokens and rows of 8,192 elements, or with heads of 128 and
+/// 32,768 positions, such a part is itself a whole step's work, so a step can take twice as long.
 pub const STEP_WORK: u64 = 8 << 20;
 
-/// What an element costs that goes through `exp`, in multiply-accumulates.
+/// The cost of one `exp`, in multiply-accumulates.
 pub(super) const EXP_WORK: u64 = 16;
 
 /// Why a stage is left before its end.

@@ -5,7 +5,7 @@
 //!
 //! The rule that keeps the rest of the system responsive: [`Server::poll`] does a bounded amount of
 //! work, one prompt to tokenize and one step of the backend at the most, and looks at its ring in between; so a
-//! cancel takes effect within [`llm_core::transformer::STEP_WORK`]. A request that has used up its credit rests, and no other waits
+//! cancel takes effect within about [`llm_core::transformer::STEP_WORK`]. A request that has used up its credit rests, and no other waits
 //! for it; a server whose requests all rest waits for a command and does not spin. Nothing that is here protects anybody:
 //! audit believes none of it.
 

@@ -61,7 +61,7 @@ numbers! {
         F32 = 1,
         /// IEEE binary16.
         F16 = 2,
-        /// Eight bits with a scale for each head and position.
+        /// Eight bits with a scale for each position and 64 elements of a head.
         Q8 = 3,
     }
 }
