@@ -21,19 +21,6 @@ pub(crate) mod attention;
         reason = "targets without vectors have the scalar path alone"
     )
 )]
-mod floats;
-#[cfg_attr(
-    not(any(
-        target_arch = "x86_64",
-        all(target_arch = "aarch64", target_feature = "neon")
-    )),
-    allow(
-        dead_code,
-        unused_macros,
-        unused_imports,
-        reason = "targets without vectors have the scalar path alone"
-    )
-)]
 mod isa;
 pub(crate) mod key_bias;
 #[cfg_attr(

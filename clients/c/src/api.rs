@@ -146,6 +146,9 @@ fn submitted(
 }
 
 /// Sends a request without contents.
+///
+/// # Safety
+/// As for the functions of the header: `client` is null or was opened and nobody else uses it, `id` is null or may be written.
 unsafe fn submit(
     client: *mut sel4_llm_client_t,
     request: &Request<'_>,

@@ -443,7 +443,7 @@ impl Scheduler {
         let keep = generation.keep;
         session.generation = None;
         self.note_change(index);
-        self.withdraw(index, model);
+        self.withdraw(index);
         if keep {
             // What was reserved for tokens that did not come goes back.
             model.truncate(arena, index, self.sessions[index].position);
@@ -454,10 +454,10 @@ impl Scheduler {
     }
 
     /// Takes a session out of whatever its request is in.
-    fn withdraw(&mut self, session: usize, model: &Model) {
+    fn withdraw(&mut self, session: usize) {
         self.suspects &= !(1 << session);
         if let Some(batch) = &mut self.batch {
-            model.remove(batch, session);
+            batch.remove(session);
             if batch.is_empty() {
                 self.batch = None;
             }
@@ -487,7 +487,7 @@ impl Scheduler {
                 Admission::Begin(session) => {
                     if let Err(full) = model.reserve(arena, session, holdings[session].wanted) {
                         // There was room, so this is a bug.
-                        self.withdraw(session, model);
+                        self.withdraw(session);
                         self.clear(session, model, arena);
                         return Some(Progress::Session(session, Err(full.into())));
                     }
@@ -500,7 +500,7 @@ impl Scheduler {
                 }
                 Admission::Take(session) => self.take_room(session, model, arena),
                 Admission::Displace { session, part } => {
-                    self.withdraw(session, model);
+                    self.withdraw(session);
                     self.take_room(session, model, arena);
                     if let Some(generation) = &mut self.sessions[session].generation {
                         generation.displaced = Some(part);
@@ -696,7 +696,7 @@ impl Scheduler {
             return Progress::Working;
         }
         let session = bits.trailing_zeros() as usize;
-        self.withdraw(session, model);
+        self.withdraw(session);
         self.clear(session, model, arena);
         Progress::Session(session, Err(GenerateError::NonFinite))
     }

@@ -18,7 +18,9 @@ use crate::quantize::blocks::{Block, Code, GROUP, Scales, SmallBlock, SuperBlock
 use crate::quantize::{ActivationQ8, ActivationQ8K, BLOCK, Quad, SUPER_BLOCK};
 use zerocopy::IntoBytes;
 
-pub(super) use super::floats::floats;
+mod floats;
+
+pub(super) use floats::floats;
 
 /// The tiles of a matrix.
 #[derive(Clone, Copy)]

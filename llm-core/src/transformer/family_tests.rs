@@ -443,7 +443,7 @@ fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_a
             let (mut steps, mut is_done) = (0, false);
             while !is_done {
                 if steps == leaves_after {
-                    model.remove(&mut batch, 0);
+                    batch.remove(0);
                     model.release(&mut arena, 0);
                     before = cached(&model, &arena, freed);
                 }

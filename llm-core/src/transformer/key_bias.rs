@@ -30,7 +30,10 @@ const _: () = assert!(MAX_LAYERS <= u64::BITS as usize);
 
 /// Floats of values and of angles; none if the model or the cache needs no such thing.
 fn lengths(config: &Config, biased: bool, kv: &KvShape) -> Option<[usize; 2]> {
-    let rope = config.rope.filter(|_| biased && kv.ty == KvType::Q8)?;
+    let any = || (0..config.layers).any(|layer| can_leave_out(config, layer));
+    let rope = config
+        .rope
+        .filter(|_| biased && kv.ty == KvType::Q8 && any())?;
     let positions = kv.context.next_multiple_of(BLOCK_POSITIONS);
     Some([config.layers * config.kv_width(), rope.size * positions])
 }

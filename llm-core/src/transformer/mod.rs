@@ -391,11 +391,6 @@ impl Model {
         batch
     }
 
-    /// Takes the tokens of a session out of a batch, if there are any. The others go on.
-    pub fn remove(&self, batch: &mut Batch, session: usize) {
-        batch.mark_removed(session);
-    }
-
     /// Closes the gaps that removed tokens leave in what goes from stage to stage.
     fn close_gaps(&self, arena: &mut Arena<'_>, batch: &mut Batch) {
         let (_, mut working) = arena.split(self.frozen);

@@ -107,8 +107,8 @@ impl Batch {
         self.removed != 0
     }
 
-    /// Marks the tokens of a session.
-    pub(super) fn mark_removed(&mut self, session: usize) {
+    /// Takes the tokens of a session out, if there are any. The others go on.
+    pub fn remove(&mut self, session: usize) {
         for (n, token) in self.tokens.iter().enumerate() {
             self.removed |= u64::from(usize::from(token.session) == session) << n;
         }

@@ -2,17 +2,23 @@
 
 #![expect(clippy::needless_range_loop, reason = "several arrays have the index")]
 
-use super::attention::Four;
-use super::isa::Registers;
-use super::matrix::{AHEAD, NO_SUMS, Sums, tokens};
+use super::{AHEAD, NO_SUMS, Sums, tokens};
 use crate::quantize::Quad;
 use crate::quantize::blocks::FloatType;
+use crate::simd::attention::Four;
+use crate::simd::isa::Registers;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// As [`super::scalar::matmul_float`], of `N` tiles. A row is one chain of additions, so one tile would leave the CPU waiting
+/// As [`crate::simd::scalar::matmul_float`], of `N` tiles. A row is one chain of additions, so one tile would leave the CPU waiting
 /// for a sum where tokens are few; and what is made of the activations serves the rows of all tiles.
 #[inline(always)]
-pub(super) fn floats<I: Registers, F: FloatType, const T: usize, const P: usize, const N: usize>(
+pub(in crate::simd) fn floats<
+    I: Registers,
+    F: FloatType,
+    const T: usize,
+    const P: usize,
+    const N: usize,
+>(
     isa: I,
     tiles: &[Quad],
     blocks: usize,
