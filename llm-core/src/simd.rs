@@ -69,6 +69,10 @@ macro_rules! for_each_loop {
             fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = scalar::rotate;
             /// As [`scalar::add`].
             fn add(x: &mut [f32], y: &[f32]) = scalar::add;
+            /// As [`scalar::adapter_down`].
+            fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) = scalar::adapter_down;
+            /// As [`scalar::adapter_up`].
+            fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) = scalar::adapter_up;
             /// As [`quantize::max_magnitude`].
             fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> = quantize::max_magnitude;
             /// As [`quantize::quantize_activations`].

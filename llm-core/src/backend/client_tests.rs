@@ -188,6 +188,7 @@ fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
             let ended = matches!(progress, Progress::Session(_, Ok(Step::Finished { .. })));
             displaced += usize::from(!ended && before.iter().any(|n| !after.contains(n)));
             match progress {
+                Progress::Training(_) => panic!("nothing is trained"),
                 Progress::Idle => {
                     assert!(requests.is_empty(), "they wait for nobody");
                     return false;

@@ -18,7 +18,8 @@ use crate::NUMERICS_VERSION;
 use crate::arena::{Arena, Usage};
 use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
 use crate::kv_cache::KvType;
-use crate::transformer::{Checked, LoadError, LoadOptions, Model};
+use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
+use crate::transformer::{AdapterError, AdapterInfo, Checked, LoadError, LoadOptions, Model};
 
 /// A model that has been loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +97,43 @@ pub trait LlmBackend {
     /// It has a request under way, or there is no such session.
     fn forget(&mut self, session: usize) -> Result<(), GenerateError>;
 
-    /// Forgets all sessions and requests, at once and without a step for them. The model stays.
+    /// Forgets all sessions and requests, at once and without a step for them, and ends a training. Model and adapters
+    /// stay.
     fn reset(&mut self);
+
+    /// Loads an adapter from the bytes of its file into the place `adapter`, which is free and below
+    /// [`crate::transformer::MAX_ADAPTERS`]. `base` is the SHA-256 of the model's file. Sessions and requests go on; keys
+    /// and values are computed again.
+    ///
+    /// # Errors
+    /// Why it is not loaded; nothing has changed.
+    fn load_adapter(
+        &mut self,
+        adapter: usize,
+        file: &[u8],
+        base: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError>;
+
+    /// Forgets an adapter, and the idle sessions that began with it.
+    ///
+    /// # Errors
+    /// There is none, or a request uses it.
+    fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError>;
+
+    /// Begins to train an adapter for the model. [`Self::step`] goes on with it, in turn with requests if there is memory
+    /// for both; otherwise those that come are refused, and there must be none.
+    ///
+    /// # Errors
+    /// Why there is no training; nothing has changed.
+    fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError>;
+
+    /// Ends a training, if one is under way or its adapter has not been taken: its memory is given back, and nothing of it
+    /// is left.
+    fn end_training(&mut self);
+
+    /// Bytes of the file of the adapter that a training has made, from `offset` on: some if there are more, none behind the
+    /// end.
+    fn made(&self, offset: usize) -> &[u8];
 }
 
 /// The real one: a transformer in an arena.
@@ -230,5 +266,28 @@ impl LlmBackend for TransformerBackend<'_> {
         if let Some((model, _)) = &self.loaded {
             self.scheduler.reset(model, &mut self.arena);
         }
+    }
+
+    fn load_adapter(
+        &mut self,
+        adapter: usize,
+        _: &[u8],
+        _: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        Err(AdapterError::NoSuchAdapter(adapter))
+    }
+
+    fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
+        Err(AdapterError::NoSuchAdapter(adapter))
+    }
+
+    fn train(&mut self, _: &[u8], _: &TrainParams) -> Result<TrainPlan, TrainError> {
+        Err(TrainError::NoModel)
+    }
+
+    fn end_training(&mut self) {}
+
+    fn made(&self, _: usize) -> &[u8] {
+        &[]
     }
 }

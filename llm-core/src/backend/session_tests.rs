@@ -104,6 +104,7 @@ fn to_end(backend: &mut TransformerBackend, session: usize) -> Generated {
             Progress::Idle => panic!("a generation is under way"),
             Progress::Working => {}
             Progress::Evicted(other) => assert_ne!(other, session),
+            Progress::Training(_) => panic!("nothing is trained"),
             Progress::Session(of, step) => {
                 assert_eq!(of, session);
                 match step.unwrap() {
@@ -343,7 +344,7 @@ fn to_rest(backend: &mut TransformerBackend) -> Vec<(usize, Step)> {
             Progress::Idle => return steps,
             Progress::Working => {}
             Progress::Session(n, step) => steps.push((n, step.unwrap())),
-            other @ Progress::Evicted(_) => panic!("{other:?}"),
+            other @ (Progress::Evicted(_) | Progress::Training(_)) => panic!("{other:?}"),
         }
     }
 }
@@ -713,7 +714,7 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
             session.clone(), any::<bool>(), any::<bool>(), credit(), 0..PROMPTS.len(), 1u32..40, 0u64..3,
         ).prop_map(
             |(session, fresh, keep, credit, prompt, max_tokens, seed)| {
-                let turn = Turn { session, client: 0, fresh, keep: keep || fresh, credit };
+                let turn = Turn { session, client: 0, fresh, keep: keep || fresh, credit, adapter: None };
                 Act::Start { turn, prompt, max_tokens, seed }
             }
         ),
@@ -921,6 +922,7 @@ impl World {
         let evicts = matches!(progress, Progress::Evicted(_));
         self.transitions(backend, &before, ended, evicts);
         match progress {
+            Progress::Training(_) => panic!("nothing is trained"),
             Progress::Idle => {
                 self.rest();
                 return false;

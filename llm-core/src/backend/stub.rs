@@ -7,7 +7,8 @@ use crate::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
 };
 use crate::kv_cache::KvType;
-use crate::transformer::{LoadError, MAX_SESSIONS};
+use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
+use crate::transformer::{AdapterError, AdapterInfo, LoadError, MAX_SESSIONS};
 
 /// Tokens of a session.
 const CONTEXT: usize = 256;
@@ -215,5 +216,28 @@ impl LlmBackend for StubBackend {
 
     fn reset(&mut self) {
         self.sessions = Default::default();
+    }
+
+    fn load_adapter(
+        &mut self,
+        adapter: usize,
+        _: &[u8],
+        _: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        Err(AdapterError::NoSuchAdapter(adapter))
+    }
+
+    fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
+        Err(AdapterError::NoSuchAdapter(adapter))
+    }
+
+    fn train(&mut self, _: &[u8], _: &TrainParams) -> Result<TrainPlan, TrainError> {
+        Err(TrainError::NoModel)
+    }
+
+    fn end_training(&mut self) {}
+
+    fn made(&self, _: usize) -> &[u8] {
+        &[]
     }
 }

@@ -59,7 +59,7 @@ fn run_from(backend: &mut impl LlmBackend, before: usize) -> (Vec<u32>, String, 
     let (mut ids, mut shown, mut text) = (Vec::new(), String::new(), Text::new());
     loop {
         let step = match backend.step(&mut text) {
-            Progress::Idle => panic!("a generation is under way"),
+            Progress::Idle | Progress::Training(_) => panic!("a generation is under way"),
             Progress::Evicted(session) => panic!("session {session} is not idle"),
             Progress::Working => continue,
             Progress::Session(0, step) => step.unwrap(),
@@ -611,6 +611,7 @@ fn sessions_do_not_show_in_one_another() {
                 match backend.step(&mut text) {
                     Progress::Idle => break,
                     Progress::Working => {}
+                    Progress::Training(_) => panic!("nothing is trained"),
                     Progress::Evicted(session) => panic!("session {session} is not idle"),
                     Progress::Session(session, step) => match step.unwrap() {
                         Step::Prefill { .. } => {}

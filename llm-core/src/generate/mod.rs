@@ -19,6 +19,9 @@ pub use scheduler::Scheduler;
 use crate::kv_cache::CacheFull;
 use crate::sampling::SamplerParams;
 use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
+#[cfg(doc)]
+use crate::transformer::MAX_ADAPTERS;
+use crate::transformer::training::{TrainError, TrainProgress};
 
 /// Clients among whom the engine is shared; see [`Turn::client`].
 pub const MAX_CLIENTS: usize = 4;
@@ -42,6 +45,9 @@ pub struct Turn {
     pub keep: bool,
     /// Tokens that may be generated before more are granted ([`crate::backend::LlmBackend::grant`]).
     pub credit: u32,
+    /// The adapter that the session's tokens go through the model with, below [`MAX_ADAPTERS`]; that of a session that
+    /// goes on must be the one that it began with.
+    pub adapter: Option<u8>,
 }
 
 impl Turn {
@@ -63,6 +69,7 @@ impl Turn {
             fresh: true,
             keep: true,
             credit: u32::MAX,
+            adapter: None,
         }
     }
 
@@ -125,7 +132,7 @@ pub enum Step {
 }
 
 /// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// There is nothing to do: there is no request, or each rests without credit. Only a call of another method changes
     /// that.
@@ -136,6 +143,8 @@ pub enum Progress {
     Session(usize, Result<Step, GenerateError>),
     /// An idle session was forgotten, so that a request which waits finds room in the cache.
     Evicted(usize),
+    /// A training has got further, or has failed and is over.
+    Training(Result<TrainProgress, TrainError>),
 }
 
 /// How many requests there are, and how much of the cache is in use.
@@ -173,6 +182,18 @@ pub enum GenerateError {
         /// How many there are.
         limit: usize,
     },
+    /// There is no adapter in this place.
+    #[error("there is no adapter {adapter}")]
+    NoSuchAdapter {
+        /// The one asked for, from 0.
+        adapter: usize,
+    },
+    /// The session began with another adapter, or with none.
+    #[error("the session began with another adapter")]
+    OtherAdapter,
+    /// A training is under way, and there is no memory for both.
+    #[error("a training is under way, and there is no memory for both")]
+    Training,
     /// The session has a request under way.
     #[error("the session has a request under way")]
     Busy,

@@ -654,6 +654,7 @@ impl Scheduler {
                     session: session as u16,
                     position: position as u32,
                     logits: position + 1 == all,
+                    adapter: None,
                 });
             }
         }

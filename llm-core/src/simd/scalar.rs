@@ -329,6 +329,37 @@ pub fn rotate(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool)
     }
 }
 
+/// The first half of an adapter's product: t\[j\] = (Σ_c a\[j\]\[c\] · x\[c\]) · scale, each sum in the canonical
+/// order. `a` is \[rank, columns\].
+#[inline(always)]
+pub fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) {
+    for (a, t) in a.chunks_exact(x.len()).zip(t) {
+        *t = dot_f32(a, x) * scale;
+    }
+}
+
+/// The second half: y\[i\] += Σ_j b\[j\]\[i\] · t\[j\], the sum in ascending order before it is added. `b` is
+/// \[rank, rows\], the transpose of what a file has.
+#[inline(always)]
+pub fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) {
+    let rows = y.len();
+    let (wide, tail) = y.as_chunks_mut::<LANES>();
+    for (chunk, y) in wide.iter_mut().enumerate() {
+        let mut sums = [0.0f32; LANES];
+        for (b, t) in b.chunks_exact(rows).zip(t) {
+            for (sum, b) in sums.iter_mut().zip(&b[chunk * LANES..][..LANES]) {
+                *sum += b * t;
+            }
+        }
+        add(y, &sums);
+    }
+    let done = rows - tail.len();
+    for (i, y) in tail.iter_mut().enumerate() {
+        let terms = b.chunks_exact(rows).zip(t).map(|(b, t)| b[done + i] * t);
+        *y += terms.fold(0.0, |sum, term| sum + term);
+    }
+}
+
 /// x\[i\] += y\[i\].
 #[inline(always)]
 pub fn add(x: &mut [f32], y: &[f32]) {

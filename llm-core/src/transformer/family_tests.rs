@@ -427,6 +427,7 @@ fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_a
             session,
             position,
             logits,
+            adapter: None,
         };
         let mut leaves_after = 0;
         loop {

@@ -20,6 +20,7 @@
 //! model together: [`Model::begin`], then [`Model::advance`] until it says that it was the last
 //! time. Each call does a bounded amount of work, so whoever calls can look around in between.
 
+mod adapter;
 mod config;
 mod error;
 mod families;
@@ -33,8 +34,10 @@ mod rope;
 mod steps;
 #[cfg(test)]
 mod tests;
+pub mod training;
 mod weights;
 
+pub use adapter::{AdapterError, AdapterInfo, MAX_ADAPTERS, MAX_RANK};
 pub use config::{Blocks, Caps, Config, Scales, Window};
 pub use error::LoadError;
 pub use families::{
@@ -201,6 +204,8 @@ pub struct Token {
     pub position: u32,
     /// Whether the logits after it are wanted.
     pub logits: bool,
+    /// The adapter that it goes through the model with, below [`MAX_ADAPTERS`].
+    pub adapter: Option<u8>,
 }
 
 impl Model {
@@ -535,6 +540,7 @@ impl Model {
                 session: 0,
                 position: (start + n) as u32,
                 logits: want_logits && n + 1 == ids.len(),
+                adapter: None,
             })
             .collect();
         let mut batch = self.begin(arena, &tokens);

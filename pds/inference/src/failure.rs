@@ -79,6 +79,9 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::NoModel => Failure::of(ErrorCode::NoModel),
         GenerateError::NoSuchClient { .. } => Failure::of(ErrorCode::UnknownClient),
         GenerateError::NoSuchSession { .. } => Failure::of(ErrorCode::NoSuchSession),
+        GenerateError::NoSuchAdapter { .. }
+        | GenerateError::OtherAdapter
+        | GenerateError::Training => Failure::of(ErrorCode::Unsupported),
         GenerateError::Busy => Failure::of(ErrorCode::SessionBusy),
         // Audit has not yet seen that it was evicted, or it would not ask.
         GenerateError::NothingThere => Failure::of(ErrorCode::SessionEvicted),

@@ -3,7 +3,8 @@
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
 use llm_core::generate::{GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
-use llm_core::transformer::LoadError;
+use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
+use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 
 /// A prompt that begins with this writes outside the regions of the domain.
 pub const FAULT_WRITE: &[u8] = b"!fault-write";
@@ -212,6 +213,31 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
     fn reset(&mut self) {
         self.habit = None;
         self.backend.reset();
+    }
+
+    fn load_adapter(
+        &mut self,
+        adapter: usize,
+        file: &[u8],
+        base: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        self.backend.load_adapter(adapter, file, base)
+    }
+
+    fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
+        self.backend.drop_adapter(adapter)
+    }
+
+    fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError> {
+        self.backend.train(data, params)
+    }
+
+    fn end_training(&mut self) {
+        self.backend.end_training();
+    }
+
+    fn made(&self, offset: usize) -> &[u8] {
+        self.backend.made(offset)
     }
 }
 

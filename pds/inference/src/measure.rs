@@ -11,7 +11,8 @@ use llm_core::backend::{LlmBackend, ModelInfo, StubBackend, TransformerBackend};
 use llm_core::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
 };
-use llm_core::transformer::LoadError;
+use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
+use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 
 /// A prompt that begins with this measures one position.
 pub const REPEAT: &[u8] = b"!repeat";
@@ -212,6 +213,31 @@ impl LlmBackend for Measurer<'_> {
         self.measured = None;
         self.stub.reset();
         self.transformer.reset();
+    }
+
+    fn load_adapter(
+        &mut self,
+        adapter: usize,
+        file: &[u8],
+        base: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        self.transformer.load_adapter(adapter, file, base)
+    }
+
+    fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
+        self.transformer.drop_adapter(adapter)
+    }
+
+    fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError> {
+        self.transformer.train(data, params)
+    }
+
+    fn end_training(&mut self) {
+        self.transformer.end_training();
+    }
+
+    fn made(&self, offset: usize) -> &[u8] {
+        self.transformer.made(offset)
     }
 }
 

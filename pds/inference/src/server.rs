@@ -173,6 +173,7 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
                     fresh,
                     keep,
                     credit,
+                    adapter: None,
                 };
                 self.infer(request, turn, prompt, &params)
             }
@@ -281,16 +282,16 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
 
     /// One step of what is under way. False if there was nothing to do.
     fn step(&mut self, port: &mut impl Port) -> bool {
-        let progress = self.backend.step(&mut self.text);
-        match progress {
-            Progress::Idle | Progress::Working => {}
+        match self.backend.step(&mut self.text) {
+            Progress::Idle => return false,
+            Progress::Working | Progress::Training(_) => {}
             Progress::Session(session, step) => self.report(session, step, port),
             Progress::Evicted(session) => {
                 let session = session as u32;
                 self.send(0, &Report::Evicted { session }, port);
             }
         }
-        progress != Progress::Idle
+        true
     }
 
     /// Tells audit what a session has got.

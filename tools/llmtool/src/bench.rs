@@ -189,6 +189,7 @@ fn sessions(
                     session: session as u16,
                     position: position as u32,
                     logits: true,
+                    adapter: None,
                 };
                 let tokens: Vec<Token> = (0..MAX_SESSIONS).map(token).collect();
                 for tokens in tokens.chunks(runner.model().batch()) {

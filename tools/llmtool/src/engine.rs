@@ -262,6 +262,7 @@ fn session(ids: &[u32], start: usize, logits: bool) -> Vec<Token> {
             session: 0,
             position,
             logits,
+            adapter: None,
         })
         .collect()
 }

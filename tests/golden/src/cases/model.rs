@@ -187,7 +187,7 @@ fn run(backend: &mut TransformerBackend<'_>, bits: &mut Bits) {
     loop {
         let (session, step) = match backend.step(&mut text) {
             Progress::Idle => return,
-            Progress::Working => continue,
+            Progress::Working | Progress::Training(_) => continue,
             Progress::Session(session, step) => (session, step.expect("finite")),
             Progress::Evicted(session) => {
                 panic!("session {session} was evicted from a cache that has room")

@@ -8,7 +8,8 @@ use llm_core::backend::{LlmBackend, ModelInfo};
 use llm_core::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
 };
-use llm_core::transformer::LoadError;
+use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
+use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 use protocol::VERSION;
 use protocol::error::{ErrorCode, Failure};
 use protocol::wire::engine::{Holdings, Report};
@@ -335,5 +336,30 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
     fn reset(&mut self) {
         self.habit = None;
         self.backend.reset();
+    }
+
+    fn load_adapter(
+        &mut self,
+        adapter: usize,
+        file: &[u8],
+        base: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        self.backend.load_adapter(adapter, file, base)
+    }
+
+    fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
+        self.backend.drop_adapter(adapter)
+    }
+
+    fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError> {
+        self.backend.train(data, params)
+    }
+
+    fn end_training(&mut self) {
+        self.backend.end_training();
+    }
+
+    fn made(&self, offset: usize) -> &[u8] {
+        self.backend.made(offset)
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     loop {
         let step = match backend.step(&mut text) {
             Progress::Idle => break,
-            Progress::Working | Progress::Evicted(_) => continue,
+            Progress::Working | Progress::Evicted(_) | Progress::Training(_) => continue,
             Progress::Session(_, step) => step.map_err(refused)?,
         };
         match step {

@@ -76,6 +76,7 @@ impl Engine<'_> {
             fresh: first,
             keep: true,
             credit: u32::MAX,
+            adapter: None,
         };
         let started = self.backend.start(turn, prompt, &generate_params(params));
         started.map_err(|error| format!("the engine refuses it: {error}"))?;
@@ -117,7 +118,8 @@ impl Engine<'_> {
                 Progress::Idle => return Err("the engine has lost the request".to_owned()),
                 Progress::Session(_, Ok(Step::Prefill { .. }))
                 | Progress::Working
-                | Progress::Evicted(_) => {}
+                | Progress::Evicted(_)
+                | Progress::Training(_) => {}
             }
         }
     }
