@@ -8,6 +8,7 @@
 //! Which one runs is decided by a [`Cpu`], which the caller passes in: a protection domain cannot ask
 //! the CPU.
 
+pub(crate) mod adapter;
 pub(crate) mod attention;
 #[cfg_attr(
     not(any(
@@ -40,6 +41,7 @@ use crate::kv_cache::{self, KvShape};
 use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, NonFinite, Quad, TensorType, blocks_of, on_type,
 };
+use adapter::Stored;
 use attention::Attention;
 use matrix::Tiles;
 use zerocopy::{FromBytes, IntoBytes};
@@ -73,6 +75,10 @@ macro_rules! for_each_loop {
             fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) = scalar::adapter_down;
             /// As [`scalar::adapter_up`].
             fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) = scalar::adapter_up;
+            /// As [`adapter::down`].
+            fn stored_adapter_down(stored: Stored, a: &[u8], x: &[f32], scale: f32, t: &mut [f32]) = adapter::down;
+            /// As [`adapter::up`].
+            fn stored_adapter_up(stored: Stored, b: &[u8], t: &[f32], y: &mut [f32]) = adapter::up;
             /// As [`quantize::max_magnitude`].
             fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> = quantize::max_magnitude;
             /// As [`quantize::quantize_activations`].

@@ -15,6 +15,7 @@ use zerocopy::transmute;
 pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite};
+    use crate::simd::adapter::{self, Stored};
     use crate::simd::attention::Attention;
     use crate::simd::scalar;
 

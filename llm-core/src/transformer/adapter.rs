@@ -3,8 +3,8 @@
 //! Source: Hu et al., *LoRA: Low-Rank Adaptation of Large Language Models* (2021). A is \[r, columns of W\], B is
 //! \[rows of W, r\]; a file calls them `NAME.lora_a` and `NAME.lora_b` for the tensor `NAME` of the base.
 //!
-//! In the arena they are floats, A row by row and B transposed, so that both are read in order. An adapter is a table of
-//! the model's matrices, which says where those are that it changes, and then its matrices. Offsets count from there, so
+//! In the arena they are floats, of sixteen bits where the file has them so, in the order in which they are read
+//! ([`crate::simd::adapter`]). An adapter is a table of the model's matrices, which says where those are that it changes, and then its matrices. Offsets count from there, so
 //! an adapter can be moved as it is.
 
 mod base;
@@ -19,9 +19,11 @@ pub use file::{AdapterFile, AdapterSize, BASE_SHA256_KEY};
 use super::config::Config;
 use super::{Model, Plan};
 use crate::arena::{ALIGNMENT, Arena, ArenaError, Frozen, Purpose, Span, bytes_of};
-use crate::gguf::{GgufError, KeyError, Name};
-use crate::quantize;
-use file::{fit, padded};
+use crate::gguf::{GgufError, KeyError, Name, TensorInfo};
+use crate::quantize::{self, BLOCK, TensorType};
+use crate::simd::adapter::Stored;
+use crate::simd::scalar::LANES;
+use file::{fit, padded, stored};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Most adapters that a model has at once.
@@ -144,12 +146,14 @@ pub enum AdapterError {
     Arena(#[from] ArenaError),
 }
 
-/// Where an adapter has what it adds to a matrix, in floats from the beginning of its data.
+/// Where an adapter has what it adds to a matrix, in bytes from the beginning of its data.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Entry {
     /// 0: it does not change the matrix.
-    rank: u32,
+    rank: u16,
+    /// How A and B are stored: [`Stored`].
+    types: [u8; 2],
     a: u32,
     b: u32,
     scale: f32,
@@ -161,24 +165,31 @@ pub(super) struct Adapter {
     info: AdapterInfo,
     /// One for each [`Site`].
     table: Span<Entry>,
-    data: Span<f32>,
+    data: Span<u8>,
+}
+
+/// A matrix of an adapter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Half<'a> {
+    pub(super) stored: Stored,
+    pub(super) bytes: &'a [u8],
 }
 
 /// What an adapter adds to a matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delta<'a> {
-    /// \[rank, columns\]
-    pub(super) a: &'a [f32],
-    /// \[rank, rows\]
-    pub(super) b: &'a [f32],
+    pub(super) a: Half<'a>,
+    pub(super) b: Half<'a>,
     pub(super) scale: f32,
     pub(super) rank: usize,
+    /// Multiply-accumulates.
+    pub(super) work: u64,
 }
 
-/// Bytes in the arena of an adapter with so many floats.
-fn bytes(config: &Config, floats: usize) -> u64 {
+/// Bytes in the arena of an adapter whose matrices take so many.
+fn bytes(config: &Config, data: usize) -> u64 {
     let table = bytes_of::<Entry>(Site::count(config));
-    let data = bytes_of::<f32>(floats);
+    let data = bytes_of::<u8>(data);
     match (table, data) {
         (Some(table), Some(data)) => table.saturating_add(data) as u64,
         _ => u64::MAX,
@@ -196,45 +207,39 @@ impl Adapter {
         let adapter = Self {
             info: size.info,
             table: arena.alloc(Site::count(base.config), Purpose::Adapters)?,
-            data: arena.alloc(size.floats, Purpose::Adapters)?,
+            data: arena.alloc(size.data, Purpose::Adapters)?,
         };
         let mut end = 0;
-        let mut take = |len: usize| {
+        let mut take = |stored: Stored, elements: usize| {
             let start = end;
-            end += padded(len);
-            start
+            end += padded(stored, elements);
+            (start, adapter.data.part(start, elements * stored.bytes()))
         };
         for pair in file.pairs() {
             let target = fit(&pair, base)?;
             let rank = pair.rank();
-            let a = take(rank * target.columns);
-            let to = adapter.data.part(a, rank * target.columns);
-            // Shapes and types were checked.
-            let _ = quantize::dequantize_row(pair.a.ty, pair.a.data, arena.get_mut(to));
-            let mut rows_of_b = pair.b.data.chunks_exact(pair.b.data.len() / target.rows());
+            let types = [pair.a, pair.b].map(|tensor| stored(&tensor));
+            let (a, to) = take(types[0], rank * target.columns);
+            copy(&pair.a, types[0], 0, arena.get_mut(to), |index| index);
+            let mut first = 0;
             for (site, rows) in target.parts {
-                let b = take(rank * rows);
+                let (b, to) = take(types[1], rank * rows);
                 arena.get_mut(adapter.table)[site.0] = Entry {
-                    rank: rank as u32,
+                    rank: rank as u16,
+                    types: types.map(|stored| stored as u8),
                     a: a as u32,
                     b: b as u32,
                     scale: file.scale(&pair),
                 };
-                let to = arena.get_mut(adapter.data.part(b, rank * rows));
-                for (row, bytes) in rows_of_b.by_ref().take(rows).enumerate() {
-                    let mut values = [0.0; MAX_RANK];
-                    let values = &mut values[..rank];
-                    let _ = quantize::dequantize_row(pair.b.ty, bytes, values);
-                    for (to, value) in to.chunks_exact_mut(rows).zip(values) {
-                        to[row] = *value;
-                    }
-                }
+                let place = |index: usize| place_in_tiles(index / rank, index % rank, rows, rank);
+                copy(&pair.b, types[1], first, arena.get_mut(to), place);
+                first += rows;
             }
         }
         Ok(adapter)
     }
 
-    /// Bytes in the arena.
+    /// Where it begins in the arena.
     const fn start(&self) -> usize {
         self.table.range().start
     }
@@ -248,15 +253,71 @@ impl Adapter {
         frozen: Frozen<'f>,
     ) -> Option<Delta<'f>> {
         let entry = frozen.get(self.table).get(site.0)?;
-        let rank = entry.rank as usize;
-        let part =
-            |start: u32, side: usize| frozen.get(self.data.part(start as usize, rank * side));
+        let rank = usize::from(entry.rank);
+        let half = |ty: u8, start: u32, side: usize| {
+            let stored = match ty {
+                1 => Stored::F16,
+                2 => Stored::BF16,
+                _ => Stored::F32,
+            };
+            let bytes = rank * side * stored.bytes();
+            let bytes = frozen.get(self.data.part(start as usize, bytes));
+            Half { stored, bytes }
+        };
+        let [a, b] = entry.types;
         (rank > 0).then(|| Delta {
-            a: part(entry.a, columns),
-            b: part(entry.b, rows),
+            a: half(a, entry.a, columns),
+            b: half(b, entry.b, rows),
             scale: entry.scale,
             rank,
+            work: (rank * (rows + columns)) as u64,
         })
+    }
+}
+
+/// Where B has the element of a row and a column: see [`crate::simd::adapter`].
+const fn place_in_tiles(row: usize, column: usize, rows: usize, rank: usize) -> usize {
+    let (tile, lane) = (row / LANES, row % LANES);
+    let left = rows - tile * LANES;
+    let lanes = if left < LANES { left } else { LANES };
+    tile * LANES * rank + column * lanes + lane
+}
+
+/// Copies elements of a tensor from row `first` on, as many as fit `to`: each to the place that `place` has for its
+/// index.
+fn copy(
+    tensor: &TensorInfo<'_>,
+    stored: Stored,
+    first: usize,
+    to: &mut [u8],
+    place: impl Fn(usize) -> usize,
+) {
+    let columns = tensor.columns() as usize;
+    // Types and shapes were checked: rows are whole, and there are so many.
+    let row = tensor.data.len() / tensor.rows().max(1) as usize;
+    let size = stored.bytes();
+    let mut index = 0;
+    for bytes in tensor.data.chunks_exact(row).skip(first) {
+        let mut left = columns.min((to.len() / size).saturating_sub(index));
+        if left == 0 {
+            return;
+        }
+        let mut put = |value: &[u8]| {
+            if left > 0 {
+                to[place(index) * size..][..size].copy_from_slice(value);
+                (index, left) = (index + 1, left - 1);
+            }
+        };
+        match tensor.ty {
+            TensorType::Q8_0 => {
+                for block in bytes.chunks_exact(tensor.ty.block_bytes()) {
+                    let mut values = [0.0f32; BLOCK];
+                    let _ = quantize::dequantize_row(tensor.ty, block, &mut values);
+                    values.iter().for_each(|value| put(&value.to_le_bytes()));
+                }
+            }
+            _ => bytes.chunks_exact(size).for_each(put),
+        }
     }
 }
 

@@ -357,15 +357,17 @@ impl Pass<'_> {
                 Some((delta, x, to.part(t * rows, rows)))
             });
             let deltas = || deltas.iter().flatten();
-            let elements = deltas().map(|(delta, ..)| delta.a.len() + delta.b.len());
-            match elements.sum::<usize>() {
+            match deltas().map(|(delta, ..)| delta.work).sum() {
                 0 => {}
-                work => self.in_parts(1, work as u64, |pass, _| {
+                work => self.in_parts(1, work, |pass, _| {
                     let mut inner = Inner::default();
                     for (delta, x, to) in deltas() {
                         let [x, to] = pass.working.disjoint([x.range(), to.range()]);
                         inner.fill(model.cpu, delta, as_mut(x));
-                        model.cpu.adapter_up(delta.b, inner.of(delta), as_mut(to));
+                        let (b, inner) = (delta.b, inner.of(delta));
+                        model
+                            .cpu
+                            .stored_adapter_up(b.stored, b.bytes, inner, as_mut(to));
                     }
                     Ok(())
                 })?,
@@ -580,7 +582,7 @@ impl Pass<'_> {
 
 /// A · x · α / r of the matrix before, which may be of the same tensor and have the same A.
 struct Inner<'a> {
-    a: &'a [f32],
+    a: &'a [u8],
     values: [f32; MAX_RANK],
 }
 
@@ -596,9 +598,11 @@ impl Default for Inner<'_> {
 impl<'a> Inner<'a> {
     fn fill(&mut self, cpu: Cpu, delta: &Delta<'a>, x: &[f32]) {
         // The same place is the same matrix, with the same x: only matrices that are multiplied by it come together.
-        if !core::ptr::eq(self.a, delta.a) {
-            cpu.adapter_down(delta.a, x, delta.scale, &mut self.values[..delta.rank]);
-            self.a = delta.a;
+        let a = delta.a;
+        if !core::ptr::eq(self.a, a.bytes) {
+            let values = &mut self.values[..delta.rank];
+            cpu.stored_adapter_down(a.stored, a.bytes, x, delta.scale, values);
+            self.a = a.bytes;
         }
     }
 

@@ -6,8 +6,10 @@
 
 use super::base::{Base, Target};
 use super::{AdapterError, AdapterInfo, MAX_RANK};
+use crate::arena::ALIGNMENT;
 use crate::gguf::{self, Gguf, KnownKey, TensorInfo, check_keys};
 use crate::quantize::{self, TensorType};
+use crate::simd::adapter::Stored;
 use crate::transformer::Work;
 
 /// The key that names the file of the base by its SHA-256, in hexadecimal digits. llama.cpp's converter does not write it.
@@ -49,9 +51,18 @@ impl Pair<'_> {
     }
 }
 
-/// Floats in the arena that `len` floats take: each matrix begins a cache line.
-pub(super) const fn padded(len: usize) -> usize {
-    len.next_multiple_of(16)
+/// How the elements of a tensor are stored in the arena: as in the file, if they are floats there.
+pub(super) const fn stored(tensor: &TensorInfo<'_>) -> Stored {
+    match tensor.ty {
+        TensorType::F16 => Stored::F16,
+        TensorType::BF16 => Stored::BF16,
+        _ => Stored::F32,
+    }
+}
+
+/// Bytes in the arena of so many elements: each matrix begins a cache line.
+pub(super) const fn padded(stored: Stored, elements: usize) -> usize {
+    (elements * stored.bytes()).next_multiple_of(ALIGNMENT)
 }
 
 /// What an adapter will take.
@@ -59,8 +70,8 @@ pub(super) const fn padded(len: usize) -> usize {
 pub struct AdapterSize {
     /// What it is.
     pub info: AdapterInfo,
-    /// Floats of its matrices in the arena.
-    pub(super) floats: usize,
+    /// Bytes of its matrices in the arena.
+    pub(super) data: usize,
     /// What it adds to a token whose logits are not wanted.
     pub work: Work,
     /// What it adds to one whose logits are.
@@ -164,20 +175,21 @@ impl<'a> AdapterFile<'a> {
         }
         let mut size = AdapterSize {
             info: self.info(),
-            floats: 0,
+            data: 0,
             work: Work::default(),
             work_with_logits: Work::default(),
         };
         for pair in self.pairs() {
             let target = fit(&pair, base)?;
             let rank = pair.rank();
-            size.floats += padded(rank * target.columns);
-            let rows = target.parts.iter().map(|(_, rows)| padded(rank * rows));
-            size.floats += rows.sum::<usize>();
-            let elements = rank * (target.columns + target.rows());
+            let [a, b] = [pair.a, pair.b].map(|tensor| stored(&tensor));
+            size.data += padded(a, rank * target.columns);
+            let parts = target.parts.iter();
+            size.data += parts.map(|(_, rows)| padded(b, rank * rows)).sum::<usize>();
+            let [of_a, of_b] = [target.columns, target.rows()].map(|side| rank * side);
             let work = Work {
-                multiply_accumulates: elements as u64,
-                weight_bytes: (elements * size_of::<f32>()) as u64,
+                multiply_accumulates: (of_a + of_b) as u64,
+                weight_bytes: (of_a * a.bytes() + of_b * b.bytes()) as u64,
                 cache_bytes: 0,
             };
             size.work_with_logits += work;
@@ -185,7 +197,7 @@ impl<'a> AdapterFile<'a> {
                 size.work += work;
             }
         }
-        size.info.bytes = super::bytes(base.config, size.floats);
+        size.info.bytes = super::bytes(base.config, size.data);
         Ok(size)
     }
 

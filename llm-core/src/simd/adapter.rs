@@ -1,0 +1,147 @@
+//! Adapters as they lie in the arena: y += Bᵀ (A · x · scale).
+//!
+//! With one token, what an adapter costs is the time that its bytes take from memory. So floats of sixteen bits stay
+//! so, and both matrices lie in the order in which they are read: A row by row, B in tiles of [`LANES`] rows of the
+//! base's matrix, `[rows / 16][rank][16]`; the last tile has the rows that are left.
+//!
+//! The order of sums is that of [`scalar::adapter_down`] and [`scalar::adapter_up`], which a training uses.
+
+use super::scalar::{self, LANES};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// How the elements of a matrix are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stored {
+    F32,
+    F16,
+    BF16,
+}
+
+impl Stored {
+    /// Bytes of an element.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+        }
+    }
+}
+
+/// t\[j\] = (Σ_c a\[j\]\[c\] · x\[c\]) · scale, each sum in the canonical order. `a` is \[rank, columns\].
+#[inline(always)]
+pub(crate) fn down(stored: Stored, a: &[u8], x: &[f32], scale: f32, t: &mut [f32]) {
+    match stored {
+        Stored::F32 => down_of(typed(a), from_f32, x, scale, t),
+        Stored::F16 => down_of(typed(a), from_f16, x, scale, t),
+        Stored::BF16 => down_of(typed(a), from_bf16, x, scale, t),
+    }
+}
+
+/// y\[i\] += Σ_j b\[j\]\[i\] · t\[j\], the sum in ascending order before it is added. `b` lies in tiles.
+#[inline(always)]
+pub(crate) fn up(stored: Stored, b: &[u8], t: &[f32], y: &mut [f32]) {
+    match stored {
+        Stored::F32 => up_of(typed(b), from_f32, t, y),
+        Stored::F16 => up_of(typed(b), from_f16, t, y),
+        Stored::BF16 => up_of(typed(b), from_bf16, t, y),
+    }
+}
+
+/// Matrices begin on a boundary of [`crate::arena::ALIGNMENT`] bytes and are whole, so nothing is left out.
+#[inline(always)]
+fn typed<T: FromBytes + Immutable + KnownLayout>(bytes: &[u8]) -> &[T] {
+    <[T]>::ref_from_bytes(bytes).unwrap_or(&[])
+}
+
+#[inline(always)]
+fn from_f32(x: f32) -> f32 {
+    x
+}
+
+/// A finite f16, as [`scalar::finite`] gives it, in fewer steps: the shift to the right leaves copies of the sign, which
+/// the mask takes away.
+#[inline(always)]
+fn from_f16(bits: u16) -> f32 {
+    const POWER: f32 = f32::from_bits((127 + 112) << 23);
+    let moved = (u32::from(bits) << 16).cast_signed() >> 3;
+    f32::from_bits(moved.cast_unsigned() & 0x8FFF_E000) * POWER
+}
+
+#[inline(always)]
+fn from_bf16(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// lanes\[i\] += a\[i\] · x\[i\].
+#[inline(always)]
+fn add_products<T: Copy>(lanes: &mut [f32], a: &[T], x: &[f32], value: impl Fn(T) -> f32 + Copy) {
+    for (lane, (a, x)) in lanes.iter_mut().zip(a.iter().zip(x)) {
+        *lane += value(*a) * x;
+    }
+}
+
+/// Four rows at a time, so that their sums do not wait for one another.
+#[inline(always)]
+fn down_of<T: Copy>(
+    a: &[T],
+    value: impl Fn(T) -> f32 + Copy,
+    x: &[f32],
+    scale: f32,
+    t: &mut [f32],
+) {
+    let (fours, rest) = t.as_chunks_mut::<4>();
+    let (a, of_rest) = a.split_at(fours.len() * 4 * x.len());
+    let (chunks, tail) = x.as_chunks::<LANES>();
+    for (a, t) in a.chunks_exact(4 * x.len()).zip(fours) {
+        let (ab, cd) = a.split_at(2 * x.len());
+        let ((a, b), (c, d)) = (ab.split_at(x.len()), cd.split_at(x.len()));
+        let (a, a_tail) = a.as_chunks::<LANES>();
+        let (b, b_tail) = b.as_chunks::<LANES>();
+        let (c, c_tail) = c.as_chunks::<LANES>();
+        let (d, d_tail) = d.as_chunks::<LANES>();
+        let mut lanes = [[0.0f32; LANES]; 4];
+        let [la, lb, lc, ld] = &mut lanes;
+        for ((((x, a), b), c), d) in chunks.iter().zip(a).zip(b).zip(c).zip(d) {
+            add_products(la, a, x, value);
+            add_products(lb, b, x, value);
+            add_products(lc, c, x, value);
+            add_products(ld, d, x, value);
+        }
+        add_products(la, a_tail, tail, value);
+        add_products(lb, b_tail, tail, value);
+        add_products(lc, c_tail, tail, value);
+        add_products(ld, d_tail, tail, value);
+        *t = lanes.map(|lanes| scalar::fold(lanes) * scale);
+    }
+    for (a, t) in of_rest.chunks_exact(x.len()).zip(rest) {
+        let (a, a_tail) = a.as_chunks::<LANES>();
+        let mut lanes = [0.0f32; LANES];
+        for (x, a) in chunks.iter().zip(a) {
+            add_products(&mut lanes, a, x, value);
+        }
+        add_products(&mut lanes, a_tail, tail, value);
+        *t = scalar::fold(lanes) * scale;
+    }
+}
+
+#[inline(always)]
+fn up_of<T: Copy>(b: &[T], value: impl Fn(T) -> f32 + Copy, t: &[f32], y: &mut [f32]) {
+    let (tiles, tail) = y.as_chunks_mut::<LANES>();
+    let (b, b_tail) = b.split_at(tiles.len() * LANES * t.len());
+    for (b, y) in b.chunks_exact(LANES * t.len()).zip(tiles) {
+        let mut sums = [0.0f32; LANES];
+        for (b, t) in b.as_chunks::<LANES>().0.iter().zip(t) {
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum += value(*b) * t;
+            }
+        }
+        scalar::add(y, &sums);
+    }
+    let rows = tail.len();
+    for (i, y) in tail.iter_mut().enumerate() {
+        let terms = b_tail.chunks_exact(rows).zip(t);
+        let terms = terms.map(|(b, t)| value(b[i]) * t);
+        *y += terms.fold(0.0, |sum, term| sum + term);
+    }
+}
