@@ -127,6 +127,11 @@ impl GgufWriter {
         self
     }
 
+    /// Takes tensors out again whose names end so.
+    pub fn remove_tensors(&mut self, ending: &str) {
+        self.tensors.retain(|tensor| !tensor.0.ends_with(ending));
+    }
+
     /// Bytes of the last tensor, to spoil them.
     ///
     /// # Panics

@@ -8,7 +8,7 @@
 use super::attention::{F32s, Isa};
 use super::scalar::{LANES, dot_f32, exp, max, soft_cap, softmax_numerators, sum, sum_of};
 use core::ops::Range;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// out\[o\]\[c\] += Σ_r f(o, r) · w\[r\]\[c\]: every product with a matrix that a backward pass has. Each product is added to
 /// the element itself, in the order of the rows.
@@ -353,7 +353,8 @@ pub(crate) fn rotate_back(heads: &mut [f32], size: usize, angles: &[[f32; 2]], h
 }
 
 /// What softmax must know of all logits, when they come a few at a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub(crate) struct Peak {
     /// The largest so far.
     max: f32,

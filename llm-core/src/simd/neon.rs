@@ -25,7 +25,7 @@ pub(super) fn attend(attention: Attention<'_>) {
 /// As [`Spread::run_scalar`].
 #[target_feature(enable = "neon")]
 pub(super) fn spread(spread: Spread<'_>) {
-    spread.run::<_, 1>(Neon(()));
+    spread.run::<_, 1>(Neon::<false>(()));
 }
 
 /// As [`super::scalar::matmul_float`]. SDOT is no help.

@@ -2,7 +2,7 @@
 
 use super::families::{Activation, HeadNorm, NormKind, Residual};
 use super::plan::Buffers;
-use super::steps::{EXP_WORK, Meter, Stop};
+use super::steps::{EXP_WORK, Meter, Stepwise, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{Model, Token};
 use crate::arena::{Frozen, Span, Working, as_mut};

@@ -156,7 +156,7 @@ impl Allocate for Arena<'_> {
 }
 
 /// Counts what an arena would hand out.
-struct Counter(u64);
+pub(super) struct Counter(pub(super) u64);
 
 impl Allocate for Counter {
     fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError> {
