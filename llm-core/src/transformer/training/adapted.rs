@@ -2,6 +2,7 @@
 //!
 //! All blocks are alike, so one description serves all. Matrices that are one tensor in the base's file (`attn_qkv`, or
 //! `ffn_up` with the gate in it) are one pair in the adapter's: they share A, and their rows of B stand one after the other.
+//! The way back goes through them in the order in which they are listed.
 
 use super::Targets;
 use crate::transformer::config::Config;
@@ -31,6 +32,10 @@ pub(super) struct Pair {
     pub(super) b: usize,
     pub(super) columns: usize,
     pub(super) rows: usize,
+    /// Whether it is the first of those that share its A.
+    pub(super) first: bool,
+    /// Whether it is the last of them.
+    pub(super) last: bool,
 }
 
 /// A tensor of the base that gets an adapter.
@@ -90,13 +95,15 @@ impl Adapted {
                 .first()
                 .map_or(0, |slot| columns(*slot, config));
             at += rank * columns;
-            for &slot in tensor.slots {
+            for (n, &slot) in tensor.slots.iter().enumerate() {
                 let rows = rows(slot, config);
                 adapted.pairs[slot as usize] = Some(Pair {
                     a,
                     b: at,
                     columns,
                     rows,
+                    first: n == 0,
+                    last: n + 1 == tensor.slots.len(),
                 });
                 at += rank * rows;
             }

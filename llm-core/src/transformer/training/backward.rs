@@ -143,8 +143,8 @@ impl Job<'_> {
             Ok(())
         })?;
         for (product, back) in [
-            ((Slot::Up, &layer.up), up),
             ((Slot::Gate, gate_matrix), gate),
+            ((Slot::Up, &layer.up), up),
         ] {
             self.product_back(index, product, entered, back, Some(entered_back))?;
         }

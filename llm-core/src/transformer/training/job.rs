@@ -10,10 +10,10 @@ use crate::quantize::{
 use crate::simd::backward::Spread;
 use crate::simd::tiles::{self, TILE};
 use crate::simd::{self, Activations};
-use crate::transformer::Model;
 use crate::transformer::families::{HeadNorm, NormKind};
 use crate::transformer::steps::{Meter, Stepwise, Stop};
 use crate::transformer::weights::{Layer, Linear, Matrix, Norm};
+use crate::transformer::{MAX_RANK, Model};
 use core::ops::Range;
 
 /// See the module.
@@ -353,24 +353,38 @@ impl<'j> Job<'j> {
         let lows = low
             .chunks_exact_mut(rank)
             .zip(low_back.chunks_exact_mut(rank));
+        let mut part = [0.0; MAX_RANK];
+        let part = &mut part[..rank];
         for ((from, back), (low, low_back)) in tokens.zip(lows) {
             cpu.adapter_down(a, from, self.scale, low);
-            cpu.adapter_down(b, back, self.scale, low_back);
+            cpu.adapter_down(b, back, self.scale, part);
+            // What A gave went into all matrices that share it.
+            match pair.first {
+                true => low_back.copy_from_slice(part),
+                false => cpu.add(low_back, part),
+            }
         }
-        for (w, columns, factors, out) in [
-            (&*back, pair.rows, &*low, b_back),
-            (&*from, pair.columns, &*low_back, a_back),
-        ] {
-            cpu.spread(Spread {
-                w,
-                columns,
-                factors,
-                next_output: 1,
-                next_row: rank,
-                descending: true,
-                out,
-            });
+        cpu.spread(Spread {
+            w: back,
+            columns: pair.rows,
+            factors: low,
+            next_output: 1,
+            next_row: rank,
+            descending: true,
+            out: b_back,
+        });
+        if !pair.last {
+            return;
         }
+        cpu.spread(Spread {
+            w: from,
+            columns: pair.columns,
+            factors: low_back,
+            next_output: 1,
+            next_row: rank,
+            descending: true,
+            out: a_back,
+        });
         let Some(to) = from_back else {
             return;
         };

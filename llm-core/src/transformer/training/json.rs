@@ -116,7 +116,9 @@ fn escape(text: &[u8]) -> Result<(char, &[u8]), &'static str> {
                         return Err(LONE);
                     }
                     (
-                        (0x10000 | (unit & 0x3FF) << 10).wrapping_add(low & 0x3FF),
+                        0x10000_u32
+                            .wrapping_add((unit & 0x3FF) << 10)
+                            .wrapping_add(low & 0x3FF),
                         rest,
                     )
                 }
