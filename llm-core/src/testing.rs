@@ -3,8 +3,10 @@
 
 pub mod kernels;
 
+mod adapters;
 mod families;
 
+pub use adapters::{AdapterShape, adapter};
 pub use families::family;
 
 use crate::quantize::{TensorType, quantize_row};
@@ -127,9 +129,10 @@ impl GgufWriter {
         self
     }
 
-    /// Takes tensors out again whose names end so.
-    pub fn remove_tensors(&mut self, ending: &str) {
-        self.tensors.retain(|tensor| !tensor.0.ends_with(ending));
+    /// Takes a tensor out again.
+    pub fn remove_tensor(&mut self, name: &str) -> &mut Self {
+        self.tensors.retain(|tensor| tensor.0 != name);
+        self
     }
 
     /// Bytes of the last tensor, to spoil them.

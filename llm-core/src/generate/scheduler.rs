@@ -58,6 +58,8 @@ struct Session {
     generation: Option<Generation>,
     /// Whose its last turn was, below [`MAX_CLIENTS`].
     client: usize,
+    /// The adapter of all its tokens.
+    adapter: Option<u8>,
     /// When it became idle or began to rest, by [`Scheduler::changes`].
     since: u64,
     /// When its request began, by the same clock.
@@ -70,6 +72,7 @@ impl Session {
         position: 0,
         generation: None,
         client: 0,
+        adapter: None,
         since: 0,
         began: 0,
     };
@@ -102,7 +105,7 @@ impl Session {
         text: &mut Text,
     ) -> Option<u32> {
         let generation = self.generation.as_mut()?;
-        let workspace = model.workspace(arena, index, output);
+        let workspace = model.choosing(arena, index, output);
         let history = &workspace.tokens[..self.tokens];
         let vocabulary = model.vocabulary();
         let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
@@ -220,7 +223,7 @@ impl Scheduler {
     ) -> Result<u32, GenerateError> {
         let history = self.open(model, arena, turn, params)?;
         let vocabulary = *model.vocabulary();
-        let workspace = model.workspace(arena, turn.session, 0);
+        let workspace = model.tokenizing(arena, turn.session);
         let limit = workspace.cells.len().saturating_sub(1);
         if prompt.len() > limit {
             return Err(GenerateError::PromptBytes {
@@ -267,7 +270,7 @@ impl Scheduler {
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
         let history = self.open(model, arena, turn, params)?;
-        let workspace = model.workspace(arena, turn.session, 0);
+        let workspace = model.tokenizing(arena, turn.session);
         let context = workspace.tokens.len();
         let limit = context.saturating_sub(1).saturating_sub(history);
         let vocabulary = model.config().vocabulary;
@@ -301,6 +304,14 @@ impl Scheduler {
                 limit: MAX_CLIENTS,
             });
         }
+        if !model.serves() {
+            return Err(GenerateError::Training);
+        }
+        if let Some(adapter) = turn.adapter.map(usize::from)
+            && model.adapter(adapter).is_none()
+        {
+            return Err(GenerateError::NoSuchAdapter { adapter });
+        }
         if self.sessions[session].generation.is_some() {
             return Err(GenerateError::Busy);
         }
@@ -308,6 +319,8 @@ impl Scheduler {
             self.clear(session, model, arena);
         } else if self.sessions[session].tokens == 0 {
             return Err(GenerateError::NothingThere);
+        } else if self.sessions[session].adapter != turn.adapter {
+            return Err(GenerateError::OtherAdapter);
         }
         Ok(self.sessions[session].tokens)
     }
@@ -325,6 +338,7 @@ impl Scheduler {
         let session = &mut self.sessions[turn.session];
         session.tokens = history + prompt_tokens;
         session.client = turn.client;
+        session.adapter = turn.adapter;
         session.generation = Some(Generation {
             sampler: Sampler::new(params.sampler),
             max_tokens: params.max_tokens as usize,
@@ -401,12 +415,62 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Whether a request uses an adapter.
+    #[must_use]
+    pub fn uses(&self, adapter: usize) -> bool {
+        let mut requests = self.sessions.iter().filter(|s| s.generation.is_some());
+        requests.any(|session| session.adapter.map(usize::from) == Some(adapter))
+    }
+
+    /// Forgets the idle sessions that began with an adapter.
+    pub fn forget_adapter(&mut self, adapter: usize, model: &Model, arena: &mut Arena<'_>) {
+        for session in 0..model.sessions() {
+            let Session {
+                adapter: its,
+                generation,
+                ..
+            } = &self.sessions[session];
+            if generation.is_none() && its.map(usize::from) == Some(adapter) {
+                self.clear(session, model, arena);
+            }
+        }
+    }
+
     /// Forgets all sessions, and their requests without an end.
     pub fn reset(&mut self, model: &Model, arena: &mut Arena<'_>) {
         for session in 0..model.sessions() {
             model.release(arena, session);
         }
         *self = Self::new();
+    }
+
+    /// The arena has been laid out anew ([`Model::rearrange`]): keys and values of all sessions are gone, and so is a batch
+    /// that was under way, with what the last one brought. Sessions keep their tokens. Requests that were at work wait
+    /// before all others, in the order in which they began; those that rested rest on.
+    pub(crate) fn displace_all(&mut self) {
+        self.batch = None;
+        self.ready.clear();
+        // Whoever it was is found out again.
+        self.suspects = 0;
+        let mut at_work = 0u32;
+        for (n, session) in self.sessions.iter_mut().enumerate() {
+            session.position = 0;
+            let works = session.is_running() && !session.rests();
+            at_work |= u32::from(works) << n;
+            if let Some(generation) = &mut session.generation {
+                generation.admitted = false;
+            }
+        }
+        let newest = |at_work: u32| {
+            (0..MAX_SESSIONS)
+                .filter(|n| at_work >> n & 1 == 1)
+                .max_by_key(|&n| self.sessions[n].began)
+        };
+        while let Some(session) = newest(at_work) {
+            at_work &= !(1 << session);
+            // Each session is in the queue once at most.
+            let _ = self.queue.push_front(session as u8);
+        }
     }
 
     /// Does a bounded amount of work: [`STEP_WORK`] on the way of a batch through the model, or the choice of one
@@ -643,9 +707,10 @@ impl Scheduler {
             let Session {
                 tokens: all,
                 position,
+                adapter,
                 ..
             } = self.sessions[session];
-            let history = model.workspace(arena, session, 0).tokens;
+            let history = model.tokenizing(arena, session).tokens;
             let ids = history.iter().enumerate().skip(position);
             for (position, &id) in ids.take(share) {
                 // The shares add up to no more than a batch.
@@ -654,7 +719,7 @@ impl Scheduler {
                     session: session as u16,
                     position: position as u32,
                     logits: position + 1 == all,
-                    adapter: None,
+                    adapter,
                 });
             }
         }

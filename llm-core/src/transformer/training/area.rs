@@ -5,9 +5,9 @@ use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::quantize::{ActivationQ8, BLOCK};
 use crate::simd::attention::GROUP;
 use crate::simd::backward::Peak;
+use crate::transformer::buffers::Allocate;
 use crate::transformer::config::Config;
 use crate::transformer::families::{Gate, HeadNorm};
-use crate::transformer::plan::Allocate;
 
 /// Rows of a matrix that lie in memory as floats. More of them are read and written less often by what is summed, but
 /// should stay in a cache.

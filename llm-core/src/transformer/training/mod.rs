@@ -28,11 +28,12 @@ mod reference;
 mod tests;
 mod update;
 
+use super::layout::RearrangeError;
 use super::steps::{Cursor, Meter, Stepwise, Stop};
-use super::{MAX_BATCH, MAX_RANK, Model};
+use super::{Config, MAX_BATCH, MAX_RANK, Model};
 use crate::arena::{Arena, ArenaError, Span, as_mut};
 use crate::gguf::{self, Name};
-use crate::transformer::plan::{Allocate, Counter};
+use crate::transformer::buffers::{Allocate, Counter};
 use adapted::Adapted;
 use area::{Area, Sizes};
 use data::{Count, Tokens};
@@ -192,6 +193,12 @@ pub enum TrainError {
         /// Largest rank for which there would be enough, 0 if there is none.
         rank: u32,
     },
+    /// It needs all memory, which requests have.
+    #[error("requests are under way, and there is no memory for both")]
+    Requests,
+    /// The plan was wrong, which is a bug in the engine.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
     /// A value in the computation was not finite.
     #[error("a value was not finite after {step} steps: try a smaller rate")]
     NonFinite {
@@ -203,8 +210,26 @@ pub enum TrainError {
     Unsupported(Name),
 }
 
+impl From<RearrangeError> for TrainError {
+    fn from(error: RearrangeError) -> Self {
+        match error {
+            RearrangeError::TooLarge(plan) => Self::Memory {
+                needed: plan.total(),
+                free: plan.capacity,
+                tokens: 0,
+                longest: 0,
+                rank: 0,
+            },
+            RearrangeError::Arena(error) => error.into(),
+        }
+    }
+}
+
 /// Chunks of tokens, from the largest: the larger, the less often a matrix is made floats.
 const CHUNKS: [usize; 4] = [MAX_BATCH, 32, 16, 8];
+
+/// With smaller chunks, a training had better have the memory to itself: it would take twice as long.
+const SMALLEST_BESIDE_REQUESTS: usize = 16;
 
 /// A training whose data has been read, before it has memory.
 #[derive(Debug)]
@@ -297,31 +322,30 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// Chooses the largest chunk for which `fits` says that there is room, of at least so many tokens. Bytes that are needed;
-    /// `None` if no chunk is small enough.
-    pub(crate) fn choose(
-        &mut self,
-        model: &Model,
-        least: usize,
-        fits: impl Fn(u64) -> bool,
-    ) -> Option<u64> {
-        for chunk in CHUNKS.into_iter().filter(|chunk| *chunk >= least) {
-            self.sizes.chunk = chunk;
-            let bytes = self.bytes(model);
-            if fits(bytes) {
-                return Some(bytes);
+    /// Chooses the largest chunk for which there is room, beside requests if that is possible. Bytes that are needed, and
+    /// whether requests are still served.
+    ///
+    /// # Errors
+    /// The memory does not suffice.
+    pub(crate) fn choose(&mut self, model: &Model) -> Result<(u64, bool), TrainError> {
+        let adapters = model.plan().adapters;
+        let smallest = [SMALLEST_BESIDE_REQUESTS, 0];
+        for (serves, smallest) in [true, false].into_iter().zip(smallest) {
+            for chunk in CHUNKS.into_iter().filter(|chunk| *chunk >= smallest) {
+                self.sizes.chunk = chunk;
+                let bytes = bytes(model, &self.sizes);
+                if model.plan_with(adapters, bytes, serves).is_ok() {
+                    return Ok((bytes, serves));
+                }
             }
         }
-        None
-    }
-
-    /// Bytes that it takes, exactly.
-    pub(crate) fn bytes(&self, model: &Model) -> u64 {
-        bytes(model, &self.sizes)
+        let alone = model.plan_with(adapters, 0, false);
+        let free = alone.map_or(0, |plan| plan.capacity.saturating_sub(plan.total()));
+        Err(self.too_large(model, free))
     }
 
     /// Why it cannot be done in `free` bytes.
-    pub(crate) fn too_large(&self, model: &Model, free: u64) -> TrainError {
+    fn too_large(&self, model: &Model, free: u64) -> TrainError {
         let smallest = Sizes {
             chunk: CHUNKS[CHUNKS.len() - 1],
             ..self.sizes
@@ -362,12 +386,11 @@ impl<'d> Draft<'d> {
     /// # Errors
     /// There is not so much.
     pub(crate) fn take(
-        self,
-        model: &Model,
+        &self,
+        config: &Config,
         arena: &mut Arena<'_>,
-    ) -> Result<(Self, Memory), ArenaError> {
-        let area = Area::lay_out(&model.config, &self.sizes, &mut InTraining(arena))?;
-        Ok((self, Memory(area)))
+    ) -> Result<Memory, ArenaError> {
+        Area::lay_out(config, &self.sizes, &mut InTraining(arena)).map(Memory)
     }
 
     /// Puts the data's tokens into its memory and begins.
@@ -444,7 +467,7 @@ fn bytes(model: &Model, sizes: &Sizes) -> u64 {
 fn tokens<T>(model: &Model, arena: &mut Arena<'_>, run: impl FnOnce(&mut Tokens<'_>) -> T) -> T {
     let context = model.context();
     let vocabulary = *model.vocabulary();
-    let workspace = model.workspace(arena, 0, 0);
+    let workspace = model.tokenizing(arena, 0);
     run(&mut Tokens {
         vocabulary: vocabulary.view(workspace.frozen.get(vocabulary.table())),
         cells: workspace.cells,
@@ -460,7 +483,7 @@ fn fill(data: &[u8], area: &Area, model: &Model, arena: &mut Arena<'_>) -> Resul
     let [ids, examples, cells] = working.into_disjoint([
         area.tokens.range(),
         area.examples.range(),
-        model.buffers.cells.range(),
+        model.persistent.cells.range(),
     ]);
     let mut tokens = Tokens {
         vocabulary: vocabulary.view(frozen.get(vocabulary.table())),
@@ -479,7 +502,7 @@ struct InTraining<'a, 'm>(&'a mut Arena<'m>);
 
 impl Allocate for InTraining<'_, '_> {
     fn take<T: crate::arena::Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError> {
-        self.0.alloc(len, crate::arena::Purpose::Other)
+        self.0.alloc(len, crate::arena::Purpose::Training)
     }
 }
 
@@ -568,9 +591,14 @@ impl Training {
         &self.plan
     }
 
+    /// Whether it has made its file.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
     /// How far it is.
     pub(crate) fn progress(&self) -> TrainProgress {
-        let over = self.stage == Stage::Over;
+        let over = self.is_over();
         TrainProgress {
             step: self.step,
             steps: self.plan.steps,
@@ -586,7 +614,7 @@ impl Training {
 
     /// Bytes of the file that it has made, from `offset` on.
     pub(crate) fn made<'a>(&self, arena: &'a Arena<'_>, offset: usize) -> &'a [u8] {
-        if self.stage != Stage::Over {
+        if !self.is_over() {
             return &[];
         }
         let bytes = arena.get(self.area.moments).as_bytes();
@@ -604,7 +632,7 @@ impl Training {
         work: u64,
     ) -> Result<TrainProgress, TrainError> {
         let mut work = work.max(1);
-        while work > 0 && self.stage != Stage::Over {
+        while work > 0 && !self.is_over() {
             work = self.go_on(model, arena, work)?;
         }
         Ok(self.progress())
