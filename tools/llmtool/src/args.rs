@@ -4,6 +4,7 @@
 //! is `-o FILE`. Names of options are llama.cpp's where the meaning is the same.
 
 pub mod common;
+pub mod finetune;
 pub mod make;
 pub mod run;
 pub mod system;
@@ -75,6 +76,19 @@ Examples:
   Another story for every seed:
     llmtool generate -m models/default.gguf -p \"Once upon a time\" -n 200 -s 7")]
     Generate(Generate),
+    /// Train an adapter (LoRA) for a model, as `llmfinetune` does in the shell
+    #[command(after_long_help = "\
+DATA has a text whose examples are divided by blank lines, or an object of JSON in each line: {\"prompt\": \"…\",
+\"answer\": \"…\"}, of which the answer is learnt, or {\"text\": \"…\"}. The same model, data and options give the same
+adapter to the last bit, here and on the device.
+
+Examples:
+  llmtool finetune -m models/default.gguf -f morals.jsonl -o morals.gguf
+  In the memory of the device:
+    llmtool finetune -m models/default.gguf -f morals.jsonl -o morals.gguf --arena 8MiB
+  Then:
+    llmtool generate -m models/default.gguf --lora morals.gguf -p \"Once upon a time\"")]
+    Finetune(finetune::Finetune),
     /// Print the logits that follow a prompt, as JSON
     #[command(after_long_help = "\
 The output is one object: \"tokens\" (the ids that were fed), \"positions\" and, for each of these,

@@ -1,6 +1,7 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
+mod finetune;
 mod generate;
 mod inspect;
 mod log;
@@ -37,6 +38,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Inspect(arguments) => inspect::inspect(arguments, out),
         Command::Tokenize(arguments) => tokenize(arguments, out),
         Command::Generate(arguments) => generate::generate(arguments, out),
+        Command::Finetune(arguments) => finetune::finetune(arguments, out),
         Command::Logits(arguments) => logits(arguments, out),
         Command::Perplexity(arguments) => measure::perplexity(arguments, out),
         Command::Imatrix(arguments) => measure::imatrix(arguments, out),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use llm_core::arena::{ALIGNMENT, Arena};
+use llm_core::arena::{ALIGNMENT, Arena, ArenaError, Purpose};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Observer, Positions, Token};
@@ -35,6 +35,9 @@ pub fn check_runs<'f>(path: &Path, file: &'f [u8]) -> Result<Checked<'f>, ToolEr
 
 /// Largest arena that spans can name.
 const MAX_ARENA_BYTES: usize = (u32::MAX as usize) & !(ALIGNMENT - 1);
+
+/// Most memory of a training on the host: enough for a context of 2048 in a model of a billion parameters.
+const TRAINING_BYTES: usize = 1 << 30;
 
 /// Options of a model for a context and a type of keys and values, with the shell's longest prompt.
 #[must_use]
@@ -94,9 +97,36 @@ impl Memory {
     ) -> Result<Self, Box<LoadError>> {
         let plan = checked.plan_with(options, MAX_ARENA_BYTES, adapters)?;
         // At most `MAX_ARENA_BYTES`.
-        let len = plan.total() as usize;
-        let pages =
-            MmapMut::map_anon(len.max(1)).map_err(|_| Box::new(LoadError::TooLarge(plan)))?;
+        Self::of(plan.total() as usize).map_err(|_| Box::new(LoadError::TooLarge(plan)))
+    }
+
+    /// As [`Self::for_model`], and for a training: pages that it does not need are never there.
+    ///
+    /// # Errors
+    /// As [`Self::for_model`].
+    pub fn for_training(
+        checked: &Checked<'_>,
+        options: &LoadOptions,
+    ) -> Result<Self, Box<LoadError>> {
+        let plan = checked.plan(options, MAX_ARENA_BYTES)?;
+        let len = (plan.total() as usize).saturating_add(TRAINING_BYTES);
+        Self::of(len.min(MAX_ARENA_BYTES))
+    }
+
+    /// Of so many bytes, rounded down to whole multiples of an arena's alignment.
+    ///
+    /// # Errors
+    /// The system does not give so much.
+    pub fn of(len: usize) -> Result<Self, Box<LoadError>> {
+        let len = len & !(ALIGNMENT - 1);
+        let pages = MmapMut::map_anon(len.max(1)).map_err(|_| {
+            let error = ArenaError::Exhausted {
+                purpose: Purpose::Other,
+                needed: len,
+                left: 0,
+            };
+            Box::new(error.into())
+        })?;
         // As the arena of a large model has on seL4. Where the system has none to give, it runs all the same, slower.
         #[cfg(target_os = "linux")]
         let _ = pages.advise(Advice::HugePage);

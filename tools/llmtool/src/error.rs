@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use llm_core::gguf::GgufError;
 use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
+use llm_core::transformer::training::TrainError;
 use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
 
 use crate::args::ByteSize;
@@ -175,6 +176,14 @@ pub enum ToolError {
         path: PathBuf,
         /// Why.
         source: Box<LoadError>,
+    },
+    /// The engine cannot train with the data.
+    #[error("{}: {source}", path.display())]
+    Train {
+        /// The data.
+        path: PathBuf,
+        /// Why not.
+        source: Box<TrainError>,
     },
     /// The engine refuses or ends a generation.
     #[error("{0}")]

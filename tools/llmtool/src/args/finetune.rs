@@ -1,0 +1,93 @@
+//! Arguments of `finetune`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use llm_core::simd::Cpu;
+use llm_core::transformer::MAX_RANK;
+use llm_core::transformer::training::Targets;
+
+use super::common::{EngineArg, ModelArg};
+use super::run::CONTEXT;
+use super::values::{ByteSize, Context, cpu};
+
+/// Which matrices of every block an adapter changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TargetsArg {
+    /// Those of attention
+    Attention,
+    /// Those of the feed-forward layer, too
+    All,
+}
+
+impl From<TargetsArg> for Targets {
+    fn from(targets: TargetsArg) -> Self {
+        match targets {
+            TargetsArg::Attention => Self::Attention,
+            TargetsArg::All => Self::All,
+        }
+    }
+}
+
+/// Arguments of `finetune`.
+#[derive(Debug, Args)]
+pub struct Finetune {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// The same as -f DATA
+    #[arg(
+        value_name = "DATA",
+        required_unless_present = "named_data",
+        conflicts_with = "named_data"
+    )]
+    placed_data: Option<PathBuf>,
+    /// Examples: texts that are divided by blank lines, or an object of JSON in each line
+    #[arg(short = 'f', long = "file", value_name = "DATA")]
+    named_data: Option<PathBuf>,
+    /// Adapter file (GGUF) to write
+    #[arg(short = 'o', long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Rank of the adapter's matrices
+    #[arg(long, value_name = "R", default_value_t = 4,
+          value_parser = clap::value_parser!(u32).range(1..=MAX_RANK as i64))]
+    pub rank: u32,
+    /// What the adapter adds is multiplied by ALPHA / R
+    #[arg(long, value_name = "ALPHA", default_value_t = 8.0)]
+    pub alpha: f32,
+    /// How often all examples are gone through
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub epochs: u32,
+    /// The largest learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    pub rate: f32,
+    /// Which matrices the adapter changes
+    #[arg(long, value_enum, default_value_t = TargetsArg::Attention)]
+    pub targets: TargetsArg,
+    /// Seed of the adapter's first values and of the order of the examples
+    #[arg(short = 's', long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// Train in an arena of this size, with room for requests if there is any, as on the device; otherwise it is as
+    /// large as it must be
+    #[arg(long, value_name = "SIZE")]
+    pub arena: Option<ByteSize>,
+    /// Longest example in tokens; the model's own context where that is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
+    pub context: Context,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
+    /// Kernels: one that this CPU has, in place of the best; the adapter is the same
+    #[arg(long, value_name = "NAME", value_parser = cpu)]
+    pub cpu: Option<Cpu>,
+}
+
+impl Finetune {
+    /// The file with the examples.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        let data = self.named_data.clone().or_else(|| self.placed_data.clone());
+        // One of them is there, or the command line was refused.
+        data.unwrap_or_default()
+    }
+}
