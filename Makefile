@@ -476,7 +476,7 @@ capdl: image
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
 # The capDL that the checker's mutation tests start from: that of the release image, and that of a system with two clients,
-# the second of which runs the shell's program (so that nothing can be told of its events). Without fills, and with an arena and a store of 16 pages: all pages of a
+# the second of which runs the shell's program (so that nothing can be told of its events). Without fills, and with an arena, a store and adapters of 16 pages: all pages of a
 # region are alike, and thousands of them make the tests slow.
 FIXTURES := tools/isolation/tests/fixtures
 FIXTURE_OUT := $(BUILD)/isolation-fixture
@@ -484,7 +484,7 @@ FIXTURE_OUT := $(BUILD)/isolation-fixture
 .PHONY: isolation-fixture
 isolation-fixture: isolation-tool image
 	@mkdir -p $(FIXTURE_OUT)
-	@sed -E 's/(name="(arena|model_store)" size=)"[^"]*"/\1"0x10000"/' system.xml >$(FIXTURES)/system.xml
+	@sed -E 's/(name="(arena|model_store|adapters)" size=)"[^"]*"/\1"0x10000"/' system.xml >$(FIXTURES)/system.xml
 	@$(CARGO) run $(QUIET) -p isolation --example two-clients <$(FIXTURES)/system.xml \
 		| sed 's/ setvar_vaddr="events" setvar_size="events_size"//' >$(FIXTURE_OUT)/two-clients.xml
 	@head -c 65536 $(STORE) >$(FIXTURE_OUT)/store.tar

@@ -29,7 +29,7 @@ patched! {
     client_2_to_audit client_2_to_audit_size audit_to_client_2 audit_to_client_2_size client_2_channel
     client_3_to_audit client_3_to_audit_size audit_to_client_3 audit_to_client_3_size client_3_channel
     audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    audit_log audit_log_size policy policy_size model_store model_store_size
+    audit_log audit_log_size policy policy_size model_store model_store_size adapters adapters_size
 }
 
 facts! {

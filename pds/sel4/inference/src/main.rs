@@ -20,7 +20,7 @@ use sel4_reset as _;
 
 patched! {
     audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    arena arena_size model_store model_store_size
+    arena arena_size model_store model_store_size adapters adapters_size
 }
 
 sel4_microkit::_private::declare_init!(init);
