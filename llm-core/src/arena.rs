@@ -23,13 +23,17 @@ pub enum Purpose {
     Activations,
     /// Tokens, scores and their index.
     Vocabulary,
+    /// Low-rank adapters of the model.
+    Adapters,
+    /// What a training needs while it is under way.
+    Training,
     /// The rest.
     Other,
 }
 
 impl Purpose {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 7;
 }
 
 /// Types that can lie in the arena: plain data, valid for any bytes.
@@ -95,6 +99,20 @@ impl<T> Span<T> {
         Self {
             offset: self.offset + start * size_of::<T>(),
             len,
+            of: PhantomData,
+        }
+    }
+
+    /// The same values after [`Arena::remove`] has taken `bytes` bytes out that lay below them.
+    ///
+    /// # Panics
+    /// There are not so many below.
+    #[must_use]
+    pub(crate) const fn moved_down(&self, bytes: usize) -> Self {
+        assert!(bytes <= self.offset, "a span moved below the arena");
+        Self {
+            offset: self.offset - bytes,
+            len: self.len,
             of: PhantomData,
         }
     }
@@ -222,6 +240,20 @@ impl<'m> Arena<'m> {
             "rolling back to a level that is not below"
         );
         self.level = mark;
+    }
+
+    /// Takes bytes that were handed out for `purpose` out of the middle. What lies above moves down; its spans and marks
+    /// are wrong until their owner has moved them, too ([`Span::moved_down`]).
+    ///
+    /// # Panics
+    /// They are not all handed out for `purpose`, or not whole multiples of [`ALIGNMENT`].
+    pub(crate) fn remove(&mut self, range: Range<usize>, purpose: Purpose) {
+        let used = self.level.used;
+        assert!(range.start <= range.end && range.end <= used);
+        assert!(range.start.is_multiple_of(ALIGNMENT) && range.len().is_multiple_of(ALIGNMENT));
+        self.memory.copy_within(range.end..used, range.start);
+        self.level.used -= range.len();
+        self.level.by_purpose[purpose as usize] -= range.len();
     }
 
     /// Gives everything back. The peak stays.
@@ -450,6 +482,25 @@ mod tests {
         as_mut::<u16>(ys).fill(9);
         assert_eq!(arena.get(x), [2.0; 4]);
         assert_eq!(arena.get(y), [9; 4]);
+    }
+
+    #[test]
+    fn what_lies_above_a_removed_part_moves_down_with_its_values() {
+        let mut memory = Memory::new(1024);
+        let mut arena = Arena::new(memory.bytes()).unwrap();
+        let below = arena.alloc::<u8>(64, Purpose::Weights).unwrap();
+        let gone = arena.alloc::<u8>(100, Purpose::Adapters).unwrap();
+        let above = arena.alloc::<u32>(5, Purpose::Adapters).unwrap();
+        arena.get_mut(below).fill(1);
+        arena.get_mut(gone).fill(2);
+        arena.get_mut(above).copy_from_slice(&[3, 4, 5, 6, 7]);
+        let start = gone.range().start;
+        arena.remove(start..start + 128, Purpose::Adapters);
+        let above = above.moved_down(128);
+        assert_eq!(arena.get(below), [1; 64]);
+        assert_eq!(arena.get(above), [3, 4, 5, 6, 7]);
+        let usage = arena.usage();
+        assert_eq!((usage.current, usage.of(Purpose::Adapters)), (128, 64));
     }
 
     #[test]

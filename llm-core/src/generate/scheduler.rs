@@ -102,7 +102,7 @@ impl Session {
         text: &mut Text,
     ) -> Option<u32> {
         let generation = self.generation.as_mut()?;
-        let workspace = model.workspace(arena, index, output);
+        let workspace = model.choosing(arena, index, output);
         let history = &workspace.tokens[..self.tokens];
         let vocabulary = model.vocabulary();
         let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
@@ -220,7 +220,7 @@ impl Scheduler {
     ) -> Result<u32, GenerateError> {
         let history = self.open(model, arena, turn, params)?;
         let vocabulary = *model.vocabulary();
-        let workspace = model.workspace(arena, turn.session, 0);
+        let workspace = model.tokenizing(arena, turn.session);
         let limit = workspace.cells.len().saturating_sub(1);
         if prompt.len() > limit {
             return Err(GenerateError::PromptBytes {
@@ -267,7 +267,7 @@ impl Scheduler {
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
         let history = self.open(model, arena, turn, params)?;
-        let workspace = model.workspace(arena, turn.session, 0);
+        let workspace = model.tokenizing(arena, turn.session);
         let context = workspace.tokens.len();
         let limit = context.saturating_sub(1).saturating_sub(history);
         let vocabulary = model.config().vocabulary;
@@ -407,6 +407,35 @@ impl Scheduler {
             model.release(arena, session);
         }
         *self = Self::new();
+    }
+
+    /// The arena has been laid out anew ([`Model::rearrange`]): keys and values of all sessions are gone, and so is a batch
+    /// that was under way, with what the last one brought. Sessions keep their tokens. Requests that were at work wait
+    /// before all others, in the order in which they began; those that rested rest on.
+    pub(crate) fn displace_all(&mut self) {
+        self.batch = None;
+        self.ready.clear();
+        // Whoever it was is found out again.
+        self.suspects = 0;
+        let mut at_work = 0u32;
+        for (n, session) in self.sessions.iter_mut().enumerate() {
+            session.position = 0;
+            let works = session.is_running() && !session.rests();
+            at_work |= u32::from(works) << n;
+            if let Some(generation) = &mut session.generation {
+                generation.admitted = false;
+            }
+        }
+        let newest = |at_work: u32| {
+            (0..MAX_SESSIONS)
+                .filter(|n| at_work >> n & 1 == 1)
+                .max_by_key(|&n| self.sessions[n].began)
+        };
+        while let Some(session) = newest(at_work) {
+            at_work &= !(1 << session);
+            // Each session is in the queue once at most.
+            let _ = self.queue.push_front(session as u8);
+        }
     }
 
     /// Does a bounded amount of work: [`STEP_WORK`] on the way of a batch through the model, or the choice of one
@@ -645,7 +674,7 @@ impl Scheduler {
                 position,
                 ..
             } = self.sessions[session];
-            let history = model.workspace(arena, session, 0).tokens;
+            let history = model.tokenizing(arena, session).tokens;
             let ids = history.iter().enumerate().skip(position);
             for (position, &id) in ids.take(share) {
                 // The shares add up to no more than a batch.

@@ -115,3 +115,12 @@ pub enum AdapterError {
     #[error(transparent)]
     Arena(#[from] ArenaError),
 }
+
+/// The adapters of a model, by their places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Adapters([Option<AdapterInfo>; MAX_ADAPTERS]);
+
+impl Adapters {
+    /// There are none.
+    pub(super) const NONE: Self = Self([None; MAX_ADAPTERS]);
+}

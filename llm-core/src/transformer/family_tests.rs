@@ -456,7 +456,7 @@ fn a_session_can_leave_a_batch_after_any_step_and_the_others_get_what_they_get_a
             let (last, number) = batch.tokens().last().expect("tokens that stayed");
             assert_eq!((last.session, last.position), (1, 4));
             let output = number.expect("logits that were wanted");
-            let logits = model.workspace(&mut arena, 1, output).logits;
+            let logits = model.choosing(&mut arena, 1, output).logits;
             let got: Vec<u32> = logits.iter().map(|x| x.to_bits()).collect();
             assert!(
                 got == expected,

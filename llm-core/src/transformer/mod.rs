@@ -21,6 +21,7 @@
 //! time. Each call does a bounded amount of work, so whoever calls can look around in between.
 
 mod adapter;
+mod buffers;
 mod config;
 mod error;
 mod families;
@@ -28,6 +29,7 @@ mod families;
 mod family_tests;
 mod key_bias;
 mod keys;
+mod layout;
 mod pass;
 mod plan;
 mod rope;
@@ -48,17 +50,18 @@ pub use plan::{LoadOptions, Plan, Positions};
 pub use rope::{Angles, Divisors, Rope};
 pub use steps::{Batch, STEP_WORK};
 
-use crate::arena::{Arena, Frozen, Mark, as_mut};
+use crate::arena::{Arena, Frozen, Mark, Span, as_mut};
 use crate::gguf::Gguf;
 use crate::kv_cache::{self, CacheFull, KvCache, KvType};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
 use crate::tokenizer::{Cell, Requirements, Vocabulary};
+use adapter::Adapters;
+use buffers::{Buffers, Persistent};
 use key_bias::KeyBias;
 use pass::Pass;
-use plan::{Buffers, kv_shape};
 use steps::{Cursor, Meter, Stop};
-use weights::{Checker, Loader, Weights};
+use weights::{Checker, Weights};
 
 pub use crate::simd::scalar::MAX_BATCH;
 
@@ -95,11 +98,18 @@ pub struct Model {
     key_bias: Option<KeyBias>,
     cpu: Cpu,
     cache: KvCache,
-    batch: usize,
-    sessions: usize,
+    persistent: Persistent,
     buffers: Buffers,
+    adapters: Adapters,
     /// Everything below is read-only once the model is loaded.
     frozen: Mark,
+    /// Everything below is read-only for the forward pass: what is persistent and the adapters, too. What lies above is
+    /// laid out anew when adapters or a training come or go.
+    fixed: Mark,
+    options: LoadOptions,
+    plan: Plan,
+    /// Whether there are buffers and a pool.
+    serves: bool,
     parameters: u64,
 }
 
@@ -209,55 +219,6 @@ pub struct Token {
 }
 
 impl Model {
-    /// Copies a checked model into `arena`, which is emptied first, and makes room for its sessions.
-    ///
-    /// # Errors
-    /// It does not fit, found out before the arena is touched.
-    pub fn load(
-        checked: &Checked<'_>,
-        options: &LoadOptions,
-        arena: &mut Arena<'_>,
-    ) -> Result<Self, LoadError> {
-        let plan = checked.plan(options, arena.capacity())?;
-        let config = checked.config;
-        let gguf = &checked.gguf;
-        arena.reset();
-        let weights = Weights::lay_out(
-            gguf,
-            &config,
-            &mut Loader {
-                arena,
-                cpu: options.cpu,
-            },
-        )?;
-        let vocabulary = Vocabulary::load(gguf, arena)?;
-        let batch = plan.batch as usize;
-        let (context, positions) = (plan.context as usize, plan.positions as usize);
-        let kv = kv_shape(&config, context, positions, options);
-        let key_bias = KeyBias::take(&config, &weights, &kv, arena)?;
-        let frozen = arena.mark();
-        let cache = KvCache::new(arena, kv)?;
-        let buffers = Buffers::lay_out(&config, batch, &kv, options.max_prompt_bytes, arena)?;
-        debug_assert_eq!(
-            arena.usage().current as u64,
-            plan.total(),
-            "the plan is exact"
-        );
-        Ok(Self {
-            config,
-            vocabulary,
-            weights,
-            key_bias,
-            cpu: options.cpu,
-            cache,
-            batch,
-            sessions: kv.sessions,
-            buffers,
-            frozen,
-            parameters: checked.parameters,
-        })
-    }
-
     /// The hyperparameters.
     #[must_use]
     pub const fn config(&self) -> &Config {
@@ -279,7 +240,25 @@ impl Model {
     /// Sessions that there can be at once.
     #[must_use]
     pub const fn sessions(&self) -> usize {
-        self.sessions
+        self.cache.shape().sessions
+    }
+
+    /// Whether there is an adapter in this place.
+    #[must_use]
+    pub fn has_adapter(&self, _adapter: u8) -> bool {
+        false
+    }
+
+    /// Whether requests can be served now: not while a training has the memory for itself.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        self.serves
+    }
+
+    /// What it takes in the arena, as it is laid out now.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Keys and values.
@@ -323,7 +302,7 @@ impl Model {
     /// Most tokens that go through the model together.
     #[must_use]
     pub const fn batch(&self) -> usize {
-        self.batch
+        self.plan.batch as usize
     }
 
     /// The vocabulary.
@@ -349,45 +328,74 @@ impl Model {
         arena.get(self.buffers.logits.part(output * vocabulary, vocabulary))
     }
 
-    /// The frozen part of the arena and the buffers that surround the forward pass: tokens of
-    /// `session`, tokenizer scratch, the `output`-th logits, and sampling candidates.
-    pub(crate) fn workspace<'a>(
+    /// The frozen part of the arena and what the tokenizer works with: the tokens of `session`, and scratch.
+    ///
+    /// # Panics
+    /// There is no such session.
+    pub(crate) fn tokenizing<'a>(
+        &self,
+        arena: &'a mut Arena<'_>,
+        session: usize,
+    ) -> Tokenizing<'a> {
+        let (frozen, working) = arena.split(self.frozen);
+        let [tokens, cells] = working.into_disjoint([
+            self.tokens_of(session).range(),
+            self.persistent.cells.range(),
+        ]);
+        Tokenizing {
+            frozen,
+            tokens: as_mut(tokens),
+            cells: as_mut(cells),
+        }
+    }
+
+    /// The frozen part of the arena and what a token is chosen with: the tokens of `session`, the `output`-th logits, and
+    /// candidates.
+    ///
+    /// # Panics
+    /// There are not so many sessions, or no requests are served.
+    pub(crate) fn choosing<'a>(
         &self,
         arena: &'a mut Arena<'_>,
         session: usize,
         output: usize,
-    ) -> Workspace<'a> {
+    ) -> Choosing<'a> {
         let (frozen, working) = arena.split(self.frozen);
         let buffers = &self.buffers;
-        let (context, vocabulary) = (self.context(), self.config.vocabulary);
-        let [tokens, cells, logits, candidates] = working.into_disjoint([
-            buffers.tokens.part(session * context, context).range(),
-            buffers.cells.range(),
+        let vocabulary = self.config.vocabulary;
+        let [tokens, logits, candidates] = working.into_disjoint([
+            self.tokens_of(session).range(),
             buffers.logits.part(output * vocabulary, vocabulary).range(),
             buffers.candidates.range(),
         ]);
-        Workspace {
+        Choosing {
             frozen,
             tokens: as_mut(tokens),
-            cells: as_mut(cells),
             logits: as_mut(logits),
             candidates: as_mut(candidates),
         }
+    }
+
+    /// The tokens of a session.
+    const fn tokens_of(&self, session: usize) -> Span<u32> {
+        let context = self.context();
+        self.persistent.tokens.part(session * context, context)
     }
 
     /// Begins to run `tokens` through the model.
     ///
     /// # Panics
     /// There are none or more than [`Self::batch`], one is not in the vocabulary, its session has no room for
-    /// its position, or logits are wanted for more tokens than there are sessions: the caller has checked
+    /// its position, there is no such adapter, or logits are wanted for more tokens than there are sessions: the caller has checked
     /// that.
     pub fn begin(&self, arena: &mut Arena<'_>, tokens: &[Token]) -> Batch {
-        assert!(!tokens.is_empty() && tokens.len() <= self.batch);
-        assert!(tokens.iter().filter(|token| token.logits).count() <= self.sessions);
+        assert!(!tokens.is_empty() && tokens.len() <= self.batch());
+        assert!(tokens.iter().filter(|token| token.logits).count() <= self.sessions());
         for token in tokens {
             assert!((token.id as usize) < self.config.vocabulary);
             let reserved = self.cache.reserved(arena, usize::from(token.session));
             assert!((token.position as usize) < reserved.min(self.context()));
+            assert!(token.adapter.is_none_or(|n| self.has_adapter(n)));
         }
         let batch = Batch::of(tokens);
         let mut pass = self.pass(arena, &batch, u64::MAX);
@@ -398,7 +406,7 @@ impl Model {
 
     /// Closes the gaps that removed tokens leave in what goes from stage to stage.
     fn close_gaps(&self, arena: &mut Arena<'_>, batch: &mut Batch) {
-        let (_, mut working) = arena.split(self.frozen);
+        let (_, mut working) = arena.split(self.fixed);
         let pairs = self
             .config
             .rope
@@ -548,7 +556,7 @@ impl Model {
     }
 
     fn pass<'p>(&'p self, arena: &'p mut Arena<'_>, batch: &'p Batch, work: u64) -> Pass<'p> {
-        let (frozen, working) = arena.split(self.frozen);
+        let (frozen, working) = arena.split(self.fixed);
         Pass {
             model: self,
             frozen,
@@ -571,11 +579,17 @@ impl Model {
 #[cfg(feature = "observe")]
 pub type Observer<'o> = dyn FnMut(usize, &[f32]) + 'o;
 
-/// What [`Model::workspace`] lends.
-pub(crate) struct Workspace<'a> {
+/// What [`Model::tokenizing`] lends.
+pub(crate) struct Tokenizing<'a> {
     pub(crate) frozen: Frozen<'a>,
     pub(crate) tokens: &'a mut [u32],
     pub(crate) cells: &'a mut [Cell],
+}
+
+/// What [`Model::choosing`] lends.
+pub(crate) struct Choosing<'a> {
+    pub(crate) frozen: Frozen<'a>,
+    pub(crate) tokens: &'a mut [u32],
     pub(crate) logits: &'a mut [f32],
     pub(crate) candidates: &'a mut [crate::sampling::Candidate],
 }

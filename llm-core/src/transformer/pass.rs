@@ -1,7 +1,7 @@
 //! The forward pass itself: one block, for every token of a batch.
 
+use super::buffers::Buffers;
 use super::families::{Activation, HeadNorm, NormKind, Residual};
-use super::plan::Buffers;
 use super::steps::{EXP_WORK, Meter, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{Model, Token};

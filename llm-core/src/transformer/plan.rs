@@ -1,15 +1,10 @@
 //! What a model takes in an arena, byte for byte, before anything is loaded.
 
+use super::buffers::{Buffers, Counter, Persistent};
 use super::config::Config;
-use super::families::{Gate, Residual};
 use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH, key_bias};
-use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, bytes_of};
-use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType, SCALED};
-use crate::quantize::{ActivationQ8, BLOCK};
-use crate::sampling::Candidate;
+use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::simd::Cpu;
-use crate::simd::attention::{GROUP, QueryScale};
-use crate::tokenizer::{Cell, scratch_cells};
 
 /// How many positions the pool of keys and values has, which all sessions share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +43,10 @@ pub struct Plan {
     pub activations: u64,
     /// The vocabulary's table.
     pub vocabulary: u64,
+    /// The matrices of all adapters.
+    pub adapters: u64,
+    /// What a training takes while it is under way.
+    pub training: u64,
     /// Context that was planned for.
     pub context: u64,
     /// Positions that all sessions share.
@@ -64,7 +63,12 @@ impl Plan {
     /// Bytes in all.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.weights + self.kv_cache + self.activations + self.vocabulary
+        self.weights
+            .saturating_add(self.kv_cache)
+            .saturating_add(self.activations)
+            .saturating_add(self.vocabulary)
+            .saturating_add(self.adapters)
+            .saturating_add(self.training)
     }
 
     const fn fits(&self) -> bool {
@@ -72,97 +76,88 @@ impl Plan {
     }
 }
 
-/// Working memory of the forward pass and of what surrounds it. What belongs to a token is there once
-/// for each token of a batch, one after the other.
+/// What a plan is made for, besides the sizes of batch and pool.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Buffers {
-    pub(super) residual: Span<f32>,
-    /// A norm's result, and later what a block adds to the residual.
-    pub(super) normed: Span<f32>,
-    /// What a parallel feed-forward layer reads.
-    pub(super) ahead: Span<f32>,
-    /// Activations as a matrix wants them; as [`crate::quantize::ActivationQ8K`] they need less room.
-    pub(super) quantised: Span<ActivationQ8>,
-    pub(super) query: Span<f32>,
-    pub(super) attended: Span<f32>,
-    pub(super) key: Span<f32>,
-    pub(super) value: Span<f32>,
-    /// Of a group of heads.
-    pub(super) scores: Span<f32>,
-    /// Of one token, where keys are in 8 bits.
-    pub(super) query_bytes: Span<i8>,
-    pub(super) query_scales: Span<QueryScale>,
-    /// Of a group of heads, where biases of keys are not in the cache.
-    pub(super) turned: Span<[f32; 2]>,
-    pub(super) rotation: Span<[f32; 2]>,
-    pub(super) gate: Span<f32>,
-    pub(super) up: Span<f32>,
-    /// Of one token of each session.
-    pub(super) logits: Span<f32>,
-    pub(super) candidates: Span<Candidate>,
-    /// The tokens of each session.
-    pub(super) tokens: Span<u32>,
-    pub(super) cells: Span<Cell>,
+pub(super) struct Demand<'d> {
+    pub(super) config: &'d Config,
+    pub(super) options: &'d LoadOptions,
+    pub(super) weights: u64,
+    pub(super) vocabulary: u64,
+    /// Whether keys have biases.
+    pub(super) key_biases: bool,
+    pub(super) adapters: u64,
+    pub(super) training: u64,
+    /// Whether requests are served: without buffers and pool there is room for a larger training.
+    pub(super) serves: bool,
+    pub(super) capacity: usize,
 }
 
-impl Buffers {
-    /// Runs `take` over the sizes of all buffers: once to count them, once to allocate them.
-    pub(super) fn lay_out(
-        config: &Config,
-        batch: usize,
-        kv: &KvShape,
-        max_prompt_bytes: usize,
-        arena: &mut impl Allocate,
-    ) -> Result<Self, ArenaError> {
-        let padded = kv.context.next_multiple_of(BLOCK_POSITIONS);
-        let pairs = config.rope.map_or(0, |rope| rope.tables() * rope.size / 2);
-        let gated = config.block.gate != Gate::None;
-        let gate = usize::from(gated) * config.feed_forward;
-        let parallel = config.block.residual != Residual::Sequential;
-        let ahead = usize::from(parallel) * config.width;
-        Ok(Self {
-            residual: arena.take(batch * config.width)?,
-            normed: arena.take(batch * config.width)?,
-            ahead: arena.take(batch * ahead)?,
-            quantised: arena.take(batch * config.widest().div_ceil(BLOCK))?,
-            query: arena.take(batch * config.query_width())?,
-            attended: arena.take(batch * config.query_width())?,
-            key: arena.take(batch * config.kv_width())?,
-            value: arena.take(batch * config.kv_width())?,
-            scores: arena.take(GROUP * padded)?,
-            query_bytes: arena.take(config.heads * config.head_size.next_multiple_of(4))?,
-            query_scales: arena.take(config.heads * config.head_size.div_ceil(SCALED))?,
-            turned: arena.take(usize::from(kv.ty == KvType::Q8) * GROUP * pairs)?,
-            rotation: arena.take(batch * pairs)?,
-            gate: arena.take(batch * gate)?,
-            up: arena.take(batch * config.feed_forward)?,
-            logits: arena.take(kv.sessions * config.vocabulary)?,
-            candidates: arena.take(config.vocabulary)?,
-            tokens: arena.take(kv.sessions * kv.context)?,
-            cells: arena.take(scratch_cells(max_prompt_bytes))?,
-        })
+impl Demand<'_> {
+    /// Batches are as large as fits beside one context, from [`MAX_BATCH`] tokens down to [`MIN_BATCH`]; then comes the
+    /// pool.
+    ///
+    /// # Errors
+    /// It does not fit: the plan for the smallest batch and pool.
+    pub(super) fn plan(&self) -> Result<Plan, Plan> {
+        let options = self.options;
+        let context = options.context.min(self.config.context_length);
+        let context = context.min(MAX_CONTEXT);
+        let positions = match options.positions {
+            Positions::Exactly(positions) => positions,
+            // The least that there may be.
+            Positions::Fill => 0,
+        };
+        let mut batch = MAX_BATCH;
+        let mut plan = self.plan_for(batch, context, positions);
+        while !plan.fits() && batch > MIN_BATCH {
+            batch /= 2;
+            plan = self.plan_for(batch, context, positions);
+        }
+        if plan.fits() && self.serves && options.positions == Positions::Fill {
+            let most = most_positions(context, options) / BLOCK_POSITIONS;
+            let blocks = largest(context.div_ceil(BLOCK_POSITIONS), most, |blocks| {
+                let positions = blocks * BLOCK_POSITIONS;
+                self.plan_for(batch, context, positions).fits()
+            });
+            return Ok(self.plan_for(batch, context, blocks * BLOCK_POSITIONS));
+        }
+        if plan.fits() {
+            return Ok(plan);
+        }
+        let fits = |context| self.plan_for(batch, context, positions).fits();
+        plan.largest_context = largest(0, context.saturating_sub(1), fits) as u64;
+        Err(plan)
     }
-}
 
-/// Something that hands out spans of working memory.
-pub(super) trait Allocate {
-    fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError>;
-}
-
-impl Allocate for Arena<'_> {
-    fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError> {
-        self.alloc(len, Purpose::Activations)
-    }
-}
-
-/// Counts what an arena would hand out.
-struct Counter(u64);
-
-impl Allocate for Counter {
-    fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError> {
-        let needed = bytes_of::<T>(len).unwrap_or(usize::MAX);
-        self.0 = self.0.saturating_add(needed as u64);
-        Ok(Span::EMPTY)
+    fn plan_for(&self, batch: usize, context: usize, positions: usize) -> Plan {
+        let (config, options) = (self.config, self.options);
+        let kv = kv_shape(config, context, positions, options);
+        let (kv, batch) = match self.serves {
+            true => (kv, batch.min(kv.positions.max(1))),
+            false => (without_pool(kv), 0),
+        };
+        let mut counter = Counter::default();
+        // The counter never fails.
+        let _ = Persistent::lay_out(&kv, options.max_prompt_bytes, &mut counter);
+        if self.serves {
+            let _ = Buffers::lay_out(config, batch, &kv, &mut counter);
+        }
+        Plan {
+            weights: self.weights,
+            kv_cache: kv
+                .bytes()
+                .map_or(u64::MAX, |bytes| bytes as u64)
+                .saturating_add(key_bias::bytes(config, self.key_biases, &kv)),
+            activations: counter.0,
+            vocabulary: self.vocabulary,
+            adapters: self.adapters,
+            training: self.training,
+            context: context as u64,
+            positions: kv.positions as u64,
+            batch: batch as u64,
+            capacity: self.capacity as u64,
+            largest_context: context as u64,
+        }
     }
 }
 
@@ -173,67 +168,31 @@ impl Checked<'_> {
     /// # Errors
     /// It does not fit: [`LoadError::TooLarge`] with the plan for the smallest batch and pool.
     pub fn plan(&self, options: &LoadOptions, capacity: usize) -> Result<Plan, LoadError> {
-        let context = options.context.min(self.config.context_length);
-        let context = context.min(MAX_CONTEXT);
-        let positions = match options.positions {
-            Positions::Exactly(positions) => positions,
-            // The least that there may be.
-            Positions::Fill => 0,
-        };
-        let mut batch = MAX_BATCH;
-        let plan_for = |batch, context: usize, positions| {
-            self.plan_for(batch, context, positions, options, capacity)
-        };
-        let mut plan = plan_for(batch, context, positions);
-        while !plan.fits() && batch > MIN_BATCH {
-            batch /= 2;
-            plan = plan_for(batch, context, positions);
-        }
-        if plan.fits() && options.positions == Positions::Fill {
-            let most = most_positions(context, options) / BLOCK_POSITIONS;
-            let blocks = largest(context.div_ceil(BLOCK_POSITIONS), most, |blocks| {
-                plan_for(batch, context, blocks * BLOCK_POSITIONS).fits()
-            });
-            return Ok(plan_for(batch, context, blocks * BLOCK_POSITIONS));
-        }
-        if plan.fits() {
-            return Ok(plan);
-        }
-        let fits = |context| plan_for(batch, context, positions).fits();
-        plan.largest_context = largest(0, context.saturating_sub(1), fits) as u64;
-        Err(LoadError::TooLarge(plan))
+        self.plan_with(options, capacity, 0)
     }
 
-    fn plan_for(
+    /// As [`Self::plan`], with adapters that take so many bytes ([`super::CheckedAdapter::bytes`]).
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub fn plan_with(
         &self,
-        batch: usize,
-        context: usize,
-        positions: usize,
         options: &LoadOptions,
         capacity: usize,
-    ) -> Plan {
-        let config = &self.config;
-        let kv = kv_shape(config, context, positions, options);
-        let batch = batch.min(kv.positions.max(1));
-        let mut counter = Counter(0);
-        // The counter never fails.
-        let _ = Buffers::lay_out(config, batch, &kv, options.max_prompt_bytes, &mut counter);
-        Plan {
+        adapters: u64,
+    ) -> Result<Plan, LoadError> {
+        let demand = Demand {
+            config: &self.config,
+            options,
             weights: self.weight_bytes,
-            // A third of the range, so that totals cannot overflow.
-            kv_cache: kv
-                .bytes()
-                .map_or(u64::MAX / 3, |bytes| bytes as u64)
-                .saturating_add(key_bias::bytes(config, self.key_biases, &kv))
-                .min(u64::MAX / 3),
-            activations: counter.0.min(u64::MAX / 3),
             vocabulary: self.vocabulary.bytes().next_multiple_of(64) as u64,
-            context: context as u64,
-            positions: kv.positions as u64,
-            batch: batch as u64,
-            capacity: capacity as u64,
-            largest_context: context as u64,
-        }
+            key_biases: self.key_biases,
+            adapters,
+            training: 0,
+            serves: true,
+            capacity,
+        };
+        demand.plan().map_err(LoadError::TooLarge)
     }
 }
 
@@ -273,4 +232,9 @@ pub(super) fn kv_shape(
         sessions: options.sessions.clamp(1, MAX_SESSIONS),
         positions: positions.min(most_positions(context, options)).max(context),
     }
+}
+
+/// The same cache for a time in which no requests are served: no session can have a position.
+pub(super) const fn without_pool(kv: KvShape) -> KvShape {
+    KvShape { positions: 0, ..kv }
 }

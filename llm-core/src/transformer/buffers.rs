@@ -1,0 +1,122 @@
+//! The working memory of a model, apart from its cache.
+
+use super::config::Config;
+use super::families::{Gate, Residual};
+use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, bytes_of};
+use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType, SCALED};
+use crate::quantize::{ActivationQ8, BLOCK};
+use crate::sampling::Candidate;
+use crate::simd::attention::{GROUP, QueryScale};
+use crate::tokenizer::{Cell, scratch_cells};
+
+/// Working memory of the forward pass and of the choice of tokens. What belongs to a token is there once for each token
+/// of a batch, one after the other. Nothing of it is missed when the arena is laid out anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Buffers {
+    pub(super) residual: Span<f32>,
+    /// A norm's result, and later what a block adds to the residual.
+    pub(super) normed: Span<f32>,
+    /// What a parallel feed-forward layer reads.
+    pub(super) ahead: Span<f32>,
+    /// Activations as a matrix wants them; as [`crate::quantize::ActivationQ8K`] they need less room.
+    pub(super) quantised: Span<ActivationQ8>,
+    pub(super) query: Span<f32>,
+    pub(super) attended: Span<f32>,
+    pub(super) key: Span<f32>,
+    pub(super) value: Span<f32>,
+    /// Of a group of heads.
+    pub(super) scores: Span<f32>,
+    /// Of one token, where keys are in 8 bits.
+    pub(super) query_bytes: Span<i8>,
+    pub(super) query_scales: Span<QueryScale>,
+    /// Of a group of heads, where biases of keys are not in the cache.
+    pub(super) turned: Span<[f32; 2]>,
+    pub(super) rotation: Span<[f32; 2]>,
+    pub(super) gate: Span<f32>,
+    pub(super) up: Span<f32>,
+    /// Of one token of each session.
+    pub(super) logits: Span<f32>,
+    pub(super) candidates: Span<Candidate>,
+}
+
+impl Buffers {
+    /// Runs `take` over the sizes of all buffers: once to count them, once to allocate them.
+    pub(super) fn lay_out(
+        config: &Config,
+        batch: usize,
+        kv: &KvShape,
+        arena: &mut impl Allocate,
+    ) -> Result<Self, ArenaError> {
+        let padded = kv.context.next_multiple_of(BLOCK_POSITIONS);
+        let pairs = config.rope.map_or(0, |rope| rope.tables() * rope.size / 2);
+        let gated = config.block.gate != Gate::None;
+        let gate = usize::from(gated) * config.feed_forward;
+        let parallel = config.block.residual != Residual::Sequential;
+        let ahead = usize::from(parallel) * config.width;
+        Ok(Self {
+            residual: arena.take(batch * config.width)?,
+            normed: arena.take(batch * config.width)?,
+            ahead: arena.take(batch * ahead)?,
+            quantised: arena.take(batch * config.widest().div_ceil(BLOCK))?,
+            query: arena.take(batch * config.query_width())?,
+            attended: arena.take(batch * config.query_width())?,
+            key: arena.take(batch * config.kv_width())?,
+            value: arena.take(batch * config.kv_width())?,
+            scores: arena.take(GROUP * padded)?,
+            query_bytes: arena.take(config.heads * config.head_size.next_multiple_of(4))?,
+            query_scales: arena.take(config.heads * config.head_size.div_ceil(SCALED))?,
+            turned: arena.take(usize::from(kv.ty == KvType::Q8) * GROUP * pairs)?,
+            rotation: arena.take(batch * pairs)?,
+            gate: arena.take(batch * gate)?,
+            up: arena.take(batch * config.feed_forward)?,
+            logits: arena.take(kv.sessions * config.vocabulary)?,
+            candidates: arena.take(config.vocabulary)?,
+        })
+    }
+}
+
+/// What must survive when the arena is laid out anew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Persistent {
+    /// The tokens of each session: keys and values are a function of them.
+    pub(super) tokens: Span<u32>,
+    /// Scratch of the tokenizer, which a training uses, too.
+    pub(super) cells: Span<Cell>,
+}
+
+impl Persistent {
+    /// As [`Buffers::lay_out`].
+    pub(super) fn lay_out(
+        kv: &KvShape,
+        max_prompt_bytes: usize,
+        arena: &mut impl Allocate,
+    ) -> Result<Self, ArenaError> {
+        Ok(Self {
+            tokens: arena.take(kv.sessions * kv.context)?,
+            cells: arena.take(scratch_cells(max_prompt_bytes))?,
+        })
+    }
+}
+
+/// Something that hands out spans of working memory.
+pub(super) trait Allocate {
+    fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError>;
+}
+
+impl Allocate for Arena<'_> {
+    fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError> {
+        self.alloc(len, Purpose::Activations)
+    }
+}
+
+/// Counts the bytes that an arena would hand out.
+#[derive(Debug, Default)]
+pub(super) struct Counter(pub(super) u64);
+
+impl Allocate for Counter {
+    fn take<T: Plain>(&mut self, len: usize) -> Result<Span<T>, ArenaError> {
+        let needed = bytes_of::<T>(len).unwrap_or(usize::MAX);
+        self.0 = self.0.saturating_add(needed as u64);
+        Ok(Span::EMPTY)
+    }
+}
