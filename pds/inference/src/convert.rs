@@ -2,11 +2,11 @@
 
 use llm_core::arena::{Purpose, Usage};
 use llm_core::backend::ModelInfo;
-use llm_core::transformer::AdapterInfo;
-use llm_core::transformer::training::{self, Targets};
 use llm_core::generate::{self, GenerateParams, Occupancy};
 use llm_core::kv_cache;
 use llm_core::sampling::SamplerParams;
+use llm_core::transformer::AdapterInfo;
+use llm_core::transformer::training::{self, Targets};
 use protocol::record::Hash;
 use protocol::wire::engine::{AdapterLoaded, Holdings, KvType, Loaded, Trained};
 use protocol::wire::{self, ArenaUse, FinishReason, InferParams, TARGETS_ALL, TrainProgress};

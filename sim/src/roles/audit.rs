@@ -103,6 +103,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         texts: Box::leak(Box::new(Texts::new())),
         policy: env.constant("policy")?,
         store: env.constant("model_store")?,
+        adapters: env.read_write("adapters")?,
     };
     let audit = Audit::new(clients, inference, memory);
     Ok(Box::new(Domain {

@@ -189,7 +189,9 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
 
 fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
     let trust = match (&arguments.policy, arguments.unsigned) {
-        (Some(path), _) => Trust::Keys(policy::compile(path, None)?.trusted_keys()),
+        (Some(path), _) => {
+            Trust::Keys(policy::compile(path, policy::With::default())?.trusted_keys())
+        }
         (None, true) => Trust::Anything,
         (None, false) => Trust::Signed,
     };

@@ -34,6 +34,12 @@ pub enum KeyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A secret key that stands for none.
+    #[error("the key in {} is all zeros, which is no secret: make another with `llmtool keygen --device`", path.display())]
+    Zeros {
+        /// The file.
+        path: PathBuf,
+    },
     /// No public key.
     #[error("{} is no public Ed25519 key in PEM: {reason}", path.display())]
     Public {

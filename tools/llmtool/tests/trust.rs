@@ -441,7 +441,9 @@ fn what_is_not_signed_is_not_packed() {
 
 #[test]
 fn the_shipped_models_are_signed_and_bit_flips_all_over_the_default_one_are_found() {
-    let policy = llmtool::policy::compile(Path::new(&format!("{ROOT}/policy.toml")), None).unwrap();
+    let policy =
+        llmtool::policy::compile(Path::new(&format!("{ROOT}/policy.toml")), With::default())
+            .unwrap();
     let keys = policy.trusted_keys();
     let signer = |digest, signature: &[u8; 64]| {
         let keys = keys.iter().map(|(name, key)| (name.as_str(), key));

@@ -147,6 +147,8 @@ fn start() -> Result<Monitor, RingError> {
     let policy = unsafe { region::immutable(region(policy(), policy_size())) };
     // SAFETY: as above.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
+    // SAFETY: `system.xml` maps the adapters writable to this domain alone; this is their only use.
+    let adapters = unsafe { region::written(region(adapters(), adapters_size()))? };
     // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
     let watchdog = Alarm::start(unsafe { Device::new(rtc()) });
     let memory = Memory {
@@ -155,6 +157,7 @@ fn start() -> Result<Monitor, RingError> {
         texts: TEXTS.take(),
         policy,
         store,
+        adapters,
     };
     let mut port = Port {
         inference: Channel::new(inference_channel()),

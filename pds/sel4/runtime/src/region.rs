@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 use core::slice;
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::{Endpoint, REGION_BYTES, RegionTooSmall};
 
 /// Where the Microkit tool has mapped a region, and how large it is.
@@ -78,16 +78,16 @@ pub unsafe fn written(region: Mapped) -> Result<ReadWriteRegion, RingError> {
     Ok(unsafe { ReadWriteRegion::new(start(region)?, region.bytes) })
 }
 
-/// A region that another domain may write at any time.
+/// A region of which a trusted domain names parts.
 ///
 /// # Errors
 /// It has no address.
 ///
 /// # Safety
-/// It is mapped as it says, readable.
-pub unsafe fn readable(region: Mapped) -> Result<ReadOnlyRegion, RingError> {
-    // SAFETY: the caller's promise; pages are aligned.
-    Ok(unsafe { ReadOnlyRegion::new(start(region)?, region.bytes) })
+/// It is mapped as it says, readable, and its one writer and its user here keep the promises of [`PartsRegion::new`].
+pub unsafe fn parts(region: Mapped) -> Result<PartsRegion, RingError> {
+    // SAFETY: the caller's promise.
+    Ok(unsafe { PartsRegion::new(start(region)?.cast(), region.bytes) })
 }
 
 /// A region that nobody writes.

@@ -19,6 +19,9 @@ pub struct Policy {
     /// The system description, which has the channels of the policy's clients
     #[arg(long, value_name = "system.xml")]
     pub system: Option<PathBuf>,
+    /// The device's secret key, in place of the policy's [device] key
+    #[arg(long, value_name = "FILE.pem")]
+    pub device_key: Option<PathBuf>,
     /// Write the compiled policy, and print nothing but warnings; needs --system
     #[arg(short, long, value_name = "policy.bin")]
     pub output: Option<PathBuf>,
@@ -42,6 +45,9 @@ pub struct Passphrase {
 pub struct Keygen {
     /// Path that the files' names begin with
     pub name: PathBuf,
+    /// The key is a device's, which signs the adapters that it makes: say what to do with it
+    #[arg(long)]
+    pub device: bool,
 }
 
 /// Arguments of `sign`.

@@ -62,6 +62,15 @@ impl Display for Words<'_> {
         if policy.keys().is_empty() {
             writeln!(f, "  none: no model will be loaded")?;
         }
+        match self.0.device_key() {
+            Some(key) => writeln!(
+                f,
+                "adapters that are made on this device are signed by its key, whose public half is {}; a fine-tuning may take {}",
+                Hex(key.as_bytes()),
+                duration(policy.train_deadline_us)
+            )?,
+            None => writeln!(f, "this device has no key, so it makes no adapters")?,
+        }
         let kept = match policy.keep_prompts {
             0 => "the SHA-256 of prompts, not their text",
             _ => "prompts as text",
