@@ -19,7 +19,9 @@ use crate::arena::{Arena, Usage};
 use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
 use crate::kv_cache::KvType;
 use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
-use crate::transformer::{AdapterError, AdapterInfo, Checked, LoadError, LoadOptions, Model};
+use crate::transformer::{
+    AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model,
+};
 
 /// A model that has been loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,14 +273,28 @@ impl LlmBackend for TransformerBackend<'_> {
     fn load_adapter(
         &mut self,
         adapter: usize,
-        _: &[u8],
-        _: &[u8; 32],
+        file: &[u8],
+        base: &[u8; 32],
     ) -> Result<AdapterInfo, AdapterError> {
-        Err(AdapterError::NoSuchAdapter(adapter))
+        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
+        let file = AdapterFile::read(file)?;
+        let loaded = model.load_adapter(&mut self.arena, adapter, &file, Some(base))?;
+        self.scheduler.displace_all();
+        info.kv_positions = model.cache().positions() as u32;
+        Ok(loaded)
     }
 
     fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
-        Err(AdapterError::NoSuchAdapter(adapter))
+        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
+        if self.scheduler.uses(adapter) {
+            return Err(AdapterError::Busy);
+        }
+        model.drop_adapter(&mut self.arena, adapter)?;
+        self.scheduler.displace_all();
+        self.scheduler
+            .forget_adapter(adapter, model, &mut self.arena);
+        info.kv_positions = model.cache().positions() as u32;
+        Ok(())
     }
 
     fn train(&mut self, _: &[u8], _: &TrainParams) -> Result<TrainPlan, TrainError> {

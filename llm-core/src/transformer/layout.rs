@@ -71,6 +71,7 @@ impl Model {
         let model = Self {
             config,
             vocabulary,
+            tensors: checked.tensors,
             weights,
             key_bias,
             cpu: options.cpu,
