@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use llm_core::gguf::GgufError;
 use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
-use llm_core::transformer::LoadError;
+use llm_core::transformer::{AdapterError, LoadError};
 
 use crate::args::ByteSize;
 use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
 use crate::passphrase::PassphraseError;
+use crate::store::DataError;
 
 /// Why a command failed. Boxes keep it small: it travels in every `Result`.
 #[derive(Debug, thiserror::Error)]
@@ -113,9 +114,12 @@ pub enum ToolError {
         /// Why.
         reason: String,
     },
+    /// A system without a model.
+    #[error("there is no model among the files: give one, too")]
+    NoModel,
     /// A name that the model store cannot have.
     #[error(
-        "{name} is no name for a model: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
+        "{name} is no name for a file of the store: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
          (give one as NAME=FILE)"
     )]
     StoreName {
@@ -123,6 +127,31 @@ pub enum ToolError {
         name: String,
         /// Longest name in bytes.
         limit: usize,
+    },
+    /// Training data has the name of the examples that are typed at a console.
+    #[error(
+        "{} would be called 'examples' in the store, which are those that are typed at a console (rename it as NAME=FILE)",
+        path.display()
+    )]
+    StoreExamples {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is no adapter that can be used, or for none of the models.
+    #[error("{}: {source}", path.display())]
+    Adapter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<AdapterError>,
+    },
+    /// A file of training data cannot be used.
+    #[error("{}: {source}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<DataError>,
     },
     /// Two files would have one name in the store.
     #[error("two files would be called {name} in the store (rename one as NAME=FILE)")]
