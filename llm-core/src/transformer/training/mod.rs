@@ -141,6 +141,12 @@ pub enum TrainError {
         /// Largest rank for which there would be enough, 0 if there is none.
         rank: u32,
     },
+    /// The memory suffices for the training alone, and requests are under way.
+    #[error("memory allows the training only alone, and {requests} requests are under way")]
+    Requests {
+        /// How many.
+        requests: usize,
+    },
     /// A value in the computation was not finite.
     #[error("a value was not finite after {step} steps: try a smaller rate")]
     NonFinite {
