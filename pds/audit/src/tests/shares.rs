@@ -3,7 +3,7 @@
 use super::harness::*;
 use proptest::prelude::*;
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::policy::Policy;
 use protocol::record::{Kind, RECORD_BYTES, Record};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
@@ -223,7 +223,7 @@ proptest! {
                         let session = SessionName::new(["", "s1", "s2", "s3"][session as usize]).unwrap();
                         let prompt = if long { &[b'x'; 2000][..] } else { b"x" };
                         let params = InferParams { max_tokens: 1, ..InferParams::default() };
-                        system.ask_if_there_is_room(id, &Request::Infer { params, session, prompt });
+                        system.ask_if_there_is_room(id, &Request::Infer { params, session, adapter: ModelName::EMPTY, prompt });
                     }
                     // Refused by inference for nothing, or ended.
                     Typed::End(how) => {

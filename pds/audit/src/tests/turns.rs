@@ -3,7 +3,7 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
-use protocol::name::SessionName;
+use protocol::name::{ModelName, SessionName};
 use protocol::policy::Policy;
 use protocol::ring::{Frame, SLOTS};
 use protocol::wire::client::{LogQuery, Request};
@@ -24,6 +24,7 @@ fn infer(max_tokens: u32) -> Request<'static> {
             ..InferParams::default()
         },
         session: SessionName::EMPTY,
+        adapter: ModelName::EMPTY,
         prompt: b"once",
     }
 }
