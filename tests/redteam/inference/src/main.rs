@@ -72,18 +72,20 @@ fn begin() -> Result<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>, 
     let registers = remains::registers();
     // As in the real one. SAFETY: concerns this thread's floating point alone, before any is done.
     unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
-    let [own_arena, ours, theirs, store] = own_regions();
+    let [own_arena, ours, theirs, store, adapters] = own_regions();
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
     let ring = unsafe { region::endpoint(theirs, ours)? };
     // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
     let arena = unsafe { region::private(own_arena) };
     // SAFETY: `system.xml` maps the store writable nowhere.
     let store = unsafe { region::immutable(store) };
+    // SAFETY: as in the real one.
+    let adapters = unsafe { region::parts(adapters)? };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");
     let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
     let backend = Attacker::new(backend, Sel4 { remains });
-    Ok(Server::new(ring, backend, store))
+    Ok(Server::new(ring, backend, store, ADAPTERS.init(adapters)))
 }
 
 impl Handler for Domain {
