@@ -16,17 +16,21 @@ use ground::Sel4;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::Attacker;
 use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
+use static_cell::StaticCell;
 
 patched! {
     audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    arena arena_size model_store model_store_size
+    arena arena_size model_store model_store_size adapters adapters_size
 }
+
+/// As in the real one.
+static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
@@ -34,12 +38,13 @@ fn own_irq() -> Option<usize> {
 }
 
 /// Where it has been given memory.
-fn own_regions() -> [Mapped; 4] {
+fn own_regions() -> [Mapped; 5] {
     [
         (arena(), arena_size()),
         (inference_to_audit(), inference_to_audit_size()),
         (audit_to_inference(), audit_to_inference_size()),
         (model_store(), model_store_size()),
+        (adapters(), adapters_size()),
     ]
     .map(|(address, bytes)| Mapped { address, bytes })
 }
