@@ -269,6 +269,40 @@ pub(crate) mod tests {
         ])
     }
 
+    /// Key of the device that [`protocol::testing::policy`] is for.
+    const DEVICE: u8 = 7;
+
+    /// As [`signed`], with adapters and training data: `moral` and `tales` are signed, `ours` is by the device alone,
+    /// `unsigned` and `foreign` are neither.
+    pub(crate) fn with_adapters() -> Vec<u8> {
+        let moral = [b"GGUF moral".to_vec(), vec![1; WORK_BYTES]].concat();
+        let long = vec![b'x'; protocol::limits::MAX_DATA_BYTES + 1];
+        archive(&[
+            ("default.gguf", b"GGUF default"),
+            ("default.gguf.sig", &sign(b"GGUF default", 2)),
+            ("other.gguf", b"GGUF other"),
+            ("other.gguf.sig", &sign(b"GGUF other", 2)),
+            ("adapters/moral.gguf", &moral),
+            ("adapters/moral.gguf.sig", &sign(&moral, 2)),
+            ("adapters/ours.gguf", b"GGUF ours"),
+            ("adapters/ours.gguf.sig", &sign(b"GGUF ours", DEVICE)),
+            ("adapters/unsigned.gguf", b"GGUF"),
+            ("adapters/foreign.gguf", b"GGUF"),
+            ("adapters/foreign.gguf.sig", &sign(b"GGUF", 3)),
+            ("data/tales.txt", b"once\nupon\na time"),
+            ("data/tales.txt.sig", &sign(b"once\nupon\na time", 2)),
+            ("data/ours.txt", b"once"),
+            ("data/ours.txt.sig", &sign(b"once", DEVICE)),
+            ("data/unsigned.txt", b"once"),
+            ("data/foreign.txt", b"once"),
+            ("data/foreign.txt.sig", &sign(b"once", 3)),
+            ("data/empty.txt", b""),
+            ("data/empty.txt.sig", &sign(b"", 2)),
+            ("data/long.txt", &long),
+            ("data/long.txt.sig", &sign(&long, 2)),
+        ])
+    }
+
     /// A store of models with these names, all signed.
     pub(crate) fn signed_as(names: &[&str]) -> Vec<u8> {
         let files: Vec<_> = names

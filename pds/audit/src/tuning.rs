@@ -16,7 +16,6 @@ use sha2::Sha256;
 
 /// How far it has got.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum Stage<'m> {
     /// Audit verifies data of the store.
     Data(Verification<'m>),

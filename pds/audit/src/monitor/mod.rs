@@ -85,14 +85,14 @@ pub struct Audit<'m, R, W> {
 }
 
 /// Everything but the message at hand.
-struct Monitor<'m, R, W> {
-    clients: Clients<R, W>,
+pub(crate) struct Monitor<'m, R, W> {
+    pub(crate) clients: Clients<R, W>,
     link: Link<R, W>,
     gate: Gate<'m>,
     table: Table<'m>,
     ledger: Ledger<'m>,
-    models: Models<'m>,
-    places: Places,
+    pub(crate) models: Models<'m>,
+    pub(crate) places: Places,
     shelf: Shelf<W>,
     device: Device,
     egress: Egress,
@@ -159,6 +159,12 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     /// and believed no further.
     pub fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
         self.monitor.on_fault(fault, port);
+    }
+
+    /// Its parts, for tests that bring them into a state that takes long to come to.
+    #[cfg(test)]
+    pub(crate) const fn monitor_for_tests(&mut self) -> &mut Monitor<'m, R, W> {
+        &mut self.monitor
     }
 
     /// Whether these bytes lie in the frame for messages that come in.

@@ -129,6 +129,20 @@ impl System {
         system
     }
 
+    /// A system that serves from a store with adapters and data, with `admin` logged in.
+    pub(super) fn with_adapters_and(policy: &Policy) -> Self {
+        let mut system = Self::new(policy.as_bytes(), models::with_adapters());
+        system.join();
+        system.loaded(system.own_load);
+        system.told();
+        system.log_in("admin", "secret");
+        system
+    }
+
+    pub(super) fn with_adapters() -> Self {
+        Self::with_adapters_and(&policy())
+    }
+
     pub(super) fn serving() -> Self {
         Self::serving_with(&policy())
     }
@@ -208,6 +222,15 @@ impl System {
         request.write(id, &mut frame);
         let _ = self.shell.send(&frame);
         self.wake();
+    }
+
+    /// Whether audit could tell the shell more.
+    pub(super) fn shell_has_room(&mut self) -> bool {
+        let monitor = self.audit.monitor_for_tests();
+        monitor
+            .clients
+            .get(0)
+            .is_some_and(|client| client.room() > 0)
     }
 
     pub(super) fn infer_in(&mut self, id: u32, session: &str, max_tokens: u32) {

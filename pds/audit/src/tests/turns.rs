@@ -250,7 +250,7 @@ fn ends_that_are_audits_own_words_leave_the_turns_of_a_clients_requests_as_they_
     let texts = [
         (first, 200),
         (first, 200),
-        (first, 200),
+        (first, 184),
         (second, 200),
         (second, 250),
         (first, 9),
