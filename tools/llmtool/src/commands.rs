@@ -1,6 +1,7 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
+mod adapter;
 mod generate;
 mod inspect;
 mod log;
@@ -18,6 +19,7 @@ use protocol::store::Content;
 use safe_text::is_safe;
 use serde::Serialize;
 
+use crate::args::trust::Adapter;
 use crate::args::{self, ByteSize, Cli, Command, Logits, Pack, Tokenize, Wcet};
 use crate::engine::{Memory, Runner, check_runs, load_error, load_options};
 use crate::error::ToolError;
@@ -50,6 +52,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Keygen(arguments) => trust::keygen(arguments, out),
         Command::Sign(arguments) => trust::sign(arguments, out),
         Command::Verify(arguments) => trust::verify(arguments, out),
+        Command::Adapter(Adapter::Import(arguments)) => adapter::import(arguments, out),
         Command::Audit(arguments) => log::audit(arguments, out),
         Command::Replay(arguments) => log::replay(arguments, out),
     }

@@ -9,6 +9,7 @@ use llm_core::tokenizer::{TokenizeError, VocabularyError};
 use llm_core::transformer::{AdapterError, LoadError};
 
 use crate::args::ByteSize;
+use crate::armour::ArmourError;
 use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
 use crate::passphrase::PassphraseError;
@@ -136,6 +137,14 @@ pub enum ToolError {
     StoreExamples {
         /// The file.
         path: PathBuf,
+    },
+    /// A capture of a console has no adapter that can be used.
+    #[error("{}: {source}", path.display())]
+    Armour {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ArmourError>,
     },
     /// A file is no adapter that can be used, or for none of the models.
     #[error("{}: {source}", path.display())]

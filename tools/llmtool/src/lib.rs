@@ -4,6 +4,7 @@
 //! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
 //! - [`mixture`], [`recipe`]: which type each matrix gets; [`imatrix`]: which of its columns matter;
 //! - [`perplexity`]: how well a model foresees a text;
+//! - [`armour`]: adapters out of what a console has printed;
 //! - [`store`]: the archive that the model store holds;
 //! - [`policy`], [`passphrase`], [`keys`]: what audit is told to trust;
 //! - [`audit_log`], [`replay`]: what audit has written down;
@@ -11,6 +12,7 @@
 //! - [`engine`], [`vocabulary`]: the engine with memory of the host.
 
 pub mod args;
+pub mod armour;
 pub mod audit_log;
 pub mod bench;
 pub mod commands;

@@ -7,7 +7,13 @@ use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin_cmd;
 use llm_core::quantize::TensorType;
 use llm_core::testing::GgufWriter;
+use llm_core::verify::sha256;
+use llmtool::keys;
+use protocol::armour;
+use protocol::name::ModelName;
+use protocol::record::Hex;
 use protocol::store::{Content, Store};
+use protocol::wire::client::Exported;
 
 const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-f32.gguf");
 
@@ -187,4 +193,98 @@ fn what_the_device_has_made_counts_on_adapters_alone() {
         let message = failure(&[&with[..], &[text(&data)]].concat());
         assert!(message.contains("by none of the keys"), "{message}");
     }
+}
+
+/// What a console prints of an export, among other things.
+fn console(file: &[u8], secret: &Path) -> String {
+    let key = keys::read_secret(secret).unwrap();
+    let digest = sha256(file);
+    let exported = Exported {
+        name: ModelName::new("moral").unwrap(),
+        file_bytes: file.len() as u64,
+        sha256: digest,
+        base_sha256: [7; 32],
+        signature: keys::sign(&key, &digest),
+    };
+    let mut text = format!("llm> llmctl adapter export moral\r\n{}\r\n", armour::BEGIN);
+    for line in file.chunks(armour::LINE_BYTES) {
+        text.push_str(&base64(line));
+        text.push_str("\r\n");
+    }
+    let closing = armour::Closing(&exported).to_string().replace('\n', "\r\n");
+    format!("{text}{closing}\r\n{}\r\nllm> ", armour::END)
+}
+
+/// RFC 4648, 4.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = (0..3).fold(0u32, |bits, i| {
+            bits << 8 | u32::from(group.get(i).copied().unwrap_or(0))
+        });
+        for letter in 0..4 {
+            let index = bits >> (18 - 6 * letter) & 63;
+            text.push(match letter <= group.len() {
+                true => char::from(LETTERS[index as usize]),
+                false => '=',
+            });
+        }
+    }
+    text
+}
+
+#[test]
+fn an_adapter_comes_out_of_a_console_log_and_goes_into_a_store() {
+    let folder = folder("import");
+    let [log, out, store] =
+        ["console.log", "moral.gguf", "store.tar"].map(|name| folder.join(name));
+    for name in ["device", "other"] {
+        let name = folder.join(name);
+        llmtool(&["keygen", text(&name)]).assert().success();
+    }
+    let file = adapter(shape_of_queries());
+    fs::write(&log, console(&file, &folder.join("device.key.pem"))).unwrap();
+    let public = folder.join("device.pub.pem");
+    let import = ["adapter", "import", text(&log), "-o", text(&out)];
+    let said = |arguments: &[&str]| {
+        let assert = llmtool(arguments).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    let told = said(&[&import[..], &["--key", text(&public)]].concat());
+    for part in [
+        "the adapter 'moral' for llama, rank 2, 1 matrices",
+        "signed by the device",
+        &Hex(&sha256(&file)).to_string(),
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(fs::read(&out).unwrap(), file);
+    said(&["verify", "--key", text(&public), text(&out)]);
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policy.toml");
+    let pack = ["pack", "-o", text(&store), "--policy", policy];
+    said(&[&pack[..], &["--device-key", text(&public), text(&out)]].concat());
+    assert!(said(&import).contains("was not checked"));
+
+    fs::remove_file(&out).unwrap();
+    let other = folder.join("other.pub.pem");
+    let message = failure(&[&import[..], &["--key", text(&other)]].concat());
+    assert!(message.contains("not by this key"), "{message}");
+    let message = failure(&[&import[..], &["--name", "feelings"]].concat());
+    assert!(message.contains("there is 'moral'"), "{message}");
+    let spoilt = fs::read_to_string(&log)
+        .unwrap()
+        .replace("AAAAAAAA", "AAAAAAAB");
+    fs::write(&log, spoilt).unwrap();
+    let message = failure(&import);
+    assert!(message.contains("the capture has changed it"), "{message}");
+    // A whole export of what is no adapter.
+    fs::write(
+        &log,
+        console(b"GGUF, or not", &folder.join("device.key.pem")),
+    )
+    .unwrap();
+    let message = failure(&import);
+    assert!(message.contains("console.log"), "{message}");
+    assert!(!out.exists(), "nothing was written");
 }
