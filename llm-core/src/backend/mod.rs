@@ -1,6 +1,8 @@
 //! What the inference domain drives: a model that can be loaded, and its sessions.
 
 #[cfg(test)]
+mod adapter_tests;
+#[cfg(test)]
 mod client_tests;
 #[cfg(test)]
 mod key_bias_tests;
@@ -166,6 +168,23 @@ impl<'m> TransformerBackend<'m> {
         Some((model, &mut self.arena))
     }
 
+    /// As [`LlmBackend::load_adapter`], from a file that has been read.
+    ///
+    /// # Errors
+    /// Why it is not loaded; nothing has changed.
+    pub fn load_adapter_file(
+        &mut self,
+        adapter: usize,
+        file: &AdapterFile<'_>,
+        base: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
+        let loaded = model.load_adapter(&mut self.arena, adapter, file, Some(base))?;
+        self.scheduler.displace_all();
+        info.kv_positions = model.cache().positions() as u32;
+        Ok(loaded)
+    }
+
     /// Takes a request whose prompt is token ids, as they are.
     ///
     /// # Errors
@@ -276,12 +295,7 @@ impl LlmBackend for TransformerBackend<'_> {
         file: &[u8],
         base: &[u8; 32],
     ) -> Result<AdapterInfo, AdapterError> {
-        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
-        let file = AdapterFile::read(file)?;
-        let loaded = model.load_adapter(&mut self.arena, adapter, &file, Some(base))?;
-        self.scheduler.displace_all();
-        info.kv_positions = model.cache().positions() as u32;
-        Ok(loaded)
+        self.load_adapter_file(adapter, &AdapterFile::read(file)?, base)
     }
 
     fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {

@@ -1,8 +1,8 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
-mod adapter;
 mod generate;
+mod import;
 mod inspect;
 mod log;
 mod measure;
@@ -19,6 +19,7 @@ use protocol::store::Content;
 use safe_text::is_safe;
 use serde::Serialize;
 
+use crate::adapter;
 use crate::args::trust::Adapter;
 use crate::args::{self, ByteSize, Cli, Command, Logits, Pack, Tokenize, Wcet};
 use crate::engine::{Memory, Runner, check_runs, load_error, load_options};
@@ -52,7 +53,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Keygen(arguments) => trust::keygen(arguments, out),
         Command::Sign(arguments) => trust::sign(arguments, out),
         Command::Verify(arguments) => trust::verify(arguments, out),
-        Command::Adapter(Adapter::Import(arguments)) => adapter::import(arguments, out),
+        Command::Adapter(Adapter::Import(arguments)) => import::import(arguments, out),
         Command::Audit(arguments) => log::audit(arguments, out),
         Command::Replay(arguments) => log::replay(arguments, out),
     }
@@ -118,8 +119,13 @@ fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
     let options = load_options(MAX_CONTEXT_TOKENS, arguments.engine.kv.into());
-    let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
+    let lora = arguments.lora.read()?;
+    let adapters = adapter::bytes(&lora, &checked, &file)?;
+    let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;
     let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    if let Some(lora) = &lora {
+        runner.load_adapter(lora, &file)?;
+    }
     let tokens = match prompt {
         Some(prompt) => {
             let options = EncodeOptions {
@@ -160,6 +166,9 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
     let file = files::read(model)?;
     let checked = check_runs(model, &file)?;
     let context = arguments.context.0.min(checked.config().context_length);
+    let lora = arguments.lora.read()?;
+    let lora = lora.map(|lora| lora.check(&checked.base(), &file));
+    let lora = lora.transpose()?;
     writeln!(
         out,
         "{:>8} {:>16} {:>14} {:>14} {:>14}",
@@ -173,8 +182,12 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
     positions.push(context - 1);
     positions.dedup();
     for position in positions {
-        let work = checked.work(position, arguments.engine.kv.into(), true);
-        let prefill = checked.work(position, arguments.engine.kv.into(), false);
+        let mut work = checked.work(position, arguments.engine.kv.into(), true);
+        let mut prefill = checked.work(position, arguments.engine.kv.into(), false);
+        if let Some(size) = &lora {
+            work += size.work_with_logits;
+            prefill += size.work;
+        }
         writeln!(
             out,
             "{position:>8} {:>16} {:>14} {:>14} {:>14}",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use llm_core::gguf::GgufError;
 use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
-use llm_core::transformer::{AdapterError, LoadError};
+use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
 
 use crate::args::ByteSize;
 use crate::armour::ArmourError;
@@ -70,6 +70,33 @@ pub enum ToolError {
         path: PathBuf,
         /// What is wrong with it.
         source: Box<GgufError>,
+    },
+    /// A file is no adapter that can be used, or not with this model.
+    #[error("{}: {source}", path.display())]
+    Adapter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<AdapterError>,
+    },
+    /// More adapters than the engine has at once.
+    #[error("{adapters} adapters: the engine has at most {MAX_ADAPTERS} at once")]
+    TooManyAdapters {
+        /// How many.
+        adapters: usize,
+    },
+    /// What an adapter's effect is to be multiplied by.
+    #[error("--lora-scaled FILE SCALE: {0:?} is no number; give one such as 0.5")]
+    LoraScale(std::ffi::OsString),
+    /// An option for a file of another kind.
+    #[error("{}: {option} is for {wanted}", path.display())]
+    OptionFor {
+        /// The file.
+        path: PathBuf,
+        /// The option.
+        option: &'static str,
+        /// What it can be given with.
+        wanted: &'static str,
     },
     /// A file's vocabulary cannot be used.
     #[error("{}: {source}", path.display())]
@@ -145,14 +172,6 @@ pub enum ToolError {
         path: PathBuf,
         /// What is wrong with it.
         source: Box<ArmourError>,
-    },
-    /// A file is no adapter that can be used, or for none of the models.
-    #[error("{}: {source}", path.display())]
-    Adapter {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<AdapterError>,
     },
     /// A file of training data cannot be used.
     #[error("{}: {source}", path.display())]

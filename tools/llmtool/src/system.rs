@@ -89,19 +89,24 @@ impl Regions {
         }
     }
 
-    /// What one model needs, and not a page more: its file of `bytes` bytes, and `sessions` contexts in the cache.
+    /// What one model needs, and not a page more: its file of `bytes` bytes, `sessions` contexts in the cache, and its
+    /// adapters, which take `adapters` bytes of the arena and their files as many in the store as are in `bytes`.
     ///
     /// # Errors
     /// No arena can hold it.
     pub fn of_model(
         checked: &Checked<'_>,
         bytes: u64,
+        adapters: u64,
         context: usize,
         sessions: usize,
         kv: KvType,
     ) -> Result<Self, LoadError> {
         let plan = plan_checked(checked, context, sessions, kv)?;
-        Ok(Self::new(plan.total(), bytes + FILE_OVERHEAD + STORE_END))
+        Ok(Self::new(
+            plan.total() + adapters,
+            bytes + FILE_OVERHEAD + STORE_END,
+        ))
     }
 }
 

@@ -17,6 +17,12 @@ pub struct Inspect {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
+    /// Adapter (LoRA, GGUF) to plan beside the model; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub lora: Vec<PathBuf>,
+    /// If MODEL is an adapter: the model that it is for, to check it against
+    #[arg(long, value_name = "FILE", conflicts_with = "lora")]
+    pub base: Option<PathBuf>,
     /// List all tensors
     #[arg(long)]
     pub tensors: bool,
