@@ -20,9 +20,9 @@ use crate::NUMERICS_VERSION;
 use crate::arena::{Arena, Usage};
 use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
 use crate::kv_cache::KvType;
-use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
+use crate::transformer::training::{Draft, TrainError, TrainParams, TrainPlan, Training};
 use crate::transformer::{
-    AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model,
+    AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model, STEP_WORK,
 };
 
 /// A model that has been loaded.
@@ -147,6 +147,9 @@ pub struct TransformerBackend<'m> {
     options: LoadOptions,
     loaded: Option<(Model, ModelInfo)>,
     scheduler: Scheduler,
+    training: Option<Training>,
+    /// Whether the last step was one of the training.
+    trained: bool,
 }
 
 impl<'m> TransformerBackend<'m> {
@@ -158,7 +161,20 @@ impl<'m> TransformerBackend<'m> {
             options,
             loaded: None,
             scheduler: Scheduler::new(),
+            training: None,
+            trained: false,
         }
+    }
+
+    /// One step of the training, if it is not over. One that fails is gone.
+    fn train_on(&mut self) -> Option<Progress> {
+        let (model, _) = self.loaded.as_ref()?;
+        let training = self.training.as_mut().filter(|t| !t.is_over())?;
+        let progress = training.advance(model, &mut self.arena, STEP_WORK);
+        if progress.is_err() {
+            self.end_training();
+        }
+        Some(Progress::Training(progress))
     }
 
     /// The model and its arena, for tools that look at logits.
@@ -219,6 +235,7 @@ impl LlmBackend for TransformerBackend<'_> {
         checked.plan(&self.options, self.arena.capacity())?;
         // From here on it fits and is sound: the old model may go.
         self.scheduler = Scheduler::new();
+        self.training = None;
         self.loaded = None;
         let model = Model::load(&checked, &self.options, &mut self.arena)?;
         let config = model.config();
@@ -268,9 +285,20 @@ impl LlmBackend for TransformerBackend<'_> {
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {
-        match &self.loaded {
-            Some((model, _)) => self.scheduler.step(model, &mut self.arena, text),
-            None => Progress::Idle,
+        // In turn, so that neither starves.
+        self.trained = !self.trained;
+        if self.trained
+            && let Some(progress) = self.train_on()
+        {
+            text.clear();
+            return progress;
+        }
+        let Some((model, _)) = &self.loaded else {
+            return Progress::Idle;
+        };
+        match self.scheduler.step(model, &mut self.arena, text) {
+            Progress::Idle => self.train_on().unwrap_or(Progress::Idle),
+            progress => progress,
         }
     }
 
@@ -284,6 +312,7 @@ impl LlmBackend for TransformerBackend<'_> {
     }
 
     fn reset(&mut self) {
+        self.end_training();
         if let Some((model, _)) = &self.loaded {
             self.scheduler.reset(model, &mut self.arena);
         }
@@ -311,13 +340,52 @@ impl LlmBackend for TransformerBackend<'_> {
         Ok(())
     }
 
-    fn train(&mut self, _: &[u8], _: &TrainParams) -> Result<TrainPlan, TrainError> {
-        Err(TrainError::NoModel)
+    fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError> {
+        let (model, info) = self.loaded.as_mut().ok_or(TrainError::NoModel)?;
+        if self.training.is_some() {
+            return Err(TrainError::Busy);
+        }
+        let arena = &mut self.arena;
+        let mut draft = Draft::read(model, arena, data, params)?;
+        let (bytes, serves) = draft.choose(model)?;
+        let occupancy = self.scheduler.occupancy(model, arena);
+        let requests = occupancy.running + occupancy.waiting;
+        if !serves && requests > 0 {
+            return Err(TrainError::Requests { requests });
+        }
+        let config = *model.config();
+        let memory = model.rearrange(arena, bytes, serves, |arena| draft.take(&config, arena))?;
+        self.scheduler.displace_all();
+        info.kv_positions = model.cache().positions() as u32;
+        let training = match draft.begin(memory, model, arena, !serves) {
+            Ok(training) => training,
+            Err(error) => {
+                self.end_training();
+                return Err(error);
+            }
+        };
+        let plan = *training.plan();
+        self.training = Some(training);
+        Ok(plan)
     }
 
-    fn end_training(&mut self) {}
+    fn end_training(&mut self) {
+        let had_one = self.training.take().is_some();
+        let Some((model, info)) = self.loaded.as_mut() else {
+            return;
+        };
+        // Its memory alone may be left of one that could not begin.
+        if had_one || model.plan().training > 0 {
+            // There was room for requests before it came, and there are no more adapters than then.
+            let _ = model.rearrange(&mut self.arena, 0, true, |_| Ok(()));
+            self.scheduler.displace_all();
+            info.kv_positions = model.cache().positions() as u32;
+        }
+    }
 
-    fn made(&self, _: usize) -> &[u8] {
-        &[]
+    fn made(&self, offset: usize) -> &[u8] {
+        self.training
+            .as_ref()
+            .map_or(&[], |training| training.made(&self.arena, offset))
     }
 }
