@@ -123,12 +123,70 @@ numbers! {
         NoLogin = 63,
         /// The user is another client's own, so nobody else logs in as it.
         ClientsUser = 64,
+
+        /// There is no adapter of this name, in the store or made on this device.
+        NoSuchAdapter = 70,
+        /// The store has no training data of this name.
+        NoSuchData = 71,
+        /// There is an adapter of this name, but it is not loaded.
+        AdapterNotLoaded = 72,
+        /// The session began with another adapter, or with none.
+        OtherAdapter = 73,
+        /// `value` adapters are loaded, or kept of those made on this device; `limit` allowed.
+        TooManyAdapters = 74,
+        /// An adapter has this name already.
+        AdapterExists = 75,
+        /// `value` requests that are under way use the adapter.
+        AdapterInUse = 76,
+        /// The file is not an adapter that the loaded model can have; the detail says why.
+        BadAdapter = 77,
+        /// Model and adapters would need `value` bytes, the arena has `limit`.
+        AdapterTooLarge = 78,
+        /// The adapter was made for another model.
+        OtherBase = 79,
+        /// An adapter of `value` bytes was made, and the memory for them has `limit` free.
+        AdapterRoom = 80,
+        /// The adapter is one of the store, so there is nothing to export.
+        NotOfDevice = 81,
+        /// The policy gives this device no key to sign an adapter with.
+        NoDeviceKey = 82,
+        /// A fine-tuning is under way: there is one at a time, it keeps models and adapters as they are, and if memory does not
+        /// allow both it keeps requests for text away.
+        Training = 83,
+        /// Memory allows the fine-tuning only alone, and `value` requests are under way.
+        TrainAlone = 84,
+        /// The fine-tuning needs `value` bytes, `limit` are free; the detail says what would fit.
+        TrainMemory = 85,
+        /// A rank of `value`, 1 to `limit` allowed.
+        TrainRank = 86,
+        /// An alpha of `value` millionths; above 0, at most `limit` allowed.
+        TrainAlpha = 87,
+        /// `value` epochs, 1 to `limit` allowed.
+        TrainEpochs = 88,
+        /// A learning rate of `value` billionths; above 0, at most `limit` allowed.
+        TrainRate = 89,
+        /// Targets of the number `value`, 1 (attention) to `limit` (all) allowed.
+        TrainTargets = 90,
+        /// Line `value` of the data is no example; the detail says why.
+        BadData = 91,
+        /// The data holds no examples.
+        EmptyData = 92,
+        /// `value` bytes of data, `limit` allowed.
+        DataTooLong = 93,
+        /// An example of `value` tokens, the context has `limit`; the detail says in which line.
+        DataContext = 94,
+        /// An example of `value` bytes, 1 to `limit` allowed.
+        ExampleBytes = 95,
+        /// The example is not one line of UTF-8; `value` is the offset of the first wrong byte.
+        BadExample = 96,
+        /// The examples would have `value` bytes with this one, there is room for `limit`.
+        ExamplesFull = 97,
     }
 }
 
 impl ErrorCode {
     /// All are below this, so that they can be counted in an array.
-    pub const END: usize = 72;
+    pub const END: usize = 104;
 
     /// The code with this number.
     #[must_use]
@@ -152,6 +210,17 @@ impl ErrorCode {
                     | Self::ModelInUse
                     | Self::NonFinite
                     | Self::Unsupported
+                    | Self::AdapterInUse
+                    | Self::BadAdapter
+                    | Self::AdapterTooLarge
+                    | Self::OtherBase
+                    | Self::AdapterRoom
+                    | Self::TrainAlone
+                    | Self::TrainMemory
+                    | Self::BadData
+                    | Self::EmptyData
+                    | Self::DataTooLong
+                    | Self::DataContext
             )
     }
 
@@ -169,6 +238,9 @@ impl ErrorCode {
                 | Self::CacheFull
                 | Self::UnsupportedModel
                 | Self::Busy
+                | Self::NoSuchAdapter
+                | Self::OtherAdapter
+                | Self::Training
         )
     }
 }
@@ -224,7 +296,7 @@ mod tests {
     #[test]
     fn what_audit_alone_decides_is_no_reason_of_inference() {
         let of_inference = |code: &&ErrorCode| code.is_of_inference();
-        assert_eq!(ErrorCode::ALL.iter().filter(of_inference).count(), 18);
+        assert_eq!(ErrorCode::ALL.iter().filter(of_inference).count(), 32);
         for code in [
             ErrorCode::Deadline,
             ErrorCode::QuotaExceeded,

@@ -6,7 +6,9 @@
 //! - [`name`]: names of users, sessions and models;
 //! - [`policy`]: who may do what, as `llmtool policy` compiles it for audit;
 //! - [`record`]: entries of the audit log;
-//! - [`store`]: the archive of models;
+//! - [`store`]: the archive of models, adapters and training data;
+//! - [`adapters`]: how the region of adapters made on this device is divided;
+//! - [`armour`]: an adapter as lines of text;
 //! - [`region`]: word access to memory that another domain can read or write;
 //! - [`ring`]: single-writer rings over two such regions, with epochs;
 //! - [`decimal`]: exact decimal fractions for domains that have no floating point.
@@ -38,6 +40,10 @@
 
 // What is forbidden cannot be allowed again further in: `unsafe` is in `region` alone.
 #[forbid(unsafe_code)]
+pub mod adapters;
+#[forbid(unsafe_code)]
+pub mod armour;
+#[forbid(unsafe_code)]
 pub mod decimal;
 #[forbid(unsafe_code)]
 pub mod error;
@@ -62,4 +68,4 @@ pub mod wire;
 
 /// Version of everything in this crate that another domain can see. A peer of another version is
 /// not understood, and its messages are counted and dropped.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;

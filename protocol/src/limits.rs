@@ -104,6 +104,29 @@ pub const MAX_TEXT_BYTES: usize = MAX_CREDIT_TOKENS * MAX_PIECE_BYTES;
 /// Reasons for refusals that the counters list: those that were given most often. The others are in the total.
 pub const MAX_REFUSAL_REASONS: usize = 8;
 
+/// Adapters that are loaded beside a model at once.
+pub const MAX_ADAPTERS: usize = 8;
+
+/// Adapters made on this device that audit keeps. It sizes audit's table; the region's size is the other limit.
+pub const MAX_MADE: usize = 8;
+
+/// Longest training data in bytes (128 KiB): inference reads it at once.
+pub const MAX_DATA_BYTES: usize = 128 << 10;
+
+/// Longest example that can be typed at a console, in bytes, as a line of JSON: as long as a prompt.
+pub const MAX_EXAMPLE_BYTES: usize = MAX_PROMPT_BYTES;
+
+/// Tokens that a line of training data has at most beyond its bytes: [`EXTRA_PROMPT_TOKENS`], and one for the end of the
+/// text.
+pub const EXTRA_EXAMPLE_TOKENS: u64 = EXTRA_PROMPT_TOKENS as u64 + 1;
+
+/// Bytes of an adapter that one message carries (4 KiB), a multiple of a word. A ring's worth of them is copied in one
+/// wake-up of audit.
+pub const MAX_PART_BYTES: usize = 4096;
+
+/// How long a training may take if the policy does not say otherwise, in microseconds (10 min).
+pub const TRAIN_DEADLINE_US: u64 = 600_000_000;
+
 /// Most clients that audit can have. It sizes audit's tables; `system.xml` says which there are.
 pub const MAX_CLIENTS: usize = 4;
 
@@ -129,6 +152,14 @@ pub mod defaults {
     pub const REPEAT_LAST_N: u32 = 64;
     /// Seed of the random generator.
     pub const SEED: u64 = 42;
+    /// Rank of an adapter that is trained.
+    pub const RANK: u32 = 4;
+    /// Its alpha, 8.
+    pub const ALPHA: u32 = 8_000_000;
+    /// How often the examples are gone through.
+    pub const EPOCHS: u32 = 3;
+    /// The largest learning rate, 0.001, in billionths.
+    pub const RATE: u32 = 1_000_000;
 }
 
 /// Largest value of each sampling parameter, in millionths where it is a fraction.
@@ -145,4 +176,12 @@ pub mod maxima {
     pub const MIN_P: u32 = ONE;
     /// Repetition penalty 10.
     pub const REPEAT_PENALTY: u32 = 10 * ONE;
+    /// Rank of an adapter.
+    pub const RANK: u32 = 64;
+    /// Alpha of an adapter, 1024.
+    pub const ALPHA: u32 = 1024 * ONE;
+    /// Epochs of a training.
+    pub const EPOCHS: u32 = 100;
+    /// Learning rate 1, in billionths.
+    pub const RATE: u32 = 1_000_000_000;
 }

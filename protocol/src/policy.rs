@@ -18,7 +18,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const MAGIC: [u8; 8] = *b"llm-plcy";
 
 /// Version of the format.
-pub const POLICY_VERSION: u32 = 4;
+pub const POLICY_VERSION: u32 = 5;
 
 /// Size of the region in `system.xml`, and of the file that fills it.
 pub const POLICY_REGION_BYTES: usize = 0x1000;
@@ -29,11 +29,11 @@ const _: () = assert!(size_of::<Policy>() <= POLICY_REGION_BYTES);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Permission {
-    /// Generate text, and see models and counters.
+    /// Generate text, and see models, adapters and counters.
     Infer = 1,
-    /// Load another model.
+    /// Load another model, load and drop adapters.
     Load = 2,
-    /// Fine-tune.
+    /// Fine-tune; export and forget what was made.
     FineTune = 4,
     /// Change budgets, and see those of others.
     Budget = 8,
@@ -175,6 +175,26 @@ pub struct TrustedKey {
     pub public: [u8; 32],
 }
 
+/// The key that this device signs with what it makes: an Ed25519 secret key (RFC 8032), which audit alone reads.
+#[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(transparent)]
+pub struct DeviceKey(pub [u8; 32]);
+
+impl DeviceKey {
+    /// No key: this device signs nothing, so it makes nothing.
+    pub const NONE: Self = Self([0; 32]);
+}
+
+/// Nothing shows it.
+impl core::fmt::Debug for DeviceKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match *self {
+            Self::NONE => "DeviceKey(none)",
+            _ => "DeviceKey(secret)",
+        })
+    }
+}
+
 /// The policy. Of the arrays, as many as the counts say are in use; the rest is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -187,6 +207,8 @@ pub struct Policy {
     pub keep_prompts: u32,
     /// How long an inference may take, in microseconds.
     pub deadline_us: u64,
+    /// How long a fine-tuning may take, in microseconds.
+    pub train_deadline_us: u64,
     /// How long inference has to obey a stop, in microseconds.
     pub stop_grace_us: u64,
     /// Restarts of inference within [`Self::restart_window_us`] after which audit stops trying.
@@ -211,6 +233,8 @@ pub struct Policy {
     pub key_count: u32,
     /// Context that models are loaded with, in tokens; a model's own applies where it is smaller.
     pub context_tokens: u32,
+    /// What adapters that are made here are signed with.
+    pub device_key: DeviceKey,
     /// Roles.
     pub roles: [Role; MAX_ROLES],
     /// Users.
@@ -318,6 +342,7 @@ impl Policy {
             PolicyError::Name,
         )?;
         let positive = self.deadline_us > 0
+            && self.train_deadline_us > 0
             && self.stop_grace_us >= MIN_STOP_GRACE_US
             && self.restart_window_us > 0
             && (1..=MAX_CONTEXT_TOKENS).contains(&(self.context_tokens as usize))

@@ -16,9 +16,9 @@
 //! hashed is there, so `llmtool audit verify` computes the chain from the lines alone.
 
 use crate::name::{ModelName, UserName};
-use crate::wire::InferParams;
 use crate::wire::codec::Wire;
 use crate::wire::declare::layout;
+use crate::wire::{InferParams, TrainParams};
 use core::fmt::{self, Display, Formatter, Write as _};
 use zerocopy::TryFromBytes as _;
 
@@ -26,7 +26,7 @@ use zerocopy::TryFromBytes as _;
 mod tests;
 
 /// Version of the format, in every record.
-pub const RECORD_VERSION: u16 = 2;
+pub const RECORD_VERSION: u16 = 3;
 
 /// Bytes of a record without text.
 pub const RECORD_BYTES: usize = size_of::<<Record as Wire>::Layout>();
@@ -112,11 +112,30 @@ kinds! {
     Reset = 18 "reset",
     /// A session ended at its user's wish, or was over and its user wants no more of it; `name` and `session` say which.
     Close = 19 "close",
+    /// An adapter was verified and loaded beside the model; `name` and `adapter_sha256` say which, `model_sha256` the model,
+    /// `value` is the size of its file in bytes, `code` 1 if it lies in the store and 2 if it was made on this device.
+    Adapter = 20 "adapter",
+    /// An adapter was dropped; `name` and `adapter_sha256` say which. One made on this device (`code` 2) is forgotten.
+    DropAdapter = 21 "drop-adapter",
+    /// A fine-tuning was admitted: `train` says how, `model_sha256` for which model, `prompt_sha256` and `prompt_bytes` by
+    /// which data, `name` what the adapter will be called, `value` how many tokens were reserved, `code` 1 if the data lie in
+    /// the store and 2 if they were typed.
+    Tune = 22 "tune",
+    /// A fine-tuning has ended. Beside what its admission says: `code` 1 if it went through all epochs and 4 if it was
+    /// cancelled, `adapter_sha256` what came out (zeros if it was cancelled), `value` the size of that in bytes,
+    /// `prompt_tokens` and `generated_tokens` the tokens and updates, `limit` the loss in millionths of a nat a token, as
+    /// inference says.
+    Tuned = 23 "tuned",
+    /// An adapter made on this device was exported; `name` and `adapter_sha256` say which, `value` is its size in bytes.
+    Export = 24 "export",
+    /// An example was typed; `prompt_sha256` and `prompt_bytes` are those of the line, `value` how many bytes there are with
+    /// it. Without a hash: all were forgotten.
+    Example = 25 "example",
 }
 
 layout! {
     /// One entry without its text. Fields that its kind has no use for are zero.
-    pub struct Record [360] {
+    pub struct Record [424] {
         /// [`RECORD_VERSION`].
         pub version: u16,
         /// [`Kind`].
@@ -151,8 +170,12 @@ layout! {
         pub text_bytes: u32,
         /// Sampler, seed and the most tokens to generate.
         pub params: InferParams,
+        /// How a fine-tuning goes.
+        pub train: TrainParams,
         /// SHA-256 of the model's file, by audit.
         pub model_sha256: Hash,
+        /// SHA-256 of the adapter's file, by audit: that a request runs with; zeros for none.
+        pub adapter_sha256: Hash,
         /// SHA-256 of the prompt's bytes.
         pub prompt_sha256: Hash,
         /// See the module.
@@ -168,7 +191,7 @@ layout! {
         /// For kinds that are written ever more rarely while they go on: how many there were since the last entry of this
         /// user (or peer) for this reason, with this one. The other fields are those of the newest.
         pub count: u64,
-        /// A model, a user or a session.
+        /// A model, an adapter, a user or a session.
         pub name: ModelName,
     }
 }
@@ -195,7 +218,9 @@ impl Record {
             generated_tokens: 0,
             text_bytes: 0,
             params: InferParams::ZERO,
+            train: TrainParams::ZERO,
             model_sha256: [0; 32],
+            adapter_sha256: [0; 32],
             prompt_sha256: [0; 32],
             output_sha256: [0; 32],
             latency_us: 0,
@@ -334,7 +359,9 @@ impl Display for Json<'_> {
             generated_tokens,
             text_bytes,
             params,
+            train,
             model_sha256,
+            adapter_sha256,
             prompt_sha256,
             output_sha256,
             latency_us,
@@ -370,8 +397,14 @@ impl Display for Json<'_> {
         )?;
         write!(
             f,
-            "\"model_sha256\":\"{}\",\"prompt_sha256\":\"{}\",\"output_sha256\":\"{}\",\"previous\":\"{}\"",
+            "\"train\":{{\"seed\":{},\"rank\":{},\"alpha\":{},\"epochs\":{},\"rate\":{},\"targets\":{}}},",
+            train.seed, train.rank, train.alpha, train.epochs, train.rate, train.targets,
+        )?;
+        write!(
+            f,
+            "\"model_sha256\":\"{}\",\"adapter_sha256\":\"{}\",\"prompt_sha256\":\"{}\",\"output_sha256\":\"{}\",\"previous\":\"{}\"",
             Hex(model_sha256),
+            Hex(adapter_sha256),
             Hex(prompt_sha256),
             Hex(output_sha256),
             Hex(previous),

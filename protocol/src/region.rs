@@ -19,6 +19,22 @@ pub trait ReadWords {
     fn acquire_fence(&self);
 }
 
+/// Memory of which a trusted peer names parts that it leaves alone while they are read.
+pub trait ReadParts {
+    /// `bytes` bytes from `offset` on, if it has them. Only for a part that the writer has named, and until it is told that
+    /// the part is no longer read.
+    fn part(&self, offset: u64, bytes: u64) -> Option<&[u8]>;
+}
+
+/// Memory that nobody writes.
+impl ReadParts for &[u8] {
+    fn part(&self, offset: u64, bytes: u64) -> Option<&[u8]> {
+        let start = usize::try_from(offset).ok()?;
+        let end = usize::try_from(offset.checked_add(bytes)?).ok()?;
+        self.get(start..end)
+    }
+}
+
 /// Memory that this domain alone may write.
 pub trait WriteWords: ReadWords {
     /// Relaxed store; out of range does nothing.
@@ -30,12 +46,12 @@ pub trait WriteWords: ReadWords {
 }
 
 #[cfg(not(loom))]
-pub use mapped::{ReadOnlyRegion, ReadWriteRegion};
+pub use mapped::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 
 #[cfg(not(loom))]
 #[allow(unsafe_code)]
 mod mapped {
-    use super::{ReadWords, WriteWords};
+    use super::{ReadParts, ReadWords, WriteWords};
     use core::ptr::NonNull;
     use core::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -90,6 +106,47 @@ mod mapped {
 
         fn acquire_fence(&self) {
             fence(Ordering::Acquire);
+        }
+    }
+
+    /// A mapping that this domain may read, and of which a trusted peer names parts that it leaves alone.
+    #[derive(Debug)]
+    pub struct PartsRegion {
+        start: NonNull<u8>,
+        bytes: usize,
+    }
+
+    // SAFETY: it is only read, and what is read nobody writes meanwhile (`new`).
+    unsafe impl Send for PartsRegion {}
+    // SAFETY: as above; readers share.
+    unsafe impl Sync for PartsRegion {}
+
+    impl PartsRegion {
+        /// The region of `bytes` bytes at `start`.
+        ///
+        /// # Safety
+        /// `start` is not null and `bytes` bytes from it stay mapped readable for the life of the program. [`ReadParts::part`]
+        /// is called only with parts that the one domain which writes the region has named, and what it returns is no longer
+        /// used when that domain is told so; the domain is trusted not to write what it has named before that. For the region of
+        /// adapters the writer is audit, a part is named by a command, and the first report that answers the command ends it.
+        #[must_use]
+        pub const unsafe fn new(start: NonNull<u8>, bytes: usize) -> Self {
+            Self { start, bytes }
+        }
+    }
+
+    impl ReadParts for PartsRegion {
+        fn part(&self, offset: u64, bytes: u64) -> Option<&[u8]> {
+            let start = usize::try_from(offset).ok()?;
+            let len = usize::try_from(bytes).ok()?;
+            if start.checked_add(len)? > self.bytes {
+                return None;
+            }
+            // SAFETY: start <= bytes, so the address lies in the mapping or at its end (`new`).
+            let address = unsafe { self.start.as_ptr().add(start) };
+            // SAFETY: `len` bytes from there are mapped (`new`) and initialized (the kernel's zeros, or what was written);
+            // nobody writes them while the slice is used (`new`). Bytes need no alignment.
+            Some(unsafe { core::slice::from_raw_parts(address, len) })
         }
     }
 
@@ -174,6 +231,22 @@ mod tests {
             (frame.header(), &b"over"[..])
         );
         assert_eq!(peer.receive(&mut received), Ok(false));
+    }
+
+    #[test]
+    fn a_part_is_what_lies_there_and_there_is_none_behind_the_end() {
+        let memory = [1u8, 2, 3, 4];
+        let start = NonNull::from(&memory[0]);
+        // SAFETY: all of that memory, which lives for the whole test and which nobody writes.
+        let region = unsafe { PartsRegion::new(start, 4) };
+        let parts: [&dyn ReadParts; 2] = [&region, &&memory[..]];
+        for parts in parts {
+            assert_eq!(parts.part(1, 2), Some(&[2, 3][..]));
+            assert_eq!(parts.part(4, 0), Some(&[][..]));
+            for (offset, bytes) in [(4, 1), (5, 0), (0, 5), (u64::MAX, 1), (1, u64::MAX)] {
+                assert_eq!(parts.part(offset, bytes), None);
+            }
+        }
     }
 
     #[test]

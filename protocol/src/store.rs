@@ -1,4 +1,7 @@
-//! The model store: a tar archive of GGUF files and their signatures, in a region that nobody writes.
+//! The store: a tar archive of models, adapters, training data and their signatures, in a region that nobody writes.
+//!
+//! What a file is, its name and its folder say: `NAME.gguf` is a model, `NAME.gguf` in a folder `adapters` an adapter,
+//! `NAME.jsonl` or `NAME.txt` in a folder `data` training data. Each has its signature beside it.
 //!
 //! Audit looks models up, verifies them, and tells inference where in the store the verified bytes lie, so there is one
 //! reader of the archive and no second opinion of what a name means. Why not a crate: audit must be total, and what is
@@ -14,7 +17,16 @@ const BLOCK: usize = 512;
 /// What a model's file name ends in; the rest is the model's name.
 pub const MODEL_SUFFIX: &str = ".gguf";
 
-/// What is added to a model's file name for its signature: 64 bytes, Ed25519 over the SHA-256 of the file.
+/// The folder of adapters.
+pub const ADAPTERS_FOLDER: &str = "adapters";
+
+/// The folder of training data.
+pub const DATA_FOLDER: &str = "data";
+
+/// What the file names of training data end in; the rest is the name.
+pub const DATA_SUFFIXES: [&str; 2] = [".jsonl", ".txt"];
+
+/// What is added to a file's name for its signature: 64 bytes, Ed25519 over the SHA-256 of the file.
 pub const SIGNATURE_SUFFIX: &str = ".sig";
 
 /// Bytes of a signature.
@@ -43,10 +55,35 @@ impl<'s> File<'s> {
         name
     }
 
+    /// The folder that it lies in; "" at the top.
+    #[must_use]
+    pub fn folder(&self) -> &'s str {
+        let (mut folder, mut name) = ("", self.path);
+        while let Some((next, rest)) = name.split_once('/') {
+            (folder, name) = (next, rest);
+        }
+        folder
+    }
+
     /// The model's name, if it is one that can be asked for.
     #[must_use]
     pub fn model(&self) -> Option<&'s str> {
-        let name = self.file_name().strip_suffix(MODEL_SUFFIX)?;
+        self.name_as(Content::Model)
+    }
+
+    /// Its name, if this is its content and it can be asked for.
+    #[must_use]
+    pub fn name_as(&self, content: Content) -> Option<&'s str> {
+        let (file, folder) = (self.file_name(), self.folder());
+        let name = match content {
+            Content::Model if folder != ADAPTERS_FOLDER => file.strip_suffix(MODEL_SUFFIX),
+            Content::Adapter if folder == ADAPTERS_FOLDER => file.strip_suffix(MODEL_SUFFIX),
+            Content::Data if folder == DATA_FOLDER => {
+                let mut suffixes = DATA_SUFFIXES.iter();
+                suffixes.find_map(|suffix| file.strip_suffix(suffix))
+            }
+            _ => None,
+        }?;
         crate::name::ModelName::new(name)
             .filter(|name| !name.is_empty())
             .map(|_| name)
@@ -59,12 +96,34 @@ pub struct Store<'s> {
     archive: &'s [u8],
 }
 
-/// A model in the store.
+/// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Model<'s> {
+pub enum Content {
+    /// A model.
+    Model,
+    /// An adapter.
+    Adapter,
+    /// Training data.
+    Data,
+}
+
+impl Content {
+    /// Why there is none of a name.
+    const fn missing(self) -> ErrorCode {
+        match self {
+            Self::Model => ErrorCode::NoSuchModel,
+            Self::Adapter => ErrorCode::NoSuchAdapter,
+            Self::Data => ErrorCode::NoSuchData,
+        }
+    }
+}
+
+/// A model, an adapter or training data in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item<'s> {
     /// Its name.
     pub name: &'s str,
-    /// Its GGUF file.
+    /// Its file.
     pub file: File<'s>,
     /// Its signature, if it has one of the right length.
     pub signature: Option<[u8; SIGNATURE_BYTES]>,
@@ -92,19 +151,30 @@ impl<'s> Store<'s> {
         })
     }
 
-    /// Its models. Other files, and those whose names nobody can type, are left out.
+    /// Its models; see [`Self::items`].
     ///
     /// # Errors
     /// It is no tar archive.
-    pub fn models(&self) -> Result<impl Iterator<Item = Model<'s>> + use<'s>, Failure> {
+    pub fn models(&self) -> Result<impl Iterator<Item = Item<'s>> + use<'s>, Failure> {
+        self.items(Content::Model)
+    }
+
+    /// What it has of this content. Other files, and those whose names nobody can type, are left out.
+    ///
+    /// # Errors
+    /// It is no tar archive.
+    pub fn items(
+        &self,
+        content: Content,
+    ) -> Result<impl Iterator<Item = Item<'s>> + use<'s>, Failure> {
         if Entry::at(self.archive, 0).is_none() {
             let bytes = self.archive.len() as u64;
             return Err(Failure::over(ErrorCode::BadStore, bytes, 0));
         }
         let store = *self;
         Ok(self.files().filter_map(move |file| {
-            Some(Model {
-                name: file.model()?,
+            Some(Item {
+                name: file.name_as(content)?,
                 file,
                 signature: store.signature(&file),
             })
@@ -115,16 +185,24 @@ impl<'s> Store<'s> {
     ///
     /// # Errors
     /// There is none, or no store.
-    pub fn find(&self, name: &str) -> Result<Model<'s>, Failure> {
-        let mut models = self.models()?;
-        models
-            .find(|model| model.name == name)
-            .ok_or(Failure::of(ErrorCode::NoSuchModel))
+    pub fn find(&self, name: &str) -> Result<Item<'s>, Failure> {
+        self.find_item(Content::Model, name)
     }
 
-    /// The signature beside a model's file.
-    fn signature(&self, model: &File<'_>) -> Option<[u8; SIGNATURE_BYTES]> {
-        let is_it = |file: &File<'_>| file.path.strip_suffix(SIGNATURE_SUFFIX) == Some(model.path);
+    /// The first of this content and name.
+    ///
+    /// # Errors
+    /// There is none, or no store.
+    pub fn find_item(&self, content: Content, name: &str) -> Result<Item<'s>, Failure> {
+        let mut items = self.items(content)?;
+        items
+            .find(|item| item.name == name)
+            .ok_or(Failure::of(content.missing()))
+    }
+
+    /// The signature beside a file.
+    fn signature(&self, of: &File<'_>) -> Option<[u8; SIGNATURE_BYTES]> {
+        let is_it = |file: &File<'_>| file.path.strip_suffix(SIGNATURE_SUFFIX) == Some(of.path);
         self.files().find(is_it)?.data.try_into().ok()
     }
 }
@@ -237,6 +315,47 @@ mod tests {
         assert_eq!((tiny.file.data, tiny.signature), (&b"GGUF tiny"[..], None));
         assert_eq!(
             store.find("other").unwrap_err().code,
+            ErrorCode::NoSuchModel
+        );
+    }
+
+    #[test]
+    fn what_a_file_is_says_its_folder_and_its_suffix() {
+        let signature = [7; SIGNATURE_BYTES];
+        let archive = archive(&[
+            ("adapters/moral.gguf", b"GGUF adapter"),
+            ("default.gguf", b"GGUF default"),
+            ("data/moral.jsonl", b"{}"),
+            ("data/moral.jsonl.sig", &signature),
+            ("data/tales.txt", b"once"),
+            ("moral.txt", b"not in the folder"),
+            ("data/other.gguf", b"GGUF other"),
+            ("sets/adapters/deep.gguf", b"GGUF deep"),
+            ("adapters/notes.txt", b"no adapter"),
+        ]);
+        let store = Store::new(&archive);
+        let names = |content| -> Vec<_> {
+            let items = store.items(content).unwrap();
+            items.map(|item| item.name).collect()
+        };
+        assert_eq!(names(Content::Model), ["default", "other"]);
+        assert_eq!(names(Content::Adapter), ["moral", "deep"]);
+        assert_eq!(names(Content::Data), ["moral", "tales"]);
+        let data = store.find_item(Content::Data, "moral").unwrap();
+        assert_eq!(
+            (data.file.data, data.signature),
+            (&b"{}"[..], Some(signature))
+        );
+        for (content, code) in [
+            (Content::Model, ErrorCode::NoSuchModel),
+            (Content::Adapter, ErrorCode::NoSuchAdapter),
+            (Content::Data, ErrorCode::NoSuchData),
+        ] {
+            let none = store.find_item(content, "none").unwrap_err();
+            assert_eq!(none, Failure::of(code));
+        }
+        assert_eq!(
+            store.find("moral").unwrap_err().code,
             ErrorCode::NoSuchModel
         );
     }

@@ -105,6 +105,8 @@ pub fn policy() -> crate::policy::Policy {
     policy.version = POLICY_VERSION;
     policy.keep_prompts = 1;
     policy.deadline_us = limits::INFERENCE_DEADLINE_US;
+    policy.train_deadline_us = limits::TRAIN_DEADLINE_US;
+    policy.device_key = crate::policy::DeviceKey([7; 32]);
     policy.stop_grace_us = limits::STOP_GRACE_US;
     policy.context_tokens = limits::DEFAULT_CONTEXT_TOKENS as u32;
     policy.max_restarts = 5;

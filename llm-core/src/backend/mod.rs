@@ -348,9 +348,10 @@ impl LlmBackend for TransformerBackend<'_> {
         let arena = &mut self.arena;
         let mut draft = Draft::read(model, arena, data, params)?;
         let (bytes, serves) = draft.choose(model)?;
-        let requests = self.scheduler.occupancy(model, arena);
-        if !serves && requests.running + requests.waiting > 0 {
-            return Err(TrainError::Requests);
+        let occupancy = self.scheduler.occupancy(model, arena);
+        let requests = occupancy.running + occupancy.waiting;
+        if !serves && requests > 0 {
+            return Err(TrainError::Requests { requests });
         }
         let config = *model.config();
         let memory = model.rearrange(arena, bytes, serves, |arena| draft.take(&config, arena))?;

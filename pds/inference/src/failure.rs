@@ -5,7 +5,8 @@ use core::fmt::Write as _;
 use llm_core::generate::GenerateError;
 use llm_core::gguf::GgufError;
 use llm_core::tokenizer::VocabularyError;
-use llm_core::transformer::LoadError;
+use llm_core::transformer::training::{MAX_DATA_BYTES, TrainError};
+use llm_core::transformer::{AdapterError, LoadError};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES};
 
@@ -79,9 +80,9 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::NoModel => Failure::of(ErrorCode::NoModel),
         GenerateError::NoSuchClient { .. } => Failure::of(ErrorCode::UnknownClient),
         GenerateError::NoSuchSession { .. } => Failure::of(ErrorCode::NoSuchSession),
-        GenerateError::NoSuchAdapter { .. }
-        | GenerateError::OtherAdapter
-        | GenerateError::Training => Failure::of(ErrorCode::Unsupported),
+        GenerateError::NoSuchAdapter { .. } => Failure::of(ErrorCode::NoSuchAdapter),
+        GenerateError::OtherAdapter => Failure::of(ErrorCode::OtherAdapter),
+        GenerateError::Training => Failure::of(ErrorCode::Training),
         GenerateError::Busy => Failure::of(ErrorCode::SessionBusy),
         // Audit has not yet seen that it was evicted, or it would not ask.
         GenerateError::NothingThere => Failure::of(ErrorCode::SessionEvicted),
@@ -99,6 +100,82 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::NoToken { byte } => over(ErrorCode::UnsupportedModel, usize::from(byte), 0),
         GenerateError::NonFinite => Failure::of(ErrorCode::NonFinite),
     }
+}
+
+/// Why an adapter is not loaded, or not dropped.
+pub(crate) fn of_adapter(error: &AdapterError) -> (Failure, Detail) {
+    let mut detail = Detail::new();
+    // Only ever cut.
+    let _ = write!(Cut(&mut detail), "{error}");
+    let failure = match error {
+        AdapterError::NoModel => Failure::of(ErrorCode::NoModel),
+        AdapterError::NoSuchAdapter(_) => Failure::of(ErrorCode::NoSuchAdapter),
+        AdapterError::Taken(_) | AdapterError::Busy => Failure::of(ErrorCode::AdapterInUse),
+        AdapterError::Training => Failure::of(ErrorCode::Training),
+        AdapterError::OtherBase => Failure::of(ErrorCode::OtherBase),
+        AdapterError::TooLarge(plan) => {
+            Failure::over(ErrorCode::AdapterTooLarge, plan.total(), plan.capacity)
+        }
+        AdapterError::Gguf(_)
+        | AdapterError::NoAdapter { .. }
+        | AdapterError::Architecture { .. }
+        | AdapterError::Key(_)
+        | AdapterError::BadDigest
+        | AdapterError::Alpha
+        | AdapterError::UnknownTensor(_)
+        | AdapterError::Half(_)
+        | AdapterError::Rank { .. }
+        | AdapterError::Shape { .. }
+        | AdapterError::Type { .. }
+        | AdapterError::NonFinite(_)
+        | AdapterError::Empty
+        | AdapterError::Arena(_) => Failure::of(ErrorCode::BadAdapter),
+    };
+    (failure, detail)
+}
+
+/// Why an adapter is not trained, or not to its end.
+pub(crate) fn of_train(error: &TrainError) -> (Failure, Detail) {
+    let mut detail = Detail::new();
+    let over = Failure::over;
+    let failure = match error {
+        TrainError::Memory {
+            needed,
+            free,
+            tokens,
+            longest,
+            rank,
+        } => {
+            let _ = write!(
+                Cut(&mut detail),
+                "the longest example has {tokens} tokens and fits with a rank of {rank} (0: none); with this rank \
+                 examples of {longest} tokens fit"
+            );
+            return (over(ErrorCode::TrainMemory, *needed, *free), detail);
+        }
+        TrainError::NoModel => Failure::of(ErrorCode::NoModel),
+        TrainError::Busy => Failure::of(ErrorCode::Training),
+        // Audit has checked them.
+        TrainError::Parameter { .. } => Failure::of(ErrorCode::Unsupported),
+        TrainError::Empty => Failure::of(ErrorCode::EmptyData),
+        TrainError::TooLong { bytes } => {
+            over(ErrorCode::DataTooLong, *bytes as u64, MAX_DATA_BYTES as u64)
+        }
+        TrainError::NotUtf8 { line }
+        | TrainError::Malformed { line, .. }
+        | TrainError::TextTooLong { line, .. }
+        | TrainError::NoToken { line, .. } => over(ErrorCode::BadData, u64::from(*line), 0),
+        TrainError::Context { tokens, limit, .. } => {
+            over(ErrorCode::DataContext, *tokens as u64, *limit as u64)
+        }
+        TrainError::Requests { requests } => over(ErrorCode::TrainAlone, *requests as u64, 0),
+        TrainError::NonFinite { .. } => Failure::of(ErrorCode::NonFinite),
+        TrainError::Arena(_) => Failure::of(ErrorCode::Unsupported),
+        TrainError::Unsupported(_) => Failure::of(ErrorCode::UnsupportedModel),
+    };
+    // Only ever cut.
+    let _ = write!(Cut(&mut detail), "{error}");
+    (failure, detail)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn what_is_wrong_is_refused() {
         policy.check()
     };
     type Case = (fn(&mut Policy), PolicyError);
-    let cases: [Case; 22] = [
+    let cases: [Case; 23] = [
         (|p| p.magic[0] = 0, PolicyError::Magic),
         (|p| p.version = 9, PolicyError::Version),
         (|p| p.user_count = 0, PolicyError::Count),
@@ -76,6 +76,7 @@ fn what_is_wrong_is_refused() {
         (|p| p.egress_burst_bytes = 100, PolicyError::Range),
         (|p| p.login_delay_us = 0, PolicyError::Range),
         (|p| p.deadline_us = 0, PolicyError::Range),
+        (|p| p.train_deadline_us = 0, PolicyError::Range),
         (
             |p| p.stop_grace_us = MIN_STOP_GRACE_US - 1,
             PolicyError::Range,
@@ -84,6 +85,16 @@ fn what_is_wrong_is_refused() {
     for (i, (change, error)) in cases.into_iter().enumerate() {
         assert_eq!(with(change), Err(error), "case {i}");
     }
+}
+
+#[test]
+fn a_device_key_is_not_shown() {
+    let mut policy = policy();
+    policy.device_key = DeviceKey([0xA7; 32]);
+    let shown = std::format!("{policy:?}");
+    assert!(shown.contains("device_key: DeviceKey(secret)"), "{shown}");
+    assert!(!shown.contains("167, 167"), "{shown}");
+    assert_eq!(std::format!("{:?}", DeviceKey::NONE), "DeviceKey(none)");
 }
 
 proptest! {

@@ -11,10 +11,11 @@ use super::WireError;
 #[cfg(test)]
 use super::tests::docs::Shape;
 use crate::error::ErrorCode;
-use crate::limits::{MAX_CLIENTS, MAX_SESSIONS};
+use crate::limits::{MAX_ADAPTERS, MAX_CLIENTS, MAX_SESSIONS};
 use crate::name::Name;
 use crate::record::Hash;
 use crate::ring::Frame;
+use crate::store::SIGNATURE_BYTES;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryCastError, TryFromBytes, Unaligned};
 
@@ -106,6 +107,24 @@ impl<const N: usize> Wire for Name<N> {
     #[inline]
     fn from_wire(layout: &Self) -> Option<Self> {
         layout.check().then_some(*layout)
+    }
+}
+
+/// A signature: Ed25519.
+impl Wire for [u8; SIGNATURE_BYTES] {
+    type Layout = Self;
+
+    #[cfg(test)]
+    const SHAPE: Shape = Shape::Bytes;
+
+    #[inline]
+    fn to_wire(&self) -> Self {
+        *self
+    }
+
+    #[inline]
+    fn from_wire(layout: &Self) -> Option<Self> {
+        Some(*layout)
     }
 }
 
@@ -324,4 +343,14 @@ pub(crate) const fn is_session(slot: u32) -> bool {
 /// Of a client's place.
 pub(crate) const fn is_client(client: u32) -> bool {
     (client as usize) < MAX_CLIENTS
+}
+
+/// Of an adapter's place.
+pub(crate) const fn is_adapter(place: u32) -> bool {
+    (place as usize) < MAX_ADAPTERS
+}
+
+/// Of an adapter's place plus one, or 0 for none.
+pub(crate) const fn is_adapter_or_none(adapter: u32) -> bool {
+    adapter as usize <= MAX_ADAPTERS
 }

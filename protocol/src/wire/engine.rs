@@ -1,16 +1,19 @@
 //! Between audit and inference: a [`Command`] goes out, [`Report`]s come back.
 
-use super::codec::{is_client, is_session};
+use super::codec::{is_adapter, is_adapter_or_none, is_client, is_session};
 use super::declare::{layout, messages, numbers};
-use super::{ArenaUse, FinishReason, InferParams, ModelInfo};
+use super::{
+    AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, TrainParams, TrainProgress,
+};
 use crate::error::Failure;
-use crate::limits::{MAX_PIECE_BYTES, MAX_PROMPT_BYTES};
+use crate::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_PROMPT_BYTES};
+use crate::record::Hash;
 
 messages! {
     /// From audit to inference.
     pub enum Command<'a> ["answered by"] {
         /// Generate text in a session.
-        0x201 Infer [60] {
+        0x201 Infer [64] {
             /// How.
             params: InferParams,
             /// Whose keys and values, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
@@ -22,7 +25,10 @@ messages! {
             /// Keep the session afterwards; else forget it.
             keep: bool,
             /// Tokens that may be generated before more are granted ([`Command::Credit`]).
-            credit: u32;
+            credit: u32,
+            /// 0: the model as it is; else the place of an adapter, plus one: that of a session that goes on is the one that it
+            /// began with.
+            adapter: u32 where is_adapter_or_none;
             /// From what.
             prompt: &'a [u8] where len <= MAX_PROMPT_BYTES,
         } => ["`Token` …, then `Finished` or `Failed`"],
@@ -51,6 +57,52 @@ messages! {
             /// In all.
             tokens: u32,
         } => ["more `Token`s of the request with the number in the header; nothing if it has ended"],
+        /// Load the adapter whose file lies there, beside the model. Audit has verified it. Sessions go on.
+        0x207 Adapter [56] {
+            /// A place that is free, below [`MAX_ADAPTERS`](crate::limits::MAX_ADAPTERS).
+            place: u32 where is_adapter,
+            /// Where its file lies.
+            source: Source,
+            /// In bytes, from the beginning of the source.
+            offset: u64,
+            /// Length of the file.
+            bytes: u64,
+            /// SHA-256 of the model's file, which that of an adapter may name.
+            base: Hash,
+        } => ["`AdapterLoaded` or `Failed`"],
+        /// Forget an adapter that no request uses, and the sessions that began with it.
+        0x208 DropAdapter [4] {
+            /// Its place.
+            place: u32 where is_adapter,
+        } => ["nothing; `Failed` if there is none, or a request uses it"],
+        /// Train an adapter for the model. The data lie there, and are read before the first answer.
+        0x209 Train [92] {
+            /// How.
+            params: TrainParams,
+            /// Where the data lie.
+            source: Source,
+            /// In bytes, from the beginning of the source.
+            offset: u64,
+            /// Length of the data.
+            bytes: u64,
+            /// SHA-256 of the model's file, which that of the adapter names.
+            base: Hash,
+            /// Most bytes that the adapter's file may have.
+            room: u64,
+        } => [
+            "`Training` …, `Part` …, then `Trained`; `Failed` if it cannot be, or has failed. `Cancel` with its number \
+             ends it: then it has no more `Part`s, and `Trained` has no bytes",
+        ],
+    }
+}
+
+numbers! {
+    /// Where a file lies.
+    pub enum Source {
+        /// In the store.
+        Store = 1,
+        /// In the region of adapters: made on this device.
+        Device = 2,
     }
 }
 
@@ -68,7 +120,7 @@ numbers! {
 
 layout! {
     /// What has been loaded, as inference says.
-    pub struct Loaded [132] {
+    pub struct Loaded [148] {
         /// The model; its hash is zeros, since audit has its own.
         pub info: ModelInfo,
         /// Use of the arena, which does not change until the next load.
@@ -83,9 +135,36 @@ layout! {
 }
 
 layout! {
+    /// An adapter that has been loaded, as inference says.
+    pub struct AdapterLoaded [104] {
+        /// What it is.
+        pub info: AdapterInfo,
+        /// Use of the arena with it.
+        pub arena: ArenaUse,
+        /// Positions of the cache that all sessions share, with it.
+        pub kv_positions: u32,
+    }
+}
+
+layout! {
+    /// A training that is over, as inference says.
+    #[derive(Default)]
+    pub struct Trained [24] {
+        /// Tokens that have gone through the model.
+        pub tokens: u64,
+        /// Bytes of the adapter's file, all of which have been sent; 0 if it was stopped.
+        pub bytes: u64,
+        /// Updates that were done.
+        pub steps: u32,
+        /// Mean loss of the last epoch, in millionths of a nat a token.
+        pub loss: u32,
+    }
+}
+
+layout! {
     /// What inference holds at the moment, as it says.
     #[derive(Default)]
-    pub struct Holdings [72] {
+    pub struct Holdings [88] {
         /// Use of the arena.
         pub arena: ArenaUse,
         /// Positions of the cache that all sessions share.
@@ -128,13 +207,34 @@ messages! {
             detail: &'a [u8] where len <= MAX_PIECE_BYTES,
         } => ["its request is under way, whatever it is, and the reason is inference's to give", "breach"],
         /// A model has been loaded.
-        0x305 Loaded [132] (loaded: Loaded) => ["its request is a load", "breach"],
+        0x305 Loaded [148] (loaded: Loaded) => ["its request is a load", "breach"],
         /// Answer to [`Command::Status`].
-        0x306 Holdings [72] (holdings: Holdings) => ["its request is a question", "breach"],
+        0x306 Holdings [88] (holdings: Holdings) => ["its request is a question", "breach"],
         /// An idle session was forgotten to make room for another.
         0x307 Evicted [4] {
             /// Which, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
             session: u32 where is_session,
         } => ["the session is there and idle", "counted and dropped"],
+        /// An adapter has been loaded.
+        0x308 AdapterLoaded [104] (loaded: AdapterLoaded) => ["its request is to load an adapter", "breach"],
+        /// How far a training is. The first, at step 0, says that it has begun and what it will do.
+        0x309 Training [28] (progress: TrainProgress) => [
+            "its request is a training that has sent no part; steps, longest and alone are those of the first, step and tokens \
+             do not fall, step ≤ steps, tokens ≤ the bound of the data",
+            "breach",
+        ],
+        /// The next part of an adapter that has been trained.
+        0x30A Part [8] {
+            /// Where it belongs in the file: where the part before has ended, a multiple of 8.
+            offset: u64;
+            /// Untrusted bytes, at least one.
+            bytes: &'a [u8] where len <= MAX_PART_BYTES,
+        } => ["its request is a training that has begun, it follows the part before, and there is room for it", "breach"],
+        /// A training is over.
+        0x30B Trained [24] (trained: Trained) => [
+            "its request is a training that has begun, bytes = those of its parts (or 0 if it was to stop), tokens ≥ those of \
+             the last `Training` and ≤ the bound",
+            "breach",
+        ],
     }
 }

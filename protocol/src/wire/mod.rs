@@ -10,11 +10,13 @@ pub(crate) mod declare;
 mod params;
 #[cfg(test)]
 pub(crate) mod tests;
+mod training;
 
 pub mod client;
 pub mod engine;
 
 pub use params::{InferParams, Sampling, check_prompt};
+pub use training::{AdapterInfo, TARGETS_ALL, TARGETS_ATTENTION, TrainParams, TrainProgress};
 
 use crate::record::Hash;
 use declare::{layout, numbers};
@@ -76,7 +78,7 @@ layout! {
 layout! {
     /// Use of the arena in bytes.
     #[derive(Default)]
-    pub struct ArenaUse [56] {
+    pub struct ArenaUse [72] {
         /// Matrices and norms.
         pub weights: u64,
         /// Keys and values of the sessions.
@@ -85,6 +87,10 @@ layout! {
         pub activations: u64,
         /// Tokens, scores and their index.
         pub vocabulary: u64,
+        /// Adapters beside the model.
+        pub adapters: u64,
+        /// The training that is under way.
+        pub training: u64,
         /// The rest: tables, alignment.
         pub other: u64,
         /// Most that was in use since start.
@@ -103,6 +109,8 @@ impl ArenaUse {
             self.kv_cache,
             self.activations,
             self.vocabulary,
+            self.adapters,
+            self.training,
             self.other,
         ]
         .iter()

@@ -10,9 +10,11 @@ use llm_core::transformer::training::TrainError;
 use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
 
 use crate::args::ByteSize;
+use crate::armour::ArmourError;
 use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
 use crate::passphrase::PassphraseError;
+use crate::store::DataError;
 
 /// Why a command failed. Boxes keep it small: it travels in every `Result`.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +72,7 @@ pub enum ToolError {
         /// What is wrong with it.
         source: Box<GgufError>,
     },
-    /// A file is no adapter that can be applied.
+    /// A file is no adapter that can be used, or not with this model.
     #[error("{}: {source}", path.display())]
     Adapter {
         /// The file.
@@ -141,9 +143,12 @@ pub enum ToolError {
         /// Why.
         reason: String,
     },
+    /// A system without a model.
+    #[error("there is no model among the files: give one, too")]
+    NoModel,
     /// A name that the model store cannot have.
     #[error(
-        "{name} is no name for a model: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
+        "{name} is no name for a file of the store: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
          (give one as NAME=FILE)"
     )]
     StoreName {
@@ -151,6 +156,31 @@ pub enum ToolError {
         name: String,
         /// Longest name in bytes.
         limit: usize,
+    },
+    /// Training data has the name of the examples that are typed at a console.
+    #[error(
+        "{} would be called 'examples' in the store, which are those that are typed at a console (rename it as NAME=FILE)",
+        path.display()
+    )]
+    StoreExamples {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A capture of a console has no adapter that can be used.
+    #[error("{}: {source}", path.display())]
+    Armour {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ArmourError>,
+    },
+    /// A file of training data cannot be used.
+    #[error("{}: {source}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<DataError>,
     },
     /// Two files would have one name in the store.
     #[error("two files would be called {name} in the store (rename one as NAME=FILE)")]

@@ -193,9 +193,12 @@ pub enum TrainError {
         /// Largest rank for which there would be enough, 0 if there is none.
         rank: u32,
     },
-    /// It needs all memory, which requests have.
-    #[error("requests are under way, and there is no memory for both")]
-    Requests,
+    /// The memory suffices for the training alone, and requests are under way.
+    #[error("memory allows the training only alone, and {requests} requests are under way")]
+    Requests {
+        /// How many.
+        requests: usize,
+    },
     /// The plan was wrong, which is a bug in the engine.
     #[error(transparent)]
     Arena(#[from] ArenaError),

@@ -3,13 +3,14 @@
 #[cfg(doc)]
 use super::Request;
 use super::{Budget, Stats};
-use crate::error::Failure;
-use crate::limits::{MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_TEXT_BYTES};
+use crate::error::{ErrorCode, Failure};
+use crate::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_TEXT_BYTES};
 use crate::name::{ModelName, SessionName, UserName};
 use crate::record::{Hash, Record};
+use crate::store::SIGNATURE_BYTES;
 use crate::wire::codec::is_flag;
 use crate::wire::declare::{layout, messages, numbers};
-use crate::wire::{ArenaUse, Fault, FinishReason, ModelInfo};
+use crate::wire::{AdapterInfo, ArenaUse, Fault, FinishReason, ModelInfo, TrainProgress};
 
 layout! {
     /// How a generation went. Times are audit's.
@@ -63,7 +64,7 @@ layout! {
 layout! {
     /// State of the server.
     #[derive(Default)]
-    pub struct Status [208] {
+    pub struct Status [328] {
         /// Name of the loaded model; empty if there is none.
         pub name: ModelName,
         /// The loaded model; zeros if there is none.
@@ -82,6 +83,97 @@ layout! {
         pub waiting: u32,
         /// Sessions that hold keys and values.
         pub sessions: u32,
+        /// Adapters that are loaded.
+        pub adapters: u32,
+        /// What the adapter will be called that is being trained; empty if none is.
+        pub tuning: ModelName,
+        /// How far that is.
+        pub training: Training,
+    }
+}
+
+layout! {
+    /// How far a training is.
+    #[derive(Default)]
+    pub struct Training [36] {
+        /// As inference says.
+        pub progress: TrainProgress,
+        /// Since it began, in microseconds.
+        pub elapsed_us: u64,
+    }
+}
+
+layout! {
+    /// A training that has ended well. Times are audit's.
+    #[derive(Default)]
+    pub struct Tuned [132] {
+        /// What the adapter is called.
+        pub name: ModelName,
+        /// SHA-256 of its file.
+        pub sha256: Hash,
+        /// Size of its file in bytes.
+        pub file_bytes: u64,
+        /// Tokens that have gone through the model.
+        pub tokens: u64,
+        /// Updates of the adapter.
+        pub steps: u32,
+        /// Mean loss of the last epoch, in millionths of a nat a token.
+        pub loss: u32,
+        /// From admission to the end, in microseconds.
+        pub total_us: u64,
+        /// Why it is not loaded; `None`: it is.
+        pub not_loaded: Option<ErrorCode>,
+    }
+}
+
+numbers! {
+    /// Where an adapter comes from.
+    #[derive(Default)]
+    pub enum AdapterOrigin {
+        /// The store.
+        #[default]
+        Store = 0,
+        /// It was made on this device since boot.
+        Device = 1,
+    }
+}
+
+layout! {
+    /// An adapter.
+    #[derive(Default)]
+    pub struct AdapterEntry [176] {
+        /// Its name.
+        pub name: ModelName,
+        /// Size of its file in bytes.
+        pub file_bytes: u64,
+        /// SHA-256 of its file; zeros while that is not known.
+        pub sha256: Hash,
+        /// SHA-256 of the file of the model that it was made for, or is loaded beside; zeros while that is not known.
+        pub base_sha256: Hash,
+        /// Where it comes from.
+        pub origin: AdapterOrigin,
+        /// Its signature.
+        pub signature: Signature,
+        /// Whether it is loaded.
+        pub loaded: bool,
+        /// What inference has said when it was loaded; zeros before.
+        pub info: AdapterInfo,
+    }
+}
+
+layout! {
+    /// What has been exported.
+    pub struct Exported [200] {
+        /// The adapter's name.
+        pub name: ModelName,
+        /// Size of its file in bytes: of all parts.
+        pub file_bytes: u64,
+        /// SHA-256 of its file.
+        pub sha256: Hash,
+        /// SHA-256 of the file of the model that it was made for.
+        pub base_sha256: Hash,
+        /// Ed25519 over the SHA-256 of its file, by the device's key.
+        pub signature: [u8; SIGNATURE_BYTES],
     }
 }
 
@@ -213,9 +305,9 @@ messages! {
             info: ModelInfo,
         } => ["a model is loaded"],
         /// Answer to [`Request::Status`].
-        0x108 Status [208] (status: Status) => ["what inference holds"],
+        0x108 Status [328] (status: Status) => ["what inference holds"],
         /// Answer to [`Request::Stats`].
-        0x109 Stats [392] (stats: Stats) => ["counters"],
+        0x109 Stats [408] (stats: Stats) => ["counters"],
         /// Inference died or was stopped, and is restarted.
         0x10A Fault [24] {
             /// The newest.
@@ -235,7 +327,7 @@ messages! {
         /// A budget.
         0x10D Budget [72] (budget: Budget) => ["a budget"],
         /// An entry of the log.
-        0x10E Record [360] {
+        0x10E Record [424] {
             /// Its record.
             record: Record;
             /// Its text.
@@ -253,8 +345,39 @@ messages! {
         /// One session of the list that was asked for.
         0x111 Session [92] (session: Session) => ["one of a list"],
         /// A load is under way, or the boot.
-        0x112 Progress [20] (progress: Progress) => ["how far a load has got; at boot under number 0"],
+        0x112 Progress [20] (progress: Progress) => ["how far a load or the reading of data has got; at boot under number 0"],
         /// It was done.
         0x113 Done [0] => ["it was done, or it is over"],
+        /// One adapter of the list that was asked for.
+        0x114 Adapter [176] (adapter: AdapterEntry) => ["one of a list"],
+        /// A training is under way: the newest that is known.
+        0x115 Training [36] (training: Training) => ["how far a training is"],
+        /// A training has ended well.
+        0x116 Tuned [132] (tuned: Tuned) => ["an adapter was made, signed and, unless it says why not, loaded"],
+        /// An adapter has been loaded.
+        0x117 AdapterLoaded [92] {
+            /// Its name.
+            name: ModelName,
+            /// What it is.
+            info: AdapterInfo,
+        } => ["an adapter is loaded"],
+        /// The next part of an adapter's file.
+        0x118 AdapterPart [8] {
+            /// Where it belongs in the file.
+            offset: u64;
+            /// Untrusted bytes, at least one.
+            bytes: &'a [u8] where len <= MAX_PART_BYTES,
+        } => ["part of an export; the bytes are untrusted"],
+        /// An adapter's file has been sent.
+        0x119 Exported [200] (exported: Exported) => ["the file has been sent; what it must be, and its signature"],
+        /// The examples typed so far.
+        0x11A Examples [12] {
+            /// How many there are.
+            count: u32,
+            /// Bytes that they have.
+            bytes: u32,
+            /// Bytes that they may have.
+            limit: u32,
+        } => ["what there is of examples typed"],
     }
 }

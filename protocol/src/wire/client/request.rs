@@ -4,10 +4,10 @@
 use super::Event;
 #[cfg(doc)]
 use crate::error::ErrorCode;
-use crate::limits::{MAX_PASSPHRASE_BYTES, MAX_PROMPT_BYTES};
+use crate::limits::{MAX_EXAMPLE_BYTES, MAX_PASSPHRASE_BYTES, MAX_PROMPT_BYTES};
 use crate::name::{ModelName, SessionName, UserName};
-use crate::wire::InferParams;
 use crate::wire::declare::{layout, messages};
+use crate::wire::{InferParams, TrainParams};
 
 layout! {
     /// What of a budget is to be changed. What is `None` stays as it is when audit makes the change, so a change of one
@@ -52,11 +52,13 @@ messages! {
     /// From a client to audit.
     pub enum Request<'a> ["may", "answered by; the last one is bold", "costs"] {
         /// Generate text. Ends with [`Event::Finished`].
-        1 Infer [72] {
+        1 Infer [136] {
             /// How.
             params: InferParams,
             /// The conversation that it goes on with or begins; empty for none.
-            session: SessionName;
+            session: SessionName,
+            /// The adapter to use, which is loaded; empty for none, or that of the session.
+            adapter: ModelName;
             /// From what.
             prompt: &'a [u8] where len <= MAX_PROMPT_BYTES,
         } => ["`infer`", "`Text` …, **`Finished`**", "tokens, see V2"],
@@ -121,5 +123,43 @@ messages! {
             /// Its name.
             session: SessionName,
         } => ["`infer`, one's own session", "**`Done`**", "–"],
+        /// Train an adapter for the loaded model. Ends with [`Event::Tuned`].
+        17 FineTune [160] {
+            /// How.
+            params: TrainParams,
+            /// The data in the store, without suffix, or [`EXAMPLES`](crate::adapters::EXAMPLES).
+            data: ModelName,
+            /// What the adapter will be called; empty for the name of the data.
+            adapter: ModelName,
+        } => [
+            "`fine-tune`",
+            "`Progress` …, `Training` …, **`Tuned`**; after a cancel **`Failed`** `Cancelled`",
+            "tokens, see V2",
+        ],
+        /// Add an example to those typed. Answered by [`Event::Examples`].
+        18 Example [0] {
+            ;
+            /// A line of JSON, as a file of data has it, without its end.
+            text: &'a [u8] where len <= MAX_EXAMPLE_BYTES,
+        } => ["`fine-tune`", "**`Examples`**", "–"],
+        /// Forget the examples typed. Answered by [`Event::Examples`].
+        19 DropExamples [0] => ["`fine-tune`", "**`Examples`**", "–"],
+        /// List the adapters that there are. Ends with [`Event::Listed`].
+        20 Adapters [0] => ["`infer`", "`Adapter` …, **`Listed`**", "–"],
+        /// Load an adapter beside the model. Ends with [`Event::AdapterLoaded`].
+        21 LoadAdapter [64] {
+            /// Its name.
+            name: ModelName,
+        } => ["`load`", "`Progress` …, **`AdapterLoaded`**", "–"],
+        /// Unload an adapter; one made on this device is forgotten, too. Ends with [`Event::Done`].
+        22 DropAdapter [64] {
+            /// Its name.
+            name: ModelName,
+        } => ["`load`; of one made on this device `fine-tune`", "**`Done`**", "–"],
+        /// Read the file of an adapter made on this device. Ends with [`Event::Exported`].
+        23 ExportAdapter [64] {
+            /// Its name.
+            name: ModelName,
+        } => ["`fine-tune`", "`AdapterPart` …, **`Exported`**; **`Done`** after a cancel or a login", "bytes of the egress cap"],
     }
 }

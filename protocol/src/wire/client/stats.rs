@@ -73,7 +73,7 @@ impl Refusals {
 layout! {
     /// What audit has counted since boot.
     #[derive(Default)]
-    pub struct Stats [392] {
+    pub struct Stats [408] {
         /// Time since boot in microseconds.
         pub uptime_us: u64,
         /// Requests for text that were admitted.

@@ -6,10 +6,14 @@ use crate::limits::{MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
 use crate::name::{ModelName, SessionName, UserName};
 use crate::record::{Kind, Record};
 use crate::wire::client::{
-    Budget, BudgetChange, Event, Finished, LogExtent, LogQuery, ModelEntry, Progress, Refusals,
-    Request, Session, SessionState, Signature, Stage, Stats, Status, User,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, LogExtent,
+    LogQuery, ModelEntry, Progress, Refusals, Request, Session, SessionState, Signature, Stage,
+    Stats, Status, Training, Tuned, User,
 };
-use crate::wire::{Fault, FaultKind, FinishReason, InferParams, ModelInfo, engine};
+use crate::wire::{
+    AdapterInfo, Fault, FaultKind, FinishReason, InferParams, ModelInfo, TrainParams,
+    TrainProgress, engine,
+};
 
 extern crate std;
 use std::vec::Vec;
@@ -17,9 +21,11 @@ use std::vec::Vec;
 static LONGEST: [u8; MAX_PROMPT_BYTES] = [b'x'; MAX_PROMPT_BYTES];
 
 pub(super) fn requests() -> Vec<Request<'static>> {
+    let moral = ModelName::new("moral").unwrap();
     let infer = |session, prompt| Request::Infer {
         params: InferParams::default(),
         session,
+        adapter: ModelName::EMPTY,
         prompt,
     };
     let user = UserName::new("admin").unwrap();
@@ -28,6 +34,12 @@ pub(super) fn requests() -> Vec<Request<'static>> {
         infer(SessionName::EMPTY, b""),
         infer(session, b"Once"),
         infer(session, &LONGEST),
+        Request::Infer {
+            params: InferParams::default(),
+            session,
+            adapter: moral,
+            prompt: b"Once",
+        },
         Request::Cancel,
         Request::Models,
         Request::Load {
@@ -85,6 +97,20 @@ pub(super) fn requests() -> Vec<Request<'static>> {
         Request::Reset,
         Request::Sessions,
         Request::Close { session },
+        Request::FineTune {
+            params: TrainParams::default(),
+            data: moral,
+            adapter: ModelName::EMPTY,
+        },
+        Request::Example {
+            text: b"{\"text\":\"x\"}",
+        },
+        Request::Example { text: &LONGEST },
+        Request::DropExamples,
+        Request::Adapters,
+        Request::LoadAdapter { name: moral },
+        Request::DropAdapter { name: moral },
+        Request::ExportAdapter { name: moral },
     ]
     .into()
 }
@@ -190,6 +216,55 @@ pub(super) fn events() -> Vec<Event<'static>> {
             total: 2,
         }),
         Event::Done,
+        Event::Adapter(AdapterEntry {
+            name,
+            origin: AdapterOrigin::Device,
+            signature: Signature::Good,
+            loaded: true,
+            info: AdapterInfo {
+                rank: 4,
+                ..AdapterInfo::default()
+            },
+            ..AdapterEntry::default()
+        }),
+        Event::Training(Training {
+            progress: TrainProgress {
+                step: 3,
+                steps: 300,
+                alone: true,
+                ..TrainProgress::default()
+            },
+            elapsed_us: 5,
+        }),
+        Event::Tuned(Tuned {
+            name,
+            tokens: 1 << 40,
+            not_loaded: Some(ErrorCode::AdapterTooLarge),
+            ..Tuned::default()
+        }),
+        Event::AdapterLoaded {
+            name,
+            info: AdapterInfo {
+                alpha: 8_000_000,
+                ..AdapterInfo::default()
+            },
+        },
+        Event::AdapterPart {
+            offset: 4096,
+            bytes: &LONGEST[..4096],
+        },
+        Event::Exported(Exported {
+            name,
+            file_bytes: 5,
+            sha256: [3; 32],
+            base_sha256: [4; 32],
+            signature: [5; 64],
+        }),
+        Event::Examples {
+            count: 2,
+            bytes: 300,
+            limit: 65_536,
+        },
     ]
     .into()
 }
@@ -308,9 +383,9 @@ fn the_most_frequent_reasons_come_first_and_the_rest_is_in_the_total() {
         refusals,
         ..Stats::default()
     };
-    assert_eq!(stats.refused_for(ErrorCode::LogShare), 61);
+    assert_eq!(stats.refused_for(ErrorCode::BadData), 91);
     assert_eq!(stats.refused_for(ErrorCode::Busy), 0);
-    let listed: u64 = (57..=64).sum();
+    let listed: u64 = (90..=97).sum();
     assert_eq!(stats.refused_otherwise(), stats.refused - listed);
     // Whoever sends counters may say anything.
     let stats = Stats {

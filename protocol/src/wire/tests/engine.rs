@@ -3,8 +3,12 @@
 use super::{Frame, WireError};
 use crate::error::{ErrorCode, Failure};
 use crate::limits::MAX_PROMPT_BYTES;
-use crate::wire::engine::{Command, Holdings, KvType, Loaded, Report};
-use crate::wire::{ArenaUse, FinishReason, InferParams, ModelInfo, client};
+use crate::wire::engine::{
+    AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Source, Trained,
+};
+use crate::wire::{
+    AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, TrainParams, TrainProgress, client,
+};
 
 extern crate std;
 use std::vec::Vec;
@@ -19,6 +23,7 @@ pub(super) fn commands() -> Vec<Command<'static>> {
         fresh,
         keep,
         credit: 7,
+        adapter: 8,
         prompt,
     };
     [
@@ -34,6 +39,22 @@ pub(super) fn commands() -> Vec<Command<'static>> {
         Command::Status,
         Command::Drop { session: 3 },
         Command::Credit { tokens: 24 },
+        Command::Adapter {
+            place: 7,
+            source: Source::Device,
+            offset: 65_536,
+            bytes: 9,
+            base: [2; 32],
+        },
+        Command::DropAdapter { place: 0 },
+        Command::Train {
+            params: TrainParams::default(),
+            source: Source::Store,
+            offset: 512,
+            bytes: 9,
+            base: [2; 32],
+            room: 1 << 19,
+        },
     ]
     .into()
 }
@@ -69,6 +90,28 @@ pub(super) fn reports() -> Vec<Report<'static>> {
             ..Default::default()
         }),
         Report::Evicted { session: 4 },
+        Report::AdapterLoaded(AdapterLoaded {
+            info: AdapterInfo {
+                rank: 64,
+                ..AdapterInfo::default()
+            },
+            arena: ArenaUse::default(),
+            kv_positions: 2048,
+        }),
+        Report::Training(TrainProgress {
+            steps: 5,
+            alone: true,
+            ..TrainProgress::default()
+        }),
+        Report::Part {
+            offset: 4096,
+            bytes: b"GGUF",
+        },
+        Report::Trained(Trained {
+            tokens: 7,
+            bytes: 4100,
+            ..Trained::default()
+        }),
     ]
     .into()
 }
@@ -106,15 +149,20 @@ fn a_session_that_no_table_has_is_refused() {
     assert_eq!(Command::parse(&frame), Err(WireError::Field(0x205)));
     Report::Evicted { session: u32::MAX }.write(1, &mut frame);
     assert_eq!(Report::parse(&frame), Err(WireError::Field(0x307)));
-    let infer = Command::Infer {
+    let infer = |session, adapter| Command::Infer {
         params: InferParams::default(),
-        session: 32,
+        session,
         client: 0,
         fresh: true,
         keep: true,
         credit: 0,
+        adapter,
         prompt: b"Once",
     };
-    infer.write(1, &mut frame);
-    assert_eq!(Command::parse(&frame), Err(WireError::Field(0x201)));
+    for infer in [infer(32, 0), infer(0, 9)] {
+        infer.write(1, &mut frame);
+        assert_eq!(Command::parse(&frame), Err(WireError::Field(0x201)));
+    }
+    Command::DropAdapter { place: 8 }.write(1, &mut frame);
+    assert_eq!(Command::parse(&frame), Err(WireError::Field(0x208)));
 }

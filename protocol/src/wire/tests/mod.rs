@@ -100,7 +100,8 @@ fn known<T: Copy>(from: fn(u32) -> Option<T>, number: fn(T) -> u32) -> Vec<u32> 
 
 #[test]
 fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
-    use super::client::{SessionState, Signature, Stage};
+    use super::client::{AdapterOrigin, SessionState, Signature, Stage};
+    use super::engine::Source;
     let reasons = known(FinishReason::from_u32, |reason| reason as u32);
     assert_eq!(reasons, [1, 2, 3, 4]);
     let kinds = known(FaultKind::from_u32, |kind| kind as u32);
@@ -112,6 +113,9 @@ fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
     let states = known(SessionState::from_u32, |state| state as u32);
     assert_eq!(states, [0, 1, 2, 3]);
     assert_eq!(known(Stage::from_u32, |stage| stage as u32), [1, 2]);
+    assert_eq!(known(Source::from_u32, |source| source as u32), [1, 2]);
+    let origins = known(AdapterOrigin::from_u32, |origin| origin as u32);
+    assert_eq!(origins, [0, 1]);
     assert_eq!(FinishReason::ALL.len(), reasons.len());
 }
 
@@ -123,10 +127,12 @@ fn what_is_in_use_of_an_arena_is_the_sum_of_its_parts_and_not_its_peak() {
         activations: 300,
         vocabulary: 4000,
         other: 50_000,
-        peak: 600_000,
-        capacity: 7_000_000,
+        adapters: 600_000,
+        training: 7_000_000,
+        peak: 80_000_000,
+        capacity: 900_000_000,
     };
-    assert_eq!(parts.current(), 54_321);
+    assert_eq!(parts.current(), 7_654_321);
     // Inference may say anything.
     let weights = u64::MAX;
     assert_eq!(ArenaUse { weights, ..parts }.current(), u64::MAX);

@@ -3,7 +3,7 @@
 use crate::decimal::ONE;
 use crate::error::{ErrorCode, Failure};
 use crate::limits::MAX_PROMPT_BYTES;
-use crate::wire::{InferParams, check_prompt};
+use crate::wire::{InferParams, TrainParams, check_prompt};
 
 extern crate std;
 use std::vec;
@@ -54,4 +54,34 @@ fn limits_are_checked_with_the_value_and_the_limit() {
         Err(Failure::over(ErrorCode::PromptNotUtf8, 2, 0))
     );
     assert_eq!(check_prompt(b"ab"), Ok("ab"));
+}
+
+#[test]
+fn a_fine_tuning_has_its_limits_and_a_bound_of_its_tokens() {
+    let params = TrainParams::default();
+    assert_eq!(params.check(), Ok(()));
+    type Change = fn(&mut TrainParams, u32);
+    let cases: [(Change, ErrorCode, u32); 5] = [
+        (|p, v| p.rank = v, ErrorCode::TrainRank, 64),
+        (|p, v| p.alpha = v, ErrorCode::TrainAlpha, 1024 * ONE),
+        (|p, v| p.epochs = v, ErrorCode::TrainEpochs, 100),
+        (|p, v| p.rate = v, ErrorCode::TrainRate, 1_000_000_000),
+        (|p, v| p.targets = v, ErrorCode::TrainTargets, 2),
+    ];
+    for (change, code, limit) in cases {
+        let with = |value| {
+            let mut params = params;
+            change(&mut params, value);
+            params.check()
+        };
+        assert_eq!(with(1), Ok(()));
+        assert_eq!(with(limit), Ok(()));
+        for value in [0, limit + 1] {
+            let failure = Failure::over(code, u64::from(value), u64::from(limit));
+            assert_eq!(with(value), Err(failure));
+        }
+    }
+    // Two lines, the last without an end, three epochs.
+    assert_eq!(params.most_tokens(10, 1), 3 * (10 + 2 * 3));
+    assert_eq!(params.most_tokens(u64::MAX, u64::MAX), u64::MAX);
 }
