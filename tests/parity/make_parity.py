@@ -440,9 +440,10 @@ def types_of(path):
 class Model:
     """llama.cpp with the settings of a reference: one thread, one token at a time, F32 cache."""
 
-    def __init__(self, path):
+    def __init__(self, path, lora=None):
         self.llama = llama_cpp.Llama(
             model_path=str(path),
+            lora_path=lora and str(lora),
             n_ctx=CONTEXT,
             n_batch=1,
             n_ubatch=1,

@@ -81,7 +81,8 @@ fn add_products<T: Copy>(lanes: &mut [f32], a: &[T], x: &[f32], value: impl Fn(T
     }
 }
 
-/// Four rows at a time, so that their sums do not wait for one another.
+/// Four rows at a time, so that their sums do not wait for one another. By index: a compiler does not inline so many
+/// iterators in one.
 #[inline(always)]
 fn down_of<T: Copy>(
     a: &[T],
@@ -92,32 +93,39 @@ fn down_of<T: Copy>(
 ) {
     let (fours, rest) = t.as_chunks_mut::<4>();
     let (a, of_rest) = a.split_at(fours.len() * 4 * x.len());
-    let (chunks, tail) = x.as_chunks::<LANES>();
     for (a, t) in a.chunks_exact(4 * x.len()).zip(fours) {
         let (ab, cd) = a.split_at(2 * x.len());
         let ((a, b), (c, d)) = (ab.split_at(x.len()), cd.split_at(x.len()));
-        let (a, a_tail) = a.as_chunks::<LANES>();
-        let (b, b_tail) = b.as_chunks::<LANES>();
-        let (c, c_tail) = c.as_chunks::<LANES>();
-        let (d, d_tail) = d.as_chunks::<LANES>();
-        let mut lanes = [[0.0f32; LANES]; 4];
-        let [la, lb, lc, ld] = &mut lanes;
-        for ((((x, a), b), c), d) in chunks.iter().zip(a).zip(b).zip(c).zip(d) {
-            add_products(la, a, x, value);
-            add_products(lb, b, x, value);
-            add_products(lc, c, x, value);
-            add_products(ld, d, x, value);
+        let (mut la, mut lb) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let (mut lc, mut ld) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let (xs, tail) = x.as_chunks::<LANES>();
+        let n = xs.len();
+        let (a, a_tail) = whole(a, n);
+        let (b, b_tail) = whole(b, n);
+        let (c, c_tail) = whole(c, n);
+        let (d, d_tail) = whole(d, n);
+        for i in 0..n {
+            add_products(&mut la, &a[i], &xs[i], value);
+            add_products(&mut lb, &b[i], &xs[i], value);
+            add_products(&mut lc, &c[i], &xs[i], value);
+            add_products(&mut ld, &d[i], &xs[i], value);
         }
-        add_products(la, a_tail, tail, value);
-        add_products(lb, b_tail, tail, value);
-        add_products(lc, c_tail, tail, value);
-        add_products(ld, d_tail, tail, value);
-        *t = lanes.map(|lanes| scalar::fold(lanes) * scale);
+        add_products(&mut la, a_tail, tail, value);
+        add_products(&mut lb, b_tail, tail, value);
+        add_products(&mut lc, c_tail, tail, value);
+        add_products(&mut ld, d_tail, tail, value);
+        *t = [
+            scalar::fold(la) * scale,
+            scalar::fold(lb) * scale,
+            scalar::fold(lc) * scale,
+            scalar::fold(ld) * scale,
+        ];
     }
     for (a, t) in of_rest.chunks_exact(x.len()).zip(rest) {
-        let (a, a_tail) = a.as_chunks::<LANES>();
+        let (xs, tail) = x.as_chunks::<LANES>();
+        let (a, a_tail) = whole(a, xs.len());
         let mut lanes = [0.0f32; LANES];
-        for (x, a) in chunks.iter().zip(a) {
+        for (a, x) in a.iter().zip(xs) {
             add_products(&mut lanes, a, x, value);
         }
         add_products(&mut lanes, a_tail, tail, value);
@@ -125,23 +133,37 @@ fn down_of<T: Copy>(
     }
 }
 
+/// The first `n` whole chunks of a row, and its tail.
 #[inline(always)]
+fn whole<T>(row: &[T], n: usize) -> (&[[T; LANES]], &[T]) {
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    (&chunks[..n], tail)
+}
+
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "as in `down_of`")]
 fn up_of<T: Copy>(b: &[T], value: impl Fn(T) -> f32 + Copy, t: &[f32], y: &mut [f32]) {
     let (tiles, tail) = y.as_chunks_mut::<LANES>();
     let (b, b_tail) = b.split_at(tiles.len() * LANES * t.len());
-    for (b, y) in b.chunks_exact(LANES * t.len()).zip(tiles) {
+    let (columns, _) = b.as_chunks::<LANES>();
+    for (tile, y) in tiles.iter_mut().enumerate() {
+        let columns = &columns[tile * t.len()..][..t.len()];
         let mut sums = [0.0f32; LANES];
-        for (b, t) in b.as_chunks::<LANES>().0.iter().zip(t) {
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum += value(*b) * t;
+        for j in 0..t.len() {
+            for i in 0..LANES {
+                sums[i] += value(columns[j][i]) * t[j];
             }
         }
-        scalar::add(y, &sums);
+        for i in 0..LANES {
+            y[i] += sums[i];
+        }
     }
     let rows = tail.len();
     for (i, y) in tail.iter_mut().enumerate() {
-        let terms = b_tail.chunks_exact(rows).zip(t);
-        let terms = terms.map(|(b, t)| value(b[i]) * t);
-        *y += terms.fold(0.0, |sum, term| sum + term);
+        let mut sum = 0.0f32;
+        for j in 0..t.len() {
+            sum += value(b_tail[j * rows + i]) * t[j];
+        }
+        *y += sum;
     }
 }
