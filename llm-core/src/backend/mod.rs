@@ -166,6 +166,12 @@ impl<'m> TransformerBackend<'m> {
         }
     }
 
+    /// The training.
+    #[cfg(test)]
+    pub(crate) fn training_mut(&mut self) -> Option<&mut Training> {
+        self.training.as_mut()
+    }
+
     /// One step of the training, if it is not over. One that fails is gone.
     fn train_on(&mut self) -> Option<Progress> {
         let (model, _) = self.loaded.as_ref()?;

@@ -1,1 +1,165 @@
+//! What examples become in tokens, and which data is refused where.
 
+use super::*;
+use crate::kv_cache::KvType;
+use crate::simd::Cpu;
+use crate::testing::{Memory as Bytes, Shape, gpt2, model};
+use crate::tokenizer::EncodeOptions;
+use crate::transformer::{Checked, LoadOptions, Positions};
+use std::string::ToString;
+use std::vec;
+use std::vec::Vec;
+
+const OPTIONS: LoadOptions = LoadOptions {
+    context: 48,
+    kv: KvType::F32,
+    sessions: 1,
+    positions: Positions::Fill,
+    max_prompt_bytes: 100,
+    cpu: Cpu::SCALAR,
+};
+
+/// Runs something with the tokenizer of a model.
+fn with<T>(file: &[u8], run: impl FnOnce(&mut Tokens<'_>) -> T) -> T {
+    let checked = Checked::new(file).expect("a model");
+    let mut memory = Bytes::new(4 << 20);
+    let mut arena = Arena::new(memory.bytes()).expect("aligned");
+    let model = Model::load(&checked, &OPTIONS, &mut arena).expect("room");
+    tokens(&model, &mut arena, run)
+}
+
+fn llama() -> Vec<u8> {
+    model(Shape::default()).finish()
+}
+
+/// The tokens of each example, and the first that it teaches.
+fn examples(file: &[u8], data: &str) -> Result<Vec<(Vec<u32>, usize)>, TrainError> {
+    with(file, |tokens| {
+        let count = data::count(data.as_bytes(), tokens)?;
+        let mut ids = vec![0; count.tokens];
+        let mut ends = vec![[0; 2]; count.examples];
+        data::fill(data.as_bytes(), tokens, &mut ids, &mut ends)?;
+        let mut start = 0;
+        let mut all = Vec::new();
+        for [end, first] in ends {
+            let example = ids[start..end as usize].to_vec();
+            assert!(example.len() <= count.longest);
+            all.push((example, first as usize));
+            start = end as usize;
+        }
+        assert_eq!(start, ids.len());
+        Ok(all)
+    })
+}
+
+fn refusal(data: &[u8]) -> std::string::String {
+    with(&llama(), |tokens| data::count(data, tokens))
+        .expect_err("refused")
+        .to_string()
+}
+
+/// Tokens as a request has them.
+fn encoded(file: &[u8], text: &str, special: bool, continues: bool) -> Vec<u32> {
+    with(file, |tokens| {
+        let mut ids = vec![0; 100];
+        let view = match continues {
+            true => tokens.vocabulary.continuing(),
+            false => tokens.vocabulary,
+        };
+        let options = EncodeOptions {
+            add_special: special,
+            parse_special: false,
+        };
+        let count = view.encode(text.as_bytes(), options, tokens.cells, &mut ids);
+        ids.truncate(count.expect("tokens"));
+        ids
+    })
+}
+
+#[test]
+fn a_prompt_is_that_of_a_request_and_an_answer_goes_on_behind_it() {
+    for file in [llama(), gpt2(Shape::default()).finish()] {
+        let data = r#"{"prompt": "ab \"c", "answer": "x\nyz"}"#;
+        let [(tokens, first)] = &examples(&file, data).expect("an example")[..] else {
+            panic!("one example");
+        };
+        let mut expected = encoded(&file, "ab \"c", true, false);
+        assert_eq!(*first, expected.len());
+        expected.extend(encoded(&file, "x\nyz", false, true));
+        let eos = with(&file, |tokens| tokens.vocabulary.eos()).expect("an end");
+        expected.push(eos);
+        assert_eq!(*tokens, expected);
+    }
+    // No space before it: x, y and z are three tokens of the vocabulary.
+    assert_eq!(encoded(&llama(), "xyz", false, true).len(), 3);
+    assert_eq!(encoded(&llama(), "xyz", false, false).len(), 4);
+}
+
+#[test]
+fn texts_are_divided_by_blank_lines_and_teach_all_their_tokens_but_the_first() {
+    let file = llama();
+    let got = examples(&file, "\n\nab\ncd\r\n \t\n\nef\n\n").expect("examples");
+    let expected = ["ab\ncd", "ef"].map(|text| {
+        let mut tokens = encoded(&file, text, true, false);
+        tokens.push(2);
+        (tokens, 1)
+    });
+    assert_eq!(got, expected);
+    let json = examples(&file, "{\"text\": \"ab\\ncd\"}\n\n {\"text\":\"ef\"}").expect("examples");
+    assert_eq!(json, expected);
+}
+
+#[test]
+fn bad_data_is_refused_with_its_line() {
+    for (data, message) in [
+        (&b"ab\n\ncd\n\xFF"[..], "line 4 is not UTF-8"),
+        (
+            b"{\"text\": \"ab\"}\n\n{\"text\": 1}",
+            "line 3 is no example: a value is not a string",
+        ),
+        (
+            b"{\"text\": \"ab\"}\nab",
+            "line 2 is no example: an object begins with {",
+        ),
+        (
+            b"{\"prompt\": \"ab\"}",
+            "line 1 is no example: it has neither prompt and answer nor text alone",
+        ),
+        (
+            b"{\"prompt\": \"ab\", \"answer\": \"c\", \"text\": \"d\"}",
+            "line 1 is no example: it has neither prompt and answer nor text alone",
+        ),
+        (
+            b"{\"text\": \"ab\", \"label\": \"d\"}",
+            "line 1 is no example: it has a member that is not called prompt, answer or text",
+        ),
+        (
+            b"{\"text\": \"ab\", \"text\": \"d\"}",
+            "line 1 is no example: it has a member twice",
+        ),
+        (
+            b"ab\n\nabcdefghi abcdefghi abcdefghi abcdefghi abcdefghi",
+            "the example of line 3 has 52 tokens, the context 48",
+        ),
+        (b"", "the data holds no examples"),
+        (b" \n\t\n", "the data holds no examples"),
+    ] {
+        assert_eq!(refusal(data), message);
+    }
+    let long = vec![b'a'; MAX_DATA_BYTES + 1];
+    assert_eq!(
+        refusal(&long),
+        "the data has 131073 bytes, at most 131072 can be used"
+    );
+    let error = refusal(&[b'a'; 101]);
+    assert!(
+        error.starts_with("the text of line 1 has 101 bytes, the tokenizer has room for 100"),
+        "{error}"
+    );
+    let escaped = std::format!("{{\"text\": \"{}\"}}", "\\u0061".repeat(17));
+    let error = refusal(escaped.as_bytes());
+    assert!(
+        error.starts_with("the text of line 1 has 102 bytes"),
+        "{error}"
+    );
+}
