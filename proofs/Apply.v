@@ -337,6 +337,14 @@ Proof. now_computed. Qed.
 Theorem T2_audit_log_readers : wrong readers [(memory "audit_log", [audit])] = [].
 Proof. now_computed. Qed.
 
+(** What audit keeps for inference to read. No client is among its readers, and inference not among its writers: so it is no
+    way past audit in either direction. *)
+Theorem T2_adapters : wrong writers [(memory "adapters", [audit])] = [].
+Proof. now_computed. Qed.
+
+Theorem T2_adapters_readers : wrong readers [(memory "adapters", [audit; inference])] = [].
+Proof. now_computed. Qed.
+
 Theorem T2_arena : wrong writers [(memory "arena", [inference])] = [].
 Proof. now_computed. Qed.
 
@@ -425,6 +433,19 @@ Proof.
   assert (H : same (memory "audit_log") st (exec st l)).
   { apply T2; try assumption. intros e I W.
     destruct (as_stated _ _ _ T2_audit_log _ W) as [E | []]. apply (N e I). congruence. }
+  symmetry. apply H.
+Qed.
+
+(** Whatever clients and inference do, what audit keeps for inference stays: a file whose hash is on record there is
+    the file that is read. *)
+Corollary adapters_are_audits : forall l st, sound sel4_llm st -> Forall (disciplined G) l ->
+  (forall e, In e l -> fst e <> audit) ->
+  forall a, mem (exec st l) (Shared "adapters") a = mem st (Shared "adapters") a.
+Proof.
+  intros l st So D N a.
+  assert (H : same (memory "adapters") st (exec st l)).
+  { apply T2; try assumption. intros e I W.
+    destruct (as_stated _ _ _ T2_adapters _ W) as [E | []]. apply (N e I). congruence. }
   symmetry. apply H.
 Qed.
 

@@ -12,6 +12,7 @@ Print Assumptions Apply.T2_answers.
 Print Assumptions Apply.T2_badges.
 Print Assumptions Apply.model_store_is_constant.
 Print Assumptions Apply.audit_log_is_audits.
+Print Assumptions Apply.adapters_are_audits.
 Print Assumptions Apply.T3_paths.
 Print Assumptions Apply.T3_paths_between_clients.
 Print Assumptions Apply.T3.

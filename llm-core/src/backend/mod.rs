@@ -1,6 +1,8 @@
 //! What the inference domain drives: a model that can be loaded, and its sessions.
 
 #[cfg(test)]
+mod adapter_tests;
+#[cfg(test)]
 mod client_tests;
 #[cfg(test)]
 mod key_bias_tests;
@@ -19,7 +21,9 @@ use crate::arena::{Arena, Usage};
 use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
 use crate::kv_cache::KvType;
 use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
-use crate::transformer::{AdapterError, AdapterInfo, Checked, LoadError, LoadOptions, Model};
+use crate::transformer::{
+    AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model,
+};
 
 /// A model that has been loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +168,23 @@ impl<'m> TransformerBackend<'m> {
         Some((model, &mut self.arena))
     }
 
+    /// As [`LlmBackend::load_adapter`], from a file that has been read.
+    ///
+    /// # Errors
+    /// Why it is not loaded; nothing has changed.
+    pub fn load_adapter_file(
+        &mut self,
+        adapter: usize,
+        file: &AdapterFile<'_>,
+        base: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
+        let loaded = model.load_adapter(&mut self.arena, adapter, file, Some(base))?;
+        self.scheduler.displace_all();
+        info.kv_positions = model.cache().positions() as u32;
+        Ok(loaded)
+    }
+
     /// Takes a request whose prompt is token ids, as they are.
     ///
     /// # Errors
@@ -271,14 +292,23 @@ impl LlmBackend for TransformerBackend<'_> {
     fn load_adapter(
         &mut self,
         adapter: usize,
-        _: &[u8],
-        _: &[u8; 32],
+        file: &[u8],
+        base: &[u8; 32],
     ) -> Result<AdapterInfo, AdapterError> {
-        Err(AdapterError::NoSuchAdapter(adapter))
+        self.load_adapter_file(adapter, &AdapterFile::read(file)?, base)
     }
 
     fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
-        Err(AdapterError::NoSuchAdapter(adapter))
+        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
+        if self.scheduler.uses(adapter) {
+            return Err(AdapterError::Busy);
+        }
+        model.drop_adapter(&mut self.arena, adapter)?;
+        self.scheduler.displace_all();
+        self.scheduler
+            .forget_adapter(adapter, model, &mut self.arena);
+        info.kv_positions = model.cache().positions() as u32;
+        Ok(())
     }
 
     fn train(&mut self, _: &[u8], _: &TrainParams) -> Result<TrainPlan, TrainError> {

@@ -58,6 +58,8 @@ struct Session {
     generation: Option<Generation>,
     /// Whose its last turn was, below [`MAX_CLIENTS`].
     client: usize,
+    /// The adapter of all its tokens.
+    adapter: Option<u8>,
     /// When it became idle or began to rest, by [`Scheduler::changes`].
     since: u64,
     /// When its request began, by the same clock.
@@ -70,6 +72,7 @@ impl Session {
         position: 0,
         generation: None,
         client: 0,
+        adapter: None,
         since: 0,
         began: 0,
     };
@@ -301,6 +304,14 @@ impl Scheduler {
                 limit: MAX_CLIENTS,
             });
         }
+        if !model.serves() {
+            return Err(GenerateError::Training);
+        }
+        if let Some(adapter) = turn.adapter.map(usize::from)
+            && model.adapter(adapter).is_none()
+        {
+            return Err(GenerateError::NoSuchAdapter { adapter });
+        }
         if self.sessions[session].generation.is_some() {
             return Err(GenerateError::Busy);
         }
@@ -308,6 +319,8 @@ impl Scheduler {
             self.clear(session, model, arena);
         } else if self.sessions[session].tokens == 0 {
             return Err(GenerateError::NothingThere);
+        } else if self.sessions[session].adapter != turn.adapter {
+            return Err(GenerateError::OtherAdapter);
         }
         Ok(self.sessions[session].tokens)
     }
@@ -325,6 +338,7 @@ impl Scheduler {
         let session = &mut self.sessions[turn.session];
         session.tokens = history + prompt_tokens;
         session.client = turn.client;
+        session.adapter = turn.adapter;
         session.generation = Some(Generation {
             sampler: Sampler::new(params.sampler),
             max_tokens: params.max_tokens as usize,
@@ -399,6 +413,27 @@ impl Scheduler {
         }
         self.clear(session, model, arena);
         Ok(())
+    }
+
+    /// Whether a request uses an adapter.
+    #[must_use]
+    pub fn uses(&self, adapter: usize) -> bool {
+        let mut requests = self.sessions.iter().filter(|s| s.generation.is_some());
+        requests.any(|session| session.adapter.map(usize::from) == Some(adapter))
+    }
+
+    /// Forgets the idle sessions that began with an adapter.
+    pub fn forget_adapter(&mut self, adapter: usize, model: &Model, arena: &mut Arena<'_>) {
+        for session in 0..model.sessions() {
+            let Session {
+                adapter: its,
+                generation,
+                ..
+            } = &self.sessions[session];
+            if generation.is_none() && its.map(usize::from) == Some(adapter) {
+                self.clear(session, model, arena);
+            }
+        }
     }
 
     /// Forgets all sessions, and their requests without an end.
@@ -672,6 +707,7 @@ impl Scheduler {
             let Session {
                 tokens: all,
                 position,
+                adapter,
                 ..
             } = self.sessions[session];
             let history = model.tokenizing(arena, session).tokens;
@@ -683,7 +719,7 @@ impl Scheduler {
                     session: session as u16,
                     position: position as u32,
                     logits: position + 1 == all,
-                    adapter: None,
+                    adapter,
                 });
             }
         }

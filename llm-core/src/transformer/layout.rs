@@ -71,6 +71,7 @@ impl Model {
         let model = Self {
             config,
             vocabulary,
+            tensors: checked.tensors,
             weights,
             key_bias,
             cpu: options.cpu,
@@ -125,6 +126,7 @@ impl Model {
     ///
     /// # Errors
     /// It does not fit; nothing has changed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "trainings will need it"))]
     pub(crate) fn rearrange<T>(
         &mut self,
         arena: &mut Arena<'_>,

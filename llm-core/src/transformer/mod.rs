@@ -39,7 +39,10 @@ mod tests;
 pub mod training;
 mod weights;
 
-pub use adapter::{AdapterError, AdapterInfo, MAX_ADAPTERS, MAX_RANK};
+pub use adapter::{
+    AdapterError, AdapterFile, AdapterInfo, AdapterSize, BASE_SHA256_KEY, Base, MAX_ADAPTERS,
+    MAX_RANK,
+};
 pub use config::{Blocks, Caps, Config, Scales, Window};
 pub use error::LoadError;
 pub use families::{
@@ -56,7 +59,7 @@ use crate::kv_cache::{self, CacheFull, KvCache, KvType};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
 use crate::tokenizer::{Cell, Requirements, Vocabulary};
-use adapter::Adapters;
+use adapter::{Adapters, Tensors};
 use buffers::{Buffers, Persistent};
 use key_bias::KeyBias;
 use pass::Pass;
@@ -86,6 +89,7 @@ pub struct Checked<'a> {
     weight_bytes: u64,
     /// Whether keys have biases.
     key_biases: bool,
+    tensors: Tensors,
     parameters: u64,
 }
 
@@ -94,6 +98,7 @@ pub struct Checked<'a> {
 pub struct Model {
     config: Config,
     vocabulary: Vocabulary,
+    tensors: Tensors,
     weights: Weights,
     key_bias: Option<KeyBias>,
     cpu: Cpu,
@@ -128,12 +133,13 @@ impl<'a> Checked<'a> {
         let weights = Weights::lay_out(&gguf, &config, &mut checker)?;
         checker.refuse_unknown(&gguf)?;
         Ok(Self {
-            gguf,
             config,
             vocabulary,
             weight_bytes: checker.bytes,
             key_biases: weights.has_key_biases(),
+            tensors: Tensors::of(&gguf, &config),
             parameters: checker.parameters,
+            gguf,
         })
     }
 
@@ -147,6 +153,15 @@ impl<'a> Checked<'a> {
     #[must_use]
     pub const fn gguf(&self) -> &Gguf<'a> {
         &self.gguf
+    }
+
+    /// What an adapter's file is checked against.
+    #[must_use]
+    pub const fn base(&self) -> Base<'_> {
+        Base {
+            config: &self.config,
+            tensors: self.tensors,
+        }
     }
 
     /// Number of weights; a tied embedding counts once.
@@ -203,6 +218,14 @@ pub struct Work {
     pub cache_bytes: u64,
 }
 
+impl core::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.multiply_accumulates += other.multiply_accumulates;
+        self.weight_bytes += other.weight_bytes;
+        self.cache_bytes += other.cache_bytes;
+    }
+}
+
 /// A token that is to go through the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -241,12 +264,6 @@ impl Model {
     #[must_use]
     pub const fn sessions(&self) -> usize {
         self.cache.shape().sessions
-    }
-
-    /// Whether there is an adapter in this place.
-    #[must_use]
-    pub fn has_adapter(&self, _adapter: u8) -> bool {
-        false
     }
 
     /// Whether requests can be served now: not while a training has the memory for itself.
@@ -395,7 +412,7 @@ impl Model {
             assert!((token.id as usize) < self.config.vocabulary);
             let reserved = self.cache.reserved(arena, usize::from(token.session));
             assert!((token.position as usize) < reserved.min(self.context()));
-            assert!(token.adapter.is_none_or(|n| self.has_adapter(n)));
+            assert!(token.adapter.is_none_or(|n| self.adapters.get(n).is_some()));
         }
         let batch = Batch::of(tokens);
         let mut pass = self.pass(arena, &batch, u64::MAX);
@@ -520,7 +537,7 @@ impl Model {
         };
         match stage.is_multiple_of(2) {
             true => pass.attention(stage / 2, layer)?,
-            false => pass.feed_forward(layer)?,
+            false => pass.feed_forward(stage / 2, layer)?,
         }
         Ok(false)
     }
@@ -562,6 +579,7 @@ impl Model {
             frozen,
             working,
             tokens: &batch.tokens,
+            adapters: batch.tokens.iter().map(|token| token.adapter).collect(),
             removed: batch.removed,
             meter: Meter {
                 cursor: batch.cursor,

@@ -1,10 +1,11 @@
 //! The forward pass itself: one block, for every token of a batch.
 
+use super::adapter::{Delta, MAX_RANK, Site, Slot};
 use super::buffers::Buffers;
 use super::families::{Activation, HeadNorm, NormKind, Residual};
 use super::steps::{EXP_WORK, Meter, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
-use super::{Model, Token};
+use super::{MAX_BATCH, Model, Token};
 use crate::arena::{Frozen, Span, Working, as_mut};
 use crate::kv_cache::CachedLayer;
 use crate::quantize::{
@@ -12,7 +13,7 @@ use crate::quantize::{
 };
 use crate::simd::attention::Attention;
 use crate::simd::tiles::{self, TILE};
-use crate::simd::{self, Activations, scalar};
+use crate::simd::{self, Activations, Cpu, scalar};
 use core::ops::Range;
 
 /// A batch on its way through a block.
@@ -21,6 +22,8 @@ pub(super) struct Pass<'p> {
     pub(super) frozen: Frozen<'p>,
     pub(super) working: Working<'p>,
     pub(super) tokens: &'p [Token],
+    /// The adapter of each.
+    pub(super) adapters: heapless::Vec<Option<u8>, MAX_BATCH>,
     /// Tokens that have been removed, one bit each: what is computed for them goes nowhere.
     pub(super) removed: u64,
     pub(super) meter: Meter,
@@ -89,10 +92,11 @@ impl Pass<'_> {
         let config = &self.model.config;
         let input = self.enter(layer.attention_norm.as_ref(), buffers.normed)?;
         self.look_ahead(layer, input)?;
+        let site = |slot| Site::of(index, slot);
         let products = [
-            (&layer.query, buffers.query),
-            (&layer.key, buffers.key),
-            (&layer.value, buffers.value),
+            (&layer.query, buffers.query, site(Slot::Query)),
+            (&layer.key, buffers.key, site(Slot::Key)),
+            (&layer.value, buffers.value, site(Slot::Value)),
         ];
         self.multiply_all(input, products)?;
         self.once(|pass| {
@@ -103,25 +107,30 @@ impl Pass<'_> {
             pass.store(index)
         })?;
         self.attend(index)?;
-        self.multiply(&layer.output, buffers.attended, buffers.normed)?;
+        let output = (&layer.output, buffers.normed, site(Slot::Output));
+        self.multiply_all(buffers.attended, [output])?;
         self.leave(layer.attention_post_norm.as_ref())
     }
 
     /// x += W_down (f(W_gate h) ⊙ W_up h) or W_down f(W_up h), with the norms that the block has.
-    pub(super) fn feed_forward(&mut self, layer: &Layer) -> Result<(), Stop> {
+    pub(super) fn feed_forward(&mut self, index: usize, layer: &Layer) -> Result<(), Stop> {
         let buffers = self.model.buffers;
         let input = match self.model.config.block.residual {
             Residual::Sequential => self.enter(layer.feed_forward_norm.as_ref(), buffers.normed)?,
             Residual::Parallel | Residual::Shared => buffers.ahead,
         };
+        let site = |slot| Site::of(index, slot);
+        let up = (&layer.up, buffers.up, site(Slot::Up));
         match &layer.gate {
             Some(gate) => {
-                self.multiply_all(input, [(&layer.up, buffers.up), (gate, buffers.gate)])?;
+                let gate = (gate, buffers.gate, site(Slot::Gate));
+                self.multiply_all(input, [up, gate])?;
             }
-            None => self.multiply(&layer.up, input, buffers.up)?,
+            None => self.multiply_all(input, [up])?,
         }
         let inner = self.activate(layer.gate.is_some())?;
-        self.multiply(&layer.down, inner, buffers.normed)?;
+        let down = (&layer.down, buffers.normed, site(Slot::Down));
+        self.multiply_all(inner, [down])?;
         self.leave(layer.feed_forward_post_norm.as_ref())
     }
 
@@ -230,10 +239,13 @@ impl Pass<'_> {
         if wanted == 0 {
             return Ok(());
         }
-        // What follows asks only how many there are.
+        // What follows asks how many there are, and for their adapters.
+        let adapters = self.tokens.iter().filter(|token| token.logits);
+        self.adapters = adapters.map(|token| token.adapter).collect();
         self.tokens = &self.tokens[..wanted];
         let input = self.enter(Some(&weights.output_norm), buffers.normed)?;
-        self.multiply(&output, input, buffers.logits)?;
+        let output = (&output, buffers.logits, Site::logits(config));
+        self.multiply_all(input, [output])?;
         let work = config.vocabulary as u64 * config.caps.logits.map_or(1, |_| EXP_WORK);
         self.in_parts(wanted, work, |pass, tokens| {
             let (first, len) = (
@@ -296,21 +308,16 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// to = W · from + b for each token of the batch; `from` and `to` may be longer.
-    fn multiply(&mut self, linear: &Linear, from: Span<f32>, to: Span<f32>) -> Result<(), Stop> {
-        self.multiply_all(from, [(linear, to)])
-    }
-
-    /// [`Self::multiply`] of several matrices by the same activations, which are prepared once for those that want them
-    /// alike.
+    /// to = W · from + b for each token of the batch, and what its adapter adds. `from` and `to` may be longer. Several
+    /// matrices have the same activations, which are prepared once for those that want them alike.
     fn multiply_all<const N: usize>(
         &mut self,
         from: Span<f32>,
-        products: [(&Linear, Span<f32>); N],
+        products: [(&Linear, Span<f32>, Site); N],
     ) -> Result<(), Stop> {
         let tokens = self.tokens.len();
         let mut prepared = None;
-        for (linear, to) in products {
+        for (linear, to, _) in products {
             let Matrix {
                 ty, rows, columns, ..
             } = linear.matrix;
@@ -326,6 +333,43 @@ impl Pass<'_> {
                 pass.multiply_rows(linear, rows, from, to);
                 Ok(())
             })?;
+        }
+        self.adapt(from, products)
+    }
+
+    /// to += Bᵀ (A · from · α / r) for each token that has an adapter. A token is a part of its own, so its bits do not
+    /// depend on who else is in the batch; one without an adapter costs nothing.
+    fn adapt<const N: usize>(
+        &mut self,
+        from: Span<f32>,
+        products: [(&Linear, Span<f32>, Site); N],
+    ) -> Result<(), Stop> {
+        let model = self.model;
+        for t in 0..self.adapters.len() {
+            let Some(adapter) = self.adapters[t].and_then(|place| model.adapters.get(place)) else {
+                continue;
+            };
+            let frozen = self.frozen;
+            let deltas = products.map(|(linear, to, site)| {
+                let (rows, columns) = (linear.matrix.rows, linear.matrix.columns);
+                let delta = adapter.delta(site, rows, columns, frozen)?;
+                let x = from.part(t * columns, columns);
+                Some((delta, x, to.part(t * rows, rows)))
+            });
+            let deltas = || deltas.iter().flatten();
+            let elements = deltas().map(|(delta, ..)| delta.a.len() + delta.b.len());
+            match elements.sum::<usize>() {
+                0 => {}
+                work => self.in_parts(1, work as u64, |pass, _| {
+                    let mut inner = Inner::default();
+                    for (delta, x, to) in deltas() {
+                        let [x, to] = pass.working.disjoint([x.range(), to.range()]);
+                        inner.fill(model.cpu, delta, as_mut(x));
+                        model.cpu.adapter_up(delta.b, inner.of(delta), as_mut(to));
+                    }
+                    Ok(())
+                })?,
+            }
         }
         Ok(())
     }
@@ -531,6 +575,35 @@ impl Pass<'_> {
         let [x, y] = [residual.part(0, len), normed.part(0, len)].map(|span| span.range());
         let [x, y] = self.working.disjoint([x, y]);
         self.model.cpu.add(as_mut(x), as_mut(y));
+    }
+}
+
+/// A · x · α / r of the matrix before, which may be of the same tensor and have the same A.
+struct Inner<'a> {
+    a: &'a [f32],
+    values: [f32; MAX_RANK],
+}
+
+impl Default for Inner<'_> {
+    fn default() -> Self {
+        Self {
+            a: &[],
+            values: [0.0; MAX_RANK],
+        }
+    }
+}
+
+impl<'a> Inner<'a> {
+    fn fill(&mut self, cpu: Cpu, delta: &Delta<'a>, x: &[f32]) {
+        // The same place is the same matrix, with the same x: only matrices that are multiplied by it come together.
+        if !core::ptr::eq(self.a, delta.a) {
+            cpu.adapter_down(delta.a, x, delta.scale, &mut self.values[..delta.rank]);
+            self.a = delta.a;
+        }
+    }
+
+    fn of(&self, delta: &Delta<'a>) -> &[f32] {
+        &self.values[..delta.rank]
     }
 }
 

@@ -171,7 +171,7 @@ impl Checked<'_> {
         self.plan_with(options, capacity, 0)
     }
 
-    /// As [`Self::plan`], with adapters that take so many bytes ([`super::CheckedAdapter::bytes`]).
+    /// As [`Self::plan`], with adapters that take so many bytes ([`super::AdapterInfo::bytes`]).
     ///
     /// # Errors
     /// As [`Self::plan`].

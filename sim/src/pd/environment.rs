@@ -4,7 +4,7 @@ use super::DebugOutput;
 use super::ports::{CONSOLE_GONE, Clock, Console, HALT, Notifier, Orders, Restarter, Timer};
 use super::{descriptors, mapping};
 use crate::description::{Debug, Description};
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use rustix::event::PollFd;
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::cell::Cell;
@@ -261,6 +261,19 @@ impl Environment {
         region.ok_or_else(|| SetupError::Region {
             symbol: symbol.into(),
             access: "to write",
+        })
+    }
+
+    /// A region that another domain writes, of which it names parts.
+    ///
+    /// # Errors
+    /// `system.xml` does not give it, or this domain may write it.
+    pub fn parts(&mut self, symbol: &str) -> Result<PartsRegion, SetupError> {
+        let region = self.regions.iter_mut().find(|region| region.is(symbol));
+        let region = region.and_then(mapping::Mapped::parts);
+        region.ok_or_else(|| SetupError::Region {
+            symbol: symbol.into(),
+            access: "to read in parts",
         })
     }
 

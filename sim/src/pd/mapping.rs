@@ -4,7 +4,7 @@
 
 use super::SetupError;
 use crate::description::{Mapping, Sharing};
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use rustix::fd::AsFd;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use std::collections::BTreeMap;
@@ -120,6 +120,17 @@ impl Mapped {
         }
         // SAFETY: as in `read_only`, and mapped writable.
         Some(unsafe { ReadWriteRegion::new(self.start, self.bytes) })
+    }
+
+    /// A region of which its writer names parts. Only for a domain that cannot write it itself.
+    pub(super) fn parts(&mut self) -> Option<PartsRegion> {
+        if !self.read || self.write || !self.give_accessor() {
+            return None;
+        }
+        // SAFETY: `bytes` bytes are mapped readable at `start` and are never unmapped. The rest is the promise of the
+        // components: audit writes the region and leaves alone what a command names, the server of inference reads
+        // what a command names before it answers.
+        Some(unsafe { PartsRegion::new(self.start.cast(), self.bytes) })
     }
 
     /// All of a region that no other domain maps. Once, and only if no accessor was made.

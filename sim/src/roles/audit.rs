@@ -104,7 +104,8 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         policy: env.constant("policy")?,
         store: env.constant("model_store")?,
     };
-    let audit = Audit::new(clients, inference, memory);
+    let adapters = env.read_write("adapters")?;
+    let audit = Audit::new(clients, inference, memory, adapters);
     Ok(Box::new(Domain {
         audit,
         port,

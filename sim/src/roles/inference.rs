@@ -6,7 +6,7 @@ use inference::{Activity, Server};
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::simd::Cpu;
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 
 struct Port {
     audit: Notifier,
@@ -16,6 +16,13 @@ impl inference::Port for Port {
     fn notify_audit(&mut self) {
         self.audit.notify();
     }
+}
+
+/// Where what it loads lies.
+struct Files {
+    store: &'static [u8],
+    /// Made on this device.
+    adapters: PartsRegion,
 }
 
 struct Inference<B> {
@@ -43,17 +50,22 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
             clock: env.clock(),
         },
     );
-    Ok(boxed(ring, backend, env.constant("model_store")?, port))
+    let files = Files {
+        store: env.constant("model_store")?,
+        adapters: env.parts("adapters")?,
+    };
+    Ok(boxed(ring, backend, files, port))
 }
 
 fn boxed<B: LlmBackend + 'static>(
     ring: Endpoint,
     backend: B,
-    store: &'static [u8],
+    files: Files,
     port: Port,
 ) -> Box<dyn Component> {
+    let adapters = Box::leak(Box::new(files.adapters));
     Box::new(Inference {
-        server: Server::new(ring, backend, store),
+        server: Server::new(ring, backend, files.store, adapters),
         port,
     })
 }

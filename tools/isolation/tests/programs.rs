@@ -43,6 +43,7 @@ fn programs() -> BTreeMap<String, Program> {
         "inference_to_audit",
         "audit_log",
         "policy",
+        "adapters",
         "model_store",
     ]);
     let numbers = "rtc watchdog_channel timer_channel inference_channel inference_child";
@@ -52,6 +53,7 @@ fn programs() -> BTreeMap<String, Program> {
     let mut inference = with_sizes(&[
         "audit_to_inference",
         "inference_to_audit",
+        "adapters",
         "arena",
         "model_store",
     ]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::error::ToolError;
@@ -55,6 +55,19 @@ pub fn refuse_overwriting(output: &Path, inputs: &[&Path]) -> Result<(), ToolErr
 /// # Errors
 /// [`ToolError::Write`].
 pub fn write(path: &Path, content: &[u8]) -> Result<(), ToolError> {
+    write_as(path, content, 0o666)
+}
+
+/// As [`write`], but a file is its owner's alone: it holds a secret.
+///
+/// # Errors
+/// [`ToolError::Write`].
+pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), ToolError> {
+    write_as(path, content, 0o600)
+}
+
+/// `mode`: as far as the process's mask allows.
+fn write_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ToolError> {
     let failed = |source| ToolError::Write {
         path: path.to_path_buf(),
         source,
@@ -73,7 +86,12 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), ToolError> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);
-    fs::write(&part, content)
+    // What an attempt before this one has left could be readable for others.
+    let _ = fs::remove_file(&part);
+    let mut options = fs::OpenOptions::new();
+    let created = options.write(true).create_new(true).mode(mode).open(&part);
+    created
+        .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&part, path))
         .map_err(|source| {
             // What is left of the attempt is of no use; that it cannot be removed is no news.

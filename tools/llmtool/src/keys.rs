@@ -34,6 +34,12 @@ pub enum KeyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A secret key that stands for none.
+    #[error("the key in {} is all zeros, which is no secret: make another with `llmtool keygen --device`", path.display())]
+    Zeros {
+        /// The file.
+        path: PathBuf,
+    },
     /// No public key.
     #[error("{} is no public Ed25519 key in PEM: {reason}", path.display())]
     Public {
@@ -157,6 +163,18 @@ pub fn read_public(path: &Path) -> Result<VerifyingKey, KeyError> {
     };
     let key = VerifyingKey::from_public_key_pem(&text(path)?);
     sound(key.map_err(|error| wrong(error.to_string()))?)
+}
+
+/// Reads a public key, or the public half of a secret one.
+///
+/// # Errors
+/// The file cannot be read or is neither.
+pub fn read_either(path: &Path) -> Result<VerifyingKey, KeyError> {
+    match read_secret(path) {
+        Ok(secret) => Ok(secret.verifying_key()),
+        Err(KeyError::Secret { .. }) => read_public(path),
+        Err(error) => Err(error),
+    }
 }
 
 fn text(path: &Path) -> Result<String, KeyError> {

@@ -12,21 +12,22 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use protocol::limits::{
     BUDGET_PERIOD_US, DEFAULT_CONTEXT_TOKENS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS,
     MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
-    MIN_STOP_GRACE_US,
+    MIN_STOP_GRACE_US, TRAIN_DEADLINE_US,
 };
 use protocol::name::UserName;
 use protocol::policy::{
-    self as wire, MIN_EGRESS_BURST_BYTES, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Permission,
-    Policy, TrustedKey,
+    self as wire, DeviceKey, MIN_EGRESS_BURST_BYTES, MIN_LOG_BYTES_PER_HOUR, PassphraseHash,
+    Permission, Policy, TrustedKey,
 };
 use toml::Spanned;
 use zerocopy::FromZeros;
 
 use crate::error::ToolError;
+use crate::keys::KeyError;
 use crate::{files, keys, passphrase};
 use clients::Mismatch;
 use document::{Document, Duration, Flaw, Named, Prompts};
@@ -57,7 +58,15 @@ impl Compiled {
             .collect()
     }
 
-    /// The file that prefills the policy's region.
+    /// The public half of the device's key, if it has one.
+    #[must_use]
+    pub fn device_key(&self) -> Option<VerifyingKey> {
+        let DeviceKey(secret) = &self.policy.device_key;
+        (self.policy.device_key != DeviceKey::NONE)
+            .then(|| SigningKey::from_bytes(secret).verifying_key())
+    }
+
+    /// The file that prefills the policy's region. It holds the device's secret key, if there is one.
     ///
     /// # Errors
     /// [`ToolError::NoDescription`]: the channels of the clients are not known.
@@ -71,12 +80,32 @@ impl Compiled {
     }
 }
 
-/// Reads and compiles the file. Files of keys that it names lie relative to its folder. `system` is the description
-/// whose clients the policy is about; without one the policy can be read, but not used.
+/// What a policy is compiled with, beside its file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct With<'p> {
+    /// The description whose clients the policy is about; without one the policy can be read, but not used.
+    pub system: Option<&'p Path>,
+    /// The device's key.
+    pub device: Device<'p>,
+}
+
+/// Where the device's secret key is.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Device<'p> {
+    /// It is not needed: it need not be on the machine that only reads a policy.
+    #[default]
+    Unread,
+    /// Where the policy says, if it does.
+    OfPolicy,
+    /// In this PEM file, whatever the policy says.
+    File(&'p Path),
+}
+
+/// Reads and compiles the file. Files of keys that it names lie relative to its folder.
 ///
 /// # Errors
 /// [`ToolError::Policy`] with line and reason, or a file that cannot be read.
-pub fn compile(path: &Path, system: Option<&Path>) -> Result<Compiled, ToolError> {
+pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
     let content = files::read(path)?;
     let wrong = |path: &Path, line, reason| ToolError::Policy {
         path: path.to_path_buf(),
@@ -94,7 +123,13 @@ pub fn compile(path: &Path, system: Option<&Path>) -> Result<Compiled, ToolError
     let document = document::parse(text).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut policy = build(&document, folder).map_err(failed)?;
-    if let Some(file) = system {
+    policy.device_key = match (with.device, &document.device.key) {
+        (Device::File(key), _) => device_key(key)?,
+        (Device::OfPolicy, Some(key)) => device_key(&folder.join(key.get_ref()))
+            .map_err(|error| failed(Flaw::new(key, error.to_string())))?,
+        (Device::OfPolicy, None) | (Device::Unread, _) => DeviceKey::NONE,
+    };
+    if let Some(file) = with.system {
         let entries = client_entries(&document).map_err(failed)?;
         let system = clients::description(file)?;
         let compiled = &mut policy.clients[..entries.len()];
@@ -108,12 +143,44 @@ pub fn compile(path: &Path, system: Option<&Path>) -> Result<Compiled, ToolError
         .check()
         .map_err(|error| wrong(path, 1, error.to_string()))?;
     let warn = |flaw: Flaw| format!("{}:{}: {}", path.display(), flaw.line(text), flaw.reason);
-    let warnings = warnings(&document, &policy).into_iter().map(warn);
+    let mut warnings = warnings(&document, &policy);
+    // Whoever only reads it sees it in the words.
+    if with.system.is_some() {
+        warnings.extend(no_device_key(&document, &policy));
+    }
     Ok(Compiled {
         policy,
-        connected: system.is_some(),
-        warnings: warnings.collect(),
+        connected: with.system.is_some(),
+        warnings: warnings.into_iter().map(warn).collect(),
     })
+}
+
+/// The secret key in a PEM file.
+fn device_key(path: &Path) -> Result<DeviceKey, ToolError> {
+    let key = keys::read_secret(path)?;
+    match DeviceKey(key.to_bytes()) {
+        // What audit takes for no key.
+        DeviceKey::NONE => Err(KeyError::Zeros {
+            path: path.to_path_buf(),
+        }
+        .into()),
+        key => Ok(key),
+    }
+}
+
+/// A permission that is of no use without a key.
+fn no_device_key(document: &Document, policy: &Policy) -> Option<Flaw> {
+    if policy.device_key != DeviceKey::NONE {
+        return None;
+    }
+    let fine_tune = Permission::FineTune.as_str();
+    let mut wanted = document.roles.values().flat_map(|role| &role.may);
+    let place = wanted.find(|permission| permission.get_ref() == fine_tune)?;
+    Some(Flaw::new(
+        place,
+        "this device has no key, so it makes no adapters: give it one with --device-key FILE, or as `key` in [device] \
+         (`llmtool keygen --device` makes one)",
+    ))
 }
 
 /// The clients in the order of the file.
@@ -134,6 +201,8 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         users,
         clients: _,
         keys,
+        fine_tuning,
+        device: _,
     } = document;
     if let Some(user) = default_user {
         let reason = format!(
@@ -148,6 +217,10 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
     policy.version = wire::POLICY_VERSION;
     policy.keep_prompts = u32::from(*prompts.get_ref() == Prompts::Text);
     policy.deadline_us = duration(&inference.deadline);
+    policy.train_deadline_us = fine_tuning
+        .deadline
+        .as_ref()
+        .map_or(TRAIN_DEADLINE_US, duration);
     policy.stop_grace_us = duration(&inference.stop_grace);
     if policy.stop_grace_us < MIN_STOP_GRACE_US {
         let reason = format!(

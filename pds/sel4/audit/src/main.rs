@@ -29,7 +29,7 @@ patched! {
     client_2_to_audit client_2_to_audit_size audit_to_client_2 audit_to_client_2_size client_2_channel
     client_3_to_audit client_3_to_audit_size audit_to_client_3 audit_to_client_3_size client_3_channel
     audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    audit_log audit_log_size policy policy_size model_store model_store_size
+    audit_log audit_log_size policy policy_size model_store model_store_size adapters adapters_size
 }
 
 facts! {
@@ -147,6 +147,8 @@ fn start() -> Result<Monitor, RingError> {
     let policy = unsafe { region::immutable(region(policy(), policy_size())) };
     // SAFETY: as above.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
+    // SAFETY: `system.xml` maps the adapters writable to this domain alone; this is their only use.
+    let adapters = unsafe { region::written(region(adapters(), adapters_size()))? };
     // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
     let watchdog = Alarm::start(unsafe { Device::new(rtc()) });
     let memory = Memory {
@@ -162,7 +164,7 @@ fn start() -> Result<Monitor, RingError> {
         now_us: 0,
         looked_us: 0,
     };
-    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory));
+    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory, adapters));
     audit.start(&mut port);
     Ok(Monitor {
         audit,

@@ -12,15 +12,16 @@ use core::arch::asm;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
+use static_cell::StaticCell;
 
 patched! {
     audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    arena arena_size model_store model_store_size
+    arena arena_size model_store model_store_size adapters adapters_size
 }
 
 sel4_microkit::_private::declare_init!(init);
@@ -38,6 +39,9 @@ use misdeeds::is_silent;
 const fn is_silent() -> bool {
     false
 }
+
+/// Where audit keeps adapters that were made on this device. A restart brings it back as it was in the image.
+static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
 
 struct Port {
     audit: Channel,
@@ -77,6 +81,10 @@ fn begin() -> Result<Engine, RingError> {
     let arena = unsafe { region::private(region(arena(), arena_size())) };
     // SAFETY: `system.xml` maps the store writable nowhere.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
+    let adapters = region(adapters(), adapters_size());
+    // SAFETY: `system.xml` maps the adapters readable here and writable in audit alone, which names parts by commands and
+    // leaves them alone until the answer; the server reads a part while it carries out the command.
+    let adapters = unsafe { region::parts(adapters)? };
     let arena = Arena::new(arena).expect("pages are aligned");
     let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
     #[cfg(feature = "measure")]
@@ -84,7 +92,7 @@ fn begin() -> Result<Engine, RingError> {
     #[cfg(feature = "inject")]
     let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
     Ok(Engine {
-        server: Server::new(ring, backend, store),
+        server: Server::new(ring, backend, store, ADAPTERS.init(adapters)),
         port: Port {
             audit: Channel::new(audit_channel()),
         },

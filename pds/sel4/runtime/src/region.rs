@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 use core::slice;
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::{Endpoint, REGION_BYTES, RegionTooSmall};
 
 /// Where the Microkit tool has mapped a region, and how large it is.
@@ -14,12 +14,12 @@ pub struct Mapped {
     pub bytes: usize,
 }
 
-/// Why two regions make no pair of rings. `make image` refuses such a description; a domain that is
+/// Why a region cannot be used, or two of them make no pair of rings. `make image` refuses such a description; a domain that is
 /// given one all the same must not touch the regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
     /// The Microkit tool has written no address.
-    #[error("a ring has no address: system.xml maps it without setvar_vaddr")]
+    #[error("a region has no address: system.xml maps it without setvar_vaddr")]
     NoAddress,
     /// Another size than the ring's. A region that is too small would fault in the middle of a message.
     #[error(
@@ -55,11 +55,39 @@ pub unsafe fn endpoint(
 }
 
 fn checked(region: Mapped) -> Result<NonNull<u64>, RingError> {
-    let Mapped { address, bytes } = region;
+    let Mapped { bytes, .. } = region;
     if bytes != REGION_BYTES {
         return Err(RingError::Size { bytes });
     }
-    NonNull::new(address as *mut u64).ok_or(RingError::NoAddress)
+    start(region)
+}
+
+fn start(region: Mapped) -> Result<NonNull<u64>, RingError> {
+    NonNull::new(region.address as *mut u64).ok_or(RingError::NoAddress)
+}
+
+/// A region that this domain alone writes, and another may read at any time.
+///
+/// # Errors
+/// It has no address.
+///
+/// # Safety
+/// It is mapped as it says, writable here and nowhere else, and nothing in the domain makes a reference to it.
+pub unsafe fn written(region: Mapped) -> Result<ReadWriteRegion, RingError> {
+    // SAFETY: the caller's promise; pages are aligned.
+    Ok(unsafe { ReadWriteRegion::new(start(region)?, region.bytes) })
+}
+
+/// A region of which a trusted domain names parts.
+///
+/// # Errors
+/// It has no address.
+///
+/// # Safety
+/// It is mapped as it says, readable, and its one writer and its user here keep the promises of [`PartsRegion::new`].
+pub unsafe fn parts(region: Mapped) -> Result<PartsRegion, RingError> {
+    // SAFETY: the caller's promise.
+    Ok(unsafe { PartsRegion::new(start(region)?.cast(), region.bytes) })
 }
 
 /// A region that nobody writes.

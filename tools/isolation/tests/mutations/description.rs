@@ -84,6 +84,24 @@ const MUTATIONS: &[Mutation] = &[
         &["'model_store'", "shell", "readers are"],
     ),
     (
+        "the_adapters_are_readable_in_shell",
+        &[(
+            SHELL,
+            r#"<program_image path="shell.elf" /><map mr="adapters" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I1", "I2"],
+        &["shell and inference share region 'adapters'"],
+    ),
+    (
+        "the_adapters_are_writable_in_inference",
+        &[(
+            r#"            <map mr="adapters" vaddr="0x14000000" perms="r""#,
+            r#"            <map mr="adapters" vaddr="0x14000000" perms="rw""#,
+        )],
+        &["I2"],
+        &["'adapters'", "2 writers", "audit", "inference"],
+    ),
+    (
         "a_new_region_is_shared_by_audit_and_shell",
         &[
             (

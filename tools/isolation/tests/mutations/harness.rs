@@ -17,18 +17,23 @@ const TWO: &str = include_str!("../fixtures/two-clients.json");
 
 pub const POLICY_TEXT: &str = include_str!("../../policy.toml");
 
+/// The policy for the fixture, whose arena, store and adapters are small.
+fn of_fixture(policy: &str) -> String {
+    let adapters = "name = \"adapters\"\nbytes = { least = 0x10_0000";
+    assert!(policy.contains(adapters));
+    policy
+        .replace("least = 0x80_0000", "least = 0x1_0000")
+        .replace(adapters, "name = \"adapters\"\nbytes = { least = 0x1_0000")
+}
+
 static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(POLICY_TEXT).unwrap());
-/// The same for the fixture, whose arena and store are small.
-static FIXTURE_POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let text = POLICY_TEXT.replace("least = 0x80_0000", "least = 0x1_0000");
-    Policy::parse(&text).unwrap()
-});
+/// The same for the fixture.
+static FIXTURE_POLICY: LazyLock<Policy> =
+    LazyLock::new(|| Policy::parse(&of_fixture(POLICY_TEXT)).unwrap());
 static FIXTURE_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(FIXTURE.as_bytes()).unwrap());
 /// The same of the system with two clients.
-static TWO_POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let text = POLICY_TEXT.replace("least = 0x80_0000", "least = 0x1_0000");
-    Policy::parse(&two_clients::policy(&text)).unwrap()
-});
+static TWO_POLICY: LazyLock<Policy> =
+    LazyLock::new(|| Policy::parse(&two_clients::policy(&of_fixture(POLICY_TEXT))).unwrap());
 static TWO_SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::read(TWO.as_bytes()).unwrap());
 
 /// A change of an image: its name, what it does, the claims that it must violate, words of one message.

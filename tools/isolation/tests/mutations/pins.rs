@@ -93,6 +93,24 @@ const MUTATIONS: &[Mutation] = &[
         &["'model_store'", "0x7ff000 bytes"],
     ),
     (
+        "the_adapters_have_too_little_room",
+        &[(
+            r#"name="adapters" size="0x100000""#,
+            r#"name="adapters" size="0xff000""#,
+        )],
+        "D",
+        &["'adapters'", "0xff000 bytes", "0x100000 to"],
+    ),
+    (
+        "the_adapters_are_only_read_in_audit",
+        &[(
+            r#"mr="adapters" vaddr="0x14000000" perms="rw""#,
+            r#"mr="adapters" vaddr="0x14000000" perms="r""#,
+        )],
+        "D",
+        &["audit's mapping of 'adapters'", "permissions r,", "rw"],
+    ),
+    (
         "the_uart_is_two_pages",
         &[(
             r#"name="uart" size="0x1000""#,
@@ -118,7 +136,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         "D",
-        &["57743 pages", "at most 54000", "'arena' (line"],
+        &["57999 pages", "at most 54000", "'arena' (line"],
     ),
     // Pages.
     (

@@ -19,6 +19,9 @@ pub struct Policy {
     /// The system description, which has the channels of the policy's clients
     #[arg(long, value_name = "system.xml")]
     pub system: Option<PathBuf>,
+    /// The device's secret key, in place of the policy's [device] key
+    #[arg(long, value_name = "FILE.pem")]
+    pub device_key: Option<PathBuf>,
     /// Write the compiled policy, and print nothing but warnings; needs --system
     #[arg(short, long, value_name = "policy.bin")]
     pub output: Option<PathBuf>,
@@ -42,6 +45,9 @@ pub struct Passphrase {
 pub struct Keygen {
     /// Path that the files' names begin with
     pub name: PathBuf,
+    /// The key is a device's, which signs the adapters that it makes: say what to do with it
+    #[arg(long)]
+    pub device: bool,
 }
 
 /// Arguments of `sign`.
@@ -79,6 +85,29 @@ pub enum Audit {
     Verify(AuditFile),
     /// Print the entries for people, and check them
     Show(AuditFile),
+}
+
+/// What is done with adapters of devices.
+#[derive(Debug, Subcommand)]
+pub enum Adapter {
+    /// Read an adapter out of a capture of the console
+    Import(Import),
+}
+
+/// Arguments of `adapter import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// What `llmctl adapter export` printed, with whatever the console printed around it; - reads standard input
+    pub file: PathBuf,
+    /// The public key of the device that is to have made it (or its secret one); without it, the signature is not checked
+    #[arg(long, value_name = "FILE.pem")]
+    pub key: Option<PathBuf>,
+    /// The adapter of this name; else the one that was exported last
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Adapter file to write, with its signature as OUT.gguf.sig
+    #[arg(short, long, value_name = "OUT.gguf")]
+    pub output: PathBuf,
 }
 
 /// An export.

@@ -8,18 +8,27 @@ use llm_core::verify::sha256;
 use protocol::record::Hex;
 
 use crate::args::trust::{Keygen, Passphrase, Policy, Sign, Verify};
-use crate::engine::check_runs;
 use crate::error::ToolError;
+use crate::files;
 use crate::keys::{self, KeyError};
 use crate::passphrase::{self as kdf, PassphraseError};
-use crate::{files, policy as compiler};
+use crate::policy::{self as compiler, Device, With};
+use crate::store::Contents;
 
 pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), ToolError> {
-    let compiled = compiler::compile(&arguments.policy, arguments.system.as_deref())?;
+    let device = arguments.device_key.as_deref();
+    let with = With {
+        system: arguments.system.as_deref(),
+        device: device.map_or(Device::OfPolicy, Device::File),
+    };
+    let compiled = compiler::compile(&arguments.policy, with)?;
     for warning in &compiled.warnings {
         eprintln!("llmtool: warning: {warning}");
     }
     match &arguments.output {
+        Some(path) if compiled.device_key().is_some() => {
+            files::write_secret(path, &compiled.image()?)?;
+        }
         Some(path) => files::write(path, &compiled.image()?)?,
         None => write!(out, "{}", compiler::Words(&compiled))?,
     }
@@ -62,6 +71,12 @@ pub(super) fn keygen(arguments: &Keygen, out: &mut impl Write) -> Result<(), Too
     let (secret, public, key) = keys::generate(&arguments.name)?;
     writeln!(out, "secret key  {}", secret.display())?;
     writeln!(out, "public key  {}", public.display())?;
+    if arguments.device {
+        let name = secret.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(out, "in the device's policy:  [device]")?;
+        writeln!(out, "                         key = \"{name}\"")?;
+        writeln!(out, "where its adapters are to be trusted:")?;
+    }
     writeln!(out, "ed25519 = \"{}\"", Hex(key.as_bytes()))?;
     Ok(())
 }
@@ -71,7 +86,7 @@ pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolErr
     for model in arguments.models.paths() {
         let content = files::read(model)?;
         if !arguments.force {
-            check_runs(model, &content)?;
+            Contents::of(model, &content)?;
         }
         let digest = sha256(&content);
         let path = keys::signature_path(model);
@@ -84,7 +99,7 @@ pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolErr
 pub(super) fn verify(arguments: &Verify, out: &mut impl Write) -> Result<(), ToolError> {
     let keys = match (&arguments.key, &arguments.policy) {
         (Some(path), _) => vec![(path.display().to_string(), keys::read_public(path)?)],
-        (None, Some(path)) => compiler::compile(path, None)?.trusted_keys(),
+        (None, Some(path)) => compiler::compile(path, With::default())?.trusted_keys(),
         (None, None) => Vec::new(),
     };
     let (mut refused, mut models) = (0, 0);

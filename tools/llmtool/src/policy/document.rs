@@ -24,6 +24,25 @@ pub(super) struct Document {
     pub(super) clients: Named<Client>,
     #[serde(default)]
     pub(super) keys: Named<Key>,
+    #[serde(default)]
+    pub(super) fine_tuning: FineTuning,
+    #[serde(default)]
+    pub(super) device: Device,
+}
+
+/// Fine-tuning on the device.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct FineTuning {
+    pub(super) deadline: Option<Spanned<Duration>>,
+}
+
+/// The device itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Device {
+    /// The PEM file of its secret key.
+    pub(super) key: Option<Spanned<String>>,
 }
 
 /// What the log keeps of prompts.

@@ -55,12 +55,24 @@ impl Display for Words<'_> {
             };
             write_user(f, user, role, &entry(policy, index, user))?;
         }
-        writeln!(f, "keys whose signatures on models count")?;
+        writeln!(
+            f,
+            "keys whose signatures on models, adapters and training data count"
+        )?;
         for key in policy.keys() {
             writeln!(f, "  {:<12} {}", key.name, Hex(&key.public))?;
         }
         if policy.keys().is_empty() {
             writeln!(f, "  none: no model will be loaded")?;
+        }
+        match self.0.device_key() {
+            Some(key) => writeln!(
+                f,
+                "adapters that are made on this device are signed by its key, whose public half is {}; a fine-tuning may take {}",
+                Hex(key.as_bytes()),
+                duration(policy.train_deadline_us)
+            )?,
+            None => writeln!(f, "this device has no key, so it makes no adapters")?,
         }
         let kept = match policy.keep_prompts {
             0 => "the SHA-256 of prompts, not their text",
