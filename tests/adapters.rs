@@ -98,7 +98,10 @@ fn an_adapter_is_trained_used_and_exported_and_the_host_says_the_same_with_it() 
     assert_eq!(texts.len(), 2, "{output}");
     let (with, without) = (generate(Some(&adapter)), generate(None));
     assert_eq!(texts[0].trim_end_matches('\n'), with.trim_end_matches('\n'));
-    assert_eq!(texts[1].trim_end_matches('\n'), without.trim_end_matches('\n'));
+    assert_eq!(
+        texts[1].trim_end_matches('\n'),
+        without.trim_end_matches('\n')
+    );
     assert_ne!(with, without, "it has learnt something");
 }
 
@@ -116,7 +119,8 @@ fn the_same_data_and_seed_give_the_same_adapter_also_from_lines_that_were_typed(
         );
     }
     script += "llmfinetune examples --adapter typed --rank 2 --epochs 1\n";
-    script += "llmctl adapter export stored\nllmctl adapter drop stored\nllmctl adapter export typed\n";
+    script +=
+        "llmctl adapter export stored\nllmctl adapter drop stored\nllmctl adapter export typed\n";
     let session = as_tester(&script);
     let output = &session.output;
     assert!(output.contains("8 examples, "), "{output}");
@@ -132,16 +136,40 @@ fn the_same_data_and_seed_give_the_same_adapter_also_from_lines_that_were_typed(
 #[test]
 fn what_cannot_be_trained_or_loaded_is_one_clear_line_and_nothing_is_lost() {
     for (line, expected) in [
-        ("llmfinetune broken", "error: the data cannot be used: line 2 "),
-        ("llmfinetune nothing", "error: no data 'nothing' in the store"),
-        ("llmfinetune examples", "error: the data 'examples' hold no examples"),
-        ("llmfinetune feelings --rank 0", "error: --rank 0 is out of range, 1 to 64 are allowed"),
-        ("llmfinetune feelings --rank 65", "error: --rank 65 is out of range, 1 to 64 are allowed"),
-        ("llmfinetune feelings --rate 2", "error: --rate 2 is out of range"),
+        (
+            "llmfinetune broken",
+            "error: the data cannot be used: line 2 ",
+        ),
+        (
+            "llmfinetune nothing",
+            "error: no data 'nothing' in the store",
+        ),
+        (
+            "llmfinetune examples",
+            "error: the data 'examples' hold no examples",
+        ),
+        (
+            "llmfinetune feelings --rank 0",
+            "error: --rank 0 is out of range, 1 to 64 are allowed",
+        ),
+        (
+            "llmfinetune feelings --rank 65",
+            "error: --rank 65 is out of range, 1 to 64 are allowed",
+        ),
+        (
+            "llmfinetune feelings --rate 2",
+            "error: --rate 2 is out of range",
+        ),
         ("llmctl adapter load nothing", "error: no adapter 'nothing'"),
         ("llmctl adapter drop nothing", "error: no adapter 'nothing'"),
-        ("llmctl adapter export nothing", "error: no adapter 'nothing'"),
-        ("llminfer x --adapter nothing", "error: no adapter 'nothing'"),
+        (
+            "llmctl adapter export nothing",
+            "error: no adapter 'nothing'",
+        ),
+        (
+            "llminfer x --adapter nothing",
+            "error: no adapter 'nothing'",
+        ),
     ] {
         let session = as_tester(&format!(
             "{line}\nllminfer \"One day\" --max-tokens 4 --temperature 0\n"
@@ -151,6 +179,8 @@ fn what_cannot_be_trained_or_loaded_is_one_clear_line_and_nothing_is_lost() {
         assert!(output.contains("\n[4 tokens, "), "{line}: {output}");
     }
     let session = session_with_faults("llmfinetune feelings\nllmfinetune --example a\nexit\n");
-    let refusals = session.output.matches("you need the permission 'fine-tune'");
+    let refusals = session
+        .output
+        .matches("you need the permission 'fine-tune'");
     assert_eq!(refusals.count(), 2, "{}", session.output);
 }
