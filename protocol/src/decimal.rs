@@ -83,6 +83,64 @@ impl core::fmt::Display for Millionths {
     }
 }
 
+/// Digits after the point that a number in billionths has.
+const BILLIONTH_DIGITS: usize = 9;
+
+/// Parses a small number such as `0.001` or `1e-3` to billionths: exactly, or not at all. `None` if it is no number, is
+/// finer than a billionth, or is more than `u32::MAX` of them.
+#[must_use]
+pub fn parse_billionths(text: &str) -> Option<u32> {
+    let (number, power) = match text.split_once(['e', 'E']) {
+        // Two digits are more than a number within the limits needs.
+        Some((number, power)) if power.len() <= 3 => (number, power.parse::<i32>().ok()?),
+        Some(_) => return None,
+        None => (text, 0),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut value: u64 = 0;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        value = push_digit(value, digit).ok()?;
+    }
+    let fraction = i32::try_from(fraction.len()).ok()?;
+    let digits = i32::try_from(BILLIONTH_DIGITS).ok()?;
+    let mut shift = digits.checked_add(power)?.checked_sub(fraction)?;
+    while shift > 0 && value > 0 {
+        value = value.checked_mul(10)?;
+        shift = shift.checked_sub(1)?;
+    }
+    while shift < 0 && value > 0 {
+        if !value.is_multiple_of(10) {
+            return None;
+        }
+        value = value.checked_div(10)?;
+        shift = shift.checked_add(1)?;
+    }
+    u32::try_from(value).ok()
+}
+
+/// Writes billionths as a decimal fraction without trailing zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Billionths(pub u32);
+
+impl core::fmt::Display for Billionths {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        const BILLION: u32 = 1_000_000_000;
+        write!(f, "{}", self.0 / BILLION)?;
+        let (mut rest, mut width) = (self.0 % BILLION, BILLIONTH_DIGITS);
+        if rest == 0 {
+            return Ok(());
+        }
+        while rest.is_multiple_of(10) {
+            rest /= 10;
+            width = width.saturating_sub(1);
+        }
+        write!(f, ".{rest:0width$}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -120,6 +178,61 @@ mod tests {
         assert_eq!(Millionths(0).to_string(), "0");
         assert_eq!(Millionths(12_000_000).to_string(), "12");
         assert_eq!(Millionths(12_050_000).to_string(), "12.05");
+    }
+
+    #[test]
+    fn billionths_are_exact_in_either_form() {
+        for (text, billionths) in [
+            ("1e-3", 1_000_000),
+            ("0.001", 1_000_000),
+            (".001", 1_000_000),
+            ("5E-4", 500_000),
+            ("2.5e-5", 25_000),
+            ("1e-9", 1),
+            ("1.000", 1_000_000_000),
+            ("4.294967295", u32::MAX),
+            ("1e+0", 1_000_000_000),
+            ("10e-1", 1_000_000_000),
+            ("0", 0),
+            ("0e-99", 0),
+            ("0e99", 0),
+        ] {
+            assert_eq!(parse_billionths(text), Some(billionths), "{text}");
+        }
+        for wrong in [
+            "",
+            ".",
+            "e-3",
+            "1e",
+            "1e-10",
+            "0.0000000001",
+            "-1e-3",
+            "1e-3x",
+            "1e1e1",
+            "1e-999",
+            "1e2147483647",
+            "4.294967296",
+            "99999999999999999999",
+            "1e99",
+            "1e",
+            "\u{ff11}",
+        ] {
+            assert!(parse_billionths(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn billionths_are_written_without_trailing_zeros() {
+        for (billionths, text) in [
+            (0, "0"),
+            (1_000_000, "0.001"),
+            (25_000, "0.000025"),
+            (1_000_000_000, "1"),
+            (u32::MAX, "4.294967295"),
+        ] {
+            assert_eq!(Billionths(billionths).to_string(), text);
+            assert_eq!(parse_billionths(text), Some(billionths));
+        }
     }
 
     proptest::proptest! {

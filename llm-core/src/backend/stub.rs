@@ -359,7 +359,7 @@ impl LlmBackend for StubBackend {
             .iter()
             .chain(data)
             .fold(params.seed, |seed, byte| mixed(seed, u64::from(*byte)));
-        let numbers = [params.rank, params.epochs, params.alpha.to_bits()];
+        let numbers = [params.rank, params.epochs, params.alpha];
         let seed = numbers
             .iter()
             .fold(seed, |seed, number| mixed(seed, u64::from(*number)));

@@ -141,7 +141,6 @@ fn whole<T>(row: &[T], n: usize) -> (&[[T; LANES]], &[T]) {
 }
 
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "as in `down_of`")]
 fn up_of<T: Copy>(b: &[T], value: impl Fn(T) -> f32 + Copy, t: &[f32], y: &mut [f32]) {
     let (tiles, tail) = y.as_chunks_mut::<LANES>();
     let (b, b_tail) = b.split_at(tiles.len() * LANES * t.len());

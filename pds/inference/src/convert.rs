@@ -83,9 +83,9 @@ pub(crate) fn adapter_loaded(info: &AdapterInfo, usage: &Usage, positions: usize
 pub(crate) fn train_params(params: &wire::TrainParams, base: Hash) -> training::TrainParams {
     training::TrainParams {
         rank: params.rank,
-        alpha: (f64::from(params.alpha) / 1e6) as f32,
+        alpha: params.alpha,
         epochs: params.epochs,
-        rate: (f64::from(params.rate) / 1e9) as f32,
+        rate: params.rate,
         targets: match params.targets {
             TARGETS_ALL => Targets::All,
             _ => Targets::Attention,

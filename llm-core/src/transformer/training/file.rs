@@ -64,7 +64,7 @@ fn entries_of(layer: usize, adapted: &Adapted) -> impl Iterator<Item = Entry> + 
         let (mut a, mut b) = (heapless::Vec::new(), heapless::Vec::new());
         for pair in pairs {
             (columns, rows) = (pair.columns, rows + pair.rows);
-            a = [pair.a..pair.a + rank * pair.columns].into_iter().collect();
+            a = core::iter::once(pair.a..pair.a + rank * pair.columns).collect();
             // No tensor holds more than three matrices.
             let _ = b.push(pair.b..pair.b + rank * pair.rows);
         }
@@ -136,7 +136,7 @@ fn head(sink: &mut Sink<'_>, config: &Config, adapted: &Adapted, params: &TrainP
         sink.text(value);
     }
     sink.key("adapter.lora.alpha", FLOAT32);
-    sink.put(&params.alpha.to_le_bytes());
+    sink.put(&params.alpha().to_le_bytes());
     let mut base = heapless::String::<64>::new();
     for byte in params.base {
         // Two digits for each of 32 bytes fit.
@@ -153,7 +153,7 @@ fn head(sink: &mut Sink<'_>, config: &Config, adapted: &Adapted, params: &TrainP
         sink.put(&value.to_le_bytes());
     }
     sink.key("sel4_llm.training.rate", FLOAT32);
-    sink.put(&params.rate.to_le_bytes());
+    sink.put(&params.rate().to_le_bytes());
     sink.key("sel4_llm.training.seed", UINT64);
     sink.put(&params.seed.to_le_bytes());
     sink.key("sel4_llm.training.targets", STRING);

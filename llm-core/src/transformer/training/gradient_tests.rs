@@ -34,9 +34,9 @@ const OPTIONS: LoadOptions = LoadOptions {
 
 const PARAMS: TrainParams = TrainParams {
     rank: 3,
-    alpha: 5.0,
+    alpha: 5_000_000,
     epochs: 1,
-    rate: 1e-3,
+    rate: 1_000_000,
     targets: Targets::All,
     seed: 7,
     base: [0xAB; 32],
@@ -123,7 +123,7 @@ fn agree(name: &str, file: &[u8], options: &LoadOptions, data: &str) {
     let reference = Reference {
         config: *checked.config(),
         gguf: Gguf::parse(file).expect("a file"),
-        scale: f64::from(PARAMS.alpha / PARAMS.rank as f32),
+        scale: f64::from(PARAMS.alpha() / PARAMS.rank as f32),
     };
     let rank = PARAMS.rank as usize;
     let parameters: Vec<f64> = got.parameters.iter().map(|x| f64::from(*x)).collect();

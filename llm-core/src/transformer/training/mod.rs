@@ -45,6 +45,15 @@ use zerocopy::IntoBytes;
 /// Longest data in bytes: it is read at once.
 pub const MAX_DATA_BYTES: usize = 128 << 10;
 
+/// Largest α, in millionths.
+const MAX_ALPHA: u32 = 1_024_000_000;
+
+/// Largest rate, in billionths.
+const MAX_RATE: u32 = 1_000_000_000;
+
+const MILLION: f64 = 1e6;
+const BILLION: f64 = 1e9;
+
 /// Which matrices of every block are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Targets {
@@ -59,12 +68,12 @@ pub enum Targets {
 pub struct TrainParams {
     /// Of the matrices, 1 to [`super::MAX_RANK`].
     pub rank: u32,
-    /// α: products are multiplied by α / rank.
-    pub alpha: f32,
+    /// α in millionths: products are multiplied by α / rank.
+    pub alpha: u32,
     /// How often all examples are gone through, at least 1.
     pub epochs: u32,
-    /// The largest learning rate.
-    pub rate: f32,
+    /// The largest learning rate, in billionths.
+    pub rate: u32,
     /// Which matrices are changed.
     pub targets: Targets,
     /// Of the first values, and of the order of the examples.
@@ -263,17 +272,28 @@ impl TrainParams {
         let (rank, epochs) = (f64::from(self.rank), f64::from(self.epochs));
         let rank_fits = (1..=MAX_RANK as u32).contains(&self.rank);
         check("the rank", rank, rank_fits, "1 to 64")?;
-        let (alpha, rate) = (f64::from(self.alpha), f64::from(self.rate));
-        let alpha_fits = self.alpha > 0.0 && self.alpha <= 1e4;
-        check("alpha", alpha, alpha_fits, "above 0, up to 10000")?;
+        let alpha_fits = (1..=MAX_ALPHA).contains(&self.alpha);
+        let alpha = f64::from(self.alpha) / MILLION;
+        check("alpha", alpha, alpha_fits, "above 0, up to 1024")?;
         check(
             "the number of epochs",
             epochs,
             (1..=1000).contains(&self.epochs),
             "1 to 1000",
         )?;
-        let rate_fits = self.rate > 0.0 && self.rate <= 1.0;
+        let rate_fits = (1..=MAX_RATE).contains(&self.rate);
+        let rate = f64::from(self.rate) / BILLION;
         check("the rate", rate, rate_fits, "above 0, up to 1")
+    }
+
+    /// α as a number.
+    fn alpha(&self) -> f32 {
+        (f64::from(self.alpha) / MILLION) as f32
+    }
+
+    /// The largest learning rate as a number.
+    fn rate(&self) -> f32 {
+        (f64::from(self.rate) / BILLION) as f32
     }
 }
 
@@ -687,7 +707,7 @@ impl Training {
             working,
             adapted: &self.adapted,
             area: &self.area,
-            scale: self.params.alpha / self.params.rank as f32,
+            scale: self.params.alpha() / self.params.rank as f32,
             room: self.room,
             chunk,
             meter: Meter {
@@ -736,7 +756,7 @@ impl Training {
             }
             Stage::Measure => job.measure(&mut self.squares),
             Stage::Update => {
-                let rate = update::rate(self.params.rate, self.step, self.plan.steps);
+                let rate = update::rate(self.params.rate(), self.step, self.plan.steps);
                 job.update(self.step, rate, self.squares)
             }
             Stage::Write => job.write(&self.params),

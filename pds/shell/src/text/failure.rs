@@ -1,8 +1,8 @@
 //! Why something was refused or failed, and what to do about it.
 
-use super::{LearningRate, Seconds, Time, Untrusted};
+use super::{Seconds, Time, Untrusted};
 use core::fmt::{self, Display, Formatter, Write};
-use protocol::decimal::Millionths;
+use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
 
@@ -404,8 +404,8 @@ impl Display for FailureText<'_> {
 }
 
 /// A learning rate. Its limit and every one that the wire can carry have 32 bits.
-fn rate(billionths: u64) -> LearningRate {
-    LearningRate(u32::try_from(billionths).unwrap_or(u32::MAX))
+fn rate(billionths: u64) -> Billionths {
+    Billionths(u32::try_from(billionths).unwrap_or(u32::MAX))
 }
 
 /// ` 'detail'`, if there is one.

@@ -1,9 +1,8 @@
 //! `help`, of everything, of one command, or of one control of `llmctl`.
 
-use super::LearningRate;
 use crate::command::CONTROLS;
 use core::fmt::{self, Display, Formatter};
-use protocol::decimal::Millionths;
+use protocol::decimal::{Billionths, Millionths};
 use protocol::limits::{
     MAX_EXAMPLE_BYTES, MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES, defaults, maxima,
 };
@@ -149,7 +148,7 @@ fn fine_tune(f: &mut Formatter<'_>) -> fmt::Result {
         Millionths(u64::from(defaults::ALPHA)),
         maxima::EPOCHS,
         defaults::EPOCHS,
-        LearningRate(defaults::RATE),
+        Billionths(defaults::RATE),
         defaults::SEED
     )
 }

@@ -1,8 +1,8 @@
 //! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
 
-use super::{FailureText, FaultText, LearningRate, Loss, Rate, Seconds, Time, Untrusted};
+use super::{FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted};
 use core::fmt::{self, Display, Formatter};
-use protocol::decimal::Millionths;
+use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::{Hash, Hex, Kind, Record};
 use protocol::wire::{Fault, FaultKind, TARGETS_ALL, TrainParams};
@@ -160,7 +160,7 @@ impl LogLine<'_> {
                     record.prompt_bytes,
                     short(&record.prompt_sha256),
                     Millionths(u64::from(alpha)),
-                    LearningRate(rate),
+                    Billionths(rate),
                 )
             }
             Kind::Tuned => {

@@ -9,8 +9,8 @@ mod log;
 mod wrong;
 
 pub(crate) use adapters::{
-    AdapterEntryLine, AdapterLine, ExamplesText, LearningRate, Loss, TrainingBar, TrainingPlan,
-    TrainingState, TunedText,
+    AdapterEntryLine, AdapterLine, ExamplesText, Loss, TrainingBar, TrainingPlan, TrainingState,
+    TunedText,
 };
 pub(crate) use answers::{
     BootText, BudgetText, Closing, FaultText, FaultsText, ModelLine, ProgressBar, RecoveredText,

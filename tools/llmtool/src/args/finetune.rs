@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use llm_core::simd::Cpu;
-use llm_core::transformer::MAX_RANK;
 use llm_core::transformer::training::Targets;
+use protocol::limits::{defaults, maxima};
 
 use super::common::{EngineArg, ModelArg};
 use super::run::CONTEXT;
-use super::values::{ByteSize, Context, cpu};
+use super::values::{ByteSize, Context, Fraction, Rate, cpu};
 
 /// Which matrices of every block an adapter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,23 +49,24 @@ pub struct Finetune {
     #[arg(short = 'o', long, value_name = "OUT")]
     pub output: PathBuf,
     /// Rank of the adapter's matrices
-    #[arg(long, value_name = "R", default_value_t = 4,
-          value_parser = clap::value_parser!(u32).range(1..=MAX_RANK as i64))]
+    #[arg(long, value_name = "R", default_value_t = defaults::RANK,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(maxima::RANK)))]
     pub rank: u32,
     /// What the adapter adds is multiplied by ALPHA / R
-    #[arg(long, value_name = "ALPHA", default_value_t = 8.0)]
-    pub alpha: f32,
+    #[arg(long, value_name = "ALPHA", default_value_t = Fraction(defaults::ALPHA))]
+    pub alpha: Fraction<{ maxima::ALPHA }, 1>,
     /// How often all examples are gone through
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = defaults::EPOCHS,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(maxima::EPOCHS)))]
     pub epochs: u32,
     /// The largest learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
-    pub rate: f32,
+    #[arg(long, value_name = "RATE", default_value_t = Rate(defaults::RATE))]
+    pub rate: Rate,
     /// Which matrices the adapter changes
     #[arg(long, value_enum, default_value_t = TargetsArg::Attention)]
     pub targets: TargetsArg,
     /// Seed of the adapter's first values and of the order of the examples
-    #[arg(short = 's', long, value_name = "SEED", default_value_t = 0)]
+    #[arg(short = 's', long, value_name = "SEED", default_value_t = defaults::SEED)]
     pub seed: u64,
     /// Train in an arena of this size, with room for requests if there is any, as on the device; otherwise it is as
     /// large as it must be

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
-use protocol::decimal::{self, Millionths};
-use protocol::limits::{MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS};
+use protocol::decimal::{self, Billionths, Millionths};
+use protocol::limits::{MAX_CONTEXT_TOKENS, MAX_GENERATED_TOKENS, maxima};
 
 use crate::store::StoreFile;
 
@@ -54,6 +54,30 @@ impl<const MAX: u32, const MIN: u32> FromStr for Fraction<MAX, MIN> {
         } else {
             Ok(Self(value))
         }
+    }
+}
+
+/// A learning rate such as `0.001` or `1e-3`, in billionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(pub u32);
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Billionths(self.0).fmt(f)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let limit = maxima::RATE;
+        let rate = decimal::parse_billionths(text);
+        let rate = rate.filter(|rate| (1..=limit).contains(rate));
+        rate.map(Self).ok_or_else(|| {
+            let limit = Self(limit);
+            format!("not a number above 0, up to {limit}, such as 0.001 or 1e-3")
+        })
     }
 }
 
@@ -236,7 +260,6 @@ pub(super) fn store_file(argument: &str) -> Result<StoreFile, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::limits::maxima;
 
     #[test]
     fn numbers_that_llama_cpp_gives_a_meaning_have_it() {

@@ -34,9 +34,9 @@ pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(),
     backend.load(&file).map_err(Box::new).map_err(&error)?;
     let params = TrainParams {
         rank: arguments.rank,
-        alpha: arguments.alpha,
+        alpha: arguments.alpha.0,
         epochs: arguments.epochs,
-        rate: arguments.rate,
+        rate: arguments.rate.0,
         targets: arguments.targets.into(),
         seed: arguments.seed,
         base: sha256(&file),
