@@ -243,6 +243,12 @@ fn runnable(record: &Record, model: &Hash) -> Result<(), String> {
     if record.model_sha256 != *model {
         return Err("its session had another model before".to_owned());
     }
+    if record.adapter_sha256 != [0; 32] {
+        return Err(format!(
+            "it ran with the adapter of SHA-256 {}, and replay has none",
+            Hex(&record.adapter_sha256)
+        ));
+    }
     if record.numerics != NUMERICS_VERSION {
         return Err(format!(
             "it was computed with numerics version {}, this tool has {NUMERICS_VERSION}",

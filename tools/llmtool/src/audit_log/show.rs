@@ -140,21 +140,24 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         Some(Kind::Tuned) => {
             let loss = limit as f64 / 1e6;
             let (tokens, steps) = (record.prompt_tokens, record.generated_tokens);
-            write!(f, "{name}, {steps} steps, {tokens} tokens, loss {loss:.3}, ")?;
+            write!(
+                f,
+                "{name}, {steps} steps, {tokens} tokens, loss {loss:.3}, "
+            )?;
             match record.code {
                 4 => f.write_str("cancelled"),
                 _ => write!(f, "{value} bytes, SHA-256 {}", Hex(&record.adapter_sha256)),
             }
         }
         Some(Kind::Export) => {
-            write!(f, "{name}, {value} bytes, SHA-256 {}", Hex(&record.adapter_sha256))
+            write!(
+                f,
+                "{name}, {value} bytes, SHA-256 {}",
+                Hex(&record.adapter_sha256)
+            )
         }
         Some(Kind::Example) if record.prompt_bytes == 0 => write!(f, "all forgotten"),
-        Some(Kind::Example) => write!(
-            f,
-            "{} bytes, {value} bytes in all",
-            record.prompt_bytes
-        ),
+        Some(Kind::Example) => write!(f, "{} bytes, {value} bytes in all", record.prompt_bytes),
         Some(Kind::Boot | Kind::Cancel | Kind::Reset) => Ok(()),
         None => write!(f, "kind {}", record.kind),
     }
