@@ -210,10 +210,10 @@ fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
     let trust = match (&arguments.policy, arguments.unsigned) {
         (Some(path), _) => {
             let own = arguments.device_key.as_deref().map(keys::read_either);
-            Trust::Keys(TrustedKeys {
+            Trust::Keys(Box::new(TrustedKeys {
                 any: policy::compile(path, policy::With::default())?.trusted_keys(),
                 adapters: own.transpose()?,
-            })
+            }))
         }
         (None, true) => Trust::Anything,
         (None, false) => Trust::Signed,

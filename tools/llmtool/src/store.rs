@@ -63,7 +63,7 @@ impl StoreFile {
 #[derive(Debug)]
 pub enum Trust {
     /// Those that a trusted key has signed.
-    Keys(TrustedKeys),
+    Keys(Box<TrustedKeys>),
     /// Those that have a signature.
     Signed,
     /// All; audit will refuse those without a signature.

@@ -312,10 +312,10 @@ pub fn write(
     };
     let files = wish.files.iter().zip(links).map(signed);
     let files = files.collect::<Result<_, _>>()?;
-    let trust = Trust::Keys(TrustedKeys {
+    let trust = Trust::Keys(Box::new(TrustedKeys {
         any: compiled.trusted_keys(),
         adapters: None,
-    });
+    }));
     let Archive { mut bytes, .. } = pack(files, layout.store, &trust)?;
     // The Microkit tool wants a file of the region's own size.
     bytes.resize(layout.store as usize, 0);
