@@ -3,9 +3,12 @@
 //! The arithmetic is the same on every machine, so model, tokens of the session, sampler and seed decide what comes out,
 //! to the bit. A request is run for as many tokens as it gave: one that was cancelled, or that its deadline ended, gives
 //! the same up to there. Turns of a session are run in their order, since each begins with what those before it left.
+//! Fine-tunings come first, since requests may have run with what they made.
 
 mod engine;
 mod prompts;
+mod sources;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -17,12 +20,18 @@ use llm_core::verify::sha256;
 use protocol::error::ErrorCode;
 use protocol::limits::DEFAULT_CONTEXT_TOKENS;
 use protocol::record::{Hash, Hex, JsonText, Kind, Record};
+use protocol::wire::FinishReason;
 
 use crate::audit_log::{Entry, Export};
 use crate::error::ToolError;
 use crate::files;
-use engine::{Engine, Outcome};
+use engine::{Adapters, Engine, Outcome};
 use prompts::Prompts;
+use sources::Sources;
+use tuning::Tuning;
+
+/// The hash of no adapter, in a record of what ran without one.
+const NO_ADAPTER: Hash = [0; 32];
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +74,8 @@ struct Turn<'e> {
 /// The turns of a session by their numbers.
 type Session<'e> = BTreeMap<u32, Turn<'e>>;
 
-/// Runs everything that can be run, with models from `folder`. The export has been verified.
+/// Runs everything that can be run, with models, adapters and training data from `folder`, and further `data`. The export
+/// has been verified.
 ///
 /// # Errors
 /// A file cannot be read, or is no model.
@@ -73,11 +83,16 @@ pub fn replay<'e>(
     export: &'e Export,
     folder: &Path,
     prompts: &[u8],
+    data: &[PathBuf],
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
     let mut sessions: BTreeMap<u32, Session<'_>> = BTreeMap::new();
     // With which context each was loaded; the entry may be older than the export.
     let mut contexts: BTreeMap<Hash, usize> = BTreeMap::new();
+    // Hashes of the examples that have been typed, and what each fine-tuning found of them.
+    let mut examples: Vec<Hash> = Vec::new();
+    let mut found: BTreeMap<u32, Vec<Hash>> = BTreeMap::new();
+    let mut tunings: Vec<Tuning<'_>> = Vec::new();
     for entry in &export.entries {
         let record = &entry.record;
         let (session, turn) = (record.session, record.turn);
@@ -91,6 +106,18 @@ pub fn replay<'e>(
                 let turn = sessions.entry(session).or_default().entry(turn);
                 turn.or_default().admitted = Some(entry);
             }
+            Some(Kind::Example) if record.prompt_bytes == 0 => examples.clear(),
+            Some(Kind::Example) => {
+                prompts.add(&entry.text);
+                examples.push(record.prompt_sha256);
+            }
+            Some(Kind::Tune) => {
+                found.insert(record.request, examples.clone());
+            }
+            Some(Kind::Tuned) if record.code == FinishReason::EndOfText as u16 => {
+                let examples = found.remove(&record.request).unwrap_or_default();
+                tunings.push(Tuning { record, examples });
+            }
             Some(Kind::Finish | Kind::Fail) if session > 0 => {
                 let turn = sessions.entry(session).or_default().entry(turn);
                 turn.or_default().ended = Some(record);
@@ -99,8 +126,21 @@ pub fn replay<'e>(
         }
     }
 
-    let models = models(folder)?;
+    let mut sources = Sources::read(folder, data, prompts)?;
+    let context_of = |model: &Hash| {
+        let context = contexts.get(model).copied();
+        context.unwrap_or(DEFAULT_CONTEXT_TOKENS)
+    };
     let mut all: Vec<Replayed<'_>> = Vec::new();
+    for tuning in &tunings {
+        let record = tuning.record;
+        let verdict = tuning::replay(tuning, context_of(&record.model_sha256), &mut sources)?;
+        all.push(Replayed {
+            record,
+            verdict,
+            text: None,
+        });
+    }
     let mut by_model: BTreeMap<Hash, Vec<&Session<'_>>> = BTreeMap::new();
     for session in sessions.values() {
         let ended = session.values().find_map(|turn| turn.ended);
@@ -112,23 +152,27 @@ pub fn replay<'e>(
         }
     }
     for (model, sessions) in by_model {
-        match models.get(&model) {
-            Some(path) => {
-                let file = files::read(path)?;
-                let context = contexts.get(&model).copied();
-                let context = context.unwrap_or(DEFAULT_CONTEXT_TOKENS);
-                Engine::with(path, &file, context, |engine| {
-                    for session in sessions {
-                        replay_session(session, &model, &prompts, Some(engine), &mut all);
-                    }
-                })?;
+        let Some(path) = sources.file(&model) else {
+            for session in sessions {
+                let why = no_model(&model);
+                replay_session(session, &model, &sources.prompts, Err(why), &mut all);
             }
-            None => {
-                for session in sessions {
-                    replay_session(session, &model, &prompts, None, &mut all);
-                }
-            }
+            continue;
+        };
+        let file = files::read(&path)?;
+        let mut adapters = Adapters::default();
+        for session in &sessions {
+            adapters.add(adapter_of(session), &sources)?;
         }
+        Engine::with(&path, &file, context_of(&model), &adapters, |engine| {
+            for session in sessions {
+                let engine = match engine.use_adapter(&adapter_of(session), &adapters) {
+                    Ok(()) => Ok(&mut *engine),
+                    Err(why) => Err(why),
+                };
+                replay_session(session, &model, &sources.prompts, engine, &mut all);
+            }
+        })?;
     }
     all.sort_by_key(|replayed| replayed.record.sequence);
     Ok(all)
@@ -150,20 +194,14 @@ pub fn texts(all: &[Replayed<'_>]) -> String {
     lines.collect()
 }
 
-/// The files in a folder that may be models, by their hashes.
-fn models(folder: &Path) -> Result<BTreeMap<Hash, PathBuf>, ToolError> {
-    let failed = |source| ToolError::Read {
-        path: folder.to_path_buf(),
-        source,
-    };
-    let mut models = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ext| ext == "gguf") && path.is_file() {
-            models.insert(sha256(&files::read(&path)?), path);
-        }
-    }
-    Ok(models)
+/// The adapter of a session: its first turn's, and so every other's. Zeros: none.
+fn adapter_of(session: &Session<'_>) -> Hash {
+    let ended = session.values().find_map(|turn| turn.ended);
+    ended.map_or(NO_ADAPTER, |record| record.adapter_sha256)
+}
+
+fn no_model(model: &Hash) -> String {
+    format!("no model with SHA-256 {}", Hex(model))
 }
 
 /// Runs the turns of a session; without an engine, says why not.
@@ -171,7 +209,7 @@ fn replay_session<'e>(
     session: &Session<'e>,
     model: &Hash,
     prompts: &Prompts,
-    mut engine: Option<&mut Engine<'_>>,
+    mut engine: Result<&mut Engine<'_>, String>,
     all: &mut Vec<Replayed<'e>>,
 ) {
     let mut next = 1;
@@ -195,21 +233,20 @@ fn replay_session<'e>(
             continue;
         }
         let prompt = prompts.find(&record.prompt_sha256);
-        let (verdict, text) = match (&broken, runnable(record, model), prompt, &mut engine) {
+        let adapter = adapter_of(session);
+        let runnable = runnable(record, model, &adapter);
+        let (verdict, text) = match (&broken, runnable, &mut engine, prompt) {
             (Some(why), ..) => (Verdict::Skipped(why.clone()), None),
+            (_, _, Err(why), _) => (Verdict::Skipped(why.clone()), None),
             (_, Err(why), ..) => (Verdict::Skipped(why), None),
             (_, _, _, None) => {
-                let why = format!("no model with SHA-256 {}", Hex(model));
-                (Verdict::Skipped(why), None)
-            }
-            (_, _, None, _) => {
                 let why = format!(
                     "the log has no text of its prompt, nor has --prompts: SHA-256 {}",
                     Hex(&record.prompt_sha256)
                 );
                 (Verdict::Skipped(why), None)
             }
-            (None, Ok(()), Some(prompt), Some(engine)) => {
+            (None, Ok(()), Ok(engine), Some(prompt)) => {
                 let outcome =
                     engine.turn(number == 1, prompt, &record.params, record.generated_tokens);
                 compare(record, outcome)
@@ -239,26 +276,29 @@ fn leaves_session(record: &Record) -> bool {
 }
 
 /// Whether this tool computes what the log is about.
-fn runnable(record: &Record, model: &Hash) -> Result<(), String> {
+fn runnable(record: &Record, model: &Hash, adapter: &Hash) -> Result<(), String> {
     if record.model_sha256 != *model {
         return Err("its session had another model before".to_owned());
     }
-    if record.adapter_sha256 != [0; 32] {
-        return Err(format!(
-            "it ran with the adapter of SHA-256 {}, and replay has none",
-            Hex(&record.adapter_sha256)
-        ));
+    if record.adapter_sha256 != *adapter {
+        return Err("its session had another adapter before".to_owned());
     }
-    if record.numerics != NUMERICS_VERSION {
-        return Err(format!(
-            "it was computed with numerics version {}, this tool has {NUMERICS_VERSION}",
-            record.numerics
-        ));
-    }
+    same_numerics(record)?;
     if !Engine::has_kv_type(record.kv_type) {
         return Err(format!(
             "keys and values were stored as type {}, replay has the system's 8 bits",
             record.kv_type
+        ));
+    }
+    Ok(())
+}
+
+/// Whether this tool has the arithmetic of an entry.
+fn same_numerics(record: &Record) -> Result<(), String> {
+    if record.numerics != NUMERICS_VERSION {
+        return Err(format!(
+            "it was computed with numerics version {}, this tool has {NUMERICS_VERSION}",
+            record.numerics
         ));
     }
     Ok(())
@@ -316,7 +356,10 @@ pub fn write_table(all: &[Replayed<'_>], out: &mut impl Write) -> Result<(), Too
             "{:>8} {:<12} {:>8} {:>5} {:>7} {:>7}  {verdict}",
             record.request,
             record.user,
-            record.session,
+            match record.kind() {
+                Some(Kind::Tuned) => "adapter".to_owned(),
+                _ => record.session.to_string(),
+            },
             record.turn,
             record.prompt_tokens,
             record.generated_tokens,

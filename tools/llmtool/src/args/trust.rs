@@ -126,12 +126,15 @@ pub struct Replay {
     /// The export
     #[command(flatten)]
     pub export: AuditFile,
-    /// Folder with the models, found by their SHA-256
+    /// Folder with the models, adapters and training data (.gguf, .jsonl, .txt), found by their SHA-256
     #[arg(long, value_name = "DIR")]
     pub models: PathBuf,
     /// Texts of the prompts, one a line, plain or as JSON strings, found by their SHA-256
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
+    /// Further training data, found by its SHA-256
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
     /// Write what the reproduced requests said to this file, one request a line, as JSON: its number, the text, and the
     /// text's bytes and SHA-256
     #[arg(long, value_name = "FILE")]

@@ -99,6 +99,7 @@ pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), Too
         &export,
         &arguments.models,
         prompts.as_deref().unwrap_or_default(),
+        &arguments.data,
     )?;
     if let Some(path) = &arguments.texts {
         files::write(path, crate::replay::texts(&all).as_bytes())?;

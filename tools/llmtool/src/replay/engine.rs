@@ -1,20 +1,27 @@
 //! The engine as the inference domain drives it, for one session at a time.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
 use llm_core::kv_cache;
 use llm_core::sampling::SamplerParams;
-use llm_core::transformer::Checked;
+use llm_core::transformer::{AdapterFile, Checked};
+use llm_core::verify::sha256;
 use protocol::limits::MAX_PIECE_BYTES;
-use protocol::record::Hash;
+use protocol::record::{Hash, Hex};
 use protocol::wire::InferParams;
 use protocol::wire::engine::KvType;
 use sha2::{Digest, Sha256};
 
+use super::NO_ADAPTER;
+use super::sources::Sources;
 use crate::engine::{Memory, load_error, load_options};
 use crate::error::ToolError;
+
+/// The adapter's place.
+const PLACE: usize = 0;
 
 /// The session that turns run in: each replayed session begins it anew.
 const SESSION: usize = 0;
@@ -23,7 +30,36 @@ const SESSION: usize = 0;
 #[derive(Debug)]
 pub(super) struct Engine<'m> {
     backend: TransformerBackend<'m>,
+    /// SHA-256 of the model's file.
+    base: Hash,
+    adapter: Option<u8>,
     text: Text,
+}
+
+/// Adapters that sessions ran with.
+#[derive(Debug, Default)]
+pub(super) struct Adapters(HashMap<Hash, Vec<u8>>);
+
+impl Adapters {
+    /// Adds the adapter of this hash, if it is one and the sources have it.
+    ///
+    /// # Errors
+    /// Its file cannot be read.
+    pub(super) fn add(&mut self, sha256: Hash, sources: &Sources) -> Result<(), ToolError> {
+        if let Some(adapter) = sources.adapter(&sha256)? {
+            self.0.insert(sha256, adapter);
+        }
+        Ok(())
+    }
+
+    /// Bytes that the largest takes beside the model; nothing for those that do not fit it, which will not be loaded.
+    fn bytes(&self, checked: &Checked<'_>) -> u64 {
+        let bytes = self.0.values().filter_map(|file| {
+            let file = AdapterFile::read(file).ok()?;
+            Some(file.check(&checked.base(), None).ok()?.info.bytes)
+        });
+        bytes.max().unwrap_or(0)
+    }
 }
 
 /// What a turn has given.
@@ -43,18 +79,45 @@ impl Engine<'_> {
         path: &Path,
         file: &[u8],
         context: usize,
+        adapters: &Adapters,
         run: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> Result<T, ToolError> {
         let error = load_error(path);
         let options = load_options(context, kv_cache::KvType::Q8);
         let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
-        let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
+        let bytes = adapters.bytes(&checked);
+        let mut memory = Memory::with_adapters(&checked, &options, bytes).map_err(&error)?;
         let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
         backend.load(file).map_err(Box::new).map_err(&error)?;
         Ok(run(&mut Engine {
             backend,
+            base: sha256(file),
+            adapter: None,
             text: Text::new(),
         }))
+    }
+
+    /// Has what follows run with this adapter; zeros: with none.
+    ///
+    /// # Errors
+    /// There is no such adapter, or it is none for this model.
+    pub(super) fn use_adapter(&mut self, sha256: &Hash, adapters: &Adapters) -> Result<(), String> {
+        if self.adapter.take().is_some() {
+            // The sessions before have ended.
+            self.backend.reset();
+            let dropped = self.backend.drop_adapter(PLACE);
+            dropped.map_err(|error| error.to_string())?;
+        }
+        if *sha256 == NO_ADAPTER {
+            return Ok(());
+        }
+        let Some(file) = adapters.0.get(sha256) else {
+            return Err(format!("no adapter with SHA-256 {}", Hex(sha256)));
+        };
+        let loaded = self.backend.load_adapter(PLACE, file, &self.base);
+        loaded.map_err(|error| format!("the engine refuses its adapter: {error}"))?;
+        self.adapter = Some(PLACE as u8);
+        Ok(())
     }
 
     /// Whether this is how it stores keys and values.
@@ -76,7 +139,7 @@ impl Engine<'_> {
             fresh: first,
             keep: true,
             credit: u32::MAX,
-            adapter: None,
+            adapter: self.adapter,
         };
         let started = self.backend.start(turn, prompt, &generate_params(params));
         started.map_err(|error| format!("the engine refuses it: {error}"))?;

@@ -1,0 +1,121 @@
+//! Fine-tunings: base, data, parameters and seed decide the adapter, to the bit.
+
+use std::path::Path;
+
+use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::generate::{Progress, Text};
+use llm_core::kv_cache::KvType;
+use llm_core::transformer::training::{Targets, TrainParams};
+use llm_core::verify::sha256;
+use protocol::record::{Hash, Hex, Record};
+use protocol::wire::TARGETS_ALL;
+
+use super::Verdict;
+use super::sources::Sources;
+use crate::engine::{Memory, check_runs, load_error, load_options};
+use crate::error::ToolError;
+use crate::files;
+
+/// A fine-tuning that went through all epochs.
+#[derive(Clone, Debug)]
+pub(super) struct Tuning<'e> {
+    /// Its end in the log.
+    pub(super) record: &'e Record,
+    /// Hashes of the examples that had been typed when it began, in their order.
+    pub(super) examples: Vec<Hash>,
+}
+
+/// Trains again, with the context that the model had been loaded with. What comes out, if it is what the log says, is
+/// kept among the sources: requests may have run with it.
+///
+/// # Errors
+/// The model's file cannot be read, or is none.
+pub(super) fn replay(
+    tuning: &Tuning<'_>,
+    context: usize,
+    sources: &mut Sources,
+) -> Result<Verdict, ToolError> {
+    let record = tuning.record;
+    let skipped = |why: String| Ok(Verdict::Skipped(why));
+    if let Err(why) = super::same_numerics(record) {
+        return skipped(why);
+    }
+    let Some(path) = sources.file(&record.model_sha256) else {
+        return skipped(super::no_model(&record.model_sha256));
+    };
+    let Some(data) = sources.data(&record.prompt_sha256, &tuning.examples) else {
+        return skipped(format!(
+            "neither the folder nor --data has its data, nor do the log and --prompts have all examples: SHA-256 {}",
+            Hex(&record.prompt_sha256)
+        ));
+    };
+    let file = files::read(&path)?;
+    let adapter = match train(&path, &file, &data, &params(record), context)? {
+        Ok(adapter) => adapter,
+        Err(why) => return Ok(Verdict::Differs(why)),
+    };
+    let (got, logged) = (sha256(&adapter), record.adapter_sha256);
+    if got != logged {
+        let (got, logged) = (Hex(&got), Hex(&logged));
+        return Ok(Verdict::Differs(format!(
+            "adapter {got}, the log has {logged}"
+        )));
+    }
+    sources.add_adapter(adapter);
+    Ok(Verdict::Reproduced)
+}
+
+fn params(record: &Record) -> TrainParams {
+    let train = &record.train;
+    TrainParams {
+        rank: train.rank,
+        alpha: train.alpha,
+        epochs: train.epochs,
+        rate: train.rate,
+        targets: match train.targets {
+            TARGETS_ALL => Targets::All,
+            _ => Targets::Attention,
+        },
+        seed: train.seed,
+        base: record.model_sha256,
+    }
+}
+
+/// The adapter, or why the engine makes none.
+fn train(
+    path: &Path,
+    file: &[u8],
+    data: &[u8],
+    params: &TrainParams,
+    context: usize,
+) -> Result<Result<Vec<u8>, String>, ToolError> {
+    let error = load_error(path);
+    let checked = check_runs(path, file)?;
+    // How keys and values of requests are stored does not matter: a training has its own.
+    let options = load_options(context, KvType::Q8);
+    let mut memory = Memory::for_training(&checked, &options).map_err(&error)?;
+    let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
+    backend.load(file).map_err(Box::new).map_err(&error)?;
+    if let Err(refused) = backend.train(data, params) {
+        return Ok(Err(format!("the engine refuses it: {refused}")));
+    }
+    let mut text = Text::new();
+    loop {
+        match backend.step(&mut text) {
+            Progress::Training(Ok(progress)) if progress.over => break,
+            Progress::Training(Err(failed)) => return Ok(Err(failed.to_string())),
+            Progress::Idle => return Ok(Err("the engine has lost the training".to_owned())),
+            Progress::Training(Ok(_))
+            | Progress::Working
+            | Progress::Evicted(_)
+            | Progress::Session(..) => {}
+        }
+    }
+    let mut adapter = Vec::new();
+    loop {
+        match backend.made(adapter.len()) {
+            [] => return Ok(Ok(adapter)),
+            part => adapter.extend_from_slice(part),
+        }
+    }
+}
