@@ -88,7 +88,7 @@ def main():
             reference = {
                 "base": f"{base}.gguf",
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                "made_with": f"llama-cpp-python {llama_cpp.__version__}",
+                "made_with": f"llama.cpp of llama-cpp-python {llama_cpp.__version__}",
                 "rank": kind["rank"],
                 "alpha": kind["alpha"],
                 "tolerance": kind["tolerance"],

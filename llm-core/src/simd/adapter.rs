@@ -166,3 +166,81 @@ fn up_of<T: Copy>(b: &[T], value: impl Fn(T) -> f32 + Copy, t: &[f32], y: &mut [
         *y += sum;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Cpu;
+    use crate::testing::Memory;
+    use half::{bf16, f16};
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Values that F16 and BF16 hold exactly.
+    fn values(n: usize) -> Vec<f32> {
+        let value = |n: usize| ((n * 37 + 11) % 255) as f32 / 128.0 - 0.996_093_75;
+        (0..n).map(value).collect()
+    }
+
+    fn encode(stored: Stored, values: &[f32], memory: &mut Memory) -> usize {
+        let size = stored.bytes();
+        let cells = memory.bytes().chunks_exact_mut(size);
+        for (&value, cell) in values.iter().zip(cells) {
+            match stored {
+                Stored::F32 => cell.copy_from_slice(&value.to_le_bytes()),
+                Stored::F16 => cell.copy_from_slice(&f16::from_f32(value).to_le_bytes()),
+                Stored::BF16 => cell.copy_from_slice(&bf16::from_f32(value).to_le_bytes()),
+            }
+        }
+        values.len() * size
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    #[test]
+    fn what_is_stored_gives_the_bits_of_the_plain_loops_on_every_path() {
+        for stored in [Stored::F32, Stored::F16, Stored::BF16] {
+            for rank in [1, 3, 4, 8, 13, 64] {
+                for side in [1, 15, 16, 48, 77] {
+                    let (plain, x) = (values(rank * side), values(side));
+                    let mut memory = Memory::new(4 * plain.len());
+                    let len = encode(stored, &plain, &mut memory);
+                    let mut expected = vec![0.0; rank];
+                    scalar::adapter_down(&plain, &x, 0.3, &mut expected);
+                    for cpu in Cpu::all() {
+                        let mut t = vec![9.0; rank];
+                        cpu.stored_adapter_down(stored, &memory.bytes()[..len], &x, 0.3, &mut t);
+                        assert_eq!(bits(&t), bits(&expected), "{stored:?} {rank} {side}");
+                    }
+
+                    let mut tiles = Vec::new();
+                    for first in (0..side).step_by(LANES) {
+                        let rows = first..side.min(first + LANES);
+                        let column = |j: usize| &plain[j * side..][rows.clone()];
+                        (0..rank).for_each(|j| tiles.extend(column(j)));
+                    }
+                    encode(stored, &tiles, &mut memory);
+                    let mut sums = x.clone();
+                    scalar::adapter_up(&plain, &expected, &mut sums);
+                    for cpu in Cpu::all() {
+                        let mut y = x.clone();
+                        cpu.stored_adapter_up(stored, &memory.bytes()[..len], &expected, &mut y);
+                        assert_eq!(bits(&y), bits(&sums), "{stored:?} {rank} {side}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_finite_f16_is_what_it_is() {
+        for number in (0..=u16::MAX).map(f16::from_bits).filter(|f| f.is_finite()) {
+            assert_eq!(
+                from_f16(number.to_bits()).to_bits(),
+                number.to_f32().to_bits()
+            );
+        }
+    }
+}
