@@ -208,7 +208,7 @@ impl Tune {
             && self.progress.is_some()
             && !bytes.is_empty()
             && offset == self.file.len() as u64
-            && offset % 8 == 0
+            && offset.is_multiple_of(8)
             && offset + bytes.len() as u64 <= self.room.1
     }
 
