@@ -118,6 +118,9 @@ macro_rules! for_each_loop {
             fn adam_w(
                 parameters: &mut [f32], gradients: &[f32], means: &mut [f32], squares: &mut [f32], by: &AdamW,
             ) = backward::adam_w;
+            /// As [`tiles::dequantize_rows`].
+            fn dequantize_rows(ty: TensorType, w: &[u8], first: usize, columns: usize, out: &mut [f32])
+                = tiles::dequantize_rows;
             /// As [`AttentionBack::run`].
             fn attend_back(attention: &mut AttentionBack<'_>) = AttentionBack::run;
             /// As [`Attention::quantize`].

@@ -15,11 +15,11 @@ use zerocopy::transmute;
 /// What is not written for it, compiled for it.
 pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
-    use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite};
+    use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite, TensorType};
     use crate::simd::adapter::{self, Stored};
     use crate::simd::attention::Attention;
     use crate::simd::backward::{self, AdamW, AttentionBack, LossBack, Peak};
-    use crate::simd::scalar;
+    use crate::simd::{scalar, tiles};
 
     for_each_loop! { compile "avx2,f16c" }
 }

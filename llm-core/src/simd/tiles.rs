@@ -295,6 +295,105 @@ pub fn dequantize(ty: TensorType, w: &[u8], r: usize, out: &mut [f32]) {
     );
 }
 
+/// As [`dequantize`], of consecutive rows; written for rows of whole tiles, four elements of a row at a time.
+///
+/// # Panics
+/// The matrix does not have so many rows.
+#[inline(always)]
+pub fn dequantize_rows(ty: TensorType, w: &[u8], first: usize, columns: usize, out: &mut [f32]) {
+    let row = ty.row_bytes(columns).expect("whole blocks");
+    let tiled = tiled_rows(w.len() / row);
+    for (n, out) in out.chunks_mut(TILE * columns).enumerate() {
+        let first = first + n * TILE;
+        let whole = first.is_multiple_of(TILE) && first < tiled && out.len() == TILE * columns;
+        if !whole || ty.block_len() == 1 {
+            for (r, out) in out.chunks_exact_mut(columns).enumerate() {
+                dequantize(ty, w, first + r, out);
+            }
+            continue;
+        }
+        let tile = &w[first * row..][..TILE * row];
+        on_type!(ty,
+            float _F => {},
+            small B => small_tile::<B>(tile, columns, out),
+            large B => super_tile::<B>(tile, columns, out),
+        );
+    }
+}
+
+/// Elements 4i … 4i + 3 of row `row` of a stretch, as codes.
+#[inline(always)]
+fn four<B: Block>(stretch: &[u8], row: usize, i: usize) -> [u8; CHUNK] {
+    let word = |chunk| {
+        let bytes = stretch[place(chunk, row, 0)..].first_chunk::<CHUNK>();
+        u32::from_le_bytes(*bytes.expect("a stretch has whole chunks"))
+    };
+    let (chunk, bit) = field(B::LOW, i / 4, i % 4);
+    let low = word(chunk) >> bit & mask(B::LOW);
+    if B::HIGH == 0 {
+        return low.to_le_bytes();
+    }
+    let (chunk, bit) = field(B::HIGH, i / 4, i % 4);
+    let high = word(B::LOW + chunk) >> bit & mask(B::HIGH);
+    (low | high << B::LOW).to_le_bytes()
+}
+
+#[inline(always)]
+fn small_tile<B: SmallBlock>(tile: &[u8], columns: usize, out: &mut [f32]) {
+    for (b, block) in tile.chunks_exact(TILE * size_of::<B>()).enumerate() {
+        let stretch = &block[2 * TILE * B::FLOATS.len()..];
+        let floats: [[f32; 2]; TILE] = core::array::from_fn(|r| floats_at::<B>(block, r));
+        for i in 0..STRETCH / CHUNK {
+            for (r, [d, m]) in floats.iter().enumerate() {
+                let m = if B::OFFSET { *m } else { 0.0 };
+                let out = &mut out[r * columns + b * BLOCK + i * CHUNK..][..CHUNK];
+                for (out, code) in out.iter_mut().zip(four::<B>(stretch, r, i)) {
+                    *out = d * f32::from(B::CODE.value(code)) + m;
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn super_tile<B: SuperBlock>(tile: &[u8], columns: usize, out: &mut [f32]) {
+    for (b, block) in tile.chunks_exact(TILE * size_of::<B>()).enumerate() {
+        if B::LOW == 0 {
+            for r in 0..TILE {
+                let out = &mut out[r * columns + b * SUPER_BLOCK..][..SUPER_BLOCK];
+                super_at::<B>(block, r).values(out);
+            }
+            continue;
+        }
+        let (scales, stretches) =
+            block[2 * TILE * B::FLOATS.len()..].split_at(TILE * B::SCALE_BYTES);
+        for r in 0..TILE {
+            let [d, d_min] = floats_at::<B>(block, r);
+            let d_min = if B::MINIMA { d_min } else { 0.0 };
+            let mut bytes = [[0]; GROUPS];
+            let bytes = &mut bytes[..B::SCALE_BYTES];
+            for (byte, rows) in bytes.iter_mut().zip(scales.chunks_exact(TILE)) {
+                *byte = [rows[r]];
+            }
+            let scales: Scales<1> = B::scales(bytes);
+            let (scales, minima) = by_sixteens::<B>(&scales);
+            let stretches = stretches.chunks_exact(TILE * stretch_bytes::<B>());
+            for (s, stretch) in stretches.enumerate() {
+                let out = &mut out[r * columns + b * SUPER_BLOCK + s * STRETCH..][..STRETCH];
+                for i in 0..STRETCH / CHUNK {
+                    let group = 2 * s + i / 4;
+                    let d = d * f32::from(scales[group]);
+                    let m = d_min * f32::from(minima[group]);
+                    let out = &mut out[i * CHUNK..][..CHUNK];
+                    for (out, code) in out.iter_mut().zip(four::<B>(stretch, r, i)) {
+                        *out = d * f32::from(B::CODE.value(code)) - m;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// As [`scalar::matmul_float`] from tiles: for machines without a kernel, and tests.
 pub(super) fn matmul_float<F: FloatType>(
     w: &[u8],
@@ -355,4 +454,49 @@ pub(super) fn matmul_super<B: SuperBlock>(
 #[inline(always)]
 pub(super) fn tokens_of(left: usize, most: usize) -> usize {
     most.min(1 << left.max(1).ilog2())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Cpu;
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn rows_of_tiles_become_floats_as_each_row_does() {
+        let (rows, columns) = (37, 512);
+        for ty in TensorType::ALL {
+            let row = ty.row_bytes(columns).expect("whole blocks");
+            let mut state = 5u32;
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            };
+            let mut file: Vec<u8> = (0..rows * row).map(|_| next()).collect();
+            for block in file.chunks_mut(ty.block_bytes()) {
+                for &at in ty.f16_places() {
+                    let scale = f16::from_f32(f32::from(next()) / 300.0 + 0.01);
+                    block[at..at + 2].copy_from_slice(&scale.to_le_bytes());
+                }
+            }
+            let mut tiles = vec![0; file.len()];
+            repack(ty, columns, &file, &mut tiles);
+            for (first, count) in [(0, 32), (16, 21), (32, 5), (5, 20)] {
+                let mut expected = vec![0.0; count * columns];
+                for (r, out) in expected.chunks_exact_mut(columns).enumerate() {
+                    dequantize(ty, &tiles, first + r, out);
+                }
+                for cpu in Cpu::all() {
+                    let mut got = vec![0.0; count * columns];
+                    cpu.dequantize_rows(ty, &tiles, first, columns, &mut got);
+                    let same = got
+                        .iter()
+                        .zip(&expected)
+                        .all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{ty:?} {first} {}", cpu.name());
+                }
+            }
+        }
+    }
 }

@@ -311,9 +311,16 @@ impl<'j> Job<'j> {
     ) {
         let columns = matrix.columns;
         let rows = self.area.rows.part(0, part.len() * columns);
-        for (row, to) in part.clone().zip(0..) {
-            let to = rows.part(to * columns, columns);
-            dequantise(self.frozen, matrix, row, self.working.get_mut(to));
+        if matrix.tiled {
+            let w = self.frozen.get(matrix.data);
+            let to = self.working.get_mut(rows);
+            let cpu = self.model.cpu;
+            cpu.dequantize_rows(matrix.ty, w, part.start, columns, to);
+        } else {
+            for (row, to) in part.clone().zip(0..) {
+                let to = rows.part(to * columns, columns);
+                dequantise(self.frozen, matrix, row, self.working.get_mut(to));
+            }
         }
         let ranges = [rows, back, to].map(|span| span.range());
         let [rows, back, to] = self.working.disjoint(ranges).map(as_mut::<f32>);

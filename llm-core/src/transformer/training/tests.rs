@@ -63,6 +63,8 @@ fn finish(backend: &mut TransformerBackend<'_>) -> Result<Vec<TrainProgress>, Tr
                     return Ok(all);
                 }
             }
+            // It may have come to its end beside a request.
+            Progress::Idle if !backend.made(0).is_empty() => return Ok(all),
             Progress::Idle => panic!("a training is under way"),
             _ => {}
         }
@@ -173,6 +175,25 @@ fn made(
     (plan, backend.made(0).to_vec())
 }
 
+/// Bytes of the smallest arena that a training fits, found by halving.
+fn least(file: &[u8]) -> usize {
+    let fits = |lines: usize| {
+        let mut memory = Bytes::new(lines * 64);
+        let arena = Arena::new(memory.bytes()).expect("aligned");
+        let mut backend = TransformerBackend::new(arena, OPTIONS);
+        backend.load(file).is_ok() && backend.train(DATA.as_bytes(), &PARAMS).is_ok()
+    };
+    let (mut no, mut yes) = (0, ARENA / 64);
+    while yes - no > 1 {
+        let middle = usize::midpoint(no, yes);
+        match fits(middle) {
+            true => yes = middle,
+            false => no = middle,
+        }
+    }
+    yes * 64
+}
+
 #[test]
 fn the_file_is_the_same_on_every_cpu_in_any_memory_and_beside_requests() {
     for file in [
@@ -197,24 +218,10 @@ fn the_file_is_the_same_on_every_cpu_in_any_memory_and_beside_requests() {
         let other = TrainParams { seed: 4, ..PARAMS };
         assert_ne!(made(&file, OPTIONS, &other, ARENA, None).1, expected);
     }
-    // As little memory as there can be, found by halving.
+    // In as little memory as there can be.
     let file = tiny();
     let (_, expected) = made(&file, OPTIONS, &PARAMS, ARENA, None);
-    let fits = |lines: usize| {
-        let mut memory = Bytes::new(lines * 64);
-        let arena = Arena::new(memory.bytes()).expect("aligned");
-        let mut backend = TransformerBackend::new(arena, OPTIONS);
-        backend.load(&file).is_ok() && backend.train(DATA.as_bytes(), &PARAMS).is_ok()
-    };
-    let (mut no, mut yes) = (0, ARENA / 64);
-    while yes - no > 1 {
-        let middle = usize::midpoint(no, yes);
-        match fits(middle) {
-            true => yes = middle,
-            false => no = middle,
-        }
-    }
-    let (plan, got) = made(&file, OPTIONS, &PARAMS, yes * 64, None);
+    let (plan, got) = made(&file, OPTIONS, &PARAMS, least(&file), None);
     assert!(plan.alone);
     assert!(got == expected);
 }
@@ -244,7 +251,7 @@ fn a_training_that_is_ended_leaves_nothing_and_texts_are_those_without_it() {
 fn a_training_without_room_for_requests_refuses_them_and_is_refused_beside_them() {
     let file = tiny();
     // Beside the model, there is room for either.
-    let mut memory = Bytes::new(500 << 10);
+    let mut memory = Bytes::new(least(&file));
     let mut backend = backend(&file, OPTIONS, &mut memory);
     let params = GenerateParams {
         max_tokens: 4,
