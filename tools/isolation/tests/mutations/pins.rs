@@ -721,15 +721,18 @@ const MUTATIONS: &[Mutation] = &[
     (
         "audit_has_the_default_stack",
         &[(
-            r#"name="audit" priority="120" fpu="false" stack_size="0x40000""#,
+            r#"name="audit" priority="120" fpu="false" stack_size="0x80000""#,
             r#"name="audit" priority="120" fpu="false""#,
         )],
         "D",
-        &["audit (line", "stack of 0x2000 bytes", "0x40000"],
+        &["audit (line", "stack of 0x2000 bytes", "0x80000"],
     ),
     (
         "inference_has_half_its_stack",
-        &[(r#"stack_size="0x80000""#, r#"stack_size="0x40000""#)],
+        &[(
+            r#"period="10000" stack_size="0x80000""#,
+            r#"period="10000" stack_size="0x40000""#,
+        )],
         "D",
         &["inference (line", "stack of 0x40000 bytes", "0x80000"],
     ),
