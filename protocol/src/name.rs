@@ -33,6 +33,18 @@ impl<const N: usize> Name<N> {
         name.check().then_some(name)
     }
 
+    /// This name and `ending`; `None` if that is too long, or no name.
+    #[must_use]
+    pub fn followed_by(&self, ending: &[u8]) -> Option<Self> {
+        let mut name = *self;
+        let len = self.parts().0.len();
+        let places = name.0.get_mut(len..len.checked_add(ending.len())?)?;
+        for (place, byte) in places.iter_mut().zip(ending) {
+            *place = *byte;
+        }
+        name.check().then_some(name)
+    }
+
     /// Whether it is a name, or none: visible ASCII without quotes and backslashes, then zeros alone.
     #[must_use]
     pub fn check(&self) -> bool {
@@ -108,6 +120,12 @@ mod tests {
         assert!(Four::new("").unwrap().is_empty());
         for wrong in ["abcde", "a b", "ü", "a\n", "a\"", "a\0b"] {
             assert_eq!(Four::new(wrong), None, "{wrong:?}");
+        }
+        let ab = Four::new("ab").unwrap();
+        assert_eq!(ab.followed_by(b"-2"), Four::new("ab-2"));
+        assert_eq!(ab.followed_by(b""), Some(ab));
+        for wrong in [&b"-23"[..], b" 2", b"\0a"] {
+            assert_eq!(ab.followed_by(wrong), None, "{wrong:?}");
         }
         for bytes in [*b"a\0b\0", [0xFF; 4], *b"\0abc", *b"a b\0"] {
             let name = Four::read_from_bytes(&bytes).unwrap();

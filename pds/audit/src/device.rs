@@ -27,7 +27,9 @@ impl Device {
 
     /// Signs the SHA-256 of a file, as models are signed; `None` without a key.
     pub(crate) fn sign(&self, sha256: &Hash) -> Option<[u8; SIGNATURE_BYTES]> {
-        self.key.as_ref().map(|key| key.sign(sha256).to_bytes())
+        // Ed25519 never fails, but a signer's interface may.
+        let signature = self.key.as_ref()?.try_sign(sha256).ok()?;
+        Some(signature.to_bytes())
     }
 
     /// Whether it has signed the SHA-256 of a file.

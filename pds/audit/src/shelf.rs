@@ -203,7 +203,13 @@ impl<W: WriteWords> Shelf<W> {
 
     /// Forgets an adapter.
     pub(crate) fn forget(&mut self, id: u32) {
-        self.made.retain(|made| made.id != id);
+        // Not `retain`: its arithmetic has panics that no compiler can rule out.
+        let mut others = heapless::Vec::new();
+        for made in self.made.iter().filter(|made| made.id != id) {
+            // There is as much room as before.
+            let _ = others.push(*made);
+        }
+        self.made = others;
     }
 
     /// Up to `most` bytes of an adapter from `offset` on, a multiple of a word.

@@ -256,7 +256,8 @@ impl Body<'_> {
             takes: BTreeSet::new(),
         };
         let states = self.registers();
-        let mut before = Op::Other(31);
+        // The register that an entry of a jump table was added to a base in, as long as nothing else is put there.
+        let mut added = None;
         for (at, op) in self.ops(self.start) {
             match op {
                 Op::Call(to) => function
@@ -268,13 +269,20 @@ impl Body<'_> {
                         .push(self.call(at, self.function_at(to)?, &states));
                 }
                 Op::CallRegister => function.indirect.push(at),
-                // A jump table: the entry is added to the base just before, and the targets are the function's own.
-                Op::JumpRegister(register) if before == Op::AddRegisters(register) => {}
+                // A jump table: the targets are the function's own.
+                Op::JumpRegister(register) if added == Some(register) => {}
                 Op::JumpRegister(_) => function.indirect.push(at),
                 Op::Trap => function.traps.push(at),
                 _ => {}
             }
-            before = op;
+            added = match op {
+                Op::AddRegisters(register) => Some(register),
+                Op::Move(to, _) | Op::Other(to) | Op::Address(to, _) | Op::Add(to, ..) => {
+                    added.filter(|register| *register != to)
+                }
+                Op::Store => added,
+                _ => None,
+            };
         }
         let made = states.values().flat_map(BTreeMap::values).flatten();
         function.takes = made

@@ -81,13 +81,12 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             };
         }
         let numbered = |number: u8| {
-            let mut text = heapless::String::<{ protocol::limits::MAX_NAME_BYTES }>::new();
-            text.push_str(data.as_str()).ok()?;
-            if number > 1 {
-                text.push('-').ok()?;
-                text.push(char::from(b'0'.saturating_add(number))).ok()?;
-            }
-            ModelName::new(&text)
+            let ending = [b'-', b'0'.saturating_add(number)];
+            let ending = match number {
+                1 => &[],
+                _ => &ending[..],
+            };
+            data.followed_by(ending)
         };
         let mut names = (1..=NAMES).filter_map(numbered);
         names.find(|name| !self.is_adapter(*name)).ok_or(exists)
