@@ -187,3 +187,60 @@ fn what_cannot_be_trained_or_loaded_is_one_clear_line_and_nothing_is_lost() {
         .matches("you need the permission 'fine-tune'");
     assert_eq!(refusals.count(), 2, "{}", session.output);
 }
+
+/// The number that a line of output begins with.
+fn number(output: &str) -> f64 {
+    let number = output.split_whitespace().next().expect("a number");
+    number.parse().expect("a number")
+}
+
+#[test]
+fn a_hundred_examples_teach_a_task_that_the_model_could_not_do_and_it_tells_tales_as_before() {
+    let folder = folder("tasks");
+    let model = "models/default.gguf";
+    let bits = |lora: &[&str]| {
+        let mut arguments = vec![
+            "perplexity",
+            model,
+            "-f",
+            "tools/finetune/held-out.txt",
+            "--bits-per-byte",
+        ];
+        arguments.extend(lora);
+        number(&llmtool(&arguments))
+    };
+    let before = bits(&[]);
+    for (task, options) in [("feelings", &[][..]), ("morals", &["--alpha", "6"])] {
+        let python = Command::new("python3")
+            .args(["tools/finetune/tasks.py", task, "--split", "test"])
+            .current_dir(ROOT)
+            .output()
+            .expect("python3 starts");
+        assert!(python.status.success());
+        let (data, held_out) = (
+            format!("tools/finetune/{task}.jsonl"),
+            folder.join("test.jsonl"),
+        );
+        fs::write(&held_out, &python.stdout).unwrap();
+        let (held_out, adapter) = (
+            held_out.to_str().unwrap(),
+            folder.join(format!("{task}.gguf")),
+        );
+        let adapter = adapter.to_str().unwrap();
+        let mut arguments = vec!["finetune", model, &data, "-o", adapter, "--arena", "8MiB"];
+        arguments.extend(options);
+        llmtool(&arguments);
+        assert!(fs::metadata(adapter).unwrap().len() < 1_000_000);
+        let base = number(&llmtool(&["score", model, held_out]));
+        let taught = number(&llmtool(&["score", model, held_out, "--lora", adapter]));
+        assert!(
+            taught >= base + 50.0,
+            "{task}: {base}, then {taught} of 100"
+        );
+        let after = bits(&["--lora", adapter]);
+        assert!(
+            after <= 1.03 * before,
+            "{task}: {before}, then {after} bits per byte"
+        );
+    }
+}

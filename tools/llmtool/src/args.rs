@@ -89,6 +89,12 @@ Examples:
   Then:
     llmtool generate -m models/default.gguf --lora morals.gguf -p \"Once upon a time\"")]
     Finetune(finetune::Finetune),
+    /// Count the examples that a model answers exactly: what an adapter has taught it
+    #[command(after_help = "\
+Examples:
+  llmtool score models/default.gguf feelings-test.jsonl
+  llmtool score models/default.gguf feelings-test.jsonl --lora feelings.gguf --verbose")]
+    Score(finetune::Score),
     /// Print the logits that follow a prompt, as JSON
     #[command(after_long_help = "\
 The output is one object: \"tokens\" (the ids that were fed), \"positions\" and, for each of these,

@@ -8,6 +8,7 @@ mod inspect;
 mod log;
 mod measure;
 mod quantize;
+mod score;
 mod trust;
 
 use std::io::Write;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Tokenize(arguments) => tokenize(arguments, out),
         Command::Generate(arguments) => generate::generate(arguments, out),
         Command::Finetune(arguments) => finetune::finetune(arguments, out),
+        Command::Score(arguments) => score::score(arguments, out),
         Command::Logits(arguments) => logits(arguments, out),
         Command::Perplexity(arguments) => measure::perplexity(arguments, out),
         Command::Imatrix(arguments) => measure::imatrix(arguments, out),

@@ -318,6 +318,19 @@ pub enum ToolError {
         /// Those that could not be replayed.
         skipped: usize,
     },
+    /// A line of examples that are to be answered.
+    #[error("{}: line {line} is no object with \"prompt\" and \"answer\": {source}", path.display())]
+    Example {
+        /// The file.
+        path: PathBuf,
+        /// Where, from 1.
+        line: usize,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A file without examples.
+    #[error("{} holds no examples", .0.display())]
+    NoExamples(PathBuf),
     /// A passphrase.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),

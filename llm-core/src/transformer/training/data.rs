@@ -2,7 +2,8 @@
 //! line.
 //!
 //! What is a prompt becomes tokens exactly as a request's does. An answer becomes the tokens that a model would generate
-//! behind it: nothing is put before it. The token for the end of text comes last.
+//! behind it: nothing is put before it. Behind an answer comes the token for the end of text. A text alone may be a passage
+//! of a longer one, so none comes there: a model that is taught to stop after any passage loses its flow.
 
 #![deny(
     clippy::indexing_slicing,
@@ -214,7 +215,8 @@ impl Tokens<'_> {
                 (prompt.saturating_add(answer), prompt.max(1))
             }
         };
-        if let Some(end) = self.vocabulary.eos() {
+        let ends = matches!(source.kind, Kind::Answered { .. });
+        if let Some(end) = self.vocabulary.eos().filter(|_| ends) {
             if let Some(to) = to.get_mut(len) {
                 *to = end;
             }

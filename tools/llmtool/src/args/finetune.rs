@@ -7,7 +7,7 @@ use llm_core::simd::Cpu;
 use llm_core::transformer::training::Targets;
 use protocol::limits::{defaults, maxima};
 
-use super::common::{EngineArg, ModelArg};
+use super::common::{EngineArg, LoraArg, ModelArg};
 use super::run::CONTEXT;
 use super::values::{ByteSize, Context, Fraction, Rate, cpu};
 
@@ -91,4 +91,27 @@ impl Finetune {
         // One of them is there, or the command line was refused.
         data.unwrap_or_default()
     }
+}
+
+/// Arguments of `score`.
+#[derive(Debug, Args)]
+pub struct Score {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// Examples with prompt and answer, an object of JSON in each line
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// The adapter.
+    #[command(flatten)]
+    pub lora: LoraArg,
+    /// Print every prompt whose answer was another, and that
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Context in tokens; the model's own where that is smaller, or if it is 0
+    #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
+    pub context: Context,
+    /// The engine.
+    #[command(flatten)]
+    pub engine: EngineArg,
 }
