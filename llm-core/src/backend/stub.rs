@@ -372,6 +372,8 @@ impl LlmBackend for StubBackend {
                 .max()
                 .unwrap_or(0),
             bytes: 0,
+            // As many as it has room for.
+            file: MADE as u64,
             alone,
         };
         self.made.clear();

@@ -305,13 +305,13 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// The model or adapter that it is about.
-    pub(crate) const fn about(&self) -> ModelName {
+    /// The model, adapter or data that it is about.
+    pub(crate) fn about(&self) -> ModelName {
         match &self.work {
             Work::Verify(verification) | Work::VerifyAdapter(verification) => verification.name(),
             Work::Load(verified) => verified.name,
             Work::Adapter(_, adapter) => adapter.name,
-            Work::Tune(tuning) => tuning.name,
+            Work::Tune(tuning) => tuning.about(),
             Work::Infer(_) | Work::Status => ModelName::EMPTY,
         }
     }

@@ -8,6 +8,7 @@ use crate::places::Adapter;
 use crate::quota::Reservation;
 use crate::shelf::Space;
 use crate::table::Stop;
+use protocol::adapters::EXAMPLES;
 use protocol::name::ModelName;
 use protocol::record::{Hash, Record};
 use protocol::wire::engine::{Source, Trained};
@@ -189,6 +190,15 @@ impl<'m> Tuning<'m> {
     }
 
     /// Adds what is known of it to a record.
+    /// What it is about: the data, as long as audit reads them.
+    pub(crate) fn about(&self) -> ModelName {
+        match &self.stage {
+            Stage::Data(verification) => verification.name(),
+            Stage::Examples(_) => ModelName::new(EXAMPLES).unwrap_or_default(),
+            Stage::Training | Stage::Signing(_) | Stage::Loading(..) => self.name,
+        }
+    }
+
     pub(crate) fn describe(&self, record: &mut Record) {
         record.name = self.name;
         record.train = self.params;

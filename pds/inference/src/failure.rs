@@ -5,7 +5,7 @@ use core::fmt::Write as _;
 use llm_core::generate::GenerateError;
 use llm_core::gguf::GgufError;
 use llm_core::tokenizer::VocabularyError;
-use llm_core::transformer::training::{MAX_DATA_BYTES, TrainError};
+use llm_core::transformer::training::{Fits, MAX_DATA_BYTES, TrainError};
 use llm_core::transformer::{AdapterError, LoadError};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES};
@@ -148,8 +148,11 @@ pub(crate) fn of_train(error: &TrainError) -> (Failure, Detail) {
         } => {
             let _ = write!(
                 Cut(&mut detail),
-                "the longest example has {tokens} tokens and fits with a rank of {rank} (0: none); with this rank \
-                 examples of {longest} tokens fit"
+                "the longest example has {tokens} tokens; {}",
+                Fits {
+                    longest: *longest,
+                    rank: *rank
+                }
             );
             return (over(ErrorCode::TrainMemory, *needed, *free), detail);
         }

@@ -418,6 +418,11 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
             .backend
             .train(data, &convert::train_params(params, base))
         {
+            Ok(plan) if plan.file > room => {
+                self.backend.end_training();
+                let failure = Failure::over(ErrorCode::AdapterRoom, plan.file, room);
+                self.fail(request, failure, "", port);
+            }
             Ok(plan) => {
                 let tuning = Tuning::new(request, plan, room);
                 let progress = tuning.progress();

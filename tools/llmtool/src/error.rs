@@ -328,6 +328,12 @@ pub enum ToolError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// A file that must be named.
+    #[error("{0} is missing; see --help")]
+    FileMissing(&'static str),
+    /// A file more than the command takes.
+    #[error("what is {} for? Model and data are named already; see --help", .0.display())]
+    FileTooMany(PathBuf),
     /// A file without examples.
     #[error("{} holds no examples", .0.display())]
     NoExamples(PathBuf),

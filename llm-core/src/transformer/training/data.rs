@@ -124,6 +124,12 @@ pub(super) fn fill(
     })
 }
 
+/// The line in which a byte first stands.
+fn line_of(data: &[u8], byte: u8) -> u32 {
+    let text = data.split(|other| *other == byte).next();
+    lines_in(text.unwrap_or(&[])).saturating_add(1)
+}
+
 /// Lines that end in `text`.
 fn lines_in(text: &[u8]) -> u32 {
     text.iter().filter(|byte| **byte == b'\n').count() as u32
@@ -134,7 +140,18 @@ fn each<'d>(
     data: &'d [u8],
     mut take: impl FnMut(Source<'d>) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
-    let first = data.iter().find(|byte| !byte.is_ascii_whitespace());
+    // Some editors put a mark of the byte order in front.
+    let data = data.strip_prefix("\u{feff}".as_bytes()).unwrap_or(data);
+    let mut marks = data.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let first = marks.next();
+    if first == Some(&b'[') && marks.next() == Some(&b'{') {
+        let what =
+            "it begins an array: each line has one object, without brackets or commas around it";
+        return Err(TrainError::Malformed {
+            line: line_of(data, b'['),
+            what,
+        });
+    }
     let is_json = first == Some(&b'{');
     let mut line = 0;
     // The lines of a text that have no blank one between them: where the first of them begins, and its number.

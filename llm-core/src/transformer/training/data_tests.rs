@@ -104,6 +104,14 @@ fn texts_are_divided_by_blank_lines_and_teach_all_their_tokens_but_the_first() {
     assert_eq!(got, expected);
     let json = examples(&file, "{\"text\": \"ab\\ncd\"}\n\n {\"text\":\"ef\"}").expect("examples");
     assert_eq!(json, expected);
+    let marked = examples(&file, "\u{feff}{\"text\": \"ab\\ncd\"}\n{\"text\":\"ef\"}");
+    assert_eq!(
+        marked.expect("examples"),
+        expected,
+        "with a mark of the byte order"
+    );
+    let bracket = examples(&file, "[ab]\ncd").expect("a text");
+    assert_eq!(bracket.len(), 1);
 }
 
 #[test]
@@ -113,6 +121,10 @@ fn bad_data_is_refused_with_its_line() {
         (
             b"{\"text\": \"ab\"}\n\n{\"text\": 1}",
             "line 3 is no example: a value is not a string",
+        ),
+        (
+            b"\n[\n{\"text\": \"ab\"}\n]",
+            "line 2 is no example: it begins an array: each line has one object, without brackets or commas around it",
         ),
         (
             b"{\"text\": \"ab\"}\nab",
@@ -136,7 +148,7 @@ fn bad_data_is_refused_with_its_line() {
         ),
         (
             b"ab\n\nabcdefghi abcdefghi abcdefghi abcdefghi abcdefghi",
-            "the example of line 3 has 52 tokens, the context 48",
+            "the example of line 3 has 51 tokens, the context 48",
         ),
         (b"", "the data holds no examples"),
         (b" \n\t\n", "the data holds no examples"),

@@ -36,6 +36,7 @@ use crate::gguf::{self, Name};
 use crate::transformer::buffers::{Allocate, Counter};
 use adapted::Adapted;
 use area::{Area, Sizes};
+use core::fmt;
 use data::{Count, Tokens};
 use job::Job;
 use rand_core::{Rng, SeedableRng};
@@ -95,6 +96,8 @@ pub struct TrainPlan {
     pub longest: u32,
     /// Bytes that it takes in the arena while it goes on.
     pub bytes: u64,
+    /// Bytes of the adapter's file.
+    pub file: u64,
     /// Whether requests for text wait until it is over: there is no memory for both.
     pub alone: bool,
 }
@@ -189,7 +192,9 @@ pub enum TrainError {
         byte: u8,
     },
     /// The memory does not suffice, not even without requests for text.
-    #[error("{needed} bytes are needed for examples of {tokens} tokens, {free} are free")]
+    #[error(
+        "{needed} bytes are needed for examples of {tokens} tokens, {free} are free; {}", Fits { longest: *longest, rank: *rank }
+    )]
     Memory {
         /// Bytes needed.
         needed: u64,
@@ -220,6 +225,37 @@ pub enum TrainError {
     /// The model has something that cannot be trained.
     #[error("the model cannot be trained: {0}")]
     Unsupported(Name),
+}
+
+/// What would fit, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Fits {
+    /// As in [`TrainError::Memory`].
+    pub longest: u32,
+    /// As in [`TrainError::Memory`].
+    pub rank: u32,
+}
+
+impl fmt::Display for Fits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.longest, self.rank) {
+            (0, 0) => f.write_str("neither a smaller rank nor shorter examples would fit"),
+            (0, rank) => write!(
+                f,
+                "a rank of {rank} would fit, shorter examples alone would not"
+            ),
+            (longest, 0) => write!(
+                f,
+                "examples of {longest} tokens would fit, a smaller rank alone would not"
+            ),
+            (longest, rank) => {
+                write!(
+                    f,
+                    "a rank of {rank} would fit, or examples of {longest} tokens"
+                )
+            }
+        }
+    }
 }
 
 impl From<RearrangeError> for TrainError {
@@ -442,6 +478,7 @@ impl<'d> Draft<'d> {
             tokens: positions * u64::from(params.epochs),
             longest: sizes.longest as u32,
             bytes: bytes(model, &sizes),
+            file: sizes.file as u64,
             alone,
         };
         fill(data, &area, model, arena)?;

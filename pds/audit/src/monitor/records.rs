@@ -53,7 +53,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 record.name = verification.name();
             }
             Work::Adapter(_, adapter) => record = self.describe_adapter(adapter, record),
-            Work::Tune(tuning) => tuning.describe(&mut record),
+            Work::Tune(tuning) => {
+                tuning.describe(&mut record);
+                self.describe_arithmetic(&mut record);
+            }
             Work::Status => {}
         }
         record
@@ -70,8 +73,15 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         record.first_token_us = generation
             .first_token_us
             .map_or(0, |at| at.saturating_sub(admitted_us));
-        if let Some(Current { verified, loaded }) = &self.link.current {
+        if let Some(Current { verified, .. }) = &self.link.current {
             record.model_sha256 = verified.sha256;
+        }
+        self.describe_arithmetic(record);
+    }
+
+    /// What inference computes with, which a replay must have as well.
+    fn describe_arithmetic(&self, record: &mut Record) {
+        if let Some(Current { loaded, .. }) = &self.link.current {
             record.kv_type = loaded.kv_type as u16;
             record.numerics = loaded.numerics;
         }

@@ -200,9 +200,16 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 data,
                 adapter,
             } => {
-                record.name = if adapter.is_empty() { data } else { adapter };
+                record.name = data;
                 record.train = params;
-                self.fine_tune(client, id, params, (data, adapter), now)
+                let result = self.fine_tune(client, id, params, (data, adapter), now);
+                if let Err(failure) = &result
+                    && failure.code == ErrorCode::AdapterExists
+                    && !adapter.is_empty()
+                {
+                    record.name = adapter;
+                }
+                result
             }
             Request::Example { text } => {
                 record.prompt_bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);

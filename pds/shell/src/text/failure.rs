@@ -305,7 +305,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::AdapterRoom => write!(
                 f,
-                "the adapter that was made has {value} bytes, there is room for {limit}: take a smaller rank, or drop one \
+                "the adapter would have {value} bytes, there is room for {limit}: take a smaller rank, or drop one \
                  with 'llmctl adapter drop NAME'"
             ),
             ErrorCode::NotOfDevice => write!(

@@ -142,7 +142,7 @@ fn fine_tune(f: &mut Formatter<'_>) -> fmt::Result {
          Examples:\n\
          \x20 llmfinetune --example \"The fox was glad. The feeling is\" --answer \" joy\"\n\
          \x20 llmfinetune examples --adapter feelings --epochs 5\n\
-         \x20 llmfinetune tales --rank 8 --targets all",
+         \x20 llmfinetune feelings --adapter moods --rank 2",
         maxima::RANK,
         defaults::RANK,
         Millionths(u64::from(defaults::ALPHA)),

@@ -1,15 +1,16 @@
 //! Arguments of `finetune`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use llm_core::simd::Cpu;
 use llm_core::transformer::training::Targets;
 use protocol::limits::{defaults, maxima};
 
-use super::common::{EngineArg, LoraArg, ModelArg};
+use super::common::{EngineArg, LoraArg};
 use super::run::CONTEXT;
 use super::values::{ByteSize, Context, Fraction, Rate, cpu};
+use crate::error::ToolError;
 
 /// Which matrices of every block an adapter changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -29,22 +30,44 @@ impl From<TargetsArg> for Targets {
     }
 }
 
+/// A model and data for it.
+#[derive(Debug, Args)]
+pub struct FilesArg {
+    /// Model file (GGUF)
+    #[arg(short = 'm', long = "model", value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Examples: texts that are divided by blank lines, or an object of JSON in each line
+    #[arg(short = 'f', long = "file", value_name = "DATA")]
+    data: Option<PathBuf>,
+    /// The same without -m and -f; what is named so is left out here
+    #[arg(value_name = "MODEL DATA", num_args = 0..=2)]
+    places: Vec<PathBuf>,
+}
+
+impl FilesArg {
+    /// The model's file and that with the data.
+    ///
+    /// # Errors
+    /// One is missing, or there are too many.
+    pub fn paths(&self) -> Result<(&Path, &Path), ToolError> {
+        let mut places = self.places.iter().map(PathBuf::as_path);
+        let model = self.model.as_deref().or_else(|| places.next());
+        let data = self.data.as_deref().or_else(|| places.next());
+        match (model, data, places.next()) {
+            (Some(model), Some(data), None) => Ok((model, data)),
+            (None, ..) => Err(ToolError::FileMissing("MODEL")),
+            (_, None, _) => Err(ToolError::FileMissing("DATA")),
+            (.., Some(more)) => Err(ToolError::FileTooMany(more.to_path_buf())),
+        }
+    }
+}
+
 /// Arguments of `finetune`.
 #[derive(Debug, Args)]
 pub struct Finetune {
-    /// The model.
+    /// Model and data.
     #[command(flatten)]
-    pub model: ModelArg,
-    /// The same as -f DATA
-    #[arg(
-        value_name = "DATA",
-        required_unless_present = "named_data",
-        conflicts_with = "named_data"
-    )]
-    placed_data: Option<PathBuf>,
-    /// Examples: texts that are divided by blank lines, or an object of JSON in each line
-    #[arg(short = 'f', long = "file", value_name = "DATA")]
-    named_data: Option<PathBuf>,
+    pub files: FilesArg,
     /// Adapter file (GGUF) to write
     #[arg(short = 'o', long, value_name = "OUT")]
     pub output: PathBuf,
@@ -83,25 +106,12 @@ pub struct Finetune {
     pub cpu: Option<Cpu>,
 }
 
-impl Finetune {
-    /// The file with the examples.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        let data = self.named_data.clone().or_else(|| self.placed_data.clone());
-        // One of them is there, or the command line was refused.
-        data.unwrap_or_default()
-    }
-}
-
 /// Arguments of `score`.
 #[derive(Debug, Args)]
 pub struct Score {
-    /// The model.
+    /// Model and data.
     #[command(flatten)]
-    pub model: ModelArg,
-    /// Examples with prompt and answer, an object of JSON in each line
-    #[arg(value_name = "DATA")]
-    pub data: PathBuf,
+    pub files: FilesArg,
     /// The adapter.
     #[command(flatten)]
     pub lora: LoraArg,

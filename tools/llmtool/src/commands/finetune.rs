@@ -17,11 +17,10 @@ use crate::files;
 use crate::output::progress_bar;
 
 pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(), ToolError> {
-    let model = arguments.model.path();
-    let data_path = arguments.data();
-    files::refuse_overwriting(&arguments.output, &[model, &data_path])?;
+    let (model, data_path) = arguments.files.paths()?;
+    files::refuse_overwriting(&arguments.output, &[model, data_path])?;
     let file = files::read(model)?;
-    let data = files::read(&data_path)?;
+    let data = files::read(data_path)?;
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
     let options = options(arguments);
@@ -42,7 +41,7 @@ pub(super) fn finetune(arguments: &Finetune, out: &mut impl Write) -> Result<(),
         base: sha256(&file),
     };
     let refused = |source| ToolError::Train {
-        path: data_path.clone(),
+        path: data_path.to_path_buf(),
         source: Box::new(source),
     };
     let begun = Instant::now();

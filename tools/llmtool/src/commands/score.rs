@@ -27,8 +27,8 @@ struct Example {
 
 /// Answers every prompt with the likeliest tokens, up to the end of the text, and counts those that are right to the byte.
 pub(super) fn score(arguments: &Score, out: &mut impl Write) -> Result<(), ToolError> {
-    let examples = read(&arguments.data)?;
-    let model = arguments.model.path();
+    let (model, data) = arguments.files.paths()?;
+    let examples = read(data)?;
     let file = files::read(model)?;
     let error = load_error(model);
     let options = load_options(arguments.context.0, arguments.engine.kv.into());
