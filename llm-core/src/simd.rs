@@ -42,7 +42,7 @@ use crate::kv_cache::{self, KvShape};
 use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, NonFinite, Quad, TensorType, blocks_of, on_type,
 };
-use adapter::Stored;
+use adapter::Half;
 use attention::Attention;
 use backward::{AdamW, AttentionBack, LossBack, Peak, Spread};
 use matrix::Tiles;
@@ -77,10 +77,6 @@ macro_rules! for_each_loop {
             fn adapter_down(a: &[f32], x: &[f32], scale: f32, t: &mut [f32]) = scalar::adapter_down;
             /// As [`scalar::adapter_up`].
             fn adapter_up(b: &[f32], t: &[f32], y: &mut [f32]) = scalar::adapter_up;
-            /// As [`adapter::down`].
-            fn stored_adapter_down(stored: Stored, a: &[u8], x: &[f32], scale: f32, t: &mut [f32]) = adapter::down;
-            /// As [`adapter::up`].
-            fn stored_adapter_up(stored: Stored, b: &[u8], t: &[f32], y: &mut [f32]) = adapter::up;
             /// As [`quantize::max_magnitude`].
             fn max_magnitude(x: &[f32]) -> Result<f32, NonFinite> = quantize::max_magnitude;
             /// As [`quantize::quantize_activations`].
@@ -314,6 +310,40 @@ impl Cpu {
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             // SAFETY: the build says that every CPU of the target has NEON.
             Isa::Neon | Isa::NeonDot => unsafe { neon::spread(spread) },
+        }
+    }
+
+    /// As [`Half::down_scalar`].
+    #[allow(unsafe_code)]
+    pub(crate) fn adapter_half_down(self, half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
+        match self.0 {
+            Isa::Scalar => half.down_scalar(x, scale, t),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX2 and F16C.
+            Isa::Avx2 => unsafe { avx2::adapter_half_down(half, x, scale, t) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+            Isa::Avx512 => unsafe { avx512::adapter_half_down(half, x, scale, t) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the build says that every CPU of the target has NEON.
+            Isa::Neon | Isa::NeonDot => unsafe { neon::adapter_half_down(half, x, scale, t) },
+        }
+    }
+
+    /// As [`Half::up_scalar`].
+    #[allow(unsafe_code)]
+    pub(crate) fn adapter_half_up(self, half: Half<'_>, t: &[f32], y: &mut [f32]) {
+        match self.0 {
+            Isa::Scalar => half.up_scalar(t, y),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX2 and F16C.
+            Isa::Avx2 => unsafe { avx2::adapter_half_up(half, t, y) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+            Isa::Avx512 => unsafe { avx512::adapter_half_up(half, t, y) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the build says that every CPU of the target has NEON.
+            Isa::Neon | Isa::NeonDot => unsafe { neon::adapter_half_up(half, t, y) },
         }
     }
 

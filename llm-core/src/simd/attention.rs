@@ -60,6 +60,12 @@ pub(crate) trait Isa: Copy {
     fn store(self, x: Self::Floats, to: &mut F32s);
     /// f16, which are finite.
     fn halves(self, x: &F16s) -> Self::Floats;
+    /// bf16, whose bits are those of the f16.
+    fn brains(self, x: &F16s) -> Self::Floats;
+    /// As [`super::isa::Registers::prefetch`].
+    fn prefetch<T>(self, what: &[T], ahead: usize) {
+        let _ = (what, ahead);
+    }
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;

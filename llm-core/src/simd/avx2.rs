@@ -3,6 +3,7 @@
 //! It multiplies unsigned bytes by signed ones and adds two products in 16 bits, which must not overflow: weights of up to
 //! six bits are unsigned anyway; of signed ones, |w| meets ±x.
 
+use super::adapter::Half;
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
@@ -16,7 +17,6 @@ use zerocopy::transmute;
 pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite, TensorType};
-    use crate::simd::adapter::{self, Stored};
     use crate::simd::attention::Attention;
     use crate::simd::backward::{self, AdamW, AttentionBack, LossBack, Peak};
     use crate::simd::{scalar, tiles};
@@ -41,6 +41,18 @@ pub(super) fn spread(spread: Spread<'_>) {
     spread.run::<_, 1>(Avx2(()));
 }
 
+/// As [`Half::down_scalar`].
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn adapter_half_down(half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
+    half.down(Avx2(()), x, scale, t);
+}
+
+/// As [`Half::up_scalar`].
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
+    half.up(Avx2(()), t, y);
+}
+
 /// As [`super::scalar::matmul_float`].
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn floats<F: FloatType>(w: Tiles<'_>, x: &[f32], out: &mut [f32]) {
@@ -59,14 +71,14 @@ pub(super) fn large<F: SuperBlock>(w: Tiles<'_>, x: &[ActivationQ8K], out: &mut 
     for_tokens!(large::<F>(Avx2(()), w, x, out) 4: 1 1; 2: 1 1; 1: 1 2);
 }
 
-/// Quads of a line of the caches.
-const LINE: usize = 64 / size_of::<Quad>();
+/// Bytes of a line of the caches.
+const LINE: usize = 64;
 
 /// As [`Registers::prefetch`].
 #[inline(always)]
-pub(super) fn prefetch(quads: &[Quad], ahead: usize) {
-    for line in quads.chunks(LINE) {
-        let address = line.as_ptr().cast::<i8>().wrapping_add(ahead);
+pub(super) fn prefetch<T>(what: &[T], ahead: usize) {
+    for line in (0..size_of_val(what)).step_by(LINE) {
+        let address = what.as_ptr().cast::<i8>().wrapping_add(line + ahead);
         // SAFETY: any address may be asked for: nothing is read, and where nothing is mapped nothing happens.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
     }
@@ -266,6 +278,11 @@ impl Isa for Avx2 {
     type Floats = [__m256; 2];
     const ACCUMULATORS: usize = 4;
 
+    #[inline(always)]
+    fn prefetch<T>(self, what: &[T], ahead: usize) {
+        prefetch(what, ahead);
+    }
+
     instructions! { "avx2,f16c"
         fn splat(x: f32) -> [__m256; 2] {
             [_mm256_set1_ps(x); 2]
@@ -282,6 +299,15 @@ impl Isa for Avx2 {
         fn halves(x: &F16s) -> [__m256; 2] {
             let [low, high]: [__m128i; 2] = transmute!(*x);
             [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)]
+        }
+
+        fn brains(x: &F16s) -> [__m256; 2] {
+            let [low, high]: [__m128i; 2] = transmute!(*x);
+            let (low, high) = (_mm256_cvtepu16_epi32(low), _mm256_cvtepu16_epi32(high));
+            [
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(low)),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(high)),
+            ]
         }
 
         fn add(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {

@@ -3,6 +3,7 @@
 //! It multiplies unsigned bytes by signed ones and adds four products in 32 bits. Signed weights are made unsigned, and the
 //! surplus is taken off by the sum of the activations, which is exact.
 
+use super::adapter::Half;
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
@@ -16,7 +17,6 @@ use zerocopy::transmute;
 pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite, TensorType};
-    use crate::simd::adapter::{self, Stored};
     use crate::simd::attention::Attention;
     use crate::simd::backward::{self, AdamW, AttentionBack, LossBack, Peak};
     use crate::simd::{scalar, tiles};
@@ -39,6 +39,18 @@ pub(super) fn attend(attention: Attention<'_>) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn spread(spread: Spread<'_>) {
     spread.run::<_, 4>(Avx512(()));
+}
+
+/// As [`Half::down_scalar`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+pub(super) fn adapter_half_down(half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
+    half.down(Avx512(()), x, scale, t);
+}
+
+/// As [`Half::up_scalar`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
+    half.up(Avx512(()), t, y);
 }
 
 /// As [`super::scalar::matmul_float`].
@@ -229,6 +241,11 @@ impl Isa for Avx512 {
     type Floats = __m512;
     const ACCUMULATORS: usize = 16;
 
+    #[inline(always)]
+    fn prefetch<T>(self, what: &[T], ahead: usize) {
+        super::avx2::prefetch(what, ahead);
+    }
+
     instructions! { "avx512f,avx512bw,avx512vnni,f16c"
         fn splat(x: f32) -> __m512 {
             _mm512_set1_ps(x)
@@ -244,6 +261,11 @@ impl Isa for Avx512 {
 
         fn halves(x: &F16s) -> __m512 {
             _mm512_cvtph_ps(transmute!(*x))
+        }
+
+        fn brains(x: &F16s) -> __m512 {
+            let bits = _mm512_cvtepu16_epi32(transmute!(*x));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
         }
 
         fn add(a: __m512, b: __m512) -> __m512 {

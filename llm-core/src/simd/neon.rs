@@ -3,6 +3,7 @@
 //! It multiplies signed bytes by signed ones. Without SDOT products have 16 bits and are added there, where they must not
 //! overflow. Targets without an operating system are built for strict alignment, so all that is loaded is aligned.
 
+use super::adapter::Half;
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
 use super::backward::Spread;
 use super::isa::{Registers, instructions};
@@ -26,6 +27,18 @@ pub(super) fn attend(attention: Attention<'_>) {
 #[target_feature(enable = "neon")]
 pub(super) fn spread(spread: Spread<'_>) {
     spread.run::<_, 1>(Neon::<false>(()));
+}
+
+/// As [`Half::down_scalar`].
+#[target_feature(enable = "neon")]
+pub(super) fn adapter_half_down(half: Half<'_>, x: &[f32], scale: f32, t: &mut [f32]) {
+    half.down(Neon::<false>(()), x, scale, t);
+}
+
+/// As [`Half::up_scalar`].
+#[target_feature(enable = "neon")]
+pub(super) fn adapter_half_up(half: Half<'_>, t: &[f32], y: &mut [f32]) {
+    half.up(Neon::<false>(()), t, y);
 }
 
 /// As [`super::scalar::matmul_float`]. SDOT is no help.
@@ -391,6 +404,16 @@ impl Isa for Neon<false> {
             let x: [uint16x8_t; 2] = transmute!(*x);
             let ([a, b], [c, d]) = (eight(x[0]), eight(x[1]));
             [a, b, c, d]
+        }
+
+        fn brains(x: &F16s) -> [float32x4_t; 4] {
+            let [low, high]: [uint16x8_t; 2] = transmute!(*x);
+            [
+                vreinterpretq_f32_u32(vshll_n_u16::<16>(vget_low_u16(low))),
+                vreinterpretq_f32_u32(vshll_high_n_u16::<16>(low)),
+                vreinterpretq_f32_u32(vshll_n_u16::<16>(vget_low_u16(high))),
+                vreinterpretq_f32_u32(vshll_high_n_u16::<16>(high)),
+            ]
         }
 
         fn add(a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {

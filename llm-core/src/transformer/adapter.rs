@@ -21,8 +21,7 @@ use super::{Model, Plan};
 use crate::arena::{ALIGNMENT, Arena, ArenaError, Frozen, Purpose, Span, bytes_of};
 use crate::gguf::{GgufError, KeyError, Name, TensorInfo};
 use crate::quantize::{self, BLOCK, TensorType};
-use crate::simd::adapter::Stored;
-use crate::simd::scalar::LANES;
+use crate::simd::adapter::{Half, Stored, place_in_a, place_in_b};
 use file::{fit, padded, stored};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -168,13 +167,6 @@ pub(super) struct Adapter {
     data: Span<u8>,
 }
 
-/// A matrix of an adapter.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Half<'a> {
-    pub(super) stored: Stored,
-    pub(super) bytes: &'a [u8],
-}
-
 /// What an adapter adds to a matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delta<'a> {
@@ -220,7 +212,9 @@ impl Adapter {
             let rank = pair.rank();
             let types = [pair.a, pair.b].map(|tensor| stored(&tensor));
             let (a, to) = take(types[0], rank * target.columns);
-            copy(&pair.a, types[0], 0, arena.get_mut(to), |index| index);
+            let columns = target.columns;
+            let place = |index: usize| place_in_a(index / columns, index % columns, rank, columns);
+            copy(&pair.a, types[0], 0, arena.get_mut(to), place);
             let mut first = 0;
             for (site, rows) in target.parts {
                 let (b, to) = take(types[1], rank * rows);
@@ -231,7 +225,7 @@ impl Adapter {
                     b: b as u32,
                     scale: file.scale(&pair),
                 };
-                let place = |index: usize| place_in_tiles(index / rank, index % rank, rows, rank);
+                let place = |index: usize| place_in_b(index / rank, index % rank, rows, rank);
                 copy(&pair.b, types[1], first, arena.get_mut(to), place);
                 first += rows;
             }
@@ -273,14 +267,6 @@ impl Adapter {
             work: (rank * (rows + columns)) as u64,
         })
     }
-}
-
-/// Where B has the element of a row and a column: see [`crate::simd::adapter`].
-const fn place_in_tiles(row: usize, column: usize, rows: usize, rank: usize) -> usize {
-    let (tile, lane) = (row / LANES, row % LANES);
-    let left = rows - tile * LANES;
-    let lanes = if left < LANES { left } else { LANES };
-    tile * LANES * rank + column * lanes + lane
 }
 
 /// Copies elements of a tensor from row `first` on, as many as fit `to`: each to the place that `place` has for its

@@ -364,10 +364,8 @@ impl Pass<'_> {
                     for (delta, x, to) in deltas() {
                         let [x, to] = pass.working.disjoint([x.range(), to.range()]);
                         inner.fill(model.cpu, delta, as_mut(x));
-                        let (b, inner) = (delta.b, inner.of(delta));
-                        model
-                            .cpu
-                            .stored_adapter_up(b.stored, b.bytes, inner, as_mut(to));
+                        let inner = inner.of(delta);
+                        model.cpu.adapter_half_up(delta.b, inner, as_mut(to));
                     }
                     Ok(())
                 })?,
@@ -601,7 +599,7 @@ impl<'a> Inner<'a> {
         let a = delta.a;
         if !core::ptr::eq(self.a, a.bytes) {
             let values = &mut self.values[..delta.rank];
-            cpu.stored_adapter_down(a.stored, a.bytes, x, delta.scale, values);
+            cpu.adapter_half_down(a, x, delta.scale, values);
             self.a = a.bytes;
         }
     }

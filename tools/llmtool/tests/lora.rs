@@ -1,6 +1,7 @@
 //! Adapters against llama.cpp, and what the commands say of them: `tests/parity/lora` of the repository holds small
 //! adapters for the models of `tests/parity`, and what llama.cpp computed with them (`make_lora.py` there says how).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,11 +19,15 @@ struct Reference {
     sha256: String,
     rank: u32,
     alpha: f32,
-    /// Largest difference as a share of the range of the logits.
-    tolerance: f32,
+    /// What llama.cpp's own logits differ by as a share of their range, if it computes them in another way:
+    /// `lora_noise.py` says which.
+    noise: BTreeMap<String, f32>,
     tokens: Vec<u32>,
     positions: Vec<usize>,
 }
+
+/// How many times llama.cpp's own noise a logit may differ.
+const NOISES: f32 = 2.0;
 
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity"))
@@ -73,8 +78,9 @@ fn compare(name: &str) {
     }
     assert_eq!(compared, reference.positions.len());
     let share = worst / (high - low);
-    eprintln!("{name}: {share:.1e} of the range");
-    assert!(share <= reference.tolerance, "{name}: {share:e}");
+    let noise = reference.noise.into_values().fold(0.0, f32::max);
+    eprintln!("{name}: {share:.1e} of the range; llama.cpp's own noise: {noise:.1e}");
+    assert!(share <= NOISES * noise, "{name}: {share:e}, {noise:e}");
 }
 
 #[test]
