@@ -266,7 +266,7 @@ pub fn wide(ty: TensorType) -> GgufWriter {
 }
 
 /// As [`model`], with more tokens, to a number of them.
-fn model_with_vocabulary(shape: Shape, tokens: usize) -> GgufWriter {
+pub(crate) fn model_with_vocabulary(shape: Shape, tokens: usize) -> GgufWriter {
     model_with_words(shape, tokens - 3 - 256 - LETTERS.chars().count())
 }
 

@@ -104,6 +104,39 @@ fn adapters_of_a_gpt2_give_llama_cpps_logits() {
     }
 }
 
+/// Arguments of the training that made an adapter, in its reference.
+#[derive(Deserialize)]
+struct Trained {
+    base: String,
+    training: Vec<String>,
+}
+
+#[test]
+fn adapters_that_finetune_makes_give_llama_cpps_logits() {
+    for base in ["llama-f32-gqa", "qwen2-f32", "gpt2-f32"] {
+        let name = format!("{base}-trained");
+        compare(&name);
+        // They are what this build makes, so that it is its own files that are compared.
+        let json = fs::read(lora(&name).with_extension("json")).expect("the reference");
+        let reference: Trained = serde_json::from_slice(&json).expect("the reference is JSON");
+        let out = std::env::temp_dir().join(format!("{name}-{}.gguf", std::process::id()));
+        let model = folder().join("models").join(&reference.base);
+        let data = folder().join("trained.jsonl");
+        let files = [&model, &data].map(|path| path.display().to_string());
+        let written = out.display().to_string();
+        let mut arguments = vec!["finetune", &files[0], &files[1], "-o", &written];
+        arguments.extend(reference.training.iter().map(String::as_str));
+        let output = llmtool(&arguments);
+        assert!(output.status.success(), "{output:?}");
+        let made = fs::read(&out).expect("an adapter");
+        fs::remove_file(&out).expect("it was there");
+        assert!(
+            made == fs::read(lora(&name)).expect("the adapter"),
+            "{name}"
+        );
+    }
+}
+
 fn llmtool(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_llmtool"))
         .args(arguments)

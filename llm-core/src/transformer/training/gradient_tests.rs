@@ -63,7 +63,7 @@ pub(super) fn gradients(
     change: impl Fn(&mut [f32]),
 ) -> Gradients {
     let checked = Checked::new(file).expect("a model");
-    let mut memory = Memory::new(16 << 20);
+    let mut memory = Memory::new(file.len() + (16 << 20));
     let mut arena = Arena::new(memory.bytes()).expect("aligned");
     let model = Model::load(&checked, options, &mut arena).expect("room");
     let mut draft = Draft::read(&model, &mut arena, data.as_bytes(), params).expect("data");
@@ -106,7 +106,7 @@ pub(super) fn not_zero(parameters: &mut [f32]) {
     }
 }
 
-const SLOTS: [(Slot, &str); 7] = [
+pub(super) const SLOTS: [(Slot, &str); 7] = [
     (Slot::Query, "q"),
     (Slot::Key, "k"),
     (Slot::Value, "v"),

@@ -11,6 +11,8 @@
 
 mod adapted;
 mod area;
+#[cfg(test)]
+mod autograd_tests;
 mod backward;
 mod data;
 #[cfg(test)]

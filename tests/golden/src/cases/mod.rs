@@ -1,5 +1,6 @@
 //! The cases, by what they are about.
 
+pub mod adapters;
 pub mod attention;
 pub mod matrices;
 pub mod model;
@@ -58,6 +59,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         tokenizer::CASES,
         sampler::CASES,
         model::CASES,
+        adapters::CASES,
         protocol::CASES,
     ]
     .into_iter()

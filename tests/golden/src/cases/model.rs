@@ -70,7 +70,7 @@ pub const CASES: &[Case] = &[
 /// In the place of a count of tokens.
 const REFUSED: u64 = u64::MAX;
 
-const NARROW: Shape = Shape {
+pub(super) const NARROW: Shape = Shape {
     width: 64,
     layers: 2,
     heads: 4,
@@ -89,7 +89,7 @@ const WIDE: Shape = Shape {
     ..NARROW
 };
 
-const GPT2: Shape = Shape {
+pub(super) const GPT2: Shape = Shape {
     feed_forward: 256,
     tied: false,
     ..NARROW
@@ -105,7 +105,7 @@ const SAMPLED: SamplerParams = SamplerParams {
     repeat_last_n: 32,
 };
 
-const fn options(cpu: Cpu, kv: KvType) -> LoadOptions {
+pub(super) const fn options(cpu: Cpu, kv: KvType) -> LoadOptions {
     LoadOptions {
         context: 64,
         kv,

@@ -1,0 +1,155 @@
+//! Adapters: what models compute with them, and the files that trainings make.
+
+use super::Case;
+use super::model::{GPT2, NARROW, options};
+use crate::bits::Bits;
+use alloc::vec::Vec;
+use llm_core::arena::Arena;
+use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::generate::{Progress, Text};
+use llm_core::kv_cache::KvType;
+use llm_core::quantize::TensorType;
+use llm_core::simd::Cpu;
+use llm_core::testing::{AdapterShape, Memory, Shape, adapter, family, gpt2, model};
+use llm_core::transformer::training::{Targets, TrainParams};
+use llm_core::transformer::{LoadOptions, Positions, Token};
+
+/// See the module.
+pub const CASES: &[Case] = &[
+    Case::on("adapter_f32_llama_q8_0", |c, b| {
+        adapted(c, &llama(), TensorType::F32, b)
+    }),
+    Case::on("adapter_f16_gpt2_f32", |c, b| {
+        adapted(c, &gpt2_in(TensorType::F32), TensorType::F16, b)
+    }),
+    Case::on("adapter_bf16_gemma3_q8_0", |c, b| {
+        adapted(c, &of_family("gemma3"), TensorType::BF16, b)
+    }),
+    Case::on("training_llama_q8_0_attention", |c, b| {
+        trained(c, &llama(), Targets::Attention, b)
+    }),
+    Case::on("training_llama_q4_k_all", |c, b| {
+        let shape = Shape {
+            width: 256,
+            layers: 1,
+            feed_forward: 256,
+            ty: TensorType::Q4K,
+            ..NARROW
+        };
+        trained(c, &model(shape).finish(), Targets::All, b);
+    }),
+    Case::on("training_gpt2_f32_all", |c, b| {
+        trained(c, &gpt2_in(TensorType::F32), Targets::All, b)
+    }),
+    Case::on("training_gemma2_q8_0_all", |c, b| {
+        trained(c, &of_family("gemma2"), Targets::All, b)
+    }),
+    Case::on("training_olmo2_q8_0_all", |c, b| {
+        trained(c, &of_family("olmo2"), Targets::All, b)
+    }),
+];
+
+/// SHA-256 of the base, as far as adapters are concerned.
+const BASE: [u8; 32] = [0x5A; 32];
+
+/// A prompt with an answer, a text, and one over several blocks of the cache.
+const DATA: &str = "\
+{\"prompt\": \"the king\", \"answer\": \" was sad.\"}
+{\"text\": \"once upon a time\"}
+{\"prompt\": \"a fox met a bear and a mole\", \"answer\": \" and ran, ran, ran!\"}
+";
+
+fn llama() -> Vec<u8> {
+    model(NARROW).finish()
+}
+
+fn gpt2_in(ty: TensorType) -> Vec<u8> {
+    gpt2(Shape { ty, ..GPT2 }).finish()
+}
+
+fn of_family(name: &str) -> Vec<u8> {
+    family(name, NARROW).finish()
+}
+
+fn with_backend(cpu: Cpu, file: &[u8], run: impl FnOnce(&mut TransformerBackend<'_>)) {
+    let mut memory = Memory::new(6 << 20);
+    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let options = LoadOptions {
+        positions: Positions::Fill,
+        ..options(cpu, KvType::Q8)
+    };
+    let mut backend = TransformerBackend::new(arena, options);
+    backend.load(file).expect("room for it");
+    run(&mut backend);
+}
+
+/// Logits of two tokens after a prompt: of a session without an adapter and of two with one each, in the same batches.
+fn adapted(cpu: Cpu, file: &[u8], ty: TensorType, bits: &mut Bits) {
+    with_backend(cpu, file, |backend| {
+        for (place, rank, attention) in [(0, 4, false), (1, 3, true)] {
+            let shape = AdapterShape {
+                rank,
+                attention,
+                ty,
+                seed: place as u32 + 1,
+                ..AdapterShape::default()
+            };
+            let bytes = adapter(file, shape).finish();
+            let loaded = backend.load_adapter(place, &bytes, &BASE);
+            loaded.expect("an adapter of this model");
+        }
+        let (model, arena) = backend.parts().expect("a model");
+        let sessions = [None, Some(0), Some(1)];
+        for session in 0..sessions.len() {
+            model.reserve(arena, session, 8).expect("positions");
+        }
+        let batches = [0..6u32, 6..7, 7..8];
+        for positions in batches {
+            let mut tokens = Vec::new();
+            for (session, adapter) in sessions.into_iter().enumerate() {
+                tokens.extend(positions.clone().map(|position| Token {
+                    id: (position * position * 7 + 3) % 250,
+                    session: session as u16,
+                    position,
+                    logits: position + 1 == positions.end,
+                    adapter,
+                }));
+            }
+            let mut batch = model.begin(arena, &tokens);
+            model.finish(arena, &mut batch).expect("finite");
+            for output in 0..sessions.len() {
+                bits.floats(model.logits_of(arena, output));
+            }
+        }
+    });
+}
+
+/// The file that a training makes, and what it says of itself at the end.
+fn trained(cpu: Cpu, file: &[u8], targets: Targets, bits: &mut Bits) {
+    let params = TrainParams {
+        rank: 3,
+        alpha: 6_500_000,
+        epochs: 2,
+        rate: 5_000_000,
+        targets,
+        seed: 11,
+        base: BASE,
+    };
+    with_backend(cpu, file, |backend| {
+        let plan = backend.train(DATA.as_bytes(), &params).expect("room");
+        bits.number(u64::from(plan.steps));
+        let mut text = Text::new();
+        loop {
+            let Progress::Training(progress) = backend.step(&mut text) else {
+                panic!("a training is under way");
+            };
+            let progress = progress.expect("finite");
+            if progress.over {
+                bits.number(progress.tokens);
+                bits.floats(&[progress.loss]);
+                break;
+            }
+        }
+        bits.bytes(backend.made(0));
+    });
+}
