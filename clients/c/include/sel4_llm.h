@@ -66,7 +66,7 @@
 #define SEL4_LLM_MAX_USER_BYTES 32
 
 /**
- * Longest name of a model in bytes, without the zero at its end.
+ * Longest name of a model, an adapter or data in bytes, without the zero at its end.
  */
 #define SEL4_LLM_MAX_MODEL_BYTES 64
 
@@ -80,6 +80,26 @@
  * One, in millionths: fractions are whole numbers of millionths, since a domain may have no floating point.
  */
 #define SEL4_LLM_ONE 1000000
+
+/**
+ * Longest example in bytes, as a line of JSON.
+ */
+#define SEL4_LLM_MAX_EXAMPLE_BYTES 8192
+
+/**
+ * Most bytes of an adapter's file that one event has.
+ */
+#define SEL4_LLM_MAX_PART_BYTES 4096
+
+/**
+ * For `targets`: the matrices of attention are changed.
+ */
+#define SEL4_LLM_TARGETS_ATTENTION 1
+
+/**
+ * For `targets`: those of the feed-forward layers, too.
+ */
+#define SEL4_LLM_TARGETS_ALL 2
 
 /**
  * What a function says about its call. Whatever it is but `SEL4_LLM_OK`, the call has done nothing.
@@ -158,9 +178,46 @@ typedef enum {
      */
     SEL4_LLM_NO_SUCH_REQUEST = 40,
     /**
-     * The adapter's name is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
+     * The adapter's name is empty where one is needed, is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
      */
     SEL4_LLM_BAD_ADAPTER = 41,
+    /**
+     * The name of the data is empty, is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
+     */
+    SEL4_LLM_BAD_DATA = 42,
+    /**
+     * `rank` is not from 1 to 64.
+     */
+    SEL4_LLM_BAD_RANK = 43,
+    /**
+     * `alpha` is 0 or over 1024 (1,024,000,000 millionths).
+     */
+    SEL4_LLM_BAD_ALPHA = 44,
+    /**
+     * `epochs` is not from 1 to 100.
+     */
+    SEL4_LLM_BAD_EPOCHS = 45,
+    /**
+     * `rate` is 0 or over 1 (1,000,000,000 billionths).
+     */
+    SEL4_LLM_BAD_RATE = 46,
+    /**
+     * `targets` is neither `SEL4_LLM_TARGETS_ATTENTION` nor `SEL4_LLM_TARGETS_ALL`.
+     */
+    SEL4_LLM_BAD_TARGETS = 47,
+    /**
+     * A text of the example, or its line, has no byte.
+     */
+    SEL4_LLM_EXAMPLE_EMPTY = 60,
+    /**
+     * A text of the example has more than `SEL4_LLM_MAX_EXAMPLE_BYTES` bytes, or its line has more than those or than its
+     * buffer.
+     */
+    SEL4_LLM_EXAMPLE_TOO_LONG = 61,
+    /**
+     * A text of the example is no UTF-8.
+     */
+    SEL4_LLM_EXAMPLE_NOT_UTF8 = 62,
     /**
      * A pointer is null that must not be.
      */
@@ -208,7 +265,8 @@ typedef enum {
      */
     SEL4_LLM_EVENT_READY = 1,
     /**
-     * News: how far the start of the system has got. {`progress`}
+     * News: how far the start of the system has got. With a request: how far audit has read the file of an adapter, or the
+     * data of a fine-tuning. {`progress`}
      */
     SEL4_LLM_EVENT_PROGRESS = 2,
     /**
@@ -249,7 +307,7 @@ typedef enum {
      */
     SEL4_LLM_EVENT_MODEL = 24,
     /**
-     * The end of the answer to `sel4_llm_models`. {`count`}
+     * The end of the answer to `sel4_llm_models` or `sel4_llm_adapters`. {`count`}
      */
     SEL4_LLM_EVENT_LISTED = 25,
     /**
@@ -260,6 +318,38 @@ typedef enum {
      * The answer to `sel4_llm_budget`. {`budget`}
      */
     SEL4_LLM_EVENT_BUDGET = 27,
+    /**
+     * A part of the answer to `sel4_llm_adapters`. {`adapter`}
+     */
+    SEL4_LLM_EVENT_ADAPTER = 28,
+    /**
+     * A part of the answer to `sel4_llm_fine_tune`: how far it is. {`training`}
+     */
+    SEL4_LLM_EVENT_TRAINING = 29,
+    /**
+     * The answer to `sel4_llm_fine_tune`: an adapter was made, and signed by this device. {`tuned`}
+     */
+    SEL4_LLM_EVENT_TUNED = 30,
+    /**
+     * The answer to `sel4_llm_load_adapter`. {`adapter`: its name and its numbers}
+     */
+    SEL4_LLM_EVENT_ADAPTER_LOADED = 31,
+    /**
+     * A part of the answer to `sel4_llm_export_adapter`. {`text`: bytes of the file; `offset`}
+     */
+    SEL4_LLM_EVENT_ADAPTER_PART = 32,
+    /**
+     * The answer to `sel4_llm_export_adapter`: all parts have come. {`exported`: what they must be}
+     */
+    SEL4_LLM_EVENT_EXPORTED = 33,
+    /**
+     * The answer to `sel4_llm_example` and `sel4_llm_drop_examples`. {`examples`}
+     */
+    SEL4_LLM_EVENT_EXAMPLES = 34,
+    /**
+     * The end of a request: it was done, or an export was cancelled.
+     */
+    SEL4_LLM_EVENT_DONE = 35,
 } sel4_llm_event_kind_t;
 
 /**
@@ -888,11 +978,11 @@ typedef struct {
 } sel4_llm_user_t;
 
 /**
- * How far the start of the system has got.
+ * How far audit has read a file.
  */
 typedef struct {
     /**
-     * Bytes of the model that were checked or loaded.
+     * Bytes of the file that were checked or loaded.
      */
     uint64_t done;
     /**
@@ -918,6 +1008,176 @@ typedef struct {
      */
     uint64_t address;
 } sel4_llm_fault_t;
+
+/**
+ * An adapter.
+ */
+typedef struct {
+    /**
+     * Its name, with a zero at its end.
+     */
+    char name[65];
+    /**
+     * Whether it is loaded.
+     */
+    bool loaded;
+    /**
+     * Whether it was made on this device since boot; otherwise it lies in the store.
+     */
+    bool made_here;
+    /**
+     * Its signature: that of the store's file, or this device's.
+     */
+    sel4_llm_signature_t signature;
+    /**
+     * Size of its file in bytes.
+     */
+    uint64_t file_bytes;
+    /**
+     * SHA-256 of its file; zeros while that is not known.
+     */
+    uint8_t sha256[32];
+    /**
+     * SHA-256 of the file of the model that it was made for, or is loaded beside; zeros while that is not known.
+     */
+    uint8_t base_sha256[32];
+    /**
+     * Its rank; the largest, if its matrices differ. 0 while it was not loaded yet, and so are the numbers below.
+     */
+    uint32_t rank;
+    /**
+     * In millionths.
+     */
+    uint32_t alpha;
+    /**
+     * Matrices of the model that it changes.
+     */
+    uint32_t matrices;
+    /**
+     * Numbers in all its matrices.
+     */
+    uint64_t parameters;
+    /**
+     * Bytes that it takes in the arena.
+     */
+    uint64_t arena_bytes;
+} sel4_llm_adapter_t;
+
+/**
+ * How far a fine-tuning is.
+ */
+typedef struct {
+    /**
+     * Updates of the adapter that are done.
+     */
+    uint32_t step;
+    /**
+     * Updates in all.
+     */
+    uint32_t steps;
+    /**
+     * Tokens that have gone through the model.
+     */
+    uint64_t tokens;
+    /**
+     * Mean loss of the examples since the last epoch began, in millionths of a nat a token.
+     */
+    uint32_t loss;
+    /**
+     * Tokens of the longest example.
+     */
+    uint32_t longest;
+    /**
+     * Whether requests for text are refused until it is over: there is no memory for both.
+     */
+    bool alone;
+    /**
+     * Since it began, in microseconds.
+     */
+    uint64_t elapsed_us;
+} sel4_llm_training_t;
+
+/**
+ * A fine-tuning that has ended well.
+ */
+typedef struct {
+    /**
+     * What the adapter is called, with a zero at its end.
+     */
+    char name[65];
+    /**
+     * SHA-256 of its file.
+     */
+    uint8_t sha256[32];
+    /**
+     * Size of its file in bytes.
+     */
+    uint64_t file_bytes;
+    /**
+     * Tokens that have gone through the model, and were taken from the budget.
+     */
+    uint64_t tokens;
+    /**
+     * Updates of the adapter.
+     */
+    uint32_t steps;
+    /**
+     * Mean loss of the last epoch, in millionths of a nat a token.
+     */
+    uint32_t loss;
+    /**
+     * From the admission of the request to its end, in microseconds.
+     */
+    uint64_t total_us;
+    /**
+     * Why it is not loaded, a number of `sel4_llm_code_t`; 0: it is.
+     */
+    uint32_t not_loaded;
+} sel4_llm_tuned_t;
+
+/**
+ * An adapter's file that was sent.
+ */
+typedef struct {
+    /**
+     * The adapter's name, with a zero at its end.
+     */
+    char name[65];
+    /**
+     * Size of its file in bytes: of all parts.
+     */
+    uint64_t file_bytes;
+    /**
+     * SHA-256 of its file.
+     */
+    uint8_t sha256[32];
+    /**
+     * SHA-256 of the file of the model that it was made for.
+     */
+    uint8_t base_sha256[32];
+    /**
+     * Ed25519 over the SHA-256 of its file, by the device's key.
+     */
+    uint8_t signature[64];
+} sel4_llm_exported_t;
+
+/**
+ * The examples that have come so far.
+ */
+typedef struct {
+    /**
+     * How many there are.
+     */
+    uint32_t count;
+    /**
+     * Bytes that they have.
+     */
+    uint32_t bytes;
+    /**
+     * Bytes that they may have.
+     */
+    uint32_t limit;
+} sel4_llm_examples_t;
 
 /**
  * What audit has said. The members that the kind does not name are zero.
@@ -968,7 +1228,7 @@ typedef struct {
      */
     sel4_llm_user_t user;
     /**
-     * How far the start has got.
+     * How far audit has read a file.
      */
     sel4_llm_progress_t progress;
     /**
@@ -979,7 +1239,65 @@ typedef struct {
      * Restarts of inference since the start of the system.
      */
     uint32_t restarts;
+    /**
+     * One of a list, or the one that was loaded.
+     */
+    sel4_llm_adapter_t adapter;
+    /**
+     * How far a fine-tuning is.
+     */
+    sel4_llm_training_t training;
+    /**
+     * How a fine-tuning has ended.
+     */
+    sel4_llm_tuned_t tuned;
+    /**
+     * Where the bytes of `text` belong in an adapter's file.
+     */
+    uint64_t offset;
+    /**
+     * What the parts of an adapter's file must be.
+     */
+    sel4_llm_exported_t exported;
+    /**
+     * The examples that have come so far.
+     */
+    sel4_llm_examples_t examples;
 } sel4_llm_event_t;
+
+/**
+ * What a fine-tuning asks for. `sel4_llm_default_tuning` gives one to change.
+ */
+typedef struct {
+    /**
+     * What the adapter will be called: a text that ends with a zero. Null: as the data.
+     */
+    const char *adapter;
+    /**
+     * Seed of the first values and of the order of the examples. The same seed and data give the same adapter.
+     */
+    uint64_t seed;
+    /**
+     * Rank of its matrices, 1 to 64: a larger one can learn more, and costs more.
+     */
+    uint32_t rank;
+    /**
+     * In millionths: its effect is multiplied by `alpha` / `rank`.
+     */
+    uint32_t alpha;
+    /**
+     * How often the examples are gone through, 1 to 100. So many times their tokens are taken from the budget.
+     */
+    uint32_t epochs;
+    /**
+     * The largest learning rate, in billionths.
+     */
+    uint32_t rate;
+    /**
+     * `SEL4_LLM_TARGETS_ATTENTION` or `SEL4_LLM_TARGETS_ALL`.
+     */
+    uint32_t targets;
+} sel4_llm_tuning_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1113,6 +1431,98 @@ const char *sel4_llm_error_text(int32_t error);
  * For any number.
  */
 const char *sel4_llm_code_name(uint32_t code);
+
+/**
+ * What a fine-tuning asks for if nothing else is said: rank 4, alpha 8, 3 epochs, a rate of 0.001, the matrices of
+ * attention, always the same seed, and an adapter with the name of the data.
+ */
+sel4_llm_tuning_t sel4_llm_default_tuning(void);
+
+/**
+ * Trains an adapter for the loaded model. Answer: `SEL4_LLM_EVENT_PROGRESS` while audit reads the data and
+ * `SEL4_LLM_EVENT_TRAINING` any number of times, then `SEL4_LLM_EVENT_TUNED`, `SEL4_LLM_EVENT_FAILED` or
+ * `SEL4_LLM_EVENT_LOST`. It can be cancelled; then nothing of it is kept.
+ *
+ * `tuning`: what is asked for; null: what `sel4_llm_default_tuning` gives.
+ * `data`: the name of data in the store, a text that ends with a zero; null: the examples of `sel4_llm_example`.
+ * `id`: as for `sel4_llm_infer`, and so are the errors, and
+ * `SEL4_LLM_BAD_DATA`, `SEL4_LLM_BAD_ADAPTER`, `SEL4_LLM_BAD_RANK`, `SEL4_LLM_BAD_ALPHA`, `SEL4_LLM_BAD_EPOCHS`,
+ * `SEL4_LLM_BAD_RATE`, `SEL4_LLM_BAD_TARGETS`.
+ */
+sel4_llm_error_t sel4_llm_fine_tune(sel4_llm_client_t *client,
+                                    const sel4_llm_tuning_t *tuning,
+                                    const char *data,
+                                    uint32_t *id);
+
+/**
+ * Writes an example as the line of JSON that `sel4_llm_example` takes. It needs no client.
+ *
+ * `prompt`, `prompt_size`: a prompt, or a whole text if there is no answer: UTF-8, its bytes without a zero at the end, from 1
+ * to `SEL4_LLM_MAX_EXAMPLE_BYTES`.
+ * `answer`, `answer_size`: what is to follow the prompt, with the space that it begins with; likewise. Null: none.
+ * `line`, `line_size`: gets the line, without a zero at its end. Over nothing else that it is given.
+ * `length`: gets its bytes. Of these a line needs more than its texts have: `SEL4_LLM_MAX_EXAMPLE_BYTES` always suffice.
+ *
+ * `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_NOT_UTF8`, `SEL4_LLM_EXAMPLE_TOO_LONG` (also if the line finds no room),
+ * `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`: of what `line` has nothing may be used.
+ */
+sel4_llm_error_t sel4_llm_example_line(const char *prompt,
+                                       size_t prompt_size,
+                                       const char *answer,
+                                       size_t answer_size,
+                                       char *line,
+                                       size_t line_size,
+                                       size_t *length);
+
+/**
+ * Adds an example to those that `sel4_llm_fine_tune` learns from without data. Answer: `SEL4_LLM_EVENT_EXAMPLES`,
+ * `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
+ *
+ * `line`, `line_size`: a line as `sel4_llm_example_line` writes it.
+ * `id`: as for `sel4_llm_infer`, and so are the errors, and `SEL4_LLM_EXAMPLE_EMPTY`, `SEL4_LLM_EXAMPLE_TOO_LONG`.
+ */
+sel4_llm_error_t sel4_llm_example(sel4_llm_client_t *client,
+                                  const char *line,
+                                  size_t line_size,
+                                  uint32_t *id);
+
+/**
+ * Forgets the examples. Answer and errors: as for `sel4_llm_example`.
+ */
+sel4_llm_error_t sel4_llm_drop_examples(sel4_llm_client_t *client, uint32_t *id);
+
+/**
+ * Lists the adapters in the store and those made on this device. Answer: `SEL4_LLM_EVENT_ADAPTER` for each, then
+ * `SEL4_LLM_EVENT_LISTED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`. Errors: as for `sel4_llm_infer`.
+ */
+sel4_llm_error_t sel4_llm_adapters(sel4_llm_client_t *client,
+                                   uint32_t *id);
+
+/**
+ * Loads an adapter beside the model. Answer: `SEL4_LLM_EVENT_PROGRESS` any number of times, then
+ * `SEL4_LLM_EVENT_ADAPTER_LOADED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
+ *
+ * `name`: the adapter's, a text that ends with a zero.
+ * `id`: as for `sel4_llm_infer`, and so are the errors, and `SEL4_LLM_BAD_ADAPTER`.
+ */
+sel4_llm_error_t sel4_llm_load_adapter(sel4_llm_client_t *client, const char *name, uint32_t *id);
+
+/**
+ * Unloads an adapter; one that was made on this device is forgotten, too. Answer: `SEL4_LLM_EVENT_DONE`,
+ * `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`. Otherwise as `sel4_llm_load_adapter`.
+ */
+sel4_llm_error_t sel4_llm_drop_adapter(sel4_llm_client_t *client,
+                                       const char *name,
+                                       uint32_t *id);
+
+/**
+ * Reads the file of an adapter that was made on this device. Answer: `SEL4_LLM_EVENT_ADAPTER_PART` for each part, in their
+ * order, then `SEL4_LLM_EVENT_EXPORTED`, `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`, or `SEL4_LLM_EVENT_DONE` after a
+ * cancel. Otherwise as `sel4_llm_load_adapter`.
+ */
+sel4_llm_error_t sel4_llm_export_adapter(sel4_llm_client_t *client,
+                                         const char *name,
+                                         uint32_t *id);
 
 #ifdef __cplusplus
 }  // extern "C"

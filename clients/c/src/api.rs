@@ -7,8 +7,10 @@ use crate::Result;
 use crate::codes::name;
 use crate::error::{Error, sel4_llm_error_t};
 use crate::event;
-use crate::raw::{self, Open, Out};
-use crate::types::{sel4_llm_client_t, sel4_llm_event_t, sel4_llm_params_t};
+use crate::raw::{self, Open, Out, Refusals};
+use crate::types::{
+    SEL4_LLM_MAX_PROMPT_BYTES, sel4_llm_client_t, sel4_llm_event_t, sel4_llm_params_t,
+};
 use client::{
     BudgetChange, InferParams, Link, MAX_WAITING, Request, RequestId, Sampling, SubmitError,
     UserName,
@@ -18,7 +20,13 @@ use core::ptr::null;
 use protocol::error::ErrorCode;
 use sel4_llm_client as client;
 
-fn told(result: Result<()>) -> sel4_llm_error_t {
+/// What is said of a prompt.
+const PROMPT: Refusals = Refusals {
+    empty: Error::SEL4_LLM_PROMPT_EMPTY,
+    too_long: Error::SEL4_LLM_PROMPT_TOO_LONG,
+};
+
+pub(crate) fn told(result: Result<()>) -> sel4_llm_error_t {
     match result {
         Ok(()) => Error::SEL4_LLM_OK,
         Err(error) => error,
@@ -107,8 +115,9 @@ pub unsafe extern "C" fn sel4_llm_infer(
         let session = unsafe { raw::name(params.session, &places, Error::SEL4_LLM_BAD_SESSION)? };
         // SAFETY: as above.
         let adapter = unsafe { raw::name(params.adapter, &places, Error::SEL4_LLM_BAD_ADAPTER)? };
+        let most = SEL4_LLM_MAX_PROMPT_BYTES;
         // SAFETY: as above.
-        let prompt = unsafe { raw::prompt(prompt, prompt_size, &places)? };
+        let prompt = unsafe { raw::text(prompt, prompt_size, most, PROMPT, &places)? };
         let params = of_params(&params);
         params
             .check()
@@ -142,7 +151,7 @@ const fn of_params(params: &sel4_llm_params_t) -> InferParams {
     }
 }
 
-fn submitted(
+pub(crate) fn submitted(
     request: core::result::Result<RequestId, SubmitError>,
     id: Out<'_, u32>,
 ) -> Result<()> {
@@ -154,7 +163,7 @@ fn submitted(
 ///
 /// # Safety
 /// As for the functions of the header: `client` is null or was opened and nobody else uses it, `id` is null or may be written.
-unsafe fn submit(
+pub(crate) unsafe fn submit(
     client: *mut sel4_llm_client_t,
     request: &Request<'_>,
     id: *mut u32,

@@ -47,8 +47,27 @@ pub enum sel4_llm_error_t {
     SEL4_LLM_BAD_SESSION = 39,
     /// No request of this number is in flight: it has ended, or was never made.
     SEL4_LLM_NO_SUCH_REQUEST = 40,
-    /// The adapter's name is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
+    /// The adapter's name is empty where one is needed, is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
     SEL4_LLM_BAD_ADAPTER = 41,
+    /// The name of the data is empty, is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
+    SEL4_LLM_BAD_DATA = 42,
+    /// `rank` is not from 1 to 64.
+    SEL4_LLM_BAD_RANK = 43,
+    /// `alpha` is 0 or over 1024 (1,024,000,000 millionths).
+    SEL4_LLM_BAD_ALPHA = 44,
+    /// `epochs` is not from 1 to 100.
+    SEL4_LLM_BAD_EPOCHS = 45,
+    /// `rate` is 0 or over 1 (1,000,000,000 billionths).
+    SEL4_LLM_BAD_RATE = 46,
+    /// `targets` is neither `SEL4_LLM_TARGETS_ATTENTION` nor `SEL4_LLM_TARGETS_ALL`.
+    SEL4_LLM_BAD_TARGETS = 47,
+    /// A text of the example, or its line, has no byte.
+    SEL4_LLM_EXAMPLE_EMPTY = 60,
+    /// A text of the example has more than `SEL4_LLM_MAX_EXAMPLE_BYTES` bytes, or its line has more than those or than its
+    /// buffer.
+    SEL4_LLM_EXAMPLE_TOO_LONG = 61,
+    /// A text of the example is no UTF-8.
+    SEL4_LLM_EXAMPLE_NOT_UTF8 = 62,
 
     /// A pointer is null that must not be.
     SEL4_LLM_NULL_POINTER = 50,
@@ -110,7 +129,16 @@ texts! {
     SEL4_LLM_BAD_REPEAT_PENALTY: c"repeat_penalty is not from 1000000 to 10000000 millionths";
     SEL4_LLM_BAD_SESSION: c"the session's name has more than 32 bytes, or others than visible ASCII without quotes and backslash";
     SEL4_LLM_NO_SUCH_REQUEST: c"no request of this number is in flight";
-    SEL4_LLM_BAD_ADAPTER: c"the adapter's name has more than 64 bytes, or others than visible ASCII without quotes and backslash";
+    SEL4_LLM_BAD_ADAPTER: c"the adapter's name has no byte or more than 64, or others than visible ASCII without quotes and backslash";
+    SEL4_LLM_BAD_DATA: c"the name of the data has no byte or more than 64, or others than visible ASCII without quotes and backslash";
+    SEL4_LLM_BAD_RANK: c"rank is not from 1 to 64";
+    SEL4_LLM_BAD_ALPHA: c"alpha is not from 1 to 1024000000 millionths";
+    SEL4_LLM_BAD_EPOCHS: c"epochs is not from 1 to 100";
+    SEL4_LLM_BAD_RATE: c"rate is not from 1 to 1000000000 billionths";
+    SEL4_LLM_BAD_TARGETS: c"targets is neither SEL4_LLM_TARGETS_ATTENTION nor SEL4_LLM_TARGETS_ALL";
+    SEL4_LLM_EXAMPLE_EMPTY: c"the example is empty";
+    SEL4_LLM_EXAMPLE_TOO_LONG: c"the example has more bytes than 8192, or than its buffer, as a line of JSON";
+    SEL4_LLM_EXAMPLE_NOT_UTF8: c"the example is not UTF-8";
     SEL4_LLM_NULL_POINTER: c"a pointer is null";
     SEL4_LLM_MISALIGNED: c"a pointer is not aligned as its type must be";
     SEL4_LLM_OVERLAP: c"the client, a region or a buffer lies over another of them";
@@ -149,6 +177,12 @@ impl From<ErrorCode> for Error {
             ErrorCode::TopP => Self::SEL4_LLM_BAD_TOP_P,
             ErrorCode::MinP => Self::SEL4_LLM_BAD_MIN_P,
             ErrorCode::RepeatPenalty => Self::SEL4_LLM_BAD_REPEAT_PENALTY,
+            ErrorCode::TrainRank => Self::SEL4_LLM_BAD_RANK,
+            ErrorCode::TrainAlpha => Self::SEL4_LLM_BAD_ALPHA,
+            ErrorCode::TrainEpochs => Self::SEL4_LLM_BAD_EPOCHS,
+            ErrorCode::TrainRate => Self::SEL4_LLM_BAD_RATE,
+            ErrorCode::TrainTargets => Self::SEL4_LLM_BAD_TARGETS,
+            ErrorCode::ExampleBytes => Self::SEL4_LLM_EXAMPLE_TOO_LONG,
             // Nothing else is refused here.
             _ => Self::SEL4_LLM_INTERNAL,
         }

@@ -1,9 +1,10 @@
 //! What audit has said, as the header has it.
 
+use crate::adapter_types::*;
 use crate::types::*;
 use client::{
-    Budget, Event, Failure, FinishReason, Finished, Incoming, ModelEntry, Notice, Signature,
-    Status, User,
+    AdapterEntry, AdapterInfo, AdapterOrigin, Budget, Event, Exported, Failure, FinishReason,
+    Finished, Incoming, ModelEntry, Notice, Progress, Signature, Status, Training, Tuned, User,
 };
 use core::ffi::c_char;
 use sel4_llm_client as client;
@@ -37,10 +38,7 @@ fn of_notice(notice: &Notice<'_>) -> sel4_llm_event_t {
         },
         Notice::Progress(progress) => sel4_llm_event_t {
             kind: SEL4_LLM_EVENT_PROGRESS,
-            progress: sel4_llm_progress_t {
-                done: progress.done,
-                total: progress.total,
-            },
+            progress: of_progress(&progress),
             ..NONE
         },
         Notice::Fault { fault, count } => sel4_llm_event_t {
@@ -108,8 +106,72 @@ fn of_answer(event: &Event<'_>) -> Option<sel4_llm_event_t> {
             budget: of_budget(&budget),
             ..NONE
         },
+        Event::Progress(progress) => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_PROGRESS,
+            progress: of_progress(&progress),
+            ..NONE
+        },
+        Event::Adapter(adapter) => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_ADAPTER,
+            adapter: of_adapter(&adapter),
+            ..NONE
+        },
+        Event::Training(training) => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_TRAINING,
+            training: of_training(&training),
+            ..NONE
+        },
+        Event::Tuned(tuned) => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_TUNED,
+            tuned: of_tuned(&tuned),
+            ..NONE
+        },
+        Event::AdapterLoaded { name, info } => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_ADAPTER_LOADED,
+            adapter: sel4_llm_adapter_t {
+                name: of_name(name.as_str()),
+                loaded: true,
+                ..of_adapter_info(&info)
+            },
+            ..NONE
+        },
+        Event::AdapterPart { offset, bytes } => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_ADAPTER_PART,
+            text: of_text(bytes, 0),
+            offset,
+            ..NONE
+        },
+        Event::Exported(exported) => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_EXPORTED,
+            exported: of_exported(&exported),
+            ..NONE
+        },
+        Event::Examples {
+            count,
+            bytes,
+            limit,
+        } => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_EXAMPLES,
+            examples: sel4_llm_examples_t {
+                count,
+                bytes,
+                limit,
+            },
+            ..NONE
+        },
+        Event::Done => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_DONE,
+            ..NONE
+        },
         _ => return None,
     })
+}
+
+const fn of_progress(progress: &Progress) -> sel4_llm_progress_t {
+    sel4_llm_progress_t {
+        done: progress.done,
+        total: progress.total,
+    }
 }
 
 const fn of_text(text: &[u8], tokens: u32) -> sel4_llm_text_t {
@@ -146,17 +208,21 @@ const fn of_finished(finished: &Finished) -> sel4_llm_finished_t {
     }
 }
 
-fn of_model(model: &ModelEntry) -> sel4_llm_model_t {
+const fn of_signature(signature: Signature) -> sel4_llm_signature_t {
     use sel4_llm_signature_t::*;
+    match signature {
+        Signature::Missing => SEL4_LLM_SIGNATURE_MISSING,
+        Signature::Unchecked => SEL4_LLM_SIGNATURE_UNCHECKED,
+        Signature::Good => SEL4_LLM_SIGNATURE_GOOD,
+        Signature::Bad => SEL4_LLM_SIGNATURE_BAD,
+    }
+}
+
+fn of_model(model: &ModelEntry) -> sel4_llm_model_t {
     sel4_llm_model_t {
         name: of_name(model.name.as_str()),
         loaded: model.loaded,
-        signature: match model.signature {
-            Signature::Missing => SEL4_LLM_SIGNATURE_MISSING,
-            Signature::Unchecked => SEL4_LLM_SIGNATURE_UNCHECKED,
-            Signature::Good => SEL4_LLM_SIGNATURE_GOOD,
-            Signature::Bad => SEL4_LLM_SIGNATURE_BAD,
-        },
+        signature: of_signature(model.signature),
         file_bytes: model.file_bytes,
     }
 }
@@ -191,6 +257,66 @@ fn of_user(user: &User) -> sel4_llm_user_t {
     sel4_llm_user_t {
         name: of_name(user.name.as_str()),
         role: of_name(user.role.as_str()),
+    }
+}
+
+const fn of_adapter_info(info: &AdapterInfo) -> sel4_llm_adapter_t {
+    sel4_llm_adapter_t {
+        rank: info.rank,
+        alpha: info.alpha,
+        matrices: info.matrices,
+        parameters: info.parameters,
+        arena_bytes: info.bytes,
+        ..sel4_llm_adapter_t::NONE
+    }
+}
+
+fn of_adapter(adapter: &AdapterEntry) -> sel4_llm_adapter_t {
+    sel4_llm_adapter_t {
+        name: of_name(adapter.name.as_str()),
+        loaded: adapter.loaded,
+        made_here: adapter.origin == AdapterOrigin::Device,
+        signature: of_signature(adapter.signature),
+        file_bytes: adapter.file_bytes,
+        sha256: adapter.sha256,
+        base_sha256: adapter.base_sha256,
+        ..of_adapter_info(&adapter.info)
+    }
+}
+
+const fn of_training(training: &Training) -> sel4_llm_training_t {
+    let progress = &training.progress;
+    sel4_llm_training_t {
+        step: progress.step,
+        steps: progress.steps,
+        tokens: progress.tokens,
+        loss: progress.loss,
+        longest: progress.longest,
+        alone: progress.alone,
+        elapsed_us: training.elapsed_us,
+    }
+}
+
+fn of_tuned(tuned: &Tuned) -> sel4_llm_tuned_t {
+    sel4_llm_tuned_t {
+        name: of_name(tuned.name.as_str()),
+        sha256: tuned.sha256,
+        file_bytes: tuned.file_bytes,
+        tokens: tuned.tokens,
+        steps: tuned.steps,
+        loss: tuned.loss,
+        total_us: tuned.total_us,
+        not_loaded: tuned.not_loaded.map_or(0, |code| code as u32),
+    }
+}
+
+fn of_exported(exported: &Exported) -> sel4_llm_exported_t {
+    sel4_llm_exported_t {
+        name: of_name(exported.name.as_str()),
+        file_bytes: exported.file_bytes,
+        sha256: exported.sha256,
+        base_sha256: exported.base_sha256,
+        signature: exported.signature,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The client library for C: `include/sel4_llm.h`, and `libsel4_llm.a` behind it. `README.md` is for who writes C.
 //!
-//! Responsible for: the types of the header (`types`, `error`, `codes`), what they are made of (`event`), the functions
-//! (`api`), and everything that is done with a caller's pointer (`raw`). The client itself is `sel4-llm-client`.
+//! Responsible for: the types of the header (`types`, `adapter_types`, `error`, `codes`), what they are made of (`event`),
+//! the functions (`api`, `adapters`), and everything that is done with a caller's pointer (`raw`). The client itself is
+//! `sel4-llm-client`.
 //!
 //! The rule that keeps a caller safe: a pointer is checked, for null, alignment and what it lies over, before anything
 //! behind it is touched; no number that a caller gives is taken for a value of an enum; and what a function writes is
@@ -26,6 +27,8 @@
 #[cfg(not(feature = "standalone"))]
 extern crate std;
 
+mod adapter_types;
+mod adapters;
 mod api;
 mod codes;
 mod error;
@@ -39,6 +42,8 @@ use error::Error;
 /// A result with an error of the header's.
 type Result<T> = core::result::Result<T, Error>;
 
+pub use adapter_types::*;
+pub use adapters::*;
 pub use api::*;
 pub use codes::sel4_llm_code_t;
 pub use error::sel4_llm_error_t;

@@ -5,9 +5,10 @@
 //! its caller; it is what "the caller's promise" means below.
 
 use crate::Result;
+use crate::adapter_types::SEL4_LLM_MAX_EXAMPLE_BYTES;
 use crate::error::Error;
 use crate::facts;
-use crate::types::{SEL4_LLM_MAX_PROMPT_BYTES, sel4_llm_client_t};
+use crate::types::sel4_llm_client_t;
 use client::region::{ReadOnlyRegion, ReadWriteRegion};
 use client::{Inbox, Memory};
 use core::ffi::c_char;
@@ -53,6 +54,9 @@ impl Range {
         Ok(Self { start, end })
     }
 
+    /// Of nothing: it overlaps nothing.
+    const NONE: Self = Self { start: 0, end: 0 };
+
     const fn overlaps(self, other: Self) -> bool {
         self.start < other.end && other.start < self.end
     }
@@ -77,6 +81,21 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// Where what a function was given lies, for one that needs no client.
+    pub(crate) fn over(given: [&[u8]; 3]) -> Result<Self> {
+        let range = |bytes: &[u8]| match bytes {
+            [] => Ok(Range::NONE),
+            _ => Range::new(bytes.as_ptr().addr(), bytes.len()),
+        };
+        let [first, second, third] = given;
+        Ok(Self {
+            client: range(first)?,
+            inbox: Range::NONE,
+            from_audit: range(second)?,
+            to_audit: range(third)?,
+        })
+    }
+
     /// Refuses a buffer that lies over the client or a region.
     fn check(&self, buffer: Range) -> Result<()> {
         let taken = [self.client, self.from_audit, self.to_audit];
@@ -252,25 +271,53 @@ pub(crate) unsafe fn value<T: Copy>(pointer: *const T, places: &Places) -> Resul
     Ok(Some(unsafe { pointer.read() }))
 }
 
-/// A caller's prompt.
+/// What is said of a text without a byte, and of one with too many.
+#[derive(Clone, Copy)]
+pub(crate) struct Refusals {
+    pub(crate) empty: Error,
+    pub(crate) too_long: Error,
+}
+
+/// A caller's text of 1 to `most` bytes.
 ///
 /// # Safety
-/// The pointer is null, over something of the library's, or to as many bytes, which nobody changes during `'a`; more than the
-/// longest prompt need not be there.
-pub(crate) unsafe fn prompt<'a>(
+/// The pointer is null, over something of the library's, or to as many bytes, which nobody changes during `'a`; more than
+/// `most` need not be there.
+pub(crate) unsafe fn text<'a>(
     pointer: *const c_char,
     bytes: usize,
+    most: usize,
+    refusals: Refusals,
     places: &Places,
 ) -> Result<&'a [u8]> {
     let pointer = not_null(pointer)?;
-    match bytes {
-        0 => return Err(Error::SEL4_LLM_PROMPT_EMPTY),
-        1..=SEL4_LLM_MAX_PROMPT_BYTES => {}
-        _ => return Err(Error::SEL4_LLM_PROMPT_TOO_LONG),
+    if bytes == 0 {
+        return Err(refusals.empty);
+    }
+    if bytes > most {
+        return Err(refusals.too_long);
     }
     places.check_read(Range::new(pointer.addr().get(), bytes)?)?;
     // SAFETY: not null, and apart from all that is written or shared; the caller's promise for the rest.
     Ok(unsafe { core::slice::from_raw_parts(pointer.as_ptr().cast(), bytes) })
+}
+
+/// A caller's buffer for a line of JSON, zeroed. Of a longer one, as much as the longest line needs.
+///
+/// # Safety
+/// The pointer is null, over one of the places, or to as many bytes that can be written during `'a`, and that nobody else uses.
+pub(crate) unsafe fn buffer<'a>(
+    pointer: *mut c_char,
+    bytes: usize,
+    places: &Places,
+) -> Result<&'a mut [u8]> {
+    let pointer = not_null(pointer)?.cast::<u8>();
+    let bytes = bytes.min(SEL4_LLM_MAX_EXAMPLE_BYTES);
+    places.check(Range::new(pointer.addr().get(), bytes)?)?;
+    // SAFETY: not null, and apart from the places; the caller's promise for the rest.
+    unsafe { pointer.write_bytes(0, bytes) };
+    // SAFETY: as above, and all of it has just been written.
+    Ok(unsafe { core::slice::from_raw_parts_mut(pointer.as_ptr(), bytes) })
 }
 
 /// A name that ends with a zero, of at most `N` bytes; `bad`: what to say of one that is none. The empty one for null.

@@ -1,5 +1,6 @@
 //! The types of the header, and its limits.
 
+use crate::adapter_types::*;
 use client::limits;
 use core::ffi::c_char;
 use core::ptr::null;
@@ -25,7 +26,7 @@ pub const SEL4_LLM_MAX_IN_FLIGHT: usize = 64;
 pub const SEL4_LLM_MAX_SESSION_BYTES: usize = 32;
 /// Longest name of a user or a role in bytes, without the zero at its end.
 pub const SEL4_LLM_MAX_USER_BYTES: usize = 32;
-/// Longest name of a model in bytes, without the zero at its end.
+/// Longest name of a model, an adapter or data in bytes, without the zero at its end.
 pub const SEL4_LLM_MAX_MODEL_BYTES: usize = 64;
 /// Most events that `sel4_llm_poll` has to give at a signal. A domain that does not poll until there is nothing more may
 /// stop after so many: what audit writes meanwhile comes with a signal of its own.
@@ -96,7 +97,8 @@ pub enum sel4_llm_event_kind_t {
 
     /// News, once and first: requests for text are taken now. {`user`: who this client is}
     SEL4_LLM_EVENT_READY = 1,
-    /// News: how far the start of the system has got. {`progress`}
+    /// News: how far the start of the system has got. With a request: how far audit has read the file of an adapter, or the
+    /// data of a fine-tuning. {`progress`}
     SEL4_LLM_EVENT_PROGRESS = 2,
     /// News: inference has died or was stopped, and is restarted. Requests that it had fail, each with an event of its own.
     /// {`fault`}
@@ -118,12 +120,28 @@ pub enum sel4_llm_event_kind_t {
     SEL4_LLM_EVENT_LOST = 23,
     /// A part of the answer to `sel4_llm_models`. {`model`}
     SEL4_LLM_EVENT_MODEL = 24,
-    /// The end of the answer to `sel4_llm_models`. {`count`}
+    /// The end of the answer to `sel4_llm_models` or `sel4_llm_adapters`. {`count`}
     SEL4_LLM_EVENT_LISTED = 25,
     /// The answer to `sel4_llm_status`. {`status`}
     SEL4_LLM_EVENT_STATUS = 26,
     /// The answer to `sel4_llm_budget`. {`budget`}
     SEL4_LLM_EVENT_BUDGET = 27,
+    /// A part of the answer to `sel4_llm_adapters`. {`adapter`}
+    SEL4_LLM_EVENT_ADAPTER = 28,
+    /// A part of the answer to `sel4_llm_fine_tune`: how far it is. {`training`}
+    SEL4_LLM_EVENT_TRAINING = 29,
+    /// The answer to `sel4_llm_fine_tune`: an adapter was made, and signed by this device. {`tuned`}
+    SEL4_LLM_EVENT_TUNED = 30,
+    /// The answer to `sel4_llm_load_adapter`. {`adapter`: its name and its numbers}
+    SEL4_LLM_EVENT_ADAPTER_LOADED = 31,
+    /// A part of the answer to `sel4_llm_export_adapter`. {`text`: bytes of the file; `offset`}
+    SEL4_LLM_EVENT_ADAPTER_PART = 32,
+    /// The answer to `sel4_llm_export_adapter`: all parts have come. {`exported`: what they must be}
+    SEL4_LLM_EVENT_EXPORTED = 33,
+    /// The answer to `sel4_llm_example` and `sel4_llm_drop_examples`. {`examples`}
+    SEL4_LLM_EVENT_EXAMPLES = 34,
+    /// The end of a request: it was done, or an export was cancelled.
+    SEL4_LLM_EVENT_DONE = 35,
 }
 
 /// Text that somebody else has written: the model, or a file. It is not trusted, has no zero at its end, and may be no UTF-8.
@@ -266,11 +284,11 @@ pub struct sel4_llm_user_t {
     pub role: [c_char; 33],
 }
 
-/// How far the start of the system has got.
+/// How far audit has read a file.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_progress_t {
-    /// Bytes of the model that were checked or loaded.
+    /// Bytes of the file that were checked or loaded.
     pub done: u64,
     /// Bytes in all.
     pub total: u64,
@@ -314,12 +332,24 @@ pub struct sel4_llm_event_t {
     pub budget: sel4_llm_budget_t,
     /// Who this client is.
     pub user: sel4_llm_user_t,
-    /// How far the start has got.
+    /// How far audit has read a file.
     pub progress: sel4_llm_progress_t,
     /// Why inference was restarted.
     pub fault: sel4_llm_fault_t,
     /// Restarts of inference since the start of the system.
     pub restarts: u32,
+    /// One of a list, or the one that was loaded.
+    pub adapter: sel4_llm_adapter_t,
+    /// How far a fine-tuning is.
+    pub training: sel4_llm_training_t,
+    /// How a fine-tuning has ended.
+    pub tuned: sel4_llm_tuned_t,
+    /// Where the bytes of `text` belong in an adapter's file.
+    pub offset: u64,
+    /// What the parts of an adapter's file must be.
+    pub exported: sel4_llm_exported_t,
+    /// The examples that have come so far.
+    pub examples: sel4_llm_examples_t,
 }
 
 impl sel4_llm_event_t {
@@ -384,5 +414,11 @@ impl sel4_llm_event_t {
             address: 0,
         },
         restarts: 0,
+        adapter: sel4_llm_adapter_t::NONE,
+        training: sel4_llm_training_t::NONE,
+        tuned: sel4_llm_tuned_t::NONE,
+        offset: 0,
+        exported: sel4_llm_exported_t::NONE,
+        examples: sel4_llm_examples_t::NONE,
     };
 }

@@ -41,6 +41,13 @@ static void before_init(void)
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_models(&client, &id));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_status(&client, &id));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_budget(&client, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_fine_tune(&client, NULL, NULL, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_example(&client, "{}", 2, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_drop_examples(&client, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_adapters(&client, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_load_adapter(&client, "moral", &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_drop_adapter(&client, "moral", &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_export_adapter(&client, "moral", &id));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_cancel(&client, 1));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_abandon(&client, 1));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_poll(&client, &event));
@@ -170,6 +177,113 @@ static void params(void)
     free(end);
 }
 
+static sel4_llm_error_t tune_with(sel4_llm_tuning_t tuning)
+{
+    uint32_t id = 7;
+    sel4_llm_error_t error = sel4_llm_fine_tune(&client, &tuning, "feelings", &id);
+    CHECK(id == 7);
+    return error;
+}
+
+static void tunings(void)
+{
+    sel4_llm_tuning_t tuning = sel4_llm_default_tuning(), none;
+    uint32_t id = 7;
+    memset(&none, 0, sizeof none);
+
+    CHECK(tuning.rank == 4 && tuning.alpha == 8 * SEL4_LLM_ONE && tuning.epochs == 3);
+    CHECK(tuning.rate == 1000000 && tuning.targets == SEL4_LLM_TARGETS_ATTENTION);
+    CHECK(tuning.adapter == NULL);
+    GIVES(SEL4_LLM_NOT_CONNECTED, tune_with(tuning));
+    GIVES(SEL4_LLM_BAD_RANK, tune_with(none));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_fine_tune(NULL, &tuning, "feelings", &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_fine_tune(&client, &tuning, "feelings", NULL));
+    GIVES(SEL4_LLM_MISALIGNED, sel4_llm_fine_tune(&client, (sel4_llm_tuning_t *)((char *)&tuning + 2), "feelings", &id));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_fine_tune(&client, (sel4_llm_tuning_t *)from_audit, "feelings", &id));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_fine_tune(&client, &tuning, from_audit, &id));
+    GIVES(SEL4_LLM_BAD_DATA, sel4_llm_fine_tune(&client, &tuning, "", &id));
+    GIVES(SEL4_LLM_BAD_DATA, sel4_llm_fine_tune(&client, &tuning, "two words", &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_fine_tune(&client, &tuning, NULL, &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_fine_tune(&client, NULL, NULL, &id));
+#define BAD_TUNING(member, wrong, error)                                                           \
+    do {                                                                                           \
+        sel4_llm_tuning_t bad = tuning;                                                            \
+        bad.member = (wrong);                                                                      \
+        GIVES(error, tune_with(bad));                                                              \
+    } while (0)
+    BAD_TUNING(rank, 65, SEL4_LLM_BAD_RANK);
+    BAD_TUNING(alpha, 0, SEL4_LLM_BAD_ALPHA);
+    BAD_TUNING(alpha, 1024 * SEL4_LLM_ONE + 1, SEL4_LLM_BAD_ALPHA);
+    BAD_TUNING(epochs, 0, SEL4_LLM_BAD_EPOCHS);
+    BAD_TUNING(epochs, 101, SEL4_LLM_BAD_EPOCHS);
+    BAD_TUNING(rate, 0, SEL4_LLM_BAD_RATE);
+    BAD_TUNING(rate, 1000000001, SEL4_LLM_BAD_RATE);
+    BAD_TUNING(targets, 0, SEL4_LLM_BAD_TARGETS);
+    BAD_TUNING(targets, 3, SEL4_LLM_BAD_TARGETS);
+    BAD_TUNING(adapter, "a b", SEL4_LLM_BAD_ADAPTER);
+    BAD_TUNING(adapter, "", SEL4_LLM_NOT_CONNECTED);
+
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_load_adapter(&client, NULL, &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_load_adapter(&client, "moral", NULL));
+    GIVES(SEL4_LLM_BAD_ADAPTER, sel4_llm_load_adapter(&client, "", &id));
+    GIVES(SEL4_LLM_BAD_ADAPTER, sel4_llm_drop_adapter(&client, "\"", &id));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_export_adapter(&client, (char *)&client, &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_load_adapter(&client, "moral", &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_drop_adapter(&client, "moral", &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_export_adapter(&client, "moral", &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_adapters(&client, &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_drop_examples(&client, &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_adapters(&client, NULL));
+    CHECK(id == 7);
+}
+
+static void examples(void)
+{
+    static char text[SEL4_LLM_MAX_EXAMPLE_BYTES + 1], line[SEL4_LLM_MAX_EXAMPLE_BYTES + 8];
+    const size_t most = SEL4_LLM_MAX_EXAMPLE_BYTES;
+    size_t length = 7, pair[2];
+    uint32_t id = 7;
+    memset(text, 'a', sizeof text);
+
+#define LINE(text, size) sel4_llm_example_line(text, size, NULL, 0, line, most, &length)
+    GIVES(SEL4_LLM_NULL_POINTER, LINE(NULL, 1));
+    GIVES(SEL4_LLM_EXAMPLE_EMPTY, LINE(text, 0));
+    GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, LINE(text, most + 1));
+    GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, LINE(text, (size_t)-1));
+    GIVES(SEL4_LLM_EXAMPLE_NOT_UTF8, LINE("\xff", 1));
+    /* With what JSON needs around it. */
+    GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, LINE(text, most - 10));
+    GIVES(SEL4_LLM_EXAMPLE_EMPTY, sel4_llm_example_line("a", 1, "", 0, line, most, &length));
+    GIVES(SEL4_LLM_EXAMPLE_NOT_UTF8, sel4_llm_example_line("a", 1, "\xc3(", 2, line, most, &length));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_example_line("a", 1, NULL, 0, NULL, most, &length));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_example_line("a", 1, NULL, 0, line, most, NULL));
+    GIVES(SEL4_LLM_MISALIGNED, sel4_llm_example_line("a", 1, NULL, 0, line, most, (size_t *)((char *)pair + 4)));
+    GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, sel4_llm_example_line("a", 1, NULL, 0, line, 0, &length));
+    GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, sel4_llm_example_line("a", 1, NULL, 0, line, 11, &length));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_example_line(line + 5, 1, NULL, 0, line, most, &length));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_example_line("a", 1, line + 5, 1, line, most, &length));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_example_line("a", 1, NULL, 0, (char *)pair, sizeof pair, pair));
+    CHECK(length == 7);
+    /* Nothing behind the end that is said. */
+    memset(line, 'x', sizeof line);
+    GIVES(SEL4_LLM_OK, sel4_llm_example_line("a", 1, NULL, 0, line, 12, &length));
+    CHECK(length == 12 && memcmp(line, "{\"text\":\"a\"}x", 13) == 0);
+    /* A larger buffer than there can be: no more of it is touched than the longest line needs. */
+    GIVES(SEL4_LLM_OK, sel4_llm_example_line("b\n", 2, " \"c\"", 4, line, (size_t)-1, &length));
+    static const char both[] = "{\"prompt\":\"b\\n\",\"answer\":\" \\\"c\\\"\"}";
+    CHECK(length == sizeof both - 1 && memcmp(line, both, length) == 0);
+    CHECK(line[most] == 'x');
+
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_example(NULL, line, length, &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_example(&client, NULL, length, &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_example(&client, line, length, NULL));
+    GIVES(SEL4_LLM_EXAMPLE_EMPTY, sel4_llm_example(&client, line, 0, &id));
+    GIVES(SEL4_LLM_EXAMPLE_TOO_LONG, sel4_llm_example(&client, line, most + 1, &id));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_example(&client, to_audit, 100, &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_example(&client, line, length, &id));
+    CHECK(id == 7);
+}
+
 static void others(void)
 {
     sel4_llm_event_t event;
@@ -220,6 +334,8 @@ int main(void)
     init();
     prompts();
     params();
+    tunings();
+    examples();
     others();
     printf("%u failed\n", failed);
     return failed != 0;

@@ -8,7 +8,15 @@ fn own(path: &str) -> PathBuf {
 }
 
 /// In the order in which the header has them.
-const SOURCES: [&str; 5] = ["types.rs", "error.rs", "codes.rs", "facts.rs", "api.rs"];
+const SOURCES: [&str; 7] = [
+    "types.rs",
+    "adapter_types.rs",
+    "error.rs",
+    "codes.rs",
+    "facts.rs",
+    "api.rs",
+    "adapters.rs",
+];
 
 fn made() -> String {
     let config = cbindgen::Config::from_file(own("cbindgen.toml")).unwrap();

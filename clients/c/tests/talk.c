@@ -21,7 +21,12 @@ static const char *const kinds[] = {
     [SEL4_LLM_EVENT_FINISHED] = "finished", [SEL4_LLM_EVENT_FAILED] = "failed",
     [SEL4_LLM_EVENT_LOST] = "lost",         [SEL4_LLM_EVENT_MODEL] = "model",
     [SEL4_LLM_EVENT_LISTED] = "listed",     [SEL4_LLM_EVENT_STATUS] = "status",
-    [SEL4_LLM_EVENT_BUDGET] = "budget",
+    [SEL4_LLM_EVENT_BUDGET] = "budget",     [SEL4_LLM_EVENT_ADAPTER] = "adapter",
+    [SEL4_LLM_EVENT_TRAINING] = "training", [SEL4_LLM_EVENT_TUNED] = "tuned",
+    [SEL4_LLM_EVENT_ADAPTER_LOADED] = "adapter-loaded",
+    [SEL4_LLM_EVENT_ADAPTER_PART] = "adapter-part",
+    [SEL4_LLM_EVENT_EXPORTED] = "exported", [SEL4_LLM_EVENT_EXAMPLES] = "examples",
+    [SEL4_LLM_EVENT_DONE] = "done",
 };
 
 static void say_error(sel4_llm_error_t error)
@@ -35,6 +40,23 @@ static void say_request(sel4_llm_error_t error, const uint32_t *id)
         printf("#%u\n", *id);
     else
         say_error(error);
+}
+
+static void say_hash(const char *what, const uint8_t *hash, size_t size)
+{
+    printf(" %s ", what);
+    for (size_t byte = 0; byte < size; byte += 1)
+        printf("%02x", hash[byte]);
+}
+
+static void say_adapter(const sel4_llm_adapter_t *adapter)
+{
+    printf(" %s %lu%s%s signature %d rank %u alpha %u, %u matrices, %lu numbers, %lu bytes", adapter->name,
+           adapter->file_bytes, adapter->loaded ? " loaded" : "", adapter->made_here ? " made here" : "",
+           adapter->signature, adapter->rank, adapter->alpha, adapter->matrices, adapter->parameters,
+           adapter->arena_bytes);
+    say_hash("sha256", adapter->sha256, sizeof adapter->sha256);
+    say_hash("base", adapter->base_sha256, sizeof adapter->base_sha256);
 }
 
 static void say_event(void)
@@ -80,12 +102,58 @@ static void say_event(void)
         printf(" %s %lu of %lu, %lu of %lu us", event.budget.user, event.budget.available,
                event.budget.tokens, event.budget.left_us, event.budget.period_us);
         break;
+    case SEL4_LLM_EVENT_ADAPTER:
+    case SEL4_LLM_EVENT_ADAPTER_LOADED:
+        say_adapter(&event.adapter);
+        break;
+    case SEL4_LLM_EVENT_TRAINING:
+        printf(" step %u of %u, %lu tokens, loss %u, longest %u%s, %lu us", event.training.step,
+               event.training.steps, event.training.tokens, event.training.loss,
+               event.training.longest, event.training.alone ? ", alone" : "",
+               event.training.elapsed_us);
+        break;
+    case SEL4_LLM_EVENT_TUNED:
+        printf(" %s %lu bytes, %lu tokens, %u steps, loss %u, %lu us, %s", event.tuned.name,
+               event.tuned.file_bytes, event.tuned.tokens, event.tuned.steps, event.tuned.loss,
+               event.tuned.total_us,
+               event.tuned.not_loaded ? sel4_llm_code_name(event.tuned.not_loaded) : "loaded");
+        say_hash("sha256", event.tuned.sha256, sizeof event.tuned.sha256);
+        break;
+    case SEL4_LLM_EVENT_ADAPTER_PART:
+        printf(" at %lu", event.offset);
+        break;
+    case SEL4_LLM_EVENT_EXPORTED:
+        printf(" %s %lu bytes", event.exported.name, event.exported.file_bytes);
+        say_hash("sha256", event.exported.sha256, sizeof event.exported.sha256);
+        say_hash("base", event.exported.base_sha256, sizeof event.exported.base_sha256);
+        say_hash("signature", event.exported.signature, sizeof event.exported.signature);
+        break;
+    case SEL4_LLM_EVENT_EXAMPLES:
+        printf(" %u, %u of %u bytes", event.examples.count, event.examples.bytes, event.examples.limit);
+        break;
     default:
         break;
     }
     if (event.text.bytes != NULL)
         printf(" %u'%.*s'", event.text.tokens, (int)event.text.length, event.text.bytes);
     putchar('\n');
+}
+
+/* An example: a text, or a prompt and an answer with a bar between. */
+static sel4_llm_error_t add_example(char *text, uint32_t *id)
+{
+    static char json[SEL4_LLM_MAX_EXAMPLE_BYTES];
+    size_t length = 0;
+    char *bar = strchr(text, '|');
+    size_t answer_size = 0;
+    if (bar != NULL) {
+        *bar = 0;
+        bar += 1;
+        answer_size = strlen(bar);
+    }
+    sel4_llm_error_t error =
+        sel4_llm_example_line(text, strlen(text), bar, answer_size, json, sizeof json, &length);
+    return error == SEL4_LLM_OK ? sel4_llm_example(&client, json, length, id) : error;
 }
 
 int main(int argc, char **argv)
@@ -125,6 +193,30 @@ int main(int argc, char **argv)
             say_request(sel4_llm_status(&client, &id), &id);
         } else if (strcmp(what, "budget") == 0) {
             say_request(sel4_llm_budget(&client, &id), &id);
+        } else if (strcmp(what, "tune") == 0) {
+            say_request(sel4_llm_fine_tune(&client, NULL, rest, &id), &id);
+        } else if (strcmp(what, "tune-hard") == 0) {
+            sel4_llm_tuning_t tuning = sel4_llm_default_tuning();
+            tuning.adapter = "moods";
+            tuning.rank = 8;
+            tuning.alpha = 16 * SEL4_LLM_ONE;
+            tuning.epochs = 5;
+            tuning.rate = 2000000;
+            tuning.targets = SEL4_LLM_TARGETS_ALL;
+            tuning.seed = 7;
+            say_request(sel4_llm_fine_tune(&client, &tuning, rest, &id), &id);
+        } else if (strcmp(what, "example") == 0) {
+            say_request(add_example(rest, &id), &id);
+        } else if (strcmp(what, "drop-examples") == 0) {
+            say_request(sel4_llm_drop_examples(&client, &id), &id);
+        } else if (strcmp(what, "adapters") == 0) {
+            say_request(sel4_llm_adapters(&client, &id), &id);
+        } else if (strcmp(what, "load-adapter") == 0) {
+            say_request(sel4_llm_load_adapter(&client, rest, &id), &id);
+        } else if (strcmp(what, "drop-adapter") == 0) {
+            say_request(sel4_llm_drop_adapter(&client, rest, &id), &id);
+        } else if (strcmp(what, "export-adapter") == 0) {
+            say_request(sel4_llm_export_adapter(&client, rest, &id), &id);
         } else if (strcmp(what, "cancel") == 0) {
             say_error(sel4_llm_cancel(&client, (uint32_t)atoi(rest)));
         } else if (strcmp(what, "abandon") == 0) {

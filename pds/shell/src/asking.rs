@@ -1,15 +1,15 @@
 //! Answers to questions: those that end with one event, and lists.
 
-use crate::console::Port;
+use crate::console::{Port, Style};
 use crate::json::StatsJson;
-use crate::shell::{Activity, List, Purpose, Session};
+use crate::shell::{Activity, List, Purpose, Session, about};
 use crate::text::{
-    AdapterEntryLine, AdapterLine, BudgetText, ExamplesText, ModelLine, SessionLine, SignatureWord,
-    StatsText, StatusText, UserText, VerifiedText,
+    AdapterEntryLine, AdapterLine, BudgetText, ExamplesText, FailureText, ModelLine, SessionLine,
+    SignatureWord, StatsText, StatusText, UserText, VerifiedText,
 };
 use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{AdapterEntry, Event, ModelEntry, User};
+use protocol::wire::client::{AdapterEntry, Event, ModelEntry, Request, User};
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn handle_answer(
@@ -30,12 +30,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Listed { count } => self.end_list(purpose, count, port),
             Event::Loaded { name, info } => {
                 let name = name.as_str();
-                self.answer(format_args!("loaded {}", ModelLine { info, name }), port);
+                self.print_line(format_args!("loaded {}", ModelLine { info, name }), port);
+                self.load_next(port);
             }
             Event::Adapter(ref entry) => self.take_adapter(purpose, entry, port),
             Event::AdapterLoaded { name, info } => {
                 let text = AdapterLine { name, info };
-                self.answer(format_args!("loaded {text}"), port);
+                self.print_line(format_args!("loaded {text}"), port);
+                self.load_next(port);
             }
             Event::Examples {
                 count,
@@ -89,9 +91,27 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         {
             return self.ask_for_passphrase(user, port);
         }
+        if let Purpose::LoadBeside(adapter) = purpose {
+            let user = self.user.name;
+            let detail = about(failure, detail, &user);
+            let text = FailureText { failure, detail };
+            self.print_styled(Style::Error, format_args!("error: {adapter}: {text}"), port);
+            return self.load_next(port);
+        }
         let subject = core::mem::take(&mut self.subject);
         let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;
         self.complain_of(failure, if names_subject { &subject } else { detail }, port);
+    }
+
+    /// Loads the next adapter that the command under way names, if there is one.
+    fn load_next(&mut self, port: &mut impl Port) {
+        match self.buffers.to_load.pop_front() {
+            Some(name) => {
+                let request = Request::LoadAdapter { name };
+                self.ask(&request, Purpose::LoadBeside(name), port);
+            }
+            None => self.become_idle(port),
+        }
     }
 
     fn take_model(&mut self, purpose: Purpose, entry: &ModelEntry, port: &mut impl Port) {

@@ -2,6 +2,7 @@
 
 use protocol::decimal::DecimalError;
 use protocol::error::Failure;
+use protocol::limits::MAX_ADAPTERS;
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::wire::client::LogQuery;
 use protocol::wire::{InferParams, TrainParams};
@@ -60,6 +61,9 @@ pub(crate) const FINETUNE_OPTIONS: &[&str] = &[
 /// Which matrices a fine-tuning may change.
 pub(crate) const TARGETS: &[&str] = &["attention", "all"];
 
+/// Options of `llmctl load`.
+pub(crate) const LOAD_OPTIONS: &[&str] = &["--adapter"];
+
 /// Options of `llmctl budget`.
 pub(crate) const BUDGET_OPTIONS: &[&str] = &["--tokens", "--period"];
 
@@ -88,7 +92,11 @@ pub(crate) enum Command<'a> {
         prompt: &'a [u8],
     },
     Models,
-    Load(ModelName),
+    Load {
+        model: ModelName,
+        /// Names of adapters to load beside it then, one after the other; behind the last one, empty.
+        adapters: [&'a [u8]; MAX_ADAPTERS],
+    },
     Status,
     Sessions,
     Close(SessionName),

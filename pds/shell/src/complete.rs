@@ -2,7 +2,7 @@
 
 use crate::command::{
     ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, FINETUNE_OPTIONS,
-    INFER_OPTIONS, STATS_OPTIONS, TARGETS,
+    INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
 };
 use crate::console::{Console, Port};
 use crate::shell::{Buffers, List, Purpose, Session};
@@ -56,7 +56,11 @@ pub(crate) fn source(before: &[u8]) -> (Source, usize) {
         (Some(b"llmstats"), _) => Source::Words(STATS_OPTIONS),
         (Some(b"llmctl"), None) => Source::Words(CONTROLS),
         (Some(b"llmctl"), Some(control)) => match control {
-            b"load" => Source::Models,
+            b"load" => match last {
+                Some(b"--adapter") => Source::Adapters,
+                _ if is_option => Source::Words(LOAD_OPTIONS),
+                _ => Source::Models,
+            },
             b"adapter" => match last {
                 Some(b"adapter") => Source::Words(ADAPTER_DEEDS),
                 Some(b"load" | b"drop" | b"export") => Source::Adapters,
@@ -234,6 +238,8 @@ mod tests {
             ("  llmi", Source::Words(COMMANDS)),
             ("llmctl ", Source::Words(CONTROLS)),
             ("llmctl load de", Source::Models),
+            ("llmctl load default --ad", Source::Words(LOAD_OPTIONS)),
+            ("llmctl load default --adapter m", Source::Adapters),
             ("llmctl close t", Source::Sessions),
             ("llmctl wait ", Source::Jobs),
             ("llmctl budget ", Source::UsersOrOptions),

@@ -187,7 +187,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let what = match self.activity {
                     Activity::Tuning { .. } => "data",
                     Activity::Asking {
-                        purpose: Purpose::LoadAdapter,
+                        purpose: Purpose::LoadAdapter | Purpose::LoadBeside(_),
                         ..
                     } => "adapter",
                     _ => "model",

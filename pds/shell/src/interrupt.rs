@@ -68,7 +68,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.end_bar(port);
                 match purpose {
                     Purpose::Complete(_) => self.drop_line(port),
-                    Purpose::LoadAdapter => self.answer(
+                    Purpose::LoadAdapter | Purpose::LoadBeside(_) => self.answer(
                         "^C: asked audit to stop the load; 'llmctl adapters' says which are loaded",
                         port,
                     ),

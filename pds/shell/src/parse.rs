@@ -2,11 +2,12 @@
 
 use crate::command::{
     ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, Command, CommandError,
-    FINETUNE_OPTIONS, INFER_OPTIONS, STATS_OPTIONS, TARGETS,
+    FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
 };
 use crate::suggest::nearest;
 use crate::values::{millionths, name, period, rate, whole, whole_u32};
 use crate::words::Words;
+use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES};
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::wire::client::LogQuery;
 use protocol::wire::{InferParams, TARGETS_ALL, TARGETS_ATTENTION, TrainParams};
@@ -103,11 +104,7 @@ fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     let word = value("llmctl", "a command; see 'help llmctl'", words)?;
     match option("command of llmctl", word, CONTROLS)? {
         "models" => nothing_more("llmctl models", words, Command::Models),
-        "load" => {
-            let of = "llmctl load";
-            let model = name(value(of, "a model's name", words)?)?;
-            nothing_more(of, words, Command::Load(model))
-        }
+        "load" => load(words),
         "adapters" => nothing_more("llmctl adapters", words, Command::Adapters),
         "adapter" => adapter(words),
         "status" => nothing_more("llmctl status", words, Command::Status),
@@ -134,6 +131,34 @@ fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
         // The last of the list.
         _ => nothing_more("llmctl reset", words, Command::Reset),
     }
+}
+
+fn load<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let of = "llmctl load";
+    let mut model = None;
+    let mut adapters: [&[u8]; MAX_ADAPTERS] = [&[]; MAX_ADAPTERS];
+    let mut places = adapters.iter_mut();
+    while let Some(word) = words.next() {
+        if !word.starts_with(b"--") {
+            if model.replace(name(word)?).is_some() {
+                return Err(CommandError::Extra { of, word });
+            }
+            continue;
+        }
+        let option = option("option of llmctl load", word, LOAD_OPTIONS)?;
+        let word = value(option, "an adapter's name", words)?;
+        name::<MAX_NAME_BYTES>(word)?;
+        let place = places.next().ok_or(CommandError::Extra { of, word })?;
+        *place = word;
+    }
+    let missing = CommandError::MissingValue {
+        of,
+        what: "a model's name",
+    };
+    Ok(Command::Load {
+        model: model.ok_or(missing)?,
+        adapters,
+    })
 }
 
 fn adapter<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
@@ -489,6 +514,15 @@ mod tests {
             ("llmctl", "MissingValue { of: \"llmctl\""),
             ("llmctl load", "MissingValue { of: \"llmctl load\""),
             ("llmctl load a b", "Extra"),
+            ("llmctl load --adapter a", "a model's name"),
+            ("llmctl load a --adapter", "of: \"--adapter\""),
+            ("llmctl load a --adaptr b", "nearest: Some(\"--adapter\")"),
+            ("llmctl load a --adapter \"\"", "NameLength"),
+            (
+                "llmctl load a --adapter 1 --adapter 2 --adapter 3 --adapter 4 --adapter 5 --adapter 6 --adapter 7 \
+                 --adapter 8 --adapter 9",
+                "Extra { of: \"llmctl load\"",
+            ),
             ("llmctl wait", "MissingValue { of: \"llmctl wait\""),
             ("llmctl wait x", "Whole"),
             ("llmctl budget a b", "Extra"),

@@ -7,7 +7,7 @@ use crate::shell::{Activity, Purpose, Session, Shown};
 use crate::text::{Help, JobLine};
 use core::fmt::Write as _;
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use safe_text::Sanitiser;
@@ -15,7 +15,7 @@ use safe_text::Sanitiser;
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn run(&mut self, command: &Command<'_>, port: &mut impl Port) {
         let subject = match command {
-            Command::Load(name) => name.as_str(),
+            Command::Load { model: name, .. } => name.as_str(),
             Command::Close(name) => name.as_str(),
             Command::FineTune { data: name, .. }
             | Command::LoadAdapter(name)
@@ -27,6 +27,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         };
         // No name is longer than the room.
         self.subject = heapless::Vec::from_slice(subject.as_bytes()).unwrap_or_default();
+        self.buffers.to_load.clear();
         let (request, purpose) = match *command {
             Command::Empty => return self.become_idle(port),
             Command::Help(topic) => return self.answer(Help(topic), port),
@@ -89,7 +90,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let change = BudgetChange { tokens, period_us };
                 (Request::Budget { user, change }, Purpose::Show)
             }
-            Command::Load(name) => (Request::Load { name }, Purpose::Load),
+            Command::Load { model, adapters } => {
+                let names = adapters.into_iter().map(core::str::from_utf8);
+                let names = names.flatten().filter_map(ModelName::new);
+                // There are no more than places.
+                self.buffers
+                    .to_load
+                    .extend(names.filter(|name| !name.is_empty()));
+                (Request::Load { name: model }, Purpose::Load)
+            }
             Command::Models => (Request::Models, Purpose::Models),
             Command::Status => (Request::Status, Purpose::Show),
             Command::Sessions => (Request::Sessions, Purpose::Sessions),

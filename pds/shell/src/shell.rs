@@ -12,7 +12,7 @@ use crate::type_ahead::TypeAhead;
 use crate::words::Words;
 use core::fmt::{Display, Write as _};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_NAME_BYTES;
+use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES};
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Request, Stage, User};
@@ -45,6 +45,7 @@ impl Memory {
                 history: History::new(),
                 names: Names::new(),
                 jobs: Jobs::new(),
+                to_load: heapless::Deque::new(),
             },
             client: sel4_llm_client::Memory::new(),
             words: Words::new(),
@@ -66,6 +67,8 @@ pub(crate) struct Buffers {
     pub(crate) history: History,
     pub(crate) names: Names,
     pub(crate) jobs: Jobs,
+    /// Adapters that the command under way loads after what it waits for.
+    pub(crate) to_load: heapless::Deque<ModelName, MAX_ADAPTERS>,
 }
 
 /// A list of names that is asked for once.
@@ -87,6 +90,8 @@ pub(crate) enum Purpose {
     Adapters,
     /// The adapter that was loaded, to be shown.
     LoadAdapter,
+    /// This adapter, loaded after a model by the same command, to be shown.
+    LoadBeside(ModelName),
     /// The end of this adapter.
     DropAdapter(ModelName),
     /// Counters, to be shown as JSON.

@@ -12,6 +12,7 @@ mod clients;
 mod inference;
 mod shell;
 mod system;
+mod trainings;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     let on = std::env::var("SEL4_LLM_REDTEAM_ON").expect("run this through make redteam");
     let began = Instant::now();
     let mut verdicts = inference::attack(&on);
+    verdicts.extend(trainings::attack());
     if std::env::var_os("SEL4_LLM_REDTEAM_SHELL").is_some() {
         verdicts.extend(shell::attack());
     }

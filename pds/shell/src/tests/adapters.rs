@@ -6,7 +6,7 @@ use protocol::record::Hex;
 use protocol::wire::client::{
     AdapterEntry, AdapterOrigin, Exported, Progress, Signature, Stage, Status, Training, Tuned,
 };
-use protocol::wire::{AdapterInfo, TrainProgress};
+use protocol::wire::{AdapterInfo, ModelInfo, TrainProgress};
 
 fn training(step: u32, elapsed_us: u64) -> Training {
     Training {
@@ -45,6 +45,69 @@ fn a_request_names_its_adapter_and_a_refusal_does_too() {
         system.output(),
         "error: the adapter 'moral' is not loaded; load it with 'llmctl adapter load NAME'\n"
     );
+}
+
+#[test]
+fn adapters_are_loaded_after_their_model_one_by_one_and_who_fails_is_named() {
+    let mut system = System::plain();
+    let line = "llmctl load tiny --adapter moral --adapter feelings --adapter tone";
+    let number = system.request(line);
+    assert_eq!(system.asked(), []);
+    let model = ModelInfo {
+        parameters: 7,
+        ..ModelInfo::default()
+    };
+    let loaded = |name, info| Event::AdapterLoaded { name, info };
+    system.say(
+        number,
+        &Event::Loaded {
+            name: name("tiny"),
+            info: model,
+        },
+    );
+    let number = system.asked_for(r#"LoadAdapter { name: "moral" }"#);
+    system.say(number, &loaded(name("moral"), AdapterInfo::default()));
+    let number = system.asked_for(r#"LoadAdapter { name: "feelings" }"#);
+    let failure = Failure::of(ErrorCode::OtherBase);
+    system.fail(number, failure, b"");
+    // The others are loaded all the same.
+    let number = system.asked_for(r#"LoadAdapter { name: "tone" }"#);
+    system.say(number, &loaded(name("tone"), AdapterInfo::default()));
+    let output = system.output();
+    let lines: Vec<_> = output.lines().collect();
+    let [first, second, third, fourth] = lines[..] else {
+        panic!("{output}");
+    };
+    assert!(first.starts_with("loaded tiny: 7 parameters"), "{output}");
+    assert!(second.starts_with("loaded moral: "), "{output}");
+    assert!(
+        third.starts_with("error: feelings: the adapter was made for another model"),
+        "{output}"
+    );
+    assert!(fourth.starts_with("loaded tone: "), "{output}");
+    system.request("llmstats");
+}
+
+#[test]
+fn a_model_that_is_not_loaded_or_a_ctrl_c_leaves_its_adapters_alone() {
+    let mut system = System::terminal();
+    system.type_in(b"llmctl load tiny --adapter moral\r");
+    let number = system.asked()[0].0;
+    system.fail(number, Failure::of(ErrorCode::NoSuchModel), b"");
+    assert_eq!(system.asked(), []);
+
+    system.type_in(b"llmctl load tiny --adapter moral --adapter feelings\r");
+    system.asked();
+    system.type_in(b"\x03");
+    system.asked();
+    // What comes next has adapters of its own.
+    system.type_in(b"llmctl adapter load tone\r");
+    let number = system.asked()[0].0;
+    let info = AdapterInfo::default();
+    let name = name("tone");
+    system.say(number, &Event::AdapterLoaded { name, info });
+    assert_eq!(system.asked(), []);
+    assert!(system.output().contains("loaded tone: "));
 }
 
 #[test]

@@ -164,8 +164,10 @@ fn control_text(control: &str) -> &'static str {
         "load" => {
             "llmctl load NAME          load a model; if it can't be loaded, the one that is stays\n\
              Its signature is checked first. All sessions end with the model that they talked to.\n\
-             Example:\n\
-             \x20 llmctl load tiny"
+             \x20 --adapter NAME       load this adapter beside it then; may be given several times\n\
+             Examples:\n\
+             \x20 llmctl load tiny\n\
+             \x20 llmctl load tiny --adapter moral --adapter feelings"
         }
         "adapters" => {
             "llmctl adapters           list the adapters in the store and those made here; * is loaded\n\
@@ -250,7 +252,7 @@ mod tests {
     use super::*;
     use crate::command::{
         ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, Command, FINETUNE_OPTIONS,
-        INFER_OPTIONS, STATS_OPTIONS, TARGETS,
+        INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
     };
     use crate::parse::parse;
     use crate::words::Words;
@@ -276,6 +278,7 @@ mod tests {
             ("llminfer", INFER_OPTIONS),
             ("llmstats", STATS_OPTIONS),
             ("audit", AUDIT_OPTIONS),
+            ("load", LOAD_OPTIONS),
             ("budget", BUDGET_OPTIONS),
             ("llmfinetune", FINETUNE_OPTIONS),
             ("llmfinetune", TARGETS),

@@ -1,6 +1,7 @@
 //! The backend of the hostile inference.
 
 use crate::ring::Forger;
+use crate::saboteur::Saboteur;
 use crate::{Ground, PREFIX, Say, memory, place};
 use core::fmt::Write as _;
 use llm_core::arena::Usage;
@@ -55,11 +56,12 @@ pub struct Attacker<B, G> {
     generated: u32,
     /// Tokens that the request of the attack may give, those that it has given included.
     credit: u32,
+    saboteur: Saboteur,
 }
 
 impl<B, G: Ground> Attacker<B, G> {
     /// See the module.
-    pub const fn new(backend: B, ground: G) -> Self {
+    pub fn new(backend: B, ground: G) -> Self {
         Self {
             backend,
             ground,
@@ -67,6 +69,7 @@ impl<B, G: Ground> Attacker<B, G> {
             habit: None,
             generated: 0,
             credit: 0,
+            saboteur: Saboteur::default(),
         }
     }
 
@@ -132,6 +135,9 @@ impl<B, G: Ground> Attacker<B, G> {
             }
             "forge-halt" => {
                 let _ = say.push_str(HALT);
+            }
+            _ if self.saboteur.arm(name) => {
+                let _ = say.push_str("armed");
             }
             _ if self.forge(name) => {
                 self.settle();
@@ -290,7 +296,12 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
 
     fn step(&mut self, text: &mut Text) -> Progress {
         let Some((session, habit)) = self.habit.filter(|(_, habit)| !self.rests(*habit)) else {
-            return self.backend.step(text);
+            let progress = self.backend.step(text);
+            if self.saboteur.look(&progress) {
+                self.settle();
+                memory::die();
+            }
+            return progress;
         };
         text.clear();
         let step = match habit {
@@ -336,6 +347,7 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
 
     fn reset(&mut self) {
         self.habit = None;
+        self.saboteur.end();
         self.backend.reset();
     }
 
@@ -353,14 +365,17 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
     }
 
     fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError> {
-        self.backend.train(data, params)
+        let plan = self.backend.train(data, params)?;
+        self.saboteur.begin(plan);
+        Ok(plan)
     }
 
     fn end_training(&mut self) {
+        self.saboteur.end();
         self.backend.end_training();
     }
 
     fn made(&self, offset: usize) -> &[u8] {
-        self.backend.made(offset)
+        self.saboteur.part(offset, self.backend.made(offset))
     }
 }

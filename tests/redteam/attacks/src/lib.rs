@@ -1,7 +1,7 @@
 //! The red team: a hostile inference that is the real one, plus an attack where a prompt names one, and a hostile client
 //! ([`client`]), which does nothing but attack.
 //!
-//! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`client::ATTACKS`]), and those of
+//! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`TRAININGS`], [`client::ATTACKS`]), and those of
 //! them that need no kernel. Those that do are the runtime's ([`Ground`]).
 //!
 //! The rule that makes it worth something: an attack that is not stopped says so, in a line that the runner looks for,
@@ -19,6 +19,9 @@ mod ground;
 mod list;
 mod memory;
 mod ring;
+#[cfg(feature = "backend")]
+mod saboteur;
+mod trainings;
 
 #[cfg(feature = "backend")]
 pub use attacker::Attacker;
@@ -26,6 +29,7 @@ pub use ground::Ground;
 pub use list::{ATTACKS, Attack, Must, On};
 pub use memory::{die, execute, read, write};
 pub use ring::Forger;
+pub use trainings::{Found, TRAININGS, Training};
 
 /// What an attack says about itself: the text of the answer.
 pub type Say = heapless::String<1024>;

@@ -1,0 +1,207 @@
+//! The types of the header for fine-tuning and adapters.
+
+use crate::types::sel4_llm_signature_t;
+use client::limits;
+use core::ffi::c_char;
+use sel4_llm_client as client;
+
+/// Longest example in bytes, as a line of JSON.
+pub const SEL4_LLM_MAX_EXAMPLE_BYTES: usize = 8192;
+/// Most bytes of an adapter's file that one event has.
+pub const SEL4_LLM_MAX_PART_BYTES: usize = 4096;
+/// For `targets`: the matrices of attention are changed.
+pub const SEL4_LLM_TARGETS_ATTENTION: u32 = 1;
+/// For `targets`: those of the feed-forward layers, too.
+pub const SEL4_LLM_TARGETS_ALL: u32 = 2;
+
+const _: () = {
+    assert!(SEL4_LLM_MAX_EXAMPLE_BYTES == limits::MAX_EXAMPLE_BYTES);
+    assert!(SEL4_LLM_MAX_PART_BYTES == limits::MAX_PART_BYTES);
+    assert!(SEL4_LLM_TARGETS_ATTENTION == client::TARGETS_ATTENTION);
+    assert!(SEL4_LLM_TARGETS_ALL == client::TARGETS_ALL);
+};
+
+/// What a fine-tuning asks for. `sel4_llm_default_tuning` gives one to change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_tuning_t {
+    /// What the adapter will be called: a text that ends with a zero. Null: as the data.
+    pub adapter: *const c_char,
+    /// Seed of the first values and of the order of the examples. The same seed and data give the same adapter.
+    pub seed: u64,
+    /// Rank of its matrices, 1 to 64: a larger one can learn more, and costs more.
+    pub rank: u32,
+    /// In millionths: its effect is multiplied by `alpha` / `rank`.
+    pub alpha: u32,
+    /// How often the examples are gone through, 1 to 100. So many times their tokens are taken from the budget.
+    pub epochs: u32,
+    /// The largest learning rate, in billionths.
+    pub rate: u32,
+    /// `SEL4_LLM_TARGETS_ATTENTION` or `SEL4_LLM_TARGETS_ALL`.
+    pub targets: u32,
+}
+
+/// An adapter.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_adapter_t {
+    /// Its name, with a zero at its end.
+    pub name: [c_char; 65],
+    /// Whether it is loaded.
+    pub loaded: bool,
+    /// Whether it was made on this device since boot; otherwise it lies in the store.
+    pub made_here: bool,
+    /// Its signature: that of the store's file, or this device's.
+    pub signature: sel4_llm_signature_t,
+    /// Size of its file in bytes.
+    pub file_bytes: u64,
+    /// SHA-256 of its file; zeros while that is not known.
+    pub sha256: [u8; 32],
+    /// SHA-256 of the file of the model that it was made for, or is loaded beside; zeros while that is not known.
+    pub base_sha256: [u8; 32],
+    /// Its rank; the largest, if its matrices differ. 0 while it was not loaded yet, and so are the numbers below.
+    pub rank: u32,
+    /// In millionths.
+    pub alpha: u32,
+    /// Matrices of the model that it changes.
+    pub matrices: u32,
+    /// Numbers in all its matrices.
+    pub parameters: u64,
+    /// Bytes that it takes in the arena.
+    pub arena_bytes: u64,
+}
+
+/// How far a fine-tuning is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_training_t {
+    /// Updates of the adapter that are done.
+    pub step: u32,
+    /// Updates in all.
+    pub steps: u32,
+    /// Tokens that have gone through the model.
+    pub tokens: u64,
+    /// Mean loss of the examples since the last epoch began, in millionths of a nat a token.
+    pub loss: u32,
+    /// Tokens of the longest example.
+    pub longest: u32,
+    /// Whether requests for text are refused until it is over: there is no memory for both.
+    pub alone: bool,
+    /// Since it began, in microseconds.
+    pub elapsed_us: u64,
+}
+
+/// A fine-tuning that has ended well.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_tuned_t {
+    /// What the adapter is called, with a zero at its end.
+    pub name: [c_char; 65],
+    /// SHA-256 of its file.
+    pub sha256: [u8; 32],
+    /// Size of its file in bytes.
+    pub file_bytes: u64,
+    /// Tokens that have gone through the model, and were taken from the budget.
+    pub tokens: u64,
+    /// Updates of the adapter.
+    pub steps: u32,
+    /// Mean loss of the last epoch, in millionths of a nat a token.
+    pub loss: u32,
+    /// From the admission of the request to its end, in microseconds.
+    pub total_us: u64,
+    /// Why it is not loaded, a number of `sel4_llm_code_t`; 0: it is.
+    pub not_loaded: u32,
+}
+
+/// An adapter's file that was sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_exported_t {
+    /// The adapter's name, with a zero at its end.
+    pub name: [c_char; 65],
+    /// Size of its file in bytes: of all parts.
+    pub file_bytes: u64,
+    /// SHA-256 of its file.
+    pub sha256: [u8; 32],
+    /// SHA-256 of the file of the model that it was made for.
+    pub base_sha256: [u8; 32],
+    /// Ed25519 over the SHA-256 of its file, by the device's key.
+    pub signature: [u8; 64],
+}
+
+/// The examples that have come so far.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_examples_t {
+    /// How many there are.
+    pub count: u32,
+    /// Bytes that they have.
+    pub bytes: u32,
+    /// Bytes that they may have.
+    pub limit: u32,
+}
+
+impl sel4_llm_adapter_t {
+    /// No adapter.
+    pub(crate) const NONE: Self = Self {
+        name: [0; 65],
+        loaded: false,
+        made_here: false,
+        signature: sel4_llm_signature_t::SEL4_LLM_SIGNATURE_MISSING,
+        file_bytes: 0,
+        sha256: [0; 32],
+        base_sha256: [0; 32],
+        rank: 0,
+        alpha: 0,
+        matrices: 0,
+        parameters: 0,
+        arena_bytes: 0,
+    };
+}
+
+impl sel4_llm_training_t {
+    /// No fine-tuning.
+    pub(crate) const NONE: Self = Self {
+        step: 0,
+        steps: 0,
+        tokens: 0,
+        loss: 0,
+        longest: 0,
+        alone: false,
+        elapsed_us: 0,
+    };
+}
+
+impl sel4_llm_tuned_t {
+    /// No fine-tuning.
+    pub(crate) const NONE: Self = Self {
+        name: [0; 65],
+        sha256: [0; 32],
+        file_bytes: 0,
+        tokens: 0,
+        steps: 0,
+        loss: 0,
+        total_us: 0,
+        not_loaded: 0,
+    };
+}
+
+impl sel4_llm_exported_t {
+    /// No adapter.
+    pub(crate) const NONE: Self = Self {
+        name: [0; 65],
+        file_bytes: 0,
+        sha256: [0; 32],
+        base_sha256: [0; 32],
+        signature: [0; 64],
+    };
+}
+
+impl sel4_llm_examples_t {
+    /// No examples.
+    pub(crate) const NONE: Self = Self {
+        count: 0,
+        bytes: 0,
+        limit: 0,
+    };
+}
