@@ -73,6 +73,11 @@ pub enum ArmourError {
         /// Bytes of the file.
         bytes: u64,
     },
+    /// The line about the model is not what the file says, and only the file is signed.
+    #[error(
+        "the export names another model than the adapter in it: the capture has changed it; export it again"
+    )]
+    OtherBase,
     /// A line that is no Base64.
     #[error("line {line} is no Base64: the capture has changed it; export it again")]
     Base64 {

@@ -1,14 +1,17 @@
-//! The file of an adapter, as llama.cpp's converter writes it: metadata, the list of tensors, and their numbers in F32.
+//! The file of an adapter, as llama.cpp's converter writes it: metadata, the list of tensors, and their numbers in F16, as it
+//! writes them unless told otherwise: half the bytes of F32 to keep, to export and to read for every token.
 
 use super::TrainParams;
 use super::adapted::Adapted;
 use super::job::Job;
 use crate::arena::as_mut;
+use crate::quantize::NonFinite;
 use crate::transformer::config::Config;
 use crate::transformer::steps::{Stepwise, Stop};
 use crate::transformer::training::Targets;
 use core::fmt::Write as _;
 use core::ops::Range;
+use half::f16;
 use zerocopy::IntoBytes;
 
 /// Name of a tensor.
@@ -23,8 +26,8 @@ const UINT64: u32 = 10;
 /// Of the numbers of each tensor, in bytes: what a file that does not say otherwise has.
 const ALIGNMENT: usize = 32;
 
-/// Number of the tensor type F32.
-const F32: u32 = 0;
+/// Number of the tensor type F16.
+const F16: u32 = 1;
 
 /// A tensor of the file.
 struct Entry {
@@ -39,7 +42,7 @@ struct Entry {
 
 impl Entry {
     fn bytes(&self) -> usize {
-        (self.shape[0] * self.shape[1] * size_of::<f32>()).next_multiple_of(ALIGNMENT)
+        (self.shape[0] * self.shape[1] * size_of::<f16>()).next_multiple_of(ALIGNMENT)
     }
 }
 
@@ -168,7 +171,7 @@ fn head(sink: &mut Sink<'_>, config: &Config, adapted: &Adapted, params: &TrainP
         for dimension in entry.shape {
             sink.put(&(dimension as u64).to_le_bytes());
         }
-        sink.put(&F32.to_le_bytes());
+        sink.put(&F16.to_le_bytes());
         sink.put(&(offset as u64).to_le_bytes());
         offset += entry.bytes();
     }
@@ -209,7 +212,7 @@ impl Job<'_> {
             };
             let entries = layers.flat_map(|layer| entries_of(layer, adapted));
             for entry in entries {
-                put_numbers(&mut sink, &entry, as_mut(parameters), adapted.rank);
+                put_numbers(&mut sink, &entry, as_mut(parameters), adapted.rank)?;
             }
             Ok(())
         })
@@ -217,19 +220,32 @@ impl Job<'_> {
 }
 
 /// The numbers of a tensor.
-fn put_numbers(sink: &mut Sink<'_>, entry: &Entry, parameters: &[f32], rank: usize) {
+///
+/// # Errors
+/// One is too large for F16.
+fn put_numbers(
+    sink: &mut Sink<'_>,
+    entry: &Entry,
+    parameters: &[f32],
+    rank: usize,
+) -> Result<(), NonFinite> {
     for part in entry.parts.iter().cloned() {
         let part = &parameters[part];
-        if !entry.transposed {
-            sink.put(part.as_bytes());
-            continue;
-        }
-        let rows = part.len() / rank;
+        // Of A, as they lie.
+        let (rows, columns) = match entry.transposed {
+            false => (1, part.len()),
+            true => (part.len() / rank, rank),
+        };
         for row in 0..rows {
-            for j in 0..rank {
-                sink.put(&part[j * rows + row].to_le_bytes());
+            for column in 0..columns {
+                let number = f16::from_f32(part[column * rows + row]);
+                if !number.is_finite() {
+                    return Err(NonFinite);
+                }
+                sink.put(&number.to_le_bytes());
             }
         }
     }
     sink.align();
+    Ok(())
 }

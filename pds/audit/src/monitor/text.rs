@@ -6,12 +6,14 @@ use crate::places::Used;
 use crate::sessions::{Limits, Owner, Session};
 use crate::shares::ENTRY;
 use crate::table::{End, Entry, Generation, Origin, State, Stop, Work};
+use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::name::{ModelName, SessionName};
 use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::FinishReason;
 use protocol::wire::client::Event;
 use protocol::wire::{self, InferParams, engine};
 use sha2::{Digest, Sha256};
@@ -247,8 +249,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Work::Load(_) | Work::Adapter(..) => {}
             Work::Tune(tuning) if tuning.is_with_inference() => {}
             // Audit reads the data, or what came out, which is forgotten.
-            Work::Tune(_) => {
+            Work::Tune(tuning) => {
+                let was_trained = matches!(tuning.stage, Stage::Signing(_));
                 self.record_cancel(index, now);
+                if was_trained {
+                    // Its tokens are used: they must be on record.
+                    self.record_tuned(index, FinishReason::Cancelled, now);
+                }
                 let failure = Failure::of(ErrorCode::Cancelled);
                 self.end(index, End::failed(failure, ""), 0);
             }

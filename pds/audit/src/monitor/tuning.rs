@@ -55,6 +55,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         self.require_settled()?;
         let name = self.name_of_adapter(data, adapter)?;
         let room = self.shelf.room()?;
+        // What is made is loaded, so it needs a place.
+        self.places.free()?;
         let stage = self.data(data)?;
         let share = TUNE_ENTRIES.saturating_mul(ENTRY);
         self.ledger.take_share(user, share, now)?;
@@ -478,7 +480,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
     }
 
     /// Writes down that inference has trained to the end, or to a cancel.
-    fn record_tuned(&mut self, index: usize, reason: FinishReason, now: u64) {
+    pub(super) fn record_tuned(&mut self, index: usize, reason: FinishReason, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
         };

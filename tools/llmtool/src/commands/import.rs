@@ -7,7 +7,7 @@ use protocol::record::Hex;
 
 use crate::args::ByteSize;
 use crate::args::trust::Import;
-use crate::armour::Exported;
+use crate::armour::{ArmourError, Exported};
 use crate::error::ToolError;
 use crate::output::text_or_stdin;
 use crate::{files, keys};
@@ -37,6 +37,13 @@ pub(super) fn import(arguments: &Import, out: &mut impl Write) -> Result<(), Too
         source: Box::new(source),
     };
     let adapter = AdapterFile::read(&exported.file).map_err(wrong)?;
+    // The signature covers the file alone, so what stands beside it must agree.
+    if adapter
+        .base()
+        .is_some_and(|base| *base != exported.base_sha256)
+    {
+        return Err(failed(ArmourError::OtherBase));
+    }
     let info = adapter.info();
     files::write(output, &exported.file)?;
     files::write(&keys::signature_path(output), &exported.signature)?;
