@@ -59,6 +59,8 @@ pub(crate) struct Tuning<'m> {
     pub(crate) name: ModelName,
     /// SHA-256 of the model's file.
     pub(crate) base: Hash,
+    /// Version of the arithmetic that inference trains in, without which nobody can repeat it.
+    pub(crate) numerics: u32,
     pub(crate) stage: Stage<'m>,
     pub(crate) data: Option<Data>,
     pub(crate) reservation: Option<Reservation>,
@@ -88,7 +90,7 @@ impl<'m> Tuning<'m> {
     pub(crate) fn new(
         params: TrainParams,
         name: ModelName,
-        base: Hash,
+        (base, numerics): (Hash, u32),
         room: Space,
         stage: Stage<'m>,
     ) -> Self {
@@ -96,6 +98,7 @@ impl<'m> Tuning<'m> {
             params,
             name,
             base,
+            numerics,
             stage,
             data: None,
             reservation: None,
@@ -193,6 +196,7 @@ impl<'m> Tuning<'m> {
         record.name = self.name;
         record.train = self.params;
         record.model_sha256 = self.base;
+        record.numerics = self.numerics;
         if let Some(data) = &self.data {
             record.prompt_sha256 = data.sha256;
             record.prompt_bytes = u32::try_from(data.bytes).unwrap_or(u32::MAX);

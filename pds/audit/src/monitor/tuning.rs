@@ -50,7 +50,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             return Err(Failure::of(ErrorCode::NoDeviceKey));
         }
         let no_model = Failure::of(ErrorCode::NoModel);
-        let base = self.link.current.ok_or(no_model)?.verified.sha256;
+        let current = self.link.current.ok_or(no_model)?;
+        let base = (current.verified.sha256, current.loaded.numerics);
         self.require_settled()?;
         let name = self.name_of_adapter(data, adapter)?;
         let room = self.shelf.room()?;

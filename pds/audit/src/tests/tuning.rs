@@ -256,6 +256,7 @@ fn an_adapter_is_made_signed_recorded_loaded_and_leaves_as_it_is() {
         (sha256, base())
     );
     assert_eq!(record.train, TrainParams::default());
+    assert_eq!(record.numerics, 2, "who repeats it must know");
 
     system.say(number, &Report::AdapterLoaded(adapter_loaded()));
     let told = system.told();
