@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sel4_llm_tests::{Session, session_with_faults};
+use sel4_llm_tests::console::mark;
+use sel4_llm_tests::{Session, Terminal, session_with_faults};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const PROMPT: &str = "The fox lost his way in the dark wood.";
@@ -33,6 +34,27 @@ fn llmtool(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+fn infer(options: &str) -> String {
+    format!("llminfer \"{PROMPT}\" --max-tokens 24 --temperature 0 {options}")
+}
+
+/// What a text of [`infer`] is, in what was printed for it.
+fn text(said: &str) -> &str {
+    let text = said.rsplit_once("\n[24 tokens, ");
+    text.unwrap_or_else(|| panic!("no text: {said}")).0
+}
+
+/// Runs commands one after the other; what each has printed.
+fn answers(commands: &[String]) -> Vec<String> {
+    let mut script = format!("login tester\n{}", mark(0));
+    for (number, command) in (1..).zip(commands) {
+        script += &format!("{command}\n{}", mark(number));
+    }
+    let session = session_with_faults(script + "exit\n");
+    let numbers = 1..=commands.len();
+    numbers.map(|number| session.before(number)).collect()
+}
+
 fn as_tester(script: &str) -> Session {
     session_with_faults(format!("login tester\n{script}exit\n"))
 }
@@ -56,14 +78,11 @@ fn import(session: &Session, folder: &Path) -> PathBuf {
 
 #[test]
 fn an_adapter_is_trained_used_and_exported_and_the_host_says_the_same_with_it() {
-    let infer = |options: &str| {
-        format!("llminfer \"{PROMPT}\" --max-tokens 24 --temperature 0 {options}\n")
-    };
     let session = as_tester(&format!(
         "llmfinetune feelings --adapter moods --rank 2 --epochs 2 --rate 1e-2\nllmctl adapters\n{}{}\
          llmctl adapter export moods\nllmctl audit verify\n",
-        infer("--adapter moods"),
-        infer(""),
+        infer("--adapter moods") + "\n",
+        infer("") + "\n",
     ));
     let output = &session.output;
     for part in [
@@ -186,4 +205,150 @@ fn what_cannot_be_trained_or_loaded_is_one_clear_line_and_nothing_is_lost() {
         .output
         .matches("you need the permission 'fine-tune'");
     assert_eq!(refusals.count(), 2, "{}", session.output);
+}
+
+#[test]
+fn a_fault_in_the_middle_of_a_training_costs_nothing_and_leaves_base_and_adapters_as_they_were() {
+    let train = |name| format!("llmfinetune feelings --adapter {name} --rank 2 --epochs 2");
+    let commands = [
+        train("first") + " --rate 1e-2",
+        infer("--adapter first"),
+        infer(""),
+        "llminfer \"!fault-training\" --max-tokens 1".to_owned(),
+        "llmctl budget".to_owned(),
+        train("second"),
+        "llmctl budget".to_owned(),
+        // It waits until inference serves again.
+        infer(""),
+        infer("--adapter first"),
+        "llmctl adapters".to_owned(),
+        "llmstats".to_owned(),
+        // The next one goes to its end.
+        train("second"),
+        "llmctl audit verify".to_owned(),
+    ];
+    let answers = answers(&commands);
+    let all = answers.join("----\n");
+    let [
+        first,
+        with,
+        without,
+        _,
+        before,
+        second,
+        after,
+        again_without,
+        again_with,
+        adapters,
+        stats,
+        third,
+        log,
+    ] = &answers[..]
+    else {
+        panic!("{all}");
+    };
+    assert!(first.contains("made the adapter first: "), "{all}");
+    let died = "error: inference died while it had the request";
+    assert!(second.contains(died), "{all}");
+    let used = |budget: &str| budget.split(['(', ')']).nth(1).map(str::to_owned);
+    assert!(
+        used(before).is_some_and(|used| used.contains(" used, 0 reserved")),
+        "{all}"
+    );
+    assert_eq!(used(before), used(after), "{all}");
+    assert_eq!(
+        (text(with), text(without)),
+        (text(again_with), text(again_without)),
+        "{all}"
+    );
+    assert_ne!(text(with), text(without), "the adapter does something");
+    let is_alone = adapters.contains("* first (") && adapters.contains("\n1 adapters; ");
+    assert!(is_alone, "nothing half made: {all}");
+    assert!(stats.contains("1 faults, 1 restarts"), "{all}");
+    assert!(third.contains("made the adapter second: "), "{all}");
+    assert!(log.contains("are unbroken"), "{all}");
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_training_keeps_nothing() {
+    let mut terminal = Terminal::start_of("SEL4_LLM_RUN_INJECT");
+    let mut command = |line: &str| {
+        terminal.type_in(format!("{line}\r"));
+        terminal.expect("\n");
+        terminal.expect("llm> ")
+    };
+    command("login tester");
+    let alone = command(&infer(""));
+    terminal.type_in("llmfinetune feelings --epochs 100\r");
+    // Its beginning, and then some updates later.
+    terminal.expect("step 0 of 800");
+    terminal.expect(" of 800");
+    terminal.type_in([0x03]);
+    let said = terminal.expect("llm> ");
+    assert!(
+        said.contains("^C: the fine-tuning has ended, and nothing of it is kept"),
+        "{said}"
+    );
+    let mut command = |line: &str| {
+        terminal.type_in(format!("{line}\r"));
+        terminal.expect("\n");
+        terminal.expect("llm> ")
+    };
+    let adapters = command("llmctl adapters");
+    assert!(adapters.contains("0 adapters; "), "{adapters}");
+    let until_closing = |said: &str| said.split("\n[24 tokens").next().map(str::to_owned);
+    let again = command(&infer(""));
+    assert!(again.contains("[24 tokens"), "{again}");
+    assert_eq!(until_closing(&alone), until_closing(&again));
+    let made = command("llmfinetune feelings --epochs 1 --rank 1");
+    assert!(
+        made.contains("made the adapter feelings: 8 steps"),
+        "{made}"
+    );
+}
+
+#[test]
+fn llmtool_replays_trainings_and_what_was_generated_with_their_adapters() {
+    let commands = [
+        "llmfinetune feelings --adapter moods --rank 2 --epochs 2 --rate 1e-2",
+        "llmfinetune --example \"The old king wept. The feeling is\" --answer \" grief\"",
+        "llmfinetune --example \"A whole text, which ends well.\"",
+        "llmfinetune examples --adapter typed --targets all --epochs 1 --seed 9",
+        "llminfer \"The wolf\" --adapter moods --session s --max-tokens 9 --seed 3",
+        "llminfer \" and\" --session s --max-tokens 9 --adapter moods",
+        "llminfer \"The wolf\" --adapter typed --max-tokens 9 --temperature 0",
+        "llminfer \"The wolf\" --max-tokens 9 --temperature 0",
+        "llmctl audit --json",
+    ]
+    .map(str::to_owned);
+    let answers = answers(&commands);
+    let [.., export] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    let (said, status) = sel4_llm_tests::llmtool(&["audit", "verify"], export);
+    assert_eq!(status, Some(0), "{said}\n{answers:?}");
+    let replay = ["replay", "--models", "build/store-test"];
+    let data = ["--data", "tests/data/feelings.jsonl"];
+    let (said, status) = sel4_llm_tests::llmtool(&[&replay[..], &data].concat(), export);
+    assert!(
+        status == Some(0) && said.contains("6 requests reproduced, 0 differ, 0 not replayed"),
+        "{said}\n{answers:?}"
+    );
+    let adapters = said.lines().filter(|line| line.contains(" adapter "));
+    assert_eq!(
+        adapters.filter(|line| line.ends_with("reproduced")).count(),
+        2,
+        "{said}"
+    );
+
+    // Without the data the first cannot be repeated, and so is what was generated with it; the second is all in the log.
+    let (said, _) = sel4_llm_tests::llmtool(&replay, export);
+    assert!(
+        said.contains("neither the folder nor --data has its data"),
+        "{said}"
+    );
+    assert!(
+        said.contains("3 requests reproduced, 0 differ, 3 not replayed"),
+        "{said}"
+    );
 }

@@ -21,13 +21,16 @@ pub const LIE: &[u8] = b"!lie";
 pub const LIE_PROMPT: &[u8] = b"!lie-prompt";
 /// A prompt that begins with this sets another rounding mode, where the machine has one, then writes outside.
 pub const FPCR: &[u8] = b"!fpcr";
+/// A prompt that begins with this has the next training write outside the regions of the domain, in the middle: after the
+/// first update.
+pub const FAULT_TRAINING: &[u8] = b"!fault-training";
 /// A prompt that begins with this makes the domain ignore its ring from then on.
 pub const SILENT: &[u8] = b"!silent";
 
 /// What the runtime does for the prompts that need it.
 #[derive(Clone, Copy, Debug)]
 pub struct Misdeeds {
-    /// For [`FAULT_WRITE`].
+    /// For [`FAULT_WRITE`] and [`FAULT_TRAINING`].
     pub write_outside: fn() -> !,
     /// For [`SPIN`].
     pub spin: fn() -> !,
@@ -88,6 +91,8 @@ pub struct Injector<B> {
     misdeeds: Misdeeds,
     /// The session that has one.
     habit: Option<(usize, Habit)>,
+    /// The next training is not to end well.
+    faults_training: bool,
 }
 
 impl<B> Injector<B> {
@@ -98,6 +103,7 @@ impl<B> Injector<B> {
             backend,
             misdeeds,
             habit: None,
+            faults_training: false,
         }
     }
 
@@ -115,6 +121,9 @@ impl<B> Injector<B> {
         }
         if let Some(rest) = prompt.strip_prefix(GARBAGE) {
             (self.misdeeds.scribble)(seed(rest));
+        }
+        if prompt.starts_with(FAULT_TRAINING) {
+            self.faults_training = true;
         }
         if prompt.starts_with(SILENT) {
             (self.misdeeds.fall_silent)();
@@ -176,6 +185,12 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
             return Progress::Session(session, Ok(Step::Token { id: 0 }));
         }
         let progress = self.backend.step(text);
+        if let Progress::Training(Ok(training)) = &progress
+            && training.step > 0
+            && self.faults_training
+        {
+            (self.misdeeds.write_outside)()
+        }
         let Progress::Session(
             session,
             Ok(Step::Finished {

@@ -163,3 +163,131 @@ fn bad_data_is_refused_with_its_line() {
         "{error}"
     );
 }
+
+/// Data of an enemy, and what is said of it; `Ok`: how many examples it has.
+fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
+    let nested = |open: &str| open.repeat((64 << 10) / open.len()).into_bytes();
+    let line = |text: &str| std::format!("{{\"text\":\"{text}\"}}").into_bytes();
+    let lone = Err("line 1 is no example: an escape is half of a character");
+    let mut behind_blanks = vec![b'\n'; 100_000];
+    behind_blanks.extend(b"{\"text\":\"ab\"}\n{\"text\":1}");
+    let long_name = std::format!("{{\"{}\":\"\"}}", "n".repeat(100_000));
+    vec![
+        (
+            "64 KiB of objects in objects",
+            nested("{\"text\":"),
+            Err("line 1 is no example: a value is not a string"),
+        ),
+        (
+            "64 KiB of lists in a member",
+            [&b"{\"text\":"[..], &nested("[")].concat(),
+            Err("line 1 is no example: a value is not a string"),
+        ),
+        // No object: so it is a text, of one line.
+        (
+            "64 KiB of lists in lists",
+            nested("["),
+            Err("the text of line 1 has 65536 bytes, the tokenizer has room for 100"),
+        ),
+        (
+            "64 KiB of empty objects in a line",
+            nested("{}"),
+            Err("line 1 is no example: it has neither prompt and answer nor text alone"),
+        ),
+        (
+            "a NUL in a string",
+            line("a\0b"),
+            Err("line 1 is no example: a string holds a control character that is not escaped"),
+        ),
+        ("a NUL that is escaped", line("a\\u0000b"), Ok(1)),
+        ("a text of NULs", vec![0; 40], Ok(1)),
+        ("lines of NULs", b"\0\n\n\0\0\n\n\0".to_vec(), Ok(3)),
+        ("the first half of a pair", line("\\ud800"), lone),
+        ("the second half of a pair", line("\\udc00"), lone),
+        ("two first halves", line("\\ud83d\\ud83d"), lone),
+        ("halves apart", line("\\ud83d \\ude00"), lone),
+        (
+            "a half in UTF-8",
+            line("a")
+                .iter()
+                .flat_map(|byte| match byte {
+                    b'a' => vec![0xed, 0xa0, 0x80],
+                    other => vec![*other],
+                })
+                .collect(),
+            Err("line 1 is not UTF-8"),
+        ),
+        (
+            "100,000 empty lines",
+            vec![b'\n'; 100_000],
+            Err("the data holds no examples"),
+        ),
+        (
+            "100,000 empty lines before a wrong one",
+            behind_blanks,
+            Err("line 100002 is no example: a value is not a string"),
+        ),
+        (
+            "a line of 100,000 bytes",
+            vec![b'a'; 100_000],
+            Err("the text of line 1 has 100000 bytes, the tokenizer has room for 100"),
+        ),
+        (
+            "a string of 100,000 bytes",
+            line(&"a".repeat(100_000)),
+            Err("the text of line 1 has 100000 bytes, the tokenizer has room for 100"),
+        ),
+        (
+            "a string of 100,000 backslashes",
+            line(&"\\".repeat(100_000)),
+            Err("the text of line 1 has 100000 bytes, the tokenizer has room for 100"),
+        ),
+        (
+            "a name of 100,000 bytes",
+            long_name.into_bytes(),
+            Err("line 1 is no example: it has a member that is not called prompt, answer or text"),
+        ),
+        (
+            "a string without an end",
+            [&b"{\"text\":\""[..], &[b'a'; 100_000]].concat(),
+            Err("line 1 is no example: a string has no end"),
+        ),
+        (
+            "43,000 texts of a byte",
+            b"a\n\n".repeat(43_000),
+            Ok(43_000),
+        ),
+    ]
+}
+
+#[test]
+fn hostile_data_is_refused_or_harmless_and_the_next_data_are_read_as_ever() {
+    let file = llama();
+    let ordinary = b"{\"prompt\":\"ab\",\"answer\":\"c\"}";
+    let before = with(&file, |tokens| data::count(ordinary, tokens)).expect("an example");
+    with(&file, |tokens| {
+        for (what, data, expected) in hostile() {
+            match (data::count(&data, tokens), expected) {
+                (Ok(count), Ok(examples)) => {
+                    assert_eq!(count.examples, examples, "{what}");
+                    // Audit reserves by this bound, and believes no more.
+                    let line_feeds = data.iter().filter(|byte| **byte == b'\n').count();
+                    assert!(count.tokens <= data.len() + 3 * (line_feeds + 1), "{what}");
+                    let (mut ids, mut ends) = (vec![0; count.tokens], vec![[0; 2]; examples]);
+                    data::fill(&data, tokens, &mut ids, &mut ends).expect(what);
+                    assert_eq!(ends.last().map(|end| end[0]), Some(count.tokens as u32));
+                }
+                (Err(error), Err(message)) => {
+                    let said = error.to_string();
+                    assert!(said.starts_with(message), "{what}: {said}");
+                }
+                (got, _) => panic!("{what}: {got:?}"),
+            }
+            assert_eq!(
+                data::count(ordinary, tokens).as_ref(),
+                Ok(&before),
+                "{what}"
+            );
+        }
+    });
+}
