@@ -82,7 +82,7 @@ fn beside(attack: &Attack, system: &mut System) -> Result<String, String> {
         let mut answer = system.command("whoami")?;
         if !answer.contains("tester (owner") && answer.contains(&format!("job {number}: ")) {
             // The attack was over just then: what came is that notice, and the prompt anew.
-            answer += &system.to_prompt("whoami")?;
+            answer += &system.rest_to_prompt("whoami")?;
         }
         longest = longest.max(asked.elapsed());
         if !answer.contains("tester (owner") {

@@ -93,7 +93,7 @@ fn rows(verdicts: &[Verdict]) -> String {
             Err(wrong) => format!("**BROKEN**: {wrong}"),
         };
         let Verdict { by, name, does, .. } = verdict;
-        let seen = seen.replace('\n', " ").replace('\t', " ");
+        let seen = seen.replace(['\n', '\t'], " ");
         format!("{by}\t{name}\t{does}\t{seen}\n")
     };
     verdicts.iter().map(row).collect()

@@ -85,11 +85,11 @@ impl System {
     pub(crate) fn raw(&mut self, line: &str) -> Result<String, String> {
         self.type_in(format!("{line}\r"));
         self.wait_for("\n", PATIENCE).ok_or_else(|| silent(line))?;
-        self.to_prompt(line)
+        self.rest_to_prompt(line)
     }
 
     /// What is printed up to the next prompt, as an answer to `line`.
-    pub(crate) fn to_prompt(&mut self, line: &str) -> Result<String, String> {
+    pub(crate) fn rest_to_prompt(&mut self, line: &str) -> Result<String, String> {
         self.wait_for(PROMPT, PATIENCE).ok_or_else(|| silent(line))
     }
 
