@@ -41,7 +41,7 @@ pub enum Say {
     AdapterLoaded,
     /// See the protocol.
     Training(TrainProgress),
-    /// Of the [`file`] of this seed: from where, and how much.
+    /// Of the [`file()`] of this seed: from where, and how much.
     Part(u64, u64, usize),
     /// See the protocol.
     Trained(Trained),
