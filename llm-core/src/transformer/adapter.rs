@@ -337,7 +337,7 @@ impl Model {
         self.adapters.get(place).map(|adapter| &adapter.info)
     }
 
-    /// Copies an adapter into the arena and lays out anew what lies above it: see [`Self::rearrange`], also for what is lost.
+    /// Copies an adapter into the arena and lays out anew what lies above it: see `rearrange`, also for what is lost.
     /// `base`: SHA-256 of the model's file, if that is to be compared with what the adapter's says.
     ///
     /// # Errors
@@ -377,7 +377,7 @@ impl Model {
     }
 
     /// Takes an adapter out of the arena. Those that lie above it move down, and what lies above them all is laid out anew:
-    /// see [`Self::rearrange`], also for what is lost.
+    /// see `rearrange`, also for what is lost.
     ///
     /// # Errors
     /// There is none, or a training lies above it; nothing has changed.

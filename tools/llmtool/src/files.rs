@@ -58,7 +58,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), ToolError> {
     write_as(path, content, 0o666)
 }
 
-/// As [`write`], but a file is its owner's alone: it holds a secret.
+/// As [`write()`], but a file is its owner's alone: it holds a secret.
 ///
 /// # Errors
 /// [`ToolError::Write`].

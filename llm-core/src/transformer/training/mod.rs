@@ -5,8 +5,8 @@
 //! computed again that they need. So memory is that of the inputs, of one block's keys and values, and of a chunk of tokens
 //! in one block. What activations lose when they become bytes counts as nothing on the way back.
 //!
-//! A [`Training`] lies in its own part of the arena, above the model, and goes on in steps of bounded work
-//! ([`crate::transformer::steps`]). What it makes is a function of base, data and parameters: neither the CPU, nor how
+//! A `Training` lies in its own part of the arena, above the model, and goes on in steps of bounded work
+//! (`transformer::steps`). What it makes is a function of base, data and parameters: neither the CPU, nor how
 //! steps are cut, nor how many tokens a chunk has shows in a bit of it.
 
 mod adapted;

@@ -19,7 +19,7 @@ pub struct Policy {
     /// The system description, which has the channels of the policy's clients
     #[arg(long, value_name = "system.xml")]
     pub system: Option<PathBuf>,
-    /// The device's secret key, in place of the policy's [device] key
+    /// The device's secret key, in place of the policy's `[device]` key
     #[arg(long, value_name = "FILE.pem")]
     pub device_key: Option<PathBuf>,
     /// Write the compiled policy, and print nothing but warnings; needs --system
