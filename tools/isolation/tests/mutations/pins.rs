@@ -345,7 +345,7 @@ const MUTATIONS: &[Mutation] = &[
         "a_region_takes_the_place_of_the_guard_page",
         &[(
             r#"mr="policy" vaddr="0x13000000""#,
-            r#"mr="policy" vaddr="0xfffffbd000""#,
+            r#"mr="policy" vaddr="0xfffff7d000""#,
         )],
         "D",
         &["audit's mapping of 'policy'", "the page below its stack"],
