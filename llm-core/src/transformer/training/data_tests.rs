@@ -201,7 +201,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
         (
             "64 KiB of empty objects in a line",
             nested("{}"),
-            Err("line 1 is no example: it has neither prompt and answer nor text alone"),
+            Err("line 1 is no example: something follows the object"),
         ),
         (
             "a NUL in a string",

@@ -209,6 +209,10 @@ fn model(name: &str, shape: Shape) -> GgufWriter {
 }
 
 #[test]
+#[cfg_attr(
+    target_arch = "aarch64",
+    ignore = "minutes in an emulator; that every CPU has the same bits is another test's"
+)]
 fn gradients_are_those_of_the_loss_in_every_family() {
     for family in FAMILIES {
         let file = model(family.name, SHAPE).finish();
@@ -236,6 +240,10 @@ fn some(count: usize, size: f32) -> Vec<f32> {
 }
 
 #[test]
+#[cfg_attr(
+    target_arch = "aarch64",
+    ignore = "minutes in an emulator; that every CPU has the same bits is another test's"
+)]
 fn gradients_of_shared_blocks_with_a_norm_for_each_head_are_those_of_the_loss() {
     let mut writer = family("stablelm", SHAPE);
     for layer in 0..SHAPE.layers {
@@ -257,6 +265,10 @@ fn gradients_of_shared_blocks_with_a_norm_for_each_head_are_those_of_the_loss() 
 
 /// Biases, also those of keys that a cache of 8 bits takes out of the weights.
 #[test]
+#[cfg_attr(
+    target_arch = "aarch64",
+    ignore = "minutes in an emulator; that every CPU has the same bits is another test's"
+)]
 fn gradients_of_models_with_large_key_biases_are_those_of_the_loss() {
     let mut writer = family("qwen2", SHAPE);
     for layer in 0..SHAPE.layers {
