@@ -234,6 +234,7 @@ impl Scheduler {
         let options = EncodeOptions {
             add_special: turn.fresh,
             parse_special: false,
+            parse_user_defined: true,
         };
         // One place is left for the first generated token.
         let context = workspace.tokens.len();

@@ -1,6 +1,7 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
+mod chat;
 mod generate;
 mod inspect;
 mod log;
@@ -36,6 +37,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Inspect(arguments) => inspect::inspect(arguments, out),
         Command::Tokenize(arguments) => tokenize(arguments, out),
         Command::Generate(arguments) => generate::generate(arguments, out),
+        Command::ChatTemplate(arguments) => chat::chat_template(arguments, out),
         Command::Logits(arguments) => logits(arguments, out),
         Command::Perplexity(arguments) => measure::perplexity(arguments, out),
         Command::Imatrix(arguments) => measure::imatrix(arguments, out),
@@ -83,6 +85,7 @@ fn tokenize(arguments: &Tokenize, out: &mut impl Write) -> Result<(), ToolError>
     let options = EncodeOptions {
         add_special: !arguments.no_special,
         parse_special: arguments.parse_special,
+        parse_user_defined: true,
     };
     let ids = vocabulary.encode(&text, options)?;
     if arguments.ids {
@@ -121,6 +124,7 @@ fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
             let options = EncodeOptions {
                 add_special: true,
                 parse_special: false,
+                parse_user_defined: true,
             };
             HostVocabulary::load(model, checked.gguf())?.encode(&prompt, options)?
         }
