@@ -261,7 +261,6 @@ impl Scheduler {
     ///
     /// # Errors
     /// There are none, too many, or one that the model does not have.
-    #[cfg(test)]
     pub fn start_tokens(
         &mut self,
         model: &Model,
