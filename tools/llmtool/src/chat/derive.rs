@@ -237,27 +237,25 @@ impl Parts {
         match short {
             Ok(short) => {
                 let long = [system, user(USER_1), assistant(ANSWER_1), user(USER_2)];
-                let long = between(&long, true)?;
-                parts.take_system(start, &before_user, &short, &long, vocabulary);
+                let whole = jinja.render(&long, true)?;
+                let late = whole.find(SYSTEM) > whole.find(USER_1);
+                parts.take_system(start, &before_user, &short, late, vocabulary);
             }
             // It refuses or drops one.
             Err(_) => parts.place = SystemPlace::Nowhere,
-        }
-        if parts.place == SystemPlace::LastUser {
-            let long = [system, user(USER_1), assistant(ANSWER_1), user(USER_2)];
-            order_of(jinja, &long, &[USER_1, ANSWER_1, SYSTEM, USER_2])?;
         }
         parts.take_trims(jinja)?;
         Ok(parts)
     }
 
-    /// Shares out what is written around a system text. `start` is what is written before the first turn without one.
+    /// Shares out what is written around a system text. `start` is what is written before the first turn without one; `late`
+    /// if the text stands behind the first user's in a longer conversation.
     fn take_system(
         &mut self,
         start: &str,
         before_user: &str,
         short: &[String],
-        long: &[String],
+        late: bool,
         vocabulary: &VocabularyView<'_>,
     ) {
         let (before, after) = (&short[0], &short[1]);
@@ -286,8 +284,7 @@ impl Parts {
             // The comparison will show it.
             return;
         };
-        // In a longer conversation it may stand elsewhere.
-        self.place = if long.is_empty() || long[0] != short[0] {
+        self.place = if late {
             SystemPlace::LastUser
         } else {
             SystemPlace::FirstUser
@@ -384,14 +381,6 @@ fn between(
         markers.sort_by_key(|marker| place(marker));
     }
     split(&text, &markers)
-}
-
-fn order_of(
-    jinja: &Jinja,
-    segments: &[Segment<'_>],
-    markers: &[&str],
-) -> Result<(), TemplateError> {
-    split(&jinja.render(segments, true)?, markers).map(|_| ())
 }
 
 fn split(text: &str, markers: &[&str]) -> Result<Vec<String>, TemplateError> {

@@ -21,6 +21,8 @@ pub struct Vocabulary {
     loaded: HostVocabulary,
     /// Spellings of special tokens, long ones first.
     pub special: Vec<String>,
+    /// Whether special tokens take white space behind them along, as llama.cpp has it for models of this name.
+    strips: bool,
 }
 
 impl Vocabulary {
@@ -115,7 +117,11 @@ impl Vocabulary {
             .filter_map(|id| String::from_utf8(view.piece(id).to_vec()).ok())
             .collect();
         special.sort_by_key(|token| std::cmp::Reverse(token.len()));
-        Self { loaded, special }
+        Self {
+            loaded,
+            special,
+            strips: name.is_some(),
+        }
     }
 
     pub fn view(&self) -> VocabularyView<'_> {
@@ -170,7 +176,7 @@ impl Vocabulary {
                 ids.push(id);
             }
             at = place + token.len();
-            if self.loaded.view().find(b"<|user|>").is_some() && self.strips(token) {
+            if self.strips && !matches!(token, "<unk>" | "<s>" | "<|endoftext|>") {
                 let rest = &text[at..];
                 at += rest.len()
                     - rest
@@ -182,26 +188,6 @@ impl Vocabulary {
             ids.extend(self.encode(&text[at..], false));
         }
         ids
-    }
-
-    /// Whether a token takes the white space behind it with it. The tokenizer says so of all of Phi-3's but these.
-    fn strips(&self, token: &str) -> bool {
-        self.is_phi_3() && !matches!(token, "<unk>" | "<s>" | "<|endoftext|>")
-    }
-
-    fn is_phi_3(&self) -> bool {
-        // Found out from outside: it takes a space with it.
-        let options = EncodeOptions {
-            add_special: false,
-            parse_special: true,
-            parse_user_defined: true,
-        };
-        let encode = |text: &str| {
-            self.loaded
-                .encode(text.as_bytes(), options)
-                .expect("encoded")
-        };
-        encode("<|user|> <|user|>") == encode("<|user|><|user|>")
     }
 }
 
