@@ -154,12 +154,6 @@ const LFM2: Scaffold<'static> = Scaffold {
     ..CHATML
 };
 
-const QWEN3: Scaffold<'static> = Scaffold {
-    name: "Qwen 3",
-    refused: ["<tool_response>", "</think>", "", "", "", "", "", ""],
-    ..CHATML
-};
-
 const LLAMA2: Scaffold<'static> = Scaffold {
     name: "Llama 2",
     system: inside(

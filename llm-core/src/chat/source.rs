@@ -34,7 +34,7 @@ impl<'a> Template<'a> {
         if let Some(list) = gguf.array_opt(SCAFFOLD_KEY)? {
             let mut strings = list.strings()?;
             let derived_from = strings.next().unwrap_or(&[]);
-            if !template.is_some_and(|template| template_digest(template) == derived_from) {
+            if template.is_none_or(|template| template_digest(template) != derived_from) {
                 return Err(ScaffoldError::OtherTemplate);
             }
             return Ok(Self::Derived(Scaffold::from_strings(strings)?));

@@ -1,6 +1,7 @@
 //! Chat templates: the engine's scaffolds against the templates' own Jinja, and scaffolds that are derived.
 
 mod chats;
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod tool;
 
 use std::collections::HashSet;
@@ -212,11 +213,9 @@ fn each_family_gives_the_ids_of_its_own_jinja_on_200_conversations_that_spell_ev
         compare(name, base, &template);
         // Files have the same template with line ends in Jinja's strings, and with one more at the end.
         let ends = template.trim_end().replace("\\n", "\n") + "\n";
-        assert_eq!(
-            recognise(&ends).map(|published| published.scaffold),
-            recognise(&template).map(|published| published.scaffold),
-            "{name}"
-        );
+        let known = (*name != "kimi-k2").then(|| recognise(&template)).flatten();
+        // Outside of Jinja's tags, where Kimi's has one, it is no line end.
+        assert_eq!(recognise(&ends), known, "{name}");
     }
 }
 
