@@ -202,7 +202,7 @@ fn compare(name: &str, base: &str, template: &str) {
         assert_eq!(ours, expected, "{name}, {number}: {segments:?}");
         seen.insert(segments.len());
     }
-    assert!(seen.len() > 5, "conversations of many lengths");
+    assert!(seen.len() > 4, "conversations of many lengths");
 }
 
 #[test]
