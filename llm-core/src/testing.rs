@@ -3,8 +3,10 @@
 
 pub mod kernels;
 
+mod adapters;
 mod families;
 
+pub use adapters::{AdapterShape, adapter};
 pub use families::family;
 
 use crate::quantize::{TensorType, quantize_row};
@@ -124,6 +126,12 @@ impl GgufWriter {
         }
         self.tensors
             .push((name.to_string(), ty, dims.to_vec(), data));
+        self
+    }
+
+    /// Takes a tensor out again.
+    pub fn remove_tensor(&mut self, name: &str) -> &mut Self {
+        self.tensors.retain(|tensor| tensor.0 != name);
         self
     }
 

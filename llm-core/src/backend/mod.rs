@@ -1,6 +1,8 @@
 //! What the inference domain drives: a model that can be loaded, and its sessions.
 
 #[cfg(test)]
+mod adapter_tests;
+#[cfg(test)]
 mod client_tests;
 #[cfg(test)]
 mod key_bias_tests;

@@ -9,6 +9,8 @@
 
 mod base;
 mod file;
+#[cfg(test)]
+mod tests;
 
 pub use base::Base;
 pub(super) use base::{Site, Slot, Tensors};
@@ -68,7 +70,7 @@ pub enum AdapterError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// It is a GGUF file of something else.
-    #[error("{key} is {value}, not {expected}")]
+    #[error("{key} is {value}, not {expected}: this is no adapter")]
     NoAdapter {
         /// The key.
         key: &'static str,

@@ -24,6 +24,7 @@ use crate::kv_cache::KvCache;
 use crate::tokenizer::Vocabulary;
 
 /// Why the arena is not laid out anew.
+#[cfg_attr(not(test), expect(dead_code, reason = "trainings will need it"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RearrangeError {
     /// It does not fit, not even with the smallest batch and pool. Nothing has changed.
@@ -126,6 +127,7 @@ impl Model {
     ///
     /// # Errors
     /// It does not fit; nothing has changed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "trainings will need it"))]
     pub(crate) fn rearrange<T>(
         &mut self,
         arena: &mut Arena<'_>,

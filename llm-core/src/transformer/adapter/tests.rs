@@ -1,0 +1,713 @@
+//! Adapters against the arithmetic that they stand for, and files that are none. That the numbers are llama.cpp's is
+//! tested in `tools/llmtool/tests/parity.rs`.
+
+use super::*;
+use crate::gguf::{Gguf, TensorInfo};
+use crate::kv_cache::KvType;
+use crate::quantize::{TensorType, dequantize_row};
+use crate::simd::Cpu;
+use crate::testing::{AdapterShape, GgufWriter, Memory, Shape, adapter, family, gpt2};
+use crate::transformer::{
+    Checked, FAMILIES, LoadOptions, MAX_SESSIONS, Model, Plan, Positions, Token,
+};
+use std::string::{String, ToString};
+use std::vec::Vec;
+use std::{format, vec};
+
+const OPTIONS: LoadOptions = LoadOptions {
+    context: 64,
+    kv: KvType::F32,
+    sessions: 4,
+    positions: Positions::Fill,
+    max_prompt_bytes: 64,
+    cpu: Cpu::SCALAR,
+};
+
+fn file(name: &str, shape: Shape) -> GgufWriter {
+    match name {
+        "gpt2" => gpt2(shape),
+        name => family(name, shape),
+    }
+}
+
+/// A model of a family and three adapters for it: of attention, of all with another α, and in eight bits.
+fn files(name: &str, ty: TensorType) -> (Vec<u8>, [Vec<u8>; 3]) {
+    let shape = Shape {
+        ty,
+        tied: name == "gpt2",
+        ..Shape::default()
+    };
+    let base = file(name, shape).finish();
+    let shapes = [
+        AdapterShape {
+            attention: true,
+            ..AdapterShape::default()
+        },
+        AdapterShape {
+            rank: 5,
+            alpha: 3.0,
+            ty: TensorType::F16,
+            seed: 2,
+            ..AdapterShape::default()
+        },
+        AdapterShape {
+            rank: 32,
+            alpha: 16.0,
+            ty: TensorType::Q8_0,
+            seed: 3,
+            ..AdapterShape::default()
+        },
+    ];
+    let adapters = shapes.map(|shape| adapter(&base, shape).finish());
+    (base, adapters)
+}
+
+fn ids(n: usize) -> Vec<u32> {
+    (0..n as u32).map(|n| (n * n * 7 + 3) % 250 + 3).collect()
+}
+
+/// A model with adapters in their places, and what is done with it.
+fn with<T>(
+    base: &[u8],
+    adapters: &[&[u8]],
+    options: &LoadOptions,
+    run: impl FnOnce(&mut Model, &mut Arena<'_>) -> T,
+) -> T {
+    let checked = Checked::new(base).expect("a model");
+    let mut memory = Memory::new(16 << 20);
+    let mut arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut model = Model::load(&checked, options, &mut arena).expect("room");
+    for (place, file) in adapters.iter().enumerate() {
+        let file = AdapterFile::read(file).expect("an adapter");
+        model
+            .load_adapter(&mut arena, place, &file, None)
+            .expect("room");
+    }
+    run(&mut model, &mut arena)
+}
+
+/// Logits after the last of `ids`, which go through the model in batches of `batch`.
+fn logits(
+    model: &Model,
+    arena: &mut Arena<'_>,
+    ids: &[u32],
+    batch: usize,
+    adapter: Option<u8>,
+) -> Vec<f32> {
+    model.release(arena, 0);
+    model.reserve(arena, 0, ids.len()).expect("positions");
+    let tokens: Vec<Token> = (0..)
+        .zip(ids)
+        .map(|(position, &id)| Token {
+            id,
+            session: 0,
+            position,
+            logits: position as usize + 1 == ids.len(),
+            adapter,
+        })
+        .collect();
+    for tokens in tokens.chunks(batch) {
+        let mut batch = model.begin(arena, tokens);
+        model.finish(arena, &mut batch).expect("finite");
+    }
+    model.logits(arena).to_vec()
+}
+
+fn bits(logits: &[f32]) -> Vec<u32> {
+    logits.iter().map(|x| x.to_bits()).collect()
+}
+
+/// The values of a tensor.
+fn values(tensor: &TensorInfo<'_>) -> Vec<f32> {
+    let mut values = vec![0.0; tensor.elements() as usize];
+    dequantize_row(tensor.ty, tensor.data, &mut values).expect("whole blocks");
+    values
+}
+
+/// W + α / r · B A for every matrix, in f64.
+fn merge(base: &mut GgufWriter, adapter: &[u8]) {
+    let gguf = Gguf::parse(adapter).expect("a file");
+    let alpha = gguf.f32_of("adapter.lora.alpha").expect("alpha");
+    for a in gguf.tensors() {
+        let Some(name) = a.name.strip_suffix(".lora_a") else {
+            continue;
+        };
+        let b = gguf.require(&format!("{name}.lora_b")).expect("a half");
+        let (columns, rank) = (a.columns() as usize, a.rows() as usize);
+        let (a, b) = (values(&a), values(&b));
+        let weights = base.tensor_bytes(name).as_chunks_mut::<4>().0;
+        for (row, weights) in weights.chunks_mut(columns).enumerate() {
+            for (column, weight) in weights.iter_mut().enumerate() {
+                let products = (0..rank)
+                    .map(|j| f64::from(b[row * rank + j]) * f64::from(a[j * columns + column]));
+                let delta = f64::from(alpha) / rank as f64 * products.sum::<f64>();
+                let sum = f64::from(f32::from_le_bytes(*weight)) + delta;
+                *weight = (sum as f32).to_le_bytes();
+            }
+        }
+    }
+}
+
+#[test]
+fn an_adapter_gives_what_its_product_added_to_the_weights_gives_in_every_family() {
+    for family in FAMILIES {
+        let shape = Shape {
+            ty: TensorType::F32,
+            tied: family.name == "gpt2",
+            ..Shape::default()
+        };
+        let (base, adapters) = files(family.name, TensorType::F32);
+        for adapter in &adapters {
+            let mut merged = file(family.name, shape);
+            merge(&mut merged, adapter);
+            let merged = merged.finish();
+            let expected = with(&merged, &[], &OPTIONS, |model, arena| {
+                logits(model, arena, &ids(12), 12, None)
+            });
+            let (plain, adapted) = with(&base, &[adapter], &OPTIONS, |model, arena| {
+                let plain = logits(model, arena, &ids(12), 12, None);
+                (plain, logits(model, arena, &ids(12), 12, Some(0)))
+            });
+            let (low, high) = expected
+                .iter()
+                .fold((f32::MAX, f32::MIN), |(low, high), &x| {
+                    (low.min(x), high.max(x))
+                });
+            let distance = |a: &[f32]| {
+                let differences = a.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+                differences.fold(0.0, f32::max) / (high - low)
+            };
+            let (of_plain, of_adapted) = (distance(&plain), distance(&adapted));
+            assert!(of_adapted < 1e-5, "{}: {of_adapted}", family.name);
+            assert!(of_plain > 0.05, "{}: it changes nothing", family.name);
+        }
+    }
+}
+
+#[test]
+fn paths_batches_places_and_other_adapters_do_not_change_the_bits_of_an_adapter() {
+    for family in FAMILIES {
+        let (base, [a, b, c]) = files(family.name, TensorType::Q8_0);
+        for kv in [KvType::F32, KvType::Q8] {
+            let options = LoadOptions { kv, ..OPTIONS };
+            let expected = with(&base, &[&a, &b, &c], &options, |model, arena| {
+                [None, Some(0), Some(1), Some(2)]
+                    .map(|adapter| bits(&logits(model, arena, &ids(21), 1, adapter)))
+            });
+            for (n, one) in expected.iter().enumerate() {
+                assert!(expected[..n].iter().all(|other| other != one));
+            }
+            for cpu in Cpu::all() {
+                let options = LoadOptions { cpu, ..options };
+                with(&base, &[&c, &a, &b], &options, |model, arena| {
+                    for (n, place) in [None, Some(1), Some(2), Some(0)].into_iter().enumerate() {
+                        for batch in [4, 21] {
+                            let got = bits(&logits(model, arena, &ids(21), batch, place));
+                            let what = format!("{} {kv:?} {}", family.name, cpu.name());
+                            assert_eq!(got, expected[n], "{what} {n} {batch}");
+                        }
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Four sessions, one without an adapter, in one batch, however it is cut into steps.
+#[test]
+fn sessions_with_different_adapters_share_a_batch_and_each_gets_what_it_gets_alone() {
+    for name in ["llama", "gpt2", "phi3"] {
+        let (base, [a, b, c]) = files(name, TensorType::Q8_0);
+        for cpu in Cpu::all() {
+            let options = LoadOptions { cpu, ..OPTIONS };
+            with(&base, &[&a, &b, &c], &options, |model, arena| {
+                let adapters = [Some(2), None, Some(0), Some(1)];
+                // Each its own text of its own length; the shortest has no logits.
+                let rows = [5, 9, 7, 11].map(|n| ids(n).split_off(n / 3));
+                let alone: Vec<_> = (0..4)
+                    .map(|n| bits(&logits(model, arena, &rows[n], 64, adapters[n])))
+                    .collect();
+                model.release(arena, 0);
+                let mut tokens = Vec::new();
+                for (n, row) in rows.iter().enumerate() {
+                    model.reserve(arena, n, row.len()).expect("positions");
+                    tokens.extend((0..).zip(row).map(|(position, &id)| Token {
+                        id,
+                        session: n as u16,
+                        position,
+                        logits: n > 0 && position as usize + 1 == row.len(),
+                        adapter: adapters[n],
+                    }));
+                }
+                for work in [1, 1 << 12, u64::MAX] {
+                    let mut batch = model.begin(arena, &tokens);
+                    while !model.advance(arena, &mut batch, work).expect("finite") {}
+                    let wanted = batch.tokens().filter_map(|(t, n)| Some((t, n?)));
+                    for (token, output) in wanted {
+                        let got = bits(model.logits_of(arena, output));
+                        assert_eq!(got, alone[usize::from(token.session)], "{name} {work}");
+                    }
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_session_can_leave_a_batch_with_adapters_after_any_step() {
+    let (base, [a, b, _]) = files("llama", TensorType::Q8_0);
+    with(&base, &[&a, &b], &OPTIONS, |model, arena| {
+        let row = ids(6);
+        let alone = bits(&logits(model, arena, &row, 64, Some(1)));
+        for steps in 0..200 {
+            let mut tokens = Vec::new();
+            for session in 0..2 {
+                model.reserve(arena, session, row.len()).expect("positions");
+                tokens.extend((0..).zip(&row).map(|(position, &id)| Token {
+                    id,
+                    session: session as u16,
+                    position,
+                    logits: position as usize + 1 == row.len(),
+                    adapter: Some(session as u8),
+                }));
+            }
+            let mut batch = model.begin(arena, &tokens);
+            let mut over = false;
+            for _ in 0..steps {
+                over = over || model.advance(arena, &mut batch, 1 << 12).expect("finite");
+            }
+            if over {
+                return;
+            }
+            batch.remove(0);
+            model.finish(arena, &mut batch).expect("finite");
+            let (_, output) = batch.tokens().last().expect("a token");
+            assert_eq!(bits(model.logits_of(arena, output.expect("logits"))), alone);
+        }
+        panic!("more steps than there are parts");
+    });
+}
+
+#[test]
+fn a_plan_with_adapters_is_exact_and_below_it_an_adapter_is_refused_with_what_it_needs() {
+    let (base, adapters) = files("qwen2", TensorType::Q8_0);
+    let checked = Checked::new(&base).expect("a model");
+    let sizes = adapters.each_ref().map(|file| {
+        let file = AdapterFile::read(file).expect("an adapter");
+        file.check(&checked.base(), None)
+            .expect("it fits")
+            .info
+            .bytes
+    });
+    let options = LoadOptions {
+        sessions: MAX_SESSIONS,
+        kv: KvType::Q8,
+        ..OPTIONS
+    };
+    let all = sizes.iter().sum();
+    let Err(crate::transformer::LoadError::TooLarge(least)) = checked.plan_with(&options, 0, all)
+    else {
+        panic!("nothing fits nothing");
+    };
+    assert_eq!(least.adapters, all);
+    for (capacity, fits) in [(least.total(), true), (least.total() - 64, false)] {
+        let mut memory = Memory::new(capacity as usize);
+        let mut arena = Arena::new(memory.bytes()).expect("aligned");
+        let mut model = Model::load(&checked, &options, &mut arena).expect("room");
+        let mut load = |place: usize, arena: &mut Arena<'_>| {
+            let file = AdapterFile::read(&adapters[place]).expect("an adapter");
+            model.load_adapter(arena, place, &file, None)
+        };
+        for place in 0..2 {
+            load(place, &mut arena).expect("room");
+        }
+        let before = arena.usage();
+        let third = load(2, &mut arena);
+        if fits {
+            assert_eq!(third.expect("room").bytes, sizes[2]);
+            let usage = arena.usage();
+            assert_eq!(usage.current as u64, least.total());
+            assert_eq!(usage.of(Purpose::Adapters) as u64, all);
+            assert_eq!(usage.of(Purpose::KvCache) as u64, least.kv_cache);
+            assert_eq!(usage.of(Purpose::Activations) as u64, least.activations);
+            assert_eq!(model.batch() as u64, least.batch);
+        } else {
+            let Err(AdapterError::TooLarge(plan)) = third else {
+                panic!("{third:?}");
+            };
+            assert_eq!((plan.total(), plan.capacity), (least.total(), capacity));
+            assert_eq!(arena.usage(), before, "nothing has changed");
+        }
+    }
+}
+
+#[test]
+fn the_work_of_an_adapter_is_that_of_its_matrices() {
+    let (base, [a, b, _]) = files("phi3", TensorType::F32);
+    let checked = Checked::new(&base).expect("a model");
+    for file in [a, b] {
+        let file = AdapterFile::read(&file).expect("an adapter");
+        let size = file.check(&checked.base(), None).expect("it fits");
+        let elements = |output: bool| {
+            let tensors = file.gguf().tensors();
+            let some = tensors.filter(|t| output || !t.name.starts_with("output"));
+            some.map(|t| t.elements()).sum::<u64>()
+        };
+        assert_eq!(size.work.multiply_accumulates, elements(false));
+        assert_eq!(size.work_with_logits.multiply_accumulates, elements(true));
+        assert_eq!(size.info.parameters, elements(true));
+        assert_eq!(size.info.matrices as usize * 2, file.gguf().tensor_count());
+        assert!(size.info.bytes >= 4 * size.info.parameters);
+    }
+}
+
+/// What is said of a file that was changed.
+fn refusal(change: impl FnOnce(&mut GgufWriter)) -> String {
+    let base = file("llama", Shape::default()).finish();
+    let mut file = adapter(&base, AdapterShape::default());
+    change(&mut file);
+    refusal_of(&file.finish())
+}
+
+fn refusal_of(file: &[u8]) -> String {
+    let base = self::file("llama", Shape::default()).finish();
+    let checked = Checked::new(&base).expect("a model");
+    let checked = AdapterFile::read(file)
+        .and_then(|file| file.check(&checked.base(), Some(&[7; 32])).map(|_| ()));
+    checked.expect_err("a file that was changed").to_string()
+}
+
+fn replaced(key: &str, write: impl FnOnce(&mut GgufWriter, &str)) -> String {
+    refusal(|file| {
+        file.remove_key(key);
+        write(file, key);
+    })
+}
+
+#[test]
+fn what_is_no_adapter_is_refused_by_the_key_that_says_so() {
+    let model = file("llama", Shape::default()).finish();
+    assert_eq!(
+        refusal_of(&model),
+        "general.type is missing, not adapter: this is no adapter"
+    );
+    assert_eq!(refusal_of(b"once"), GgufError::NotGguf.to_string());
+    assert_eq!(
+        replaced("adapter.type", |file, key| {
+            file.str(key, "control_vector");
+        }),
+        "adapter.type is control_vector, not lora: this is no adapter"
+    );
+    assert_eq!(
+        refusal(|file| {
+            file.i32s("adapter.alora.invocation_tokens", &[1, 2]);
+        }),
+        "the metadata key adapter.alora.invocation_tokens is not known to the engine, and could change the result"
+    );
+    for alpha in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        assert_eq!(
+            replaced("adapter.lora.alpha", |file, key| {
+                file.f32(key, alpha);
+            }),
+            AdapterError::Alpha.to_string()
+        );
+    }
+    assert_eq!(
+        replaced("adapter.lora.alpha", |_, _| {}),
+        "the metadata key adapter.lora.alpha is missing"
+    );
+}
+
+#[test]
+fn notes_that_change_nothing_are_no_obstacle() {
+    let base = file("llama", Shape::default()).finish();
+    let mut file = adapter(&base, AdapterShape::default());
+    file.str("adapter.lora.task_name", "fables")
+        .str("general.name", "a name")
+        .str("sel4_llm.training.seed", "7")
+        .u32("general.file_type", 1);
+    assert!(AdapterFile::read(&file.finish()).is_ok());
+}
+
+#[test]
+fn an_adapter_for_another_base_is_refused_with_what_differs() {
+    assert_eq!(
+        replaced("general.architecture", |file, key| {
+            file.str(key, "qwen2");
+        }),
+        "it was made for the architecture qwen2, the model is a llama"
+    );
+    let digest = |text: &str| {
+        refusal(|file| {
+            file.str(BASE_SHA256_KEY, text);
+        })
+    };
+    let other = "08".repeat(32);
+    assert_eq!(digest(&other), AdapterError::OtherBase.to_string());
+    for bad in [&other[1..], &other[2..], &"0g".repeat(32), ""] {
+        assert_eq!(digest(bad), AdapterError::BadDigest.to_string());
+    }
+    let wider = Shape {
+        feed_forward: 128,
+        ..Shape::default()
+    };
+    let base = file("llama", wider).finish();
+    assert_eq!(
+        refusal_of(&adapter(&base, AdapterShape::default()).finish()),
+        "the tensor blk.0.ffn_up.weight.lora_b is for a side of 128 elements, the model's has 96"
+    );
+    let longer = Shape {
+        layers: 3,
+        ..Shape::default()
+    };
+    let base = file("llama", longer).finish();
+    let error = refusal_of(&adapter(&base, AdapterShape::default()).finish());
+    assert!(
+        error.starts_with("the tensor blk.2.attn_q.weight.lora_a is for no matrix"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_digest_of_the_right_base_is_none_of_anothers() {
+    let base = file("llama", Shape::default()).finish();
+    let mut file = adapter(&base, AdapterShape::default());
+    file.str(BASE_SHA256_KEY, &"0B".repeat(32));
+    let (file, checked) = (file.finish(), Checked::new(&base).expect("a model"));
+    let file = AdapterFile::read(&file).expect("an adapter");
+    assert_eq!(file.base(), Some(&[11; 32]));
+    assert!(file.check(&checked.base(), Some(&[11; 32])).is_ok());
+    assert!(file.check(&checked.base(), None).is_ok());
+}
+
+#[test]
+fn tensors_that_cannot_be_adapted_are_refused_by_name() {
+    for name in [
+        "token_embd.weight",
+        "output.weight",
+        "output_norm.weight",
+        "blk.0.attn_norm.weight",
+        "blk.0.attn_qkv.weight",
+        "blk.0.attn_q.bias",
+        "blk.00.attn_q.weight",
+        "blk.+0.attn_q.weight",
+        "blk.2.attn_q.weight",
+        "blk.18446744073709551616.attn_q.weight",
+        "blk..attn_q.weight",
+        "blk.0.weight",
+        "",
+    ] {
+        let error = refusal(|file| {
+            file.tensor(
+                &format!("{name}.lora_a"),
+                TensorType::F32,
+                &[64, 1],
+                &[0.1; 64],
+            )
+            .tensor(
+                &format!("{name}.lora_b"),
+                TensorType::F32,
+                &[1, 64],
+                &[0.1; 64],
+            );
+        });
+        assert!(
+            error.starts_with(&format!("the tensor {name}.lora_a is for no matrix")),
+            "{error}"
+        );
+    }
+    let error = refusal(|file| {
+        file.tensor("blk.0.attn_norm.weight", TensorType::F32, &[64], &[1.0; 64]);
+    });
+    assert!(
+        error.starts_with("the tensor blk.0.attn_norm.weight is for no"),
+        "{error}"
+    );
+}
+
+#[test]
+fn halves_that_do_not_belong_together_are_refused_by_name() {
+    const A: &str = "blk.1.ffn_down.weight.lora_a";
+    const B: &str = "blk.1.ffn_down.weight.lora_b";
+    for (gone, left) in [(A, B), (B, A)] {
+        assert_eq!(
+            refusal(|file| {
+                file.remove_tensor(gone);
+            }),
+            format!("the tensor {left} has no other half")
+        );
+    }
+    let with_ranks = |a: usize, b: usize| {
+        refusal(|file| {
+            file.remove_tensor(A)
+                .remove_tensor(B)
+                .tensor(A, TensorType::F32, &[96, a], &vec![0.1; 96 * a])
+                .tensor(B, TensorType::F32, &[b, 64], &vec![0.1; 64 * b]);
+        })
+    };
+    assert_eq!(
+        with_ranks(4, 5),
+        format!("the tensor {A} has rank 4: 1 to 64, and the same in both halves")
+    );
+    assert_eq!(
+        with_ranks(65, 65),
+        format!("the tensor {A} has rank 65: 1 to 64, and the same in both halves")
+    );
+    let error = refusal(|file| {
+        file.remove_tensor(A)
+            .tensor(A, TensorType::F32, &[96, 0], &[]);
+    });
+    assert!(error.contains("size of 0"), "{error}");
+    let error = refusal(|file| {
+        file.remove_tensor(A)
+            .tensor(A, TensorType::F32, &[96, 2, 2], &[0.1; 384]);
+    });
+    assert!(error.contains("has rank 4"), "{error}");
+}
+
+#[test]
+fn values_that_cannot_be_used_are_refused_by_the_tensors_name() {
+    const A: &str = "blk.0.attn_k.weight.lora_a";
+    for bad in [f32::NAN, f32::INFINITY] {
+        assert_eq!(
+            refusal(|file| file.tensor_bytes(A)[..4].copy_from_slice(&bad.to_le_bytes())),
+            format!("the tensor {A} holds a value that is not finite")
+        );
+    }
+    assert_eq!(
+        refusal(|file| {
+            file.remove_tensor(A)
+                .tensor(A, TensorType::Q4_0, &[64, 4], &[0.1; 256]);
+        }),
+        format!("the tensor {A} has type Q4_0: F32, F16, BF16 and Q8_0 can be loaded")
+    );
+    let base = file("llama", Shape::default()).finish();
+    let none = AdapterShape {
+        attention: true,
+        ..AdapterShape::default()
+    };
+    let mut empty = adapter(&base, none);
+    for n in 0..2 {
+        for name in ["q", "k", "v", "output"] {
+            for half in ["a", "b"] {
+                empty.remove_tensor(&format!("blk.{n}.attn_{name}.weight.lora_{half}"));
+            }
+        }
+    }
+    assert_eq!(refusal_of(&empty.finish()), AdapterError::Empty.to_string());
+}
+
+#[test]
+fn every_file_that_was_cut_off_is_refused() {
+    let base = file("llama", Shape::default()).finish();
+    let file = adapter(&base, AdapterShape::default()).finish();
+    for len in (0..file.len() - 64).step_by(97) {
+        assert!(AdapterFile::read(&file[..len]).is_err(), "{len} bytes");
+    }
+}
+
+#[test]
+fn what_is_refused_leaves_the_model_and_its_adapters_as_they_are() {
+    let (base, [a, b, c]) = files("llama", TensorType::Q8_0);
+    with(&base, &[&a, &b], &OPTIONS, |model, arena| {
+        let before = [None, Some(0), Some(1)]
+            .map(|adapter| bits(&logits(model, arena, &ids(9), 9, adapter)));
+        let usage = arena.usage();
+        let (other, _) = files("qwen2", TensorType::Q8_0);
+        let other = adapter(&other, AdapterShape::default()).finish();
+        let other = AdapterFile::read(&other).expect("an adapter");
+        let fits = AdapterFile::read(&c).expect("an adapter");
+        let mut refuse = |place, file: &AdapterFile<'_>| {
+            let error = model.load_adapter(arena, place, file, None);
+            error.expect_err("it cannot be loaded")
+        };
+        assert!(matches!(
+            refuse(2, &other),
+            AdapterError::Architecture { .. }
+        ));
+        assert_eq!(refuse(1, &fits), AdapterError::Taken(1));
+        assert_eq!(
+            refuse(MAX_ADAPTERS, &fits),
+            AdapterError::NoSuchAdapter(MAX_ADAPTERS)
+        );
+        for place in [2, MAX_ADAPTERS, usize::MAX] {
+            assert_eq!(
+                model.drop_adapter(arena, place),
+                Err(AdapterError::NoSuchAdapter(place))
+            );
+        }
+        assert_eq!(arena.usage(), usage);
+        let after = [None, Some(0), Some(1)]
+            .map(|adapter| bits(&logits(model, arena, &ids(9), 9, adapter)));
+        assert_eq!(after, before);
+    });
+}
+
+/// In every order, with the places filled again.
+#[test]
+fn adapters_come_and_go_and_those_that_stay_keep_their_bits() {
+    let (base, adapters) = files("llama", TensorType::Q8_0);
+    let all = adapters.each_ref().map(Vec::as_slice);
+    with(&base, &all, &OPTIONS, |model, arena| {
+        let full: Plan = *model.plan();
+        let all = |model: &Model, arena: &mut Arena<'_>| {
+            let places = [None, Some(0), Some(1), Some(2)];
+            places.map(|adapter| {
+                let there = adapter.is_none_or(|n| model.adapter(usize::from(n)).is_some());
+                there.then(|| bits(&logits(model, arena, &ids(9), 9, adapter)))
+            })
+        };
+        let expected = all(model, arena);
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let mut there = [true; 3];
+            for place in order {
+                model.drop_adapter(arena, place).expect("it is there");
+                there[place] = false;
+                for (n, got) in all(model, arena).into_iter().enumerate() {
+                    let is_there = n == 0 || there[n - 1];
+                    assert_eq!(
+                        got,
+                        expected[n].clone().filter(|_| is_there),
+                        "{order:?} {n}"
+                    );
+                }
+            }
+            assert_eq!(model.plan().adapters, 0);
+            for place in order {
+                let file = AdapterFile::read(&adapters[place]).expect("an adapter");
+                model.load_adapter(arena, place, &file, None).expect("room");
+            }
+            assert_eq!(all(model, arena), expected);
+            assert_eq!(*model.plan(), full);
+        }
+    });
+}
+
+#[test]
+fn the_effect_of_an_adapter_can_be_scaled() {
+    let (base, [a, ..]) = files("llama", TensorType::F32);
+    let read = |alpha: f32| {
+        let shape = AdapterShape {
+            attention: true,
+            alpha,
+            ..AdapterShape::default()
+        };
+        adapter(&base, shape).finish()
+    };
+    let half = read(4.0);
+    let expected = with(&base, &[&half], &OPTIONS, |model, arena| {
+        bits(&logits(model, arena, &ids(9), 9, Some(0)))
+    });
+    with(&base, &[], &OPTIONS, |model, arena| {
+        let file = AdapterFile::read(&a).expect("an adapter").scaled(0.5);
+        model.load_adapter(arena, 3, &file, None).expect("room");
+        assert_eq!(bits(&logits(model, arena, &ids(9), 9, Some(3))), expected);
+    });
+}
