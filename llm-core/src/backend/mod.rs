@@ -18,6 +18,7 @@ pub use stub::StubBackend;
 
 use crate::NUMERICS_VERSION;
 use crate::arena::{Arena, Usage};
+use crate::constrain::FormatTable;
 use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
 use crate::kv_cache::KvType;
 use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
@@ -147,6 +148,7 @@ pub struct TransformerBackend<'m> {
     options: LoadOptions,
     loaded: Option<(Model, ModelInfo)>,
     scheduler: Scheduler,
+    formats: FormatTable<'m>,
 }
 
 impl<'m> TransformerBackend<'m> {
@@ -158,6 +160,22 @@ impl<'m> TransformerBackend<'m> {
             options,
             loaded: None,
             scheduler: Scheduler::new(),
+            formats: FormatTable::none(),
+        }
+    }
+
+    /// The formats that requests can name from now on. No request may be under way that names one.
+    pub fn set_formats(&mut self, formats: FormatTable<'m>) {
+        self.formats = formats;
+        self.measure_formats();
+    }
+
+    /// Finds out what the formats take with the model that is loaded.
+    fn measure_formats(&mut self) {
+        if let Some((model, _)) = &self.loaded {
+            let vocabulary = model.vocabulary();
+            let view = vocabulary.view(self.arena.get(vocabulary.table()));
+            self.formats.measure(&view);
         }
     }
 
@@ -217,6 +235,7 @@ impl LlmBackend for TransformerBackend<'_> {
             kv_positions: model.cache().positions() as u32,
         };
         self.loaded = Some((model, info));
+        self.measure_formats();
         Ok(info)
     }
 
@@ -243,7 +262,7 @@ impl LlmBackend for TransformerBackend<'_> {
     ) -> Result<u32, GenerateError> {
         let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
         self.scheduler
-            .start(model, &mut self.arena, turn, prompt, params)
+            .start(model, &mut self.arena, &self.formats, turn, prompt, params)
     }
 
     fn grant(&mut self, session: usize, tokens: u32) {
@@ -252,7 +271,9 @@ impl LlmBackend for TransformerBackend<'_> {
 
     fn step(&mut self, text: &mut Text) -> Progress {
         match &self.loaded {
-            Some((model, _)) => self.scheduler.step(model, &mut self.arena, text),
+            Some((model, _)) => self
+                .scheduler
+                .step(model, &mut self.arena, &self.formats, text),
             None => Progress::Idle,
         }
     }

@@ -48,11 +48,13 @@ mod merge;
 mod pre;
 mod source;
 mod special;
+mod spelled;
 mod spellings;
 mod view;
 
 pub use decode::{Decoded, Utf8Stream};
 pub use error::{TokenizeError, VocabularyError};
+pub(crate) use spelled::Spelled;
 pub use view::VocabularyView;
 
 use pre::PreTokenizer;

@@ -173,6 +173,7 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
                     fresh,
                     keep,
                     credit,
+                    format: None,
                     adapter: None,
                 };
                 self.infer(request, turn, prompt, &params)

@@ -76,6 +76,7 @@ impl Engine<'_> {
             fresh: first,
             keep: true,
             credit: u32::MAX,
+            format: None,
             adapter: None,
         };
         let started = self.backend.start(turn, prompt, &generate_params(params));
