@@ -10,12 +10,14 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 BIN := $(TARGET_DIR)/release
 BUILD := build
 
-# The models of the store, by name: the first is loaded at boot.
+# The models of the store, by name: the first is loaded at boot. Adapters (GGUF) and training data (.jsonl, .txt) may be
+# named here, too: `llmtool pack` tells what a file is.
 MODELS := default=models/default.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
 
-# MODEL=FILE (or NAME=FILE, or several in quotes): models of your own in place of those. `llmtool system` makes a system
-# that they fit into, with CONTEXT tokens and a cache for SESSIONS of that length, and signs them with this machine's key.
+# MODEL=FILE (or NAME=FILE, or several in quotes): models of your own in place of those, with adapters and training data.
+# `llmtool system` makes a system that they fit into, with CONTEXT tokens and a cache for SESSIONS of that length, and signs
+# them with this machine's key.
 MODEL ?=
 CONTEXT ?=
 SESSIONS ?=
@@ -42,6 +44,10 @@ SOAK_POLICY := $(SOAK_OUT)/policy.bin
 REDTEAM_CLIENTS := tests/redteam/clients
 REDTEAM_CLIENTS_POLICY := $(BUILD)/policy-redteam-clients/policy.bin
 KEYS := $(BUILD)/keys
+# The secret key of the device that runs what is built here: it signs the adapters that it makes. Made once for a checkout;
+# the compiled policies hold it, and so do images, so that whoever reads one can sign as this device.
+DEVICE_KEY := $(KEYS)/device.key.pem
+COMPILE_POLICY = $(BIN)/llmtool policy --device-key $(DEVICE_KEY)
 
 # EXAMPLE=triage: a system of examples/, with its own description, policies, files and programs in place of the main
 # one's. VARIANT: which of the programs that an example has for its component. What there is of both is in its build.mk.
@@ -128,36 +134,36 @@ own: llmtool
 $(MODEL_SYSTEM) $(MODEL_OUT)/store.tar $(MODEL_OUT)/policy.bin: own ;
 
 # Each time, so that its warnings are not forgotten.
-$(POLICY): policy.toml system.xml llmtool
+$(POLICY): policy.toml system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system system.xml -o $@ >&2
 
-$(EXAMPLE_POLICY): $(EXAMPLE_DIR)/policy.toml $(EXAMPLE_DIR)/system.xml llmtool
+$(EXAMPLE_POLICY): $(EXAMPLE_DIR)/policy.toml $(EXAMPLE_DIR)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< --system $(EXAMPLE_DIR)/system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system $(EXAMPLE_DIR)/system.xml -o $@ >&2
 
-$(TEST_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
+$(TEST_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system system.xml -o $@ >&2
 
-$(STORM_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool
+$(STORM_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
-	@$(BIN)/llmtool policy $(@D)/policy.toml --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $(@D)/policy.toml --system system.xml -o $@ >&2
 
-$(SOAK_POLICY): tests/policy.toml tests/clients/soak/policy.toml tests/clients/add-clients system.xml $(KEYS)/test.key.pem llmtool
+$(SOAK_POLICY): tests/policy.toml tests/clients/soak/policy.toml tests/clients/add-clients system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@tests/clients/add-clients system.xml first second >$(@D)/system.xml
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< tests/clients/soak/policy.toml >$(@D)/policy.toml
-	@$(BIN)/llmtool policy $(@D)/policy.toml --system $(@D)/system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $(@D)/policy.toml --system $(@D)/system.xml -o $@ >&2
 
-$(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool
+$(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system system.xml -o $@ >&2
 
-$(REDTEAM_CLIENTS_POLICY): $(REDTEAM_CLIENTS)/policy.toml $(REDTEAM_CLIENTS)/system.xml llmtool
+$(REDTEAM_CLIENTS_POLICY): $(REDTEAM_CLIENTS)/policy.toml $(REDTEAM_CLIENTS)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool policy $< --system $(REDTEAM_CLIENTS)/system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system $(REDTEAM_CLIENTS)/system.xml -o $@ >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -178,9 +184,9 @@ $(MODELS_LIST):
 	@mkdir -p $(@D)
 	@echo '$(strip $(MODELS))' >$@
 
-$(STORE): Makefile system.xml policy.toml $(MODELS_LIST) $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool
+$(STORE): Makefile system.xml policy.toml $(MODELS_LIST) $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy policy.toml --store-size $(STORE_BYTES) >&2
+	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy policy.toml --device-key $(DEVICE_KEY) --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
 $(TEST_STORE): Makefile system.xml models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
@@ -768,14 +774,14 @@ bench-plot: llmtool ## draw docs/performance.svg, after bench-peers (matplotlib)
 BESIDE_OUT := $(BUILD)/bench-beside
 
 .PHONY: bench-beside
-bench-beside: check-sdk llmtool $(STORE) $(TEST_POLICY)
+bench-beside: check-sdk llmtool $(STORE) $(TEST_POLICY) $(DEVICE_KEY)
 	@mkdir -p $(BESIDE_OUT)
 	@$(MAKE) --no-print-directory image MEASURE=1
 	@$(SEL4_CARGO) -p mute --target aarch64-unknown-none-softfloat >&2
 	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/mute $(BESIDE_OUT)/mute.elf
 	@tests/clients/add-clients system.xml mute=orders >$(BESIDE_OUT)/system.xml
 	@sed 's|\.\./build/|../|' tests/policy.toml tests/clients/mute/policy.toml >$(BESIDE_OUT)/policy.toml
-	@$(BIN)/llmtool policy $(BESIDE_OUT)/policy.toml --system $(BESIDE_OUT)/system.xml -o $(BESIDE_OUT)/policy.bin >&2
+	@$(COMPILE_POLICY) $(BESIDE_OUT)/policy.toml --system $(BESIDE_OUT)/system.xml -o $(BESIDE_OUT)/policy.bin >&2
 	@set -e; for orders in 0:silent 1:asks; do \
 		printf %s $${orders%:*} >$(BESIDE_OUT)/orders.bin; \
 		python3 -c 'import os, sys; os.truncate(sys.argv[1], 0x1000)' $(BESIDE_OUT)/orders.bin; \

@@ -89,15 +89,15 @@ fn each_refusal_has_its_message_and_costs_nothing() {
         ("llmctl load nothing", "no model 'nothing' in the store"),
         (
             "llmctl load unsigned",
-            "the model 'unsigned' has no signature in the store",
+            "the file 'unsigned' has no signature in the store",
         ),
         (
             "llmctl load wrong-key",
-            "the signature of the model 'wrong-key' is by no key",
+            "the signature of the file 'wrong-key' is by no key",
         ),
         (
             "llmctl load altered",
-            "the signature of the model 'altered' is by no key",
+            "the signature of the file 'altered' is by no key",
         ),
         ("llmctl load truncated", "is damaged"),
         ("llmctl load large", "the arena has 8388608"),

@@ -9,6 +9,7 @@
 //! the CPU.
 
 pub(crate) mod attention;
+pub(crate) mod backward;
 #[cfg_attr(
     not(any(
         target_arch = "x86_64",
@@ -41,6 +42,7 @@ use crate::quantize::{
     self, ActivationQ8, ActivationQ8K, NonFinite, Quad, TensorType, blocks_of, on_type,
 };
 use attention::Attention;
+use backward::{AdamW, AttentionBack, LossBack, Peak, Spread};
 use matrix::Tiles;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -86,6 +88,32 @@ macro_rules! for_each_loop {
                 shape: &KvShape, pool: &mut [u8], table: &[u16], layer: usize, position: usize,
                 rows: [&[f32]; 2],
             ) -> Result<(), NonFinite> = kv_cache::store;
+            /// As [`backward::rms_norm_back`].
+            fn rms_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) = backward::rms_norm_back;
+            /// As [`backward::layer_norm_back`].
+            fn layer_norm_back(x: &[f32], weight: &[f32], epsilon: f32, back: &mut [f32]) = backward::layer_norm_back;
+            /// As [`backward::silu_back`].
+            fn silu_back(x: &mut [f32], back: &[f32]) = backward::silu_back;
+            /// As [`backward::gelu_back`].
+            fn gelu_back(x: &mut [f32], back: &[f32]) = backward::gelu_back;
+            /// As [`backward::swiglu_back`].
+            fn swiglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) = backward::swiglu_back;
+            /// As [`backward::geglu_back`].
+            fn geglu_back(gate: &mut [f32], up: &mut [f32], back: &[f32]) = backward::geglu_back;
+            /// As [`backward::rotate_back`].
+            fn rotate_back(heads: &mut [f32], size: usize, angles: &[[f32; 2]], halves: bool) = backward::rotate_back;
+            /// As [`backward::softmax_more`].
+            fn softmax_more(peak: &mut Peak, logits: &[f32]) = backward::softmax_more;
+            /// As [`backward::loss_back`].
+            fn loss_back(logits: &mut [f32], of: &LossBack) = backward::loss_back;
+            /// As [`scalar::dot_f32`].
+            fn dot(a: &[f32], b: &[f32]) -> f32 = scalar::dot_f32;
+            /// As [`backward::adam_w`].
+            fn adam_w(
+                parameters: &mut [f32], gradients: &[f32], means: &mut [f32], squares: &mut [f32], by: &AdamW,
+            ) = backward::adam_w;
+            /// As [`AttentionBack::run`].
+            fn attend_back(attention: &mut AttentionBack<'_>) = AttentionBack::run;
             /// As [`Attention::quantize`].
             fn quantize_queries(attention: &mut Attention<'_>) -> Result<(), NonFinite>
                 = Attention::quantize;
@@ -261,6 +289,23 @@ impl Cpu {
             Isa::Neon | Isa::NeonDot => unsafe { neon::attend(attention) },
         }
         Ok(())
+    }
+
+    /// As [`Spread::run_scalar`].
+    #[allow(unsafe_code)]
+    pub(crate) fn spread(self, spread: Spread<'_>) {
+        match self.0 {
+            Isa::Scalar => spread.run_scalar(),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX2 and F16C.
+            Isa::Avx2 => unsafe { avx2::spread(spread) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value says that the CPU has AVX-512 F, BW and VNNI, and F16C.
+            Isa::Avx512 => unsafe { avx512::spread(spread) },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            // SAFETY: the build says that every CPU of the target has NEON.
+            Isa::Neon | Isa::NeonDot => unsafe { neon::spread(spread) },
+        }
     }
 
     /// out\[t · stride + r\] = Σ_c w\[r\]\[c\] · x\[t\]\[c\]: `out` begins with the first row of `w` for the first token,

@@ -8,6 +8,7 @@
 //! - [`record`]: entries of the audit log;
 //! - [`store`]: the archive of models, adapters and training data;
 //! - [`adapters`]: how the region of adapters made on this device is divided;
+//! - [`armour`]: an adapter as lines of text;
 //! - [`region`]: word access to memory that another domain can read or write;
 //! - [`ring`]: single-writer rings over two such regions, with epochs;
 //! - [`decimal`]: exact decimal fractions for domains that have no floating point.
@@ -40,6 +41,8 @@
 // What is forbidden cannot be allowed again further in: `unsafe` is in `region` alone.
 #[forbid(unsafe_code)]
 pub mod adapters;
+#[forbid(unsafe_code)]
+pub mod armour;
 #[forbid(unsafe_code)]
 pub mod decimal;
 #[forbid(unsafe_code)]

@@ -18,7 +18,7 @@
 /**
  * Version of the protocol that this library speaks with audit.
  */
-#define SEL4_LLM_PROTOCOL_VERSION 4
+#define SEL4_LLM_PROTOCOL_VERSION 5
 
 /**
  * Size of each of the two regions that a client shares with audit, in bytes.
@@ -157,6 +157,10 @@ typedef enum {
      * No request of this number is in flight: it has ended, or was never made.
      */
     SEL4_LLM_NO_SUCH_REQUEST = 40,
+    /**
+     * The adapter's name is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
+     */
+    SEL4_LLM_BAD_ADAPTER = 41,
     /**
      * A pointer is null that must not be.
      */
@@ -530,6 +534,119 @@ typedef enum {
      * The user is another client's own, so nobody else logs in as it.
      */
     SEL4_LLM_CODE_CLIENTS_USER = 64,
+    /**
+     * There is no adapter of this name, in the store or made on this device.
+     */
+    SEL4_LLM_CODE_NO_SUCH_ADAPTER = 70,
+    /**
+     * The store has no training data of this name.
+     */
+    SEL4_LLM_CODE_NO_SUCH_DATA = 71,
+    /**
+     * There is an adapter of this name, but it is not loaded.
+     */
+    SEL4_LLM_CODE_ADAPTER_NOT_LOADED = 72,
+    /**
+     * The session began with another adapter, or with none.
+     */
+    SEL4_LLM_CODE_OTHER_ADAPTER = 73,
+    /**
+     * `value` adapters are loaded, or kept of those made on this device; `limit` allowed.
+     */
+    SEL4_LLM_CODE_TOO_MANY_ADAPTERS = 74,
+    /**
+     * An adapter has this name already.
+     */
+    SEL4_LLM_CODE_ADAPTER_EXISTS = 75,
+    /**
+     * `value` requests that are under way use the adapter.
+     */
+    SEL4_LLM_CODE_ADAPTER_IN_USE = 76,
+    /**
+     * The file is not an adapter that the loaded model can have; the detail says why.
+     */
+    SEL4_LLM_CODE_BAD_ADAPTER = 77,
+    /**
+     * Model and adapters would need `value` bytes, the arena has `limit`.
+     */
+    SEL4_LLM_CODE_ADAPTER_TOO_LARGE = 78,
+    /**
+     * The adapter was made for another model.
+     */
+    SEL4_LLM_CODE_OTHER_BASE = 79,
+    /**
+     * An adapter of `value` bytes was made, and the memory for them has `limit` free.
+     */
+    SEL4_LLM_CODE_ADAPTER_ROOM = 80,
+    /**
+     * The adapter is one of the store, so there is nothing to export.
+     */
+    SEL4_LLM_CODE_NOT_OF_DEVICE = 81,
+    /**
+     * The policy gives this device no key to sign an adapter with.
+     */
+    SEL4_LLM_CODE_NO_DEVICE_KEY = 82,
+    /**
+     * A fine-tuning is under way: there is one at a time, it keeps models and adapters as they are, and if memory does not
+     * allow both it keeps requests for text away.
+     */
+    SEL4_LLM_CODE_TRAINING = 83,
+    /**
+     * Memory allows the fine-tuning only alone, and `value` requests are under way.
+     */
+    SEL4_LLM_CODE_TRAIN_ALONE = 84,
+    /**
+     * The fine-tuning needs `value` bytes, `limit` are free; the detail says what would fit.
+     */
+    SEL4_LLM_CODE_TRAIN_MEMORY = 85,
+    /**
+     * A rank of `value`, 1 to `limit` allowed.
+     */
+    SEL4_LLM_CODE_TRAIN_RANK = 86,
+    /**
+     * An alpha of `value` millionths; above 0, at most `limit` allowed.
+     */
+    SEL4_LLM_CODE_TRAIN_ALPHA = 87,
+    /**
+     * `value` epochs, 1 to `limit` allowed.
+     */
+    SEL4_LLM_CODE_TRAIN_EPOCHS = 88,
+    /**
+     * A learning rate of `value` billionths; above 0, at most `limit` allowed.
+     */
+    SEL4_LLM_CODE_TRAIN_RATE = 89,
+    /**
+     * Targets of the number `value`, 1 (attention) to `limit` (all) allowed.
+     */
+    SEL4_LLM_CODE_TRAIN_TARGETS = 90,
+    /**
+     * Line `value` of the data is no example; the detail says why.
+     */
+    SEL4_LLM_CODE_BAD_DATA = 91,
+    /**
+     * The data holds no examples.
+     */
+    SEL4_LLM_CODE_EMPTY_DATA = 92,
+    /**
+     * `value` bytes of data, `limit` allowed.
+     */
+    SEL4_LLM_CODE_DATA_TOO_LONG = 93,
+    /**
+     * An example of `value` tokens, the context has `limit`; the detail says in which line.
+     */
+    SEL4_LLM_CODE_DATA_CONTEXT = 94,
+    /**
+     * An example of `value` bytes, 1 to `limit` allowed.
+     */
+    SEL4_LLM_CODE_EXAMPLE_BYTES = 95,
+    /**
+     * The example is not one line of UTF-8; `value` is the offset of the first wrong byte.
+     */
+    SEL4_LLM_CODE_BAD_EXAMPLE = 96,
+    /**
+     * The examples would have `value` bytes with this one, there is room for `limit`.
+     */
+    SEL4_LLM_CODE_EXAMPLES_FULL = 97,
 } sel4_llm_code_t;
 
 /**
@@ -553,6 +670,11 @@ typedef struct {
      * the request stays in the model's memory.
      */
     const char *session;
+    /**
+     * The adapter to use, which is loaded: a text that ends with a zero. Null: none, or that of the session which it goes on
+     * with.
+     */
+    const char *adapter;
     /**
      * Seed of the random generator. The same seed and prompt give the same text.
      */
@@ -893,7 +1015,8 @@ sel4_llm_error_t sel4_llm_init(sel4_llm_client_t *client,
                                size_t to_audit_size);
 
 /**
- * What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed, no session.
+ * What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed, no session
+ * and no adapter.
  * For decisions, set `temperature` to 0 and `max_tokens` to a few.
  */
 sel4_llm_params_t sel4_llm_default_params(void);

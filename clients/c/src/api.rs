@@ -50,7 +50,8 @@ pub unsafe extern "C" fn sel4_llm_init(
     told(unsafe { raw::initialise(client, client_size, from, to) })
 }
 
-/// What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed, no session.
+/// What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed, no session
+/// and no adapter.
 /// For decisions, set `temperature` to 0 and `max_tokens` to a few.
 #[unsafe(no_mangle)]
 pub extern "C" fn sel4_llm_default_params() -> sel4_llm_params_t {
@@ -61,6 +62,7 @@ pub extern "C" fn sel4_llm_default_params() -> sel4_llm_params_t {
     } = InferParams::default();
     sel4_llm_params_t {
         session: null(),
+        adapter: null(),
         seed: sampling.seed,
         max_tokens,
         temperature: sampling.temperature,
@@ -102,7 +104,9 @@ pub unsafe extern "C" fn sel4_llm_infer(
         let params = unsafe { raw::value(params, &places)? };
         let params = params.unwrap_or_else(|| sel4_llm_default_params());
         // SAFETY: as above.
-        let session = unsafe { raw::session(params.session, &places)? };
+        let session = unsafe { raw::name(params.session, &places, Error::SEL4_LLM_BAD_SESSION)? };
+        // SAFETY: as above.
+        let adapter = unsafe { raw::name(params.adapter, &places, Error::SEL4_LLM_BAD_ADAPTER)? };
         // SAFETY: as above.
         let prompt = unsafe { raw::prompt(prompt, prompt_size, &places)? };
         let params = of_params(&params);
@@ -113,6 +117,7 @@ pub unsafe extern "C" fn sel4_llm_infer(
             client.submit(&Request::Infer {
                 params,
                 session,
+                adapter,
                 prompt,
             }),
             id,

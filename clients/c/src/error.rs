@@ -47,6 +47,8 @@ pub enum sel4_llm_error_t {
     SEL4_LLM_BAD_SESSION = 39,
     /// No request of this number is in flight: it has ended, or was never made.
     SEL4_LLM_NO_SUCH_REQUEST = 40,
+    /// The adapter's name is longer than `SEL4_LLM_MAX_MODEL_BYTES`, or is not visible ASCII without quotes and backslash.
+    SEL4_LLM_BAD_ADAPTER = 41,
 
     /// A pointer is null that must not be.
     SEL4_LLM_NULL_POINTER = 50,
@@ -108,6 +110,7 @@ texts! {
     SEL4_LLM_BAD_REPEAT_PENALTY: c"repeat_penalty is not from 1000000 to 10000000 millionths";
     SEL4_LLM_BAD_SESSION: c"the session's name has more than 32 bytes, or others than visible ASCII without quotes and backslash";
     SEL4_LLM_NO_SUCH_REQUEST: c"no request of this number is in flight";
+    SEL4_LLM_BAD_ADAPTER: c"the adapter's name has more than 64 bytes, or others than visible ASCII without quotes and backslash";
     SEL4_LLM_NULL_POINTER: c"a pointer is null";
     SEL4_LLM_MISALIGNED: c"a pointer is not aligned as its type must be";
     SEL4_LLM_OVERLAP: c"the client, a region or a buffer lies over another of them";

@@ -7,13 +7,14 @@
 use crate::Result;
 use crate::error::Error;
 use crate::facts;
-use crate::types::{SEL4_LLM_MAX_PROMPT_BYTES, SEL4_LLM_MAX_SESSION_BYTES, sel4_llm_client_t};
+use crate::types::{SEL4_LLM_MAX_PROMPT_BYTES, sel4_llm_client_t};
 use client::region::{ReadOnlyRegion, ReadWriteRegion};
-use client::{Inbox, Memory, SessionName};
+use client::{Inbox, Memory};
 use core::ffi::c_char;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
+use protocol::name::Name;
 use sel4_llm_client as client;
 
 /// The client that is behind the header's.
@@ -272,17 +273,21 @@ pub(crate) unsafe fn prompt<'a>(
     Ok(unsafe { core::slice::from_raw_parts(pointer.as_ptr().cast(), bytes) })
 }
 
-/// The name of a session that ends with a zero. None for null.
+/// A name that ends with a zero, of at most `N` bytes; `bad`: what to say of one that is none. The empty one for null.
 ///
 /// # Safety
 /// The pointer is null, over something of the library's, or to a text that ends with a zero; more than the longest name and
 /// one byte need not be there.
-pub(crate) unsafe fn session(pointer: *const c_char, places: &Places) -> Result<SessionName> {
+pub(crate) unsafe fn name<const N: usize>(
+    pointer: *const c_char,
+    places: &Places,
+    bad: Error,
+) -> Result<Name<N>> {
     if pointer.is_null() {
-        return Ok(SessionName::EMPTY);
+        return Ok(Name::EMPTY);
     }
-    let mut bytes = [0_u8; SEL4_LLM_MAX_SESSION_BYTES];
-    for length in 0..=SEL4_LLM_MAX_SESSION_BYTES {
+    let mut bytes = [0_u8; N];
+    for length in 0..=N {
         let next = pointer.wrapping_add(length);
         places.check(Range::new(next.addr(), 1)?)?;
         // SAFETY: no byte before it was a zero, so that it is there by the caller's promise; it is apart from the library's.
@@ -293,11 +298,9 @@ pub(crate) unsafe fn session(pointer: *const c_char, places: &Places) -> Result<
             _ => {
                 let text = bytes.get(..length).unwrap_or_default();
                 let text = core::str::from_utf8(text).ok();
-                return text
-                    .and_then(SessionName::new)
-                    .ok_or(Error::SEL4_LLM_BAD_SESSION);
+                return text.and_then(Name::new).ok_or(bad);
             }
         }
     }
-    Err(Error::SEL4_LLM_BAD_SESSION)
+    Err(bad)
 }

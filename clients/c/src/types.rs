@@ -6,7 +6,7 @@ use core::ptr::null;
 use sel4_llm_client as client;
 
 /// Version of the protocol that this library speaks with audit.
-pub const SEL4_LLM_PROTOCOL_VERSION: usize = 4;
+pub const SEL4_LLM_PROTOCOL_VERSION: usize = 5;
 /// Size of each of the two regions that a client shares with audit, in bytes.
 pub const SEL4_LLM_RING_BYTES: usize = 143360;
 /// Size of a `sel4_llm_client_t` in bytes.
@@ -66,6 +66,9 @@ pub struct sel4_llm_params_t {
     /// The conversation that the request begins or goes on with: a text that ends with a zero. Null: none, and nothing of
     /// the request stays in the model's memory.
     pub session: *const c_char,
+    /// The adapter to use, which is loaded: a text that ends with a zero. Null: none, or that of the session which it goes on
+    /// with.
+    pub adapter: *const c_char,
     /// Seed of the random generator. The same seed and prompt give the same text.
     pub seed: u64,
     /// Most tokens to generate, from 1 on. As many are taken from the budget until the end.

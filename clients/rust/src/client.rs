@@ -10,7 +10,7 @@ use crate::flights::{Cancel, Fate, Flight, Flights, MAX_IN_FLIGHT, RequestId};
 use crate::incoming::{Incoming, Notice};
 use protocol::VERSION;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::MAX_PASSPHRASE_BYTES;
+use protocol::limits::{MAX_EXAMPLE_BYTES, MAX_PASSPHRASE_BYTES};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, RegionTooSmall, SLOTS, SendError};
 use protocol::wire::check_prompt;
@@ -382,6 +382,10 @@ fn told<'f>(received: &Received, frame: &'f Frame) -> Option<Incoming<'f>> {
 fn check(request: &Request<'_>) -> Result<(), Failure> {
     match request {
         Request::Infer { prompt, .. } => check_prompt(prompt).map(|_| ()),
+        Request::Example { text } if !(1..=MAX_EXAMPLE_BYTES).contains(&text.len()) => {
+            let (value, limit) = (text.len() as u64, MAX_EXAMPLE_BYTES as u64);
+            Err(Failure::over(ErrorCode::ExampleBytes, value, limit))
+        }
         Request::Login {
             passphrase: Some(passphrase),
             ..

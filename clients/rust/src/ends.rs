@@ -21,6 +21,12 @@ pub(crate) enum Kind {
     /// What is done or not, with nothing to tell.
     Deed,
     Sessions,
+    FineTune,
+    /// Examples that are typed, or forgotten.
+    Examples,
+    Adapters,
+    LoadAdapter,
+    ExportAdapter,
 }
 
 /// What an event is to the request that it names.
@@ -50,8 +56,13 @@ impl Kind {
             Request::Budget { .. } => Self::Budget,
             Request::Log(_) => Self::Log,
             Request::VerifyLog => Self::VerifyLog,
-            Request::Reset | Request::Close { .. } => Self::Deed,
+            Request::Reset | Request::Close { .. } | Request::DropAdapter { .. } => Self::Deed,
             Request::Sessions => Self::Sessions,
+            Request::FineTune { .. } => Self::FineTune,
+            Request::Example { .. } | Request::DropExamples => Self::Examples,
+            Request::Adapters => Self::Adapters,
+            Request::LoadAdapter { .. } => Self::LoadAdapter,
+            Request::ExportAdapter { .. } => Self::ExportAdapter,
         })
     }
 
@@ -59,7 +70,10 @@ impl Kind {
         match (self, event) {
             (Self::Text, Event::Text { .. })
             | (Self::Models, Event::Model(_))
-            | (Self::Load, Event::Progress(_))
+            | (Self::Load | Self::LoadAdapter | Self::FineTune, Event::Progress(_))
+            | (Self::FineTune, Event::Training(_))
+            | (Self::Adapters, Event::Adapter(_))
+            | (Self::ExportAdapter, Event::AdapterPart { .. })
             | (Self::Watch, Event::Stats(_))
             | (Self::Users, Event::User(_))
             | (Self::Log, Event::Record { .. })
@@ -67,16 +81,26 @@ impl Kind {
             // Whatever was asked for can fail.
             (_, Event::Failed { .. })
             | (Self::Text, Event::Finished(_))
-            | (Self::Models | Self::Users | Self::Sessions, Event::Listed { .. })
+            | (
+                Self::Models | Self::Users | Self::Sessions | Self::Adapters,
+                Event::Listed { .. },
+            )
             | (Self::Load, Event::Loaded { .. })
+            | (Self::FineTune, Event::Tuned(_))
+            | (Self::Examples, Event::Examples { .. })
+            | (Self::LoadAdapter, Event::AdapterLoaded { .. })
+            | (Self::ExportAdapter, Event::Exported(_))
             | (Self::Status, Event::Status(_))
             | (Self::Stats, Event::Stats(_))
             | (Self::User, Event::User(_))
             | (Self::Budget, Event::Budget(_))
             | (Self::Log, Event::LogEnd(_))
             | (Self::VerifyLog, Event::LogVerified { .. })
-            // A watch that was cancelled, and a check that was, are done.
-            | (Self::Watch | Self::VerifyLog | Self::Deed, Event::Done) => Place::Last,
+            // A watch that was cancelled, a check and an export that were, are done.
+            | (
+                Self::Watch | Self::VerifyLog | Self::Deed | Self::ExportAdapter,
+                Event::Done,
+            ) => Place::Last,
             _ => Place::Stray,
         }
     }

@@ -27,7 +27,7 @@ pub enum SubmitError {
         "{MAX_IN_FLIGHT} requests are in flight, which is all this client keeps: wait for one to end"
     )]
     TooManyInFlight,
-    /// What no audit takes: a prompt that is empty, too long or no UTF-8, or a passphrase that is too long. The failure
+    /// What no audit takes: a prompt or an example that is empty, too long or no UTF-8, or a passphrase that is too long. The failure
     /// has the value and the limit, as audit's own answers have.
     #[error("the request cannot be sent: {:?}, value {}, limit {}", .0.code, .0.value, .0.limit)]
     Invalid(Failure),

@@ -146,6 +146,7 @@ mod answer;
 mod client;
 mod ends;
 mod error;
+mod example;
 mod flights;
 mod incoming;
 mod requests;
@@ -155,9 +156,10 @@ mod tests;
 pub use answer::{Answer, Outcome};
 pub use client::{Client, Inbox, MAX_WAITING, Memory};
 pub use error::{Dropped, Link, SubmitError};
+pub use example::Example;
 pub use flights::{MAX_IN_FLIGHT, RequestId};
 pub use incoming::{Incoming, Notice};
-pub use requests::Infer;
+pub use requests::{FineTune, Infer};
 
 // What a client needs of the protocol, so that it needs no second dependency.
 pub use protocol::decimal::ONE;
@@ -165,10 +167,12 @@ pub use protocol::error::{ErrorCode, Failure};
 pub use protocol::name::{ModelName, SessionName, UserName};
 pub use protocol::ring::{Endpoint, REGION_BYTES, RegionTooSmall};
 pub use protocol::wire::client::{
-    Budget, BudgetChange, Event, Finished, LogExtent, LogQuery, ModelEntry, Progress, Request,
-    Session, SessionState, Signature, Stage, Stats, Status, User,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, LogExtent,
+    LogQuery, ModelEntry, Progress, Request, Session, SessionState, Signature, Stage, Stats,
+    Status, Training, Tuned, User,
 };
 pub use protocol::wire::{
-    ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, Sampling,
+    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, Sampling,
+    TARGETS_ALL, TARGETS_ATTENTION, TrainParams, TrainProgress,
 };
-pub use protocol::{limits, record, region};
+pub use protocol::{adapters, limits, record, region};

@@ -6,7 +6,7 @@ use crate::flights::RequestId;
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
-use protocol::wire::{InferParams, Sampling};
+use protocol::wire::{InferParams, Sampling, TARGETS_ALL, TrainParams};
 
 /// A request for text that is being put together. What is not said is as [`InferParams::default`] has it: 128 tokens,
 /// temperature 0.8, always the same seed. Fractions are in millionths, since a domain may have no floating point.
@@ -19,6 +19,7 @@ use protocol::wire::{InferParams, Sampling};
 pub struct Infer<'a> {
     prompt: &'a str,
     session: SessionName,
+    adapter: ModelName,
     params: InferParams,
 }
 
@@ -29,6 +30,7 @@ impl<'a> Infer<'a> {
         Self {
             prompt,
             session: SessionName::EMPTY,
+            adapter: ModelName::EMPTY,
             params: InferParams::default(),
         }
     }
@@ -37,6 +39,14 @@ impl<'a> Infer<'a> {
     #[must_use]
     pub const fn session(mut self, session: SessionName) -> Self {
         self.session = session;
+        self
+    }
+
+    /// The adapter to use, which is loaded; a session that goes on has the one that it began with. Without one, the model as
+    /// it is.
+    #[must_use]
+    pub const fn adapter(mut self, adapter: ModelName) -> Self {
+        self.adapter = adapter;
         self
     }
 
@@ -80,7 +90,94 @@ impl<'a> From<Infer<'a>> for Request<'a> {
         Self::Infer {
             params: infer.params,
             session: infer.session,
+            adapter: infer.adapter,
             prompt: infer.prompt.as_bytes(),
+        }
+    }
+}
+
+/// A fine-tuning that is being put together. What is not said is as [`TrainParams::default`] has it.
+///
+/// ```
+/// use sel4_llm_client::{FineTune, ModelName};
+/// let feelings = ModelName::new("feelings").unwrap();
+/// let gently = FineTune::new(feelings).rank(8).epochs(2).all_matrices();
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FineTune {
+    data: ModelName,
+    adapter: ModelName,
+    params: TrainParams,
+}
+
+impl FineTune {
+    /// On this data of the store, or on [`EXAMPLES`](protocol::adapters::EXAMPLES), which are those of
+    /// [`Client::example`].
+    #[must_use]
+    pub fn new(data: ModelName) -> Self {
+        Self {
+            data,
+            adapter: ModelName::EMPTY,
+            params: TrainParams::default(),
+        }
+    }
+
+    /// What the adapter will be called; without a name, as the data.
+    #[must_use]
+    pub const fn adapter(mut self, adapter: ModelName) -> Self {
+        self.adapter = adapter;
+        self
+    }
+
+    /// Rank of its matrices, 1 to 64: a larger one can learn more, and costs more.
+    #[must_use]
+    pub const fn rank(mut self, rank: u32) -> Self {
+        self.params.rank = rank;
+        self
+    }
+
+    /// α in millionths: its effect is multiplied by α / rank.
+    #[must_use]
+    pub const fn alpha(mut self, millionths: u32) -> Self {
+        self.params.alpha = millionths;
+        self
+    }
+
+    /// How often the examples are gone through, 1 to 100. So many times their tokens are taken from the budget.
+    #[must_use]
+    pub const fn epochs(mut self, epochs: u32) -> Self {
+        self.params.epochs = epochs;
+        self
+    }
+
+    /// The largest learning rate, in billionths.
+    #[must_use]
+    pub const fn rate(mut self, billionths: u32) -> Self {
+        self.params.rate = billionths;
+        self
+    }
+
+    /// Changes the matrices of the feed-forward layers, too, not only those of attention.
+    #[must_use]
+    pub const fn all_matrices(mut self) -> Self {
+        self.params.targets = TARGETS_ALL;
+        self
+    }
+
+    /// Seed of the first values and of the order of the examples: the same seed and data give the same adapter.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.params.seed = seed;
+        self
+    }
+}
+
+impl From<FineTune> for Request<'_> {
+    fn from(tune: FineTune) -> Self {
+        Self::FineTune {
+            params: tune.params,
+            data: tune.data,
+            adapter: tune.adapter,
         }
     }
 }
@@ -171,6 +268,47 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
     /// Lists this user's sessions, or everybody's for who may change budgets. Parts: `Session`. Ends with `Listed`.
     pub fn sessions(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Sessions)
+    }
+
+    /// Trains an adapter for the loaded model. Parts: `Progress`, `Training`. Ends with `Tuned`.
+    pub fn fine_tune(&mut self, tune: &FineTune) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::from(*tune))
+    }
+
+    /// Adds an example to those that [`EXAMPLES`](protocol::adapters::EXAMPLES) are: a line as [`Example::line`] makes it.
+    /// Ends with `Examples`.
+    ///
+    /// [`Example::line`]: crate::Example::line
+    pub fn example(&mut self, line: &str) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::Example {
+            text: line.as_bytes(),
+        })
+    }
+
+    /// Forgets the examples. Ends with `Examples`.
+    pub fn drop_examples(&mut self) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::DropExamples)
+    }
+
+    /// Lists the adapters in the store and those made on this device. Parts: `Adapter`. Ends with `Listed`.
+    pub fn adapters(&mut self) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::Adapters)
+    }
+
+    /// Loads an adapter beside the model. Parts: `Progress`. Ends with `AdapterLoaded`.
+    pub fn load_adapter(&mut self, name: ModelName) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::LoadAdapter { name })
+    }
+
+    /// Unloads an adapter; one made on this device is forgotten, too. Ends with `Done`.
+    pub fn drop_adapter(&mut self, name: ModelName) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::DropAdapter { name })
+    }
+
+    /// Reads the file of an adapter made on this device. Parts: `AdapterPart`. Ends with `Exported`, or with `Done` after a
+    /// [`Client::cancel`] or a login.
+    pub fn export_adapter(&mut self, name: ModelName) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::ExportAdapter { name })
     }
 
     /// Ends a session that is idle. Ends with `Done`.

@@ -21,9 +21,9 @@ use crate::arena::{Arena, Usage};
 use crate::constrain::FormatTable;
 use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
 use crate::kv_cache::KvType;
-use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
+use crate::transformer::training::{Draft, TrainError, TrainParams, TrainPlan, Training};
 use crate::transformer::{
-    AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model,
+    AdapterError, AdapterFile, AdapterInfo, Checked, LoadError, LoadOptions, Model, STEP_WORK,
 };
 
 /// A model that has been loaded.
@@ -149,6 +149,9 @@ pub struct TransformerBackend<'m> {
     loaded: Option<(Model, ModelInfo)>,
     scheduler: Scheduler,
     formats: FormatTable<'m>,
+    training: Option<Training>,
+    /// Whether the last step was one of the training.
+    trained: bool,
 }
 
 impl<'m> TransformerBackend<'m> {
@@ -161,6 +164,8 @@ impl<'m> TransformerBackend<'m> {
             loaded: None,
             scheduler: Scheduler::new(),
             formats: FormatTable::none(),
+            training: None,
+            trained: false,
         }
     }
 
@@ -179,11 +184,39 @@ impl<'m> TransformerBackend<'m> {
         }
     }
 
+    /// One step of the training, if it is not over. One that fails is gone.
+    fn train_on(&mut self) -> Option<Progress> {
+        let (model, _) = self.loaded.as_ref()?;
+        let training = self.training.as_mut().filter(|t| !t.is_over())?;
+        let progress = training.advance(model, &mut self.arena, STEP_WORK);
+        if progress.is_err() {
+            self.end_training();
+        }
+        Some(Progress::Training(progress))
+    }
+
     /// The model and its arena, for tools that look at logits.
     #[must_use]
     pub fn parts(&mut self) -> Option<(&Model, &mut Arena<'m>)> {
         let (model, _) = self.loaded.as_ref()?;
         Some((model, &mut self.arena))
+    }
+
+    /// As [`LlmBackend::load_adapter`], from a file that has been read.
+    ///
+    /// # Errors
+    /// Why it is not loaded; nothing has changed.
+    pub fn load_adapter_file(
+        &mut self,
+        adapter: usize,
+        file: &AdapterFile<'_>,
+        base: &[u8; 32],
+    ) -> Result<AdapterInfo, AdapterError> {
+        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
+        let loaded = model.load_adapter(&mut self.arena, adapter, file, Some(base))?;
+        self.scheduler.displace_all();
+        info.kv_positions = model.cache().positions() as u32;
+        Ok(loaded)
     }
 
     /// Takes a request whose prompt is token ids, as they are.
@@ -220,6 +253,7 @@ impl LlmBackend for TransformerBackend<'_> {
         checked.plan(&self.options, self.arena.capacity())?;
         // From here on it fits and is sound: the old model may go.
         self.scheduler = Scheduler::new();
+        self.training = None;
         self.loaded = None;
         let model = Model::load(&checked, &self.options, &mut self.arena)?;
         let config = model.config();
@@ -270,11 +304,21 @@ impl LlmBackend for TransformerBackend<'_> {
     }
 
     fn step(&mut self, text: &mut Text) -> Progress {
-        match &self.loaded {
-            Some((model, _)) => self
-                .scheduler
-                .step(model, &mut self.arena, &self.formats, text),
-            None => Progress::Idle,
+        // In turn, so that neither starves.
+        self.trained = !self.trained;
+        if self.trained
+            && let Some(progress) = self.train_on()
+        {
+            text.clear();
+            return progress;
+        }
+        let Some((model, _)) = &self.loaded else {
+            return Progress::Idle;
+        };
+        let arena = &mut self.arena;
+        match self.scheduler.step(model, arena, &self.formats, text) {
+            Progress::Idle => self.train_on().unwrap_or(Progress::Idle),
+            progress => progress,
         }
     }
 
@@ -288,6 +332,7 @@ impl LlmBackend for TransformerBackend<'_> {
     }
 
     fn reset(&mut self) {
+        self.end_training();
         if let Some((model, _)) = &self.loaded {
             self.scheduler.reset(model, &mut self.arena);
         }
@@ -299,12 +344,7 @@ impl LlmBackend for TransformerBackend<'_> {
         file: &[u8],
         base: &[u8; 32],
     ) -> Result<AdapterInfo, AdapterError> {
-        let (model, info) = self.loaded.as_mut().ok_or(AdapterError::NoModel)?;
-        let file = AdapterFile::read(file)?;
-        let loaded = model.load_adapter(&mut self.arena, adapter, &file, Some(base))?;
-        self.scheduler.displace_all();
-        info.kv_positions = model.cache().positions() as u32;
-        Ok(loaded)
+        self.load_adapter_file(adapter, &AdapterFile::read(file)?, base)
     }
 
     fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
@@ -320,13 +360,52 @@ impl LlmBackend for TransformerBackend<'_> {
         Ok(())
     }
 
-    fn train(&mut self, _: &[u8], _: &TrainParams) -> Result<TrainPlan, TrainError> {
-        Err(TrainError::NoModel)
+    fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError> {
+        let (model, info) = self.loaded.as_mut().ok_or(TrainError::NoModel)?;
+        if self.training.is_some() {
+            return Err(TrainError::Busy);
+        }
+        let arena = &mut self.arena;
+        let mut draft = Draft::read(model, arena, data, params)?;
+        let (bytes, serves) = draft.choose(model)?;
+        let occupancy = self.scheduler.occupancy(model, arena);
+        let requests = occupancy.running + occupancy.waiting;
+        if !serves && requests > 0 {
+            return Err(TrainError::Requests { requests });
+        }
+        let config = *model.config();
+        let memory = model.rearrange(arena, bytes, serves, |arena| draft.take(&config, arena))?;
+        self.scheduler.displace_all();
+        info.kv_positions = model.cache().positions() as u32;
+        let training = match draft.begin(memory, model, arena, !serves) {
+            Ok(training) => training,
+            Err(error) => {
+                self.end_training();
+                return Err(error);
+            }
+        };
+        let plan = *training.plan();
+        self.training = Some(training);
+        Ok(plan)
     }
 
-    fn end_training(&mut self) {}
+    fn end_training(&mut self) {
+        let had_one = self.training.take().is_some();
+        let Some((model, info)) = self.loaded.as_mut() else {
+            return;
+        };
+        // Its memory alone may be left of one that could not begin.
+        if had_one || model.plan().training > 0 {
+            // There was room for requests before it came, and there are no more adapters than then.
+            let _ = model.rearrange(&mut self.arena, 0, true, |_| Ok(()));
+            self.scheduler.displace_all();
+            info.kv_positions = model.cache().positions() as u32;
+        }
+    }
 
-    fn made(&self, _: usize) -> &[u8] {
-        &[]
+    fn made(&self, offset: usize) -> &[u8] {
+        self.training
+            .as_ref()
+            .map_or(&[], |training| training.made(&self.arena, offset))
     }
 }

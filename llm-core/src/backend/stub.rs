@@ -6,19 +6,31 @@ use crate::arena::Usage;
 use crate::generate::{
     FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
 };
+use crate::gguf::GgufError;
 use crate::kv_cache::KvType;
-use crate::transformer::training::{TrainError, TrainParams, TrainPlan};
-use crate::transformer::{AdapterError, AdapterInfo, LoadError, MAX_SESSIONS};
+use crate::transformer::training::{
+    MAX_DATA_BYTES, TrainError, TrainParams, TrainPlan, TrainProgress,
+};
+use crate::transformer::{AdapterError, AdapterInfo, LoadError, MAX_ADAPTERS, MAX_SESSIONS};
 
 /// Tokens of a session.
 const CONTEXT: usize = 256;
 
-/// It gives the bytes of the prompt back, one a token, to each session in turn. It measures what the boundaries
-/// cost, and tests what surrounds a model.
+/// Bytes of an adapter that it makes: of more than one message.
+const MADE: usize = 6_001;
+
+/// It gives the bytes of the prompt back, one a token, to each session in turn; with an adapter, in capitals. An adapter is
+/// any file that begins as a GGUF file does, and what it makes of data depends on every byte of them. It measures what the
+/// boundaries cost, and tests what surrounds a model.
 #[derive(Debug, Default)]
 pub struct StubBackend {
     info: Option<ModelInfo>,
     sessions: [Session; MAX_SESSIONS],
+    adapters: [bool; MAX_ADAPTERS],
+    training: Option<Training>,
+    made: heapless::Vec<u8, MADE>,
+    /// It was the training's turn last time.
+    trained_last: bool,
     /// The session that is served first.
     next: usize,
 }
@@ -31,8 +43,49 @@ struct Session {
     active: Option<Active>,
 }
 
+/// A training goes through a line of the data a step.
+#[derive(Debug)]
+struct Training {
+    plan: TrainPlan,
+    seed: u64,
+    progress: TrainProgress,
+}
+
+/// Data that begin with this are trained with alone, as if there were no memory for requests beside it.
+const ALONE: &[u8] = b"{\"alone\"";
+
+impl Training {
+    /// One step.
+    fn step(&mut self, made: &mut heapless::Vec<u8, MADE>) -> TrainProgress {
+        let TrainPlan { steps, tokens, .. } = self.plan;
+        let progress = &mut self.progress;
+        progress.step = (progress.step + 1).min(steps);
+        progress.tokens = tokens * u64::from(progress.step) / u64::from(steps.max(1));
+        progress.loss = 1.0 / progress.step as f32;
+        if progress.step == steps && !progress.over {
+            progress.over = true;
+            let _ = made.extend_from_slice(b"GGUF");
+            let mut word = self.seed;
+            while made.push((word >> 56) as u8).is_ok() {
+                word = mixed(word, 1);
+            }
+            progress.made = made.len() as u64;
+        }
+        *progress
+    }
+}
+
+/// A word that depends on every bit of both.
+const fn mixed(word: u64, with: u64) -> u64 {
+    (word ^ with)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .rotate_left(23)
+        .wrapping_add(with | 1)
+}
+
 #[derive(Debug)]
 struct Active {
+    loud: bool,
     generated: u32,
     max_tokens: u32,
     credit: u32,
@@ -55,7 +108,9 @@ impl Session {
             if active.generated >= active.credit {
                 return None;
             }
-            let shown = if byte.is_ascii() {
+            let shown = if byte.is_ascii() && active.loud {
+                char::from(byte.to_ascii_uppercase())
+            } else if byte.is_ascii() {
                 char::from(byte)
             } else {
                 '?'
@@ -99,6 +154,7 @@ impl LlmBackend for StubBackend {
             kv_positions: (MAX_SESSIONS * CONTEXT) as u32,
         };
         self.reset();
+        self.adapters = [false; MAX_ADAPTERS];
         self.info = Some(info);
         Ok(info)
     }
@@ -138,6 +194,14 @@ impl LlmBackend for StubBackend {
             session: turn.session,
             limit: MAX_SESSIONS,
         };
+        if self.training.as_ref().is_some_and(|it| it.plan.alone) {
+            return Err(GenerateError::Training);
+        }
+        if let Some(adapter) = turn.adapter.map(usize::from)
+            && self.adapters.get(adapter) != Some(&true)
+        {
+            return Err(GenerateError::NoSuchAdapter { adapter });
+        }
         let session = self.sessions.get_mut(turn.session).ok_or(missing)?;
         if session.active.is_some() {
             return Err(GenerateError::Busy);
@@ -167,6 +231,7 @@ impl LlmBackend for StubBackend {
         // It is shorter than the context.
         session.echo = heapless::Vec::from_slice(prompt).unwrap_or_default();
         session.active = Some(Active {
+            loud: turn.adapter.is_some(),
             generated: 0,
             max_tokens: params.max_tokens,
             credit: turn.credit,
@@ -185,13 +250,19 @@ impl LlmBackend for StubBackend {
 
     fn step(&mut self, text: &mut Text) -> Progress {
         text.clear();
+        self.trained_last ^= true;
+        if !self.trained_last
+            && let Some(progress) = self.train_on()
+        {
+            return progress;
+        }
         for session in (0..MAX_SESSIONS).map(|n| (self.next + n) % MAX_SESSIONS) {
             if let Some(step) = self.sessions[session].step(text) {
                 self.next = (session + 1) % MAX_SESSIONS;
                 return Progress::Session(session, Ok(step));
             }
         }
-        Progress::Idle
+        self.train_on().unwrap_or(Progress::Idle)
     }
 
     fn cancel(&mut self, session: usize) {
@@ -216,28 +287,126 @@ impl LlmBackend for StubBackend {
 
     fn reset(&mut self) {
         self.sessions = Default::default();
+        self.end_training();
     }
 
     fn load_adapter(
         &mut self,
         adapter: usize,
-        _: &[u8],
+        file: &[u8],
         _: &[u8; 32],
     ) -> Result<AdapterInfo, AdapterError> {
-        Err(AdapterError::NoSuchAdapter(adapter))
+        if self.info.is_none() {
+            return Err(AdapterError::NoModel);
+        }
+        let missing = AdapterError::NoSuchAdapter(adapter);
+        let place = self.adapters.get_mut(adapter).ok_or(missing)?;
+        if *place {
+            return Err(AdapterError::Taken(adapter));
+        }
+        if !file.starts_with(b"GGUF") {
+            return Err(GgufError::NotGguf.into());
+        }
+        *place = true;
+        Ok(AdapterInfo {
+            rank: 1,
+            alpha: 1.0,
+            matrices: 1,
+            parameters: 0,
+            bytes: file.len() as u64,
+        })
     }
 
     fn drop_adapter(&mut self, adapter: usize) -> Result<(), AdapterError> {
-        Err(AdapterError::NoSuchAdapter(adapter))
+        match self.adapters.get_mut(adapter) {
+            Some(place) if *place => {
+                *place = false;
+                Ok(())
+            }
+            _ => Err(AdapterError::NoSuchAdapter(adapter)),
+        }
     }
 
-    fn train(&mut self, _: &[u8], _: &TrainParams) -> Result<TrainPlan, TrainError> {
-        Err(TrainError::NoModel)
+    fn train(&mut self, data: &[u8], params: &TrainParams) -> Result<TrainPlan, TrainError> {
+        if self.info.is_none() {
+            return Err(TrainError::NoModel);
+        }
+        if self.training.is_some() {
+            return Err(TrainError::Busy);
+        }
+        if data.len() > MAX_DATA_BYTES {
+            return Err(TrainError::TooLong { bytes: data.len() });
+        }
+        let lines = || {
+            let lines = data.split(|byte| *byte == b'\n').zip(1..);
+            lines.filter(|(line, _)| !line.is_empty())
+        };
+        if let Some((_, line)) = lines().find(|(line, _)| core::str::from_utf8(line).is_err()) {
+            return Err(TrainError::NotUtf8 { line });
+        }
+        let requests = self.sessions.iter().filter(|s| s.active.is_some()).count();
+        let alone = data.starts_with(ALONE);
+        if alone && requests > 0 {
+            return Err(TrainError::Requests { requests });
+        }
+        let examples = lines().count() as u32;
+        if examples == 0 {
+            return Err(TrainError::Empty);
+        }
+        let bytes: u64 = lines().map(|(line, _)| line.len() as u64).sum();
+        let seed = params
+            .base
+            .iter()
+            .chain(data)
+            .fold(params.seed, |seed, byte| mixed(seed, u64::from(*byte)));
+        let numbers = [params.rank, params.epochs, params.alpha.to_bits()];
+        let seed = numbers
+            .iter()
+            .fold(seed, |seed, number| mixed(seed, u64::from(*number)));
+        let plan = TrainPlan {
+            examples,
+            steps: examples * params.epochs,
+            tokens: bytes * u64::from(params.epochs),
+            longest: lines()
+                .map(|(line, _)| line.len() as u32)
+                .max()
+                .unwrap_or(0),
+            bytes: 0,
+            alone,
+        };
+        self.made.clear();
+        self.training = Some(Training {
+            plan,
+            seed,
+            progress: TrainProgress {
+                step: 0,
+                steps: plan.steps,
+                tokens: 0,
+                loss: 0.0,
+                made: 0,
+                over: false,
+            },
+        });
+        Ok(plan)
     }
 
-    fn end_training(&mut self) {}
+    fn end_training(&mut self) {
+        self.training = None;
+        self.made.clear();
+    }
 
-    fn made(&self, _: usize) -> &[u8] {
-        &[]
+    fn made(&self, offset: usize) -> &[u8] {
+        // The engine's header and data are two pieces, too.
+        let end = if offset < 100 { 100 } else { MADE };
+        let end = end.min(self.made.len());
+        self.made.get(offset..end).unwrap_or_default()
+    }
+}
+
+impl StubBackend {
+    /// A step of the training, if there is one that is not over.
+    fn train_on(&mut self) -> Option<Progress> {
+        let training = self.training.as_mut().filter(|it| !it.progress.over)?;
+        Some(Progress::Training(Ok(training.step(&mut self.made))))
     }
 }

@@ -4,6 +4,7 @@
 //! six bits are unsigned anyway; of signed ones, |w| meets ±x.
 
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::backward::Spread;
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -16,6 +17,7 @@ pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite};
     use crate::simd::attention::Attention;
+    use crate::simd::backward::{self, AdamW, AttentionBack, LossBack, Peak};
     use crate::simd::scalar;
 
     for_each_loop! { compile "avx2,f16c" }
@@ -30,6 +32,12 @@ struct Avx2(());
 #[target_feature(enable = "avx2,f16c")]
 pub(super) fn attend(attention: Attention<'_>) {
     attention.run(Avx2(()));
+}
+
+/// As [`Spread::run_scalar`].
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn spread(spread: Spread<'_>) {
+    spread.run::<_, 1>(Avx2(()));
 }
 
 /// As [`super::scalar::matmul_float`].

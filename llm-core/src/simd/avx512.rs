@@ -4,6 +4,7 @@
 //! surplus is taken off by the sum of the activations, which is exact.
 
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::backward::Spread;
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -16,6 +17,7 @@ pub(super) mod loops {
     use crate::kv_cache::{self, KvShape};
     use crate::quantize::{self, ActivationQ8, ActivationQ8K, NonFinite};
     use crate::simd::attention::Attention;
+    use crate::simd::backward::{self, AdamW, AttentionBack, LossBack, Peak};
     use crate::simd::scalar;
 
     for_each_loop! { compile "avx512f,avx512bw,avx512vnni,f16c" }
@@ -30,6 +32,12 @@ struct Avx512(());
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
 pub(super) fn attend(attention: Attention<'_>) {
     attention.run(Avx512(()));
+}
+
+/// As [`Spread::run_scalar`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+pub(super) fn spread(spread: Spread<'_>) {
+    spread.run::<_, 4>(Avx512(()));
 }
 
 /// As [`super::scalar::matmul_float`].

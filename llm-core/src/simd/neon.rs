@@ -4,6 +4,7 @@
 //! overflow. Targets without an operating system are built for strict alignment, so all that is loaded is aligned.
 
 use super::attention::{Attention, F16s, F32s, Four, I8s, Isa, Vector};
+use super::backward::Spread;
 use super::isa::{Registers, instructions};
 use super::matrix::{Tiles, for_tokens};
 use crate::quantize::blocks::{FloatType, SmallBlock, SuperBlock};
@@ -19,6 +20,12 @@ struct Neon<const DOT: bool>(());
 #[target_feature(enable = "neon")]
 pub(super) fn attend(attention: Attention<'_>) {
     attention.run(Neon::<false>(()));
+}
+
+/// As [`Spread::run_scalar`].
+#[target_feature(enable = "neon")]
+pub(super) fn spread(spread: Spread<'_>) {
+    spread.run::<_, 1>(Neon::<false>(()));
 }
 
 /// As [`super::scalar::matmul_float`]. SDOT is no help.

@@ -25,7 +25,7 @@ const ROWS: usize = 8;
 /// Σ f(a\[i\], b\[i\]), in the canonical order. Whole groups of lanes first, so that a compiler may keep
 /// them in vectors.
 #[inline(always)]
-fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
+pub(super) fn sum_of<A: Copy, B: Copy>(a: &[A], b: &[B], f: impl Fn(A, B) -> f32) -> f32 {
     debug_assert_eq!(a.len(), b.len());
     let mut lanes = [0.0f32; LANES];
     let (a, a_tail) = a.as_chunks::<LANES>();
@@ -225,7 +225,7 @@ pub fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) {
 
 /// The largest, of any order: lanes, so that a compiler may keep them in vectors.
 #[inline(always)]
-fn max(x: &[f32]) -> f32 {
+pub(super) fn max(x: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (x, tail) = x.as_chunks::<LANES>();

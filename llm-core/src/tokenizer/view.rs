@@ -46,6 +46,14 @@ impl<'t> VocabularyView<'t> {
         }
     }
 
+    /// As it turns text into tokens that goes on behind another: no space is put before it.
+    #[must_use]
+    pub const fn continuing(&self) -> Self {
+        let mut view = *self;
+        view.header.add_space_prefix = false;
+        view
+    }
+
     /// The token for the end of text.
     #[must_use]
     pub const fn eos(&self) -> Option<u32> {

@@ -24,7 +24,6 @@ use crate::kv_cache::KvCache;
 use crate::tokenizer::Vocabulary;
 
 /// Why the arena is not laid out anew.
-#[cfg_attr(not(test), expect(dead_code, reason = "trainings will need it"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RearrangeError {
     /// It does not fit, not even with the smallest batch and pool. Nothing has changed.

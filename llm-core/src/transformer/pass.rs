@@ -3,7 +3,7 @@
 use super::adapter::{Delta, MAX_RANK, Site, Slot};
 use super::buffers::Buffers;
 use super::families::{Activation, HeadNorm, NormKind, Residual};
-use super::steps::{EXP_WORK, Meter, Stop};
+use super::steps::{EXP_WORK, Meter, Stepwise, Stop};
 use super::weights::{Layer, Linear, Matrix, Norm};
 use super::{MAX_BATCH, Model, Token};
 use crate::arena::{Frozen, Span, Working, as_mut};

@@ -1,6 +1,6 @@
 //! A batch goes through the model in steps of bounded work.
 //!
-//! The functions of [`Pass`] read as if they ran to their end. What they do is made of operations, and each asks here
+//! The functions of [`Pass`], and of whatever else is [`Stepwise`], read as if they ran to their end. What they do is made of operations, and each asks here
 //! first. An operation that was done in an earlier step is passed over. When a step has done its work, the next operation
 //! leaves the function with [`Stop::Pause`]. The next step calls the same function again: it asks for the same operations in
 //! the same order, so it gets back to where the last step stopped. So there is one description of
@@ -143,41 +143,48 @@ impl Meter {
     }
 }
 
-impl Pass<'_> {
+/// Something that is done in steps.
+pub(super) trait Stepwise: Sized {
+    /// The work of this step.
+    fn meter(&mut self) -> &mut Meter;
+
     /// An operation that is short beside a step.
-    pub(super) fn once(
-        &mut self,
-        run: impl FnOnce(&mut Self) -> Result<(), NonFinite>,
-    ) -> Result<(), Stop> {
-        if self.meter.enter()? {
+    fn once(&mut self, run: impl FnOnce(&mut Self) -> Result<(), NonFinite>) -> Result<(), Stop> {
+        if self.meter().enter()? {
             run(self)?;
-            self.meter.finish();
+            self.meter().finish();
         }
         Ok(())
     }
 
     /// An operation of so many parts, which each take so much work.
-    pub(super) fn in_parts(
+    fn in_parts(
         &mut self,
         parts: usize,
         work: u64,
         mut run: impl FnMut(&mut Self, Range<usize>) -> Result<(), NonFinite>,
     ) -> Result<(), Stop> {
-        if !self.meter.enter()? {
+        if !self.meter().enter()? {
             return Ok(());
         }
-        while self.meter.cursor.parts < parts {
-            if self.meter.work == 0 {
+        while self.meter().cursor.parts < parts {
+            if self.meter().work == 0 {
                 return Err(Stop::Pause);
             }
-            let first = self.meter.cursor.parts;
-            let fit = usize::try_from(self.meter.work.div_ceil(work.max(1)));
+            let first = self.meter().cursor.parts;
+            let fit = usize::try_from(self.meter().work.div_ceil(work.max(1)));
             let count = fit.unwrap_or(usize::MAX).min(parts - first);
             run(self, first..first + count)?;
-            self.meter.cursor.parts += count;
-            self.meter.work = self.meter.work.saturating_sub(work * count as u64);
+            self.meter().cursor.parts += count;
+            self.meter().work = self.meter().work.saturating_sub(work * count as u64);
         }
-        self.meter.finish();
+        self.meter().finish();
         Ok(())
+    }
+}
+
+impl Stepwise for Pass<'_> {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
     }
 }

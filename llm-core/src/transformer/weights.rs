@@ -47,6 +47,8 @@ pub(super) struct Norm {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layer {
     pub(super) attention_norm: Option<Norm>,
+    /// Whether queries, keys and values are one tensor of the file.
+    pub(super) fused: bool,
     pub(super) query: Linear,
     pub(super) key: Linear,
     pub(super) value: Linear,
@@ -333,6 +335,8 @@ impl<P: Place> LayerReader<'_, '_, P> {
         let before = places != NormPlaces::After;
         let after = places != NormPlaces::Before;
         let attention_norm = self.norm(before, "attn_norm", config)?;
+        let fused = self.reader.gguf.tensor(&self.name("attn_qkv", "weight"));
+        let fused = fused.is_some();
         let [query, key, value] = self.attention_inputs(config)?;
         let query_norm = self.head_norm("attn_q_norm", config.heads, config)?;
         let key_norm = self.head_norm("attn_k_norm", config.kv_heads, config)?;
@@ -343,6 +347,7 @@ impl<P: Place> LayerReader<'_, '_, P> {
         let (gate, up) = self.feed_forward_inputs(config)?;
         Ok(Layer {
             attention_norm,
+            fused,
             query,
             key,
             value,

@@ -28,6 +28,7 @@ pub(crate) struct Egress {
     /// Bytes of what could not be held back, which what comes next has to wait for, too.
     debt: u64,
     window: u32,
+    burst: u64,
 }
 
 impl Egress {
@@ -43,12 +44,19 @@ impl Egress {
             passed: 0,
             debt: 0,
             window: u32::try_from(window).unwrap_or(1),
+            burst,
         }
     }
 
     /// Tokens that inference may be ahead of a client, so that what waits always fits into a full bucket.
     pub(crate) const fn window(&self) -> u32 {
         self.window
+    }
+
+    /// Bytes of the longest event that can pass: a full bucket's worth, or `most` if that is less.
+    pub(crate) fn longest(&self, most: usize) -> usize {
+        let payload = self.burst.saturating_sub(EVENT_BYTES);
+        usize::try_from(payload).unwrap_or(most).min(most)
     }
 
     /// What so many tokens with so much text cost.

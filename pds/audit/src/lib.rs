@@ -6,7 +6,8 @@
 //! - *admission*: what exceeds a limit or a budget is refused, with the value and the limit, before inference sees it;
 //! - *metering*: tokens are counted as they pass, times are audit's own, and no more bytes leave inference than the
 //!   egress cap allows;
-//! - *models*: only files that a trusted key has signed are loaded;
+//! - *models and adapters*: only files that a trusted key has signed are loaded;
+//! - *fine-tuning*: what is trained, on which data and what came out is on record, and signed by the device's key;
 //! - *deadlines*: what takes too long is stopped, and if it does not stop, restarted;
 //! - *recovery*: a fault, a hang or a breach of the protocol restarts inference in a new epoch;
 //! - *the log*: a chained record of each of these.
@@ -41,6 +42,7 @@ mod access;
 mod bucket;
 mod client;
 mod counters;
+mod device;
 mod egress;
 mod gate;
 mod ledger;
@@ -50,13 +52,16 @@ pub mod log;
 mod models;
 mod monitor;
 mod notices;
+mod places;
 mod quota;
 mod repeats;
 mod sessions;
 mod shares;
+mod shelf;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod work;
 
 pub use access::KdfBlock;

@@ -14,6 +14,10 @@ const LISTS: usize = 4;
 pub(crate) enum ListKind {
     /// Models of the store.
     Models { next: usize },
+    /// Adapters, made here and in the store.
+    Adapters { next: usize },
+    /// The file of an adapter made here.
+    Export { id: u32, offset: usize },
     /// Users of the policy.
     Users { next: usize },
     /// Sessions, of one owner or of all.
@@ -31,17 +35,18 @@ impl ListKind {
     fn last_event(&self, log: &Log<'_>) -> Event<'static> {
         match self {
             Self::Log(reading) => Event::LogEnd(reading.extent(log)),
-            Self::Models { next } | Self::Users { next } | Self::Sessions { next, .. } => {
-                listed(*next)
-            }
-            Self::Verify(_) | Self::Watch { .. } => Event::Done,
+            Self::Models { next }
+            | Self::Adapters { next }
+            | Self::Users { next }
+            | Self::Sessions { next, .. } => listed(*next),
+            Self::Verify(_) | Self::Watch { .. } | Self::Export { .. } => Event::Done,
         }
     }
 }
 
 /// The last event of a list of so many.
 pub(crate) fn listed(count: usize) -> Event<'static> {
-    // There are no more models, users or sessions.
+    // There are no more models, adapters, users or sessions.
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     Event::Listed { count }
 }

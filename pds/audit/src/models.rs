@@ -1,22 +1,24 @@
-//! Models: where they lie in the store, and whether their signatures are good.
+//! Models, adapters and training data: where they lie in the store, and whether their signatures are good.
 //!
 //! Nobody writes the store, so a file is hashed once, a slice at each wake-up, and the verdict is kept: however often
-//! models are loaded, audit hashes no more than the store.
+//! they are asked for, audit hashes no more than the store.
 
+use crate::device::Device;
+use crate::shelf::count_lines;
 use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::DEFAULT_MODEL;
 use protocol::name::ModelName;
 use protocol::policy::Policy;
 use protocol::record::Hash;
-use protocol::store::{SIGNATURE_BYTES, Store};
+use protocol::store::{Content, SIGNATURE_BYTES, Store};
 use protocol::wire::client::Signature;
 use sha2::{Digest, Sha256};
 
-/// Verdicts that are kept. More models than this, and some are hashed again.
-const KEPT: usize = 16;
+/// Verdicts that are kept. More files than this, and some are hashed again.
+const KEPT: usize = 32;
 
-/// A model whose signature is good.
+/// A file whose signature is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verified {
     pub(crate) name: ModelName,
@@ -24,6 +26,8 @@ pub(crate) struct Verified {
     pub(crate) offset: u64,
     pub(crate) bytes: u64,
     pub(crate) sha256: Hash,
+    /// Line feeds in it, which bound the tokens of data.
+    pub(crate) line_feeds: u64,
 }
 
 /// A verdict on the file at an offset.
@@ -31,17 +35,20 @@ pub(crate) struct Verified {
 struct Verdict {
     offset: usize,
     sha256: Hash,
+    line_feeds: u64,
     good: bool,
 }
 
 /// A file that is being hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Verification<'m> {
+    content: Content,
     name: ModelName,
     offset: usize,
     file: &'m [u8],
     signature: [u8; SIGNATURE_BYTES],
     hasher: Sha256,
+    line_feeds: u64,
     done: usize,
 }
 
@@ -85,7 +92,12 @@ impl<'m> Models<'m> {
         ModelName::new(first.map_or(DEFAULT_MODEL, |model| model.name)).unwrap_or_default()
     }
 
-    /// What is known of the signature of the model at `offset`.
+    /// SHA-256 of the file at `offset`, if that is known.
+    pub(crate) fn sha256(&self, offset: usize) -> Option<Hash> {
+        self.verdict(offset).map(|verdict| verdict.sha256)
+    }
+
+    /// What is known of the signature of the file at `offset`.
     pub(crate) fn signature(&self, offset: usize, has_one: bool) -> Signature {
         match self.verdict(offset) {
             _ if !has_one => Signature::Missing,
@@ -106,14 +118,28 @@ impl<'m> Models<'m> {
     /// # Errors
     /// There is none, or it has no signature.
     pub(crate) fn begin(&self, name: ModelName) -> Result<Verification<'m>, Failure> {
-        let model = self.store.find(name.as_str())?;
-        let signature = model.signature.ok_or(Failure::of(ErrorCode::Unsigned))?;
+        self.begin_item(Content::Model, name)
+    }
+
+    /// Begins to verify what has this content and name.
+    ///
+    /// # Errors
+    /// There is none, or it has no signature.
+    pub(crate) fn begin_item(
+        &self,
+        content: Content,
+        name: ModelName,
+    ) -> Result<Verification<'m>, Failure> {
+        let item = self.store.find_item(content, name.as_str())?;
+        let signature = item.signature.ok_or(Failure::of(ErrorCode::Unsigned))?;
         Ok(Verification {
+            content,
             name,
-            offset: model.file.offset,
-            file: model.file.data,
+            offset: item.file.offset,
+            file: item.file.data,
             signature,
             hasher: Sha256::new(),
+            line_feeds: 0,
             done: 0,
         })
     }
@@ -126,6 +152,7 @@ impl<'m> Models<'m> {
         &mut self,
         verification: &mut Verification<'m>,
         policy: &Policy,
+        device: &Device,
         bytes: &mut usize,
     ) -> Option<Result<Verified, Failure>> {
         if let Some(verdict) = self.verdict(verification.offset) {
@@ -137,6 +164,8 @@ impl<'m> Models<'m> {
             .min(verification.file.len());
         if let Some(slice) = verification.file.get(verification.done..end) {
             verification.hasher.update(slice);
+            let lines = count_lines(slice);
+            verification.line_feeds = verification.line_feeds.saturating_add(lines);
             *bytes = bytes.saturating_sub(slice.len());
         }
         verification.done = end;
@@ -144,10 +173,15 @@ impl<'m> Models<'m> {
             return None;
         }
         let sha256: Hash = verification.hasher.finalize_reset().into();
+        let signature = Ed25519::from_bytes(&verification.signature);
+        // What this device has made may come back with its store.
+        let is_ours =
+            || verification.content == Content::Adapter && device.has_signed(&sha256, &signature);
         let verdict = Verdict {
             offset: verification.offset,
             sha256,
-            good: is_signed(&sha256, &verification.signature, policy),
+            line_feeds: verification.line_feeds,
+            good: is_signed(&sha256, &signature, policy) || is_ours(),
         };
         if self.verdicts.is_full() {
             self.verdicts.pop_front();
@@ -167,15 +201,15 @@ fn conclude(verification: &Verification<'_>, verdict: &Verdict) -> Result<Verifi
         offset: verification.offset as u64,
         bytes: verification.file.len() as u64,
         sha256: verdict.sha256,
+        line_feeds: verdict.line_feeds,
     })
 }
 
 /// Whether one of the policy's keys has signed the hash. Strict: no second signature can be made from a good one.
-fn is_signed(sha256: &Hash, signature: &[u8; SIGNATURE_BYTES], policy: &Policy) -> bool {
-    let signature = Ed25519::from_bytes(signature);
+fn is_signed(sha256: &Hash, signature: &Ed25519, policy: &Policy) -> bool {
     policy.keys().iter().any(|key| {
         VerifyingKey::from_bytes(&key.public)
-            .is_ok_and(|key| key.verify_strict(sha256, &signature).is_ok())
+            .is_ok_and(|key| key.verify_strict(sha256, signature).is_ok())
     })
 }
 
@@ -235,6 +269,40 @@ pub(crate) mod tests {
         ])
     }
 
+    /// Key of the device that [`protocol::testing::policy`] is for.
+    const DEVICE: u8 = 7;
+
+    /// As [`signed`], with adapters and training data: `moral` and `tales` are signed, `ours` is by the device alone,
+    /// `unsigned` and `foreign` are neither.
+    pub(crate) fn with_adapters() -> Vec<u8> {
+        let moral = [b"GGUF moral".to_vec(), vec![1; WORK_BYTES]].concat();
+        let long = vec![b'x'; protocol::limits::MAX_DATA_BYTES + 1];
+        archive(&[
+            ("default.gguf", b"GGUF default"),
+            ("default.gguf.sig", &sign(b"GGUF default", 2)),
+            ("other.gguf", b"GGUF other"),
+            ("other.gguf.sig", &sign(b"GGUF other", 2)),
+            ("adapters/moral.gguf", &moral),
+            ("adapters/moral.gguf.sig", &sign(&moral, 2)),
+            ("adapters/ours.gguf", b"GGUF ours"),
+            ("adapters/ours.gguf.sig", &sign(b"GGUF ours", DEVICE)),
+            ("adapters/unsigned.gguf", b"GGUF"),
+            ("adapters/foreign.gguf", b"GGUF"),
+            ("adapters/foreign.gguf.sig", &sign(b"GGUF", 3)),
+            ("data/tales.txt", b"once\nupon\na time"),
+            ("data/tales.txt.sig", &sign(b"once\nupon\na time", 2)),
+            ("data/ours.txt", b"once"),
+            ("data/ours.txt.sig", &sign(b"once", DEVICE)),
+            ("data/unsigned.txt", b"once"),
+            ("data/foreign.txt", b"once"),
+            ("data/foreign.txt.sig", &sign(b"once", 3)),
+            ("data/empty.txt", b""),
+            ("data/empty.txt.sig", &sign(b"", 2)),
+            ("data/long.txt", &long),
+            ("data/long.txt.sig", &sign(&long, 2)),
+        ])
+    }
+
     /// A store of models with these names, all signed.
     pub(crate) fn signed_as(names: &[&str]) -> Vec<u8> {
         let files: Vec<_> = names
@@ -258,7 +326,9 @@ pub(crate) mod tests {
         verification: &mut Verification<'m>,
         policy: &Policy,
     ) -> Option<Result<Verified, Failure>> {
-        models.step(verification, policy, &mut { WORK_BYTES })
+        models.step(verification, policy, &Device::new(policy), &mut {
+            WORK_BYTES
+        })
     }
 
     fn verify(store: &[u8], name: &str) -> Result<(Verified, usize), Failure> {
@@ -269,7 +339,9 @@ pub(crate) mod tests {
             if let Some(result) = slice(&mut models, &mut verification, &policy) {
                 // The second time it is known.
                 let mut again = models.begin(ModelName::new(name).unwrap()).unwrap();
-                assert_eq!(models.step(&mut again, &policy, &mut 0), Some(result));
+                let device = Device::new(&policy);
+                let known = models.step(&mut again, &policy, &device, &mut 0);
+                assert_eq!(known, Some(result));
                 assert_eq!(again.progress().0, 0);
                 return result.map(|verified| (verified, steps));
             }

@@ -4,6 +4,7 @@
 //! remembered, so that who comes back to it is told instead of silently starting anew.
 
 use crate::counters::count;
+use crate::places::Used;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_CLIENTS, MAX_SESSIONS};
 use protocol::name::{SessionName, UserName};
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) tokens: u64,
     pub(crate) last_us: u64,
     pub(crate) active: bool,
+    /// The adapter that it began with.
+    pub(crate) adapter: Option<Used>,
 }
 
 /// A session that ended without its user's doing.
@@ -188,6 +191,7 @@ impl Sessions {
         place: Place,
         owner: Owner,
         name: SessionName,
+        adapter: Option<Used>,
         now: u64,
     ) -> Option<Session> {
         let evicted = match place.fresh {
@@ -206,6 +210,7 @@ impl Sessions {
                 tokens: 0,
                 last_us: now,
                 active: false,
+                adapter,
             }
         });
         session.active = true;
@@ -267,6 +272,17 @@ impl Sessions {
     pub(crate) fn end_all(&mut self) {
         for slot in 0..MAX_SESSIONS {
             self.end(slot, ErrorCode::SessionLost);
+        }
+    }
+
+    /// The adapter in this place is gone, and with it the idle sessions that began with it.
+    pub(crate) fn end_with_adapter(&mut self, place: usize) {
+        for slot in 0..MAX_SESSIONS {
+            let session = self.get(slot).filter(|session| !session.active);
+            let used = session.and_then(|session| session.adapter);
+            if used.is_some_and(|used| used.place == place) {
+                self.end(slot, ErrorCode::SessionLost);
+            }
         }
     }
 

@@ -4,18 +4,21 @@
 //! Text that its client has not taken yet lies in a buffer of the request's own, which credit keeps from overflowing.
 
 use crate::models::{Verification, Verified};
+use crate::places::{Adapter, Used};
 use crate::quota::Reservation;
+use crate::tuning::Tuning;
 use protocol::error::Failure;
 use protocol::limits::{MAX_PIECE_BYTES, MAX_REQUESTS, MAX_TEXT_BYTES};
 use protocol::name::ModelName;
 use protocol::record::{Hash, Record};
-use protocol::wire::client::{Event, Finished};
+use protocol::wire::client::{Event, Finished, Tuned};
 use protocol::wire::engine::Holdings;
-use protocol::wire::{InferParams, ModelInfo};
+use protocol::wire::{AdapterInfo, InferParams, ModelInfo};
 use sha2::{Digest, Sha256};
 
 /// What a request asks for.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum Work<'m> {
     /// Text.
     Infer(Generation),
@@ -25,6 +28,12 @@ pub(crate) enum Work<'m> {
     Load(Verified),
     /// What inference holds.
     Status,
+    /// An adapter that audit verifies; inference has not heard of it.
+    VerifyAdapter(Verification<'m>),
+    /// An adapter that inference loads into this place.
+    Adapter(usize, Adapter),
+    /// An adapter that is made.
+    Tune(Tuning<'m>),
 }
 
 /// What is known of a request for text.
@@ -36,6 +45,7 @@ pub(crate) struct Generation {
     pub(crate) session: u32,
     pub(crate) turn: u32,
     pub(crate) params: InferParams,
+    pub(crate) adapter: Option<Used>,
     pub(crate) prompt_bytes: u32,
     pub(crate) prompt_sha256: Hash,
     pub(crate) reservation: Reservation,
@@ -106,6 +116,8 @@ pub(crate) enum End {
     Failed { failure: Failure, detail: Detail },
     Loaded { name: ModelName, info: ModelInfo },
     Status(Holdings),
+    AdapterLoaded { name: ModelName, info: AdapterInfo },
+    Tuned(Tuned),
 }
 
 impl End {
@@ -121,7 +133,7 @@ impl End {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum State {
-    /// Inference has it, or audit verifies its model.
+    /// Inference has it, or audit works on it.
     Active,
     /// Its deadline has passed. If inference was asked to stop it, it is restarted at this time.
     Late {
@@ -172,7 +184,7 @@ pub(crate) struct Entry<'m> {
     pub(crate) deadline_us: u64,
 }
 
-impl Entry<'_> {
+impl<'m> Entry<'m> {
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.state, State::Ended(_))
     }
@@ -185,6 +197,69 @@ impl Entry<'_> {
     /// Whether audit verifies its model.
     pub(crate) const fn is_verified(&self) -> bool {
         matches!(self.work, Work::Verify(_)) && !self.is_over()
+    }
+
+    /// Whether it is a load of an adapter on its way, verified or being so.
+    pub(crate) const fn is_adapter_load(&self) -> bool {
+        matches!(self.work, Work::VerifyAdapter(_) | Work::Adapter(..)) && !self.is_over()
+    }
+
+    /// The fine-tuning that it is, under way or not.
+    pub(crate) const fn tuning(&self) -> Option<&Tuning<'m>> {
+        match &self.work {
+            Work::Tune(tuning) => Some(tuning),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn tuning_mut(&mut self) -> Option<&mut Tuning<'m>> {
+        match &mut self.work {
+            Work::Tune(tuning) => Some(tuning),
+            _ => None,
+        }
+    }
+
+    /// The fine-tuning that it is, if that is under way.
+    pub(crate) const fn running_tuning(&self) -> Option<&Tuning<'m>> {
+        match (&self.work, &self.state) {
+            (_, State::Ended(_)) => None,
+            (Work::Tune(tuning), _) => Some(tuning),
+            _ => None,
+        }
+    }
+
+    /// Whether inference knows nothing of it, so that it survives inference.
+    pub(crate) const fn is_audits_alone(&self) -> bool {
+        match &self.work {
+            Work::Verify(_) | Work::VerifyAdapter(_) => true,
+            Work::Tune(tuning) => !tuning.is_with_inference(),
+            _ => false,
+        }
+    }
+
+    /// Whether inference was asked to end it; `None` if it is nothing that can be asked to.
+    pub(crate) const fn stop_mut(&mut self) -> Option<&mut Stop> {
+        match &mut self.work {
+            Work::Infer(generation) => Some(&mut generation.stop),
+            Work::Tune(tuning) if tuning.is_training() => Some(&mut tuning.stop),
+            _ => None,
+        }
+    }
+
+    /// As [`Self::stop_mut`], of what is under way.
+    pub(crate) const fn stop(&self) -> Option<Stop> {
+        match (&self.work, &self.state) {
+            (_, State::Ended(_)) => None,
+            (Work::Infer(generation), _) => Some(generation.stop),
+            (Work::Tune(tuning), _) if tuning.is_training() => Some(tuning.stop),
+            _ => None,
+        }
+    }
+
+    /// Whether its client has yet to be told how far it is.
+    pub(crate) fn is_progress_due(&self) -> bool {
+        let tuning = self.running_tuning();
+        tuning.is_some_and(|tuning| tuning.is_progress_due)
     }
 
     /// The client that it takes a place of.
@@ -202,10 +277,10 @@ impl Entry<'_> {
         }
     }
 
-    /// Events that its client is to be told: text that waits, and its end.
+    /// Events that its client is to be told: text that waits or how far it is, and its end.
     pub(crate) fn due(&self) -> usize {
         let text = self.generation().is_some_and(|it| it.waiting() > 0);
-        usize::from(text).saturating_add(usize::from(self.is_over()))
+        usize::from(text || self.is_progress_due()).saturating_add(usize::from(self.is_over()))
     }
 
     /// Whether the next that its client is told of it is audit's own word, which the egress cap does not count.
@@ -229,11 +304,13 @@ impl Entry<'_> {
         }
     }
 
-    /// The model that a load is about.
-    pub(crate) const fn model(&self) -> ModelName {
+    /// The model or adapter that it is about.
+    pub(crate) const fn about(&self) -> ModelName {
         match &self.work {
-            Work::Verify(verification) => verification.name(),
+            Work::Verify(verification) | Work::VerifyAdapter(verification) => verification.name(),
             Work::Load(verified) => verified.name,
+            Work::Adapter(_, adapter) => adapter.name,
+            Work::Tune(tuning) => tuning.name,
             Work::Infer(_) | Work::Status => ModelName::EMPTY,
         }
     }
@@ -385,6 +462,11 @@ pub(crate) fn last_event(
             info: *info,
         },
         End::Status(holdings) => Event::Status(status(holdings)),
+        End::AdapterLoaded { name, info } => Event::AdapterLoaded {
+            name: *name,
+            info: *info,
+        },
+        End::Tuned(tuned) => Event::Tuned(*tuned),
     }
 }
 

@@ -116,6 +116,7 @@ pub(crate) fn of_adapter(error: &AdapterError) -> (Failure, Detail) {
         AdapterError::NoModel => Failure::of(ErrorCode::NoModel),
         AdapterError::NoSuchAdapter(_) => Failure::of(ErrorCode::NoSuchAdapter),
         AdapterError::Taken(_) | AdapterError::Busy => Failure::of(ErrorCode::AdapterInUse),
+        AdapterError::Training => Failure::of(ErrorCode::Training),
         AdapterError::OtherBase => Failure::of(ErrorCode::OtherBase),
         AdapterError::TooLarge(plan) => {
             Failure::over(ErrorCode::AdapterTooLarge, plan.total(), plan.capacity)
@@ -123,6 +124,8 @@ pub(crate) fn of_adapter(error: &AdapterError) -> (Failure, Detail) {
         AdapterError::Gguf(_)
         | AdapterError::NoAdapter { .. }
         | AdapterError::Architecture { .. }
+        | AdapterError::Key(_)
+        | AdapterError::BadDigest
         | AdapterError::Alpha
         | AdapterError::UnknownTensor(_)
         | AdapterError::Half(_)
@@ -165,12 +168,14 @@ pub(crate) fn of_train(error: &TrainError) -> (Failure, Detail) {
         }
         TrainError::NotUtf8 { line }
         | TrainError::Malformed { line, .. }
+        | TrainError::TextTooLong { line, .. }
         | TrainError::NoToken { line, .. } => over(ErrorCode::BadData, u64::from(*line), 0),
         TrainError::Context { tokens, limit, .. } => {
             over(ErrorCode::DataContext, *tokens as u64, *limit as u64)
         }
         TrainError::Requests { requests } => over(ErrorCode::TrainAlone, *requests as u64, 0),
         TrainError::NonFinite { .. } => Failure::of(ErrorCode::NonFinite),
+        TrainError::Arena(_) => Failure::of(ErrorCode::Unsupported),
         TrainError::Unsupported(_) => Failure::of(ErrorCode::UnsupportedModel),
     };
     // Only ever cut.

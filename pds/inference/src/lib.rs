@@ -6,7 +6,8 @@
 //! The rule that keeps the rest of the system responsive: [`Server::poll`] does a bounded amount of
 //! work, one prompt to tokenize and one step of the backend at the most, and looks at its ring in between; so a
 //! cancel takes effect within about [`llm_core::transformer::STEP_WORK`]. A request that has used up its credit rests, and no other waits
-//! for it; a server whose requests all rest waits for a command and does not spin. Nothing that is here protects anybody:
+//! for it; a server whose requests all rest waits for a command and does not spin. A training goes on in steps as requests do,
+//! in turn with them. Nothing that is here protects anybody:
 //! audit believes none of it.
 
 #![no_std]
@@ -24,6 +25,7 @@ pub mod measure;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tuning;
 
 pub use server::{Activity, Port, Server};
 
@@ -31,7 +33,8 @@ use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
 use protocol::limits::{
-    DEFAULT_CONTEXT_TOKENS, EXTRA_PROMPT_TOKENS, MAX_CLIENTS, MAX_PROMPT_BYTES, MAX_SESSIONS,
+    DEFAULT_CONTEXT_TOKENS, EXTRA_PROMPT_TOKENS, MAX_ADAPTERS, MAX_CLIENTS, MAX_DATA_BYTES,
+    MAX_PROMPT_BYTES, MAX_SESSIONS, maxima,
 };
 
 // Audit takes a prompt of more tokens for a breach.
@@ -39,6 +42,10 @@ const _: () = assert!(llm_core::tokenizer::EXTRA_PROMPT_TOKENS as u32 == EXTRA_P
 // Audit gives out as many places as the engine has.
 const _: () = assert!(llm_core::transformer::MAX_SESSIONS == MAX_SESSIONS);
 const _: () = assert!(llm_core::generate::MAX_CLIENTS == MAX_CLIENTS);
+const _: () = assert!(llm_core::transformer::MAX_ADAPTERS == MAX_ADAPTERS);
+const _: () = assert!(llm_core::transformer::MAX_RANK == maxima::RANK as usize);
+// Audit refuses longer data before inference sees it.
+const _: () = assert!(llm_core::transformer::training::MAX_DATA_BYTES == MAX_DATA_BYTES);
 
 /// How the domain loads models: every session that there can be, and all that the arena has left for their keys
 /// and values.

@@ -1,15 +1,18 @@
 //! Commands in, reports out.
 
 use crate::convert;
-use crate::failure;
+use crate::failure::{self, Detail};
+use crate::tuning::{Sending, Tuning};
 use llm_core::backend::LlmBackend;
 use llm_core::generate::{GenerateError, Progress, Step, Text, Turn};
+use llm_core::transformer::training::{TrainError, TrainProgress};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_PIECE_BYTES, MAX_SESSIONS};
-use protocol::region::{ReadWords, WriteWords};
+use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_SESSIONS};
+use protocol::record::Hash;
+use protocol::region::{ReadParts, ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
-use protocol::wire::InferParams;
-use protocol::wire::engine::{Command, Report};
+use protocol::wire::engine::{Command, Report, Source};
+use protocol::wire::{InferParams, TrainParams};
 
 /// What the server needs from its runtime.
 pub trait Port {
@@ -47,6 +50,10 @@ struct Service<'s, R, W, B> {
     ring: Endpoint<R, W>,
     backend: B,
     store: &'s [u8],
+    adapters: &'s dyn ReadParts,
+    tuning: Option<Tuning>,
+    /// The part of a trained adapter that is being sent.
+    part: heapless::Vec<u8, MAX_PART_BYTES>,
     /// Numbers of the requests that the backend has, by session.
     requests: [Option<u32>; MAX_SESSIONS],
     outgoing: Frame,
@@ -56,13 +63,21 @@ struct Service<'s, R, W, B> {
 }
 
 impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
-    /// A server without an epoch: it is silent until audit begins one.
-    pub const fn new(ring: Endpoint<R, W>, backend: B, store: &'s [u8]) -> Self {
+    /// A server without an epoch: it is silent until audit begins one. `adapters`: the region of adapters made on this device.
+    pub const fn new(
+        ring: Endpoint<R, W>,
+        backend: B,
+        store: &'s [u8],
+        adapters: &'s dyn ReadParts,
+    ) -> Self {
         Self {
             service: Service {
                 ring,
                 backend,
                 store,
+                adapters,
+                tuning: None,
+                part: heapless::Vec::new(),
                 requests: [None; MAX_SESSIONS],
                 outgoing: Frame::new(),
                 unsent: false,
@@ -79,7 +94,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
     }
 }
 
-impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
+impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
     fn poll(&mut self, incoming: &mut Frame, port: &mut impl Port) -> Activity {
         if self.ring.follow() {
             self.begin_epoch(port);
@@ -92,9 +107,14 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
         if self.unsent {
             return Activity::Idle;
         }
+        let sent = self.send_part(port);
+        if self.unsent {
+            return Activity::Idle;
+        }
         let stepped = self.step(port);
         // If all requests rest without credit, the next command is what they go on with.
-        let busy = more || (stepped && self.requests.iter().any(Option::is_some));
+        let has_work = self.tuning.is_some() || self.requests.iter().any(Option::is_some);
+        let busy = more || sent || (stepped && has_work);
         if self.unsent || !busy {
             Activity::Idle
         } else {
@@ -105,6 +125,7 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
     fn begin_epoch(&mut self, port: &mut impl Port) {
         self.backend.reset();
         self.requests = [None; MAX_SESSIONS];
+        self.tuning = None;
         self.unsent = false;
         self.send(0, &Report::Ready, port);
     }
@@ -164,6 +185,7 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
                 fresh,
                 keep,
                 credit,
+                adapter,
                 prompt,
             }) => {
                 cost = Cost::Large;
@@ -174,11 +196,12 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
                     keep,
                     credit,
                     format: None,
-                    adapter: None,
+                    // The parse has checked that it is a place, plus one.
+                    adapter: adapter.checked_sub(1).map(|place| place as u8),
                 };
                 self.infer(request, turn, prompt, &params)
             }
-            Ok(Command::Cancel) => self.cancel(request),
+            Ok(Command::Cancel) => self.cancel(request, port),
             Ok(Command::Credit { tokens }) => {
                 self.grant(request, tokens);
                 Ok(())
@@ -203,6 +226,35 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
                 Ok(()) | Err(GenerateError::NoModel) => Ok(()),
                 Err(error) => Err(failure::of_generate(error)),
             },
+            Ok(Command::Adapter {
+                place,
+                source,
+                offset,
+                bytes,
+                base,
+            }) => {
+                let file = self.part_of(source, offset, bytes);
+                self.load_adapter(request, place as usize, file, &base, port);
+                cost = Cost::Large;
+                Ok(())
+            }
+            Ok(Command::DropAdapter { place }) => {
+                self.drop_adapter(request, place as usize, port);
+                Ok(())
+            }
+            Ok(Command::Train {
+                params,
+                source,
+                offset,
+                bytes,
+                base,
+                room,
+            }) => {
+                let data = self.part_of(source, offset, bytes);
+                self.train(request, data, &params, base, room, port);
+                cost = Cost::Large;
+                Ok(())
+            }
             Err(_) => Err(Failure::of(ErrorCode::Unsupported)),
         };
         if let Err(failure) = answer {
@@ -252,15 +304,28 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
         }
     }
 
-    fn cancel(&mut self, request: u32) -> Result<(), Failure> {
+    fn cancel(&mut self, request: u32, port: &mut impl Port) -> Result<(), Failure> {
+        if let Some(tuning) = self.tuning.take_if(|tuning| tuning.request == request) {
+            self.backend.end_training();
+            self.send(request, &Report::Trained(tuning.trained(true)), port);
+            return Ok(());
+        }
         let session = self.session_of(request);
         let session = session.ok_or(Failure::of(ErrorCode::NoSuchRequest))?;
         self.backend.cancel(session);
         Ok(())
     }
 
+    /// A part of where files lie, if it has it.
+    fn part_of(&self, source: Source, offset: u64, bytes: u64) -> Option<&'s [u8]> {
+        match source {
+            Source::Store => part(self.store, offset, bytes),
+            Source::Device => self.adapters.part(offset, bytes),
+        }
+    }
+
     fn load(&mut self, request: u32, offset: u64, bytes: u64, port: &mut impl Port) {
-        if self.requests.iter().any(Option::is_some) {
+        if self.tuning.is_some() || self.requests.iter().any(Option::is_some) {
             let failure = Failure::of(ErrorCode::ModelInUse);
             return self.fail(request, failure, "", port);
         }
@@ -285,7 +350,8 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
     fn step(&mut self, port: &mut impl Port) -> bool {
         match self.backend.step(&mut self.text) {
             Progress::Idle => return false,
-            Progress::Working | Progress::Training(_) => {}
+            Progress::Working => {}
+            Progress::Training(progress) => self.train_on(progress, port),
             Progress::Session(session, step) => self.report(session, step, port),
             Progress::Evicted(session) => {
                 let session = session as u32;
@@ -294,6 +360,139 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
         }
         true
     }
+
+    // ---- Adapters -------------------------------------------------------------------------------
+
+    fn load_adapter(
+        &mut self,
+        request: u32,
+        place: usize,
+        file: Option<&[u8]>,
+        base: &Hash,
+        port: &mut impl Port,
+    ) {
+        let Some(file) = file else {
+            return self.fail(request, Failure::of(ErrorCode::BadAdapter), OUTSIDE, port);
+        };
+        if self.tuning.is_some() {
+            return self.fail(request, Failure::of(ErrorCode::Training), "", port);
+        }
+        match self.backend.load_adapter(place, file, base) {
+            Ok(info) => {
+                let positions = self.backend.occupancy().positions;
+                let loaded = convert::adapter_loaded(&info, &self.backend.usage(), positions);
+                self.send(request, &Report::AdapterLoaded(loaded), port);
+            }
+            Err(error) => {
+                let (failure, detail) = failure::of_adapter(&error);
+                self.fail(request, failure, &detail, port);
+            }
+        }
+    }
+
+    fn drop_adapter(&mut self, request: u32, place: usize, port: &mut impl Port) {
+        if self.tuning.is_some() {
+            return self.fail(request, Failure::of(ErrorCode::Training), "", port);
+        }
+        if let Err(error) = self.backend.drop_adapter(place) {
+            let (failure, detail) = failure::of_adapter(&error);
+            self.fail(request, failure, &detail, port);
+        }
+    }
+
+    fn train(
+        &mut self,
+        request: u32,
+        data: Option<&[u8]>,
+        params: &TrainParams,
+        base: Hash,
+        room: u64,
+        port: &mut impl Port,
+    ) {
+        let Some(data) = data else {
+            return self.fail(request, Failure::of(ErrorCode::BadData), OUTSIDE, port);
+        };
+        if self.tuning.is_some() {
+            return self.fail(request, Failure::of(ErrorCode::Training), "", port);
+        }
+        match self
+            .backend
+            .train(data, &convert::train_params(params, base))
+        {
+            Ok(plan) => {
+                let tuning = Tuning::new(request, plan, room);
+                let progress = tuning.progress();
+                self.tuning = Some(tuning);
+                self.send(request, &Report::Training(progress), port);
+            }
+            Err(error) => {
+                let (failure, detail) = failure::of_train(&error);
+                self.fail(request, failure, &detail, port);
+            }
+        }
+    }
+
+    /// A training has got further, or is over, well or not.
+    fn train_on(&mut self, progress: Result<TrainProgress, TrainError>, port: &mut impl Port) {
+        let Some(tuning) = &mut self.tuning else {
+            return;
+        };
+        let request = tuning.request;
+        match progress {
+            Ok(progress) => {
+                let is_due = tuning.advance(progress);
+                if progress.over {
+                    if let Err((bytes, room)) = tuning.send() {
+                        let failure = Failure::over(ErrorCode::AdapterRoom, bytes, room);
+                        self.fail_training(request, failure, &Detail::new(), port);
+                    }
+                } else if is_due {
+                    let progress = tuning.progress();
+                    self.send(request, &Report::Training(progress), port);
+                }
+            }
+            Err(error) => {
+                let (failure, detail) = failure::of_train(&error);
+                self.fail_training(request, failure, &detail, port);
+            }
+        }
+    }
+
+    fn fail_training(
+        &mut self,
+        request: u32,
+        failure: Failure,
+        detail: &Detail,
+        port: &mut impl Port,
+    ) {
+        self.tuning = None;
+        self.backend.end_training();
+        self.fail(request, failure, detail, port);
+    }
+
+    /// Sends the next part of an adapter that was trained, or says that that was all. False if there is none.
+    fn send_part(&mut self, port: &mut impl Port) -> bool {
+        let Some(tuning) = self.tuning.as_mut().filter(|tuning| tuning.is_sending()) else {
+            return false;
+        };
+        let request = tuning.request;
+        match tuning.next(&self.backend, &mut self.part) {
+            Sending::Part(offset) => {
+                let bytes = &self.part;
+                Report::Part { offset, bytes }.write(request, &mut self.outgoing);
+                self.send_written(port);
+            }
+            Sending::Over => {
+                let trained = tuning.trained(false);
+                self.tuning = None;
+                self.backend.end_training();
+                self.send(request, &Report::Trained(trained), port);
+            }
+        }
+        true
+    }
+
+    // ---- What is under way ----------------------------------------------------------------------
 
     /// Tells audit what a session has got.
     fn report(&mut self, session: usize, step: Result<Step, GenerateError>, port: &mut impl Port) {
@@ -331,6 +530,9 @@ impl<R: ReadWords, W: WriteWords, B: LlmBackend> Service<'_, R, W, B> {
         }
     }
 }
+
+/// What is said of a file that is not where it should be.
+const OUTSIDE: &str = "the file ends behind what it lies in";
 
 /// `bytes` of `store` from `offset` on, if it has them.
 fn part(store: &[u8], offset: u64, bytes: u64) -> Option<&[u8]> {

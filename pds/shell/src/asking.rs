@@ -4,12 +4,12 @@ use crate::console::Port;
 use crate::json::StatsJson;
 use crate::shell::{Activity, List, Purpose, Session};
 use crate::text::{
-    BudgetText, ModelLine, SessionLine, SignatureWord, StatsText, StatusText, UserText,
-    VerifiedText,
+    AdapterEntryLine, AdapterLine, BudgetText, ExamplesText, ModelLine, SessionLine, SignatureWord,
+    StatsText, StatusText, UserText, VerifiedText,
 };
 use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Event, ModelEntry, User};
+use protocol::wire::client::{AdapterEntry, Event, ModelEntry, User};
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn handle_answer(
@@ -32,6 +32,23 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let name = name.as_str();
                 self.answer(format_args!("loaded {}", ModelLine { info, name }), port);
             }
+            Event::Adapter(ref entry) => self.take_adapter(purpose, entry, port),
+            Event::AdapterLoaded { name, info } => {
+                let text = AdapterLine { name, info };
+                self.answer(format_args!("loaded {text}"), port);
+            }
+            Event::Examples {
+                count,
+                bytes,
+                limit,
+            } => {
+                let text = ExamplesText {
+                    count,
+                    bytes,
+                    limit,
+                };
+                self.answer(text, port);
+            }
             Event::Status(ref status) => self.answer(StatusText(status), port),
             Event::Stats(ref stats) => match purpose {
                 Purpose::StatsJson => self.answer(StatsJson(stats), port),
@@ -51,6 +68,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     let user = self.user.name;
                     self.buffers.names.remove_session(user, session);
                     self.answer(format_args!("closed {session}"), port);
+                } else if let Purpose::DropAdapter(adapter) = purpose {
+                    self.buffers.names.forget_adapters();
+                    self.answer(format_args!("dropped {adapter}"), port);
                 } else {
                     self.answer("done", port);
                 }
@@ -87,6 +107,13 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
+    fn take_adapter(&mut self, purpose: Purpose, entry: &AdapterEntry, port: &mut impl Port) {
+        self.buffers.names.add_adapter(entry.name);
+        if purpose == Purpose::Adapters {
+            self.print_line(AdapterEntryLine(entry), port);
+        }
+    }
+
     fn take_user(&mut self, purpose: Purpose, user: User, port: &mut impl Port) {
         let before = match purpose {
             Purpose::Complete(_) => return self.buffers.names.add_user(user),
@@ -109,11 +136,16 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     port,
                 );
             }
+            Purpose::Adapters => {
+                names.adapters_are_known = true;
+                self.answer(format_args!("{count} adapters; * is loaded"), port);
+            }
             Purpose::Sessions => self.answer(format_args!("{count} sessions"), port),
             Purpose::Complete(list) => {
                 match list {
                     List::Models => names.models_are_known = true,
                     List::Users => names.users_are_known = true,
+                    List::Adapters => names.adapters_are_known = true,
                 }
                 self.activity = Activity::Idle;
                 self.complete(port);

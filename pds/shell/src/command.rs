@@ -3,8 +3,8 @@
 use protocol::decimal::DecimalError;
 use protocol::error::Failure;
 use protocol::name::{ModelName, SessionName, UserName};
-use protocol::wire::InferParams;
 use protocol::wire::client::LogQuery;
+use protocol::wire::{InferParams, TrainParams};
 
 /// Commands, for help, completion and suggestions.
 pub(crate) const COMMANDS: &[&str] = &[
@@ -21,9 +21,12 @@ pub(crate) const COMMANDS: &[&str] = &[
 
 /// What `llmctl` can do.
 pub(crate) const CONTROLS: &[&str] = &[
-    "models", "load", "status", "sessions", "close", "jobs", "wait", "cancel", "budget", "audit",
-    "reset",
+    "models", "load", "adapters", "adapter", "status", "sessions", "close", "jobs", "wait",
+    "cancel", "budget", "audit", "reset",
 ];
+
+/// What `llmctl adapter` can do.
+pub(crate) const ADAPTER_DEEDS: &[&str] = &["load", "drop", "export"];
 
 /// Options of `llminfer`.
 pub(crate) const INFER_OPTIONS: &[&str] = &[
@@ -36,8 +39,26 @@ pub(crate) const INFER_OPTIONS: &[&str] = &[
     "--repeat-last-n",
     "--seed",
     "--session",
+    "--adapter",
     "--background",
 ];
+
+/// Options of `llmfinetune`.
+pub(crate) const FINETUNE_OPTIONS: &[&str] = &[
+    "--adapter",
+    "--rank",
+    "--alpha",
+    "--epochs",
+    "--rate",
+    "--targets",
+    "--seed",
+    "--example",
+    "--answer",
+    "--drop-examples",
+];
+
+/// Which matrices a fine-tuning may change.
+pub(crate) const TARGETS: &[&str] = &["attention", "all"];
 
 /// Options of `llmctl budget`.
 pub(crate) const BUDGET_OPTIONS: &[&str] = &["--tokens", "--period"];
@@ -59,6 +80,8 @@ pub(crate) enum Command<'a> {
         params: InferParams,
         /// The conversation; empty for none.
         session: SessionName,
+        /// Beside the model; empty for none.
+        adapter: ModelName,
         /// Do not wait for it.
         background: bool,
         /// From what.
@@ -93,7 +116,27 @@ pub(crate) enum Command<'a> {
         json: bool,
         watch: bool,
     },
-    FineTune,
+    /// Train an adapter.
+    FineTune {
+        /// How.
+        params: TrainParams,
+        /// On which data.
+        data: ModelName,
+        /// What it will be called; empty if audit is to choose.
+        adapter: ModelName,
+    },
+    /// Add an example.
+    Example {
+        /// The text, or the prompt.
+        text: &'a [u8],
+        /// What is to follow the prompt.
+        answer: Option<&'a [u8]>,
+    },
+    DropExamples,
+    Adapters,
+    LoadAdapter(ModelName),
+    DropAdapter(ModelName),
+    ExportAdapter(ModelName),
     /// Explain everything, a command, or a control.
     Help(Option<&'static str>),
     Exit,
@@ -148,6 +191,18 @@ pub(crate) enum CommandError<'a> {
         word: &'a [u8],
         /// Why.
         why: DecimalError,
+    },
+    /// A value that is no learning rate.
+    Rate {
+        /// What was typed.
+        word: &'a [u8],
+    },
+    /// Options of which one excludes the other.
+    Beside {
+        /// The one.
+        option: &'static str,
+        /// The other, or a word of what there can be one.
+        other: &'static str,
     },
     /// A value that is no period.
     Period {

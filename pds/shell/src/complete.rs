@@ -1,7 +1,8 @@
 //! What can stand where the cursor is.
 
 use crate::command::{
-    AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, INFER_OPTIONS, STATS_OPTIONS,
+    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, FINETUNE_OPTIONS,
+    INFER_OPTIONS, STATS_OPTIONS, TARGETS,
 };
 use crate::console::{Console, Port};
 use crate::shell::{Buffers, List, Purpose, Session};
@@ -18,6 +19,7 @@ pub(crate) enum Source {
     /// Commands and controls.
     Topics,
     Models,
+    Adapters,
     Users,
     /// Users, or options of `llmctl budget`.
     UsersOrOptions,
@@ -47,11 +49,19 @@ pub(crate) fn source(before: &[u8]) -> (Source, usize) {
         (Some(b"help"), Some(b"llmctl")) => Source::Words(CONTROLS),
         (Some(b"login"), None) => Source::Users,
         (Some(b"llminfer"), _) if last == Some(b"--session") => Source::Sessions,
+        (Some(b"llminfer"), _) if last == Some(b"--adapter") => Source::Adapters,
+        (Some(b"llmfinetune"), _) if last == Some(b"--targets") => Source::Words(TARGETS),
+        (Some(b"llmfinetune"), _) if is_option => Source::Words(FINETUNE_OPTIONS),
         (Some(b"llminfer"), _) if is_option => Source::Words(INFER_OPTIONS),
         (Some(b"llmstats"), _) => Source::Words(STATS_OPTIONS),
         (Some(b"llmctl"), None) => Source::Words(CONTROLS),
         (Some(b"llmctl"), Some(control)) => match control {
             b"load" => Source::Models,
+            b"adapter" => match last {
+                Some(b"adapter") => Source::Words(ADAPTER_DEEDS),
+                Some(b"load" | b"drop" | b"export") => Source::Adapters,
+                _ => Source::Nowhere,
+            },
             b"close" => Source::Sessions,
             b"wait" | b"cancel" => Source::Jobs,
             b"budget" => match last {
@@ -150,6 +160,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Source::Models if !names.models_are_known => {
                 return self.ask(&Request::Models, Purpose::Complete(List::Models), port);
             }
+            Source::Adapters if !names.adapters_are_known => {
+                return self.ask(&Request::Adapters, Purpose::Complete(List::Adapters), port);
+            }
             Source::Users | Source::UsersOrOptions if !names.users_are_known => {
                 return self.ask(&Request::Users, Purpose::Complete(List::Users), port);
             }
@@ -191,6 +204,7 @@ fn each(source: Source, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(
         Source::Words(words) => words.iter().for_each(|word| take(word)),
         Source::Topics => COMMANDS.iter().chain(CONTROLS).for_each(|word| take(word)),
         Source::Models => names.models.iter().for_each(|name| take(name.as_str())),
+        Source::Adapters => names.adapters.iter().for_each(|name| take(name.as_str())),
         Source::Users => names.users.iter().for_each(|user| take(user.name.as_str())),
         Source::UsersOrOptions => {
             names.users.iter().for_each(|user| take(user.name.as_str()));
@@ -232,6 +246,13 @@ mod tests {
             ("llminfer \"a \\\" b\" --se", Source::Words(INFER_OPTIONS)),
             ("llminfer \"it's\" --session t", Source::Sessions),
             ("llminfer Onc", Source::Nowhere),
+            ("llminfer x --adapter m", Source::Adapters),
+            ("llmctl adapter ", Source::Words(ADAPTER_DEEDS)),
+            ("llmctl adapter drop m", Source::Adapters),
+            ("llmctl adapter drop moral ", Source::Nowhere),
+            ("llmfinetune examples --ra", Source::Words(FINETUNE_OPTIONS)),
+            ("llmfinetune examples --targets ", Source::Words(TARGETS)),
+            ("llmfinetune exa", Source::Nowhere),
             ("login ad", Source::Users),
             ("help mod", Source::Topics),
             ("llmstats --", Source::Words(STATS_OPTIONS)),

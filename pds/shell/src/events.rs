@@ -2,7 +2,7 @@
 
 use crate::READY_LINE;
 use crate::console::{Mode, Port, Style};
-use crate::shell::{Activity, Purpose, Session};
+use crate::shell::{Activity, Bar, Purpose, Session};
 use crate::text::{FailureText, FaultsText, LOST, ProgressBar, RecoveredText, StageLine, UserText};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, Progress};
@@ -36,6 +36,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                     self.show_progress(*progress, port);
                 }
             }
+            Incoming::Part {
+                request,
+                event: Event::Training(training),
+            } => {
+                if self.current() == Some(*request) {
+                    self.show_training(training, port);
+                }
+            }
             Incoming::Notice(notice) => {
                 self.end_bar(port);
                 self.handle_notice(notice, port);
@@ -57,7 +65,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Activity::Asking { request, .. }
             | Activity::Generating { request, .. }
             | Activity::Reading { request, .. }
-            | Activity::Watching { request, .. } => Some(request),
+            | Activity::Watching { request, .. }
+            | Activity::Tuning { request, .. }
+            | Activity::Exporting { request, .. } => Some(request),
             _ => None,
         }
     }
@@ -103,6 +113,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 Activity::Generating { .. } => self.handle_generation(event, port),
                 Activity::Reading { .. } => self.handle_log(event, port),
                 Activity::Watching { .. } => self.handle_watch(event, port),
+                Activity::Tuning { interrupted, .. } => {
+                    self.handle_tuning(interrupted, event, port)
+                }
+                Activity::Exporting { .. } => self.handle_export(event, port),
                 Activity::Asking { purpose, .. } => self.handle_answer(purpose, event, port),
                 _ => {}
             }
@@ -166,11 +180,19 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let Progress { stage, done, total } = progress;
         let percent = done.saturating_mul(100).checked_div(total);
         let percent = percent.unwrap_or(100).min(100);
-        let before = self.bar.replace((stage, percent));
-        let is_new = before.is_none_or(|(before, _)| before != stage);
+        let before = self.bar.replace(Bar::Stage(stage, percent));
+        let is_new = !matches!(before, Some(Bar::Stage(before, _)) if before == stage);
         if self.mode == Mode::Plain {
             if is_new {
-                self.print_line(StageLine(progress), port);
+                let what = match self.activity {
+                    Activity::Tuning { .. } => "data",
+                    Activity::Asking {
+                        purpose: Purpose::LoadAdapter,
+                        ..
+                    } => "adapter",
+                    _ => "model",
+                };
+                self.print_line(StageLine { progress, what }, port);
             }
         } else if before != self.bar {
             let end = if is_new && before.is_some() { "\n" } else { "" };

@@ -30,6 +30,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 request,
                 interrupted: interrupted @ false,
                 ..
+            }
+            | Activity::Tuning {
+                request,
+                interrupted: interrupted @ false,
+            }
+            | Activity::Exporting {
+                request,
+                interrupted: interrupted @ false,
             } => {
                 *interrupted = true;
                 self.client.cancel(*request);
@@ -45,6 +53,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 ..
             }
             | Activity::Watching { .. } => self.answer("^C", port),
+            Activity::Tuning { request, .. } | Activity::Exporting { request, .. } => {
+                self.client.abandon(*request);
+                self.end_bar(port);
+                self.answer("^C", port);
+            }
             Activity::Reading { request, .. } => {
                 self.client.abandon(*request);
                 self.answer("^C", port);
@@ -55,6 +68,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.end_bar(port);
                 match purpose {
                     Purpose::Complete(_) => self.drop_line(port),
+                    Purpose::LoadAdapter => self.answer(
+                        "^C: asked audit to stop the load; 'llmctl adapters' says which are loaded",
+                        port,
+                    ),
                     Purpose::Load => self.answer(
                         "^C: asked audit to stop the load; 'llmctl status' says which model is loaded",
                         port,

@@ -113,6 +113,8 @@ impl Display for StatsJson<'_> {
             kv_cache,
             activations,
             vocabulary,
+            adapters,
+            training,
             other,
             peak,
             capacity,
@@ -120,7 +122,7 @@ impl Display for StatsJson<'_> {
         write!(
             f,
             "\"arena\":{{\"weights\":{weights},\"kv_cache\":{kv_cache},\"activations\":{activations},\
-             \"vocabulary\":{vocabulary},\"other\":{other},\"in_use\":{},\"peak\":{peak},\"capacity\":{capacity}}}}}",
+             \"vocabulary\":{vocabulary},\"adapters\":{adapters},\"training\":{training},\"other\":{other},\"in_use\":{},\"peak\":{peak},\"capacity\":{capacity}}}}}",
             arena.current()
         )
     }
@@ -165,6 +167,6 @@ mod tests {
             (&json["budget"]["user"], &json["budget"]["available"]),
             (&"guest".into(), &70.into())
         );
-        assert_eq!(json["arena"].as_object().unwrap().len(), 8);
+        assert_eq!(json["arena"].as_object().unwrap().len(), 10);
     }
 }

@@ -38,6 +38,7 @@ mod complete;
 mod console;
 mod editor;
 mod events;
+mod export;
 mod generations;
 mod history;
 mod input;
@@ -54,6 +55,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tuning;
 mod type_ahead;
 mod values;
 mod words;

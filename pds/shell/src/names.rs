@@ -4,7 +4,7 @@ use protocol::limits::{MAX_SESSIONS, MAX_USERS};
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::wire::client::User;
 
-/// Models that are remembered. The store may have more; they are not completed.
+/// Models and adapters that are remembered. There may be more; they are not completed.
 const MODELS: usize = 32;
 
 /// Sessions that are remembered: of two users as many as there can be at once.
@@ -15,6 +15,8 @@ const SESSIONS: usize = 2 * MAX_SESSIONS;
 pub(crate) struct Names {
     pub(crate) models: heapless::Vec<ModelName, MODELS>,
     pub(crate) models_are_known: bool,
+    pub(crate) adapters: heapless::Vec<ModelName, MODELS>,
+    pub(crate) adapters_are_known: bool,
     pub(crate) users: heapless::Vec<User, MAX_USERS>,
     pub(crate) users_are_known: bool,
     sessions: heapless::Deque<(UserName, SessionName), SESSIONS>,
@@ -25,6 +27,8 @@ impl Names {
         Self {
             models: heapless::Vec::new(),
             models_are_known: false,
+            adapters: heapless::Vec::new(),
+            adapters_are_known: false,
             users: heapless::Vec::new(),
             users_are_known: false,
             sessions: heapless::Deque::new(),
@@ -35,6 +39,18 @@ impl Names {
         if !self.models.contains(&name) {
             let _ = self.models.push(name);
         }
+    }
+
+    pub(crate) fn add_adapter(&mut self, name: ModelName) {
+        if !self.adapters.contains(&name) {
+            let _ = self.adapters.push(name);
+        }
+    }
+
+    /// There are others now: adapters come and go while the system runs.
+    pub(crate) fn forget_adapters(&mut self) {
+        self.adapters.clear();
+        self.adapters_are_known = false;
     }
 
     pub(crate) fn add_user(&mut self, user: User) {

@@ -1,15 +1,15 @@
 //! Words become a command.
 
 use crate::command::{
-    AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, Command, CommandError, INFER_OPTIONS,
-    STATS_OPTIONS,
+    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, Command, CommandError,
+    FINETUNE_OPTIONS, INFER_OPTIONS, STATS_OPTIONS, TARGETS,
 };
 use crate::suggest::nearest;
-use crate::values::{millionths, name, period, whole, whole_u32};
+use crate::values::{millionths, name, period, rate, whole, whole_u32};
 use crate::words::Words;
-use protocol::name::{SessionName, UserName};
-use protocol::wire::InferParams;
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::wire::client::LogQuery;
+use protocol::wire::{InferParams, TARGETS_ALL, TARGETS_ATTENTION, TrainParams};
 
 type Parsed<'a, T = Command<'a>> = Result<T, CommandError<'a>>;
 
@@ -23,8 +23,7 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         b"llminfer" => infer(&mut words),
         b"llmctl" => control(&mut words),
         b"llmstats" => stats(&mut words),
-        // What it will take is not fixed yet; it is answered whatever follows.
-        b"llmfinetune" => Ok(Command::FineTune),
+        b"llmfinetune" => fine_tune(&mut words),
         b"login" => {
             let user = name(value("login", "a user's name", &mut words)?)?;
             match words.next() {
@@ -109,6 +108,8 @@ fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
             let model = name(value(of, "a model's name", words)?)?;
             nothing_more(of, words, Command::Load(model))
         }
+        "adapters" => nothing_more("llmctl adapters", words, Command::Adapters),
+        "adapter" => adapter(words),
         "status" => nothing_more("llmctl status", words, Command::Status),
         "sessions" => nothing_more("llmctl sessions", words, Command::Sessions),
         "close" => {
@@ -133,6 +134,20 @@ fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
         // The last of the list.
         _ => nothing_more("llmctl reset", words, Command::Reset),
     }
+}
+
+fn adapter<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let of = "llmctl adapter";
+    let word = value(of, "load, drop or export", words)?;
+    let deed = option("command of llmctl adapter", word, ADAPTER_DEEDS)?;
+    let adapter = name(value(of, "an adapter's name", words)?)?;
+    let command = match deed {
+        "load" => Command::LoadAdapter(adapter),
+        "drop" => Command::DropAdapter(adapter),
+        // The last of the list.
+        _ => Command::ExportAdapter(adapter),
+    };
+    nothing_more(of, words, command)
 }
 
 fn budget<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
@@ -189,9 +204,87 @@ fn stats<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     Ok(Command::Stats { json, watch })
 }
 
+fn fine_tune<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let of = "llmfinetune";
+    let mut params = TrainParams::default();
+    let (mut data, mut adapter) = (ModelName::EMPTY, ModelName::EMPTY);
+    let (mut text, mut answer, mut drop) = (None, None, false);
+    // What belongs to a fine-tuning itself, if anything does.
+    let mut tunes = None;
+    while let Some(word) = words.next() {
+        if !word.starts_with(b"--") {
+            if !data.is_empty() {
+                return Err(CommandError::Extra { of, word });
+            }
+            data = name(word)?;
+            tunes = tunes.or(Some("data"));
+            continue;
+        }
+        let option = option("option of llmfinetune", word, FINETUNE_OPTIONS)?;
+        if option == "--drop-examples" {
+            drop = true;
+            continue;
+        }
+        let word = value(option, "a value", words)?;
+        match option {
+            "--example" => text = Some(word),
+            "--answer" => answer = Some(word),
+            _ => tunes = tunes.or(Some(option)),
+        }
+        match option {
+            "--adapter" => adapter = name(word)?,
+            "--rank" => params.rank = whole_u32(option, word)?,
+            "--alpha" => params.alpha = millionths(option, word)?,
+            "--epochs" => params.epochs = whole_u32(option, word)?,
+            "--rate" => params.rate = rate(word)?,
+            "--targets" => params.targets = targets(word)?,
+            "--seed" => params.seed = whole(option, word, u64::MAX)?,
+            _ => {}
+        }
+    }
+    match (text, answer, drop, tunes) {
+        (Some(_), _, _, Some(other)) => Err(CommandError::Beside {
+            option: "--example",
+            other,
+        }),
+        (Some(_), _, true, _) => Err(CommandError::Beside {
+            option: "--example",
+            other: "--drop-examples",
+        }),
+        (None, Some(_), ..) => Err(CommandError::MissingValue {
+            of: "--answer",
+            what: "its prompt, with --example",
+        }),
+        (None, None, true, Some(other)) => Err(CommandError::Beside {
+            option: "--drop-examples",
+            other,
+        }),
+        (Some(text), answer, false, None) => Ok(Command::Example { text, answer }),
+        (None, None, true, None) => Ok(Command::DropExamples),
+        (None, None, false, _) if data.is_empty() => Err(CommandError::MissingValue {
+            of,
+            what: "the name of data, or 'examples' for those that were typed",
+        }),
+        (None, None, false, _) => Ok(Command::FineTune {
+            params,
+            data,
+            adapter,
+        }),
+    }
+}
+
+fn targets(word: &[u8]) -> Parsed<'_, u32> {
+    match option("value of --targets", word, TARGETS)? {
+        "attention" => Ok(TARGETS_ATTENTION),
+        // The last of the list.
+        _ => Ok(TARGETS_ALL),
+    }
+}
+
 fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     let mut params = InferParams::default();
     let (mut prompt, mut session, mut background) = (None, SessionName::EMPTY, false);
+    let mut adapter = ModelName::EMPTY;
     while let Some(word) = words.next() {
         if !word.starts_with(b"--") {
             if prompt.replace(word).is_some() {
@@ -216,8 +309,9 @@ fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
             "--repeat-penalty" => sampling.repeat_penalty = millionths(option, word)?,
             "--repeat-last-n" => sampling.repeat_last_n = whole_u32(option, word)?,
             "--seed" => sampling.seed = whole(option, word, u64::MAX)?,
+            "--session" => session = name(word)?,
             // The last of the list that takes a value.
-            _ => session = name(word)?,
+            _ => adapter = name(word)?,
         }
     }
     let missing = CommandError::MissingValue {
@@ -227,6 +321,7 @@ fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     Ok(Command::Infer {
         params,
         session,
+        adapter,
         background,
         prompt: prompt.ok_or(missing)?,
     })
@@ -261,21 +356,23 @@ mod tests {
         words
             .split(
                 b"llminfer --temperature 0.7 'Once upon' --max-tokens 48 --top-k 5 --top-p .9 --min-p 0 \
-                  --seed 18446744073709551615 --repeat-penalty 1.25 --repeat-last-n 32 --session tale --background",
+                  --seed 18446744073709551615 --repeat-penalty 1.25 --repeat-last-n 32 --session tale --adapter moral \
+                  --background",
             )
             .unwrap();
         let Ok(Command::Infer {
             params,
             prompt,
             session,
+            adapter,
             background,
         }) = parse(&words)
         else {
             panic!("no command")
         };
         assert_eq!(
-            (prompt, session.as_str(), background),
-            (&b"Once upon"[..], "tale", true)
+            (prompt, session.as_str(), adapter.as_str(), background),
+            (&b"Once upon"[..], "tale", "moral", true)
         );
         let sampling = params.sampling;
         assert_eq!(
@@ -317,7 +414,29 @@ mod tests {
                 "Stats { json: true, watch: true }",
             ),
             ("login admin", "Login(\"admin\")"),
-            ("llmfinetune data --epochs 3", "FineTune"),
+            (
+                "llmfinetune feelings --adapter mood --rank 8 --alpha 16 --epochs 2 --rate 2e-3 --targets all --seed 7",
+                "FineTune { params: TrainParams { seed: 7, rank: 8, alpha: 16000000, epochs: 2, rate: 2000000, targets: 2, \
+                 reserved: 0 }, data: \"feelings\", adapter: \"mood\" }",
+            ),
+            (
+                "llmfinetune examples",
+                "FineTune { params: TrainParams { seed: 42, rank: 4, alpha: 8000000, epochs: 3, rate: 1000000, targets: 1, \
+                 reserved: 0 }, data: \"examples\", adapter: \"\" }",
+            ),
+            (
+                "llmfinetune --answer b --example a",
+                "Example { text: [97], answer: Some([98]) }",
+            ),
+            (
+                "llmfinetune --example a",
+                "Example { text: [97], answer: None }",
+            ),
+            ("llmfinetune --drop-examples", "DropExamples"),
+            ("llmctl adapters", "Adapters"),
+            ("llmctl adapter load moral", "LoadAdapter(\"moral\")"),
+            ("llmctl adapter drop moral", "DropAdapter(\"moral\")"),
+            ("llmctl adapter export moral", "ExportAdapter(\"moral\")"),
             ("help audit", "Help(Some(\"audit\"))"),
             ("help llmctl wait", "Help(Some(\"wait\"))"),
         ] {
@@ -378,6 +497,22 @@ mod tests {
             ("llmctl audit verify now", "Extra"),
             ("llmctl audit --json verify", "Unknown"),
             ("llmstats now", "Unknown"),
+            ("llmctl adapter", "MissingValue { of: \"llmctl adapter\""),
+            ("llmctl adapter load", "an adapter's name"),
+            ("llmctl adapter lod x", "nearest: Some(\"load\")"),
+            ("llmctl adapter load a b", "Extra"),
+            ("llmfinetune", "the name of data"),
+            ("llmfinetune a b", "Extra"),
+            ("llmfinetune a --rank x", "Whole"),
+            ("llmfinetune a --rate fast", "Rate"),
+            ("llmfinetune a --alpha -1", "Decimal"),
+            ("llmfinetune a --targets some", "value of --targets"),
+            ("llmfinetune a --epoch 3", "nearest: Some(\"--epochs\")"),
+            ("llmfinetune a --example b", "Beside"),
+            ("llmfinetune --rank 4 --example b", "Beside"),
+            ("llmfinetune --example b --drop-examples", "Beside"),
+            ("llmfinetune a --drop-examples", "Beside"),
+            ("llmfinetune --answer b", "MissingValue { of: \"--answer\""),
             ("login", "MissingValue { of: \"login\""),
             ("login admin secret", "AfterUser"),
             ("help llmfrob", "Unknown"),
@@ -396,7 +531,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_command_or_an_error(
             line in prop::collection::vec(any::<u8>(), 0..200),
-            command in prop::sample::select([COMMANDS, &["llmctl audit", "llmctl budget"]].concat()),
+            command in prop::sample::select([COMMANDS, &["llmctl audit", "llmctl budget", "llmctl adapter", "llmfinetune --rate"]].concat()),
         ) {
             parsed(&line);
             let mut with_command = command.as_bytes().to_vec();

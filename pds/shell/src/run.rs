@@ -17,6 +17,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let subject = match command {
             Command::Load(name) => name.as_str(),
             Command::Close(name) => name.as_str(),
+            Command::FineTune { data: name, .. }
+            | Command::LoadAdapter(name)
+            | Command::DropAdapter(name)
+            | Command::ExportAdapter(name) => name.as_str(),
+            Command::Infer { adapter, .. } => adapter.as_str(),
             Command::Login(name) | Command::Budget { user: name, .. } => name.as_str(),
             _ => "",
         };
@@ -26,18 +31,37 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Command::Empty => return self.become_idle(port),
             Command::Help(topic) => return self.answer(Help(topic), port),
             Command::Exit => return self.halt(port),
-            Command::FineTune => {
-                return self.complain("this build has no fine-tuning; see 'help'", port);
+            Command::FineTune {
+                params,
+                data,
+                adapter,
+            } => {
+                let request = Request::FineTune {
+                    params,
+                    data,
+                    adapter,
+                };
+                return self.fine_tune(&request, port);
             }
+            Command::Example { text, answer } => return self.add_example(text, answer, port),
+            Command::DropExamples => (Request::DropExamples, Purpose::Show),
+            Command::Adapters => (Request::Adapters, Purpose::Adapters),
+            Command::LoadAdapter(name) => (Request::LoadAdapter { name }, Purpose::LoadAdapter),
+            Command::DropAdapter(name) => {
+                (Request::DropAdapter { name }, Purpose::DropAdapter(name))
+            }
+            Command::ExportAdapter(name) => return self.export(name, port),
             Command::Infer {
                 params,
                 session,
+                adapter,
                 background,
                 prompt,
             } => {
                 let request = Request::Infer {
                     params,
                     session,
+                    adapter,
                     prompt,
                 };
                 return if background {

@@ -2,6 +2,7 @@
 
 use crate::console::{Console, Mode, Port, Style, Styled};
 use crate::editor::Editor;
+use crate::export::Export;
 use crate::history::History;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
@@ -12,13 +13,13 @@ use crate::words::Words;
 use core::fmt::{Display, Write as _};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_NAME_BYTES;
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Request, Stage, User};
 use safe_text::Sanitiser;
 use sel4_llm_client::{Client, Endpoint, Inbox, RequestId, SubmitError};
 
-/// What the shell keeps in buffers: 218 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
+/// What the shell keeps in buffers: 221 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
 /// runtime with a small stack can make it a static, and is all zeros when it is new.
 #[derive(Debug)]
 pub struct Memory {
@@ -31,7 +32,7 @@ pub struct Memory {
 }
 
 // The figure that is promised above.
-const _: () = assert!(size_of::<Memory>() <= 219 * 1024);
+const _: () = assert!(size_of::<Memory>() <= 222 * 1024);
 
 impl Memory {
     /// Empty buffers.
@@ -72,6 +73,7 @@ pub(crate) struct Buffers {
 pub(crate) enum List {
     Models,
     Users,
+    Adapters,
 }
 
 /// What an answer is for.
@@ -81,6 +83,12 @@ pub(crate) enum Purpose {
     Show,
     /// The model that was loaded, to be shown.
     Load,
+    /// The adapters, to be shown.
+    Adapters,
+    /// The adapter that was loaded, to be shown.
+    LoadAdapter,
+    /// The end of this adapter.
+    DropAdapter(ModelName),
     /// Counters, to be shown as JSON.
     StatsJson,
     /// The models, to be shown.
@@ -99,6 +107,15 @@ pub(crate) enum Purpose {
     WhoAmI,
     /// Names for the word that is being typed.
     Complete(List),
+}
+
+/// What a progress bar is about, and its percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bar {
+    /// A load or the reading of data.
+    Stage(Stage, u64),
+    /// A fine-tuning.
+    Training(u64),
 }
 
 /// Requests whose wait was given up and that may still change who is logged in.
@@ -145,6 +162,18 @@ pub(crate) enum Activity {
     Watching {
         request: RequestId,
         json: bool,
+        interrupted: bool,
+    },
+    /// The end of a fine-tuning.
+    Tuning {
+        request: RequestId,
+        /// It has been asked to stop.
+        interrupted: bool,
+    },
+    /// The rest of an adapter's file.
+    Exporting {
+        request: RequestId,
+        /// It has been asked to stop.
         interrupted: bool,
     },
     /// Nothing: the session is over.
@@ -194,8 +223,10 @@ pub(crate) struct Session<'m, R, W> {
     /// Logins and logouts that nobody waits for any more. They are done all the same, so their answers are still read: the
     /// prompt must name the user who is logged in.
     pub(crate) given_up: heapless::Deque<RequestId, MAX_GIVEN_UP>,
-    /// Stage and percentage that the progress bar shows.
-    pub(crate) bar: Option<(Stage, u64)>,
+    /// What the progress bar shows.
+    pub(crate) bar: Option<Bar>,
+    /// What of an adapter was not printed yet.
+    pub(crate) export: Export,
     pub(crate) shown: Shown,
     /// What the command under way names: a model, a session, a user. Audit does not repeat it.
     pub(crate) subject: heapless::Vec<u8, MAX_NAME_BYTES>,
@@ -227,6 +258,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 version_told: false,
                 given_up: heapless::Deque::new(),
                 bar: None,
+                export: Export::new(),
                 shown: Shown::default(),
                 subject: heapless::Vec::new(),
                 input_over: false,

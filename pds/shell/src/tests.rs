@@ -1,5 +1,6 @@
 //! The shell at a console, with an audit that the tests play.
 
+mod adapters;
 mod answers;
 mod editing;
 mod epochs;

@@ -31,6 +31,46 @@ pub(crate) fn millionths<'a>(
     decimal::parse(text).map_err(wrong)
 }
 
+/// Digits after the point that a learning rate keeps.
+const RATE_DIGITS: i32 = 9;
+
+/// A learning rate such as `0.001` or `1e-3`, in billionths: exactly, or not at all.
+pub(crate) fn rate(word: &[u8]) -> Result<u32, CommandError<'_>> {
+    let parse = || {
+        let text = core::str::from_utf8(word).ok()?;
+        let (number, power) = match text.split_once(['e', 'E']) {
+            // Two digits are more than a number within the limits needs.
+            Some((number, power)) if power.len() <= 3 => (number, power.parse::<i32>().ok()?),
+            Some(_) => return None,
+            None => (text, 0),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let mut value: u64 = 0;
+        for digit in whole.bytes().chain(fraction.bytes()) {
+            let digit = char::from(digit).to_digit(10)?;
+            value = value.checked_mul(10)?.checked_add(digit.into())?;
+        }
+        let fraction = i32::try_from(fraction.len()).ok()?;
+        let mut shift = RATE_DIGITS.checked_add(power)?.checked_sub(fraction)?;
+        while shift > 0 && value > 0 {
+            value = value.checked_mul(10)?;
+            shift = shift.checked_sub(1)?;
+        }
+        while shift < 0 && value > 0 {
+            if !value.is_multiple_of(10) {
+                return None;
+            }
+            value = value.checked_div(10)?;
+            shift = shift.checked_add(1)?;
+        }
+        u32::try_from(value).ok()
+    };
+    parse().ok_or(CommandError::Rate { word })
+}
+
 /// A period such as `3600s`, `60m`, `1h` or `1d`, in microseconds.
 pub(crate) fn period<'a>(option: &'static str, word: &'a [u8]) -> Result<u64, CommandError<'a>> {
     let parse = || {
@@ -95,6 +135,48 @@ mod tests {
         ] {
             assert!(period("--period", wrong.as_bytes()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_rate_is_exact_in_either_form() {
+        for (text, billionths) in [
+            ("1e-3", 1_000_000),
+            ("0.001", 1_000_000),
+            (".001", 1_000_000),
+            ("5E-4", 500_000),
+            ("2.5e-5", 25_000),
+            ("1e-9", 1),
+            ("1.000", 1_000_000_000),
+            ("4.294967295", u32::MAX),
+            ("1e+0", 1_000_000_000),
+            ("10e-1", 1_000_000_000),
+            ("0", 0),
+            ("0e-99", 0),
+            ("0e99", 0),
+        ] {
+            assert_eq!(rate(text.as_bytes()), Ok(billionths), "{text}");
+        }
+        for wrong in [
+            "",
+            ".",
+            "e-3",
+            "1e",
+            "1e-10",
+            "0.0000000001",
+            "-1e-3",
+            "1e-3x",
+            "1e1e1",
+            "1e-999",
+            "1e2147483647",
+            "4.294967296",
+            "99999999999999999999",
+            "1e99",
+            "1e",
+            "\u{ff11}",
+        ] {
+            assert!(rate(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert!(rate(b"\xff").is_err());
     }
 
     #[test]

@@ -103,9 +103,9 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         texts: Box::leak(Box::new(Texts::new())),
         policy: env.constant("policy")?,
         store: env.constant("model_store")?,
-        adapters: env.read_write("adapters")?,
     };
-    let audit = Audit::new(clients, inference, memory);
+    let adapters = env.read_write("adapters")?;
+    let audit = Audit::new(clients, inference, memory, adapters);
     Ok(Box::new(Domain {
         audit,
         port,

@@ -21,7 +21,9 @@ use llm_core::transformer::{Checked, LoadError, LoadOptions, Positions};
 use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
-use protocol::wire::client::{Event, ModelEntry, Request, User};
+use protocol::wire::client::{
+    AdapterEntry, Event, Exported, ModelEntry, Request, Training, Tuned, User,
+};
 use protocol::wire::engine::{Command, Report};
 use shell::{HALT_LINE, Mode, Shell};
 use std::collections::VecDeque;
@@ -268,6 +270,27 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
                 text: b"\x9b",
             },
             failed,
+        ],
+        Request::Adapters => vec![
+            Event::Adapter(AdapterEntry::default()),
+            Event::Listed { count: 1 },
+        ],
+        Request::FineTune { .. } => vec![
+            Event::Training(Training::default()),
+            Event::Tuned(Tuned::default()),
+        ],
+        Request::ExportAdapter { name } => vec![
+            Event::AdapterPart {
+                offset: 0,
+                bytes: b"\x01\x1b[2J",
+            },
+            Event::Exported(Exported {
+                name,
+                file_bytes: 5,
+                sha256: [0; 32],
+                base_sha256: [0; 32],
+                signature: [0; 64],
+            }),
         ],
         _ => vec![failed],
     }

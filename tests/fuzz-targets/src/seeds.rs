@@ -9,7 +9,7 @@ use protocol::ring::Frame;
 use protocol::testing::endpoints;
 use protocol::wire::client::{BudgetChange, Event, Finished, LogQuery, Request, Stats, User};
 use protocol::wire::engine::{Command, Holdings, Report};
-use protocol::wire::{Fault, FaultKind, FinishReason, InferParams};
+use protocol::wire::{Fault, FaultKind, FinishReason, InferParams, TrainParams};
 
 /// A model of one block, in `ty`.
 #[must_use]
@@ -168,9 +168,26 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
             Request::Infer {
                 params,
                 session,
+                adapter: name,
                 prompt: b"Once upon a time",
             },
         ),
+        (
+            "request-fine-tune",
+            Request::FineTune {
+                params: TrainParams::default(),
+                data: name,
+                adapter: name,
+            },
+        ),
+        (
+            "request-example",
+            Request::Example {
+                text: b"{\"text\":\"a\"}",
+            },
+        ),
+        ("request-adapters", Request::Adapters),
+        ("request-export", Request::ExportAdapter { name }),
         (
             "request-login",
             Request::Login {
@@ -246,6 +263,7 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 fresh: true,
                 keep: false,
                 credit: 8,
+                adapter: 1,
                 prompt: b"Once",
             },
         ),

@@ -21,6 +21,10 @@ enum Kind {
     Log,
     Verify,
     Done,
+    Tune,
+    Adapter,
+    Export,
+    Examples,
 }
 
 impl Kind {
@@ -28,7 +32,11 @@ impl Kind {
         Some(match request {
             Request::Infer { .. } => Self::Infer,
             Request::Cancel => return None,
-            Request::Models | Request::Users | Request::Sessions => Self::List,
+            Request::Models | Request::Users | Request::Sessions | Request::Adapters => Self::List,
+            Request::FineTune { .. } => Self::Tune,
+            Request::LoadAdapter { .. } => Self::Adapter,
+            Request::ExportAdapter { .. } => Self::Export,
+            Request::Example { .. } | Request::DropExamples => Self::Examples,
             Request::Load { .. } => Self::Load,
             Request::Status => Self::Status,
             Request::Stats { watch: false } => Self::Stats,
@@ -37,7 +45,7 @@ impl Kind {
             Request::Budget { .. } => Self::Budget,
             Request::Log(_) => Self::Log,
             Request::VerifyLog => Self::Verify,
-            Request::Reset | Request::Close { .. } => Self::Done,
+            Request::Reset | Request::Close { .. } | Request::DropAdapter { .. } => Self::Done,
         })
     }
 
@@ -50,7 +58,14 @@ impl Kind {
                 | (Self::Load, Event::Loaded { .. })
                 | (Self::Status, Event::Status(_))
                 | (Self::Stats, Event::Stats(_))
-                | (Self::Watch | Self::Verify | Self::Done, Event::Done)
+                | (
+                    Self::Watch | Self::Verify | Self::Done | Self::Export,
+                    Event::Done
+                )
+                | (Self::Tune, Event::Tuned(_))
+                | (Self::Adapter, Event::AdapterLoaded { .. })
+                | (Self::Export, Event::Exported(_))
+                | (Self::Examples, Event::Examples { .. })
                 | (Self::User, Event::User(_))
                 | (Self::Budget, Event::Budget(_))
                 | (Self::Log, Event::LogEnd(_))

@@ -4,14 +4,14 @@ use crate::dice::Dice;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ed25519_dalek::{Signer as _, SigningKey};
 use protocol::limits::{
-    CLIENT_COMMANDS, MAX_CLIENTS, MAX_REQUESTS, MAX_SESSIONS, MIN_STOP_GRACE_US,
+    CLIENT_COMMANDS, MAX_CLIENTS, MAX_DATA_BYTES, MAX_REQUESTS, MAX_SESSIONS, MIN_STOP_GRACE_US,
 };
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{
-    Client, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User,
+    Client, DeviceKey, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User,
 };
 use protocol::record::Hash;
-use protocol::store::Store;
+use protocol::store::{Content, Store};
 use sha2::{Digest as _, Sha256};
 
 /// What there is of a signature.
@@ -25,7 +25,7 @@ pub enum Signed {
     Missing,
 }
 
-/// A model of a store.
+/// A model, an adapter or training data of a store.
 #[derive(Clone, Debug)]
 pub struct ModelFile {
     /// Without its suffix.
@@ -38,6 +38,10 @@ pub struct ModelFile {
     pub sha256: Hash,
     /// See there.
     pub signed: Signed,
+    /// By the device's key, if well.
+    pub by_device: bool,
+    /// Line feeds in it.
+    pub line_feeds: u64,
 }
 
 /// An archive, and what lies in it.
@@ -47,7 +51,14 @@ pub struct AnyStore {
     pub bytes: Vec<u8>,
     /// `None`: it is none.
     pub models: Option<Vec<ModelFile>>,
+    /// Adapters.
+    pub adapters: Vec<ModelFile>,
+    /// Training data.
+    pub data: Vec<ModelFile>,
 }
+
+/// Key of the device that every policy has, unless it has none.
+pub const DEVICE: u8 = 9;
 
 const SECONDS: u64 = 1_000_000;
 
@@ -61,7 +72,9 @@ pub struct Fixtures {
 /// The passphrases of users, by index.
 pub const PASSPHRASES: [&[u8]; 6] = [b"", b"secret one", b"", b"secret three", b"s", b"five"];
 
-fn key(seed: u8) -> SigningKey {
+/// A key.
+#[must_use]
+pub fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
@@ -71,6 +84,8 @@ fn any_store(number: u64) -> AnyStore {
         return AnyStore {
             bytes: vec![0xAB; 3000],
             models: None,
+            adapters: Vec::new(),
+            data: Vec::new(),
         };
     }
     let count = *dice.pick(&[1, 2, 3, 4, 6, 20, 18]);
@@ -122,24 +137,77 @@ fn any_store(number: u64) -> AnyStore {
         if how != Signed::Missing {
             append(&format!("{name}.gguf.sig"), &signature);
         }
-        signed.push(how);
+        signed.push((how, false));
+    }
+    let (mut of_adapters, mut of_data) = (Vec::new(), Vec::new());
+    for adapter in 0..dice.below(6) {
+        let len = *dice.pick(&[100, 500, 40_000]);
+        let data = [adapter as u8; 1].repeat(len);
+        let how = any_signed(&mut dice);
+        let name = format!("adapters/a{adapter}.gguf");
+        append(&name, &data);
+        // What the device has signed is as good.
+        let good = *dice.pick(&[1, 2, DEVICE]);
+        if let Some(signature) = sign(&data, how, good) {
+            append(&format!("{name}.sig"), &signature);
+        }
+        of_adapters.push((how, good == DEVICE));
+    }
+    for number in 0..dice.below(6) {
+        let lines = *dice.pick(&[0, 1, 3, 50]);
+        let mut data = b"line\n".repeat(lines);
+        data.extend(vec![b'x'; *dice.pick(&[0, 1, 700, 50_000])]);
+        if dice.percent(5) {
+            data.resize(MAX_DATA_BYTES + 1, b'\n');
+        }
+        let how = any_signed(&mut dice);
+        let name = format!("data/d{number}.txt");
+        append(&name, &data);
+        if let Some(signature) = sign(&data, how, 1) {
+            append(&format!("{name}.sig"), &signature);
+        }
+        of_data.push((how, false));
     }
     let bytes = builder.into_inner().expect("an archive in memory");
-    let found = Store::new(&bytes).models().expect("an archive");
-    let models: Vec<_> = found
-        .zip(signed)
-        .map(|(model, signed)| ModelFile {
-            name: ModelName::new(model.name).expect("a name"),
-            offset: model.file.offset as u64,
-            bytes: model.file.data.len() as u64,
-            sha256: Sha256::digest(model.file.data).into(),
-            signed,
-        })
-        .collect();
+    let files = |content, signed: Vec<(Signed, bool)>| -> Vec<ModelFile> {
+        let found = Store::new(&bytes).items(content).expect("an archive");
+        found
+            .zip(signed)
+            .map(|(item, (signed, by_device))| ModelFile {
+                name: ModelName::new(item.name).expect("a name"),
+                offset: item.file.offset as u64,
+                bytes: item.file.data.len() as u64,
+                sha256: Sha256::digest(item.file.data).into(),
+                signed,
+                by_device,
+                line_feeds: item.file.data.iter().filter(|b| **b == b'\n').count() as u64,
+            })
+            .collect()
+    };
     AnyStore {
+        models: Some(files(Content::Model, signed)),
+        adapters: files(Content::Adapter, of_adapters),
+        data: files(Content::Data, of_data),
         bytes,
-        models: Some(models),
     }
+}
+
+fn any_signed(dice: &mut Dice) -> Signed {
+    match dice.below(8) {
+        0 => Signed::Missing,
+        1 => Signed::Badly,
+        _ => Signed::Well,
+    }
+}
+
+/// A signature, by this key if it is to be good.
+fn sign(data: &[u8], how: Signed, good: u8) -> Option<[u8; 64]> {
+    let seed = match how {
+        Signed::Missing => return None,
+        Signed::Well => good,
+        Signed::Badly => 3,
+    };
+    Some(key(seed).sign(&Sha256::digest(data)).to_bytes())
 }
 
 impl Fixtures {
@@ -197,6 +265,14 @@ impl Fixtures {
             0 => dice.within(20_000, 2 * SECONDS),
             1 => 30 * SECONDS,
             _ => dice.within(SECONDS, 20 * SECONDS),
+        };
+        policy.train_deadline_us = match dice.below(3) {
+            0 => dice.within(20_000, 2 * SECONDS),
+            _ => dice.within(SECONDS, 100 * SECONDS),
+        };
+        policy.device_key = match dice.below(20) {
+            0 => DeviceKey::NONE,
+            _ => DeviceKey([DEVICE; 32]),
         };
         policy.stop_grace_us = match dice.below(3) {
             0 => 250_000,

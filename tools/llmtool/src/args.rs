@@ -243,6 +243,19 @@ Examples:
   llmtool audit show console.log"
     )]
     Audit(trust::Audit),
+    /// Take an adapter that was made on a device out of what its console has printed
+    #[command(
+        subcommand,
+        after_long_help = "\
+On the console, `llmctl adapter export NAME` prints the adapter as lines of text; the capture of a serial console will do,
+with what is printed around it. The file is compared with its SHA-256, and with --key its signature is checked. What is
+written is a GGUF file that llama.cpp loads with --lora, and its signature beside it.
+
+Examples:
+  llmtool adapter import console.log --key device.pub.pem -o feelings.gguf
+  llmtool adapter import console.log --name moral -o moral.gguf"
+    )]
+    Adapter(trust::Adapter),
     /// Run the requests of an exported audit log again, and compare what they gave
     #[command(after_long_help = "\
 The export is verified first. Then every request that ended is run again with its model, prompt, sampler and seed,

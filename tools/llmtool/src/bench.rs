@@ -9,6 +9,7 @@ use llm_core::transformer::{
 use llm_core::verify::sha256;
 use serde::Serialize;
 
+use crate::adapter::{self, Adapter};
 use crate::engine::{Memory, Runner};
 use crate::error::ToolError;
 
@@ -60,6 +61,7 @@ fn timed<T>(f: impl FnOnce() -> Result<T, ToolError>) -> Result<f64, ToolError> 
 /// The model cannot be loaded, or a value is not finite.
 pub fn bench(
     file: &[u8],
+    lora: Option<&Adapter>,
     options: &LoadOptions,
     wish: Wish,
     error: impl Fn(Box<LoadError>) -> ToolError,
@@ -89,8 +91,13 @@ pub fn bench(
     }
     figure("load, verified".to_owned(), 1e3 * median(loads), "ms");
 
-    let mut memory = Memory::for_model(&checked, options).map_err(&error)?;
+    let adapters = adapter::bytes(lora, &checked, file)?;
+    let mut memory = Memory::with_adapters(&checked, options, adapters).map_err(&error)?;
     let mut runner = Runner::load(&checked, options, &mut memory).map_err(&error)?;
+    if let Some(lora) = lora {
+        runner.load_adapter(lora, file)?;
+        runner.use_adapter(false);
+    }
     let context = runner.model().context();
     let vocabulary = runner.model().config().vocabulary;
     // Any tokens will do: work does not depend on them.
@@ -98,26 +105,57 @@ pub fn bench(
 
     let batch = MAX_BATCH.min(context).min(runner.model().batch());
     let (prompt, count) = (wish.prompt.min(context), wish.generate.min(context));
-    let (mut prefills, mut decodes) = (Vec::new(), Vec::new());
+    let prefill = |runner: &mut Runner<'_>| {
+        for (n, part) in tokens[..prompt].chunks(batch).enumerate() {
+            runner.feed_batch(part, n * batch)?;
+        }
+        Ok(())
+    };
+    let decode = |runner: &mut Runner<'_>| {
+        for (position, &token) in tokens[..count].iter().enumerate() {
+            runner.feed(token, position)?;
+        }
+        Ok(())
+    };
+    // Without the adapter and with it, in turn, so that what else the machine does is in each alike.
+    let kinds: &[bool] = if lora.is_some() {
+        &[false, true]
+    } else {
+        &[false]
+    };
+    let mut seconds = [const { (Vec::new(), Vec::new()) }; 2];
     for _ in 0..runs {
-        prefills.push(timed(|| {
-            for (n, part) in tokens[..prompt].chunks(batch).enumerate() {
-                runner.feed_batch(part, n * batch)?;
-            }
-            Ok(())
-        })?);
-        decodes.push(timed(|| {
-            for (position, &token) in tokens[..count].iter().enumerate() {
-                runner.feed(token, position)?;
-            }
-            Ok(())
-        })?);
+        for (&adapted, (prefills, decodes)) in kinds.iter().zip(&mut seconds) {
+            runner.use_adapter(adapted);
+            prefills.push(timed(|| prefill(&mut runner))?);
+            decodes.push(timed(|| decode(&mut runner))?);
+        }
+        runner.use_adapter(false);
         step();
     }
-    for (what, count, seconds) in [("prefill", prompt, prefills), ("decode", count, decodes)] {
-        if count > 0 {
-            let rate = count as f64 / median(seconds);
-            figure(format!("{what} of {count} tokens"), rate, "tokens/s");
+    let [plain, adapted] = seconds;
+    for (what, count, plain, adapted) in [
+        ("prefill", prompt, plain.0, adapted.0),
+        ("decode", count, plain.1, adapted.1),
+    ] {
+        if count == 0 {
+            continue;
+        }
+        let rate = |seconds: &[f64]| count as f64 / median(seconds.to_vec());
+        figure(
+            format!("{what} of {count} tokens"),
+            rate(&plain),
+            "tokens/s",
+        );
+        if lora.is_some() {
+            let name = format!("{what} of {count} tokens, with the adapter");
+            figure(name, rate(&adapted), "tokens/s");
+            let shares = adapted
+                .iter()
+                .zip(&plain)
+                .map(|(with, without)| with / without);
+            let more = 100.0 * (median(shares.collect()) - 1.0);
+            figure(format!("{what}, the adapter's share"), more, "%");
         }
     }
 

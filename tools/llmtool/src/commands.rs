@@ -2,6 +2,7 @@
 //! error.
 
 mod generate;
+mod import;
 mod inspect;
 mod log;
 mod measure;
@@ -14,18 +15,21 @@ use std::path::Path;
 use llm_core::gguf::Gguf;
 use llm_core::tokenizer::EncodeOptions;
 use protocol::limits::MAX_CONTEXT_TOKENS;
+use protocol::store::Content;
 use safe_text::is_safe;
 use serde::Serialize;
 
+use crate::adapter;
+use crate::args::trust::Adapter;
 use crate::args::{self, ByteSize, Cli, Command, Logits, Pack, Tokenize, Wcet};
 use crate::engine::{Memory, Runner, check_runs, load_error, load_options};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::progress_bar;
-use crate::policy;
-use crate::store::{Trust, pack};
-use crate::system::{self, Wish};
+use crate::store::{Trust, TrustedKeys, pack};
+use crate::system::{self, Templates, Wish};
 use crate::vocabulary::HostVocabulary;
+use crate::{keys, policy};
 
 /// Runs what the command line asks for.
 ///
@@ -49,6 +53,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Keygen(arguments) => trust::keygen(arguments, out),
         Command::Sign(arguments) => trust::sign(arguments, out),
         Command::Verify(arguments) => trust::verify(arguments, out),
+        Command::Adapter(Adapter::Import(arguments)) => import::import(arguments, out),
         Command::Audit(arguments) => log::audit(arguments, out),
         Command::Replay(arguments) => log::replay(arguments, out),
     }
@@ -56,7 +61,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
 
 fn system(arguments: &args::system::System, out: &mut impl Write) -> Result<(), ToolError> {
     let wish = Wish {
-        models: arguments.models.files(),
+        files: arguments.models.files(),
         context: arguments.context.map(|context| context.0),
         sessions: arguments.sessions as usize,
         memory: arguments.memory.0,
@@ -66,13 +71,13 @@ fn system(arguments: &args::system::System, out: &mut impl Write) -> Result<(), 
     let Some(folder) = &arguments.output else {
         return Ok(());
     };
-    let args::system::System {
-        system,
-        policy,
-        key,
-        ..
-    } = arguments;
-    system::write(&wish, &layout, system, policy, key, folder)
+    let templates = Templates {
+        description: &arguments.system,
+        policy: &arguments.policy,
+        key: &arguments.key,
+        device_key: &arguments.device_key,
+    };
+    system::write(&wish, &layout, &templates, folder)
 }
 
 fn tokenize(arguments: &Tokenize, out: &mut impl Write) -> Result<(), ToolError> {
@@ -114,8 +119,13 @@ fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
     let options = load_options(MAX_CONTEXT_TOKENS, arguments.engine.kv.into());
-    let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
+    let lora = arguments.lora.read()?;
+    let adapters = adapter::bytes(&lora, &checked, &file)?;
+    let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;
     let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    if let Some(lora) = &lora {
+        runner.load_adapter(lora, &file)?;
+    }
     let tokens = match prompt {
         Some(prompt) => {
             let options = EncodeOptions {
@@ -156,6 +166,9 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
     let file = files::read(model)?;
     let checked = check_runs(model, &file)?;
     let context = arguments.context.0.min(checked.config().context_length);
+    let lora = arguments.lora.read()?;
+    let lora = lora.map(|lora| lora.check(&checked.base(), &file));
+    let lora = lora.transpose()?;
     writeln!(
         out,
         "{:>8} {:>16} {:>14} {:>14} {:>14}",
@@ -169,8 +182,12 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
     positions.push(context - 1);
     positions.dedup();
     for position in positions {
-        let work = checked.work(position, arguments.engine.kv.into(), true);
-        let prefill = checked.work(position, arguments.engine.kv.into(), false);
+        let mut work = checked.work(position, arguments.engine.kv.into(), true);
+        let mut prefill = checked.work(position, arguments.engine.kv.into(), false);
+        if let Some(size) = &lora {
+            work += size.work_with_logits;
+            prefill += size.work;
+        }
         writeln!(
             out,
             "{position:>8} {:>16} {:>14} {:>14} {:>14}",
@@ -190,15 +207,17 @@ fn wcet(arguments: &Wcet, out: &mut impl Write) -> Result<(), ToolError> {
 fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
     let trust = match (&arguments.policy, arguments.unsigned) {
         (Some(path), _) => {
-            Trust::Keys(policy::compile(path, policy::With::default())?.trusted_keys())
+            let own = arguments.device_key.as_deref().map(keys::read_either);
+            Trust::Keys(TrustedKeys {
+                any: policy::compile(path, policy::With::default())?.trusted_keys(),
+                adapters: own.transpose()?,
+            })
         }
         (None, true) => Trust::Anything,
         (None, false) => Trust::Signed,
     };
     let models = arguments.models.files();
-    let signatures = models
-        .iter()
-        .map(|file| crate::keys::signature_path(&file.path));
+    let signatures = models.iter().map(|file| keys::signature_path(&file.path));
     let signatures: Vec<std::path::PathBuf> = signatures.collect();
     let paths = models.iter().map(|file| file.path.as_path());
     let paths: Vec<&Path> = paths
@@ -207,11 +226,17 @@ fn pack_store(arguments: &Pack, out: &mut impl Write) -> Result<(), ToolError> {
     files::refuse_overwriting(&arguments.output, &paths)?;
     let archive = pack(models, arguments.store_size.0, &trust)?;
     files::write(&arguments.output, &archive.bytes)?;
-    for packed in &archive.models {
+    for packed in &archive.files {
+        let name = &packed.file.name;
+        let name = match packed.content {
+            Content::Model => name.clone(),
+            Content::Adapter => format!("{name} (adapter)"),
+            Content::Data => format!("{name} (data)"),
+        };
         writeln!(
             out,
             "  {:<24} {:>12}  {}, {}",
-            packed.file.name,
+            name,
             ByteSize(packed.bytes as u64).to_string(),
             packed.file.path.display(),
             packed.signature

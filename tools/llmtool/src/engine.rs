@@ -6,11 +6,13 @@ use llm_core::arena::{ALIGNMENT, Arena};
 use llm_core::kv_cache::KvType;
 use llm_core::simd::Cpu;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Model, Observer, Positions, Token};
+use llm_core::verify::sha256;
 #[cfg(target_os = "linux")]
 use memmap2::Advice;
 use memmap2::MmapMut;
 use protocol::limits::{MAX_PROMPT_BYTES, MAX_SESSIONS};
 
+use crate::adapter::Adapter;
 use crate::error::ToolError;
 
 /// Options for a tool that wants the logits after every token: the engine has room for those of as many tokens at once
@@ -78,7 +80,19 @@ impl Memory {
     /// # Errors
     /// More than any arena can have, or than the system gives.
     pub fn for_model(checked: &Checked<'_>, options: &LoadOptions) -> Result<Self, Box<LoadError>> {
-        let plan = checked.plan(options, MAX_ARENA_BYTES)?;
+        Self::with_adapters(checked, options, 0)
+    }
+
+    /// As [`Self::for_model`], and for adapters that take so many bytes ([`crate::adapter::bytes`]).
+    ///
+    /// # Errors
+    /// As [`Self::for_model`].
+    pub fn with_adapters(
+        checked: &Checked<'_>,
+        options: &LoadOptions,
+        adapters: u64,
+    ) -> Result<Self, Box<LoadError>> {
+        let plan = checked.plan_with(options, MAX_ARENA_BYTES, adapters)?;
         // At most `MAX_ARENA_BYTES`.
         let len = plan.total() as usize;
         let pages =
@@ -105,6 +119,8 @@ impl Memory {
 pub struct Runner<'m> {
     model: Model,
     arena: Arena<'m>,
+    /// What all tokens go through the model with.
+    adapter: Option<u8>,
 }
 
 impl<'m> Runner<'m> {
@@ -121,7 +137,34 @@ impl<'m> Runner<'m> {
         let model = Model::load(checked, options, &mut arena)?;
         // There is one session, and the cache was made for its context.
         let _ = model.reserve(&mut arena, 0, model.context());
-        Ok(Self { model, arena })
+        Ok(Self {
+            model,
+            arena,
+            adapter: None,
+        })
+    }
+
+    /// Loads an adapter, which all tokens from now on go through the model with. `model`: the file of the model.
+    ///
+    /// # Errors
+    /// It is no adapter for the model, or there is no room: the memory must have been made for it
+    /// ([`Memory::with_adapters`]).
+    pub fn load_adapter(&mut self, adapter: &Adapter, model: &[u8]) -> Result<(), ToolError> {
+        let file = adapter.file()?;
+        let base = sha256(model);
+        self.model
+            .load_adapter(&mut self.arena, 0, &file, Some(&base))
+            .map_err(|error| adapter.error(error))?;
+        // As when the model was loaded.
+        let _ = self.model.reserve(&mut self.arena, 0, self.model.context());
+        self.adapter = Some(0);
+        Ok(())
+    }
+
+    /// Whether tokens from now on go through the model with the adapter that was loaded.
+    pub fn use_adapter(&mut self, is_used: bool) {
+        let place = (is_used && self.model.adapter(0).is_some()).then_some(0);
+        self.adapter = place;
     }
 
     /// The model.
@@ -158,10 +201,7 @@ impl<'m> Runner<'m> {
     /// # Errors
     /// A value in the computation was not finite.
     pub fn feed(&mut self, token: u32, position: usize) -> Result<&[f32], ToolError> {
-        self.model
-            .forward(&mut self.arena, &[token], position, true)
-            .map_err(|error| ToolError::Generate(error.to_string()))?;
-        Ok(self.model.logits(&self.arena))
+        self.feed_batch(&[token], position)
     }
 
     /// Runs `tokens`, which follow `start` others and are at most [`Self::most_logits`], with the logits after each:
@@ -170,7 +210,7 @@ impl<'m> Runner<'m> {
     /// # Errors
     /// A value in the computation was not finite.
     pub fn feed_each(&mut self, tokens: &[u32], start: usize) -> Result<(), ToolError> {
-        let tokens: Vec<Token> = session(tokens, start, true);
+        let tokens = session(tokens, start, true, self.adapter);
         self.feed_sessions(&tokens)
     }
 
@@ -186,7 +226,7 @@ impl<'m> Runner<'m> {
         logits: bool,
         observer: &mut Observer<'_>,
     ) -> Result<(), ToolError> {
-        let tokens = session(tokens, start, logits);
+        let tokens = session(tokens, start, logits, self.adapter);
         let mut batch = self.model.begin(&mut self.arena, &tokens);
         self.model
             .finish_observed(&mut self.arena, &mut batch, observer)
@@ -198,7 +238,7 @@ impl<'m> Runner<'m> {
     /// # Errors
     /// A value in the computation was not finite.
     pub fn feed_unseen(&mut self, tokens: &[u32], start: usize) -> Result<(), ToolError> {
-        self.feed_sessions(&session(tokens, start, false))
+        self.feed_sessions(&session(tokens, start, false, self.adapter))
     }
 
     /// Most tokens that [`Self::feed_each`] takes at once.
@@ -245,15 +285,17 @@ impl<'m> Runner<'m> {
     /// # Errors
     /// A value in the computation was not finite.
     pub fn feed_batch(&mut self, tokens: &[u32], start: usize) -> Result<&[f32], ToolError> {
-        self.model
-            .forward(&mut self.arena, tokens, start, true)
-            .map_err(|error| ToolError::Generate(error.to_string()))?;
+        let mut tokens = session(tokens, start, false, self.adapter);
+        if let Some(last) = tokens.last_mut() {
+            last.logits = true;
+        }
+        self.feed_sessions(&tokens)?;
         Ok(self.model.logits(&self.arena))
     }
 }
 
 /// Tokens of the first session.
-fn session(ids: &[u32], start: usize, logits: bool) -> Vec<Token> {
+fn session(ids: &[u32], start: usize, logits: bool, adapter: Option<u8>) -> Vec<Token> {
     let positions = (start as u32)..;
     positions
         .zip(ids)
@@ -262,7 +304,7 @@ fn session(ids: &[u32], start: usize, logits: bool) -> Vec<Token> {
             session: 0,
             position,
             logits,
-            adapter: None,
+            adapter,
         })
         .collect()
 }

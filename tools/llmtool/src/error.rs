@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use llm_core::gguf::GgufError;
 use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
-use llm_core::transformer::LoadError;
+use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
 
 use crate::args::ByteSize;
+use crate::armour::ArmourError;
 use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
 use crate::passphrase::PassphraseError;
+use crate::store::DataError;
 
 /// Why a command failed. Boxes keep it small: it travels in every `Result`.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,33 @@ pub enum ToolError {
         /// What is wrong with it.
         source: Box<GgufError>,
     },
+    /// A file is no adapter that can be used, or not with this model.
+    #[error("{}: {source}", path.display())]
+    Adapter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<AdapterError>,
+    },
+    /// More adapters than the engine has at once.
+    #[error("{adapters} adapters: the engine has at most {MAX_ADAPTERS} at once")]
+    TooManyAdapters {
+        /// How many.
+        adapters: usize,
+    },
+    /// What an adapter's effect is to be multiplied by.
+    #[error("--lora-scaled FILE SCALE: {0:?} is no number; give one such as 0.5")]
+    LoraScale(std::ffi::OsString),
+    /// An option for a file of another kind.
+    #[error("{}: {option} is for {wanted}", path.display())]
+    OptionFor {
+        /// The file.
+        path: PathBuf,
+        /// The option.
+        option: &'static str,
+        /// What it can be given with.
+        wanted: &'static str,
+    },
     /// A file's vocabulary cannot be used.
     #[error("{}: {source}", path.display())]
     Vocabulary {
@@ -113,9 +142,12 @@ pub enum ToolError {
         /// Why.
         reason: String,
     },
+    /// A system without a model.
+    #[error("there is no model among the files: give one, too")]
+    NoModel,
     /// A name that the model store cannot have.
     #[error(
-        "{name} is no name for a model: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
+        "{name} is no name for a file of the store: it needs 1 to {limit} letters, digits, '.', '_' or '-' \
          (give one as NAME=FILE)"
     )]
     StoreName {
@@ -123,6 +155,31 @@ pub enum ToolError {
         name: String,
         /// Longest name in bytes.
         limit: usize,
+    },
+    /// Training data has the name of the examples that are typed at a console.
+    #[error(
+        "{} would be called 'examples' in the store, which are those that are typed at a console (rename it as NAME=FILE)",
+        path.display()
+    )]
+    StoreExamples {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A capture of a console has no adapter that can be used.
+    #[error("{}: {source}", path.display())]
+    Armour {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ArmourError>,
+    },
+    /// A file of training data cannot be used.
+    #[error("{}: {source}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<DataError>,
     },
     /// Two files would have one name in the store.
     #[error("two files would be called {name} in the store (rename one as NAME=FILE)")]

@@ -165,6 +165,18 @@ pub fn read_public(path: &Path) -> Result<VerifyingKey, KeyError> {
     sound(key.map_err(|error| wrong(error.to_string()))?)
 }
 
+/// Reads a public key, or the public half of a secret one.
+///
+/// # Errors
+/// The file cannot be read or is neither.
+pub fn read_either(path: &Path) -> Result<VerifyingKey, KeyError> {
+    match read_secret(path) {
+        Ok(secret) => Ok(secret.verifying_key()),
+        Err(KeyError::Secret { .. }) => read_public(path),
+        Err(error) => Err(error),
+    }
+}
+
 fn text(path: &Path) -> Result<String, KeyError> {
     let content = files::read(path).map_err(|error| KeyError::File(Box::new(error)))?;
     Ok(String::from_utf8_lossy(&content).into_owned())

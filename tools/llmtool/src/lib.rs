@@ -3,14 +3,17 @@
 //! - [`args`]: the command line; [`commands`]: what the commands do;
 //! - [`convert`]: a model with its weights in another type; [`gguf_writer`]: writes GGUF files;
 //! - [`mixture`], [`recipe`]: which type each matrix gets; [`imatrix`]: which of its columns matter;
-//! - [`perplexity`]: how well a model foresees a text;
+//! - [`adapter`]: adapters that are applied to a model; [`perplexity`]: how well a model foresees a text;
+//! - [`armour`]: adapters out of what a console has printed;
 //! - [`store`]: the archive that the model store holds;
 //! - [`policy`], [`passphrase`], [`keys`]: what audit is told to trust;
 //! - [`audit_log`], [`replay`]: what audit has written down;
 //! - [`mod@bench`]: how fast a model runs here;
 //! - [`engine`], [`vocabulary`]: the engine with memory of the host.
 
+pub mod adapter;
 pub mod args;
+pub mod armour;
 pub mod audit_log;
 pub mod bench;
 pub mod commands;

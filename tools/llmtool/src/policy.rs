@@ -144,7 +144,8 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
         .map_err(|error| wrong(path, 1, error.to_string()))?;
     let warn = |flaw: Flaw| format!("{}:{}: {}", path.display(), flaw.line(text), flaw.reason);
     let mut warnings = warnings(&document, &policy);
-    if !matches!(with.device, Device::Unread) {
+    // Whoever only reads it sees it in the words.
+    if with.system.is_some() {
         warnings.extend(no_device_key(&document, &policy));
     }
     Ok(Compiled {

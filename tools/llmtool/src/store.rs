@@ -1,22 +1,28 @@
-//! Makes the archive that the model store holds: models and their signatures in a plain ustar archive, byte for byte
-//! the same for the same files.
+//! Makes the archive that the model store holds: models, adapters and training data with their signatures in a plain ustar
+//! archive, byte for byte the same for the same files.
+
+mod contents;
 
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
 use llm_core::verify::sha256;
+use protocol::adapters::EXAMPLES;
 use protocol::limits::MAX_NAME_BYTES;
-use protocol::store::{MODEL_SUFFIX, SIGNATURE_SUFFIX};
+use protocol::store::{
+    ADAPTERS_FOLDER, Content, DATA_FOLDER, DATA_SUFFIXES, MODEL_SUFFIX, SIGNATURE_SUFFIX,
+};
 
-use crate::engine::check_runs;
 use crate::error::ToolError;
 use crate::files;
 use crate::keys::{self, KeyError};
 
+pub use contents::{Contents, DataError};
+
 /// A file for the store: `FILE`, or `NAME=FILE` to give it another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreFile {
-    /// The model's name, without `.gguf`.
+    /// Its name in the store, without what says its content.
     pub name: String,
     /// Where the file is.
     pub path: PathBuf,
@@ -28,7 +34,7 @@ impl StoreFile {
     /// # Errors
     /// [`ToolError::StoreName`].
     pub fn parse(argument: &str) -> Result<Self, ToolError> {
-        let (name, path) = match argument.split_once('=') {
+        let (name_given, path) = match argument.split_once('=') {
             // A path may contain '=', a name cannot contain '/'.
             Some((name, path)) if !name.contains('/') => (name.to_owned(), path),
             _ => {
@@ -36,7 +42,9 @@ impl StoreFile {
                 (name.to_string_lossy().into_owned(), argument)
             }
         };
-        let name = name.strip_suffix(MODEL_SUFFIX).unwrap_or(&name).to_owned();
+        let mut suffixes = [MODEL_SUFFIX].into_iter().chain(DATA_SUFFIXES);
+        let bare = suffixes.find_map(|suffix| name_given.strip_suffix(suffix));
+        let name = bare.unwrap_or(&name_given).to_owned();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(allowed) {
             return Err(ToolError::StoreName {
@@ -51,15 +59,34 @@ impl StoreFile {
     }
 }
 
-/// Which models are packed.
+/// Which files are packed.
 #[derive(Debug)]
 pub enum Trust {
-    /// Those that one of these keys has signed.
-    Keys(Vec<(String, VerifyingKey)>),
+    /// Those that a trusted key has signed.
+    Keys(TrustedKeys),
     /// Those that have a signature.
     Signed,
     /// All; audit will refuse those without a signature.
     Anything,
+}
+
+/// Keys whose signatures count, with their names.
+#[derive(Debug, Default)]
+pub struct TrustedKeys {
+    /// On every file.
+    pub any: Vec<(String, VerifyingKey)>,
+    /// On adapters, besides: the device's own, by which it knows what it has made.
+    pub adapters: Option<VerifyingKey>,
+}
+
+impl TrustedKeys {
+    /// Those that count on a file of this content.
+    fn of(&self, content: Content) -> impl Iterator<Item = (&str, &VerifyingKey)> {
+        let any = self.any.iter().map(|(name, key)| (name.as_str(), key));
+        let own = self.adapters.as_ref();
+        let own = own.filter(|_| content == Content::Adapter);
+        any.chain(own.map(|key| ("the device", key)))
+    }
 }
 
 /// An archive and what is in it.
@@ -67,15 +94,17 @@ pub enum Trust {
 pub struct Archive {
     /// The archive.
     pub bytes: Vec<u8>,
-    /// Its models.
-    pub models: Vec<Packed>,
+    /// Its files.
+    pub files: Vec<Packed>,
 }
 
-/// A model in an archive.
+/// A file in an archive.
 #[derive(Debug)]
 pub struct Packed {
     /// Name and place.
     pub file: StoreFile,
+    /// What it is.
+    pub content: Content,
     /// Size of the file in bytes.
     pub bytes: usize,
     /// What is known of its signature, in words.
@@ -85,31 +114,54 @@ pub struct Packed {
 /// Packs `files` for a store of `store_bytes`.
 ///
 /// # Errors
-/// A file that cannot be read, is no GGUF file or is not signed as `trust` asks, two of one name, or too much for the
-/// store.
+/// A file that cannot be read, is not sound or is not signed as `trust` asks, two of one name, an adapter that fits none of
+/// the models, or too much for the store.
 pub fn pack(files: Vec<StoreFile>, store_bytes: u64, trust: &Trust) -> Result<Archive, ToolError> {
+    let mut read = Vec::new();
+    for file in &files {
+        read.push(files::read(&file.path)?);
+    }
+    let mut contents = Vec::new();
+    for (file, bytes) in files.iter().zip(&read) {
+        contents.push(Contents::of(&file.path, bytes)?);
+    }
+    for (file, content) in files.iter().zip(&contents) {
+        if let Contents::Adapter(adapter) = content {
+            contents::check_fits(&file.path, adapter, contents.iter().zip(&read))?;
+        }
+    }
     let mut builder = tar::Builder::new(Vec::new());
     builder.mode(tar::HeaderMode::Deterministic);
-    let mut models: Vec<Packed> = Vec::new();
-    for file in files {
-        if models.iter().any(|other| other.file.name == file.name) {
+    let mut packed: Vec<Packed> = Vec::new();
+    for ((file, bytes), content) in files.into_iter().zip(&read).zip(&contents) {
+        let content = content.kind();
+        let is_there = |other: &Packed| (&other.file.name, other.content) == (&file.name, content);
+        if packed.iter().any(is_there) {
             return Err(ToolError::StoreDuplicate { name: file.name });
         }
-        let content = files::read(&file.path)?;
-        check_runs(&file.path, &content)?;
+        if content == Content::Data && file.name == EXAMPLES {
+            return Err(ToolError::StoreExamples {
+                path: file.path.clone(),
+            });
+        }
         let signature = |source| ToolError::Signature {
             path: file.path.clone(),
             source: Box::new(source),
         };
-        let (signed, words) = check(&file.path, &content, trust).map_err(signature)?;
-        let name = format!("{}{MODEL_SUFFIX}", file.name);
-        append(&mut builder, &name, &content)?;
-        if let Some(bytes) = signed {
-            append(&mut builder, &format!("{name}{SIGNATURE_SUFFIX}"), &bytes)?;
+        let (signed, words) = check(&file.path, content, bytes, trust).map_err(signature)?;
+        let path = store_path(&file, content);
+        append(&mut builder, &path, bytes)?;
+        if let Some(signature) = signed {
+            append(
+                &mut builder,
+                &format!("{path}{SIGNATURE_SUFFIX}"),
+                &signature,
+            )?;
         }
-        models.push(Packed {
+        packed.push(Packed {
             file,
-            bytes: content.len(),
+            content,
+            bytes: bytes.len(),
             signature: words,
         });
     }
@@ -121,13 +173,31 @@ pub fn pack(files: Vec<StoreFile>, store_bytes: u64, trust: &Trust) -> Result<Ar
             limit: store_bytes,
         });
     }
-    Ok(Archive { bytes, models })
+    Ok(Archive {
+        bytes,
+        files: packed,
+    })
 }
 
-/// The signature of a model, if `trust` is satisfied with what it has, and what is known of it.
+/// Where a file lies in the archive: its folder and ending say what it is.
+#[must_use]
+pub fn store_path(file: &StoreFile, content: Content) -> String {
+    let StoreFile { name, path } = file;
+    match content {
+        Content::Model => format!("{name}{MODEL_SUFFIX}"),
+        Content::Adapter => format!("{ADAPTERS_FOLDER}/{name}{MODEL_SUFFIX}"),
+        Content::Data => {
+            let suffix = contents::data_suffix(path).unwrap_or(DATA_SUFFIXES[0]);
+            format!("{DATA_FOLDER}/{name}{suffix}")
+        }
+    }
+}
+
+/// The signature of a file, if `trust` is satisfied with what it has, and what is known of it.
 fn check(
     path: &Path,
-    content: &[u8],
+    content: Content,
+    bytes: &[u8],
     trust: &Trust,
 ) -> Result<(Option<[u8; 64]>, String), KeyError> {
     let signature = match (keys::read_signature(path), trust) {
@@ -139,8 +209,7 @@ fn check(
     };
     let words = match trust {
         Trust::Keys(keys) => {
-            let keys = keys.iter().map(|(name, key)| (name, key));
-            let signer = keys::signer(keys, &sha256(content), &signature);
+            let signer = keys::signer(keys.of(content), &sha256(bytes), &signature);
             format!("signed by {}", signer.ok_or(KeyError::Bad)?)
         }
         Trust::Signed | Trust::Anything => "signed".to_owned(),

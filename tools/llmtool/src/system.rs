@@ -12,14 +12,16 @@ use llm_core::simd::tiles::TILE;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions, STEP_WORK};
 use llm_core::verify::sha256;
 use protocol::limits::defaults;
+use protocol::store::{ADAPTERS_FOLDER, DATA_FOLDER};
 use sysdesc::{PAGE_SIZES, System};
 use toml_edit::{DocumentMut, value};
 
 use crate::args::ByteSize;
 use crate::engine::{load_error, service_options};
 use crate::error::ToolError;
-use crate::store::{Archive, StoreFile, Trust, pack};
-use crate::{files, keys, policy};
+use crate::policy::{self, Device, With};
+use crate::store::{Archive, Contents, StoreFile, Trust, TrustedKeys, pack, store_path};
+use crate::{files, keys};
 
 /// Where in the board's memory the loader has the image, in bytes from its beginning (`tools/qemu-console`, `Makefile`).
 const IMAGE_AT: u64 = 0x3000_0000;
@@ -39,8 +41,8 @@ pub const CONTEXT: usize = 2048;
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Wish {
-    /// The models; the first is loaded at boot.
-    pub models: Vec<StoreFile>,
+    /// Models, adapters and training data; the first model is loaded at boot.
+    pub files: Vec<StoreFile>,
     /// Context in tokens; else [`CONTEXT`], or the model's own if that is less.
     pub context: Option<usize>,
     /// Whole contexts that fit into the cache at once.
@@ -87,19 +89,24 @@ impl Regions {
         }
     }
 
-    /// What one model needs, and not a page more: its file of `bytes` bytes, and `sessions` contexts in the cache.
+    /// What one model needs, and not a page more: its file of `bytes` bytes, `sessions` contexts in the cache, and its
+    /// adapters, which take `adapters` bytes of the arena and their files as many in the store as are in `bytes`.
     ///
     /// # Errors
     /// No arena can hold it.
     pub fn of_model(
         checked: &Checked<'_>,
         bytes: u64,
+        adapters: u64,
         context: usize,
         sessions: usize,
         kv: KvType,
     ) -> Result<Self, LoadError> {
         let plan = plan_checked(checked, context, sessions, kv)?;
-        Ok(Self::new(plan.total(), bytes + MODEL_OVERHEAD + STORE_END))
+        Ok(Self::new(
+            plan.total() + adapters,
+            bytes + FILE_OVERHEAD + STORE_END,
+        ))
     }
 }
 
@@ -118,43 +125,54 @@ impl Display for Regions {
     }
 }
 
-/// Beside a model's file, the store has its header, what fills its last block, and header and block of the signature.
-const MODEL_OVERHEAD: u64 = 4 * 512;
+/// Beside a file, the store has its header, what fills its last block, and header and block of the signature.
+const FILE_OVERHEAD: u64 = 4 * 512;
 /// The two blocks that end an archive, whose length is a multiple of twenty.
 const STORE_END: u64 = 20 * 512;
-
-/// A model that was read and can run.
-struct Candidate {
-    file: StoreFile,
-    bytes: Vec<u8>,
-}
 
 /// Plans a system, and refuses what cannot work.
 ///
 /// # Errors
 /// A file cannot be read or is no model that runs; the board has too little memory.
 pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
+    let mut read = Vec::new();
+    for file in &wish.files {
+        read.push(files::read(&file.path)?);
+    }
+    let mut contents = Vec::new();
+    for (file, bytes) in wish.files.iter().zip(&read) {
+        contents.push(Contents::of(&file.path, bytes)?);
+    }
+    let adapters: Vec<_> = contents.iter().filter_map(Contents::adapter).collect();
     let mut models = Vec::new();
     let (mut arena, mut store, mut context) = (0, 0, 1);
     let (mut slowest, mut longest_step) = (0, 0);
     let mut names = std::collections::BTreeSet::new();
-    for file in &wish.models {
-        if !names.insert(&file.name) {
+    for ((file, bytes), content) in wish.files.iter().zip(&read).zip(&contents) {
+        if !names.insert(store_path(file, content.kind())) {
             return Err(ToolError::StoreDuplicate {
                 name: file.name.clone(),
             });
         }
-        let candidate = Candidate {
-            file: file.clone(),
-            bytes: files::read(&file.path)?,
+        store += bytes.len() as u64 + FILE_OVERHEAD;
+        let Contents::Model(model) = content else {
+            continue;
         };
-        let (plan, parameters, part) = plan_model(&candidate, wish)?;
-        arena = arena.max(plan.total());
+        let (plan, part) = plan_model(file, model, wish)?;
+        // All adapters that it can have, at once.
+        let digest = sha256(bytes);
+        let sizes = adapters.iter().map(|adapter| {
+            let size = adapter.check(&model.base(), Some(&digest));
+            size.map_or(0, |size| size.info.bytes)
+        });
+        arena = arena.max(plan.total() + sizes.sum::<u64>());
         context = context.max(plan.context as usize);
-        store += candidate.bytes.len() as u64 + MODEL_OVERHEAD;
-        slowest = slowest.max(parameters);
+        slowest = slowest.max(model.parameters());
         longest_step = longest_step.max(STEP_WORK + part);
-        models.push((file.name.clone(), plan, parameters));
+        models.push((file.name.clone(), plan, model.parameters()));
+    }
+    if models.is_empty() {
+        return Err(ToolError::NoModel);
     }
     store += STORE_END;
     let least = 8 << 20;
@@ -183,15 +201,15 @@ pub fn plan(wish: &Wish) -> Result<Layout, ToolError> {
     Ok(layout)
 }
 
-/// What a model needs of an arena, its parameters, and the work of the largest part that a step cannot cut.
-fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), ToolError> {
-    let error = load_error(&candidate.file.path);
-    let checked = Checked::new(&candidate.bytes)
-        .map_err(Box::new)
-        .map_err(&error)?;
+/// What a model needs of an arena, and the work of the largest part that a step cannot cut.
+fn plan_model(
+    file: &StoreFile,
+    checked: &Checked<'_>,
+    wish: &Wish,
+) -> Result<(Plan, u64), ToolError> {
     let context = wish.context.unwrap_or(CONTEXT);
-    let plan = plan_checked(&checked, context, wish.sessions, KvType::Q8);
-    let plan = plan.map_err(|wrong| error(Box::new(wrong)))?;
+    let plan = plan_checked(checked, context, wish.sessions, KvType::Q8);
+    let plan = plan.map_err(|wrong| load_error(&file.path)(Box::new(wrong)))?;
     let config = checked.config();
     let widest = config
         .width
@@ -199,7 +217,7 @@ fn plan_model(candidate: &Candidate, wish: &Wish) -> Result<(Plan, u64, u64), To
         .max(config.feed_forward);
     let rows = (TILE * widest) as u64 * plan.batch;
     let head = 2 * plan.context * config.head_size as u64;
-    Ok((plan, checked.parameters(), rows.max(head)))
+    Ok((plan, rows.max(head)))
 }
 
 /// What a model needs of an arena for `sessions` contexts.
@@ -222,46 +240,68 @@ fn plan_checked(
     })
 }
 
+/// What a system is made from, beside its files.
+#[derive(Clone, Copy, Debug)]
+pub struct Templates<'p> {
+    /// Of the description.
+    pub description: &'p Path,
+    /// Of the policy.
+    pub policy: &'p Path,
+    /// The pair of keys that signs the files, without its endings; made if it is not there.
+    pub key: &'p Path,
+    /// The device's pair of keys, which signs the adapters that it makes; made if it is not there.
+    pub device_key: &'p Path,
+}
+
 /// Writes the system into `folder`: `system.xml`, `policy.toml` with the compiled `policy.bin`, and `store.tar`.
-///
-/// `description` and `policy`: the templates. `key`: the pair of keys, without its endings, which is made if it is
-/// not there.
 ///
 /// # Errors
 /// A template or a file cannot be read or written, or a template has no place for what is to be changed.
 pub fn write(
     wish: &Wish,
     layout: &Layout,
-    description: &Path,
-    policy_file: &Path,
-    key: &Path,
+    templates: &Templates<'_>,
     folder: &Path,
 ) -> Result<(), ToolError> {
-    std::fs::create_dir_all(folder).map_err(|source| ToolError::Write {
-        path: folder.to_path_buf(),
-        source,
-    })?;
-    for file in &wish.models {
-        refuse_inside(folder, &file.path)?;
-        refuse_other(&link_path(folder, file))?;
+    for folder in [
+        folder.to_path_buf(),
+        folder.join(ADAPTERS_FOLDER),
+        folder.join(DATA_FOLDER),
+    ] {
+        std::fs::create_dir_all(&folder).map_err(|source| ToolError::Write {
+            path: folder.clone(),
+            source,
+        })?;
     }
-    let (secret, public) = key_pair(key)?;
-    let system = describe(layout, description)?;
+    let mut links = Vec::new();
+    for file in &wish.files {
+        let content = Contents::of(&file.path, &files::read(&file.path)?)?.kind();
+        let link = folder.join(store_path(file, content));
+        refuse_inside(&link, &file.path)?;
+        refuse_other(&link)?;
+        links.push(link);
+    }
+    let (secret, public) = key_pair(templates.key)?;
+    let (device, _) = key_pair(templates.device_key)?;
+    let system = describe(layout, templates.description)?;
     let system_file = folder.join("system.xml");
     files::write(&system_file, system.as_bytes())?;
 
-    let policy_text = adapt_policy(layout, policy_file)?;
+    let policy_text = adapt_policy(layout, templates.policy)?;
     let file = folder.join("policy.toml");
     files::write(&folder.join("this-machine.pub.pem"), &files::read(&public)?)?;
     files::write(&file, policy_text.as_bytes())?;
-    let compiled = policy::compile(&file, Some(&system_file))?;
-    files::write(&folder.join("policy.bin"), &compiled.image()?)?;
+    let with = With {
+        system: Some(&system_file),
+        device: Device::File(&device),
+    };
+    let compiled = policy::compile(&file, with)?;
+    files::write_secret(&folder.join("policy.bin"), &compiled.image()?)?;
 
     // Signatures lie in the folder: nobody else's files are touched.
     let secret = keys::read_secret(&secret)?;
-    let signed = |file: &StoreFile| -> Result<StoreFile, ToolError> {
+    let signed = |(file, path): (&StoreFile, PathBuf)| -> Result<StoreFile, ToolError> {
         let content = files::read(&file.path)?;
-        let path = link_path(folder, file);
         link(&file.path, &path)?;
         let signature = keys::sign(&secret, &sha256(&content));
         files::write(&keys::signature_path(&path), &signature)?;
@@ -270,9 +310,13 @@ pub fn write(
             path,
         })
     };
-    let models = wish.models.iter().map(signed).collect::<Result<_, _>>()?;
-    let trust = Trust::Keys(compiled.trusted_keys());
-    let Archive { mut bytes, .. } = pack(models, layout.store, &trust)?;
+    let files = wish.files.iter().zip(links).map(signed);
+    let files = files.collect::<Result<_, _>>()?;
+    let trust = Trust::Keys(TrustedKeys {
+        any: compiled.trusted_keys(),
+        adapters: None,
+    });
+    let Archive { mut bytes, .. } = pack(files, layout.store, &trust)?;
     // The Microkit tool wants a file of the region's own size.
     bytes.resize(layout.store as usize, 0);
     files::write(&folder.join("store.tar"), &bytes)
@@ -298,22 +342,18 @@ fn key_pair(name: &Path) -> Result<(PathBuf, PathBuf), ToolError> {
     Ok(pair)
 }
 
-/// Where a model of the store has a name in the folder.
-fn link_path(folder: &Path, file: &StoreFile) -> PathBuf {
-    folder.join(format!("{}.gguf", file.name))
-}
-
-/// Refuses a model that lies in the folder that is written: its name there could be another's.
-fn refuse_inside(folder: &Path, model: &Path) -> Result<(), ToolError> {
+/// Refuses a file that lies where the system has its link: its name there could be another's.
+fn refuse_inside(link: &Path, file: &Path) -> Result<(), ToolError> {
     let whole = |path: &Path| {
         std::fs::canonicalize(path).map_err(|source| ToolError::Read {
             path: path.to_path_buf(),
             source,
         })
     };
-    match whole(model)?.parent() == Some(&whole(folder)?) {
+    let folder = link.parent().unwrap_or(Path::new(""));
+    match whole(file)?.parent() == Some(&whole(folder)?) {
         true => Err(ToolError::InOutput {
-            path: model.to_path_buf(),
+            path: file.to_path_buf(),
         }),
         false => Ok(()),
     }

@@ -8,7 +8,9 @@ use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin_cmd;
 use llm_core::verify::sha256;
 use llmtool::keys;
+use llmtool::policy::With;
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
+use protocol::record::Hex;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const SYSTEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../system.xml");
@@ -476,4 +478,108 @@ fn the_shipped_models_are_signed_and_bit_flips_all_over_the_default_one_are_foun
         changed[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(signer(digest, &changed), None, "bit {bit} of the signature");
     }
+}
+
+#[test]
+fn a_devices_key_goes_into_the_policy_and_nowhere_else() {
+    let folder = folder("device");
+    let name = folder.join("device");
+    let said = output(&["keygen", "--device", text(&name)]);
+    assert!(
+        said.contains("[device]") && said.contains("key = \"device.key.pem\""),
+        "{said}"
+    );
+    let secret = keys::read_secret(&folder.join("device.key.pem")).unwrap();
+    let public = Hex(secret.verifying_key().as_bytes()).to_string();
+    let policy = folder.join("policy.toml");
+    fs::write(
+        &policy,
+        format!(
+            "{}\n[device]\nkey = \"device.key.pem\"\n\n[fine-tuning]\ndeadline = \"3m\"\n",
+            shipped()
+        ),
+    )
+    .unwrap();
+    let words = output(&["policy", text(&policy)]);
+    assert!(words.contains(&public) && words.contains("3m"), "{words}");
+    let hidden = Hex(secret.as_bytes()).to_string();
+    assert!(!words.contains(&hidden), "the secret is printed");
+
+    let image = folder.join("policy.bin");
+    output(&[
+        "policy",
+        text(&policy),
+        "--system",
+        SYSTEM,
+        "-o",
+        text(&image),
+    ]);
+    let mode = fs::metadata(&image).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let bytes = fs::read(&image).unwrap();
+    let compiled = Policy::read(&bytes).unwrap();
+    assert_eq!(compiled.device_key.0, secret.to_bytes());
+    assert_eq!(compiled.train_deadline_us, 180_000_000);
+
+    // A key that is given counts more than the one that the policy names, which need not be there.
+    fs::remove_file(folder.join("device.pub.pem")).unwrap();
+    fs::rename(folder.join("device.key.pem"), folder.join("moved.pem")).unwrap();
+    let message = failure(&["policy", text(&policy)]);
+    let line = shipped().lines().count() + 3;
+    assert!(
+        message.contains(&format!("policy.toml:{line}:")) && message.contains("device.key.pem"),
+        "{message}"
+    );
+    let moved = folder.join("moved.pem");
+    let words = output(&["policy", text(&policy), "--device-key", text(&moved)]);
+    assert!(words.contains(&public), "{words}");
+    // Who only verifies needs no secret.
+    output(&["verify", "--policy", text(&policy), TINY]);
+}
+
+#[test]
+fn a_device_without_a_key_or_with_none_worth_the_name_is_told_so() {
+    let folder = folder("no-device");
+    let policy = folder.join("policy.toml");
+    fs::write(&policy, shipped()).unwrap();
+    let assert = llmtool(&["policy", text(&policy), "--system", SYSTEM])
+        .assert()
+        .success();
+    let output = assert.get_output();
+    let warnings = String::from_utf8_lossy(&output.stderr);
+    let line = |needle: &str| {
+        1 + shipped()
+            .lines()
+            .position(|line| line.contains(needle))
+            .unwrap()
+    };
+    assert!(
+        warnings.contains(&format!("policy.toml:{}:", line("\"fine-tune\"")))
+            && warnings.contains("--device-key"),
+        "{warnings}"
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("makes no adapters"));
+
+    // PKCS#8 of 32 zeros.
+    let zeros = folder.join("zeros.pem");
+    fs::write(
+        &zeros,
+        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n-----END PRIVATE KEY-----\n",
+    )
+    .unwrap();
+    let message = failure(&["policy", text(&policy), "--device-key", text(&zeros)]);
+    assert!(message.contains("all zeros"), "{message}");
+    let message = failure(&["policy", text(&policy), "--device-key", TINY]);
+    assert!(message.contains("no secret Ed25519 key"), "{message}");
+    fs::write(
+        &policy,
+        format!("{}\n[fine-tuning]\ndeadline = \"soon\"\n", shipped()),
+    )
+    .unwrap();
+    let message = failure(&["policy", text(&policy)]);
+    let line = shipped().lines().count() + 3;
+    assert!(
+        message.contains(&format!("policy.toml:{line}:")),
+        "{message}"
+    );
 }

@@ -4,10 +4,11 @@ use super::*;
 use crate::ends::{Kind, Place};
 use crate::{BudgetChange, LogQuery};
 use protocol::record::{Kind as RecordKind, Record};
-use protocol::wire::ModelInfo;
+use protocol::wire::client::{AdapterEntry, Exported, Training, Tuned};
 use protocol::wire::client::{
     Budget, LogExtent, ModelEntry, Progress, Session, Stage, Stats, Status,
 };
+use protocol::wire::{AdapterInfo, ModelInfo, TrainParams};
 use std::vec;
 
 fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -18,8 +19,10 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
     let infer = Request::Infer {
         params: Default::default(),
         session: Name::EMPTY,
+        adapter: Name::EMPTY,
         prompt: b"x",
     };
+    let adapter = name("moral");
     let budget = Request::Budget {
         user: admin(),
         change: BudgetChange::NONE,
@@ -42,6 +45,20 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("reset", Request::Reset),
         ("sessions", Request::Sessions),
         ("close", Request::Close { session }),
+        (
+            "tune",
+            Request::FineTune {
+                params: TrainParams::default(),
+                data: name("tales"),
+                adapter,
+            },
+        ),
+        ("example", Request::Example { text: b"{}" }),
+        ("drop-examples", Request::DropExamples),
+        ("adapters", Request::Adapters),
+        ("load-adapter", Request::LoadAdapter { name: adapter }),
+        ("drop-adapter", Request::DropAdapter { name: adapter }),
+        ("export", Request::ExportAdapter { name: adapter }),
     ]
 }
 
@@ -62,14 +79,39 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         extent,
         broken_at: 0,
     };
-    let all = "infer models load status stats watch login logout whoami users budget log verify reset sessions close";
+    let all = "infer models load status stats watch login logout whoami users budget log verify reset sessions close \
+        tune example drop-examples adapters load-adapter drop-adapter export";
+    let adapter_loaded = Event::AdapterLoaded {
+        name: name("moral"),
+        info: AdapterInfo::default(),
+    };
+    let part = Event::AdapterPart {
+        offset: 0,
+        bytes: b"GGUF",
+    };
+    let exported = Exported {
+        name: name("moral"),
+        file_bytes: 4,
+        sha256: [1; 32],
+        base_sha256: [2; 32],
+        signature: [3; 64],
+    };
+    let examples = Event::Examples {
+        count: 1,
+        bytes: 2,
+        limit: 3,
+    };
     vec![
         (Event::Ready(user("guest")), "", ""),
         (text(b"x"), "infer", ""),
         (finished(), "", "infer"),
         (failed(ErrorCode::Busy), "", all),
         (Event::Model(ModelEntry::default()), "models", ""),
-        (Event::Listed { count: 0 }, "", "models users sessions"),
+        (
+            Event::Listed { count: 0 },
+            "",
+            "models users sessions adapters",
+        ),
         (loaded, "", "load"),
         (Event::Status(Status::default()), "", "status"),
         (Event::Stats(Stats::default()), "watch", "stats"),
@@ -87,8 +129,19 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         (Event::LogEnd(extent), "", "log"),
         (verified, "", "verify"),
         (Event::Session(Session::default()), "sessions", ""),
-        (Event::Progress(progress), "load", ""),
-        (Event::Done, "", "watch verify reset close"),
+        (Event::Progress(progress), "load tune load-adapter", ""),
+        (
+            Event::Done,
+            "",
+            "watch verify reset close drop-adapter export",
+        ),
+        (Event::Adapter(AdapterEntry::default()), "adapters", ""),
+        (Event::Training(Training::default()), "tune", ""),
+        (Event::Tuned(Tuned::default()), "", "tune"),
+        (adapter_loaded, "", "load-adapter"),
+        (part, "export", ""),
+        (Event::Exported(exported), "", "export"),
+        (examples, "", "example drop-examples"),
     ]
 }
 

@@ -86,6 +86,7 @@ fn more_than_can_be_in_flight_are_refused_until_one_has_ended() {
 fn what_no_audit_takes_is_refused_with_the_value_and_the_limit_and_not_sent() {
     let mut system = System::on();
     let prompt = |prompt| Request::Infer {
+        adapter: Name::EMPTY,
         params: Default::default(),
         session: Name::EMPTY,
         prompt,

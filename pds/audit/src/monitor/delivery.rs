@@ -104,12 +104,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let text = self.table.text(generation);
                 Egress::of_text(generation.waiting(), text.len())
             }
+            None if entry.is_progress_due() => Self::cost_of_training(),
             None => entry.end_bytes,
         }
     }
 
     /// Whether so many bytes may leave inference now; audit's own words may always.
-    fn may_pass(&mut self, bytes: u64, now: u64) -> bool {
+    pub(super) fn may_pass(&mut self, bytes: u64, now: u64) -> bool {
         if bytes == 0 {
             return true;
         }
@@ -131,12 +132,14 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let number = entry.number;
         let waiting = entry.generation().filter(|it| it.waiting() > 0);
         let is_text = waiting.is_some();
+        let progress = self.due_training(index, now);
         let event = match (waiting, &entry.state) {
+            (None, _) if let Some(training) = progress => Event::Training(training),
             (Some(generation), _) => Event::Text {
                 tokens: generation.waiting(),
                 text: self.table.text(generation),
             },
-            (None, State::Ended(end)) => last_event(end, |holdings| self.status(holdings)),
+            (None, State::Ended(end)) => last_event(end, |holdings| self.status(holdings, now)),
             (None, _) => return false,
         };
         if !self.clients.tell(client, id, &event) {
@@ -151,6 +154,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
         if is_text {
             self.table.text_is_handed_on(index);
+        } else if progress.is_some() {
+            if let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) {
+                tuning.is_progress_due = false;
+            }
         } else {
             self.table.remove(index);
         }

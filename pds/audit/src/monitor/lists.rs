@@ -1,13 +1,15 @@
 //! Goes on with lists, an event at a time.
 
 use super::Monitor;
+use crate::egress::Egress;
 use crate::lists::{List, ListKind, Reading, listed};
 use crate::log::hash;
-use protocol::error::Failure;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_PART_BYTES;
 use protocol::name::ModelName;
 use protocol::record::RECORD_BYTES;
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{Event, LogExtent, ModelEntry};
+use protocol::wire::client::{Event, Exported, LogExtent, ModelEntry};
 
 /// What looking at an entry that a filter does not let through costs of a wake-up's work, in bytes hashed: copying a record
 /// takes about as long.
@@ -73,6 +75,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let entry = self.model_entry(*next);
                 self.send_item(client, request, next, entry.map(Event::Model))
             }
+            ListKind::Adapters { next } => {
+                let entry = self.adapter_entry(*next);
+                self.send_item(client, request, next, entry.map(Event::Adapter))
+            }
+            ListKind::Export { id, offset } => self.send_part(client, request, *id, offset, now),
             ListKind::Users { next } => {
                 let user = self.gate.access.describe(*next);
                 self.send_item(client, request, next, user.map(Event::User))
@@ -124,6 +131,55 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 Step::Over
             }
         }
+    }
+
+    /// The next part of an adapter's file, as the egress cap allows: it may hold anything that inference wanted to say.
+    fn send_part(
+        &mut self,
+        client: usize,
+        request: u32,
+        id: u32,
+        offset: &mut usize,
+        now: u64,
+    ) -> Step {
+        let Some(made) = self.shelf.get(id).copied() else {
+            // It was dropped meanwhile.
+            self.tell_failure(client, request, Failure::of(ErrorCode::NoSuchAdapter));
+            return Step::Over;
+        };
+        let left = made.space.bytes.saturating_sub(*offset);
+        if left == 0 {
+            let exported = Exported {
+                name: made.name,
+                file_bytes: made.space.bytes as u64,
+                sha256: made.sha256,
+                base_sha256: made.base,
+                signature: made.signature,
+            };
+            self.clients
+                .tell(client, request, &Event::Exported(exported));
+            return Step::Over;
+        }
+        if self.work.is_spent() {
+            return Step::Works;
+        }
+        // Whole words, but for the last.
+        let most = self.egress.longest(MAX_PART_BYTES);
+        let bytes = left.min(most.saturating_sub(most % 8));
+        let cost = Egress::of_event(bytes);
+        if !self.may_pass(cost, now) {
+            return Step::Waits;
+        }
+        let Self { shelf, clients, .. } = self;
+        let event = Event::AdapterPart {
+            offset: *offset as u64,
+            bytes: shelf.part(id, *offset, bytes),
+        };
+        clients.tell(client, request, &event);
+        self.egress.pass(cost, now);
+        self.work.spend(bytes);
+        *offset = offset.saturating_add(bytes);
+        Step::Sent
     }
 
     fn model_entry(&self, index: usize) -> Option<ModelEntry> {

@@ -6,6 +6,7 @@ use crate::models::Verified;
 use crate::notices::Notices;
 use crate::shares::ENTRY;
 use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
+use crate::tuning;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
 use protocol::name::ModelName;
@@ -32,8 +33,12 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         self.require_new(client, id)?;
         self.link.require_running(self.gate.policy())?;
         self.require_place(client)?;
+        if self.table.iter().any(|it| it.running_tuning().is_some()) {
+            return Err(Failure::of(ErrorCode::Training));
+        }
         // Inference would refuse it while it generates, but only after the whole file was hashed.
-        if self.table.iter().any(Entry::is_load) || self.active() > 0 {
+        let is_loading = |entry: &Entry<'_>| entry.is_load() || entry.is_adapter_load();
+        if self.table.iter().any(is_loading) || self.active() > 0 {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
         let verification = self.models.begin(name)?;
@@ -49,7 +54,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
     }
 
     /// A load of audit's own.
-    fn load_entry(&self, work: Work<'m>, deadline_us: u64, now: u64) -> Entry<'m> {
+    pub(super) fn load_entry(&self, work: Work<'m>, deadline_us: u64, now: u64) -> Entry<'m> {
         Entry {
             origin: Origin::Audit,
             user: 0,
@@ -97,6 +102,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
 
     fn fail_own_load(&mut self, failure: Failure, name: ModelName, now: u64) {
         self.link.current = None;
+        self.places.clear_all();
         self.ledger.count_refusal(failure.code);
         let record = Record {
             name,
@@ -124,6 +130,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             table,
             models,
             gate,
+            device,
             work,
             ..
         } = self;
@@ -134,7 +141,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let Work::Verify(verification) = &mut entry.work else {
             return;
         };
-        let result = models.step(verification, gate.policy(), work.left());
+        let result = models.step(verification, gate.policy(), device, work.left());
         let (done, total) = verification.progress();
         match result {
             None => {
@@ -175,12 +182,12 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         Ok(())
     }
 
-    /// A load ends before inference has heard of it.
-    fn refuse_load(&mut self, index: usize, failure: Failure, now: u64) {
+    /// A load or a fine-tuning ends before inference has heard of it.
+    pub(super) fn refuse_load(&mut self, index: usize, failure: Failure, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
         };
-        let (name, user) = (entry.model(), entry.user);
+        let (name, user) = (entry.about(), entry.user);
         let is_own = entry.origin == Origin::Audit;
         self.end(index, End::failed(failure, name.as_str()), 0);
         if is_own {
@@ -203,9 +210,22 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         }
     }
 
-    /// Ends the loads of clients that are being verified.
+    /// Ends what clients want to be loaded or trained and inference has not heard of. What came out of a training is still
+    /// signed.
     pub(super) fn refuse_verifications(&mut self, failure: Failure, now: u64) {
-        let of_client = |entry: &Entry<'_>| entry.is_verified() && entry.origin != Origin::Audit;
+        let of_client = |entry: &Entry<'_>| {
+            let is_read = match &entry.work {
+                Work::Verify(_) | Work::VerifyAdapter(_) => true,
+                Work::Tune(it) => {
+                    matches!(
+                        it.stage,
+                        tuning::Stage::Data(_) | tuning::Stage::Examples(_)
+                    )
+                }
+                _ => false,
+            };
+            is_read && !entry.is_over() && entry.origin != Origin::Audit
+        };
         while let Some(index) = self.table.find(of_client) {
             self.refuse_load(index, failure, now);
         }
@@ -213,7 +233,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
 
     /// Tells how far a load has got: its client, if there is room, since the next slice says it again; at boot everybody.
     /// Nobody waits for the load after a restart.
-    fn progress(&mut self, origin: Origin, stage: Stage, done: u64, total: u64) {
+    pub(super) fn progress(&mut self, origin: Origin, stage: Stage, done: u64, total: u64) {
         match origin {
             Origin::Client { client, id } => {
                 let room = self.clients.get(client).map_or(0, |peer| peer.room());

@@ -3,9 +3,11 @@
 //! Each part has one job and its rule at its head: [`Clients`] the clients and what each is owed, [`Link`] inference with
 //! its epoch and restarts, [`Gate`] who may do what at which cost, [`Table`] the requests under way, [`Ledger`] what is
 //! written down and counted, [`Egress`] what may leave inference. What they do together is here: [`requests`] and [`text`]
-//! what clients ask for, [`reports`] what inference says, [`loads`] models, [`recovery`] restarts and deadlines,
+//! what clients ask for, [`reports`] what inference says, [`loads`] models, [`adapters`] what is loaded beside them,
+//! [`tuning`] how one is made, [`recovery`] restarts and deadlines,
 //! [`delivery`] what clients are told and inference is granted.
 
+mod adapters;
 mod delivery;
 mod lists;
 mod loads;
@@ -14,16 +16,20 @@ mod recovery;
 mod reports;
 mod requests;
 mod text;
+mod tuning;
 mod users;
 
 use crate::access::KdfBlock;
 use crate::client::{ClientEnd, Clients};
+use crate::device::Device;
 use crate::egress::Egress;
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::link::{ControlError, Link};
 use crate::log::Log;
 use crate::models::Models;
+use crate::places::Places;
+use crate::shelf::Shelf;
 use crate::table::{NEVER_US, State, Table, Texts};
 use crate::work::{Budget, GAP_US, PAUSE_US};
 use protocol::limits::MAX_CLIENTS;
@@ -79,13 +85,16 @@ pub struct Audit<'m, R, W> {
 }
 
 /// Everything but the message at hand.
-struct Monitor<'m, R, W> {
-    clients: Clients<R, W>,
+pub(crate) struct Monitor<'m, R, W> {
+    pub(crate) clients: Clients<R, W>,
     link: Link<R, W>,
     gate: Gate<'m>,
     table: Table<'m>,
     ledger: Ledger<'m>,
-    models: Models<'m>,
+    pub(crate) models: Models<'m>,
+    pub(crate) places: Places,
+    shelf: Shelf<W>,
+    device: Device,
     egress: Egress,
     /// What is left of this wake-up's work.
     work: Budget,
@@ -94,11 +103,13 @@ struct Monitor<'m, R, W> {
 }
 
 impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
-    /// A monitor that has not started. `clients`: those that `system.xml` has; there may be none.
+    /// A monitor that has not started. `clients`: those that `system.xml` has; there may be none. `adapters`: the region of
+    /// adapters, which audit alone writes.
     pub fn new(
         clients: heapless::Vec<ClientEnd<R, W>, MAX_CLIENTS>,
         inference: Endpoint<R, W>,
         memory: Memory<'m>,
+        adapters: W,
     ) -> Self {
         let gate = Gate::new(memory.policy, memory.kdf);
         let models = Models::new(memory.store);
@@ -109,6 +120,9 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 table: Table::new(memory.texts),
                 ledger: Ledger::new(memory.log, gate.policy(), 0),
                 models,
+                places: Places::new(),
+                shelf: Shelf::new(adapters),
+                device: Device::new(gate.policy()),
                 egress: Egress::new(gate.policy(), 0),
                 gate,
                 work: Budget::new(),
@@ -145,6 +159,12 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     /// and believed no further.
     pub fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {
         self.monitor.on_fault(fault, port);
+    }
+
+    /// Its parts, for tests that bring them into a state that takes long to come to.
+    #[cfg(test)]
+    pub(crate) const fn monitor_for_tests(&mut self) -> &mut Monitor<'m, R, W> {
+        &mut self.monitor
     }
 
     /// Whether these bytes lie in the frame for messages that come in.
@@ -198,6 +218,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     fn finish(&mut self, now: u64, port: &mut impl Port) {
         self.advance_load(now);
+        self.advance_adapter(now);
+        self.advance_tuning(now);
+        self.restore_adapters(now);
         self.check_deadlines(now, port);
         self.ask_again_to_stop(now);
         self.record_what_is_due(now);

@@ -49,7 +49,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 record.name = verified.name;
                 record.model_sha256 = verified.sha256;
             }
-            Work::Verify(verification) => record.name = verification.name(),
+            Work::Verify(verification) | Work::VerifyAdapter(verification) => {
+                record.name = verification.name();
+            }
+            Work::Adapter(_, adapter) => record = self.describe_adapter(adapter, record),
+            Work::Tune(tuning) => tuning.describe(&mut record),
             Work::Status => {}
         }
         record
@@ -59,6 +63,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         record.session = generation.session;
         record.turn = generation.turn;
         record.params = generation.params;
+        record.adapter_sha256 = generation.adapter.map(|it| it.sha256).unwrap_or_default();
         record.prompt_bytes = generation.prompt_bytes;
         record.prompt_sha256 = generation.prompt_sha256;
         record.generated_tokens = generation.tokens;
@@ -155,9 +160,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
     }
 
-    pub(super) fn status(&self, holdings: &Holdings) -> Status {
+    pub(super) fn status(&self, holdings: &Holdings, now: u64) -> Status {
         let current = self.link.current.as_ref();
         let info = current.map_or_else(Default::default, |current| current.loaded.info);
+        let (tuning, training) = self.describe_tuning(now).unwrap_or_default();
         Status {
             name: current.map_or(ModelName::EMPTY, |current| current.verified.name),
             model: info,
@@ -168,6 +174,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             active: self.active(),
             waiting: holdings.waiting,
             sessions: u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX),
+            adapters: self.places.count(),
+            tuning,
+            training,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Monitor, Port};
 use crate::link::{ControlError, Phase};
 use crate::notices::Notices;
 use crate::shares::ENTRY;
-use crate::table::{Entry, Origin, State, Work};
+use crate::table::{Entry, Origin, State, Stop, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
 use protocol::policy::Permission;
@@ -28,7 +28,7 @@ enum Verdict {
 impl Verdict {
     fn on(entry: &Entry<'_>, now: u64) -> Self {
         match entry.state {
-            State::Active if entry.deadline_us <= now => match entry.generation() {
+            State::Active if entry.deadline_us <= now => match entry.stop() {
                 Some(_) => Self::Stop,
                 None => Self::Silent,
             },
@@ -221,10 +221,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// Asks inference again to stop what it could not be asked to before.
     pub(super) fn ask_again_to_stop(&mut self, now: u64) {
         for index in 0..self.table.len() {
-            let owed = self.table.get(index).is_some_and(|entry| {
-                let generation = entry.running();
-                generation.is_some_and(|generation| generation.stop == crate::table::Stop::Owed)
-            });
+            let owed = self
+                .table
+                .get(index)
+                .is_some_and(|entry| entry.stop() == Some(Stop::Owed));
             if !owed {
                 continue;
             }

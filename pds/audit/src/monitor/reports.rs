@@ -5,6 +5,7 @@ use crate::egress::Egress;
 use crate::link::{Current, Phase};
 use crate::models::Verified;
 use crate::table::{Detail, End, Entry, Generation, Origin, State, Work};
+use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::record::{Kind, Record};
@@ -15,7 +16,7 @@ use protocol::wire::engine::{Loaded, Report};
 use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
 
 /// Inference broke the protocol.
-struct Breach;
+pub(super) struct Breach;
 
 impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// Reads at most a ring's worth of reports. What they say has room: credit sees to it.
@@ -99,6 +100,27 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             (Work::Status, Report::Holdings(holdings)) => {
                 self.end(index, End::Status(holdings), bytes);
                 Ok(())
+            }
+            (Work::Adapter(place, adapter), Report::AdapterLoaded(loaded)) => {
+                let (place, adapter) = (*place, *adapter);
+                self.finish_adapter(index, place, adapter, &loaded, bytes, now);
+                Ok(())
+            }
+            (Work::Tune(tuning), Report::AdapterLoaded(loaded)) => {
+                let Stage::Loading(place, adapter) = tuning.stage else {
+                    return Err(Breach);
+                };
+                self.finish_adapter(index, place, adapter, &loaded, bytes, now);
+                Ok(())
+            }
+            (Work::Tune(_), Report::Training(progress)) => self.training_goes_on(index, progress),
+            (Work::Tune(_), Report::Part { offset, bytes }) => self.take_part(index, offset, bytes),
+            (Work::Tune(_), Report::Trained(trained)) => {
+                self.training_is_over(index, trained, bytes, now)
+            }
+            // What audit does itself inference cannot fail in.
+            (Work::Tune(tuning), Report::Failed { .. }) if !tuning.is_with_inference() => {
+                Err(Breach)
             }
             (_, Report::Failed { failure, detail }) => {
                 if !failure.code.is_of_inference() {
@@ -203,6 +225,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let Some(entry) = self.table.get(index) else {
             return;
         };
+        if entry.tuning().is_some() {
+            return self.fail_tuning(index, failure, detail, bytes, now);
+        }
+        let restored = match &entry.work {
+            Work::Adapter(place, _) if entry.origin == Origin::Audit => Some(*place),
+            _ => None,
+        };
         let (is_own, mut record) = (
             entry.origin == Origin::Audit,
             self.record_of(entry, Kind::Fail, now),
@@ -221,8 +250,16 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.record_about(index, record, now);
         // A report has no longer one.
         let detail = Detail::from_slice(detail).unwrap_or_default();
+        if let Some(place) = restored {
+            // The others come back without it.
+            self.places.clear(place);
+            self.egress.pass(bytes, now);
+            self.end(index, End::Failed { failure, detail }, bytes);
+            return self.restore_adapters(now);
+        }
         if is_own {
             self.link.current = None;
+            self.places.clear_all();
             // All clients are told; a system that does not serve has nothing else to hold back.
             self.egress.pass(bytes, now);
             self.clients
@@ -284,8 +321,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             // What it says of the model is in the counters that clients ask for.
             self.egress.pass(bytes, now);
         } else {
-            // Its sessions were another model's.
+            // Its sessions were another model's, and so were its adapters.
             self.gate.sessions.end_all();
+            self.places.clear_all();
         }
         let info = ModelInfo {
             file_bytes: verified.bytes,
@@ -301,23 +339,27 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let name = verified.name;
         self.end(index, End::Loaded { name, info }, bytes);
         if is_own {
-            self.end_own_load(now);
+            self.restore_adapters(now);
         }
     }
 
     /// Ends every request that inference has with `code`.
     pub(super) fn end_requests(&mut self, code: ErrorCode, now: u64) {
-        let concerned = |entry: &Entry<'_>| !entry.is_over() && !entry.is_verified();
-        // What is being verified does not concern inference.
+        let concerned = |entry: &Entry<'_>| !entry.is_over() && !entry.is_audits_alone();
+        // What audit verifies, reads or signs does not concern inference.
         while let Some(index) = self.table.find(concerned) {
             let Some(entry) = self.table.get(index) else {
                 break;
             };
+            if entry.tuning().is_some() {
+                self.fail_tuning(index, Failure::of(code), &[], 0, now);
+                continue;
+            }
             let mut record = Record {
                 code: code as u16,
                 ..self.record_of(entry, Kind::Fail, now)
             };
-            let model = entry.model();
+            let about = entry.about();
             if let Some(generation) = entry.generation() {
                 generation.describe_shown(&mut record);
                 self.gate.accounts.settle(generation.reservation, 0, now);
@@ -325,9 +367,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 stats.failed = stats.failed.saturating_add(1);
             }
             self.record_about(index, record, now);
-            self.end(index, End::failed(Failure::of(code), model.as_str()), 0);
+            self.end(index, End::failed(Failure::of(code), about.as_str()), 0);
         }
         self.gate.sessions.end_all();
+        self.places.all_are_absent();
         self.note_busy(now);
     }
 }

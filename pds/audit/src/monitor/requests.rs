@@ -111,11 +111,12 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             Request::Infer {
                 params,
                 session,
+                adapter,
                 prompt,
             } => {
                 record.prompt_bytes = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
                 record.params = params;
-                self.infer(client, id, params, session, prompt, now)
+                self.infer(client, id, params, (session, adapter), prompt, now)
             }
             // It has been dealt with.
             Request::Cancel => Ok(()),
@@ -193,6 +194,36 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             Request::Close { session } => {
                 record.name = model_name(&session);
                 self.close(client, id, session, now)
+            }
+            Request::FineTune {
+                params,
+                data,
+                adapter,
+            } => {
+                record.name = if adapter.is_empty() { data } else { adapter };
+                record.train = params;
+                self.fine_tune(client, id, params, (data, adapter), now)
+            }
+            Request::Example { text } => {
+                record.prompt_bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                self.add_example(client, id, text, now)
+            }
+            Request::DropExamples => self.drop_examples(client, id, now),
+            Request::Adapters => {
+                self.gate.access.require(user, Permission::Infer)?;
+                self.list(client, id, ListKind::Adapters { next: 0 })
+            }
+            Request::LoadAdapter { name } => {
+                record.name = name;
+                self.load_adapter(client, id, name, now)
+            }
+            Request::DropAdapter { name } => {
+                record.name = name;
+                self.drop_adapter(client, id, name, now)
+            }
+            Request::ExportAdapter { name } => {
+                record.name = name;
+                self.export(client, id, name, now)
             }
         }
     }

@@ -2,13 +2,13 @@
 
 use super::Monitor;
 use crate::ledger::model_name;
-use crate::models::Verified;
+use crate::places::Used;
 use crate::sessions::{Limits, Owner, Session};
 use crate::shares::ENTRY;
 use crate::table::{End, Entry, Generation, Origin, State, Stop, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
-use protocol::name::SessionName;
+use protocol::name::{ModelName, SessionName};
 use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
@@ -25,7 +25,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         client: usize,
         id: u32,
         params: InferParams,
-        name: SessionName,
+        (name, adapter): (SessionName, ModelName),
         prompt: &[u8],
         now: u64,
     ) -> Result<(), Failure> {
@@ -34,8 +34,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             user: self.clients.user(client),
         };
         let limits = self.check_infer(owner, id, &params, prompt)?;
+        let wanted = self.adapter_to_use(adapter)?;
         // Room first, since nothing is taken by looking for it.
         let place = self.gate.sessions.place(owner, name, limits)?;
+        let adapter = match place.fresh {
+            true => wanted,
+            false => self.adapter_of_session(place.slot, wanted)?,
+        };
         let prompt_bytes = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
         let most = u64::from(prompt_bytes)
             .saturating_add(u64::from(EXTRA_PROMPT_TOKENS))
@@ -74,11 +79,19 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             fresh: place.fresh,
             keep: !name.is_empty(),
             credit,
+            adapter: adapter.map_or(0, |used| {
+                let place = u32::try_from(used.place).unwrap_or(u32::MAX);
+                place.saturating_add(1)
+            }),
             prompt,
         };
         // There is room.
         self.link.send(Some(client), number, &command);
-        if let Some(evicted) = self.gate.sessions.begin_turn(place, owner, name, now) {
+        if let Some(evicted) = self
+            .gate
+            .sessions
+            .begin_turn(place, owner, name, adapter, now)
+        {
             self.record_eviction(&evicted, now);
         }
         let entry = Entry {
@@ -90,6 +103,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 session: place.session,
                 turn: place.turn,
                 params,
+                adapter,
                 prompt_bytes,
                 prompt_sha256: Sha256::digest(prompt).into(),
                 reservation,
@@ -146,12 +160,29 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         if self.link.current.is_none() {
             return Err(Failure::of(ErrorCode::NoModel));
         }
+        if self.is_training_alone() {
+            return Err(Failure::of(ErrorCode::Training));
+        }
         self.require_room(client)?;
         let identity = self.clients.get(client).and_then(|peer| peer.identity);
         Ok(Limits {
             user: max_sessions as usize,
             client: identity.map_or(0, |identity| identity.sessions),
         })
+    }
+
+    /// The adapter that a session goes on with: the one that it began with. `wanted`: what its user has named.
+    fn adapter_of_session(
+        &self,
+        slot: usize,
+        wanted: Option<Used>,
+    ) -> Result<Option<Used>, Failure> {
+        let session = self.gate.sessions.get(slot);
+        let began = session.and_then(|session| session.adapter);
+        match wanted {
+            Some(_) if wanted != began => Err(Failure::of(ErrorCode::OtherAdapter)),
+            _ => Ok(began),
+        }
     }
 
     pub(super) fn record_eviction(&mut self, session: &Session, now: u64) {
@@ -196,7 +227,13 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                     self.ask_to_stop(index);
                 }
             }
-            Work::Verify(_) => {
+            Work::Tune(tuning) if tuning.is_training() => {
+                if !core::mem::replace(&mut tuning.cancelled, true) {
+                    self.record_cancel(index, now);
+                    self.ask_to_stop(index);
+                }
+            }
+            Work::Verify(_) | Work::VerifyAdapter(_) => {
                 self.record_cancel(index, now);
                 let failure = Failure::of(ErrorCode::Cancelled);
                 self.end(index, End::failed(failure, ""), 0);
@@ -207,7 +244,14 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 self.tell_failure(client, id, Failure::of(ErrorCode::Cancelled));
             }
             // It is done in a moment, and what it has done by then cannot be undone.
-            Work::Load(Verified { .. }) => {}
+            Work::Load(_) | Work::Adapter(..) => {}
+            Work::Tune(tuning) if tuning.is_with_inference() => {}
+            // Audit reads the data, or what came out, which is forgotten.
+            Work::Tune(_) => {
+                self.record_cancel(index, now);
+                let failure = Failure::of(ErrorCode::Cancelled);
+                self.end(index, End::failed(failure, ""), 0);
+            }
         }
     }
 
@@ -224,14 +268,14 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             return false;
         };
         let number = entry.number;
-        let Some(generation) = entry.generation_mut() else {
+        let Some(stop) = entry.stop_mut() else {
             return false;
         };
-        if generation.stop != Stop::Asked {
+        if *stop != Stop::Asked {
             let sent = self.link.send(None, number, &engine::Command::Cancel);
-            generation.stop = if sent { Stop::Asked } else { Stop::Owed };
+            *stop = if sent { Stop::Asked } else { Stop::Owed };
         }
-        generation.stop == Stop::Asked
+        *stop == Stop::Asked
     }
 
     pub(super) fn close(

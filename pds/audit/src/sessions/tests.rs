@@ -19,7 +19,7 @@ fn turn(sessions: &mut Sessions, user: usize, text: &str, now: u64) -> Result<us
     let place = sessions
         .place(of(user), name(text), LIMITS)
         .map_err(|f| f.code)?;
-    sessions.begin_turn(place, of(user), name(text), now);
+    sessions.begin_turn(place, of(user), name(text), None, now);
     Ok(place.slot)
 }
 
@@ -40,7 +40,7 @@ fn a_session_goes_on_where_it_was_and_is_busy_meanwhile() {
         turn: 2,
     };
     assert_eq!(place, expected);
-    sessions.begin_turn(place, of(0), name("a"), 4);
+    sessions.begin_turn(place, of(0), name("a"), None, 4);
     let session = sessions.get(slot).unwrap();
     assert_eq!((session.turns, session.tokens, session.number), (2, 5, 1));
 }
@@ -68,7 +68,9 @@ fn idle_sessions_make_room_oldest_first_and_active_ones_never() {
     }
     // s1 is the idle one that is oldest.
     let place = sessions.place(of(1), name("new"), limits(32)).unwrap();
-    let evicted = sessions.begin_turn(place, of(1), name("new"), 200).unwrap();
+    let evicted = sessions
+        .begin_turn(place, of(1), name("new"), None, 200)
+        .unwrap();
     assert_eq!(evicted.name, name("s1"));
     // Its user is told once; then it begins anew.
     let failure = sessions.place(of(0), name("s1"), limits(40)).unwrap_err();
@@ -80,7 +82,7 @@ fn idle_sessions_make_room_oldest_first_and_active_ones_never() {
             .unwrap();
         assert!(
             sessions
-                .begin_turn(place, of(1), SessionName::EMPTY, 300)
+                .begin_turn(place, of(1), SessionName::EMPTY, None, 300)
                 .is_some()
         );
     }
@@ -142,7 +144,7 @@ fn a_client_has_its_own_sessions_and_its_own_part_of_them() {
     let [one, other] = [0, 1].map(|client| Owner { client, user: 0 });
     let mut begin = |owner, text, now| {
         let place = sessions.place(owner, name(text), limits)?;
-        sessions.begin_turn(place, owner, name(text), now);
+        sessions.begin_turn(place, owner, name(text), None, now);
         sessions.end_turn(place.slot, 1, now);
         Ok::<_, Failure>(place)
     };
@@ -161,7 +163,7 @@ fn a_client_has_its_own_sessions_and_its_own_part_of_them() {
     for text in ["c", "b", "b"] {
         // The second "b" was evicted by the first.
         if let Ok(place) = sessions.place(one, name(text), limits) {
-            sessions.begin_turn(place, one, name(text), 6);
+            sessions.begin_turn(place, one, name(text), None, 6);
         }
     }
     let failure = sessions.place(one, name("e"), limits).unwrap_err();
@@ -174,7 +176,7 @@ fn what_one_client_loses_pushes_nothing_out_that_another_is_owed() {
     let [one, other] = [0, 3].map(|client| Owner { client, user: 0 });
     let lose = |sessions: &mut Sessions, owner, text: &str| {
         let place = sessions.place(owner, name(text), LIMITS).unwrap();
-        sessions.begin_turn(place, owner, name(text), 0);
+        sessions.begin_turn(place, owner, name(text), None, 0);
         sessions.end(place.slot, ErrorCode::SessionLost);
     };
     for n in 0..100 {

@@ -10,6 +10,8 @@ fn generation(table: &Table<'_>) -> Generation {
         session: 1,
         turn: 1,
         params: InferParams::default(),
+
+        adapter: None,
         prompt_bytes: 4,
         prompt_sha256: [0; 32],
         reservation: Reservation::default(),

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::record::Kind;
 use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
@@ -18,6 +18,7 @@ pub(super) fn infer(session: &str, max_tokens: u32) -> Request<'static> {
             ..InferParams::default()
         },
         session: SessionName::new(session).unwrap(),
+        adapter: ModelName::EMPTY,
         prompt: b"once",
     }
 }
@@ -177,6 +178,7 @@ fn a_system_without_clients_serves_itself_and_recovers() {
     let mut texts = crate::Texts::new();
     let policy = policy();
     let store = crate::models::tests::signed();
+    let adapters = protocol::testing::TestRegion::with_words(protocol::adapters::REGION_BYTES / 8);
     let memory = crate::Memory {
         log: &mut log,
         kdf: &mut kdf,
@@ -184,7 +186,7 @@ fn a_system_without_clients_serves_itself_and_recovers() {
         policy: policy.as_bytes(),
         store: &store,
     };
-    let mut audit = crate::Audit::new(heapless::Vec::new(), inference_end, memory);
+    let mut audit = crate::Audit::new(heapless::Vec::new(), inference_end, memory, adapters);
     let mut runtime = Runtime::default();
     audit.start(&mut runtime);
     for _ in 0..2 {
@@ -272,6 +274,7 @@ fn a_flood_of_one_clients_requests_keeps_another_waiting_for_a_few_wake_ups_at_m
     let large = Request::Infer {
         params: InferParams::default(),
         session: SessionName::EMPTY,
+        adapter: ModelName::EMPTY,
         prompt: &prompt,
     };
     for round in 0..20 {

@@ -5,9 +5,10 @@ use crate::access::tests as access;
 use crate::models::tests as models;
 use crate::work::PAUSE_US;
 use crate::{Audit, ClientEnd, Memory, Texts};
+use protocol::adapters::REGION_BYTES;
 use protocol::error::Failure;
 use protocol::limits::WATCHDOG_PERIOD_US;
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::policy::Policy;
 use protocol::record::{Kind, Record};
 use protocol::ring::Frame;
@@ -30,11 +31,15 @@ pub(super) struct System {
     pub(super) other: TestEndpoint,
     pub(super) inference: TestEndpoint,
     pub(super) inference_region: TestRegion,
+    /// The region of adapters.
+    pub(super) adapters: TestRegion,
     /// What audit writes for inference, as it lies in memory.
     pub(super) to_inference_region: TestRegion,
     pub(super) shell_region: TestRegion,
     /// Tokens that inference may generate, by the number of the request.
     pub(super) credit: BTreeMap<u32, u32>,
+    /// The adapter of the request that inference was asked for last, as the command has it.
+    pub(super) used: u32,
     /// Number of the load that audit asked for itself.
     pub(super) own_load: u32,
 }
@@ -75,8 +80,10 @@ impl System {
             policy: Box::leak(policy.to_vec().into_boxed_slice()),
             store: Box::leak(store.into_boxed_slice()),
         };
+        let adapters = TestRegion::with_words(REGION_BYTES / 8);
         let mut system = Self {
-            audit: Audit::new(clients, inference_end, memory),
+            audit: Audit::new(clients, inference_end, memory, adapters.clone()),
+            adapters,
             runtime: Runtime {
                 now: SECOND,
                 takes_us: TAKES_US,
@@ -89,6 +96,7 @@ impl System {
             to_inference_region,
             shell_region,
             credit: BTreeMap::new(),
+            used: 0,
             own_load: 0,
         };
         system.audit.start(&mut system.runtime);
@@ -119,6 +127,20 @@ impl System {
         let told = system.told();
         assert!(told.contains(&Told::Ready("guest".into())), "{told:?}");
         system
+    }
+
+    /// A system that serves from a store with adapters and data, with `admin` logged in.
+    pub(super) fn with_adapters_and(policy: &Policy) -> Self {
+        let mut system = Self::new(policy.as_bytes(), models::with_adapters());
+        system.join();
+        system.loaded(system.own_load);
+        system.told();
+        system.log_in("admin", "secret");
+        system
+    }
+
+    pub(super) fn with_adapters() -> Self {
+        Self::with_adapters_and(&policy())
     }
 
     pub(super) fn serving() -> Self {
@@ -202,6 +224,15 @@ impl System {
         self.wake();
     }
 
+    /// Whether audit could tell the shell more.
+    pub(super) fn shell_has_room(&mut self) -> bool {
+        let monitor = self.audit.monitor_for_tests();
+        monitor
+            .clients
+            .get(0)
+            .is_some_and(|client| client.room() > 0)
+    }
+
     pub(super) fn infer_in(&mut self, id: u32, session: &str, max_tokens: u32) {
         let params = InferParams {
             max_tokens,
@@ -214,6 +245,7 @@ impl System {
             &Request::Infer {
                 params,
                 session,
+                adapter: ModelName::EMPTY,
                 prompt,
             },
         );
@@ -301,6 +333,13 @@ impl System {
                 Event::Session(session) => Told::Session(id, session),
                 Event::Progress(progress) => Told::Progress(id, progress),
                 Event::Done => Told::Done(id),
+                Event::Adapter(adapter) => Told::Adapter(id, adapter),
+                Event::Training(training) => Told::Training(id, training),
+                Event::Tuned(tuned) => Told::Tuned(id, tuned),
+                Event::AdapterLoaded { name, info } => Told::AdapterLoaded(id, name, info),
+                Event::AdapterPart { offset, bytes } => Told::Part(id, offset, bytes.to_vec()),
+                Event::Exported(exported) => Told::Exported(id, exported),
+                Event::Examples { count, bytes, .. } => Told::Examples(id, count, bytes),
             });
         }
         if self.shell.take_owed_signal() {
@@ -337,9 +376,11 @@ impl System {
                     fresh,
                     keep,
                     credit,
+                    adapter,
                     prompt,
                     ..
                 } => {
+                    self.used = adapter;
                     self.credit.insert(number, credit);
                     Asked::Infer {
                         number,
@@ -357,6 +398,37 @@ impl System {
                 Command::Load { offset, bytes, .. } => Asked::Load(number, offset, bytes),
                 Command::Status => Asked::Status(number),
                 Command::Drop { session } => Asked::Drop(session),
+                Command::Adapter {
+                    place,
+                    source,
+                    offset,
+                    bytes,
+                    base,
+                } => Asked::Adapter {
+                    number,
+                    place,
+                    source,
+                    offset,
+                    bytes,
+                    base,
+                },
+                Command::DropAdapter { place } => Asked::DropAdapter(place),
+                Command::Train {
+                    params,
+                    source,
+                    offset,
+                    bytes,
+                    base,
+                    room,
+                } => Asked::Train(Box::new(Train {
+                    number,
+                    params,
+                    source,
+                    offset,
+                    bytes,
+                    base,
+                    room,
+                })),
             });
         }
         if self.inference.take_owed_signal() {

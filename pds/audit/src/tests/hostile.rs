@@ -5,7 +5,7 @@ use crate::log::Verification;
 use proptest::prelude::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{INFERENCE_DEADLINE_US, MAX_SESSIONS, WATCHDOG_PERIOD_US};
-use protocol::name::SessionName;
+use protocol::name::{ModelName, SessionName};
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords as _, WriteWords};
 use protocol::ring::{Frame, SLOTS};
@@ -119,6 +119,7 @@ fn no_byte_of_what_the_shell_is_told_reaches_inferences_ring() {
         let request = Request::Infer {
             params,
             session,
+            adapter: ModelName::EMPTY,
             prompt: &prompt,
         };
         system.ask(10, &request);
@@ -162,6 +163,7 @@ fn parameters_with_something_in_what_is_reserved_are_no_request() {
         &Request::Infer {
             params,
             session: SessionName::EMPTY,
+            adapter: ModelName::EMPTY,
             prompt: b"p",
         },
     );
@@ -252,6 +254,7 @@ impl System {
                 let request = Request::Infer {
                     params,
                     session: SessionName::new(session).unwrap(),
+                    adapter: ModelName::EMPTY,
                     prompt: b"p",
                 };
                 request.write(*id, &mut frame);

@@ -1,5 +1,6 @@
 //! Audit between a shell and an inference that the tests play.
 
+mod adapters;
 mod clients;
 mod credit;
 mod deadlines;
@@ -13,5 +14,6 @@ mod requests;
 mod sessions;
 mod shares;
 mod slow_console;
+mod tuning;
 mod turns;
 mod users;

@@ -5,14 +5,18 @@ use crate::{ControlError, Port};
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{Client, Policy};
-use protocol::record::Record;
+use protocol::record::{Hash, Record};
 use protocol::wire::client::{
-    Budget, Finished, LogExtent, ModelEntry, Progress, Session, Stats, Status, User,
+    AdapterEntry, Budget, Exported, Finished, LogExtent, ModelEntry, Progress, Session, Stats,
+    Status, Training, Tuned, User,
 };
-use protocol::wire::engine::{Holdings, KvType, Loaded, Report};
-use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
+use protocol::wire::engine::{Holdings, KvType, Loaded, Report, Source};
+use protocol::wire::{
+    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, ModelInfo, TrainParams,
+};
 use std::boxed::Box;
 use std::string::String;
+use std::vec::Vec;
 
 #[derive(Default)]
 pub(super) struct Runtime {
@@ -80,6 +84,14 @@ pub(super) enum Told {
     Session(u32, Session),
     Progress(u32, Progress),
     Done(u32),
+    Adapter(u32, AdapterEntry),
+    Training(u32, Training),
+    Tuned(u32, Tuned),
+    AdapterLoaded(u32, ModelName, AdapterInfo),
+    Part(u32, u64, Vec<u8>),
+    Exported(u32, Exported),
+    /// How many, and their bytes.
+    Examples(u32, u32, u32),
 }
 
 /// A command as inference saw it.
@@ -96,6 +108,28 @@ pub(super) enum Asked {
     Load(u32, u64, u64),
     Status(u32),
     Drop(u32),
+    Adapter {
+        number: u32,
+        place: u32,
+        source: Source,
+        offset: u64,
+        bytes: u64,
+        base: Hash,
+    },
+    DropAdapter(u32),
+    Train(Box<Train>),
+}
+
+/// A training as inference was asked for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Train {
+    pub(super) number: u32,
+    pub(super) params: TrainParams,
+    pub(super) source: Source,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) base: Hash,
+    pub(super) room: u64,
 }
 
 pub(super) fn loaded() -> Loaded {

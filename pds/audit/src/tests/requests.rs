@@ -4,7 +4,7 @@ use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::CLIENT_COMMANDS;
 use protocol::limits::{CONTROL_DEADLINE_US, MAX_PROMPT_BYTES, WATCHDOG_PERIOD_US};
-use protocol::name::SessionName;
+use protocol::name::{ModelName, SessionName};
 use protocol::record::Kind;
 use protocol::wire::client::Request;
 use protocol::wire::engine::Report;
@@ -115,6 +115,7 @@ fn what_exceeds_a_limit_is_refused_and_costs_nothing() {
     let infer = |params, prompt| Request::Infer {
         params,
         session: SessionName::EMPTY,
+        adapter: ModelName::EMPTY,
         prompt,
     };
     let with = |change: fn(&mut InferParams)| {
@@ -186,6 +187,7 @@ fn a_role_limits_the_tokens_of_a_request() {
             ..InferParams::default()
         },
         session: SessionName::EMPTY,
+        adapter: ModelName::EMPTY,
         prompt: b"once",
     };
     system.is_refused(&request, Failure::over(ErrorCode::MaxTokens, 11, 10));
@@ -408,6 +410,7 @@ fn a_request_says_its_sampler_to_inference_and_to_the_log() {
         &Request::Infer {
             params,
             session,
+            adapter: ModelName::EMPTY,
             prompt,
         },
     );

@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::work::WORK_BYTES;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::INFERENCE_DEADLINE_US;
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::record::{Kind, RECORD_BYTES};
 use protocol::ring::Frame;
 use protocol::wire::client::{Event, LogQuery, Request};
@@ -113,6 +113,7 @@ fn a_reading_hashes_no_more_in_a_wake_up_than_a_wake_up_may() {
             &Request::Infer {
                 params,
                 session,
+                adapter: ModelName::EMPTY,
                 prompt,
             },
         );

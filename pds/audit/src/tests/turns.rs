@@ -3,7 +3,7 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
-use protocol::name::SessionName;
+use protocol::name::{ModelName, SessionName};
 use protocol::policy::Policy;
 use protocol::ring::{Frame, SLOTS};
 use protocol::wire::client::{LogQuery, Request};
@@ -24,6 +24,7 @@ fn infer(max_tokens: u32) -> Request<'static> {
             ..InferParams::default()
         },
         session: SessionName::EMPTY,
+        adapter: ModelName::EMPTY,
         prompt: b"once",
     }
 }
@@ -249,7 +250,7 @@ fn ends_that_are_audits_own_words_leave_the_turns_of_a_clients_requests_as_they_
     let texts = [
         (first, 200),
         (first, 200),
-        (first, 200),
+        (first, 184),
         (second, 200),
         (second, 250),
         (first, 9),

@@ -3,7 +3,7 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_BUDGET_TOKENS, MAX_PASSPHRASE_BYTES};
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::policy::Permission;
 use protocol::record::Kind;
 use protocol::wire::FinishReason;
@@ -93,6 +93,7 @@ fn each_permission_is_needed_for_what_it_names() {
         Request::Infer {
             params: InferParams::default(),
             session,
+            adapter: ModelName::EMPTY,
             prompt: b"x",
         },
         Request::Models,

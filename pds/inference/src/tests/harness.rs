@@ -11,8 +11,10 @@ pub(super) use protocol::error::{ErrorCode, Failure};
 pub(super) use protocol::ring::{Frame, SLOTS};
 use protocol::testing::{TestEndpoint, TestRegion, endpoints};
 pub(super) use protocol::wire::FinishReason;
-pub(super) use protocol::wire::engine::{Command, Holdings, Loaded, Report};
-use protocol::wire::{InferParams, Sampling};
+pub(super) use protocol::wire::engine::{
+    AdapterLoaded, Command, Holdings, Loaded, Report, Source, Trained,
+};
+pub(super) use protocol::wire::{InferParams, Sampling, TrainParams, TrainProgress};
 pub(super) use std::string::String;
 pub(super) use std::vec;
 pub(super) use std::vec::Vec;
@@ -37,6 +39,10 @@ pub(super) enum Seen {
     Loaded(u32, Loaded),
     Holdings(Holdings),
     Evicted(u32),
+    AdapterLoaded(u32, AdapterLoaded),
+    Training(u32, TrainProgress),
+    Part(u32, u64, Vec<u8>),
+    Trained(u32, Trained),
 }
 
 pub(super) struct Audit {
@@ -47,9 +53,19 @@ pub(super) struct Audit {
 pub(super) type TestServer<'s, B> = Server<'s, TestRegion, TestRegion, B>;
 
 pub(super) fn set_up<B: LlmBackend>(backend: B, store: &[u8]) -> (Audit, TestServer<'_, B>) {
+    set_up_with(backend, store, &NO_ADAPTERS)
+}
+
+const NO_ADAPTERS: &[u8] = &[];
+
+pub(super) fn set_up_with<'s, B: LlmBackend>(
+    backend: B,
+    store: &'s [u8],
+    adapters: &'s &'s [u8],
+) -> (Audit, TestServer<'s, B>) {
     let (mut audit, peer, _) = endpoints();
     audit.lead(1);
-    let mut server = Server::new(peer, backend, store);
+    let mut server = Server::new(peer, backend, store, adapters);
     let mut audit = Audit {
         ring: audit,
         signals: Signals::default(),
@@ -83,6 +99,10 @@ impl Audit {
                 Report::Loaded(loaded) => Seen::Loaded(request, loaded),
                 Report::Holdings(holdings) => Seen::Holdings(holdings),
                 Report::Evicted { session } => Seen::Evicted(session),
+                Report::AdapterLoaded(loaded) => Seen::AdapterLoaded(request, loaded),
+                Report::Training(progress) => Seen::Training(request, progress),
+                Report::Part { offset, bytes } => Seen::Part(request, offset, bytes.to_vec()),
+                Report::Trained(trained) => Seen::Trained(request, trained),
             });
         }
         seen
@@ -134,6 +154,7 @@ pub(super) fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_>
         fresh: true,
         keep: true,
         credit: max_tokens,
+        adapter: 0,
         prompt,
     }
 }

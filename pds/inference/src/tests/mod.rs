@@ -1,3 +1,4 @@
+mod adapters;
 mod credit;
 mod harness;
 mod loads;

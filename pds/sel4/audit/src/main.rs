@@ -157,7 +157,6 @@ fn start() -> Result<Monitor, RingError> {
         texts: TEXTS.take(),
         policy,
         store,
-        adapters,
     };
     let mut port = Port {
         inference: Channel::new(inference_channel()),
@@ -165,7 +164,7 @@ fn start() -> Result<Monitor, RingError> {
         now_us: 0,
         looked_us: 0,
     };
-    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory));
+    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory, adapters));
     audit.start(&mut port);
     Ok(Monitor {
         audit,

@@ -95,11 +95,6 @@ fn answers_are_shown() {
     let number = system.request("llmctl reset");
     system.say(number, &Event::Done);
     assert_eq!(system.output(), "closed tale\ndone\n");
-    system.type_in("llmfinetune data\n");
-    assert_eq!(
-        system.output(),
-        "error: this build has no fine-tuning; see 'help'\n"
-    );
 }
 
 #[test]
@@ -255,7 +250,7 @@ fn progress_is_a_bar_on_a_terminal_and_a_line_for_each_stage_on_a_pipe() {
     };
     assert!(
         output.starts_with(&format!(
-            "{}{}\r\n{}\r\n\x1b[31merror: the model 'tiny' has no signature",
+            "{}{}\r\n{}\r\n\x1b[31merror: the file 'tiny' has no signature",
             bar("verifying", 0, 0),
             bar("verifying", 12, 50),
             bar("loading", 25, 100)

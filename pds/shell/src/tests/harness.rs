@@ -124,14 +124,22 @@ impl System {
                 Request::Infer {
                     params,
                     session,
+                    adapter,
                     prompt,
                 } => {
                     let prompt = core::str::from_utf8(prompt);
-                    format!("{} {session:?} {prompt:?}", params.max_tokens)
+                    let with = match adapter.is_empty() {
+                        true => String::new(),
+                        false => format!(" with {adapter}"),
+                    };
+                    format!("{} {session:?} {prompt:?}{with}", params.max_tokens)
                 }
                 Request::Login { user, passphrase } => {
                     let passphrase = passphrase.map(|bytes| String::from_utf8_lossy(bytes));
                     format!("Login {user} {passphrase:?}")
+                }
+                Request::Example { text } => {
+                    format!("Example {}", String::from_utf8_lossy(text))
                 }
                 other => format!("{other:?}"),
             };

@@ -1,6 +1,7 @@
 //! What audit answers, in lines.
 
-use super::{Bytes, CodeName, Rate, Seconds, Time};
+use super::{Bytes, CodeName, Rate, Seconds, Time, TrainingState};
+use crate::shell::Bar;
 use core::fmt::{self, Display, Formatter};
 use protocol::policy::Permission;
 use protocol::record::Hex;
@@ -84,6 +85,8 @@ fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
         ("             KV cache   ", arena.kv_cache),
         ("             activations", arena.activations),
         ("             vocabulary ", arena.vocabulary),
+        ("             adapters   ", arena.adapters),
+        ("             training   ", arena.training),
         ("             other      ", arena.other),
         ("             in use     ", arena.current()),
         ("             peak       ", arena.peak),
@@ -118,6 +121,11 @@ impl Display for StatusText<'_> {
             "sessions     {} hold keys and values; {} of {} positions are free",
             status.sessions, status.kv_free, status.kv_positions
         )?;
+        writeln!(f, "adapters     {} loaded", status.adapters)?;
+        if !status.tuning.is_empty() {
+            let training = TrainingState(&status.training);
+            writeln!(f, "fine-tuning  {}: {training}", status.tuning)?;
+        }
         writeln!(f, "restarts     {}", status.restarts)?;
         arena_lines(f, &status.arena)
     }
@@ -300,12 +308,16 @@ const fn stage_word(stage: Stage) -> &'static str {
 }
 
 /// The beginning of a stage of loading, in a line.
-pub(crate) struct StageLine(pub(crate) Progress);
+pub(crate) struct StageLine {
+    pub(crate) progress: Progress,
+    /// What is loaded or read.
+    pub(crate) what: &'static str,
+}
 
 impl Display for StageLine {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Progress { stage, total, .. } = self.0;
-        write!(f, "{} the model, {total} bytes", stage_word(stage))
+        let Progress { stage, total, .. } = self.progress;
+        write!(f, "{} the {}, {total} bytes", stage_word(stage), self.what)
     }
 }
 
@@ -327,14 +339,16 @@ impl Display for ProgressBar {
 }
 
 /// What is still to be done before the system is ready: the stage and percentage that were told last.
-pub(crate) struct BootText(pub(crate) Option<(Stage, u64)>);
+pub(crate) struct BootText(pub(crate) Option<Bar>);
 
 impl Display for BootText {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("the system is not ready: ")?;
         match self.0 {
-            Some((stage, percent)) => write!(f, "{} the model, {percent} %", stage_word(stage))?,
-            None => f.write_str("audit has not said anything yet")?,
+            Some(Bar::Stage(stage, percent)) => {
+                write!(f, "{} the model, {percent} %", stage_word(stage))?;
+            }
+            None | Some(Bar::Training(_)) => f.write_str("audit has not said anything yet")?,
         }
         f.write_str("; asked audit whether it takes commands")
     }

@@ -1,6 +1,6 @@
 //! Why something was refused or failed, and what to do about it.
 
-use super::{Seconds, Time, Untrusted};
+use super::{LearningRate, Seconds, Time, Untrusted};
 use core::fmt::{self, Display, Formatter, Write};
 use protocol::decimal::Millionths;
 use protocol::error::{ErrorCode, Failure};
@@ -127,7 +127,7 @@ impl Display for FailureText<'_> {
                 "a generation is using the loaded model, or another is being loaded; wait for it or cancel it"
             ),
             ErrorCode::Unsigned => {
-                write!(f, "the model")?;
+                write!(f, "the file")?;
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
@@ -135,7 +135,7 @@ impl Display for FailureText<'_> {
                 )
             }
             ErrorCode::BadSignature => {
-                write!(f, "the signature of the model")?;
+                write!(f, "the signature of the file")?;
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
@@ -255,12 +255,157 @@ impl Display for FailureText<'_> {
                 f,
                 "that user is another client's own: nobody logs in as it (see [clients] in policy.toml)"
             ),
+            ErrorCode::NoSuchAdapter => {
+                write!(f, "no adapter")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, "; see 'llmctl adapters'")
+            }
+            ErrorCode::NoSuchData => {
+                write!(f, "no data")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " in the store; 'llmtool pack' puts them there, and 'examples' are those that were typed"
+                )
+            }
+            ErrorCode::AdapterNotLoaded => {
+                write!(f, "the adapter")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, " is not loaded; load it with 'llmctl adapter load NAME'")
+            }
+            ErrorCode::OtherAdapter => write!(
+                f,
+                "the session began with another adapter or with none; name that one, or begin another session"
+            ),
+            ErrorCode::TooManyAdapters => write!(
+                f,
+                "{value} adapters are there, {limit} are allowed; drop one with 'llmctl adapter drop NAME'"
+            ),
+            ErrorCode::AdapterExists => write!(
+                f,
+                "an adapter has this name already; give another with --adapter NAME, or drop that one"
+            ),
+            ErrorCode::AdapterInUse => write!(
+                f,
+                "{value} requests that are under way use the adapter; wait for them or cancel them (see 'llmctl jobs')"
+            ),
+            ErrorCode::BadAdapter => {
+                write!(
+                    f,
+                    "the adapter cannot be used with the loaded model: {detail}"
+                )
+            }
+            ErrorCode::AdapterTooLarge => write!(
+                f,
+                "model and adapters need {value} bytes, the arena has {limit}; drop an adapter, or give it a larger arena"
+            ),
+            ErrorCode::OtherBase => write!(
+                f,
+                "the adapter was made for another model; load that one first (see 'llmctl adapters' and 'llmctl models')"
+            ),
+            ErrorCode::AdapterRoom => write!(
+                f,
+                "the adapter that was made has {value} bytes, there is room for {limit}: take a smaller rank, or drop one \
+                 with 'llmctl adapter drop NAME'"
+            ),
+            ErrorCode::NotOfDevice => write!(
+                f,
+                "the adapter lies in the store: only those that were made on this device are exported"
+            ),
+            ErrorCode::NoDeviceKey => write!(
+                f,
+                "this device has no key to sign adapters with; give the policy one ([device] in policy.toml, 'llmtool \
+                 keygen --device')"
+            ),
+            ErrorCode::Training => write!(
+                f,
+                "a fine-tuning is under way: models and adapters stay as they are, and if memory does not allow both there \
+                 is no text; wait for it (see 'llmctl status')"
+            ),
+            ErrorCode::TrainAlone => write!(
+                f,
+                "memory allows the fine-tuning only without requests for text, and {value} are under way; wait for them \
+                 or cancel them (see 'llmctl jobs')"
+            ),
+            ErrorCode::TrainMemory => {
+                write!(f, "the fine-tuning needs {value} bytes, {limit} are free")?;
+                match self.detail {
+                    [] => Ok(()),
+                    _ => write!(f, ": {detail}"),
+                }
+            }
+            ErrorCode::TrainRank => write!(
+                f,
+                "--rank {value} is out of range, 1 to {limit} are allowed"
+            ),
+            ErrorCode::TrainAlpha => write!(
+                f,
+                "--alpha {fraction} is out of range, more than 0 and at most {largest} are allowed"
+            ),
+            ErrorCode::TrainEpochs => write!(
+                f,
+                "--epochs {value} is out of range, 1 to {limit} are allowed"
+            ),
+            ErrorCode::TrainRate => write!(
+                f,
+                "--rate {} is out of range, more than 0 and at most {} are allowed",
+                rate(value),
+                rate(limit)
+            ),
+            ErrorCode::TrainTargets => write!(
+                f,
+                "--targets {value} is none; 'attention' and 'all' are allowed"
+            ),
+            ErrorCode::BadData => match self.detail {
+                [] => write!(f, "line {value} of the data is no example"),
+                _ => write!(f, "the data cannot be used: {detail}"),
+            },
+            ErrorCode::EmptyData => {
+                write!(f, "the data")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " hold no examples; 'llmfinetune --example' adds one to 'examples'"
+                )
+            }
+            ErrorCode::DataTooLong => write!(
+                f,
+                "{value} bytes of data, at most {limit} are allowed; take fewer or shorter examples"
+            ),
+            ErrorCode::DataContext => {
+                write!(
+                    f,
+                    "an example has {value} tokens, the model's context {limit}; make it shorter"
+                )?;
+                match self.detail {
+                    [] => Ok(()),
+                    _ => write!(f, " ({detail})"),
+                }
+            }
+            ErrorCode::ExampleBytes => write!(
+                f,
+                "the example has {value} bytes as a line of JSON, 1 to {limit} are allowed"
+            ),
+            ErrorCode::BadExample => write!(
+                f,
+                "the example is not one line of UTF-8: look at byte {value}"
+            ),
+            ErrorCode::ExamplesFull => write!(
+                f,
+                "with this example there would be {value} bytes of them, {limit} are allowed; learn them, then forget \
+                 them with 'llmfinetune --drop-examples'"
+            ),
             ErrorCode::NoLogin => write!(
                 f,
                 "this client is one user for good: 'login = true' under [clients] in policy.toml lets it log in"
             ),
         }
     }
+}
+
+/// A learning rate. Its limit and every one that the wire can carry have 32 bits.
+fn rate(billionths: u64) -> LearningRate {
+    LearningRate(u32::try_from(billionths).unwrap_or(u32::MAX))
 }
 
 /// ` 'detail'`, if there is one.
@@ -344,6 +489,15 @@ mod tests {
             (ErrorCode::NotPermitted, "'login USER'"),
             (ErrorCode::TooManySessions, "'llmctl close NAME'"),
             (ErrorCode::BadPolicy, "'llmtool policy'"),
+            (ErrorCode::NoSuchAdapter, "'llmctl adapters'"),
+            (ErrorCode::NoSuchData, "'llmtool pack'"),
+            (ErrorCode::AdapterNotLoaded, "'llmctl adapter load NAME'"),
+            (ErrorCode::TooManyAdapters, "'llmctl adapter drop NAME'"),
+            (ErrorCode::AdapterExists, "--adapter NAME"),
+            (ErrorCode::NoDeviceKey, "'llmtool keygen --device'"),
+            (ErrorCode::Training, "'llmctl status'"),
+            (ErrorCode::ExamplesFull, "'llmfinetune --drop-examples'"),
+            (ErrorCode::TrainRate, "--rate 0.007"),
         ] {
             let text = text(Failure::over(code, 7_000_000, 1_000_000), "");
             assert!(text.contains(part), "{text}");

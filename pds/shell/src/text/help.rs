@@ -1,9 +1,12 @@
 //! `help`, of everything, of one command, or of one control of `llmctl`.
 
+use super::LearningRate;
 use crate::command::CONTROLS;
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::Millionths;
-use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES, defaults};
+use protocol::limits::{
+    MAX_EXAMPLE_BYTES, MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES, defaults, maxima,
+};
 
 pub(crate) struct Help(pub(crate) Option<&'static str>);
 
@@ -28,10 +31,7 @@ impl Display for Help {
                  \x20 llmstats\n\
                  \x20 llmstats --watch"
             }
-            Some("llmfinetune") => {
-                "llmfinetune\n\
-                 This build has no fine-tuning."
-            }
+            Some("llmfinetune") => return fine_tune(f),
             Some("login") => {
                 "login USER\n\
                  Become another user. A passphrase, if the user has one, is asked for on the next line and not shown.\n\
@@ -82,7 +82,8 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
     }
     write!(
         f,
-        "\nllmstats [--json] [--watch]   what audit has counted\n\
+        "\nllmfinetune DATA [OPTIONS]     learn from examples: makes an adapter\n\
+         llmstats [--json] [--watch]   what audit has counted\n\
          login USER, logout, whoami    who asks\n\
          help [TOPIC]                  this, or more about a command or a control\n\
          exit                          end the session (also: end of input)\n\
@@ -104,6 +105,7 @@ fn infer(f: &mut Formatter<'_>) -> fmt::Result {
          \x20 --repeat-last-n N    tokens that the penalty looks back on [{}]\n\
          \x20 --seed S             the same seed gives the same text [{}]\n\
          \x20 --session NAME       go on with this conversation, or begin it\n\
+         \x20 --adapter NAME       with this adapter, which must be loaded; see 'help adapters'\n\
          \x20 --background         do not wait; see 'help jobs'\n\
          Quotes are \" or '; inside \"...\", \\\", \\\\ and \\n are escapes.\n\
          Examples:\n\
@@ -122,6 +124,36 @@ fn infer(f: &mut Formatter<'_>) -> fmt::Result {
     )
 }
 
+fn fine_tune(f: &mut Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "llmfinetune DATA [OPTIONS] | --example \"TEXT\" [--answer \"TEXT\"] | --drop-examples\n\
+         Trains an adapter (LoRA) for the loaded model on DATA of the store, or on 'examples', which are those that were typed.\n\
+         Its tokens count against your budget. Ctrl-C ends it, and nothing of it is kept.\n\
+         \x20 --adapter NAME       what the adapter will be called [the name of the data]\n\
+         \x20 --rank R             1 to {}: a larger one can learn more, and needs more memory [{}]\n\
+         \x20 --alpha A            its effect is multiplied by A / R [{}]\n\
+         \x20 --epochs N           how often all examples are gone through, 1 to {} [{}]\n\
+         \x20 --rate L             the largest learning rate [{}]\n\
+         \x20 --targets T          'attention', or 'all' for the feed-forward layers, too [attention]\n\
+         \x20 --seed S             the same seed and data give the same adapter [{}]\n\
+         \x20 --example TEXT       add an example, which is forgotten at the next boot; at most {MAX_EXAMPLE_BYTES} bytes as JSON\n\
+         \x20 --answer TEXT        what is to follow the example's text, with the space that it begins with: only this is learnt\n\
+         \x20 --drop-examples      forget the examples that were typed\n\
+         Examples:\n\
+         \x20 llmfinetune --example \"The fox was glad. The feeling is\" --answer \" joy\"\n\
+         \x20 llmfinetune examples --adapter feelings --epochs 5\n\
+         \x20 llmfinetune tales --rank 8 --targets all",
+        maxima::RANK,
+        defaults::RANK,
+        Millionths(u64::from(defaults::ALPHA)),
+        maxima::EPOCHS,
+        defaults::EPOCHS,
+        LearningRate(defaults::RATE),
+        defaults::SEED
+    )
+}
+
 /// The first line stands in `help llmctl` too.
 fn control_text(control: &str) -> &'static str {
     match control {
@@ -135,6 +167,21 @@ fn control_text(control: &str) -> &'static str {
              Its signature is checked first. All sessions end with the model that they talked to.\n\
              Example:\n\
              \x20 llmctl load tiny"
+        }
+        "adapters" => {
+            "llmctl adapters           list the adapters in the store and those made here; * is loaded\n\
+             Example:\n\
+             \x20 llmctl adapters"
+        }
+        "adapter" => {
+            "llmctl adapter load|drop|export NAME    load an adapter beside the model, drop it, or print it\n\
+             \x20 load       it is checked first; llminfer --adapter NAME uses it\n\
+             \x20 drop       one that was made here is forgotten; sessions with it end\n\
+             \x20 export     print one that was made here, for 'llmtool adapter import'\n\
+             Examples:\n\
+             \x20 llmctl adapter load moral\n\
+             \x20 llmctl adapter drop moral\n\
+             \x20 llmctl adapter export feelings"
         }
         "status" => {
             "llmctl status             the model, its memory by purpose, restarts\n\
@@ -203,7 +250,8 @@ fn control_text(control: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::command::{
-        AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, Command, INFER_OPTIONS, STATS_OPTIONS,
+        ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, Command, FINETUNE_OPTIONS,
+        INFER_OPTIONS, STATS_OPTIONS, TARGETS,
     };
     use crate::parse::parse;
     use crate::words::Words;
@@ -218,10 +266,7 @@ mod tests {
         let overview = Help(None).to_string();
         let controls = help("llmctl");
         for command in COMMANDS {
-            assert!(
-                overview.contains(command) || *command == "llmfinetune",
-                "{command}"
-            );
+            assert!(overview.contains(command), "{command}");
             assert!(help(command).len() > 30, "{command}");
         }
         for control in CONTROLS {
@@ -233,6 +278,9 @@ mod tests {
             ("llmstats", STATS_OPTIONS),
             ("audit", AUDIT_OPTIONS),
             ("budget", BUDGET_OPTIONS),
+            ("llmfinetune", FINETUNE_OPTIONS),
+            ("llmfinetune", TARGETS),
+            ("adapter", ADAPTER_DEEDS),
         ] {
             for option in options {
                 assert!(help(topic).contains(option), "{topic} {option}");

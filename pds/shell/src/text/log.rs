@@ -1,11 +1,11 @@
 //! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
 
-use super::{FailureText, FaultText, Rate, Seconds, Time, Untrusted};
+use super::{FailureText, FaultText, LearningRate, Loss, Rate, Seconds, Time, Untrusted};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::Millionths;
 use protocol::error::{ErrorCode, Failure};
-use protocol::record::{Hex, Kind, Record};
-use protocol::wire::{Fault, FaultKind};
+use protocol::record::{Hash, Hex, Kind, Record};
+use protocol::wire::{Fault, FaultKind, TARGETS_ALL, TrainParams};
 use safe_text::beginning;
 
 /// Bytes of a prompt that the line shows; the export has all.
@@ -13,6 +13,9 @@ const PROMPT_BYTES: usize = 48;
 
 /// Bytes of a hash that tell two apart.
 const SHORT_HASH: usize = 8;
+
+/// Of what is not there.
+const NO_HASH: Hash = [0; 32];
 
 /// The line.
 pub(crate) struct LogLine<'a> {
@@ -115,6 +118,76 @@ impl LogLine<'_> {
                 }
                 None => write!(f, ": kind {} at address {value:#x}", record.code),
             },
+            Kind::Adapter => {
+                let from = match record.code {
+                    2 => "made here",
+                    _ => "from the store",
+                };
+                write!(
+                    f,
+                    ": {} ({from}), {value} bytes, sha256 {}, for the model {}",
+                    record.name,
+                    short(&record.adapter_sha256),
+                    short(&record.model_sha256)
+                )
+            }
+            Kind::DropAdapter => write!(
+                f,
+                ": {}, sha256 {}",
+                record.name,
+                short(&record.adapter_sha256)
+            ),
+            Kind::Tune => {
+                let TrainParams {
+                    seed,
+                    rank,
+                    alpha,
+                    epochs,
+                    rate,
+                    targets,
+                    ..
+                } = record.train;
+                let targets = if targets == TARGETS_ALL {
+                    "all"
+                } else {
+                    "attention"
+                };
+                write!(
+                    f,
+                    ": {}, {} bytes of data, sha256 {}, rank {rank}, alpha {}, {epochs} epochs, rate {}, {targets}, seed \
+                     {seed}, at most {value} tokens",
+                    record.name,
+                    record.prompt_bytes,
+                    short(&record.prompt_sha256),
+                    Millionths(u64::from(alpha)),
+                    LearningRate(rate),
+                )
+            }
+            Kind::Tuned => {
+                let loss = Loss(u32::try_from(limit).unwrap_or(u32::MAX));
+                write!(
+                    f,
+                    ": {}, {} tokens in {} steps, loss {loss}",
+                    record.name, record.prompt_tokens, record.generated_tokens
+                )?;
+                match record.adapter_sha256 {
+                    NO_HASH => write!(f, ", cancelled"),
+                    sha256 => write!(f, ", {value} bytes, sha256 {}", short(&sha256)),
+                }
+            }
+            Kind::Export => write!(
+                f,
+                ": {}, {value} bytes, sha256 {}",
+                record.name,
+                short(&record.adapter_sha256)
+            ),
+            Kind::Example if record.prompt_sha256 == NO_HASH => write!(f, ": all are forgotten"),
+            Kind::Example => write!(
+                f,
+                ": {} bytes, sha256 {}; {value} bytes with it",
+                record.prompt_bytes,
+                short(&record.prompt_sha256)
+            ),
             Kind::Recover => write!(f, ": after {} s, restart {limit}", Seconds(value)),
             Kind::Violation => {
                 let peer = match record.code {

@@ -1,5 +1,6 @@
 //! Every text for people. Errors arrive as codes with a value and a limit; here they become words, and nowhere else.
 
+mod adapters;
 mod answers;
 mod failure;
 mod help;
@@ -7,6 +8,10 @@ mod jobs;
 mod log;
 mod wrong;
 
+pub(crate) use adapters::{
+    AdapterEntryLine, AdapterLine, ExamplesText, LearningRate, Loss, TrainingBar, TrainingPlan,
+    TrainingState, TunedText,
+};
 pub(crate) use answers::{
     BootText, BudgetText, Closing, FaultText, FaultsText, ModelLine, ProgressBar, RecoveredText,
     SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText, VerifiedText,

@@ -47,6 +47,17 @@ impl Display for CommandError<'_> {
             Self::Decimal { option, word, why } => {
                 write!(f, "{option} '{}' is {why}", Untrusted(word))
             }
+            Self::Rate { word } => write!(
+                f,
+                "--rate '{}' is not a number such as 0.001 or 1e-3, with at most nine digits after the point",
+                Untrusted(word)
+            ),
+            Self::Beside { option, other } => {
+                write!(
+                    f,
+                    "{option} cannot stand beside {other}; see 'help llmfinetune'"
+                )
+            }
             Self::Period { option, word } => write!(
                 f,
                 "{option} '{}' is not a period such as 3600s, 60m, 1h or 1d",

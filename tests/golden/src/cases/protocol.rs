@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use protocol::decimal::{self, Millionths};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
+use protocol::limits::{MAX_PART_BYTES, MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
 use protocol::record::{Ending, Json, JsonText, Kind, Opening, Record};
@@ -17,11 +17,15 @@ use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
 use protocol::store::{SIGNATURE_BYTES, Store};
 use protocol::testing::{endpoints, policy_bytes};
 use protocol::wire::client::{
-    Budget, BudgetChange, Event, Finished, LogExtent, LogQuery, Refusals, Request, Stats,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, LogExtent,
+    LogQuery, Refusals, Request, Stats, Training, Tuned,
 };
-use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
+use protocol::wire::engine::{
+    AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Source, Trained,
+};
 use protocol::wire::{
-    ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, check_prompt,
+    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, TARGETS_ALL,
+    TrainParams, TrainProgress, check_prompt,
 };
 
 /// See the module.
@@ -163,9 +167,28 @@ const ARENA: ArenaUse = ArenaUse {
     kv_cache: 2,
     activations: 3,
     vocabulary: 4,
+    adapters: 6,
+    training: 7,
     other: 5,
-    peak: 15,
+    peak: 28,
     capacity: 8 << 20,
+};
+
+const ADAPTER: AdapterInfo = AdapterInfo {
+    rank: 8,
+    alpha: 16_000_000,
+    matrices: 28,
+    parameters: 100_000,
+    bytes: 400_064,
+};
+
+const PROGRESS: TrainProgress = TrainProgress {
+    step: 3,
+    steps: 40,
+    tokens: 300,
+    loss: 1_234_567,
+    longest: 87,
+    alone: true,
 };
 
 fn user() -> UserName {
@@ -188,6 +211,7 @@ fn wire_commands(bits: &mut Bits) {
         fresh,
         keep,
         credit: 7,
+        adapter: session % 9,
         prompt: PROMPT,
     };
     round_trips!(
@@ -205,6 +229,22 @@ fn wire_commands(bits: &mut Bits) {
             Command::Status,
             Command::Drop { session: 31 },
             Command::Credit { tokens: 512 },
+            Command::Adapter {
+                place: 7,
+                source: Source::Device,
+                offset: 65_536,
+                bytes: u64::MAX,
+                base: [0xA5; 32],
+            },
+            Command::DropAdapter { place: 0 },
+            Command::Train {
+                params: TrainParams::default(),
+                source: Source::Store,
+                offset: 512,
+                bytes: 4096,
+                base: [0xA5; 32],
+                room: 1 << 19,
+            },
         ]
     );
 }
@@ -244,6 +284,22 @@ fn wire_reports(bits: &mut Bits) {
                 waiting: 2,
             }),
             Report::Evicted { session: 4 },
+            Report::AdapterLoaded(AdapterLoaded {
+                info: ADAPTER,
+                arena: ARENA,
+                kv_positions: 1024,
+            }),
+            Report::Training(PROGRESS),
+            Report::Part {
+                offset: 4096,
+                bytes: &[0x5A; MAX_PART_BYTES],
+            },
+            Report::Trained(Trained {
+                tokens: 4000,
+                bytes: 245_760,
+                steps: 40,
+                loss: 912_000,
+            }),
         ]
     );
 }
@@ -260,11 +316,13 @@ fn wire_requests(bits: &mut Bits) {
             Request::Infer {
                 params: InferParams::default(),
                 session: session(),
+                adapter: model(),
                 prompt: PROMPT,
             },
             Request::Infer {
                 params: InferParams::default(),
                 session: SessionName::EMPTY,
+                adapter: ModelName::EMPTY,
                 prompt: &[b'x'; MAX_PROMPT_BYTES],
             },
             Request::Cancel,
@@ -307,6 +365,20 @@ fn wire_requests(bits: &mut Bits) {
             Request::Reset,
             Request::Sessions,
             Request::Close { session: session() },
+            Request::FineTune {
+                params: TrainParams {
+                    targets: TARGETS_ALL,
+                    ..TrainParams::default()
+                },
+                data: model(),
+                adapter: ModelName::EMPTY,
+            },
+            Request::Example { text: PROMPT },
+            Request::DropExamples,
+            Request::Adapters,
+            Request::LoadAdapter { name: model() },
+            Request::DropAdapter { name: model() },
+            Request::ExportAdapter { name: model() },
         ]
     );
 }
@@ -381,6 +453,41 @@ fn wire_events(bits: &mut Bits) {
                 broken_at: 4,
             },
             Event::Done,
+            Event::Adapter(AdapterEntry {
+                name: model(),
+                origin: AdapterOrigin::Device,
+                info: ADAPTER,
+                ..AdapterEntry::default()
+            }),
+            Event::Training(Training {
+                progress: PROGRESS,
+                elapsed_us: 7,
+            }),
+            Event::Tuned(Tuned {
+                name: model(),
+                not_loaded: Some(ErrorCode::AdapterTooLarge),
+                ..Tuned::default()
+            }),
+            Event::AdapterLoaded {
+                name: model(),
+                info: ADAPTER,
+            },
+            Event::AdapterPart {
+                offset: 4096,
+                bytes: PROMPT,
+            },
+            Event::Exported(Exported {
+                name: model(),
+                file_bytes: 245_760,
+                sha256: [1; 32],
+                base_sha256: [2; 32],
+                signature: [3; SIGNATURE_BYTES],
+            }),
+            Event::Examples {
+                count: 1,
+                bytes: 2,
+                limit: 3,
+            },
         ]
     );
 }
@@ -435,7 +542,9 @@ fn record(kind: Kind) -> Record {
         generated_tokens: 100,
         text_bytes: PROMPT.len() as u32,
         params: InferParams::default(),
+        train: TrainParams::default(),
         model_sha256: [0xF0; 32],
+        adapter_sha256: [0xE1; 32],
         value: 17,
         limit: 18,
         name: model(),

@@ -3,10 +3,11 @@
 use super::Habits;
 use crate::dice::Dice;
 use crate::store::PASSPHRASES;
+use protocol::adapters::EXAMPLES;
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES};
 use protocol::name::{ModelName, SessionName, UserName};
-use protocol::wire::InferParams;
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
+use protocol::wire::{InferParams, TrainParams};
 
 /// A prompt or a passphrase, with what else a request borrows.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Ask {
     change: BudgetChange,
     given: bool,
     last: u64,
+    adapter: ModelName,
+    train: TrainParams,
 }
 
 impl Ask {
@@ -30,7 +33,7 @@ impl Ask {
         let kind = match dice.percent(habits.text) {
             true => 0,
             false if dice.percent(20) => habits.favourite,
-            false => dice.below(16),
+            false => dice.below(KINDS),
         };
         let mut ask = Self {
             kind,
@@ -86,6 +89,16 @@ impl Ask {
                 }
             }
             14 => ask.session = any_session(dice),
+            16 | 17 => ask.tuning(dice),
+            18 => {
+                let len = *dice.pick(&[0, 5, 30, 30, 500, MAX_PROMPT_BYTES]);
+                ask.bytes = vec![b'x'; len];
+                if dice.percent(10) && len > 0 {
+                    ask.bytes[len / 2] = *dice.pick(b"\n\xFF");
+                }
+            }
+            21..24 => ask.adapter = any_adapter(dice),
+            24 => ask.flag = dice.percent(30),
             _ => {}
         }
         ask
@@ -116,6 +129,26 @@ impl Ask {
             self.params.sampling.top_p = u32::MAX;
         }
         self.session = any_session(dice);
+        if dice.percent(25) {
+            self.adapter = any_adapter(dice);
+        }
+    }
+
+    fn tuning(&mut self, dice: &mut Dice) {
+        self.train = TrainParams {
+            seed: dice.any(),
+            epochs: *dice.pick(&[0, 1, 1, 2, 3, 100, 101]),
+            rank: *dice.pick(&[0, 4, 4, 4, 64, 65]),
+            ..TrainParams::default()
+        };
+        let data = match dice.below(3) {
+            0 => String::from(EXAMPLES),
+            _ => format!("d{}", dice.below(6)),
+        };
+        self.model = ModelName::new(&data).unwrap_or_default();
+        if dice.percent(50) {
+            self.adapter = any_adapter(dice);
+        }
     }
 
     /// Writes into a prompt who asks, under which number, for [`tag`] to find.
@@ -135,6 +168,7 @@ impl Ask {
             0 => Request::Infer {
                 params: self.params,
                 session: self.session,
+                adapter: self.adapter,
                 prompt: &self.bytes,
             },
             1 => Request::Load { name: self.model },
@@ -163,9 +197,35 @@ impl Ask {
             14 => Request::Close {
                 session: self.session,
             },
+            16 | 17 => Request::FineTune {
+                params: self.train,
+                data: self.model,
+                adapter: self.adapter,
+            },
+            18 => Request::Example { text: &self.bytes },
+            19 | 20 => Request::Adapters,
+            21 => Request::LoadAdapter { name: self.adapter },
+            22 => Request::DropAdapter { name: self.adapter },
+            23 => Request::ExportAdapter { name: self.adapter },
+            24 if self.flag => Request::DropExamples,
             _ => Request::Stats { watch: false },
         }
     }
+}
+
+/// Kinds of requests.
+pub const KINDS: u64 = 25;
+
+/// One of the store, one made here, or none.
+fn any_adapter(dice: &mut Dice) -> ModelName {
+    let name = match dice.below(8) {
+        0 => String::from("nothing"),
+        1 | 2 => String::from(EXAMPLES),
+        3 => format!("d{}", dice.below(6)),
+        4 => format!("d{}-2", dice.below(6)),
+        _ => format!("a{}", dice.below(6)),
+    };
+    ModelName::new(&name).unwrap_or_default()
 }
 
 fn any_session(dice: &mut Dice) -> SessionName {

@@ -6,8 +6,8 @@
 mod asks;
 mod server;
 
-pub use asks::{Ask, tag};
-pub use server::{Say, Server, lie, piece};
+pub use asks::{Ask, KINDS, tag};
+pub use server::{Say, Server, file, lie, piece};
 
 use crate::dice::Dice;
 use protocol::wire::{Fault, FaultKind};
@@ -139,7 +139,7 @@ impl Habits {
             deaf,
             floods: *dice.pick(&[0, 0, 0, 5, 30]),
             cancels: *dice.pick(&[0, 3, 10, 10, 30]),
-            favourite: dice.below(16),
+            favourite: dice.below(KINDS),
             text: *dice.pick(&[20, 50, 50, 80]),
             long: dice.percent(30),
         }

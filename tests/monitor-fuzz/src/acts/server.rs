@@ -3,10 +3,10 @@
 use super::asks::tag;
 use crate::dice::Dice;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_PIECE_BYTES, MAX_SESSIONS};
+use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_SESSIONS};
 use protocol::ring::Frame;
-use protocol::wire::engine::{Command, Holdings, KvType, Loaded, Report};
-use protocol::wire::{ArenaUse, FinishReason, ModelInfo};
+use protocol::wire::engine::{AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Trained};
+use protocol::wire::{AdapterInfo, ArenaUse, FinishReason, ModelInfo, TrainProgress};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A request that inference works at.
@@ -37,6 +37,35 @@ pub enum Say {
     Holdings,
     /// See the protocol.
     Evicted(u32),
+    /// See the protocol.
+    AdapterLoaded,
+    /// See the protocol.
+    Training(TrainProgress),
+    /// Of the [`file`] of this seed: from where, and how much.
+    Part(u64, u64, usize),
+    /// See the protocol.
+    Trained(Trained),
+}
+
+/// Part of a file that comes of a training.
+#[must_use]
+pub fn file(seed: u64, offset: u64, len: usize) -> Vec<u8> {
+    let bytes = offset..offset + len as u64;
+    bytes
+        .map(|at| ((seed ^ at).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+        .collect()
+}
+
+/// A training that inference is at.
+#[derive(Clone, Debug)]
+struct Training {
+    number: u32,
+    seed: u64,
+    progress: TrainProgress,
+    /// Of its file.
+    bytes: u64,
+    /// Of them, those that were sent.
+    sent: u64,
 }
 
 /// Text of a token, which tells it from those of other tokens if it is long enough.
@@ -90,6 +119,22 @@ impl Say {
             })
             .write(number, frame),
             Self::Evicted(session) => Report::Evicted { session }.write(number, frame),
+            Self::AdapterLoaded => Report::AdapterLoaded(AdapterLoaded {
+                info: AdapterInfo {
+                    rank: 4,
+                    ..AdapterInfo::default()
+                },
+                arena: ArenaUse::default(),
+                kv_positions: 77,
+            })
+            .write(number, frame),
+            Self::Training(progress) => Report::Training(progress).write(number, frame),
+            Self::Part(seed, offset, len) => Report::Part {
+                offset,
+                bytes: &file(seed, offset, len),
+            }
+            .write(number, frame),
+            Self::Trained(trained) => Report::Trained(trained).write(number, frame),
         }
     }
 }
@@ -102,6 +147,9 @@ pub struct Server {
     pub unsent: VecDeque<(u32, Say)>,
     /// Slots that hold something.
     kept: Vec<u32>,
+    /// Places of adapters.
+    adapters: Vec<u32>,
+    training: Option<Training>,
     /// Whose the requests are, by number, if their prompts say so.
     tags: BTreeMap<u32, (usize, u32)>,
 }
@@ -134,8 +182,16 @@ impl Server {
                 fresh,
                 prompt,
                 credit,
+                adapter,
                 ..
             } => {
+                let refuses = |code| (number, Say::Failed(code, 0));
+                if self.training.as_ref().is_some_and(|it| it.progress.alone) {
+                    return self.unsent.push_back(refuses(ErrorCode::Training));
+                }
+                if adapter > 0 && !self.adapters.contains(&(adapter - 1)) {
+                    return self.unsent.push_back(refuses(ErrorCode::NoSuchAdapter));
+                }
                 if dice.percent(5) {
                     self.evicts();
                 }
@@ -166,6 +222,55 @@ impl Server {
                     said: 0,
                 });
             }
+            Command::Cancel if self.training.as_ref().is_some_and(|it| it.number == number) => {
+                if let Some(training) = self.training.take() {
+                    self.unsent.push_back((number, trained(&training, 0)));
+                }
+            }
+            Command::Train {
+                params,
+                bytes,
+                room,
+                ..
+            } => {
+                let alone = dice.percent(25);
+                let code = match dice.below(12) {
+                    0 => Some(ErrorCode::BadData),
+                    1 => Some(ErrorCode::TrainMemory),
+                    _ if alone && !self.tasks.is_empty() => Some(ErrorCode::TrainAlone),
+                    _ => None,
+                };
+                if let Some(code) = code {
+                    return self.unsent.push_back((number, Say::Failed(code, 30)));
+                }
+                let progress = TrainProgress {
+                    steps: dice.within(1, u64::from(params.epochs)) as u32,
+                    longest: bytes.min(99) as u32,
+                    alone,
+                    ..TrainProgress::default()
+                };
+                let most = *dice.pick(&[60, 3_000, 20_000, 400_000, 1_000_000]);
+                self.training = Some(Training {
+                    number,
+                    seed: params.seed,
+                    progress,
+                    bytes: dice.within(1, most).min(room),
+                    sent: 0,
+                });
+                self.unsent.push_back((number, Say::Training(progress)));
+            }
+            Command::Adapter { place, .. } => {
+                let say = match dice.below(8) {
+                    0 => Say::Failed(ErrorCode::BadAdapter, 20),
+                    1 => Say::Failed(ErrorCode::AdapterTooLarge, 0),
+                    _ => Say::AdapterLoaded,
+                };
+                if let Say::AdapterLoaded = say {
+                    self.adapters.push(place);
+                }
+                self.unsent.push_back((number, say));
+            }
+            Command::DropAdapter { place } => self.adapters.retain(|it| *it != place),
             Command::Cancel => match self.tasks.iter().position(|task| task.number == number) {
                 Some(at) => self.ends(at, FinishReason::Cancelled, dice),
                 None => {
@@ -180,6 +285,7 @@ impl Server {
                     false => Say::Failed(ErrorCode::ModelInUse, 0),
                 };
                 if let Say::Loaded = say {
+                    self.adapters.clear();
                     self.kept.clear();
                 }
                 self.unsent.push_back((number, say));
@@ -207,6 +313,9 @@ impl Server {
 
     /// Takes a step of one of its requests, unless it rests for want of credit.
     pub fn steps(&mut self, ends: u64, dice: &mut Dice) {
+        if self.training.is_some() && (self.tasks.is_empty() || dice.percent(40)) {
+            return self.trains(dice);
+        }
         if self.tasks.is_empty() {
             return;
         }
@@ -241,12 +350,56 @@ impl Server {
         self.unsent.push_back((number, Say::Token(id, len)));
     }
 
+    /// Goes on with the training: a step, or a part of what came out.
+    fn trains(&mut self, dice: &mut Dice) {
+        let Some(training) = &mut self.training else {
+            return;
+        };
+        let (number, progress) = (training.number, &mut training.progress);
+        if dice.percent(2) {
+            self.training = None;
+            let failed = Say::Failed(ErrorCode::NonFinite, 0);
+            return self.unsent.push_back((number, failed));
+        }
+        if progress.step < progress.steps {
+            progress.step += dice.within(1, u64::from(progress.steps - progress.step)) as u32;
+            progress.tokens += dice.below(2);
+            progress.loss = dice.any() as u32;
+            return self.unsent.push_back((number, Say::Training(*progress)));
+        }
+        let left = training.bytes - training.sent;
+        if left == 0 {
+            let end = trained(training, training.bytes);
+            self.training = None;
+            return self.unsent.push_back((number, end));
+        }
+        // A whole number of words, but at the end.
+        let most = *dice.pick(&[8, 800, MAX_PART_BYTES as u64, MAX_PART_BYTES as u64]);
+        let len = match training.bytes > 30_000 {
+            true => left.min(MAX_PART_BYTES as u64),
+            false => left.min(most),
+        };
+        let part = Say::Part(training.seed, training.sent, len as usize);
+        training.sent += len;
+        self.unsent.push_back((number, part));
+    }
+
     /// Whether it could go on without being told anything.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
         let goes_on = |task: &Task| task.said < task.credit || task.said == task.most;
-        !self.unsent.is_empty() || self.tasks.iter().any(goes_on)
+        !self.unsent.is_empty() || self.training.is_some() || self.tasks.iter().any(goes_on)
     }
+}
+
+/// What it says at the end of a training, of which so many bytes were sent.
+const fn trained(training: &Training, bytes: u64) -> Say {
+    Say::Trained(Trained {
+        tokens: training.progress.tokens,
+        bytes,
+        steps: training.progress.step,
+        loss: training.progress.loss,
+    })
 }
 
 /// A lie, about one of these numbers or another.
@@ -258,7 +411,27 @@ pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
         _ => newest,
     };
     let few = dice.below(5) as u32;
-    let say = match dice.below(10) {
+    let say = match dice.below(16) {
+        10 => Say::AdapterLoaded,
+        11 | 12 => Say::Training(TrainProgress {
+            step: dice.below(3) as u32,
+            steps: few,
+            tokens: dice.below(30),
+            longest: dice.below(2) as u32,
+            alone: dice.percent(10),
+            loss: 0,
+        }),
+        13 | 14 => Say::Part(
+            0,
+            *dice.pick(&[0, 0, 8, 16, 4096]),
+            *dice.pick(&[0, 7, 8, 4096]),
+        ),
+        15 => Say::Trained(Trained {
+            tokens: dice.below(30),
+            bytes: *dice.pick(&[0, 8, 16, 4096]),
+            steps: few,
+            loss: 0,
+        }),
         0..=3 => Say::Token(dice.any() as u32, *dice.pick(&[0, 1, 7, 256])),
         4 => Say::Finished(FinishReason::EndOfText, few, dice.below(4) as u32),
         5 => Say::Failed(*dice.pick(ErrorCode::ALL), *dice.pick(&[0, 256])),

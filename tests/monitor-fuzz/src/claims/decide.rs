@@ -41,8 +41,9 @@ impl Judge<'_> {
             Request::Infer {
                 params,
                 session,
+                adapter,
                 prompt,
-            } => match self.may_infer(client, id, params, session, prompt) {
+            } => match self.may_infer(client, id, params, (session, adapter), prompt) {
                 Ok(place) => self
                     .admitted(client, id, params, session, prompt, place)
                     .map(Ok),
@@ -94,6 +95,16 @@ impl Judge<'_> {
                 Ok(Ok(()))
             }
             Request::Close { session } => self.closes(client, id, session),
+            Request::FineTune {
+                params,
+                data,
+                adapter,
+            } => Ok(self.begins_tuning(client, id, params, (data, adapter))),
+            Request::Example { text } => self.adds_example(client, id, Some(text)),
+            Request::DropExamples => self.adds_example(client, id, None),
+            Request::LoadAdapter { name } => self.begins_adapter(client, id, name),
+            Request::DropAdapter { name } => self.drops_adapter(client, id, name),
+            Request::ExportAdapter { name } => self.exports(client, id, name),
             _ => Ok(self.begins_list(client, id, request)),
         }
     }
@@ -113,7 +124,11 @@ impl Judge<'_> {
         self.require_new(client, id)?;
         self.require_running()?;
         self.has_place(client)?;
-        if self.model.loads() || self.model.texts().next().is_some() {
+        if self.model.tune().is_some() {
+            return Err(Failure::of(ErrorCode::Training));
+        }
+        let loads = self.model.loads() || self.model.loads_adapter();
+        if loads || self.model.texts().next().is_some() {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
         let file = self.model.find_model(name)?;

@@ -47,6 +47,9 @@ impl Judge<'_> {
         if let Event::Text { tokens, text } = event {
             return self.text_is_told(client, id, tokens, text);
         }
+        if let Event::Training(training) = event {
+            return self.training_is_told(client, id, &training);
+        }
         let mut over = self.model.over.iter();
         let over = over.find(|(_, over)| (over.client, over.id) == (client, id));
         if let Some((number, _)) = over {
@@ -159,6 +162,11 @@ impl Judge<'_> {
                 *event == Event::Loaded { name, info }
             }
             End::Status(holdings) => *event == Event::Status(self.status(holdings)),
+            End::AdapterLoaded(name, info) => {
+                let (name, info) = (*name, *info);
+                *event == Event::AdapterLoaded { name, info }
+            }
+            End::Tuned(tuned) => *event == Event::Tuned(*tuned),
         };
         claim!(self, Answers, right, "{event:?} for {over:?}");
         self.passes(over.client, number, over.bytes)
@@ -166,6 +174,7 @@ impl Judge<'_> {
 
     fn status(&self, holdings: &Holdings) -> Status {
         let (active, sessions) = self.under_way();
+        let tune = self.model.tune();
         let file = self.model.current.zip(self.model.store);
         let file = file.map(|(at, store)| &store[at]);
         Status {
@@ -184,13 +193,16 @@ impl Judge<'_> {
             active,
             waiting: holdings.waiting,
             sessions,
+            adapters: self.model.placed.values().filter(|it| it.present).count() as u32,
+            tuning: tune.map_or_else(Default::default, |(_, tune)| tune.name),
+            training: tune.map_or_else(Default::default, |(_, tune)| self.training_now(tune)),
         }
     }
 
     // ---- The egress cap -------------------------------------------------------------------------
 
     /// So many bytes leave inference for this client's request: they are there, and it is its turn.
-    fn passes(&mut self, client: usize, number: u32, bytes: u64) -> Held {
+    pub(super) fn passes(&mut self, client: usize, number: u32, bytes: u64) -> Held {
         if bytes == 0 {
             return Ok(());
         }
@@ -296,10 +308,10 @@ impl Judge<'_> {
             return Ok(());
         }
         let waits = |list: &&List| match &list.kind {
-            ListKind::Models | ListKind::Users | ListKind::Sessions(_) => true,
+            ListKind::Models | ListKind::Adapters | ListKind::Users | ListKind::Sessions(_) => true,
             ListKind::Watch(due) => *due,
             // They take of the wake-up's work: the timer has the rest.
-            ListKind::Log { .. } | ListKind::Verify(_) => false,
+            ListKind::Log { .. } | ListKind::Verify(_) | ListKind::Export(..) => false,
         };
         let list = self.model.clients[client].lists.iter().find(waits);
         claim!(

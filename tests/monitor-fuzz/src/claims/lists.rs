@@ -1,9 +1,11 @@
 //! Lists: answers of more than one event.
 
 use super::*;
-use crate::model::{List, ListKind, Session};
-use crate::store::Signed;
+use crate::model::{List, ListKind, Made, Session};
+use crate::store::{DEVICE, Signed, key};
+use ed25519_dalek::Signature as Signed25519;
 use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_PART_BYTES;
 use protocol::policy::Permission;
 use protocol::wire::client::{self, Event, LogExtent, LogQuery, Request, SessionState, Signature};
 
@@ -37,6 +39,10 @@ impl<'m> Judge<'m> {
                 }
                 ListKind::Models
             }
+            Request::Adapters => {
+                self.require(client, Permission::Infer)?;
+                ListKind::Adapters
+            }
             Request::Users => ListKind::Users,
             Request::Sessions => {
                 self.require(client, Permission::Infer)?;
@@ -69,6 +75,15 @@ impl<'m> Judge<'m> {
                 ListKind::Verify(self.extent_now())
             }
         };
+        self.list_begins(client, id, kind)
+    }
+
+    pub(super) fn list_begins(
+        &mut self,
+        client: usize,
+        id: u32,
+        kind: ListKind,
+    ) -> Result<(), Failure> {
         self.require_new(client, id)?;
         let lists = &mut self.model.clients[client].lists;
         if lists.len() == LISTS {
@@ -111,13 +126,15 @@ impl<'m> Judge<'m> {
         let told = Event::parse(&frame);
         let right = match (&list.kind, &told) {
             (
-                ListKind::Models | ListKind::Users | ListKind::Sessions(_),
+                ListKind::Models | ListKind::Adapters | ListKind::Users | ListKind::Sessions(_),
                 Ok(Event::Listed { count }),
             ) => *count == list.sent,
             (ListKind::Log { sent, .. }, Ok(Event::LogEnd(extent))) => {
                 self.is_sent(sent.as_ref(), extent)
             }
-            (ListKind::Verify(_) | ListKind::Watch(_), Ok(Event::Done)) => true,
+            (ListKind::Verify(_) | ListKind::Watch(_) | ListKind::Export(..), Ok(Event::Done)) => {
+                true
+            }
             _ => false,
         };
         claim!(self, Lists, right, "{told:?} at the end of {list:?}");
@@ -190,6 +207,30 @@ impl<'m> Judge<'m> {
                     store.len()
                 );
                 true
+            }
+            (ListKind::Adapters, Event::Adapter(entry)) => {
+                let expected = self.adapter_in_list(place);
+                claim!(
+                    self,
+                    Lists,
+                    expected == Some(*entry),
+                    "{entry:?} in place {place}, not {expected:?}"
+                );
+                false
+            }
+            (ListKind::Adapters, Event::Listed { count }) => {
+                let all = self.model.made.len() + self.model.adapters.len();
+                claim!(
+                    self,
+                    Lists,
+                    *count == list.sent && place >= all,
+                    "{count} adapters, {place} were sent, of {all}"
+                );
+                true
+            }
+            (ListKind::Export(id, sent), event) => {
+                let made = self.model.made.iter().find(|made| made.id == *id).cloned();
+                return self.is_exported(made.as_ref(), sent, event);
             }
             (ListKind::Users, Event::User(user)) => {
                 let of_policy = policy.and_then(|policy| {
@@ -334,10 +375,57 @@ impl<'m> Judge<'m> {
         Ok(over)
     }
 
+    /// An event of an export: a part of the file as it was made, as the egress cap allows, or its end, with a good signature.
+    fn is_exported(
+        &mut self,
+        made: Option<&Made>,
+        sent: &mut u64,
+        event: &Event<'_>,
+    ) -> Held<bool> {
+        let burst = self.model.policy.map_or(0, |p| p.egress_burst_bytes) as usize;
+        let most = (burst - 8).min(MAX_PART_BYTES) / 8 * 8;
+        let (right, over) = match (made, event) {
+            (None, Event::Failed { failure, .. }) => {
+                (*failure == Failure::of(ErrorCode::NoSuchAdapter), true)
+            }
+            (Some(made), Event::AdapterPart { offset, bytes }) => {
+                let left = &made.file[*sent as usize..];
+                let part = &left[..left.len().min(most)];
+                let within = self.model.bucket.take(part.len() as u64 + 8, self.now);
+                claim!(
+                    self,
+                    Egress,
+                    within,
+                    "{} bytes of an adapter leave, more than burst and rate allow",
+                    part.len()
+                );
+                let is_next = offset == sent && *bytes == part && !part.is_empty();
+                *sent += part.len() as u64;
+                self.works(part.len());
+                (is_next, false)
+            }
+            (Some(made), Event::Exported(told)) => {
+                self.figures.exported += 1;
+                let public = key(DEVICE).verifying_key();
+                let signature = Signed25519::from_bytes(&told.signature);
+                let is_good = public.verify_strict(&made.sha256(), &signature).is_ok();
+                let all = *sent == made.file.len() as u64
+                    && told.file_bytes == *sent
+                    && told.name == made.name
+                    && (told.sha256, told.base_sha256) == (made.sha256(), made.base);
+                (all && is_good, true)
+            }
+            _ => (false, false),
+        };
+        claim!(self, Lists, right, "{event:?} at {sent} of {made:?}");
+        Ok(over)
+    }
+
     /// What audit knows of a model's signature.
     fn signature(&self, model: usize) -> Signature {
         let signed = self.model.store.map(|store| store[model].signed);
-        let is_known = self.model.verdicts.contains(&model);
+        let offset = self.model.store.map_or(0, |store| store[model].offset);
+        let is_known = self.model.verdicts.contains(&offset);
         match signed {
             None | Some(Signed::Missing) => Signature::Missing,
             Some(_) if !is_known => Signature::Unchecked,

@@ -1,7 +1,7 @@
 //! Loads: what audit verifies, slice by slice, and what inference is given.
 
 use super::*;
-use crate::model::{End, Live, Phase, State, Work};
+use crate::model::{End, Live, Phase, Stage as Reads, State, Tune, Work};
 use crate::store::{ModelFile, Signed};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::LOAD_DEADLINE_US;
@@ -55,6 +55,7 @@ impl<'m> Judge<'m> {
         self.count_refusal(failure.code);
         self.recorded_each(expected)?;
         self.model.current = None;
+        self.model.placed.clear();
         let about = expected.name.as_str().as_bytes().to_vec();
         for client in &mut self.model.clients {
             client.notices.load_failed = Some((failure, about.clone()));
@@ -102,7 +103,7 @@ impl<'m> Judge<'m> {
         let Work::Verify(model, done) = live.work else {
             return Ok(());
         };
-        if !self.model.verdicts.contains(&model) {
+        if !self.model.verdicts.contains(&file.offset) {
             let slice = (file.bytes - done).min(self.work as u64);
             self.works(slice as usize);
             let done = done + slice;
@@ -112,10 +113,7 @@ impl<'m> Judge<'m> {
             if done < file.bytes {
                 return self.is_told_how_far(&live, Stage::Verifying, done, file.bytes);
             }
-            if self.model.verdicts.len() == VERDICTS {
-                self.model.verdicts.pop_front();
-            }
-            self.model.verdicts.push_back(model);
+            self.has_verdict(file.offset);
         }
         if file.signed != Signed::Well {
             return self.verification_fails(number, Failure::of(ErrorCode::BadSignature));
@@ -169,7 +167,13 @@ impl<'m> Judge<'m> {
     }
 
     /// Its client, if there is room beside an answer; at boot everybody.
-    fn is_told_how_far(&mut self, live: &Live, stage: Stage, done: u64, total: u64) -> Held {
+    pub(super) fn is_told_how_far(
+        &mut self,
+        live: &Live,
+        stage: Stage,
+        done: u64,
+        total: u64,
+    ) -> Held {
         match (live.client, live.id) {
             (Some(client), Some(id)) if self.room(client) > 1 => {
                 let progress = Progress { stage, done, total };
@@ -207,9 +211,16 @@ impl<'m> Judge<'m> {
     /// A restart, or the end of trying, refuses the verification for a client.
     pub(super) fn clients_verification_fails(&mut self, failure: Failure) -> Held {
         let mut live = self.model.live.iter();
-        let found = live.find(|(_, live)| live.is_verified() && live.client.is_some());
-        match found.map(|(number, _)| *number) {
-            Some(number) => self.verification_fails(number, failure),
+        let found = live.find(|(_, live)| {
+            let reads = |tune: &Tune| matches!(tune.stage, Reads::Reading(..));
+            let is_read = live.is_verified()
+                || matches!(live.work, Work::VerifyAdapter(..))
+                || live.tune().is_some_and(reads);
+            is_read && live.client.is_some()
+        });
+        match found.map(|(number, live)| (*number, live.is_verified())) {
+            Some((number, true)) => self.verification_fails(number, failure),
+            Some((number, false)) => self.reading_fails(number, failure),
             None => Ok(()),
         }
     }

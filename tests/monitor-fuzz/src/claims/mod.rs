@@ -15,6 +15,7 @@ macro_rules! claim {
     };
 }
 
+mod adapters;
 mod counters;
 mod decide;
 mod delivery;
@@ -27,6 +28,7 @@ mod reports;
 mod requests;
 mod text;
 mod timer;
+mod tuning;
 mod users;
 mod wake;
 
@@ -38,6 +40,7 @@ use crate::world::{Cause, Message, Ring, Seen, Standing};
 use protocol::error::Failure;
 use protocol::name::{ModelName, Name, UserName};
 use protocol::record::{Hash, Kind, Record};
+use protocol::testing::TestRegion;
 use protocol::wire::client::Event;
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
@@ -125,8 +128,8 @@ const SLICE_WITHIN_US: u64 = 10_000;
 const WORK_BYTES: usize = 32 << 10;
 const MESSAGE_BYTES: usize = 1 << 10;
 
-/// Verdicts on models that audit remembers.
-const VERDICTS: usize = 16;
+/// Verdicts on files that audit remembers.
+const VERDICTS: usize = 32;
 
 /// A time between the end of a wake-up and the next that audit asks for at most puts a deadline off.
 const GAP_US: u64 = 200;
@@ -179,6 +182,8 @@ pub struct Judge<'m> {
     last_clock: u64,
     clients: Vec<Standing>,
     inference: Standing,
+    /// The region of adapters as audit has left it.
+    adapters: Option<TestRegion>,
     /// Messages that were taken of each client, and of inference.
     took: Vec<usize>,
     took_of_inference: usize,
@@ -216,6 +221,7 @@ impl<'m> Judge<'m> {
             last_clock: 0,
             clients: vec![Standing::default(); clients],
             inference: Standing::default(),
+            adapters: None,
             took: vec![0; clients],
             took_of_inference: 0,
             work: WORK_BYTES,
@@ -234,6 +240,7 @@ impl<'m> Judge<'m> {
             let standing = match ring {
                 Ring::Client(client) => &mut self.clients[*client],
                 Ring::Inference => &mut self.inference,
+                Ring::Adapters => return Some(seen),
             };
             standing.free = standing.free.saturating_sub(1);
         }

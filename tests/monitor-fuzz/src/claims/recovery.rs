@@ -1,7 +1,7 @@
 //! Restarts and deadlines: what audit does on its own.
 
 use super::*;
-use crate::model::{ENTRY, End, Live, Phase, State, Stop, Work};
+use crate::model::{ENTRY, End, Live, Phase, Stage, State, Stop, Work};
 use audit::ControlError;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{LOAD_DEADLINE_US, WATCHDOG_PERIOD_US};
@@ -22,7 +22,16 @@ impl Judge<'_> {
                 && (record.value, record.limit) == (fault.address, fault.ip),
             "{record:?} for {fault:?}"
         );
-        let in_inference = |live: &&Live| !live.is_verified();
+        let in_inference = |live: &&Live| !live.is_audits_alone();
+        // An adapter that was made stays, and its client is told so: that has its entry already.
+        let made = |live: &Live| {
+            let stage = live.tune().map(|tune| &tune.stage);
+            matches!(stage, Some(Stage::Loading(_)))
+        };
+        let mut live = self.model.live.iter();
+        if let Some(number) = live.find(|it| made(it.1)).map(|(number, _)| *number) {
+            self.is_tuned(number, Some(code), 0);
+        }
         let ending = self.model.live.values().filter(in_inference).count();
         for _ in 0..ending {
             // In any order.
@@ -30,6 +39,9 @@ impl Judge<'_> {
             self.is_lost(number, code)?;
         }
         self.model.sessions.end_all();
+        for placed in self.model.placed.values_mut() {
+            placed.present = false;
+        }
         self.model.note_busy(self.now);
         for client in &mut self.model.clients {
             client.notices.fault(fault);
@@ -54,6 +66,14 @@ impl Judge<'_> {
 
     /// A request ends with the life of inference that had it. It costs nothing.
     fn is_lost(&mut self, number: u32, code: ErrorCode) -> Held {
+        if self
+            .model
+            .live
+            .get(&number)
+            .is_some_and(|live| live.tune().is_some())
+        {
+            return self.tuning_fails(number, Failure::of(code), &[], 0);
+        }
         let (record, _) = self.record_of(Kind::Fail, number)?;
         let Some(live) = self.model.live.get(&number).cloned() else {
             return Ok(());
@@ -77,8 +97,7 @@ impl Judge<'_> {
                 && record.output_sha256 == output,
             "{record:?} for {code:?}"
         );
-        let about = self.file_of(&live).map(|file| file.name);
-        let about = about.unwrap_or_default().as_str().as_bytes().to_vec();
+        let about = self.about(&live).as_str().as_bytes().to_vec();
         self.is_over(number, End::Failed(Failure::of(code), about), 0);
         Ok(())
     }
@@ -249,7 +268,7 @@ impl Judge<'_> {
         );
         self.model.counts.timeouts += 1;
         self.figures.timeouts += 1;
-        if live.text().is_none() {
+        if live.stop().is_none() {
             return Ok(true);
         }
         self.is_asked_to_stop(number)?;
@@ -262,7 +281,7 @@ impl Judge<'_> {
         let grace = self.model.policy.map_or(0, |policy| policy.stop_grace_us);
         let now = self.now;
         if let Some(live) = self.model.live.get_mut(&number) {
-            let asked = live.text().is_some_and(|text| text.stop == Stop::Asked);
+            let asked = live.stop() == Some(Stop::Asked);
             live.state = State::Late(asked.then_some(now + grace));
         }
     }
@@ -270,7 +289,7 @@ impl Judge<'_> {
     /// What inference could not be asked to stop, it is asked as soon as there is room.
     pub(super) fn stops_are_asked_for_again(&mut self) -> Held {
         loop {
-            let owed = |live: &Live| live.text().is_some_and(|text| text.stop == Stop::Owed);
+            let owed = |live: &Live| live.stop() == Some(Stop::Owed);
             let any = self.model.live.values().any(owed);
             if !any || !self.has_own_room() {
                 return Ok(());

@@ -1,7 +1,7 @@
 //! What inference says, and what must follow from it.
 
 use super::*;
-use crate::model::{ENTRY, End, Live, Phase, Session, State, Text, Work};
+use crate::model::{ENTRY, End, Live, Phase, Placed, Session, Stage, State, Text, Work};
 use crate::world::{Garbage, Message};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
@@ -108,6 +108,42 @@ impl Judge<'_> {
                 self.is_over(number, End::Status(holdings), cost(message));
                 Ok(true)
             }
+            (Work::Adapter(place, placed), Report::AdapterLoaded(loaded)) => {
+                let (place, placed) = (*place, placed.clone());
+                self.adapter_loaded(number, place, placed, &loaded, cost(message))?;
+                Ok(true)
+            }
+            (Work::Tune(tune), Report::AdapterLoaded(loaded)) => {
+                let Stage::Loading(place) = tune.stage else {
+                    return Ok(false);
+                };
+                let made = tune.made;
+                let mut all = self.model.made.iter();
+                let placed = all.find(|it| Some(it.id) == made).map(Placed::made);
+                let Some(placed) = placed else {
+                    return Ok(false);
+                };
+                self.adapter_loaded(number, place, placed, &loaded, cost(message))?;
+                Ok(true)
+            }
+            (Work::Tune(tune), Report::Training(progress)) => {
+                let may = tune.may_be_at(&progress);
+                if may {
+                    (tune.progress, tune.is_due) = (Some(progress), true);
+                }
+                Ok(may)
+            }
+            (Work::Tune(tune), Report::Part { offset, bytes }) => {
+                let may = tune.may_send(offset, bytes);
+                if may {
+                    tune.file.extend_from_slice(bytes);
+                }
+                Ok(may)
+            }
+            (Work::Tune(_), Report::Trained(trained)) => {
+                self.trained(number, trained, cost(message))
+            }
+            (Work::Tune(tune), Report::Failed { .. }) if !tune.is_with_inference() => Ok(false),
             (_, Report::Failed { failure, detail }) => {
                 if !is_inferences(failure.code) {
                     return Ok(false);
@@ -179,6 +215,8 @@ impl Judge<'_> {
                     && record.prompt_sha256 == text.prompt_sha256
                     && record.generated_tokens == text.tokens
                     && record.first_token_us == first;
+                let adapter = text.adapter.map(|(_, sha256)| sha256);
+                right &= record.adapter_sha256 == adapter.unwrap_or_default();
                 let model = self.model.current.zip(self.model.store);
                 right &= model.is_none_or(|(at, store)| record.model_sha256 == store[at].sha256);
             }
@@ -188,6 +226,21 @@ impl Judge<'_> {
                 });
             }
             Work::Verify(..) => right &= file.is_some_and(|file| record.name == file.name),
+            Work::VerifyAdapter(..) => right &= record.name == self.about(live),
+            Work::Adapter(_, placed) => {
+                right &= record.name == placed.name && record.adapter_sha256 == placed.sha256;
+            }
+            Work::Tune(tune) => {
+                let made = self.model.made.iter().find(|it| Some(it.id) == tune.made);
+                let made = made.map(crate::model::Made::sha256).unwrap_or_default();
+                let data = tune.data.map(|data| (data.sha256, data.bytes as u32));
+                right &= record.name == tune.name
+                    && record.train == tune.params
+                    // What loads it says beside what.
+                    && record.model_sha256 == tune.base
+                    && record.adapter_sha256 == made
+                    && (record.prompt_sha256, record.prompt_bytes) == data.unwrap_or_default();
+            }
             Work::Status => {}
         }
         claim!(self, Log, right, "{record:?} for {number}: {live:?}");
@@ -268,13 +321,21 @@ impl Judge<'_> {
 
     /// A failure that inference has told.
     /// What inference says of a load of audit's own is for all, and counts at once.
-    fn is_said_to_all(&mut self, live: &Live, cost: u64) {
+    pub(super) fn is_said_to_all(&mut self, live: &Live, cost: u64) {
         if live.client.is_none() {
             self.model.bucket.owe(cost, self.now);
         }
     }
 
     fn failed_there(&mut self, number: u32, failure: Failure, detail: &[u8], cost: u64) -> Held {
+        if self
+            .model
+            .live
+            .get(&number)
+            .is_some_and(|live| live.tune().is_some())
+        {
+            return self.tuning_fails(number, failure, detail, cost);
+        }
         let (record, _) = self.record_of(Kind::Fail, number)?;
         let Some(live) = self.model.live.get(&number).cloned() else {
             return Ok(());
@@ -298,8 +359,13 @@ impl Judge<'_> {
         self.is_said_to_all(&live, cost);
         self.is_over(number, End::Failed(failure, detail.to_vec()), cost);
         self.model.note_busy(self.now);
+        if let (Work::Adapter(place, _), None) = (&live.work, live.client) {
+            self.model.placed.remove(place);
+            return self.adapters_come_back();
+        }
         if live.client.is_none() {
             self.model.current = None;
+            self.model.placed.clear();
             for client in &mut self.model.clients {
                 client.notices.load_failed = Some((failure, detail.to_vec()));
             }
@@ -348,6 +414,7 @@ impl Judge<'_> {
                 "a client's model is loaded under requests for text"
             );
             self.model.sessions.end_all();
+            self.model.placed.clear();
         }
         let Some(file) = self.model.store.map(|store| &store[model]) else {
             return Ok(());
@@ -369,7 +436,7 @@ impl Judge<'_> {
         let end = End::Loaded(file.name, info);
         self.is_over(number, end, cost);
         if own {
-            return self.own_load_over();
+            return self.adapters_come_back();
         }
         Ok(())
     }
@@ -387,6 +454,9 @@ fn leaves_session(code: ErrorCode) -> bool {
         Code::CacheFull,
         Code::UnsupportedModel,
         Code::Busy,
+        Code::NoSuchAdapter,
+        Code::OtherAdapter,
+        Code::Training,
     ]
     .contains(&code)
 }
@@ -405,6 +475,17 @@ fn is_inferences(code: ErrorCode) -> bool {
         Code::ModelInUse,
         Code::NonFinite,
         Code::Unsupported,
+        Code::AdapterInUse,
+        Code::BadAdapter,
+        Code::AdapterTooLarge,
+        Code::OtherBase,
+        Code::AdapterRoom,
+        Code::TrainAlone,
+        Code::TrainMemory,
+        Code::BadData,
+        Code::EmptyData,
+        Code::DataTooLong,
+        Code::DataContext,
     ];
     leaves_session(code) || others.contains(&code)
 }

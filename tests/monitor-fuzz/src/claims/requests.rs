@@ -1,7 +1,7 @@
 //! What a client asks for: taken, refused, or asked to end.
 
 use super::*;
-use crate::model::{Live, Over, State, Stop, Work};
+use crate::model::{Live, Over, Stage, State, Stop, Work};
 use crate::world::{Garbage, Message};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::CONTROL_DEADLINE_US;
@@ -54,7 +54,19 @@ impl Judge<'_> {
                 expected.prompt_bytes = prompt.len() as u32;
                 expected.params = params;
             }
-            Request::Load { name } => expected.name = name,
+            Request::Load { name }
+            | Request::LoadAdapter { name }
+            | Request::DropAdapter { name }
+            | Request::ExportAdapter { name } => expected.name = name,
+            Request::FineTune {
+                params,
+                data,
+                adapter,
+            } => {
+                expected.name = if adapter.is_empty() { data } else { adapter };
+                expected.train = params;
+            }
+            Request::Example { text } => expected.prompt_bytes = text.len() as u32,
             Request::Budget { user, .. } => expected.name = model_name(&user),
             Request::Log(query) => expected.name = model_name(&query.user),
             Request::Close { session } => expected.name = model_name(&session),
@@ -274,7 +286,15 @@ impl Judge<'_> {
                     self.record_of(Kind::Cancel, number)?;
                     self.is_asked_to_stop(number)
                 }
-                Work::Verify(..) => {
+                Work::Tune(tune) if tune.stage == Stage::Training => {
+                    if std::mem::replace(&mut tune.cancelled, true) {
+                        return Ok(());
+                    }
+                    self.record_of(Kind::Cancel, number)?;
+                    self.is_asked_to_stop(number)
+                }
+                Work::Tune(tune) if tune.is_with_inference() => Ok(()),
+                Work::Verify(..) | Work::VerifyAdapter(..) | Work::Tune(_) => {
                     self.record_of(Kind::Cancel, number)?;
                     let failure = Failure::of(ErrorCode::Cancelled);
                     let end = crate::model::End::Failed(failure, Vec::new());
@@ -286,7 +306,7 @@ impl Judge<'_> {
                     live.id = None;
                     self.failed(client, id, Failure::of(ErrorCode::Cancelled), "")
                 }
-                Work::Load(_) => Ok(()),
+                Work::Load(_) | Work::Adapter(..) => Ok(()),
             };
         }
         let is = |over: &Over| (over.client, over.id) == (client, id);
@@ -303,16 +323,16 @@ impl Judge<'_> {
 
     /// Inference must be told, or audit must remember that it is to be. Whether it was told.
     pub(super) fn is_asked_to_stop(&mut self, number: u32) -> Held {
-        let text = self.model.live.get(&number).and_then(Live::text);
-        if text.is_none_or(|text| text.stop == Stop::Asked) {
+        let stop = self.model.live.get(&number).and_then(Live::stop);
+        if stop.is_none_or(|stop| stop == Stop::Asked) {
             return Ok(());
         }
         let room = self.has_own_room();
         if room {
             self.commands(None, number, &Command::Cancel, Claim::Deadlines)?;
         }
-        if let Some(text) = self.model.live.get_mut(&number).and_then(Live::text_mut) {
-            text.stop = if room { Stop::Asked } else { Stop::Owed };
+        if let Some(live) = self.model.live.get_mut(&number) {
+            live.set_stop(if room { Stop::Asked } else { Stop::Owed });
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Requests for text: their admission, and what inference may generate for them.
 
 use super::*;
-use crate::model::{ENTRY, Live, Place, State, Stop, Text, Waiting, Work};
+use crate::model::{ENTRY, Live, Place, Stage, State, Stop, Text, Tune, Waiting, Work};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::EXTRA_PROMPT_TOKENS;
-use protocol::name::SessionName;
+use protocol::name::{ModelName, SessionName};
 use protocol::policy::Permission;
 use protocol::record::Kind;
 use protocol::wire::engine::Command;
@@ -17,9 +17,9 @@ impl Judge<'_> {
         client: usize,
         id: u32,
         params: InferParams,
-        session: SessionName,
+        (session, adapter): (SessionName, ModelName),
         prompt: &[u8],
-    ) -> Result<Place, Failure> {
+    ) -> Result<(Place, Option<(u32, Hash)>), Failure> {
         self.require(client, Permission::Infer)?;
         self.require_running()?;
         self.require_new(client, id)?;
@@ -39,7 +39,13 @@ impl Judge<'_> {
         if self.model.current.is_none() {
             return Err(Failure::of(ErrorCode::NoModel));
         }
+        let is_alone =
+            |tune: &Tune| tune.stage == Stage::Training && tune.progress.is_some_and(|it| it.alone);
+        if self.model.tune().is_some_and(|(_, tune)| is_alone(tune)) {
+            return Err(Failure::of(ErrorCode::Training));
+        }
         self.has_room(client)?;
+        let named = self.adapter_named(adapter)?;
         let identity = self.model.clients[client].identity;
         let (user, of_client) = identity.map_or((0, 0), |it| (it.user, it.sessions));
         let owner = (client, user);
@@ -47,6 +53,17 @@ impl Judge<'_> {
             .model
             .sessions
             .place(owner, session, of_user, of_client)?;
+        let adapter = match &place {
+            Place::On(slot) => {
+                let session = self.model.sessions.present.get(slot);
+                let began = session.and_then(|session| session.adapter);
+                if named.is_some() && named != began {
+                    return Err(Failure::of(ErrorCode::OtherAdapter));
+                }
+                began
+            }
+            _ => named,
+        };
         let tokens = Self::most(prompt, params);
         let now = self.now;
         if let Some(ledger) = self.model.ledgers.get_mut(user) {
@@ -60,7 +77,7 @@ impl Judge<'_> {
         // A session that begins with a name can be evicted once.
         let eviction = if begins { ENTRY } else { 0 };
         self.take_share(client, self.share_of(prompt) + eviction)?;
-        Ok(place)
+        Ok((place, adapter))
     }
 
     fn share_of(&self, prompt: &[u8]) -> u64 {
@@ -83,7 +100,7 @@ impl Judge<'_> {
         params: InferParams,
         name: SessionName,
         prompt: &[u8],
-        place: Place,
+        (place, adapter): (Place, Option<(u32, Hash)>),
     ) -> Held {
         self.figures.comparisons += 1;
         let number = self.model.last_number + 1;
@@ -122,6 +139,7 @@ impl Judge<'_> {
             fresh: !matches!(place, Place::On(_)),
             keep: !name.is_empty(),
             credit,
+            adapter: adapter.map_or(0, |(place, _)| place + 1),
             prompt,
         };
         self.model.last_number = number;
@@ -132,12 +150,16 @@ impl Judge<'_> {
         }
         let user = self.model.clients[client].user();
         let owner = (client, user);
-        let (session, turn) = self.model.sessions.begin(slot, owner, name, self.now);
+        let (session, turn) = self
+            .model
+            .sessions
+            .begin(slot, owner, name, adapter, self.now);
         let text = Text {
             slot,
             session,
             turn,
             params,
+            adapter,
             prompt_bytes: prompt.len() as u32,
             prompt_sha256: Sha256::digest(prompt).into(),
             tokens: 0,

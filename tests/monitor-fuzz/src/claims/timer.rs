@@ -75,7 +75,8 @@ impl Judge<'_> {
         };
         let reads = matches!(self.cause, Cause::Signal | Cause::Timer | Cause::Tick);
         let mut clients = 0..self.model.clients.len();
-        self.model.verifies().is_some()
+        let own = |live: &crate::model::Live| live.is_audits_alone();
+        self.model.live.values().any(own)
             || clients.any(|client| checks(client) || reads && self.is_left(client))
     }
 }

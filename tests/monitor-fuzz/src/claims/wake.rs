@@ -37,6 +37,9 @@ impl Judge<'_> {
             Cause::Signal | Cause::Timer => self.reads()?,
         }
         self.load_advances()?;
+        self.adapter_advances()?;
+        self.tuning_advances()?;
+        self.adapters_come_back()?;
         self.deadlines()?;
         self.stops_are_asked_for_again()?;
         self.what_is_due_is_written()?;
@@ -51,6 +54,7 @@ impl Judge<'_> {
     fn begin(&mut self, wake: Wake) -> Held<Option<Armed>> {
         (self.cause, self.silent, self.oldest) = (wake.cause, wake.silent, wake.oldest);
         (self.clients, self.inference) = (wake.clients, wake.inference);
+        self.adapters = Some(wake.adapters);
         self.took.fill(0);
         self.took_of_inference = 0;
         self.work = WORK_BYTES;
@@ -91,7 +95,7 @@ impl Judge<'_> {
         let channels: Vec<u8> = self.model.clients.iter().map(|c| c.channel).collect();
         let place = |ring: &Ring| match ring {
             Ring::Client(client) => *client,
-            Ring::Inference => count,
+            Ring::Inference | Ring::Adapters => count,
         };
         // The last place is inference's.
         let (mut owed, mut signalled) = (vec![false; count + 1], vec![false; count + 1]);
@@ -209,6 +213,7 @@ impl Judge<'_> {
         match ring {
             Ring::Client(client) => self.clients[client].free = SLOTS,
             Ring::Inference => self.inference.free = SLOTS,
+            Ring::Adapters => {}
         }
         Ok(())
     }

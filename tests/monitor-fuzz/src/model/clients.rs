@@ -148,6 +148,10 @@ pub enum ListKind {
     Models,
     /// Users.
     Users,
+    /// Adapters.
+    Adapters,
+    /// The file of an adapter made here, by its number, and how much was sent.
+    Export(u32, u64),
     /// Sessions: of one user at this client, or all.
     Sessions(Option<usize>),
     /// Entries of the log.

@@ -2,20 +2,23 @@
 //!
 //! Nothing here is shared with audit. Where audit counts, this keeps a list; where audit has slots, this has a map.
 
+mod adapters;
 mod clients;
 mod ledgers;
 mod requests;
 mod sessions;
 
+pub use adapters::{Data, Made, PROGRESS_COST, Placed, Stage, Tune, room};
 pub use clients::{Client, Identity, List, ListKind, Notices};
 pub use ledgers::{Attempts, Bucket, ENTRY, Ledger, Reason, Repeats, Share, reason};
 pub use requests::{End, Live, Over, State, Stop, Text, Waiting, Work};
 pub use sessions::{Owner, Place, Session, Sessions};
 
-use crate::store::{ModelFile, Signed};
+use crate::store::{AnyStore, ModelFile, Signed};
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
+use protocol::record::Hash;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What audit is doing as a whole.
@@ -78,6 +81,18 @@ pub struct Model<'m> {
     pub policy: Result<&'m Policy, u64>,
     /// What lies in the store; `None`: it is no archive.
     pub store: Option<&'m [ModelFile]>,
+    /// Adapters that lie there.
+    pub adapters: &'m [ModelFile],
+    /// Training data that lie there.
+    pub data: &'m [ModelFile],
+    /// Adapters that inference was told to load, by place.
+    pub placed: BTreeMap<u32, Placed>,
+    /// Those made here, the oldest first.
+    pub made: Vec<Made>,
+    /// Adapters that were ever made.
+    pub last_made: u32,
+    /// Examples typed, with the ends of their lines, and how many.
+    pub examples: (Vec<u8>, u32),
     /// Size of the store's archive.
     pub store_bytes: u64,
     /// When audit started.
@@ -98,8 +113,8 @@ pub struct Model<'m> {
     pub live: BTreeMap<u32, Live>,
     /// Requests that are over, by audit's number.
     pub over: BTreeMap<u32, Over>,
-    /// Verdicts on models of the store, by index, that audit remembers.
-    pub verdicts: VecDeque<usize>,
+    /// Verdicts on files of the store, by their offsets, that audit remembers.
+    pub verdicts: VecDeque<u64>,
     /// Whose the messages are that inference has not read; audit's own are nobody's.
     pub unread: VecDeque<Option<usize>>,
     /// The model that is loaded after a restart.
@@ -137,12 +152,9 @@ pub struct Model<'m> {
 impl<'m> Model<'m> {
     /// Before the start.
     #[must_use]
-    pub fn new(
-        policy: Result<&'m Policy, u64>,
-        store: Option<&'m [ModelFile]>,
-        store_bytes: u64,
-        channels: &[u8],
-    ) -> Self {
+    pub fn new(policy: Result<&'m Policy, u64>, files: &'m AnyStore, channels: &[u8]) -> Self {
+        let store = files.models.as_deref();
+        let store_bytes = files.bytes.len() as u64;
         let none = protocol::testing::policy();
         let users = policy.map_or(0, |policy| policy.users().len());
         let clients = channels.iter().enumerate().map(|(place, channel)| {
@@ -152,6 +164,12 @@ impl<'m> Model<'m> {
         Self {
             policy,
             store,
+            adapters: &files.adapters,
+            data: &files.data,
+            placed: BTreeMap::new(),
+            made: Vec::new(),
+            last_made: 0,
+            examples: (Vec::new(), 0),
             store_bytes,
             booted_us: 0,
             phase: Phase::Booting,
@@ -249,6 +267,63 @@ impl<'m> Model<'m> {
         live.any(|live| live.client.is_some() && matches!(live.work, Work::Load(_)))
     }
 
+    /// A fine-tuning that is under way, and its number.
+    #[must_use]
+    pub fn tune(&self) -> Option<(u32, &Tune)> {
+        let mut live = self.live.iter();
+        live.find_map(|(number, live)| Some((*number, live.tune()?)))
+    }
+
+    /// An adapter is on its way beside the model.
+    #[must_use]
+    pub fn loads_adapter(&self) -> bool {
+        let is = |live: &Live| matches!(live.work, Work::VerifyAdapter(..) | Work::Adapter(..));
+        self.live.values().any(is)
+    }
+
+    /// The model in service.
+    #[must_use]
+    pub fn base(&self) -> Option<Hash> {
+        let (at, store) = self.current.zip(self.store)?;
+        Some(store[at].sha256)
+    }
+
+    /// The place of the adapter of this name.
+    #[must_use]
+    pub fn place_of(&self, name: ModelName) -> Option<(u32, &Placed)> {
+        let mut placed = self.placed.iter();
+        let found = placed.find(|(_, placed)| placed.name == name);
+        found.map(|(place, placed)| (*place, placed))
+    }
+
+    /// There is an adapter of this name.
+    #[must_use]
+    pub fn is_adapter(&self, name: ModelName) -> bool {
+        self.made.iter().any(|made| made.name == name)
+            || self.adapters.iter().any(|file| file.name == name)
+    }
+
+    /// The first file of this name, as audit would verify it.
+    ///
+    /// # Errors
+    /// There is none, or it is not signed; `missing`: what it is called if there is none.
+    pub fn find_file(
+        &self,
+        files: &[ModelFile],
+        name: ModelName,
+        missing: ErrorCode,
+    ) -> Result<usize, Failure> {
+        if self.store.is_none() {
+            return Err(Failure::over(ErrorCode::BadStore, self.store_bytes, 0));
+        }
+        let found = files.iter().position(|file| file.name == name);
+        let found = found.ok_or(Failure::of(missing))?;
+        match files[found].signed {
+            Signed::Missing => Err(Failure::of(ErrorCode::Unsigned)),
+            _ => Ok(found),
+        }
+    }
+
     /// Any load is on its way.
     #[must_use]
     pub fn loads(&self) -> bool {
@@ -286,7 +361,12 @@ impl<'m> Model<'m> {
     /// What the next events of a client's requests count for in the egress cap, those that are counted, by audit's number.
     pub fn costs_of(&self, client: usize) -> impl Iterator<Item = (u32, u64)> {
         let live = self.live.iter().filter(move |l| l.1.client == Some(client));
+        let due = live
+            .clone()
+            .filter(|l| l.1.tune().is_some_and(|tune| tune.is_due));
+        let due = due.map(|(number, _)| (*number, PROGRESS_COST));
         let texts = live.filter_map(|(number, live)| Some((*number, live.text()?.waiting.cost())));
+        let texts = texts.chain(due);
         let over = self.over.iter().filter(move |o| o.1.client == client);
         let over = over.map(|(number, over)| (*number, over.cost()));
         texts.chain(over).filter(|(_, cost)| *cost > 0)

@@ -1,11 +1,12 @@
 //! Requests: those that audit or inference is at, and those that are over and whose clients have yet to hear of it.
 
+use super::{Placed, Stage, Tune};
 use protocol::error::Failure;
 use protocol::name::ModelName;
 use protocol::record::Hash;
-use protocol::wire::client::Finished;
+use protocol::wire::client::{Finished, Tuned};
 use protocol::wire::engine::Holdings;
-use protocol::wire::{InferParams, ModelInfo};
+use protocol::wire::{AdapterInfo, InferParams, ModelInfo};
 use sha2::{Digest as _, Sha256};
 
 /// Where a request stands.
@@ -56,6 +57,8 @@ pub struct Text {
     pub turn: u32,
     /// As asked for.
     pub params: InferParams,
+    /// Its place and hash.
+    pub adapter: Option<(u32, Hash)>,
     /// As asked for.
     pub prompt_bytes: u32,
     /// Of the prompt.
@@ -97,6 +100,12 @@ pub enum Work {
     Load(usize),
     /// What inference holds.
     Status,
+    /// An adapter of the store, by its place in their list, that audit verifies, and how many of its bytes are done.
+    VerifyAdapter(usize, u64),
+    /// An adapter that inference loads into this place.
+    Adapter(u32, Placed),
+    /// An adapter that is made.
+    Tune(Box<Tune>),
 }
 
 /// A request that is under way.
@@ -143,7 +152,53 @@ impl Live {
     pub const fn model(&self) -> Option<usize> {
         match self.work {
             Work::Verify(model, _) | Work::Load(model) => Some(model),
-            Work::Text(_) | Work::Status => None,
+            _ => None,
+        }
+    }
+
+    /// The fine-tuning.
+    #[must_use]
+    pub fn tune(&self) -> Option<&Tune> {
+        match &self.work {
+            Work::Tune(tune) => Some(tune),
+            _ => None,
+        }
+    }
+
+    /// The fine-tuning.
+    pub fn tune_mut(&mut self) -> Option<&mut Tune> {
+        match &mut self.work {
+            Work::Tune(tune) => Some(tune),
+            _ => None,
+        }
+    }
+
+    /// Inference knows nothing of it.
+    #[must_use]
+    pub fn is_audits_alone(&self) -> bool {
+        match &self.work {
+            Work::Verify(..) | Work::VerifyAdapter(..) => true,
+            Work::Tune(tune) => !tune.is_with_inference(),
+            _ => false,
+        }
+    }
+
+    /// Whether inference was asked to stop it; `None` if it cannot be asked to.
+    #[must_use]
+    pub fn stop(&self) -> Option<Stop> {
+        match &self.work {
+            Work::Text(text) => Some(text.stop),
+            Work::Tune(tune) if tune.stage == Stage::Training => Some(tune.stop),
+            _ => None,
+        }
+    }
+
+    /// As [`Self::stop`].
+    pub fn set_stop(&mut self, stop: Stop) {
+        match &mut self.work {
+            Work::Text(text) => text.stop = stop,
+            Work::Tune(tune) => tune.stop = stop,
+            _ => {}
         }
     }
 
@@ -165,6 +220,10 @@ pub enum End {
     Loaded(ModelName, ModelInfo),
     /// A question.
     Status(Holdings),
+    /// An adapter is loaded.
+    AdapterLoaded(ModelName, AdapterInfo),
+    /// An adapter was made.
+    Tuned(Tuned),
 }
 
 /// A request that is over and whose client has yet to hear of it.

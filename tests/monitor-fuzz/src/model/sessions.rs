@@ -3,6 +3,7 @@
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_CLIENTS, MAX_SESSIONS};
 use protocol::name::SessionName;
+use protocol::record::Hash;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A conversation.
@@ -24,6 +25,8 @@ pub struct Session {
     pub last_us: u64,
     /// Has a request under way.
     pub active: bool,
+    /// The adapter that it began with.
+    pub adapter: Option<(u32, Hash)>,
 }
 
 /// All of them.
@@ -132,7 +135,14 @@ impl Sessions {
     }
 
     /// A turn begins in `slot`; the session's number and turn.
-    pub fn begin(&mut self, slot: u32, owner: Owner, name: SessionName, now: u64) -> (u32, u32) {
+    pub fn begin(
+        &mut self,
+        slot: u32,
+        owner: Owner,
+        name: SessionName,
+        adapter: Option<(u32, Hash)>,
+        now: u64,
+    ) -> (u32, u32) {
         let next = self.last_number + 1;
         let session = self.present.entry(slot).or_insert_with(|| Session {
             client: owner.0,
@@ -143,6 +153,7 @@ impl Sessions {
             tokens: 0,
             last_us: now,
             active: true,
+            adapter,
         });
         session.turns += 1;
         (session.active, session.last_us) = (true, now);
@@ -179,6 +190,16 @@ impl Sessions {
             self.gone.push_back((session.clone(), why));
         }
         Some(session)
+    }
+
+    /// An adapter is gone, and with it those that began with it and are idle.
+    pub fn end_with(&mut self, place: u32) {
+        for slot in 0..MAX_SESSIONS as u32 {
+            let idle = self.present.get(&slot).filter(|session| !session.active);
+            if idle.is_some_and(|it| it.adapter.is_some_and(|(used, _)| used == place)) {
+                self.end(slot, ErrorCode::SessionLost);
+            }
+        }
     }
 
     /// All are over.

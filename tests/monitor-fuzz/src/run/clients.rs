@@ -132,7 +132,11 @@ impl Run<'_> {
             let frame = message.frame();
             let over = !matches!(
                 Event::parse(&frame),
-                Ok(Event::Text { .. } | Event::Record { .. } | Event::Progress(_))
+                Ok(Event::Text { .. }
+                    | Event::Record { .. }
+                    | Event::Progress(_)
+                    | Event::Training(_)
+                    | Event::AdapterPart { .. })
             );
             if over {
                 let open = &mut self.people[client].open;

@@ -82,12 +82,7 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
         was_right: true,
     });
     let people = people.collect();
-    let model = Model::new(
-        read,
-        store.models.as_deref(),
-        store.bytes.len() as u64,
-        &channels,
-    );
+    let model = Model::new(read, store, &channels);
     // What it is asked at the beginning of a wake-up it hears of when that ends, and another may be under way when it answers.
     let has_us = policy.stop_grace_us.saturating_sub(6 * character.work_us);
     let mut run = Run {

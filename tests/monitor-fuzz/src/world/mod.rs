@@ -16,7 +16,7 @@ use protocol::limits::WATCHDOG_PERIOD_US;
 use protocol::record::Record;
 use protocol::testing::TestRegion;
 use protocol::wire::Fault;
-use rings::{Watched, pair};
+use rings::{Watched, adapters, pair};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -93,6 +93,8 @@ pub struct Wake {
     pub clients: Vec<Standing>,
     /// Of inference's.
     pub inference: Standing,
+    /// The region of adapters.
+    pub adapters: TestRegion,
     /// Sequence number of the oldest entry afterwards.
     pub oldest: u64,
 }
@@ -127,6 +129,8 @@ pub struct World<'m> {
     channels: Vec<u8>,
     /// Inference's end, of the life that runs.
     pub inference: Peer,
+    /// The region of adapters, which audit alone writes.
+    pub adapters: TestRegion,
     /// Whether a life of inference runs.
     pub inference_runs: bool,
     /// Counted at each start of a life.
@@ -166,7 +170,8 @@ impl<'m> World<'m> {
             policy,
             store,
         };
-        let audit = Audit::new(ends, inference_end, memory);
+        let (adapters, audits) = adapters(&journal);
+        let audit = Audit::new(ends, inference_end, memory, audits);
         let cursor = audit.log().cursor();
         Self {
             audit,
@@ -174,6 +179,7 @@ impl<'m> World<'m> {
             clients,
             channels: channels.to_vec(),
             inference,
+            adapters,
             inference_runs: true,
             life: 0,
             cursor,
@@ -220,6 +226,7 @@ impl<'m> World<'m> {
             entries,
             clients,
             inference,
+            adapters: self.adapters.clone(),
             oldest: self.audit.log().extent().first,
         }
     }

@@ -65,6 +65,8 @@ pub enum Ring {
     Client(usize),
     /// Between audit and inference.
     Inference,
+    /// No ring: the region of adapters.
+    Adapters,
 }
 
 const fn tagged(epoch: u32, index: u32) -> u64 {
@@ -174,6 +176,19 @@ pub struct Peer {
     head: u32,
     tail: u32,
     told: u32,
+}
+
+/// The region of adapters, and what audit has of it.
+pub fn adapters(journal: &Journal) -> (TestRegion, Watched) {
+    let region = TestRegion::with_words(protocol::adapters::REGION_BYTES / 8);
+    let watched = Watched {
+        ring: Ring::Adapters,
+        ours: region.clone(),
+        theirs: region.clone(),
+        journal: journal.clone(),
+        told: Cell::new(0),
+    };
+    (region, watched)
 }
 
 /// Audit's end of a pair of rings, and its peer's.

@@ -16,17 +16,21 @@ use ground::Sel4;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
-use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::Attacker;
 use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
+use static_cell::StaticCell;
 
 patched! {
     audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    arena arena_size model_store model_store_size
+    arena arena_size model_store model_store_size adapters adapters_size
 }
+
+/// As in the real one.
+static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
@@ -34,12 +38,13 @@ fn own_irq() -> Option<usize> {
 }
 
 /// Where it has been given memory.
-fn own_regions() -> [Mapped; 4] {
+fn own_regions() -> [Mapped; 5] {
     [
         (arena(), arena_size()),
         (inference_to_audit(), inference_to_audit_size()),
         (audit_to_inference(), audit_to_inference_size()),
         (model_store(), model_store_size()),
+        (adapters(), adapters_size()),
     ]
     .map(|(address, bytes)| Mapped { address, bytes })
 }
@@ -72,18 +77,20 @@ fn begin() -> Result<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>, 
     let registers = remains::registers();
     // As in the real one. SAFETY: concerns this thread's floating point alone, before any is done.
     unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
-    let [own_arena, ours, theirs, store] = own_regions();
+    let [own_arena, ours, theirs, store, adapters] = own_regions();
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
     let ring = unsafe { region::endpoint(theirs, ours)? };
     // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
     let arena = unsafe { region::private(own_arena) };
     // SAFETY: `system.xml` maps the store writable nowhere.
     let store = unsafe { region::immutable(store) };
+    // SAFETY: as in the real one.
+    let adapters = unsafe { region::parts(adapters)? };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");
     let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
     let backend = Attacker::new(backend, Sel4 { remains });
-    Ok(Server::new(ring, backend, store))
+    Ok(Server::new(ring, backend, store, ADAPTERS.init(adapters)))
 }
 
 impl Handler for Domain {

@@ -1,10 +1,12 @@
 //! What many commands are told in the same words.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::values::{Kv, one_thread};
+use crate::adapter::Adapter;
 use crate::error::ToolError;
 use crate::files;
 use crate::output::text_or_stdin;
@@ -73,6 +75,37 @@ impl TextArg {
     pub fn source(&self) -> String {
         let file = self.file.as_ref().map(|file| file.display().to_string());
         file.unwrap_or_else(|| "(command line)".to_owned())
+    }
+}
+
+/// An adapter: `--lora FILE`, or `--lora-scaled FILE SCALE`.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct LoraArg {
+    /// Adapter (LoRA, GGUF) to apply to the model
+    #[arg(long = "lora", value_name = "FILE")]
+    plain: Option<PathBuf>,
+    /// The same, with its effect multiplied by SCALE
+    #[arg(long = "lora-scaled", num_args = 2, value_names = ["FILE", "SCALE"], allow_negative_numbers = true)]
+    scaled: Option<Vec<OsString>>,
+}
+
+impl LoraArg {
+    /// The adapter, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be read, or SCALE is no number.
+    pub fn read(&self) -> Result<Option<Adapter>, ToolError> {
+        if let Some(path) = &self.plain {
+            return Adapter::read(path.clone(), 1.0).map(Some);
+        }
+        let Some([path, scale]) = self.scaled.as_deref() else {
+            return Ok(None);
+        };
+        let number = scale.to_str().and_then(|text| text.parse().ok());
+        let number = number.filter(|scale: &f32| scale.is_finite());
+        let number = number.ok_or_else(|| ToolError::LoraScale(scale.clone()))?;
+        Adapter::read(path.into(), number).map(Some)
     }
 }
 

@@ -17,6 +17,12 @@ pub struct Inspect {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
+    /// Adapter (LoRA, GGUF) to plan beside the model; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub lora: Vec<PathBuf>,
+    /// If MODEL is an adapter: the model that it is for, to check it against
+    #[arg(long, value_name = "FILE", conflicts_with = "lora")]
+    pub base: Option<PathBuf>,
     /// List all tensors
     #[arg(long)]
     pub tensors: bool,
@@ -103,7 +109,7 @@ impl Quantize {
 /// Arguments of `pack`.
 #[derive(Debug, Args)]
 pub struct Pack {
-    /// Model files; NAME=FILE gives one another name
+    /// The files.
     #[command(flatten)]
     pub models: StoreModels,
     /// Archive to write
@@ -115,7 +121,10 @@ pub struct Pack {
     /// Refuse what none of the keys of this policy has signed
     #[arg(long, value_name = "POLICY.toml")]
     pub policy: Option<PathBuf>,
-    /// Pack models that have no signature, too: audit will refuse to load them
+    /// The device's key, secret or public: what it has signed counts on adapters, too
+    #[arg(long, value_name = "FILE.pem", requires = "policy")]
+    pub device_key: Option<PathBuf>,
+    /// Pack files that have no signature, too: audit will refuse to load them
     #[arg(long, conflicts_with = "policy")]
     pub unsigned: bool,
 }
@@ -124,11 +133,12 @@ pub struct Pack {
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 pub struct StoreModels {
-    /// Model file; NAME=FILE gives it another name; several are possible
+    /// Model, adapter (GGUF, by its general.type) or training data (.jsonl, .txt); NAME=FILE gives it another name; several
+    /// are possible
     #[arg(short = 'm', long = "model", value_name = "[NAME=]FILE", value_parser = store_file)]
     named: Vec<StoreFile>,
-    /// The same as -m for each; the first is loaded at boot
-    #[arg(value_name = "[NAME=]MODEL", value_parser = store_file)]
+    /// The same as -m for each; the first model is loaded at boot
+    #[arg(value_name = "[NAME=]FILE", value_parser = store_file)]
     placed: Vec<StoreFile>,
 }
 

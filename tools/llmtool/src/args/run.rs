@@ -7,7 +7,7 @@ use llm_core::simd::Cpu;
 use protocol::decimal;
 use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS, defaults, maxima};
 
-use super::common::{EngineArg, ModelArg, TextArg};
+use super::common::{EngineArg, LoraArg, ModelArg, TextArg};
 use super::values::{Context, Fraction, Predict, Recent, Seed, cpu};
 use crate::error::ToolError;
 use crate::files;
@@ -42,6 +42,9 @@ pub struct Generate {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
+    /// The adapter.
+    #[command(flatten)]
+    pub lora: LoraArg,
     /// The text to continue.
     #[command(flatten)]
     pub prompt: TextArg,
@@ -117,6 +120,9 @@ pub struct Logits {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
+    /// The adapter.
+    #[command(flatten)]
+    pub lora: LoraArg,
     /// What it reads.
     #[command(flatten)]
     pub sequence: Sequence,
@@ -134,6 +140,9 @@ pub struct Perplexity {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
+    /// The adapter.
+    #[command(flatten)]
+    pub lora: LoraArg,
     /// The text.
     #[command(flatten)]
     pub text: TextArg,
@@ -198,6 +207,9 @@ pub struct Bench {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
+    /// The adapter.
+    #[command(flatten)]
+    pub lora: LoraArg,
     /// Tokens of the prompt that is read; 0: none
     #[arg(short = 'p', long = "n-prompt", value_name = "N", default_value_t = 64,
           value_parser = clap::value_parser!(u64).range(0..=MAX_CONTEXT_TOKENS as u64))]
@@ -234,6 +246,9 @@ pub struct Wcet {
     /// The model.
     #[command(flatten)]
     pub model: ModelArg,
+    /// The adapter.
+    #[command(flatten)]
+    pub lora: LoraArg,
     /// Context in tokens; the model's own where that is smaller, or if it is 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,

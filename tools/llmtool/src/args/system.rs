@@ -10,7 +10,7 @@ use super::values::{ByteSize, Context};
 /// Arguments of `system`.
 #[derive(Debug, Args)]
 pub struct System {
-    /// The models, the first of which is loaded at boot.
+    /// The files; the first model is loaded at boot.
     #[command(flatten)]
     pub models: StoreModels,
     /// Folder for `system.xml`, `policy.toml`, `policy.bin` and `store.tar`; without it, only what they would be is said
@@ -36,7 +36,10 @@ pub struct System {
     /// Template of the policy
     #[arg(long, value_name = "FILE", default_value = "policy.toml")]
     pub policy: PathBuf,
-    /// Pair of keys that signs the models, without the ending .key.pem; made if it is not there
+    /// Pair of keys that signs the files, without the ending .key.pem; made if it is not there
     #[arg(long, value_name = "NAME", default_value = "build/keys/this-machine")]
     pub key: PathBuf,
+    /// The device's pair of keys, which signs the adapters that it makes, without the ending .key.pem; made if it is not there
+    #[arg(long, value_name = "NAME", default_value = "build/keys/device")]
+    pub device_key: PathBuf,
 }

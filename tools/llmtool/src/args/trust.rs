@@ -87,6 +87,29 @@ pub enum Audit {
     Show(AuditFile),
 }
 
+/// What is done with adapters of devices.
+#[derive(Debug, Subcommand)]
+pub enum Adapter {
+    /// Read an adapter out of a capture of the console
+    Import(Import),
+}
+
+/// Arguments of `adapter import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// What `llmctl adapter export` printed, with whatever the console printed around it; - reads standard input
+    pub file: PathBuf,
+    /// The public key of the device that is to have made it (or its secret one); without it, the signature is not checked
+    #[arg(long, value_name = "FILE.pem")]
+    pub key: Option<PathBuf>,
+    /// The adapter of this name; else the one that was exported last
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Adapter file to write, with its signature as OUT.gguf.sig
+    #[arg(short, long, value_name = "OUT.gguf")]
+    pub output: PathBuf,
+}
+
 /// An export.
 #[derive(Debug, Args)]
 pub struct AuditFile {

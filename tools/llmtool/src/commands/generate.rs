@@ -6,8 +6,10 @@ use std::time::Instant;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
 use llm_core::sampling::SamplerParams;
+use llm_core::verify::sha256;
 use safe_text::Sanitiser;
 
+use crate::adapter;
 use crate::args::Generate;
 use crate::args::values::Seed;
 use crate::engine::{Memory, check_runs, load_error, load_options};
@@ -22,12 +24,26 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let file = files::read(model)?;
     let error = load_error(model);
     let options = load_options(arguments.context.0, arguments.engine.kv.into());
+    let lora = arguments.lora.read()?;
     let mut memory = {
         let checked = check_runs(model, &file)?;
-        Memory::for_model(&checked, &options).map_err(&error)?
+        let adapters = adapter::bytes(&lora, &checked, &file)?;
+        Memory::with_adapters(&checked, &options, adapters).map_err(&error)?
     };
     let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
     backend.load(&file).map_err(Box::new).map_err(&error)?;
+    let turn = match &lora {
+        None => Turn::only(0),
+        Some(lora) => {
+            backend
+                .load_adapter_file(0, &lora.file()?, &sha256(&file))
+                .map_err(|error| lora.error(error))?;
+            Turn {
+                adapter: Some(0),
+                ..Turn::only(0)
+            }
+        }
+    };
     let seed = seed(arguments.seed)?;
     let params = GenerateParams {
         max_tokens: arguments.predict.0,
@@ -48,9 +64,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let mut prefill = Some(progress_bar("reading the prompt"));
     let mut text = Text::new();
     let mut shown = Sanitiser::new();
-    backend
-        .start(Turn::only(0), &prompt, &params)
-        .map_err(refused)?;
+    backend.start(turn, &prompt, &params).map_err(refused)?;
     loop {
         let step = match backend.step(&mut text) {
             Progress::Idle => break,

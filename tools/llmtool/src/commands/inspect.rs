@@ -1,13 +1,16 @@
 //! `inspect`: what is in a model file, and what it needs to run.
 
+mod adapter;
+
 use std::io::Write;
 
 use llm_core::gguf::{Gguf, Value};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
-use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions};
+use llm_core::transformer::{Checked, LoadError, LoadOptions, MAX_ADAPTERS, Plan, Positions};
 
 use super::printable;
+use crate::adapter::Adapter;
 use crate::args::{ByteSize, Inspect};
 use crate::engine::{load_error, service_options};
 use crate::error::ToolError;
@@ -19,6 +22,16 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
     let file = files::read(model)?;
     let gguf = Gguf::parse(&file).map_err(ToolError::gguf(model))?;
     let text = |key: &str| gguf.str_opt(key).ok().flatten();
+    if text("general.type") == Some("adapter") {
+        return adapter::inspect(arguments, &gguf, out);
+    }
+    if arguments.base.is_some() {
+        return Err(ToolError::OptionFor {
+            path: model.to_path_buf(),
+            option: "--base",
+            wanted: "adapters, and this is a model",
+        });
+    }
     let number = |key: &str| gguf.u32_opt(key).ok().flatten();
     let architecture = text("general.architecture").unwrap_or("(not named)");
     let parameters: u64 = gguf.tensors().map(|tensor| tensor.elements()).sum();
@@ -96,6 +109,12 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
 
     // What is in a file that cannot run is shown all the same; the status says that it cannot.
     let runs = inspect_plan(arguments, &file, out)?;
+    list(arguments, &gguf, out)?;
+    runs
+}
+
+/// Metadata and tensors, if they are asked for.
+fn list(arguments: &Inspect, gguf: &Gguf<'_>, out: &mut impl Write) -> Result<(), ToolError> {
     if arguments.metadata {
         writeln!(out, "\n  metadata")?;
         for (key, value) in gguf.keys() {
@@ -126,7 +145,7 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
             )?;
         }
     }
-    runs
+    Ok(())
 }
 
 /// What the model needs to run, or, as the inner result, why it does not run.
@@ -145,7 +164,17 @@ fn inspect_plan(
         Ok(checked) => checked,
         Err(error) => return refused(error),
     };
-    let (plan, fits) = match checked.plan(&options, capacity) {
+    let mut adapters = Vec::new();
+    for path in &arguments.lora {
+        adapters.push(Adapter::read(path.clone(), 1.0)?);
+    }
+    if adapters.len() > MAX_ADAPTERS {
+        return Err(ToolError::TooManyAdapters {
+            adapters: adapters.len(),
+        });
+    }
+    let adapter_bytes = crate::adapter::bytes(&adapters, &checked, file)?;
+    let (plan, fits) = match checked.plan_with(&options, capacity, adapter_bytes) {
         Ok(plan) => (plan, true),
         Err(LoadError::TooLarge(plan)) => (plan, false),
         Err(error) => return refused(error),
@@ -153,6 +182,7 @@ fn inspect_plan(
     let regions = Regions::of_model(
         &checked,
         file.len() as u64,
+        adapter_bytes,
         arguments.context.0,
         arguments.sessions as usize,
         arguments.kv.into(),
@@ -183,8 +213,12 @@ fn inspect_plan(
         ("KV cache", kv_cache),
         ("activations", activations),
         ("vocabulary", vocabulary),
+        ("adapters", plan.adapters),
         ("total", plan.total()),
     ] {
+        if (purpose, bytes) == ("adapters", 0) {
+            continue;
+        }
         writeln!(
             out,
             "                {purpose:<12}{:>12}",
@@ -199,7 +233,7 @@ fn inspect_plan(
             ..options
         };
         // It fits with the least, so it fits with what is left.
-        if let Ok(full) = checked.plan(&fill, capacity) {
+        if let Ok(full) = checked.plan_with(&fill, capacity, adapter_bytes) {
             writeln!(
                 out,
                 "                whose sessions share keys and values of {} tokens",

@@ -7,6 +7,7 @@ use std::time::Instant;
 use llm_core::tokenizer::EncodeOptions;
 use llm_core::transformer::Checked;
 
+use crate::adapter;
 use crate::args::{Bench, ByteSize, Imatrix, Perplexity};
 use crate::engine::{Memory, Runner, check_runs, load_error, load_options, reading_options};
 use crate::error::ToolError;
@@ -22,8 +23,13 @@ pub(super) fn perplexity(arguments: &Perplexity, out: &mut impl Write) -> Result
     let error = load_error(model);
     let checked = check_runs(model, &file)?;
     let options = reading_options(arguments.context.0, arguments.engine.kv.into());
-    let mut memory = Memory::for_model(&checked, &options).map_err(&error)?;
+    let lora = arguments.lora.read()?;
+    let adapters = adapter::bytes(&lora, &checked, &file)?;
+    let mut memory = Memory::with_adapters(&checked, &options, adapters).map_err(&error)?;
     let mut runner = Runner::load(&checked, &options, &mut memory).map_err(&error)?;
+    if let Some(lora) = &lora {
+        runner.load_adapter(lora, &file)?;
+    }
     let context = runner.model().context();
     let vocabulary = HostVocabulary::load(model, checked.gguf())?;
     let bos = vocabulary.view().bos_added();
@@ -202,10 +208,12 @@ pub(super) fn bench(arguments: &Bench, out: &mut impl Write) -> Result<(), ToolE
         runs: arguments.runs as usize,
         quick: arguments.quick,
     };
-    let figures = crate::bench::bench(&file, &options, wish, error, &mut |done, total| {
+    let lora = arguments.lora.read()?;
+    let mut progress = |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-    })?;
+    };
+    let figures = crate::bench::bench(&file, lora.as_ref(), &options, wish, error, &mut progress)?;
     bar.finish_and_clear();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &figures).map_err(std::io::Error::from)?;

@@ -8,12 +8,12 @@ use llm_core::verify::sha256;
 use protocol::record::Hex;
 
 use crate::args::trust::{Keygen, Passphrase, Policy, Sign, Verify};
-use crate::engine::check_runs;
 use crate::error::ToolError;
 use crate::files;
 use crate::keys::{self, KeyError};
 use crate::passphrase::{self as kdf, PassphraseError};
 use crate::policy::{self as compiler, Device, With};
+use crate::store::Contents;
 
 pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), ToolError> {
     let device = arguments.device_key.as_deref();
@@ -86,7 +86,7 @@ pub(super) fn sign(arguments: &Sign, out: &mut impl Write) -> Result<(), ToolErr
     for model in arguments.models.paths() {
         let content = files::read(model)?;
         if !arguments.force {
-            check_runs(model, &content)?;
+            Contents::of(model, &content)?;
         }
         let digest = sha256(&content);
         let path = keys::signature_path(model);

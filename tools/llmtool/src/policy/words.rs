@@ -55,7 +55,10 @@ impl Display for Words<'_> {
             };
             write_user(f, user, role, &entry(policy, index, user))?;
         }
-        writeln!(f, "keys whose signatures on models count")?;
+        writeln!(
+            f,
+            "keys whose signatures on models, adapters and training data count"
+        )?;
         for key in policy.keys() {
             writeln!(f, "  {:<12} {}", key.name, Hex(&key.public))?;
         }

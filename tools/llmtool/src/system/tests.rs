@@ -16,7 +16,7 @@ fn wish(models: &[&str]) -> Wish {
         path: repository(name),
     };
     Wish {
-        models: models.iter().map(model).collect(),
+        files: models.iter().map(model).collect(),
         context: None,
         sessions: 2,
         memory: 2 << 30,

@@ -11,7 +11,7 @@ pub use list::{ATTACKS, Attack, Must, NO_ORDER, ORDERS, ordered};
 use crate::{Ground, Say};
 use core::fmt::Write as _;
 use protocol::error::ErrorCode;
-use protocol::name::{SessionName, UserName};
+use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
 use protocol::wire::client::{BudgetChange, Event, Request};
@@ -265,6 +265,7 @@ fn infer(prompt: &[u8], max_tokens: u32, session: SessionName) -> Request<'_> {
     Request::Infer {
         params,
         session,
+        adapter: ModelName::EMPTY,
         prompt,
     }
 }
@@ -281,6 +282,10 @@ fn end_of(event: &Event<'_>, of_users: bool) -> Option<End> {
         | Event::Budget(_)
         | Event::LogEnd(_)
         | Event::LogVerified { .. }
+        | Event::Tuned(_)
+        | Event::AdapterLoaded { .. }
+        | Event::Exported(_)
+        | Event::Examples { .. }
         | Event::Done => Some(End::Granted),
         Event::User(_) => (!of_users).then_some(End::Granted),
         _ => None,

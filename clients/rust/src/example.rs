@@ -1,0 +1,139 @@
+//! An example for a fine-tuning, as the line of JSON that audit keeps.
+
+use core::fmt::{self, Write as _};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_EXAMPLE_BYTES;
+
+/// What is to be learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Example<'e> {
+    /// A text, all of it.
+    Text(&'e str),
+    /// What is to follow a prompt.
+    Answer {
+        /// The prompt.
+        prompt: &'e str,
+        /// The answer, with the space or the line feed that it begins with.
+        answer: &'e str,
+    },
+}
+
+impl Example<'_> {
+    /// The line, written into `buffer`, of which [`MAX_EXAMPLE_BYTES`] suffice for every example that audit takes.
+    ///
+    /// # Errors
+    /// It has more bytes than the buffer, or than audit takes.
+    pub fn line<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Failure> {
+        let limit = buffer.len().min(MAX_EXAMPLE_BYTES);
+        let mut line = Line {
+            buffer,
+            written: 0,
+            wanted: 0,
+        };
+        // It counts what it has no room for, and does not fail.
+        let _ = write!(line, "{self}");
+        if line.wanted > limit {
+            let (value, limit) = (line.wanted as u64, limit as u64);
+            return Err(Failure::over(ErrorCode::ExampleBytes, value, limit));
+        }
+        let Line {
+            buffer, written, ..
+        } = line;
+        let bytes = buffer.get(..written).unwrap_or(&[]);
+        // Whole strings alone were copied.
+        Ok(core::str::from_utf8(bytes).unwrap_or(""))
+    }
+}
+
+/// The line of JSON.
+impl fmt::Display for Example<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{{\"text\":\"{}\"}}", Escaped(text)),
+            Self::Answer { prompt, answer } => write!(
+                f,
+                "{{\"prompt\":\"{}\",\"answer\":\"{}\"}}",
+                Escaped(prompt),
+                Escaped(answer)
+            ),
+        }
+    }
+}
+
+/// What stands between the quotes of a string of JSON (RFC 8259, 7).
+struct Escaped<'e>(&'e str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                control if control < ' ' => write!(f, "\\u{:04x}", u32::from(control))?,
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A buffer that is filled up to the last whole string for which there is room.
+struct Line<'b> {
+    buffer: &'b mut [u8],
+    written: usize,
+    wanted: usize,
+}
+
+impl fmt::Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // A gap would be worse than an end.
+        let end = self.wanted.saturating_add(text.len());
+        let is_whole = self.wanted == self.written;
+        if is_whole && let Some(room) = self.buffer.get_mut(self.written..end) {
+            room.copy_from_slice(text.as_bytes());
+            self.written = end;
+        }
+        self.wanted = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_whatever_the_text_is() {
+        let mut buffer = [0; 200];
+        let pair = Example::Answer {
+            prompt: "a \"b\" \\",
+            answer: "\n\tc\u{1}\r é🦊",
+        };
+        assert_eq!(
+            pair.line(&mut buffer),
+            Ok(r#"{"prompt":"a \"b\" \\","answer":"\n\tc\u0001\r é🦊"}"#)
+        );
+        let text = Example::Text("");
+        assert_eq!(text.line(&mut buffer), Ok(r#"{"text":""}"#));
+    }
+
+    #[test]
+    fn what_has_no_room_is_refused_with_what_it_needs() {
+        let example = Example::Text("wolf");
+        let mut buffer = [0; 15];
+        assert_eq!(example.line(&mut buffer), Ok(r#"{"text":"wolf"}"#));
+        let mut buffer = [0; 14];
+        let refused = Failure::over(ErrorCode::ExampleBytes, 15, 14);
+        assert_eq!(example.line(&mut buffer), Err(refused));
+        let mut buffer = [0; MAX_EXAMPLE_BYTES + 100];
+        let long = [b'a'; MAX_EXAMPLE_BYTES - 10];
+        let long = core::str::from_utf8(&long).unwrap();
+        let (bytes, limit) = (MAX_EXAMPLE_BYTES as u64 + 1, MAX_EXAMPLE_BYTES as u64);
+        let refused = Failure::over(ErrorCode::ExampleBytes, bytes, limit);
+        assert_eq!(Example::Text(long).line(&mut buffer), Err(refused));
+        assert!(Example::Text(&long[1..]).line(&mut buffer).is_ok());
+    }
+}

@@ -1,0 +1,295 @@
+//! The examples that a training is given: a text whose examples are separated by blank lines, or an object of JSON in each
+//! line.
+//!
+//! What is a prompt becomes tokens exactly as a request's does. An answer becomes the tokens that a model would generate
+//! behind it: nothing is put before it. The token for the end of text comes last.
+
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+use super::json::{self, Text};
+use super::{MAX_DATA_BYTES, TrainError};
+use crate::tokenizer::{Cell, EncodeOptions, TokenizeError, VocabularyView};
+use zerocopy::IntoBytes;
+
+/// Tokens that an example may have beyond one for each of its bytes in the data: one at its beginning, one at its end, and a
+/// space in front.
+const EXTRA_TOKENS: usize = 3;
+
+/// An example in the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Source<'d> {
+    /// Where it begins, from 1.
+    line: u32,
+    /// Bytes that it has in the data.
+    bytes: usize,
+    kind: Kind<'d>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind<'d> {
+    Text(Words<'d>),
+    Answered { prompt: Text<'d>, answer: Text<'d> },
+}
+
+/// A text as it stands in the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words<'d> {
+    Plain(&'d [u8]),
+    Escaped(Text<'d>),
+}
+
+/// What the examples are in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) examples: usize,
+    pub(super) tokens: usize,
+    pub(super) longest: usize,
+}
+
+/// Turns text into tokens.
+pub(super) struct Tokens<'t> {
+    pub(super) vocabulary: VocabularyView<'t>,
+    /// Scratch: cells for a text, and behind them its bytes where it has escapes.
+    pub(super) cells: &'t mut [Cell],
+    /// Most tokens of an example.
+    pub(super) context: usize,
+}
+
+/// Counts the examples of `data` and their tokens.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(super) fn count(data: &[u8], tokens: &mut Tokens<'_>) -> Result<Count, TrainError> {
+    if data.len() > MAX_DATA_BYTES {
+        return Err(TrainError::TooLong { bytes: data.len() });
+    }
+    if let Err(error) = core::str::from_utf8(data) {
+        let before = data.get(..error.valid_up_to()).unwrap_or(&[]);
+        return Err(TrainError::NotUtf8 {
+            line: 1 + lines_in(before),
+        });
+    }
+    let mut count = Count::default();
+    each(data, |source| {
+        let [len, _] = tokens.encode(&source, &mut [])?;
+        count.examples += 1;
+        count.tokens += len;
+        count.longest = count.longest.max(len);
+        Ok(())
+    })?;
+    match count.examples {
+        0 => Err(TrainError::Empty),
+        _ => Ok(count),
+    }
+}
+
+/// Writes the tokens of all examples of `data`, which have been counted, one after the other; and for each where it ends, and
+/// the first of its own tokens that it teaches.
+///
+/// # Errors
+/// As [`count`].
+pub(super) fn fill(
+    data: &[u8],
+    tokens: &mut Tokens<'_>,
+    mut ids: &mut [u32],
+    examples: &mut [[u32; 2]],
+) -> Result<(), TrainError> {
+    let mut end = 0;
+    let mut examples = examples.iter_mut();
+    each(data, |source| {
+        let [len, first] = tokens.encode(&source, ids)?;
+        end += len as u32;
+        if let Some(example) = examples.next() {
+            *example = [end, first as u32];
+        }
+        ids = core::mem::take(&mut ids)
+            .split_at_mut_checked(len)
+            .map_or(&mut [], |(_, rest)| rest);
+        Ok(())
+    })
+}
+
+/// Lines that end in `text`.
+fn lines_in(text: &[u8]) -> u32 {
+    text.iter().filter(|byte| **byte == b'\n').count() as u32
+}
+
+/// Gives each example of `data` to `take`.
+fn each<'d>(
+    data: &'d [u8],
+    mut take: impl FnMut(Source<'d>) -> Result<(), TrainError>,
+) -> Result<(), TrainError> {
+    let first = data.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_json = first == Some(&b'{');
+    let mut line = 0;
+    // The lines of a text that have no blank one between them: where the first of them begins, and its number.
+    let mut open: Option<(usize, u32)> = None;
+    let mut at = 0_usize;
+    for text in data.split_inclusive(|byte| *byte == b'\n') {
+        line += 1;
+        let start = at;
+        at = at.saturating_add(text.len());
+        let is_blank = text.trim_ascii().is_empty();
+        if is_json {
+            if !is_blank {
+                take(object(text.trim_ascii(), line)?)?;
+            }
+        } else if !is_blank {
+            open.get_or_insert((start, line));
+        } else if let Some((from, line)) = open.take() {
+            take(plain(data.get(from..start).unwrap_or(&[]), line))?;
+        }
+    }
+    match open {
+        Some((from, line)) => take(plain(data.get(from..).unwrap_or(&[]), line)),
+        None => Ok(()),
+    }
+}
+
+/// An example of a text, without the end of its last line.
+fn plain(text: &[u8], line: u32) -> Source<'_> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    Source {
+        line,
+        bytes: text.len(),
+        kind: Kind::Text(Words::Plain(text)),
+    }
+}
+
+/// The example of a line of JSON.
+fn object(text: &[u8], line: u32) -> Result<Source<'_>, TrainError> {
+    let malformed = |what| TrainError::Malformed { line, what };
+    let (mut prompt, mut answer, mut whole) = (None, None, None);
+    json::members(text, |key, value| {
+        let member = match () {
+            () if key.is("prompt") => &mut prompt,
+            () if key.is("answer") => &mut answer,
+            () if key.is("text") => &mut whole,
+            () => return Err("it has a member that is not called prompt, answer or text"),
+        };
+        match member.replace(value) {
+            None => Ok(()),
+            Some(_) => Err("it has a member twice"),
+        }
+    })
+    .map_err(malformed)?;
+    let kind = match (prompt, answer, whole) {
+        (Some(prompt), Some(answer), None) => Kind::Answered { prompt, answer },
+        (None, None, Some(text)) => Kind::Text(Words::Escaped(text)),
+        _ => return Err(malformed("it has neither prompt and answer nor text alone")),
+    };
+    Ok(Source {
+        line,
+        bytes: text.len(),
+        kind,
+    })
+}
+
+impl Tokens<'_> {
+    /// The tokens of an example, which are written to `to` if it has room: how many there are, and the first that it
+    /// teaches.
+    fn encode(&mut self, source: &Source<'_>, to: &mut [u32]) -> Result<[usize; 2], TrainError> {
+        let line = source.line;
+        let (mut len, first) = match source.kind {
+            Kind::Text(words) => (self.words(&words, true, line, to)?, 1),
+            Kind::Answered { prompt, answer } => {
+                let prompt = self.words(&Words::Escaped(prompt), true, line, to)?;
+                let rest = to.get_mut(prompt..).unwrap_or(&mut []);
+                let answer = self.words(&Words::Escaped(answer), false, line, rest)?;
+                (prompt.saturating_add(answer), prompt.max(1))
+            }
+        };
+        if let Some(end) = self.vocabulary.eos() {
+            if let Some(to) = to.get_mut(len) {
+                *to = end;
+            }
+            len = len.saturating_add(1);
+        }
+        if len <= first {
+            let what = "it has nothing to learn";
+            return Err(TrainError::Malformed { line, what });
+        }
+        if len > source.bytes.saturating_add(EXTRA_TOKENS) {
+            let what = "it has more tokens than bytes";
+            return Err(TrainError::Malformed { line, what });
+        }
+        match len > self.context {
+            true => Err(TrainError::Context {
+                line,
+                tokens: len,
+                limit: self.context,
+            }),
+            false => Ok([len, first]),
+        }
+    }
+
+    /// The tokens of a text, at the beginning of one or behind another.
+    fn words(
+        &mut self,
+        words: &Words<'_>,
+        begins: bool,
+        line: u32,
+        to: &mut [u32],
+    ) -> Result<usize, TrainError> {
+        let cells = self.cells.len();
+        let (text, scratch) = match words {
+            Words::Plain(text) => (*text, &mut *self.cells),
+            Words::Escaped(text) => {
+                // Behind the cells lie the bytes that its escapes stand for.
+                let room = text.len().div_ceil(size_of::<Cell>());
+                let at = cells.saturating_sub(room);
+                let (cells, bytes) = self.cells.split_at_mut(at);
+                (text.write(bytes.as_mut_bytes()), cells)
+            }
+        };
+        let longest = match words {
+            Words::Plain(_) => cells.saturating_sub(1),
+            // What it takes is a cell a byte and another, and a cell for each sixteen.
+            Words::Escaped(_) => cells.saturating_sub(2) / 17 * 16,
+        };
+        let bytes = match words {
+            Words::Plain(text) => text.len(),
+            Words::Escaped(text) => text.len(),
+        };
+        if bytes > longest {
+            return Err(TrainError::TextTooLong {
+                line,
+                bytes,
+                limit: longest,
+            });
+        }
+        let vocabulary = match begins {
+            true => self.vocabulary,
+            false => self.vocabulary.continuing(),
+        };
+        let options = EncodeOptions {
+            add_special: begins,
+            parse_special: false,
+        };
+        match vocabulary.encode(text, options, scratch, to) {
+            Ok(tokens) | Err(TokenizeError::TooManyTokens { tokens, .. }) => Ok(tokens),
+            Err(TokenizeError::NoByteToken { byte }) => Err(TrainError::NoToken { line, byte }),
+            Err(TokenizeError::NotUtf8 { .. }) => Err(TrainError::NotUtf8 { line }),
+            Err(TokenizeError::ScratchTooSmall { .. }) => Err(TrainError::TextTooLong {
+                line,
+                bytes,
+                limit: longest,
+            }),
+        }
+    }
+}

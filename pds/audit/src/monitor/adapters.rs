@@ -1,0 +1,527 @@
+//! Adapters: which there are, which are loaded beside the model, and how those made here leave.
+//!
+//! One of the store is verified like a model; one made here audit has signed itself. Inference is told where its file lies,
+//! and after a restart it is told again, before the system serves.
+
+use super::Monitor;
+use crate::link::Phase;
+use crate::places::{Adapter, Used};
+use crate::shares::ENTRY;
+use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
+use protocol::adapters::EXAMPLES_BYTES;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::LOAD_DEADLINE_US;
+use protocol::name::ModelName;
+use protocol::policy::Permission;
+use protocol::record::{Kind, Record};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::store::Content;
+use protocol::wire::client::{AdapterEntry, AdapterOrigin, Event, Signature, Stage};
+use protocol::wire::engine::{self, AdapterLoaded, Source};
+use sha2::{Digest, Sha256};
+
+/// Entries of the log that a load of an adapter by a user can cause: a cancel, a timeout, its end.
+const ADAPTER_ENTRIES: u64 = 3;
+
+impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+    // ---- Checks ---------------------------------------------------------------------------------
+
+    /// Whether models and adapters may change: nothing is being loaded, trained or restored.
+    pub(super) fn require_settled(&self) -> Result<(), Failure> {
+        if self.table.iter().any(|it| it.running_tuning().is_some()) {
+            return Err(Failure::of(ErrorCode::Training));
+        }
+        let is_loading = |entry: &Entry<'_>| entry.is_load() || entry.is_adapter_load();
+        match self.table.iter().any(is_loading) || self.link.phase != Phase::Serving {
+            true => Err(Failure::of(ErrorCode::ModelInUse)),
+            false => Ok(()),
+        }
+    }
+
+    /// The adapter of this name for a request; none for an empty one.
+    pub(super) fn adapter_to_use(&self, name: ModelName) -> Result<Option<Used>, Failure> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        match self.places.find(name) {
+            Some((place, adapter)) if adapter.is_present => Ok(Some(Used {
+                place,
+                sha256: adapter.sha256,
+            })),
+            // It comes back in a moment.
+            Some(_) => Err(Failure::of(ErrorCode::ModelInUse)),
+            None => Err(self.why_not_loaded(name)),
+        }
+    }
+
+    /// What is wrong with the name of an adapter that is not loaded.
+    fn why_not_loaded(&self, name: ModelName) -> Failure {
+        Failure::of(match self.is_adapter(name) {
+            true => ErrorCode::AdapterNotLoaded,
+            false => ErrorCode::NoSuchAdapter,
+        })
+    }
+
+    /// Whether there is an adapter of this name.
+    pub(super) fn is_adapter(&self, name: ModelName) -> bool {
+        self.shelf.find(name).is_some() || self.is_in_store(name)
+    }
+
+    fn is_in_store(&self, name: ModelName) -> bool {
+        let store = self.models.store();
+        store.find_item(Content::Adapter, name.as_str()).is_ok()
+    }
+
+    // ---- Loads ----------------------------------------------------------------------------------
+
+    /// A user wants an adapter beside the model.
+    pub(super) fn load_adapter(
+        &mut self,
+        client: usize,
+        id: u32,
+        name: ModelName,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let user = self.clients.user(client);
+        self.gate.access.require(user, Permission::Load)?;
+        self.require_new(client, id)?;
+        self.link.require_running(self.gate.policy())?;
+        self.require_place(client)?;
+        let no_model = Failure::of(ErrorCode::NoModel);
+        let base = self.link.current.ok_or(no_model)?.verified.sha256;
+        self.require_settled()?;
+        if let Some((_, adapter)) = self.places.find(name) {
+            let info = adapter.info;
+            self.clients
+                .tell(client, id, &Event::AdapterLoaded { name, info });
+            return Ok(());
+        }
+        let place = self.places.free()?;
+        let share = ADAPTER_ENTRIES.saturating_mul(ENTRY);
+        let entry = |work, deadline_us| Entry {
+            origin: Origin::Client { client, id },
+            user,
+            number: 0,
+            work,
+            state: State::Active,
+            share,
+            end_bytes: 0,
+            admitted_us: now,
+            deadline_us,
+        };
+        let mut entry = match self.shelf.find(name) {
+            Some(made) if made.base != base => return Err(Failure::of(ErrorCode::OtherBase)),
+            Some(made) => {
+                let adapter = Adapter {
+                    name,
+                    source: Source::Device,
+                    offset: made.space.offset as u64,
+                    bytes: made.space.bytes as u64,
+                    sha256: made.sha256,
+                    info: Default::default(),
+                    is_present: false,
+                };
+                self.require_room(client)?;
+                entry(
+                    Work::Adapter(place, adapter),
+                    now.saturating_add(LOAD_DEADLINE_US),
+                )
+            }
+            None => {
+                let verification = self.models.begin_item(Content::Adapter, name)?;
+                entry(Work::VerifyAdapter(verification), NEVER_US)
+            }
+        };
+        self.ledger.take_share(user, share, now)?;
+        entry.number = self.table.next_number();
+        if let Work::Adapter(place, adapter) = entry.work {
+            // There is room.
+            self.send_adapter(Some(client), entry.number, place, &adapter);
+        }
+        self.table.enter(entry);
+        Ok(())
+    }
+
+    /// Tells inference to load an adapter that is verified; false if there is no room.
+    pub(super) fn send_adapter(
+        &mut self,
+        client: Option<usize>,
+        number: u32,
+        place: usize,
+        adapter: &Adapter,
+    ) -> bool {
+        let base = self.link.current.map(|current| current.verified.sha256);
+        let command = engine::Command::Adapter {
+            place: u32::try_from(place).unwrap_or(u32::MAX),
+            source: adapter.source,
+            offset: adapter.offset,
+            bytes: adapter.bytes,
+            base: base.unwrap_or_default(),
+        };
+        self.link.send(client, number, &command)
+    }
+
+    /// Goes on with the verification of an adapter, a slice at a time, and then has inference load it.
+    pub(super) fn advance_adapter(&mut self, now: u64) {
+        let is =
+            |entry: &Entry<'_>| matches!(entry.work, Work::VerifyAdapter(_)) && !entry.is_over();
+        let Some(index) = self.table.find(is) else {
+            return;
+        };
+        let Self {
+            table,
+            models,
+            gate,
+            device,
+            work,
+            ..
+        } = self;
+        let Some(entry) = table.get_mut(index) else {
+            return;
+        };
+        let origin = entry.origin;
+        let Work::VerifyAdapter(verification) = &mut entry.work else {
+            return;
+        };
+        let result = models.step(verification, gate.policy(), device, work.left());
+        let (done, total) = verification.progress();
+        let handed_over = match result {
+            None => {
+                work.goes_on();
+                return self.progress(origin, Stage::Verifying, done, total);
+            }
+            Some(Ok(verified)) => {
+                let adapter = Adapter {
+                    name: verified.name,
+                    source: Source::Store,
+                    offset: verified.offset,
+                    bytes: verified.bytes,
+                    sha256: verified.sha256,
+                    info: Default::default(),
+                    is_present: false,
+                };
+                self.hand_over_adapter(index, adapter, now)
+            }
+            Some(Err(failure)) => Err(failure),
+        };
+        match handed_over {
+            Ok(()) => self.progress(origin, Stage::Loading, 0, total),
+            Err(failure) => self.refuse_load(index, failure, now),
+        }
+    }
+
+    /// Has inference load an adapter of the store that was verified.
+    fn hand_over_adapter(
+        &mut self,
+        index: usize,
+        adapter: Adapter,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let Some(entry) = self.table.get(index) else {
+            return Ok(());
+        };
+        let (client, number) = (entry.client(), entry.number);
+        // Inference was restarted meanwhile.
+        self.link.require_running(self.gate.policy())?;
+        if self.link.phase != Phase::Serving {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        if self.link.current.is_none() {
+            return Err(Failure::of(ErrorCode::NoModel));
+        }
+        let place = self.places.free()?;
+        if let Some(client) = client {
+            self.require_room(client)?;
+        }
+        // There is room.
+        self.send_adapter(client, number, place, &adapter);
+        if let Some(entry) = self.table.get_mut(index) {
+            entry.work = Work::Adapter(place, adapter);
+            entry.admitted_us = now;
+            entry.deadline_us = now.saturating_add(LOAD_DEADLINE_US);
+        }
+        Ok(())
+    }
+
+    /// Inference has loaded an adapter: the one of this request, or what this fine-tuning has made.
+    pub(super) fn finish_adapter(
+        &mut self,
+        index: usize,
+        place: usize,
+        adapter: Adapter,
+        loaded: &AdapterLoaded,
+        bytes: u64,
+        now: u64,
+    ) {
+        let Some(entry) = self.table.get(index) else {
+            return;
+        };
+        let is_own = entry.origin == Origin::Audit;
+        let is_tuning = entry.tuning().is_some();
+        let record = self.record_of(entry, Kind::Adapter, now);
+        let record = self.describe_adapter(&adapter, record);
+        let (name, info) = (adapter.name, loaded.info);
+        self.places.fill(place, Adapter { info, ..adapter });
+        if let Some(current) = &mut self.link.current {
+            current.loaded.arena = loaded.arena;
+            current.loaded.kv_positions = loaded.kv_positions;
+        }
+        self.record_about(index, record, now);
+        if is_tuning {
+            return self.end_tuned(index, None, bytes, now);
+        }
+        if is_own {
+            // What it says of it is in the counters and the list that clients ask for.
+            self.egress.pass(bytes, now);
+        }
+        self.end(index, End::AdapterLoaded { name, info }, bytes);
+        if is_own {
+            self.restore_adapters(now);
+        }
+    }
+
+    /// What a record says of an adapter that is, or should be, loaded.
+    pub(super) fn describe_adapter(&self, adapter: &Adapter, record: Record) -> Record {
+        let current = self.link.current.as_ref();
+        let base = current.map(|current| current.verified.sha256);
+        Record {
+            name: adapter.name,
+            adapter_sha256: adapter.sha256,
+            model_sha256: base.unwrap_or_default(),
+            value: adapter.bytes,
+            code: adapter.source as u16,
+            ..record
+        }
+    }
+
+    /// Inference has the model again: has it load the adapters that were loaded, one at a time; when it has, the system
+    /// serves.
+    pub(super) fn restore_adapters(&mut self, now: u64) {
+        let is_due = matches!(self.link.phase, Phase::Booting | Phase::Recovering { .. });
+        let is_own = |entry: &Entry<'_>| entry.origin == Origin::Audit;
+        if !is_due || self.table.find(is_own).is_some() {
+            return;
+        }
+        let Some((place, adapter)) = self.places.next_absent() else {
+            return self.end_own_load(now);
+        };
+        let adapter = *adapter;
+        let deadline_us = now.saturating_add(LOAD_DEADLINE_US);
+        let entry = self.load_entry(Work::Adapter(place, adapter), deadline_us, now);
+        // Without room it is tried again at the next wake-up.
+        if self.send_adapter(None, entry.number, place, &adapter) {
+            self.table.enter(entry);
+        }
+    }
+
+    // ---- Drops ----------------------------------------------------------------------------------
+
+    pub(super) fn drop_adapter(
+        &mut self,
+        client: usize,
+        id: u32,
+        name: ModelName,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let user = self.clients.user(client);
+        let made = self.shelf.find(name).copied();
+        let permission = match made {
+            Some(_) => Permission::FineTune,
+            None => Permission::Load,
+        };
+        self.gate.access.require(user, permission)?;
+        self.link.require_running(self.gate.policy())?;
+        let found = self.places.find(name);
+        let loaded = found.map(|(place, adapter)| (place, *adapter));
+        if loaded.is_none() && made.is_none() {
+            return Err(self.why_not_loaded(name));
+        }
+        self.require_settled()?;
+        if let Some((place, _)) = loaded {
+            let uses = self.uses(place);
+            if uses > 0 {
+                return Err(Failure::over(ErrorCode::AdapterInUse, uses, 0));
+            }
+            self.require_room(client)?;
+        }
+        self.ledger.take_share(user, ENTRY, now)?;
+        let mut record = Record {
+            name,
+            code: Source::Store as u16,
+            ..self.record_of_client(client, Kind::DropAdapter)
+        };
+        if let Some((place, adapter)) = loaded {
+            record = self.describe_adapter(&adapter, record);
+            let place_number = u32::try_from(place).unwrap_or(u32::MAX);
+            let command = engine::Command::DropAdapter {
+                place: place_number,
+            };
+            // There is room.
+            self.link.send(Some(client), 0, &command);
+            self.places.clear(place);
+            self.gate.sessions.end_with_adapter(place);
+        }
+        if let Some(made) = made {
+            record.adapter_sha256 = made.sha256;
+            record.model_sha256 = made.base;
+            record.value = made.space.bytes as u64;
+            record.code = Source::Device as u16;
+            self.shelf.forget(made.id);
+        }
+        self.record(record, now);
+        self.clients.tell(client, id, &Event::Done);
+        Ok(())
+    }
+
+    /// Requests for text that are under way with the adapter in this place.
+    fn uses(&self, place: usize) -> u64 {
+        let uses = self.table.iter().filter(|entry| {
+            let used = entry.running().and_then(|generation| generation.adapter);
+            used.is_some_and(|used| used.place == place)
+        });
+        uses.fold(0, |count, _| count.saturating_add(1))
+    }
+
+    // ---- Lists ----------------------------------------------------------------------------------
+
+    /// The adapter at this place of a list: those made here, then those of the store.
+    pub(super) fn adapter_entry(&self, index: usize) -> Option<AdapterEntry> {
+        let known = |name| {
+            let found = self.places.find(name).map(|(_, adapter)| adapter);
+            found.filter(|adapter| adapter.is_present)
+        };
+        if let Some(made) = self.shelf.nth(index) {
+            let loaded = known(made.name);
+            return Some(AdapterEntry {
+                name: made.name,
+                file_bytes: made.space.bytes as u64,
+                sha256: made.sha256,
+                base_sha256: made.base,
+                origin: AdapterOrigin::Device,
+                signature: Signature::Good,
+                loaded: loaded.is_some(),
+                info: loaded.map(|adapter| adapter.info).unwrap_or_default(),
+            });
+        }
+        let index = index.checked_sub(self.shelf.len())?;
+        let mut items = self.models.store().items(Content::Adapter).ok()?;
+        let item = items.nth(index)?;
+        let (name, offset) = (ModelName::new(item.name)?, item.file.offset);
+        let loaded = known(name).filter(|it| it.offset == offset as u64);
+        let current = self.link.current.as_ref();
+        let base = current.filter(|_| loaded.is_some());
+        Some(AdapterEntry {
+            name,
+            file_bytes: item.file.data.len() as u64,
+            sha256: self.models.sha256(offset).unwrap_or_default(),
+            base_sha256: base.map(|it| it.verified.sha256).unwrap_or_default(),
+            origin: AdapterOrigin::Store,
+            signature: self.models.signature(offset, item.signature.is_some()),
+            loaded: loaded.is_some(),
+            info: loaded.map(|adapter| adapter.info).unwrap_or_default(),
+        })
+    }
+
+    /// A user wants the file of an adapter made here.
+    pub(super) fn export(
+        &mut self,
+        client: usize,
+        id: u32,
+        name: ModelName,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let user = self.clients.user(client);
+        self.gate.access.require(user, Permission::FineTune)?;
+        let Some(made) = self.shelf.find(name).copied() else {
+            return Err(Failure::of(match self.is_in_store(name) {
+                true => ErrorCode::NotOfDevice,
+                false => ErrorCode::NoSuchAdapter,
+            }));
+        };
+        self.ledger.take_share(user, ENTRY, now)?;
+        let list = crate::lists::ListKind::Export {
+            id: made.id,
+            offset: 0,
+        };
+        if let Err(failure) = self.list(client, id, list) {
+            self.ledger.give_back(user, ENTRY);
+            return Err(failure);
+        }
+        let record = Record {
+            name,
+            adapter_sha256: made.sha256,
+            model_sha256: made.base,
+            value: made.space.bytes as u64,
+            ..self.record_of_client(client, Kind::Export)
+        };
+        self.record(record, now);
+        Ok(())
+    }
+
+    // ---- Examples -------------------------------------------------------------------------------
+
+    /// Whether the examples may change: no training is on its way that reads them.
+    fn require_examples(&self, client: usize) -> Result<usize, Failure> {
+        let user = self.clients.user(client);
+        self.gate.access.require(user, Permission::FineTune)?;
+        match self.table.iter().any(|it| it.running_tuning().is_some()) {
+            true => Err(Failure::of(ErrorCode::Training)),
+            false => Ok(user),
+        }
+    }
+
+    /// Adds an example. Its text is in the log as prompts are, so that a training on it can be repeated.
+    pub(super) fn add_example(
+        &mut self,
+        client: usize,
+        id: u32,
+        text: &[u8],
+        now: u64,
+    ) -> Result<(), Failure> {
+        let user = self.require_examples(client)?;
+        let kept: &[u8] = match self.gate.policy().keep_prompts {
+            1 => text,
+            _ => &[],
+        };
+        let share = ENTRY.saturating_add(kept.len() as u64);
+        self.ledger.take_share(user, share, now)?;
+        if let Err(failure) = self.shelf.add_example(text) {
+            self.ledger.give_back(user, share);
+            return Err(failure);
+        }
+        self.work.spend(text.len());
+        let record = Record {
+            prompt_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
+            prompt_sha256: Sha256::digest(text).into(),
+            value: self.shelf.examples().bytes as u64,
+            ..self.record_of_client(client, Kind::Example)
+        };
+        self.ledger.record_with(record, kept, &mut self.work, now);
+        self.tell_examples(client, id);
+        Ok(())
+    }
+
+    pub(super) fn drop_examples(
+        &mut self,
+        client: usize,
+        id: u32,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let user = self.require_examples(client)?;
+        self.ledger.take_share(user, ENTRY, now)?;
+        self.shelf.drop_examples();
+        let record = self.record_of_client(client, Kind::Example);
+        self.record(record, now);
+        self.tell_examples(client, id);
+        Ok(())
+    }
+
+    fn tell_examples(&mut self, client: usize, id: u32) {
+        let event = Event::Examples {
+            count: self.shelf.example_count(),
+            bytes: u32::try_from(self.shelf.examples().bytes).unwrap_or(u32::MAX),
+            limit: u32::try_from(EXAMPLES_BYTES).unwrap_or(u32::MAX),
+        };
+        self.clients.tell(client, id, &event);
+    }
+}

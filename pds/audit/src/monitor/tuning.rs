@@ -1,0 +1,535 @@
+//! Fine-tuning: audit reads the data, inference trains, audit signs what came out, inference loads it.
+//!
+//! There is one at a time. Its tokens are reserved before inference hears of it, by the most that its data can have; what
+//! came out is signed and on record before it is loaded, and loaded before its client is told.
+
+use super::Monitor;
+use super::reports::Breach;
+use crate::egress::Egress;
+use crate::link::Phase;
+use crate::places::Adapter;
+use crate::shares::ENTRY;
+use crate::shelf::{Made, Space};
+use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
+use crate::tuning::{Data, Reading, Stage, Tuning};
+use protocol::adapters::EXAMPLES;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::{LOAD_DEADLINE_US, MAX_DATA_BYTES};
+use protocol::name::ModelName;
+use protocol::policy::Permission;
+use protocol::record::{Hash, Kind, Record};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::store::Content;
+use protocol::wire::client::{self, Tuned};
+use protocol::wire::engine::{self, Source, Trained};
+use protocol::wire::{FinishReason, TrainParams, TrainProgress};
+use sha2::Digest as _;
+
+/// Entries of the log that a fine-tuning can cause: its admission, a cancel, a timeout, its end, a load.
+const TUNE_ENTRIES: u64 = 5;
+
+/// Names that are tried for an adapter that its user gives none: that of the data, and that with a number.
+const NAMES: u8 = 9;
+
+impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+    /// A user wants an adapter.
+    pub(super) fn fine_tune(
+        &mut self,
+        client: usize,
+        id: u32,
+        params: TrainParams,
+        (data, adapter): (ModelName, ModelName),
+        now: u64,
+    ) -> Result<(), Failure> {
+        let user = self.clients.user(client);
+        self.gate.access.require(user, Permission::FineTune)?;
+        self.link.require_running(self.gate.policy())?;
+        self.require_new(client, id)?;
+        self.require_place(client)?;
+        params.check()?;
+        if !self.device.can_sign() {
+            return Err(Failure::of(ErrorCode::NoDeviceKey));
+        }
+        let no_model = Failure::of(ErrorCode::NoModel);
+        let base = self.link.current.ok_or(no_model)?.verified.sha256;
+        self.require_settled()?;
+        let name = self.name_of_adapter(data, adapter)?;
+        let room = self.shelf.room()?;
+        let stage = self.data(data)?;
+        let share = TUNE_ENTRIES.saturating_mul(ENTRY);
+        self.ledger.take_share(user, share, now)?;
+        self.table.enter(Entry {
+            origin: Origin::Client { client, id },
+            user,
+            number: self.table.next_number(),
+            work: Work::Tune(Tuning::new(params, name, base, room, stage)),
+            state: State::Active,
+            share,
+            end_bytes: 0,
+            admitted_us: now,
+            deadline_us: NEVER_US,
+        });
+        Ok(())
+    }
+
+    /// What an adapter will be called.
+    fn name_of_adapter(&self, data: ModelName, name: ModelName) -> Result<ModelName, Failure> {
+        let exists = Failure::of(ErrorCode::AdapterExists);
+        if !name.is_empty() {
+            return match self.is_adapter(name) {
+                true => Err(exists),
+                false => Ok(name),
+            };
+        }
+        let numbered = |number: u8| {
+            let mut text = heapless::String::<{ protocol::limits::MAX_NAME_BYTES }>::new();
+            text.push_str(data.as_str()).ok()?;
+            if number > 1 {
+                text.push('-').ok()?;
+                text.push(char::from(b'0'.saturating_add(number))).ok()?;
+            }
+            ModelName::new(&text)
+        };
+        let mut names = (1..=NAMES).filter_map(numbered);
+        names.find(|name| !self.is_adapter(*name)).ok_or(exists)
+    }
+
+    /// The data of this name, which audit has yet to read.
+    fn data(&self, name: ModelName) -> Result<Stage<'m>, Failure> {
+        let (stage, bytes) = match name.as_str() {
+            EXAMPLES => {
+                let bytes = self.shelf.examples().bytes as u64;
+                (Stage::Examples(Reading::default()), bytes)
+            }
+            _ => {
+                let verification = self.models.begin_item(Content::Data, name)?;
+                let (_, bytes) = verification.progress();
+                (Stage::Data(verification), bytes)
+            }
+        };
+        let limit = MAX_DATA_BYTES as u64;
+        match bytes {
+            0 => Err(Failure::of(ErrorCode::EmptyData)),
+            bytes if bytes > limit => Err(Failure::over(ErrorCode::DataTooLong, bytes, limit)),
+            _ => Ok(stage),
+        }
+    }
+
+    /// Whether inference trains and there is no memory for requests beside it.
+    pub(super) fn is_training_alone(&self) -> bool {
+        let mut tunings = self.table.iter().filter_map(Entry::running_tuning);
+        tunings.any(Tuning::is_alone)
+    }
+
+    /// The fine-tuning that is under way, for who asks how things are: what the adapter will be called, and how far it is.
+    pub(super) fn describe_tuning(&self, now: u64) -> Option<(ModelName, client::Training)> {
+        let mut tunings = self.table.iter().filter_map(Entry::running_tuning);
+        let tuning = tunings.next()?;
+        Some((tuning.name, training(tuning, now)))
+    }
+
+    // ---- What audit does itself -----------------------------------------------------------------
+
+    /// Goes on with reading the data of a fine-tuning, or what came out, a slice at a time.
+    pub(super) fn advance_tuning(&mut self, now: u64) {
+        let is = |entry: &Entry<'_>| {
+            let tuning = entry.running_tuning();
+            tuning.is_some_and(|tuning| !tuning.is_with_inference())
+        };
+        let Some(index) = self.table.find(is) else {
+            return;
+        };
+        let Self {
+            table,
+            models,
+            gate,
+            device,
+            shelf,
+            work,
+            ..
+        } = self;
+        let Some(entry) = table.get_mut(index) else {
+            return;
+        };
+        let origin = entry.origin;
+        let Some(tuning) = entry.tuning_mut() else {
+            return;
+        };
+        let made = Space {
+            bytes: tuning.received,
+            ..tuning.room
+        };
+        match &mut tuning.stage {
+            Stage::Data(verification) => {
+                let result = models.step(verification, gate.policy(), device, work.left());
+                let (done, total) = verification.progress();
+                match result {
+                    None => {
+                        work.goes_on();
+                        self.progress(origin, client::Stage::Verifying, done, total);
+                    }
+                    Some(Err(failure)) => self.refuse_load(index, failure, now),
+                    Some(Ok(verified)) => {
+                        let data = Data {
+                            source: Source::Store,
+                            offset: verified.offset,
+                            bytes: verified.bytes,
+                            sha256: verified.sha256,
+                            line_feeds: verified.line_feeds,
+                        };
+                        self.begin_training(index, data, now);
+                    }
+                }
+            }
+            Stage::Examples(reading) => {
+                let space = shelf.examples();
+                if !read_on(shelf, space, reading, work.left()) {
+                    return work.goes_on();
+                }
+                let data = Data {
+                    source: Source::Device,
+                    offset: space.offset as u64,
+                    bytes: space.bytes as u64,
+                    sha256: reading.hasher.finalize_reset().into(),
+                    line_feeds: reading.line_feeds,
+                };
+                self.begin_training(index, data, now);
+            }
+            Stage::Signing(reading) => {
+                if !read_on(shelf, made, reading, work.left()) {
+                    return work.goes_on();
+                }
+                let sha256 = reading.hasher.finalize_reset().into();
+                self.sign(index, made, sha256, now);
+            }
+            Stage::Training | Stage::Loading(..) => {}
+        }
+    }
+
+    /// The data have been read: reserves what they can cost at most, and has inference train.
+    fn begin_training(&mut self, index: usize, data: Data, now: u64) {
+        if let Err(failure) = self.admit_training(index, data, now) {
+            self.refuse_load(index, failure, now);
+        }
+    }
+
+    fn admit_training(&mut self, index: usize, data: Data, now: u64) -> Result<(), Failure> {
+        // Inference was restarted meanwhile.
+        self.link.require_running(self.gate.policy())?;
+        if self.link.phase != Phase::Serving {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        let current = self.link.current.map(|current| current.verified.sha256);
+        let Some(entry) = self.table.get_mut(index) else {
+            return Ok(());
+        };
+        let (client, user, number) = (entry.client(), entry.user, entry.number);
+        let Some(tuning) = entry.tuning_mut() else {
+            return Ok(());
+        };
+        if current != Some(tuning.base) {
+            return Err(Failure::of(ErrorCode::NoModel));
+        }
+        tuning.data = Some(data);
+        let most = tuning.most_tokens();
+        let command = engine::Command::Train {
+            params: tuning.params,
+            source: data.source,
+            offset: data.offset,
+            bytes: data.bytes,
+            base: tuning.base,
+            room: tuning.room.bytes as u64,
+        };
+        if let Some(client) = client {
+            self.require_room(client)?;
+        }
+        let reservation = self.gate.accounts.reserve(user, most, now);
+        let reservation =
+            reservation.map_err(|left| Failure::over(ErrorCode::QuotaExceeded, most, left))?;
+        // There is room.
+        self.link.send(client, number, &command);
+        let deadline_us = now.saturating_add(self.gate.policy().train_deadline_us);
+        let Some(entry) = self.table.get_mut(index) else {
+            return Ok(());
+        };
+        entry.admitted_us = now;
+        entry.deadline_us = deadline_us;
+        if let Some(tuning) = entry.tuning_mut() {
+            tuning.stage = Stage::Training;
+            tuning.reservation = Some(reservation);
+            tuning.begun_us = now;
+        }
+        if let Some(entry) = self.table.get(index) {
+            let record = Record {
+                value: most,
+                code: data.source as u16,
+                ..self.record_of(entry, Kind::Tune, now)
+            };
+            self.record_about(index, record, now);
+        }
+        Ok(())
+    }
+
+    // ---- What inference says --------------------------------------------------------------------
+
+    /// How far a training is.
+    pub(super) fn training_goes_on(
+        &mut self,
+        index: usize,
+        progress: TrainProgress,
+    ) -> Result<(), Breach> {
+        let entry = self.table.get_mut(index).ok_or(Breach)?;
+        let tuning = entry.tuning_mut().ok_or(Breach)?;
+        tuning.advance(progress).map_err(|_| Breach)
+    }
+
+    /// The next part of what came out.
+    pub(super) fn take_part(
+        &mut self,
+        index: usize,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), Breach> {
+        let entry = self.table.get_mut(index).ok_or(Breach)?;
+        let tuning = entry.tuning_mut().ok_or(Breach)?;
+        let follows = tuning.expects_part(offset, bytes.len());
+        if !follows || !self.shelf.write_part(tuning.room, tuning.received, bytes) {
+            return Err(Breach);
+        }
+        tuning.received = tuning.received.saturating_add(bytes.len());
+        Ok(())
+    }
+
+    /// A training is over. Its tokens are used; what came out audit has yet to hash.
+    pub(super) fn training_is_over(
+        &mut self,
+        index: usize,
+        trained: Trained,
+        bytes: u64,
+        now: u64,
+    ) -> Result<(), Breach> {
+        let entry = self.table.get_mut(index).ok_or(Breach)?;
+        let is_late = matches!(entry.state, State::Late { .. });
+        let total_us = now.saturating_sub(entry.admitted_us);
+        let tuning = entry.tuning_mut().ok_or(Breach)?;
+        let is_wanted = tuning.conclude(trained, is_late).map_err(|_| Breach)?;
+        tuning.is_progress_due = false;
+        if let Some(reservation) = tuning.reservation.take() {
+            let accounts = &mut self.gate.accounts;
+            accounts.settle(reservation, trained.tokens, now);
+        }
+        if is_wanted {
+            tuning.end_bytes = bytes;
+            tuning.stage = Stage::Signing(Reading::default());
+            entry.state = State::Active;
+            entry.deadline_us = NEVER_US;
+            return Ok(());
+        }
+        if is_late {
+            let limit = self.gate.policy().train_deadline_us;
+            let failure = Failure::over(ErrorCode::Deadline, total_us, limit);
+            self.record_failed_tuning(index, failure, now);
+            self.end(index, End::failed(failure, ""), bytes);
+        } else {
+            self.record_tuned(index, FinishReason::Cancelled, now);
+            let failure = Failure::of(ErrorCode::Cancelled);
+            self.end(index, End::failed(failure, ""), bytes);
+        }
+        Ok(())
+    }
+
+    /// What came out has been hashed: signs it, keeps it, and has inference load it.
+    fn sign(&mut self, index: usize, space: Space, sha256: Hash, now: u64) {
+        let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) else {
+            return;
+        };
+        let Some(signature) = self.device.sign(&sha256) else {
+            // It had a key when this began, and the policy does not change.
+            return self.refuse_load(index, Failure::of(ErrorCode::NoDeviceKey), now);
+        };
+        let (name, base) = (tuning.name, tuning.base);
+        let id = self.shelf.keep(Made {
+            id: 0,
+            name,
+            space,
+            sha256,
+            base,
+            signature,
+        });
+        tuning.made = Some((id, sha256));
+        self.record_tuned(index, FinishReason::EndOfText, now);
+        let adapter = Adapter {
+            name,
+            source: Source::Device,
+            offset: space.offset as u64,
+            bytes: space.bytes as u64,
+            sha256,
+            info: Default::default(),
+            is_present: false,
+        };
+        if let Err(failure) = self.load_made(index, adapter, base, now) {
+            self.end_tuned(index, Some(failure.code), 0, now);
+        }
+    }
+
+    /// Has inference load what was made.
+    fn load_made(
+        &mut self,
+        index: usize,
+        adapter: Adapter,
+        base: Hash,
+        now: u64,
+    ) -> Result<(), Failure> {
+        // Inference was restarted meanwhile.
+        self.link.require_running(self.gate.policy())?;
+        if self.link.phase != Phase::Serving {
+            return Err(Failure::of(ErrorCode::ModelInUse));
+        }
+        let current = self.link.current.map(|current| current.verified.sha256);
+        if current != Some(base) {
+            return Err(Failure::of(ErrorCode::NoModel));
+        }
+        let place = self.places.free()?;
+        let entry = self.table.get(index);
+        let (client, number) = entry.map_or((None, 0), |entry| (entry.client(), entry.number));
+        if let Some(client) = client {
+            self.require_room(client)?;
+        }
+        // There is room.
+        self.send_adapter(client, number, place, &adapter);
+        if let Some(entry) = self.table.get_mut(index) {
+            entry.deadline_us = now.saturating_add(LOAD_DEADLINE_US);
+            if let Some(tuning) = entry.tuning_mut() {
+                tuning.stage = Stage::Loading(place, adapter);
+            }
+        }
+        Ok(())
+    }
+
+    // ---- Its end --------------------------------------------------------------------------------
+
+    /// An adapter has been made. `not_loaded`: why it is not loaded, if it is not. `bytes`: what inference has said of the
+    /// load.
+    pub(super) fn end_tuned(
+        &mut self,
+        index: usize,
+        not_loaded: Option<ErrorCode>,
+        bytes: u64,
+        now: u64,
+    ) {
+        let Some(entry) = self.table.get(index) else {
+            return;
+        };
+        let total_us = now.saturating_sub(entry.admitted_us);
+        let Some(tuning) = entry.tuning() else {
+            return;
+        };
+        let tuned = Tuned {
+            name: tuning.name,
+            sha256: tuning.made.map(|(_, sha256)| sha256).unwrap_or_default(),
+            file_bytes: tuning.trained.bytes,
+            tokens: tuning.trained.tokens,
+            steps: tuning.trained.steps,
+            loss: tuning.trained.loss,
+            total_us,
+            not_loaded,
+        };
+        let bytes = bytes.saturating_add(tuning.end_bytes);
+        self.end(index, End::Tuned(tuned), bytes);
+    }
+
+    /// A fine-tuning has failed in inference, or with it: it costs nothing, and nothing half made stays. An adapter that has
+    /// been made stays, unloaded.
+    pub(super) fn fail_tuning(
+        &mut self,
+        index: usize,
+        failure: Failure,
+        detail: &[u8],
+        bytes: u64,
+        now: u64,
+    ) {
+        let Some(tuning) = self.table.get_mut(index).and_then(Entry::tuning_mut) else {
+            return;
+        };
+        tuning.is_progress_due = false;
+        if matches!(tuning.stage, Stage::Loading(..)) {
+            return self.end_tuned(index, Some(failure.code), bytes, now);
+        }
+        if let Some(reservation) = tuning.reservation.take() {
+            self.gate.accounts.settle(reservation, 0, now);
+        }
+        self.record_failed_tuning(index, failure, now);
+        // A report has no longer one.
+        let detail = crate::table::Detail::from_slice(detail).unwrap_or_default();
+        self.end(index, End::Failed { failure, detail }, bytes);
+    }
+
+    fn record_failed_tuning(&mut self, index: usize, failure: Failure, now: u64) {
+        if let Some(entry) = self.table.get(index) {
+            let record = Record {
+                code: failure.code as u16,
+                value: failure.value,
+                limit: failure.limit,
+                ..self.record_of(entry, Kind::Fail, now)
+            };
+            self.record_about(index, record, now);
+        }
+    }
+
+    /// Writes down that inference has trained to the end, or to a cancel.
+    fn record_tuned(&mut self, index: usize, reason: FinishReason, now: u64) {
+        let Some(entry) = self.table.get(index) else {
+            return;
+        };
+        let Some(tuning) = entry.tuning() else {
+            return;
+        };
+        let trained = &tuning.trained;
+        let bytes = tuning.made.map_or(0, |_| trained.bytes);
+        let record = Record {
+            code: reason as u16,
+            // The bound of the tokens is less.
+            prompt_tokens: u32::try_from(trained.tokens).unwrap_or(u32::MAX),
+            generated_tokens: trained.steps,
+            value: bytes,
+            limit: u64::from(trained.loss),
+            ..self.record_of(entry, Kind::Tuned, now)
+        };
+        self.record_about(index, record, now);
+    }
+
+    /// What a client is told of how far its fine-tuning is, and what that counts for in the egress cap.
+    pub(super) fn due_training(&self, index: usize, now: u64) -> Option<client::Training> {
+        let entry = self.table.get(index).filter(|it| it.is_progress_due())?;
+        entry.tuning().map(|tuning| training(tuning, now))
+    }
+
+    /// What that counts for in the egress cap: all of it but the time is inference's.
+    pub(super) const fn cost_of_training() -> u64 {
+        Egress::of_event(size_of::<TrainProgress>())
+    }
+}
+
+fn training(tuning: &Tuning<'_>, now: u64) -> client::Training {
+    let is_begun = tuning.begun_us > 0;
+    client::Training {
+        progress: tuning.progress.unwrap_or_default(),
+        elapsed_us: match is_begun {
+            true => now.saturating_sub(tuning.begun_us),
+            false => 0,
+        },
+    }
+}
+
+/// Hashes more of a part of the region; true when all is done.
+fn read_on<W: WriteWords>(
+    shelf: &mut crate::shelf::Shelf<W>,
+    space: Space,
+    reading: &mut Reading,
+    budget: &mut usize,
+) -> bool {
+    let (done, line_feeds) = shelf.hash(space, reading.done, &mut reading.hasher, budget);
+    reading.done = done;
+    reading.line_feeds = reading.line_feeds.saturating_add(line_feeds);
+    done >= space.bytes
+}

@@ -1,0 +1,145 @@
+//! The places that adapters have beside the model in inference's arena.
+//!
+//! The rule: what is here, inference has been told to load, and nothing else. After a restart the places stay, and each is
+//! used again only when its adapter has been loaded anew.
+
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_ADAPTERS;
+use protocol::name::ModelName;
+use protocol::record::Hash;
+use protocol::wire::AdapterInfo;
+use protocol::wire::engine::Source;
+
+/// An adapter beside the model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adapter {
+    pub(crate) name: ModelName,
+    /// Where its file lies.
+    pub(crate) source: Source,
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Hash,
+    /// What inference has said of it.
+    pub(crate) info: AdapterInfo,
+    /// Inference has it; otherwise it was restarted and will be told to load it again.
+    pub(crate) is_present: bool,
+}
+
+/// The adapter of a request or a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) place: usize,
+    pub(crate) sha256: Hash,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Places([Option<Adapter>; MAX_ADAPTERS]);
+
+impl Places {
+    pub(crate) const fn new() -> Self {
+        Self([None; MAX_ADAPTERS])
+    }
+
+    fn taken(&self) -> impl Iterator<Item = (usize, &Adapter)> {
+        let places = (0..MAX_ADAPTERS).zip(&self.0);
+        places.filter_map(|(place, adapter)| Some((place, adapter.as_ref()?)))
+    }
+
+    /// The place of the adapter of this name.
+    pub(crate) fn find(&self, name: ModelName) -> Option<(usize, &Adapter)> {
+        self.taken().find(|(_, adapter)| adapter.name == name)
+    }
+
+    /// A place that is free.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn free(&self) -> Result<usize, Failure> {
+        let most = MAX_ADAPTERS as u64;
+        let full = Failure::over(ErrorCode::TooManyAdapters, most, most);
+        self.0.iter().position(Option::is_none).ok_or(full)
+    }
+
+    /// Inference has loaded an adapter there.
+    pub(crate) fn fill(&mut self, place: usize, adapter: Adapter) {
+        if let Some(slot) = self.0.get_mut(place) {
+            *slot = Some(Adapter {
+                is_present: true,
+                ..adapter
+            });
+        }
+    }
+
+    pub(crate) fn clear(&mut self, place: usize) {
+        if let Some(slot) = self.0.get_mut(place) {
+            *slot = None;
+        }
+    }
+
+    /// Inference has another model, or none.
+    pub(crate) const fn clear_all(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Inference was restarted.
+    pub(crate) fn all_are_absent(&mut self) {
+        for adapter in self.0.iter_mut().flatten() {
+            adapter.is_present = false;
+        }
+    }
+
+    /// The next that inference is to load again.
+    pub(crate) fn next_absent(&self) -> Option<(usize, &Adapter)> {
+        self.taken().find(|(_, adapter)| !adapter.is_present)
+    }
+
+    /// How many inference has.
+    pub(crate) fn count(&self) -> u32 {
+        let present = self.taken().filter(|(_, adapter)| adapter.is_present);
+        present.fold(0, |count, _| count.saturating_add(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(name: &str) -> Adapter {
+        Adapter {
+            name: ModelName::new(name).unwrap(),
+            source: Source::Store,
+            offset: 0,
+            bytes: 1,
+            sha256: [1; 32],
+            info: AdapterInfo::default(),
+            is_present: false,
+        }
+    }
+
+    #[test]
+    fn places_fill_up_stay_over_a_restart_and_are_cleared() {
+        let mut places = Places::new();
+        for n in 0..MAX_ADAPTERS {
+            assert_eq!(places.free(), Ok(n));
+            places.fill(n, adapter(&std::format!("a{n}")));
+        }
+        let full = Failure::over(ErrorCode::TooManyAdapters, 8, 8);
+        assert_eq!(places.free(), Err(full));
+        let third = ModelName::new("a3").unwrap();
+        assert_eq!(places.find(third).unwrap().0, 3);
+        assert!(places.next_absent().is_none());
+        places.clear(3);
+        assert!(places.find(third).is_none());
+        assert_eq!((places.free(), places.count()), (Ok(3), 7));
+        places.all_are_absent();
+        assert_eq!(places.count(), 0);
+        let (place, next) = places.next_absent().unwrap();
+        let next = *next;
+        places.fill(place, next);
+        assert_eq!((place, places.count()), (0, 1));
+        assert_eq!(places.next_absent().unwrap().0, 1);
+        places.clear_all();
+        assert!(places.next_absent().is_none() && places.free() == Ok(0));
+    }
+}

@@ -1,0 +1,122 @@
+//! An adapter leaves as lines of text: see [`protocol::armour`].
+
+use crate::console::Port;
+use crate::shell::{Activity, Session};
+use base64ct::{Base64, Encoding as _};
+use protocol::armour::{BEGIN, COLUMNS, Closing, END, LINE_BYTES};
+use protocol::error::ErrorCode;
+use protocol::name::ModelName;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::{Event, Request};
+
+/// What of an export is under way.
+#[derive(Debug)]
+pub(crate) struct Export {
+    /// Bytes that do not fill a line yet.
+    rest: heapless::Vec<u8, LINE_BYTES>,
+    /// Bytes that have come.
+    bytes: u64,
+    has_begun: bool,
+}
+
+impl Export {
+    pub(crate) const fn new() -> Self {
+        Self {
+            rest: heapless::Vec::new(),
+            bytes: 0,
+            has_begun: false,
+        }
+    }
+
+    /// Takes more of the file and gives each line that is full to `line`.
+    fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        for byte in bytes {
+            // A full one was taken.
+            let _ = self.rest.push(*byte);
+            if self.rest.is_full() {
+                self.finish(line);
+            }
+        }
+    }
+
+    /// Gives the last line, if there is one.
+    fn finish(&mut self, line: &mut dyn FnMut(&str)) {
+        let mut text = [0; COLUMNS];
+        if !self.rest.is_empty() {
+            // A line's bytes have room in a line.
+            line(Base64::encode(&self.rest, &mut text).unwrap_or(""));
+        }
+        self.rest.clear();
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    pub(crate) fn export(&mut self, name: ModelName, port: &mut impl Port) {
+        let Some(request) = self.submit(&Request::ExportAdapter { name }, port) else {
+            return;
+        };
+        self.export = Export::new();
+        self.activity = Activity::Exporting {
+            request,
+            interrupted: false,
+        };
+    }
+
+    pub(crate) fn handle_export(&mut self, event: &Event<'_>, port: &mut impl Port) {
+        match *event {
+            Event::AdapterPart { offset, bytes } => {
+                if offset != self.export.bytes {
+                    // `import` would refuse it anyway; nobody needs to look for the reason there.
+                    let missing = self.export.bytes;
+                    self.end_export(port);
+                    return self.complain(
+                        format_args!(
+                            "the export is not whole: it goes on at byte {offset}, not {missing}"
+                        ),
+                        port,
+                    );
+                }
+                self.begin_export(port);
+                self.print_export(port, |export, line| export.push(bytes, line));
+            }
+            Event::Exported(ref exported) => {
+                self.begin_export(port);
+                self.print_export(port, Export::finish);
+                self.print_line(Closing(exported), port);
+                self.answer(END, port);
+            }
+            Event::Done => self.answer("^C: the export is not whole", port),
+            Event::Failed { failure, detail } => {
+                let subject = core::mem::take(&mut self.subject);
+                let names_subject = detail.is_empty() && failure.code != ErrorCode::NotPermitted;
+                self.complain_of(failure, if names_subject { &subject } else { detail }, port);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin_export(&mut self, port: &mut impl Port) {
+        if !core::mem::replace(&mut self.export.has_begun, true) {
+            self.print_line(BEGIN, port);
+        }
+    }
+
+    /// Wants no more of it.
+    fn end_export(&mut self, port: &mut impl Port) {
+        if let Activity::Exporting { request, .. } = self.activity {
+            self.client.abandon(request);
+        }
+        self.print_export(port, Export::finish);
+    }
+
+    fn print_export<P: Port>(
+        &mut self,
+        port: &mut P,
+        change: impl FnOnce(&mut Export, &mut dyn FnMut(&str)),
+    ) {
+        let mut export = core::mem::replace(&mut self.export, Export::new());
+        change(&mut export, &mut |line| self.print_line(line, port));
+        self.export = export;
+    }
+}

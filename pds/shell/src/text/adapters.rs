@@ -1,0 +1,264 @@
+//! Adapters and fine-tuning, in lines.
+
+use super::{FailureText, Seconds, SignatureWord, Time};
+use core::fmt::{self, Display, Formatter};
+use protocol::decimal::Millionths;
+use protocol::error::Failure;
+use protocol::name::ModelName;
+use protocol::record::Hex;
+use protocol::wire::client::{AdapterEntry, AdapterOrigin, Training, Tuned};
+use protocol::wire::{AdapterInfo, TrainProgress};
+
+/// Digits of a hash that tell two files apart.
+const SHORT_HASH: usize = 8;
+
+/// A loss with three digits.
+pub(crate) struct Loss(pub(crate) u32);
+
+impl Display for Loss {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let thousandths = self.0 / 1000;
+        write!(f, "{}.{:03}", thousandths / 1000, thousandths % 1000)
+    }
+}
+
+/// A learning rate, from billionths.
+pub(crate) struct LearningRate(pub(crate) u32);
+
+impl Display for LearningRate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        const BILLION: u32 = 1_000_000_000;
+        write!(f, "{}", self.0 / BILLION)?;
+        let (mut rest, mut width) = (self.0 % BILLION, 9_usize);
+        if rest == 0 {
+            return Ok(());
+        }
+        while rest.is_multiple_of(10) {
+            rest /= 10;
+            width = width.saturating_sub(1);
+        }
+        write!(f, ".{rest:0width$}")
+    }
+}
+
+/// An adapter that was loaded, in a line.
+pub(crate) struct AdapterLine {
+    pub(crate) name: ModelName,
+    pub(crate) info: AdapterInfo,
+}
+
+impl Display for AdapterLine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { name, info } = self;
+        write!(
+            f,
+            "{name}: rank {}, alpha {}, {} matrices, {} parameters, {} bytes",
+            info.rank,
+            Millionths(u64::from(info.alpha)),
+            info.matrices,
+            info.parameters,
+            info.bytes
+        )
+    }
+}
+
+/// An adapter of the list, in a line.
+pub(crate) struct AdapterEntryLine<'a>(pub(crate) &'a AdapterEntry);
+
+impl Display for AdapterEntryLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let entry = self.0;
+        let mark = if entry.loaded { '*' } else { ' ' };
+        write!(f, "{mark} {} ({} bytes, ", entry.name, entry.file_bytes)?;
+        match entry.origin {
+            AdapterOrigin::Store => write!(f, "{}", SignatureWord(entry.signature))?,
+            AdapterOrigin::Device => write!(f, "made here")?,
+        }
+        if entry.info.rank > 0 {
+            write!(f, ", rank {}", entry.info.rank)?;
+        }
+        if entry.base_sha256 != [0; 32] {
+            let base = entry.base_sha256.get(..SHORT_HASH).unwrap_or(&[]);
+            write!(f, ", for the model {}", Hex(base))?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// What there is of examples.
+pub(crate) struct ExamplesText {
+    pub(crate) count: u32,
+    pub(crate) bytes: u32,
+    pub(crate) limit: u32,
+}
+
+impl Display for ExamplesText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            count,
+            bytes,
+            limit,
+        } = self;
+        match count {
+            0 => write!(f, "no examples; there is room for {limit} bytes"),
+            _ => write!(
+                f,
+                "{count} examples, {bytes} of {limit} bytes; 'llmfinetune examples' learns them"
+            ),
+        }
+    }
+}
+
+/// What a fine-tuning will do.
+pub(crate) struct TrainingPlan<'a>(pub(crate) &'a TrainProgress);
+
+impl Display for TrainingPlan<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let TrainProgress {
+            steps,
+            longest,
+            alone,
+            ..
+        } = self.0;
+        write!(
+            f,
+            "fine-tuning: {steps} steps, the longest example has {longest} tokens"
+        )?;
+        if *alone {
+            write!(
+                f,
+                "; requests for text are refused until it is over: memory does not allow both"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What is left of a training, if that can be told.
+fn left_us(training: &Training) -> Option<u64> {
+    let TrainProgress { step, steps, .. } = training.progress;
+    let left = u64::from(steps.saturating_sub(step));
+    training
+        .elapsed_us
+        .saturating_mul(left)
+        .checked_div(step.into())
+}
+
+/// How far a fine-tuning is, to be drawn over and over: it does not get shorter.
+pub(crate) struct TrainingBar<'a> {
+    pub(crate) training: &'a Training,
+    pub(crate) percent: u64,
+}
+
+impl Display for TrainingBar<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let TrainProgress {
+            step, steps, loss, ..
+        } = self.training.progress;
+        write!(f, "training  [")?;
+        for mark in 1..=25u64 {
+            let done = mark.saturating_mul(4) <= self.percent;
+            f.write_str(if done { "#" } else { "-" })?;
+        }
+        write!(
+            f,
+            "] {:>3} %  step {step} of {steps}, loss {}",
+            self.percent,
+            Loss(loss)
+        )?;
+        match left_us(self.training) {
+            Some(us) => write!(f, ", {} left   ", Time(us)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The training of `llmctl status`.
+pub(crate) struct TrainingState<'a>(pub(crate) &'a Training);
+
+impl Display for TrainingState<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let TrainProgress {
+            step,
+            steps,
+            loss,
+            alone,
+            ..
+        } = self.0.progress;
+        write!(f, "step {step} of {steps}, loss {}", Loss(loss))?;
+        if let Some(us) = left_us(self.0) {
+            write!(f, ", {} left", Time(us))?;
+        }
+        f.write_str(match alone {
+            true => "; requests for text are refused meanwhile",
+            false => "; requests for text go on meanwhile",
+        })
+    }
+}
+
+/// A fine-tuning that has ended well.
+pub(crate) struct TunedText<'a>(pub(crate) &'a Tuned);
+
+impl Display for TunedText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let tuned = self.0;
+        let name = tuned.name;
+        writeln!(
+            f,
+            "made the adapter {name}: {} steps, {} tokens, loss {}, {} s; {} bytes, sha256 {}",
+            tuned.steps,
+            tuned.tokens,
+            Loss(tuned.loss),
+            Seconds(tuned.total_us),
+            tuned.file_bytes,
+            Hex(tuned.sha256.get(..SHORT_HASH).unwrap_or(&[]))
+        )?;
+        match tuned.not_loaded {
+            None => writeln!(f, "it is loaded: llminfer \"...\" --adapter {name}")?,
+            Some(code) => {
+                let failure = Failure::of(code);
+                let detail = name.as_str().as_bytes();
+                writeln!(f, "it is not loaded: {}", FailureText { failure, detail })?;
+            }
+        }
+        write!(
+            f,
+            "the next boot forgets it; 'llmctl adapter export {name}' prints it for 'llmtool adapter import'"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString as _;
+
+    #[test]
+    fn losses_and_rates_have_their_digits() {
+        assert_eq!(Loss(1_234_567).to_string(), "1.234");
+        assert_eq!(Loss(u32::MAX).to_string(), "4294.967");
+        for (billionths, text) in [
+            (1_000_000, "0.001"),
+            (1, "0.000000001"),
+            (1_000_000_000, "1"),
+            (1_500_000_000, "1.5"),
+            (0, "0"),
+        ] {
+            assert_eq!(LearningRate(billionths).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_left_follows_from_what_was_done() {
+        let mut training = Training {
+            elapsed_us: 30_000_000,
+            ..Training::default()
+        };
+        training.progress.steps = 100;
+        assert_eq!(left_us(&training), None);
+        training.progress.step = 25;
+        assert_eq!(left_us(&training), Some(90_000_000));
+        training.progress.step = 200;
+        assert_eq!(left_us(&training), Some(0));
+    }
+}
