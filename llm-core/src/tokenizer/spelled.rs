@@ -58,7 +58,8 @@ fn beginning_with<'t>(view: &VocabularyView<'t>, tokens: &'t [u32], prefix: &[u8
 /// Longest text that is looked up byte by byte.
 const MAX_TEXT: usize = 32;
 
-/// The tokens that stand for a text which grows byte by byte.
+/// The tokens that stand for a text which grows byte by byte. Of those that the user defined, the ones that are spelled with a
+/// space where others have `▁` are not found.
 pub(crate) struct Spelled<'t> {
     view: VocabularyView<'t>,
     /// Tokens that begin with it.
