@@ -33,6 +33,8 @@ POLICY := $(BUILD)/policy/policy.bin
 # refuse them too, so this one is made by tar. These are signed by a key of `make`'s own, which the
 # test builds' policy trusts. Besides, one has no signature, one that of another key, one was altered after signing.
 TEST_MODELS := default small truncated corrupt large
+# Training data: sound ones, and some whose second line is broken.
+TEST_DATA := tests/data/feelings.jsonl tests/data/broken.jsonl
 TEST_STORE := $(BUILD)/store-test/store.tar
 TEST_POLICY := $(BUILD)/policy-test/policy.bin
 # As the test builds', with a deadline that a hang reaches soon, and an emulated request on a busy machine does not.
@@ -189,14 +191,16 @@ $(STORE): Makefile system.xml policy.toml $(MODELS_LIST) $(MODEL_FILES) $(wildca
 	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy policy.toml --device-key $(DEVICE_KEY) --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
-$(TEST_STORE): Makefile system.xml models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
+$(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf
-	@$(BIN)/llmtool sign --force --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) >/dev/null
+	@mkdir -p $(@D)/data && cp $(TEST_DATA) $(@D)/data
+	@$(BIN)/llmtool sign --force --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) $(TEST_DATA:tests/%=$(@D)/%) >/dev/null
 	@$(BIN)/llmtool sign --key $(KEYS)/other.key.pem $(@D)/wrong-key.gguf >/dev/null
 	@cp $(@D)/small.gguf.sig $(@D)/altered.gguf.sig
-	@tar --format=ustar -cf $@ -C $(@D) $(foreach model,$(TEST_MODELS) wrong-key altered,$(model).gguf $(model).gguf.sig) unsigned.gguf
+	@tar --format=ustar -cf $@ -C $(@D) $(foreach model,$(TEST_MODELS) wrong-key altered,$(model).gguf $(model).gguf.sig) unsigned.gguf \
+		$(foreach data,$(TEST_DATA:tests/%=%),$(data) $(data).sig)
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
 $(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem | llmtool
@@ -329,7 +333,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_RUN_INJECT='$(call BOOT,$(SEL4_OUT)-inject-1/loader.img)' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay -- --test-threads 2
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters -- --test-threads 2
 	@$(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage
 	@if command -v $(AARCH64_CC) >/dev/null; then $(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage VARIANT=c; \
 		else echo '*** SKIPPED: the example in C on seL4: no C compiler for its target, AARCH64_CC=$(AARCH64_CC) ***'; fi
@@ -622,7 +626,7 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage VARIANT=c
 	@$(MAKE) --no-print-directory soak SOAK_REQUESTS=300

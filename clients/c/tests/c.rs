@@ -268,7 +268,7 @@ fn a_question_is_asked_and_answered() {
     assert_eq!(system.does("signal"), "yes");
     assert_eq!(system.does("signal"), "no");
     let plain = Request::Infer {
-        adapter: ModelName::EMPTY,
+        adapter: protocol::name::ModelName::EMPTY,
         params: InferParams::default(),
         session: protocol::name::SessionName::EMPTY,
         prompt: b"Once upon",
@@ -280,7 +280,7 @@ fn a_question_is_asked_and_answered() {
     };
     (params.sampling.temperature, params.sampling.seed) = (0, 9);
     let decide = Request::Infer {
-        adapter: ModelName::new("moral").unwrap(),
+        adapter: protocol::name::ModelName::new("moral").unwrap(),
         params,
         session: protocol::name::SessionName::new("door").unwrap(),
         prompt: b"The door?",

@@ -132,6 +132,7 @@ static void params(void)
     uint32_t id;
 
     CHECK(params.max_tokens == 128 && params.temperature == 800000 && params.session == NULL);
+    CHECK(params.adapter == NULL);
     GIVES(SEL4_LLM_NOT_CONNECTED, with(params));
     GIVES(SEL4_LLM_BAD_MAX_TOKENS, with(zero));
     GIVES(SEL4_LLM_MISALIGNED, sel4_llm_infer(&client, (sel4_llm_params_t *)((char *)&params + 2), "a", 1, &id));
@@ -158,6 +159,10 @@ static void params(void)
     BAD(session, (char *)&client, SEL4_LLM_OVERLAP);
     BAD(session, "12345678901234567890123456789012", SEL4_LLM_NOT_CONNECTED);
     BAD(session, "", SEL4_LLM_NOT_CONNECTED);
+    BAD(adapter, "a b", SEL4_LLM_BAD_ADAPTER);
+    BAD(adapter, "12345678901234567890123456789012345678901234567890123456789012345", SEL4_LLM_BAD_ADAPTER);
+    BAD(adapter, from_audit, SEL4_LLM_OVERLAP);
+    BAD(adapter, "1234567890123456789012345678901234567890123456789012345678901234", SEL4_LLM_NOT_CONNECTED);
     /* Of the longest name and one byte, nothing behind is read: there is no zero, and then nothing. */
     char *end = malloc(SEL4_LLM_MAX_SESSION_BYTES + 1);
     memset(end, 'a', SEL4_LLM_MAX_SESSION_BYTES + 1);

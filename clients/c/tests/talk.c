@@ -112,6 +112,7 @@ int main(int argc, char **argv)
         } else if (strcmp(what, "decide") == 0) {
             sel4_llm_params_t params = sel4_llm_default_params();
             params.session = "door";
+            params.adapter = "moral";
             params.max_tokens = 4;
             params.temperature = 0;
             params.seed = 9;

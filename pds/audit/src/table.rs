@@ -256,10 +256,10 @@ impl<'m> Entry<'m> {
         }
     }
 
-    /// Whether its client has yet to be told how far it is.
-    pub(crate) fn is_progress_due(&self) -> bool {
-        let tuning = self.running_tuning();
-        tuning.is_some_and(|tuning| tuning.is_progress_due)
+    /// The fine-tuning that it is, if its client has yet to be told how far that is.
+    pub(crate) fn progress_due(&self) -> Option<&Tuning<'m>> {
+        self.running_tuning()
+            .filter(|tuning| tuning.is_progress_due)
     }
 
     /// The client that it takes a place of.
@@ -280,7 +280,8 @@ impl<'m> Entry<'m> {
     /// Events that its client is to be told: text that waits or how far it is, and its end.
     pub(crate) fn due(&self) -> usize {
         let text = self.generation().is_some_and(|it| it.waiting() > 0);
-        usize::from(text || self.is_progress_due()).saturating_add(usize::from(self.is_over()))
+        usize::from(text || self.progress_due().is_some())
+            .saturating_add(usize::from(self.is_over()))
     }
 
     /// Whether the next that its client is told of it is audit's own word, which the egress cap does not count.

@@ -69,6 +69,8 @@ pub(crate) struct Tuning<'m> {
     pub(crate) progress: Option<TrainProgress>,
     /// Its client has not been told of the newest progress.
     pub(crate) is_progress_due: bool,
+    /// Bytes that telling it counts for in the egress cap.
+    pub(crate) progress_bytes: u64,
     /// When inference was asked.
     pub(crate) begun_us: u64,
     /// What inference has said at its end.
@@ -101,6 +103,7 @@ impl<'m> Tuning<'m> {
             received: 0,
             progress: None,
             is_progress_due: false,
+            progress_bytes: 0,
             begun_us: 0,
             trained: Trained::default(),
             made: None,

@@ -20,8 +20,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.become_idle(port);
             }
             Event::Failed { failure, detail } => {
-                let user = self.user.name;
-                let detail = about(failure, detail, &user);
+                let (user, subject) = (self.user.name, core::mem::take(&mut self.subject));
+                let names_adapter = matches!(
+                    failure.code,
+                    ErrorCode::NoSuchAdapter | ErrorCode::AdapterNotLoaded
+                );
+                let detail = match detail {
+                    [] if names_adapter => &subject,
+                    _ => about(failure, detail, &user),
+                };
                 let text = FailureText { failure, detail };
                 self.close_generation(Style::Error, &format_args!("error: {text}"), port);
                 if failure.code == ErrorCode::QuotaExceeded {

@@ -7,9 +7,10 @@ BUGS = [
     (
         "an eviction is written down after the admission that needed it",
         "monitor/text.rs",
-        "        if let Some(evicted) = self.gate.sessions.begin_turn(place, owner, name, now) {\n"
+        "        if let Some(evicted) = self\n            .gate\n            .sessions\n"
+        "            .begin_turn(place, owner, name, adapter, now)\n        {\n"
         "            self.record_eviction(&evicted, now);\n        }\n",
-        "        let evicted = self.gate.sessions.begin_turn(place, owner, name, now);\n",
+        "        let evicted = self.gate.sessions.begin_turn(place, owner, name, adapter, now);\n",
         "        self.ledger.record_with(record, text, &mut self.work, now);\n",
         "        self.ledger.record_with(record, text, &mut self.work, now);\n"
         "        if let Some(evicted) = evicted {\n            self.record_eviction(&evicted, now);\n        }\n",

@@ -25,8 +25,8 @@ BUGS = [
     (
         "a stop is forgotten if inference's ring has no room",
         "monitor/text.rs",
-        "generation.stop = if sent { Stop::Asked } else { Stop::Owed };",
-        "generation.stop = if sent { Stop::Asked } else { Stop::No };",
+        "*stop = if sent { Stop::Asked } else { Stop::Owed };",
+        "*stop = if sent { Stop::Asked } else { Stop::No };",
     ),
     (
         "the grace counts from the deadline",

@@ -258,8 +258,11 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         };
         let is_own = entry.origin == Origin::Audit;
         let is_tuning = entry.tuning().is_some();
-        let record = self.record_of(entry, Kind::Adapter, now);
-        let record = self.describe_adapter(&adapter, record);
+        let record = Record {
+            value: adapter.bytes,
+            code: adapter.source as u16,
+            ..self.describe_adapter(&adapter, self.record_of(entry, Kind::Adapter, now))
+        };
         let (name, info) = (adapter.name, loaded.info);
         self.places.fill(place, Adapter { info, ..adapter });
         if let Some(current) = &mut self.link.current {
@@ -288,8 +291,6 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             name: adapter.name,
             adapter_sha256: adapter.sha256,
             model_sha256: base.unwrap_or_default(),
-            value: adapter.bytes,
-            code: adapter.source as u16,
             ..record
         }
     }
@@ -352,6 +353,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         };
         if let Some((place, adapter)) = loaded {
             record = self.describe_adapter(&adapter, record);
+            record.value = adapter.bytes;
             let place_number = u32::try_from(place).unwrap_or(u32::MAX);
             let command = engine::Command::DropAdapter {
                 place: place_number,

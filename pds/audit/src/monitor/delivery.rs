@@ -104,8 +104,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let text = self.table.text(generation);
                 Egress::of_text(generation.waiting(), text.len())
             }
-            None if entry.is_progress_due() => Self::cost_of_training(),
-            None => entry.end_bytes,
+            None => match entry.progress_due() {
+                Some(tuning) => tuning.progress_bytes,
+                None => entry.end_bytes,
+            },
         }
     }
 

@@ -113,7 +113,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 self.finish_adapter(index, place, adapter, &loaded, bytes, now);
                 Ok(())
             }
-            (Work::Tune(_), Report::Training(progress)) => self.training_goes_on(index, progress),
+            (Work::Tune(_), Report::Training(progress)) => {
+                self.training_goes_on(index, progress, bytes)
+            }
             (Work::Tune(_), Report::Part { offset, bytes }) => self.take_part(index, offset, bytes),
             (Work::Tune(_), Report::Trained(trained)) => {
                 self.training_is_over(index, trained, bytes, now)

@@ -5,7 +5,6 @@
 
 use super::Monitor;
 use super::reports::Breach;
-use crate::egress::Egress;
 use crate::link::Phase;
 use crate::places::Adapter;
 use crate::shares::ENTRY;
@@ -277,9 +276,11 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         &mut self,
         index: usize,
         progress: TrainProgress,
+        bytes: u64,
     ) -> Result<(), Breach> {
         let entry = self.table.get_mut(index).ok_or(Breach)?;
         let tuning = entry.tuning_mut().ok_or(Breach)?;
+        tuning.progress_bytes = bytes;
         tuning.advance(progress).map_err(|_| Breach)
     }
 
@@ -498,15 +499,10 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         self.record_about(index, record, now);
     }
 
-    /// What a client is told of how far its fine-tuning is, and what that counts for in the egress cap.
+    /// What a client is told of how far its fine-tuning is, if it has yet to be told.
     pub(super) fn due_training(&self, index: usize, now: u64) -> Option<client::Training> {
-        let entry = self.table.get(index).filter(|it| it.is_progress_due())?;
-        entry.tuning().map(|tuning| training(tuning, now))
-    }
-
-    /// What that counts for in the egress cap: all of it but the time is inference's.
-    pub(super) const fn cost_of_training() -> u64 {
-        Egress::of_event(size_of::<TrainProgress>())
+        let tuning = self.table.get(index)?.progress_due()?;
+        Some(training(tuning, now))
     }
 }
 

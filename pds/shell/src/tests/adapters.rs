@@ -40,7 +40,7 @@ fn a_request_names_its_adapter_and_a_refusal_does_too() {
     let mut system = System::plain();
     system.type_in(b"llminfer \"Once\" --adapter moral\n");
     let number = system.asked_for("128 \"\" Ok(\"Once\") with moral");
-    system.fail(number, Failure::of(ErrorCode::AdapterNotLoaded), b"moral");
+    system.fail(number, Failure::of(ErrorCode::AdapterNotLoaded), b"");
     assert_eq!(
         system.output(),
         "error: the adapter 'moral' is not loaded; load it with 'llmctl adapter load NAME'\n"

@@ -22,6 +22,18 @@ impl Display for Loss {
     }
 }
 
+/// `, loss L`, if there is one: an epoch that has just begun has none.
+struct AndLoss(u32);
+
+impl Display for AndLoss {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            loss => write!(f, ", loss {}", Loss(loss)),
+        }
+    }
+}
+
 /// A learning rate, from billionths.
 pub(crate) struct LearningRate(pub(crate) u32);
 
@@ -162,9 +174,9 @@ impl Display for TrainingBar<'_> {
         }
         write!(
             f,
-            "] {:>3} %  step {step} of {steps}, loss {}",
+            "] {:>3} %  step {step} of {steps}{}",
             self.percent,
-            Loss(loss)
+            AndLoss(loss)
         )?;
         match left_us(self.training) {
             Some(us) => write!(f, ", {} left   ", Time(us)),
@@ -185,7 +197,7 @@ impl Display for TrainingState<'_> {
             alone,
             ..
         } = self.0.progress;
-        write!(f, "step {step} of {steps}, loss {}", Loss(loss))?;
+        write!(f, "step {step} of {steps}{}", AndLoss(loss))?;
         if let Some(us) = left_us(self.0) {
             write!(f, ", {} left", Time(us))?;
         }

@@ -32,6 +32,7 @@ impl Ask {
     pub fn any(dice: &mut Dice, habits: &Habits) -> Self {
         let kind = match dice.percent(habits.text) {
             true => 0,
+            false if dice.percent(habits.tunes) => dice.within(16, KINDS - 1),
             false if dice.percent(20) => habits.favourite,
             false => dice.below(KINDS),
         };
@@ -137,12 +138,12 @@ impl Ask {
     fn tuning(&mut self, dice: &mut Dice) {
         self.train = TrainParams {
             seed: dice.any(),
-            epochs: *dice.pick(&[0, 1, 1, 2, 3, 100, 101]),
-            rank: *dice.pick(&[0, 4, 4, 4, 64, 65]),
+            epochs: *dice.pick(&[0, 1, 1, 1, 2, 3, 3, 9, 100, 101]),
+            rank: *dice.pick(&[0, 4, 4, 4, 4, 4, 4, 4, 64, 65]),
             ..TrainParams::default()
         };
-        let data = match dice.below(3) {
-            0 => String::from(EXAMPLES),
+        let data = match dice.below(5) {
+            0 | 1 => String::from(EXAMPLES),
             _ => format!("d{}", dice.below(6)),
         };
         self.model = ModelName::new(&data).unwrap_or_default();

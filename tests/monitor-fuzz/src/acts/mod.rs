@@ -116,6 +116,8 @@ pub struct Habits {
     pub favourite: u64,
     /// Times of a hundred that it draws text.
     pub text: u64,
+    /// Times of a hundred that it draws, if not text, something about adapters.
+    pub tunes: u64,
     /// It asks for long answers.
     pub long: bool,
 }
@@ -141,6 +143,7 @@ impl Habits {
             cancels: *dice.pick(&[0, 3, 10, 10, 30]),
             favourite: dice.below(KINDS),
             text: *dice.pick(&[20, 50, 50, 80]),
+            tunes: *dice.pick(&[0, 0, 20, 80]),
             long: dice.percent(30),
         }
     }

@@ -46,6 +46,7 @@ impl Judge<'_> {
         self.clients_are_told()?;
         self.credit_is_granted()?;
         self.nothing_is_left()?;
+        self.examples_lie_there()?;
         self.all_is_told()?;
         self.timer(armed)
     }

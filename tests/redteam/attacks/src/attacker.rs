@@ -79,6 +79,7 @@ impl<B, G: Ground> Attacker<B, G> {
             "read-policy" => memory::read(place::POLICY, say),
             "write-policy" => memory::write(place::POLICY + 8, say),
             "write-store" => memory::write(place::STORE + 512, say),
+            "write-adapters" => memory::write(place::ADAPTERS + 65_536, say),
             "write-audit-ring" => memory::write(place::AUDIT_RING + 16, say),
             "read-shell-ring" => memory::read(place::SHELL_RING, say),
             "write-shell-ring" => memory::write(place::SHELL_RING + 16, say),

@@ -43,6 +43,8 @@ pub mod place {
     pub const AUDIT_RING: usize = 0x1120_0000;
     /// The model store: to be read.
     pub const STORE: usize = 0x3000_0000;
+    /// What audit keeps for inference, mapped to those two: to be read.
+    pub const ADAPTERS: usize = 0x1400_0000;
     /// The audit log, mapped to audit.
     pub const AUDIT_LOG: usize = 0x1200_0000;
     /// The policy, mapped to audit.

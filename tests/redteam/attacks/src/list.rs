@@ -109,6 +109,12 @@ pub const ATTACKS: &[Attack] = &[
         Both,
     ),
     faults(
+        "write-adapters",
+        "writes the adapters, which it may read",
+        place::ADAPTERS + 65_536,
+        Both,
+    ),
+    faults(
         "write-audit-ring",
         "writes the ring that audit writes for it",
         place::AUDIT_RING + 16,

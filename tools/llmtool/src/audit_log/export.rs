@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use protocol::name::Name;
 use protocol::record::{Ending, Hash, Json, Kind, Opening, RECORD_VERSION, Record};
-use protocol::wire::{InferParams, Sampling};
+use protocol::wire::{InferParams, Sampling, TrainParams};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -227,7 +227,9 @@ struct Line {
     limit: u64,
     count: u64,
     params: Params,
+    train: Train,
     model_sha256: String,
+    adapter_sha256: String,
     prompt_sha256: String,
     output_sha256: String,
     previous: String,
@@ -246,6 +248,17 @@ struct Params {
     repeat_penalty: u32,
     repeat_last_n: u32,
     max_tokens: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Train {
+    seed: u64,
+    rank: u32,
+    alpha: u32,
+    epochs: u32,
+    rate: u32,
+    targets: u32,
 }
 
 impl Line {
@@ -281,6 +294,15 @@ impl Line {
             max_tokens: line.params.max_tokens,
             reserved: 0,
         };
+        let train = TrainParams {
+            seed: line.train.seed,
+            rank: line.train.rank,
+            alpha: line.train.alpha,
+            epochs: line.train.epochs,
+            rate: line.train.rate,
+            targets: line.train.targets,
+            reserved: 0,
+        };
         let record = Record {
             version: line.version,
             kind: line.kind,
@@ -299,7 +321,9 @@ impl Line {
             generated_tokens: line.generated_tokens,
             text_bytes: line.text_bytes,
             params,
+            train,
             model_sha256: hash("model_sha256", &line.model_sha256)?,
+            adapter_sha256: hash("adapter_sha256", &line.adapter_sha256)?,
             prompt_sha256: hash("prompt_sha256", &line.prompt_sha256)?,
             output_sha256: hash("output_sha256", &line.output_sha256)?,
             latency_us: line.latency_us,

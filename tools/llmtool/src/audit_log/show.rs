@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use protocol::error::ErrorCode;
-use protocol::record::{Kind, Record};
-use protocol::wire::FaultKind;
+use protocol::record::{Hex, Kind, Record};
+use protocol::wire::{FaultKind, TARGETS_ALL, TARGETS_ATTENTION};
 
 use super::export::Entry;
 
@@ -42,6 +42,15 @@ impl Display for Times {
             0 | 1 => Ok(()),
             count => write!(f, " ({count} times since the last entry)"),
         }
+    }
+}
+
+/// Where an adapter comes from.
+const fn origin(code: u16) -> &'static str {
+    match code {
+        1 => "from the store",
+        2 => "made on the device",
+        _ => "from an unknown place",
     }
 }
 
@@ -107,6 +116,45 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Some(Kind::Stop) => write!(f, "{value} restarts within {} s", limit / 1_000_000),
         Some(Kind::Close) => write!(f, "{name}"),
+        Some(Kind::Adapter) => write!(f, "{name}, {value} bytes, {}", origin(record.code)),
+        Some(Kind::DropAdapter) => write!(f, "{name}, {}", origin(record.code)),
+        Some(Kind::Tune) => write!(
+            f,
+            "{name}, {} bytes of data {}, rank {}, alpha {}, {} epochs, rate {}, {}, seed {}, at most {value} tokens",
+            record.prompt_bytes,
+            match record.code {
+                2 => "typed",
+                _ => "from the store",
+            },
+            record.train.rank,
+            f64::from(record.train.alpha) / 1e6,
+            record.train.epochs,
+            f64::from(record.train.rate) / 1e9,
+            match record.train.targets {
+                TARGETS_ATTENTION => "attention",
+                TARGETS_ALL => "all matrices",
+                _ => "unknown targets",
+            },
+            record.train.seed,
+        ),
+        Some(Kind::Tuned) => {
+            let loss = limit as f64 / 1e6;
+            let (tokens, steps) = (record.prompt_tokens, record.generated_tokens);
+            write!(f, "{name}, {steps} steps, {tokens} tokens, loss {loss:.3}, ")?;
+            match record.code {
+                4 => f.write_str("cancelled"),
+                _ => write!(f, "{value} bytes, SHA-256 {}", Hex(&record.adapter_sha256)),
+            }
+        }
+        Some(Kind::Export) => {
+            write!(f, "{name}, {value} bytes, SHA-256 {}", Hex(&record.adapter_sha256))
+        }
+        Some(Kind::Example) if record.prompt_bytes == 0 => write!(f, "all forgotten"),
+        Some(Kind::Example) => write!(
+            f,
+            "{} bytes, {value} bytes in all",
+            record.prompt_bytes
+        ),
         Some(Kind::Boot | Kind::Cancel | Kind::Reset) => Ok(()),
         None => write!(f, "kind {}", record.kind),
     }

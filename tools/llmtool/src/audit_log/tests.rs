@@ -43,6 +43,8 @@ fn log() -> Log {
         record.params.sampling.seed = 42;
     }
     log[3].0.output_sha256 = [0xE7; 32];
+    log[3].0.adapter_sha256 = [0x3D; 32];
+    log[3].0.train.rank = 4;
     log[4].0.name = ModelName::new("default").unwrap();
     link(&mut log, [0; 32], 1);
     log
@@ -348,4 +350,51 @@ proptest! {
         }
         let _ = verify(&Export::read(&bytes), None);
     }
+}
+
+#[test]
+fn entries_about_adapters_say_what_came_of_what() {
+    let shown = |change: fn(&mut Record), kind| {
+        let mut record = Record::new(kind);
+        record.name = ModelName::new("moral").unwrap();
+        change(&mut record);
+        let entry = super::export::Entry {
+            line: 1,
+            hash: [0; 32],
+            record,
+            text: Vec::new(),
+        };
+        super::show::Shown(&entry).to_string()
+    };
+    let tune = shown(
+        |record| {
+            (record.code, record.value, record.prompt_bytes) = (1, 4_200, 1_000);
+            record.train = protocol::wire::TrainParams::default();
+        },
+        Kind::Tune,
+    );
+    assert!(
+        tune.ends_with(
+            "moral, 1000 bytes of data from the store, rank 4, alpha 8, 3 epochs, rate 0.001, attention, seed 42, at \
+             most 4200 tokens"
+        ),
+        "{tune}"
+    );
+    let tuned = shown(
+        |record| {
+            (record.code, record.value, record.limit) = (1, 5_000, 1_250_000);
+            (record.prompt_tokens, record.generated_tokens) = (4_000, 30);
+            record.adapter_sha256 = [0xAB; 32];
+        },
+        Kind::Tuned,
+    );
+    let said = format!(
+        "moral, 30 steps, 4000 tokens, loss 1.250, 5000 bytes, SHA-256 {}",
+        "ab".repeat(32)
+    );
+    assert!(tuned.ends_with(&said), "{tuned}");
+    let stopped = shown(|record| record.code = 4, Kind::Tuned);
+    assert!(stopped.ends_with("loss 0.000, cancelled"), "{stopped}");
+    let dropped = shown(|record| record.code = 2, Kind::DropAdapter);
+    assert!(dropped.ends_with("moral, made on the device"), "{dropped}");
 }

@@ -73,6 +73,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             "write-inference-ring" => memory::write(place::OWN_RING + 16, say),
             "read-arena" => memory::read(place::ARENA, say),
             "read-store" => memory::read(place::STORE, say),
+            "read-adapters" => memory::read(place::ADAPTERS, say),
             "write-audit-log" => memory::write(place::AUDIT_LOG + 8, say),
             "read-policy" => memory::read(place::POLICY, say),
             "write-device" => memory::write(place::DEVICE + 8, say),

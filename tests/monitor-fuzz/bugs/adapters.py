@@ -1,0 +1,123 @@
+"""Adapters and fine-tuning.
+
+Each: what is wrong; the file; the text, and what takes its place; perhaps more of them.
+"""
+
+BUGS = [
+    (
+        "a session goes on with another adapter",
+        "monitor/text.rs",
+        "Some(_) if wanted != began => Err(Failure::of(ErrorCode::OtherAdapter)),",
+        "Some(_) if wanted != began => Ok(wanted),",
+    ),
+    (
+        "sessions stay when their adapter is dropped",
+        "monitor/adapters.rs",
+        "            self.gate.sessions.end_with_adapter(place);\n",
+        "",
+    ),
+    (
+        "an adapter that a request uses is dropped",
+        "monitor/adapters.rs",
+        "if uses > 0 {",
+        "if uses > 8 {",
+    ),
+    (
+        "the system serves before adapters have come back",
+        "monitor/reports.rs",
+        "        self.end(index, End::Loaded { name, info }, bytes);\n        if is_own {\n"
+        "            self.restore_adapters(now);\n",
+        "        self.end(index, End::Loaded { name, info }, bytes);\n        if is_own {\n"
+        "            self.end_own_load(now);\n",
+    ),
+    (
+        "another model leaves the adapters where they were",
+        "monitor/reports.rs",
+        "            self.gate.sessions.end_all();\n            self.places.clear_all();\n",
+        "            self.gate.sessions.end_all();\n",
+    ),
+    (
+        "an adapter of another model is loaded",
+        "monitor/adapters.rs",
+        "Some(made) if made.base != base =>",
+        "Some(made) if made.base == [0; 32] =>",
+    ),
+    (
+        "fewer tokens are reserved than can be used",
+        "monitor/tuning.rs",
+        "let reservation = self.gate.accounts.reserve(user, most, now);",
+        "let reservation = self.gate.accounts.reserve(user, most.min(9), now);",
+    ),
+    (
+        "a training that has failed is charged",
+        "monitor/tuning.rs",
+        "            self.gate.accounts.settle(reservation, 0, now);\n",
+        "            self.gate.accounts.settle(reservation, 1, now);\n",
+    ),
+    (
+        "more tokens than the data have are believed",
+        "tuning.rs",
+        "            && new.tokens <= self.most_tokens();",
+        "            && new.tokens <= u64::MAX;",
+    ),
+    (
+        "a gap between two parts is believed",
+        "tuning.rs",
+        "offset == self.received as u64",
+        "offset >= self.received as u64",
+    ),
+    (
+        "what was cancelled is kept",
+        "tuning.rs",
+        "Ok(is_whole && !is_to_stop)",
+        "Ok(is_whole)",
+    ),
+    (
+        "the last bytes of an adapter are not signed",
+        "shelf.rs",
+        "            let left = space.bytes.saturating_sub(done);\n",
+        "            let left = space.bytes.saturating_sub(done).saturating_sub(1);\n",
+    ),
+    (
+        "the second adapter is written over the first",
+        "shelf.rs",
+        "let ends = self.made.iter().map(|made| made.space.end());",
+        "let ends = self.made.iter().map(|made| made.space.offset);",
+    ),
+    (
+        "a third adapter is written into a place that is too short",
+        "shelf.rs",
+        "let end = behind.filter(|at| *at >= begin).min();",
+        "let end = behind.filter(|at| *at >= begin).max();",
+    ),
+    (
+        "an export passes the egress cap",
+        "monitor/lists.rs",
+        "        self.egress.pass(cost, now);\n",
+        "",
+    ),
+    (
+        "an export ends a word too early",
+        "monitor/lists.rs",
+        "let left = made.space.bytes.saturating_sub(*offset);",
+        "let left = made.space.bytes.saturating_sub(*offset).saturating_sub(8);",
+    ),
+    (
+        "requests are admitted beside a training that needs all memory",
+        "monitor/text.rs",
+        "if self.is_training_alone() {",
+        "if self.is_training_alone() && prompt.is_empty() {",
+    ),
+    (
+        "a model is loaded while one is trained for",
+        "monitor/loads.rs",
+        "if self.table.iter().any(|it| it.running_tuning().is_some()) {",
+        "if self.table.iter().any(|it| it.running_tuning().is_some() && it.is_over()) {",
+    ),
+    (
+        "progress is told twice",
+        "monitor/delivery.rs",
+        "                tuning.is_progress_due = false;\n",
+        "                tuning.is_progress_due = tuning.received == 8;\n",
+    ),
+]
