@@ -60,7 +60,7 @@ const REGEXES: [&str; 40] = [
     "\"[^\"\\\\]{0,20}\"",
     r"(a|b)*abb",
     r"x?y?z?[xyz]",
-    r"[ -~]{200}",
+    r"[ -~]{60}",
     r"ignore|note|notify|act: (open|close) (door|valve) [0-9]{1,3}",
 ];
 
