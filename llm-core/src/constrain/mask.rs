@@ -72,8 +72,19 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
         if self.view.escapes() && goes_on(b' ') && !goes_on(0xE2) {
             add("▁".as_bytes())?;
         }
-        if !goes_on(b'<') {
-            add(b"<0x")?;
+        if goes_on(b'<') {
+            return Some(runs);
+        }
+        // Tokens of single bytes, by their first digit.
+        for digit in 0..16u8 {
+            if !(0..16).any(|low| goes_on(digit << 4 | low)) {
+                continue;
+            }
+            let spelled = char::from_digit(u32::from(digit), 16).map_or(0, |digit| digit as u8);
+            add(&[b'<', b'0', b'x', spelled])?;
+            if spelled.is_ascii_lowercase() {
+                add(&[b'<', b'0', b'x', spelled.to_ascii_uppercase()])?;
+            }
         }
         Some(runs)
     }
