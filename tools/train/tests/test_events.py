@@ -4,6 +4,7 @@ import io
 import itertools
 import random
 import re
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +173,18 @@ def test_a_text_has_as_many_documents_as_were_asked_for():
     file = io.StringIO()
     assert generate.write(file, 5, "train", 1) == len(file.getvalue())
     assert file.getvalue().split(f"\n{generate.SEPARATOR}\n") == [*(generate.document("train", 1, n) for n in range(5)), ""]
+
+
+def test_the_example_asks_about_lines_and_notes_that_the_generator_could_write():
+    example = Path(__file__).resolve().parents[3] / "examples" / "triage"
+    preamble, hours, *notes = (example / "notes.txt").read_text().splitlines()
+    assert preamble == wordings.PREAMBLE and hours in {wordings.NOTE + text for text in wordings.HOURS.values()}
+    possible = {
+        wordings.NOTE + text.format(t=thing, n=limit)
+        for kind, states in wordings.NOTES.items() for texts in states.values() for text in texts
+        for thing in rules.THINGS[kind] for limit in rules.LIMITS
+    }
+    assert len(set(notes)) == len(notes) and set(notes) <= possible
+    lines = {line.replace("{n}", "#") for split in generate.SPLITS for *_, line in all_lines(split)}
+    asked = [re.sub(r"\d+", "#", line) for line in (example / "events.txt").read_text().splitlines() if line]
+    assert len(asked) > 10 and set(asked) <= lines

@@ -103,7 +103,7 @@ class Windows:
 
 
 def answers(tokens: np.ndarray, start: list[int]) -> np.ndarray:
-    """Which tokens are of an answer: those behind the tokens `start`, and the one that ends the line or the document."""
+    """Which tokens are of an answer: those behind the tokens `start`, up to the end of the line or of the document."""
     found = np.ones(len(tokens) - len(start) + 1, dtype=bool)
     for place, token in enumerate(start):
         found &= tokens[place : place + len(found)] == token
@@ -112,7 +112,7 @@ def answers(tokens: np.ndarray, start: list[int]) -> np.ndarray:
         last = first
         while last < len(tokens) and tokens[last] not in (start[0], EOS):
             last += 1
-        of_answer[first : last + 1] = True
+        of_answer[first:last] = True
     return of_answer
 
 

@@ -55,7 +55,9 @@ class Trainer:
             raise SystemExit(f"a batch of {t.batch} windows cannot be shared evenly by {self.peers.count} processes")
         tokens = data.read(data_folder / "train.bin")
         if t.answers:
-            start = self.meta["answers_after"]
+            start = self.meta.get("answers_after")
+            if not start:
+                raise SystemExit("answers in [train] needs token files that say where answers are: `prepare --answers-after`")
             self.windows = data.Documents(tokens, config.model.context, t.batch, t.seed, start, t.answers)
         else:
             self.windows = data.Windows(tokens, config.model.context, t.batch, t.seed)
