@@ -23,7 +23,7 @@ from events import generate
 from events.rules import CLASSES, THINGS
 
 WORD = re.compile(r"[a-z0-9]+")
-ANSWER_TOKENS = 4
+ANSWER_TOKENS = 2
 """As many as the example asks for: a class, and what ends its line."""
 ROUNDS, RATE, DECAY = 600, 2.0, 1e-5
 """Gradient descent of the logistic regression, all events at a time; its loss no longer moves in the fourth digit."""

@@ -14,8 +14,8 @@
 
 /* Longest line that the model is asked about, in bytes. It bounds what a question can cost. */
 #define MAX_LINE 120
-/* Most tokens of an answer: its first word, and what shows that it is whole. */
-#define MAX_ANSWER_TOKENS 4
+/* Most tokens of an answer: a class, which is one token of the model's vocabulary, and what shows that it is whole. */
+#define MAX_ANSWER_TOKENS 2
 /* Bytes of an answer that are kept. */
 #define MAX_ANSWER 64
 /* What an event stands behind in the text that the model was trained on, and what its class stands behind. */

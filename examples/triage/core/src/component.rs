@@ -12,8 +12,8 @@ use core::fmt::{self, Write as _};
 use heapless::String;
 use sel4_llm_client as client;
 
-/// Most tokens of an answer: its first word, and what shows that it is whole.
-pub const MAX_TOKENS: u32 = 4;
+/// Most tokens of an answer: a class, which is one token of the model's vocabulary, and what shows that it is whole.
+pub const MAX_TOKENS: u32 = 2;
 /// Bytes of an answer that are kept: as above. Pieces of a vocabulary are short words.
 pub const ANSWER_BYTES: usize = 64;
 /// What the model is told of the site, before each line. It is a part of the program: who writes events cannot change it.
