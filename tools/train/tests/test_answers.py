@@ -89,7 +89,7 @@ def test_the_loss_with_weights_is_their_weighted_mean():
     tokens = torch.tensor([[1, 5, 6, 7]])
     each = [model.loss(tokens, torch.where(torch.arange(4) == place, 7, -100)[None]).item() for place in range(4)]
     weights = torch.tensor([[0.0, 1.0, 0.0, 3.0]])
-    assert float(model.loss(tokens, torch.full((1, 4), 7), weights)) == pytest.approx((each[1] + 3 * each[3]) / 4, rel=1e-5)
+    assert model.loss(tokens, torch.full((1, 4), 7), weights).item() == pytest.approx((each[1] + 3 * each[3]) / 4, rel=1e-5)
 
 
 def test_a_text_without_answers_is_refused(folder, tmp_path):
