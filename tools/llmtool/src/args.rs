@@ -310,7 +310,7 @@ mod tests {
             };
             let reads = !matches!(
                 command.get_name(),
-                "policy" | "passphrase" | "keygen" | "audit" | "replay"
+                "policy" | "passphrase" | "keygen" | "audit" | "replay" | "adapter"
             );
             assert_eq!(has("m"), reads, "{}", command.get_name());
         }

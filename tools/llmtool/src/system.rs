@@ -12,7 +12,6 @@ use llm_core::simd::tiles::TILE;
 use llm_core::transformer::{Checked, LoadError, LoadOptions, Plan, Positions, STEP_WORK};
 use llm_core::verify::sha256;
 use protocol::limits::defaults;
-use protocol::store::{ADAPTERS_FOLDER, DATA_FOLDER};
 use sysdesc::{PAGE_SIZES, System};
 use toml_edit::{DocumentMut, value};
 
@@ -263,20 +262,18 @@ pub fn write(
     templates: &Templates<'_>,
     folder: &Path,
 ) -> Result<(), ToolError> {
-    for folder in [
-        folder.to_path_buf(),
-        folder.join(ADAPTERS_FOLDER),
-        folder.join(DATA_FOLDER),
-    ] {
-        std::fs::create_dir_all(&folder).map_err(|source| ToolError::Write {
-            path: folder.clone(),
+    let make = |folder: &Path| {
+        std::fs::create_dir_all(folder).map_err(|source| ToolError::Write {
+            path: folder.to_path_buf(),
             source,
-        })?;
-    }
+        })
+    };
+    make(folder)?;
     let mut links = Vec::new();
     for file in &wish.files {
         let content = Contents::of(&file.path, &files::read(&file.path)?)?.kind();
         let link = folder.join(store_path(file, content));
+        make(link.parent().unwrap_or(folder))?;
         refuse_inside(&link, &file.path)?;
         refuse_other(&link)?;
         links.push(link);

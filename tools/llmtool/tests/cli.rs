@@ -238,7 +238,10 @@ fn what_does_not_fit_the_store_is_not_packed() {
         "not a GGUF file",
     );
     let message = failure(&["pack", "-o", &out, "na me=x.gguf"], 2);
-    assert!(message.contains("no name for a model"), "{message}");
+    assert!(
+        message.contains("no name for a file of the store"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -495,8 +495,8 @@ fn a_devices_key_goes_into_the_policy_and_nowhere_else() {
     fs::write(
         &policy,
         format!(
-            "{}\n[device]\nkey = \"device.key.pem\"\n\n[fine-tuning]\ndeadline = \"3m\"\n",
-            shipped()
+            "{}\n[device]\nkey = \"device.key.pem\"\n",
+            shipped().replace("deadline = \"10m\"", "deadline = \"3m\"")
         ),
     )
     .unwrap();
@@ -571,13 +571,10 @@ fn a_device_without_a_key_or_with_none_worth_the_name_is_told_so() {
     assert!(message.contains("all zeros"), "{message}");
     let message = failure(&["policy", text(&policy), "--device-key", TINY]);
     assert!(message.contains("no secret Ed25519 key"), "{message}");
-    fs::write(
-        &policy,
-        format!("{}\n[fine-tuning]\ndeadline = \"soon\"\n", shipped()),
-    )
-    .unwrap();
+    let soon = shipped().replace("deadline = \"10m\"", "deadline = \"soon\"");
+    fs::write(&policy, soon).unwrap();
     let message = failure(&["policy", text(&policy)]);
-    let line = shipped().lines().count() + 3;
+    let line = line("deadline = \"10m\"");
     assert!(
         message.contains(&format!("policy.toml:{line}:")),
         "{message}"

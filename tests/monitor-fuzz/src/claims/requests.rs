@@ -33,7 +33,7 @@ impl Judge<'_> {
         let Err(failure) = self.decide(client, id, &request)? else {
             return Ok(());
         };
-        let mut expected = self.refusal(client, &request);
+        let mut expected = self.refusal(client, &request, failure.code);
         use ErrorCode as Code;
         if let Code::BadPolicy | Code::UnknownClient | Code::NoLogin | Code::ClientsUser =
             failure.code
@@ -47,7 +47,7 @@ impl Judge<'_> {
     }
 
     /// What is written down of a request if it is refused.
-    fn refusal(&self, client: usize, request: &Request<'_>) -> Record {
+    fn refusal(&self, client: usize, request: &Request<'_>, code: ErrorCode) -> Record {
         let mut expected = Record::new(Kind::Refuse);
         match *request {
             Request::Infer { params, prompt, .. } => {
@@ -63,7 +63,8 @@ impl Judge<'_> {
                 data,
                 adapter,
             } => {
-                expected.name = if adapter.is_empty() { data } else { adapter };
+                let about_adapter = code == ErrorCode::AdapterExists && !adapter.is_empty();
+                expected.name = if about_adapter { adapter } else { data };
                 expected.train = params;
             }
             Request::Example { text } => expected.prompt_bytes = text.len() as u32,
@@ -295,7 +296,13 @@ impl Judge<'_> {
                 }
                 Work::Tune(tune) if tune.is_with_inference() => Ok(()),
                 Work::Verify(..) | Work::VerifyAdapter(..) | Work::Tune(_) => {
+                    let was_trained = live
+                        .tune()
+                        .is_some_and(|tune| matches!(tune.stage, Stage::Signing(_)));
                     self.record_of(Kind::Cancel, number)?;
+                    if was_trained {
+                        self.is_recorded(number, protocol::wire::FinishReason::Cancelled as u16)?;
+                    }
                     let failure = Failure::of(ErrorCode::Cancelled);
                     let end = crate::model::End::Failed(failure, Vec::new());
                     self.is_over(number, end, 0);

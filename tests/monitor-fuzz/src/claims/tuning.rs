@@ -49,6 +49,7 @@ impl Judge<'_> {
         if room.1 < LEAST_ROOM {
             return Err(Failure::over(ErrorCode::AdapterRoom, LEAST_ROOM, room.1));
         }
+        self.free_place()?;
         let (file, bytes) = match data.as_str() {
             EXAMPLES => (None, self.model.examples.0.len() as u64),
             _ => {
@@ -303,7 +304,7 @@ impl Judge<'_> {
     }
 
     /// The entry that says how a training has ended in inference.
-    fn is_recorded(&mut self, number: u32, code: u16) -> Held {
+    pub(super) fn is_recorded(&mut self, number: u32, code: u16) -> Held {
         let (record, _) = self.record_of(Kind::Tuned, number)?;
         let Some(tune) = self.model.live.get(&number).and_then(Live::tune) else {
             return Ok(());
