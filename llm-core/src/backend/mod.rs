@@ -211,7 +211,6 @@ impl<'m> TransformerBackend<'m> {
     ///
     /// # Errors
     /// The request is refused.
-    #[cfg(test)]
     pub fn start_tokens(
         &mut self,
         turn: Turn,

@@ -126,6 +126,7 @@ pub(super) fn tokenize(backend: &mut TransformerBackend, prompt: &str, fresh: bo
     let options = EncodeOptions {
         add_special: fresh,
         parse_special: false,
+        parse_user_defined: true,
     };
     let mut cells = vec![Cell::default(); scratch_cells(prompt.len())];
     let mut ids = vec![0; prompt.len() + 2];

@@ -234,6 +234,7 @@ impl Scheduler {
         let options = EncodeOptions {
             add_special: turn.fresh,
             parse_special: false,
+            parse_user_defined: true,
         };
         // One place is left for the first generated token.
         let context = workspace.tokens.len();
@@ -260,7 +261,6 @@ impl Scheduler {
     ///
     /// # Errors
     /// There are none, too many, or one that the model does not have.
-    #[cfg(test)]
     pub fn start_tokens(
         &mut self,
         model: &Model,

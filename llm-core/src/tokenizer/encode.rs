@@ -8,6 +8,72 @@ use super::{
 };
 use core::ops::Range;
 
+/// In [`Cell::winner`], until symbols are merged: the byte is the scaffold's, so that control tokens may be in it.
+const OWN: u32 = 1;
+
+/// Who wrote a part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// The chat template: what is spelled like a control token is one.
+    Scaffold,
+    /// Somebody outside: it is text, whatever it looks like.
+    Outside,
+}
+
+/// Notes who wrote the bytes `place` of a text, for [`VocabularyView::encode_script`]. Each byte needs it.
+pub(crate) fn mark_author(scratch: &mut [Cell], place: Range<usize>, author: Author) {
+    let place = place.start.saturating_add(1)..place.end.saturating_add(1);
+    for cell in scratch.get_mut(place).unwrap_or(&mut []) {
+        cell.winner = match author {
+            Author::Scaffold => OWN,
+            Author::Outside => 0,
+        };
+    }
+}
+
+/// A text of two authors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Script<'x> {
+    /// All of it, in UTF-8.
+    pub(crate) text: &'x [u8],
+    /// Where it goes.
+    pub(crate) place: ScriptPlace,
+    /// Whether user-defined tokens may be in what is from outside.
+    pub(crate) user_defined: bool,
+}
+
+/// Where a text of two authors goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScriptPlace {
+    /// Before anything else: the token for the beginning of text is added where the file asks for it, unless the text
+    /// begins with it.
+    Beginning,
+    /// Behind other tokens. The first `ending` bytes end what was said there. If it has been ended already, by the first
+    /// special token of these bytes, what follows that one comes next.
+    Behind {
+        /// The last token that is there.
+        last: u32,
+        /// How many bytes end what was said.
+        ending: usize,
+    },
+}
+
+/// Where the tokenization of a text begins.
+#[derive(Clone, Copy)]
+struct Start {
+    at: usize,
+    after_special: bool,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            at: 0,
+            after_special: true,
+        }
+    }
+}
+
 /// Whether a character of the UTF-8 text begins, or the text ends, at `at`.
 fn is_boundary(text: &[u8], at: usize) -> bool {
     text.get(at).is_none_or(|byte| byte & 0xC0 != 0x80)
@@ -36,13 +102,94 @@ impl VocabularyView<'_> {
             .get_mut(..needed)
             .ok_or(TokenizeError::ScratchTooSmall { cells, needed })?;
 
+        for cell in scratch.iter_mut() {
+            cell.winner = u32::from(options.parse_special);
+        }
         let mut out = Output { out, count: 0 };
         if options.add_special && self.header.add_bos {
             self.header.bos.into_iter().for_each(|id| out.push(id));
         }
-        self.cut_special(text, options.parse_special, scratch);
-        let mut at = 0_usize;
-        let mut after_special = true;
+        let user_defined = options.parse_user_defined;
+        self.cut_special(text, user_defined, scratch);
+        self.encode_cut(text, user_defined, Start::default(), scratch, &mut out)?;
+        if options.add_special && self.header.add_eos {
+            self.header.eos.into_iter().for_each(|id| out.push(id));
+        }
+        out.finish()
+    }
+
+    /// Writes the tokens of a text of two authors to `out` and returns their number. [`mark_author`] has noted in
+    /// `scratch` who wrote which byte; only what is all the scaffold's becomes a control token.
+    pub(crate) fn encode_script(
+        &self,
+        script: Script<'_>,
+        scratch: &mut [Cell],
+        out: &mut [u32],
+    ) -> Result<usize, TokenizeError> {
+        let Script {
+            text,
+            place,
+            user_defined,
+        } = script;
+        let scratch = scratch
+            .get_mut(..scratch_cells(text.len()))
+            .unwrap_or(&mut []);
+        self.cut_special(text, user_defined, scratch);
+        let special = |at: usize| {
+            let cell = scratch.get(at.saturating_add(1))?;
+            (cell.token < INSIDE).then_some((cell.token, cell.len as usize))
+        };
+        let mut out = Output { out, count: 0 };
+        let mut start = Start::default();
+        match place {
+            ScriptPlace::Beginning => {
+                let bos = self.bos_added();
+                if bos.is_some() && special(0).map(|(id, _)| id) != bos {
+                    bos.into_iter().for_each(|id| out.push(id));
+                }
+            }
+            ScriptPlace::Behind { last, ending } => {
+                let first = (0..ending).find_map(|at| Some((at, special(at)?)));
+                match first {
+                    Some((at, (id, len))) if id == last => start.at = at.saturating_add(len),
+                    _ => start.after_special = self.token_type(last) == TokenType::Control,
+                }
+            }
+        }
+        self.encode_cut(text, user_defined, start, scratch, &mut out)?;
+        out.finish()
+    }
+
+    /// Most tokens that a text of the scaffold can have between other texts, and after which one is begun anew.
+    pub(crate) fn most_tokens(&self, literal: &[u8], scratch: &mut [Cell]) -> Option<usize> {
+        let scratch = scratch.get_mut(..scratch_cells(literal.len()))?;
+        for cell in scratch.iter_mut() {
+            cell.winner = OWN;
+        }
+        self.cut_special(literal, true, scratch);
+        let cells = scratch.get(1..).unwrap_or(&[]);
+        let of = |cell: &Cell| match cell.token {
+            INSIDE => 0,
+            NONE => 1,
+            // A stretch that follows may begin with a space that is added.
+            _ => 1_usize.saturating_add(usize::from(self.header.add_space_prefix)),
+        };
+        Some(cells.iter().map(of).fold(0, usize::saturating_add))
+    }
+
+    /// Tokenizes a text whose special tokens have been cut.
+    fn encode_cut(
+        &self,
+        text: &[u8],
+        user_defined: bool,
+        start: Start,
+        scratch: &mut [Cell],
+        out: &mut Output<'_>,
+    ) -> Result<(), TokenizeError> {
+        let Start {
+            mut at,
+            mut after_special,
+        } = start;
         // Cell `i + 1` belongs to byte `i`; the cell in front of a stretch of text, which belongs to
         // a special token that is done, or to nothing, is used for the added space.
         while let Some(first) = scratch.get(at.saturating_add(1)).copied() {
@@ -63,52 +210,61 @@ impl VocabularyView<'_> {
             let first_cell = at.saturating_add(usize::from(!prefix));
             let cells = scratch.get_mut(first_cell..=end).unwrap_or(&mut []);
             match self.header.pre {
-                None => self.encode_stretch(Stretch::spaced(prefix, stretch), cells, &mut out)?,
-                Some(pre) => self.encode_words(pre, stretch, cells, &mut out)?,
+                None => {
+                    let stretch = Stretch::spaced(prefix, stretch);
+                    self.encode_stretch(stretch, user_defined, cells, out)?;
+                }
+                Some(pre) => self.encode_words(pre, stretch, user_defined, cells, out)?,
             }
             at = end;
             after_special = false;
         }
-        if options.add_special && self.header.add_eos {
-            self.header.eos.into_iter().for_each(|id| out.push(id));
-        }
-        out.finish()
+        Ok(())
     }
 
     /// Finds the special tokens in `text`, long ones first and of equally long ones the leftmost, and
-    /// notes each in the cells of its bytes.
-    fn cut_special(&self, text: &[u8], parse_special: bool, scratch: &mut [Cell]) {
+    /// notes each in the cells of its bytes. Control tokens are found where all bytes are [`OWN`], and elsewhere at most
+    /// user-defined ones.
+    fn cut_special(&self, text: &[u8], user_defined: bool, scratch: &mut [Cell]) {
         for cell in scratch.iter_mut() {
             *cell = Cell {
                 token: NONE,
+                winner: cell.winner,
                 ..Cell::default()
             };
         }
         let cells = scratch.get_mut(1..).unwrap_or(&mut []);
         let Header { user, control, .. } = &self.header;
+        let scaffold = cells.iter().any(|cell| cell.winner == OWN);
         for len in (1..=self.header.longest).rev() {
-            if !(user.has_length(len) || (parse_special && control.has_length(len))) {
+            if !(user.has_length(len) || (scaffold && control.has_length(len))) {
                 continue;
             }
-            // Bytes up to here, without a gap, that no special token has.
-            let mut free = 0_usize;
+            // Bytes up to here, without a gap, that no special token has; and of these, those that the scaffold has.
+            let (mut free, mut own) = (0_usize, 0_usize);
             for last in 0..text.len() {
-                let taken = cells.get(last).is_none_or(|cell| cell.token != NONE);
+                let cell = cells.get(last).copied().unwrap_or_default();
+                let taken = cell.token != NONE;
                 free = if taken { 0 } else { free.saturating_add(1) };
+                own = match cell.winner {
+                    OWN if !taken => own.saturating_add(1),
+                    _ => 0,
+                };
                 if free < len {
                     continue;
                 }
+                let owned = own >= len;
                 let end = last.saturating_add(1);
                 let start = end.saturating_sub(len);
                 // Of whole characters: a file may call any bytes a token, but what is left must be text.
                 let found = text
                     .get(start..end)
-                    .filter(|part| user.may_have(part) || (parse_special && control.may_have(part)))
+                    .filter(|part| user.may_have(part) || (owned && control.may_have(part)))
                     .filter(|_| is_boundary(text, start) && is_boundary(text, end))
                     .and_then(|spelling| self.find(spelling))
                     .filter(|&id| match self.token_type(id) {
-                        TokenType::UserDefined => true,
-                        TokenType::Control | TokenType::Unknown => parse_special,
+                        TokenType::UserDefined => owned || self.may_be_text(id, user_defined),
+                        TokenType::Control | TokenType::Unknown => owned,
                         _ => false,
                     });
                 let Some(id) = found else {
@@ -124,7 +280,7 @@ impl VocabularyView<'_> {
                         first.token = id;
                         first.len = len as u32;
                     }
-                    free = 0;
+                    (free, own) = (0, 0);
                 }
             }
         }
@@ -159,6 +315,7 @@ impl VocabularyView<'_> {
         &self,
         pre: PreTokenizer,
         text: &[u8],
+        user_defined: bool,
         cells: &mut [Cell],
         out: &mut Output<'_>,
     ) -> Result<(), TokenizeError> {
@@ -169,12 +326,13 @@ impl VocabularyView<'_> {
             let (cells, others) = rest.split_at_mut_checked(word.len()).unwrap_or_default();
             rest = others;
             if pre.ignores_merges
-                && let Some(id) = self.find_text(word.as_bytes())
+                && let Some(id) = self.find_text(word.as_bytes(), user_defined)
             {
                 out.push(id);
                 continue;
             }
-            self.encode_stretch(Stretch::plain(word.as_bytes()), cells, out)?;
+            let word = Stretch::plain(word.as_bytes());
+            self.encode_stretch(word, user_defined, cells, out)?;
         }
         Ok(())
     }
@@ -183,11 +341,13 @@ impl VocabularyView<'_> {
     fn encode_stretch(
         &self,
         text: Stretch<'_>,
+        user_defined: bool,
         cells: &mut [Cell],
         out: &mut Output<'_>,
     ) -> Result<(), TokenizeError> {
         let mut merge = Merge {
             vocabulary: self,
+            user_defined,
             text,
             cells,
         };
@@ -210,14 +370,14 @@ impl VocabularyView<'_> {
     fn byte_token(&self, byte: u8) -> Result<u32, TokenizeError> {
         if self.header.pre.is_some() {
             return self
-                .find_text(&[byte])
+                .find_text(&[byte], false)
                 .ok_or(TokenizeError::NoByteToken { byte });
         }
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         let digit = |value: u8| HEX.get(usize::from(value & 15)).copied().unwrap_or(b'0');
         let spelling = [b'<', b'0', b'x', digit(byte >> 4), digit(byte), b'>'];
-        self.find_text(&spelling)
-            .or_else(|| self.find_text(&[byte]))
+        self.find_text(&spelling, false)
+            .or_else(|| self.find_text(&[byte], false))
             .or(self.header.unknown)
             .ok_or(TokenizeError::NoByteToken { byte })
     }

@@ -43,8 +43,8 @@ pub(super) const KEYS: &[KnownKey] = &[
     // The same vocabulary in other formats.
     KnownKey::nothing("huggingface.json"),
     KnownKey::nothing("rwkv.world"),
-    // How a conversation is written down, which is not done here.
-    KnownKey::nothing("chat_template"),
+    // How a conversation is written down: see `crate::chat`. Those for other purposes are not used.
+    KnownKey::read("chat_template"),
     KnownKey::nothing("chat_template.*"),
     KnownKey::nothing("chat_templates"),
 ];

@@ -97,6 +97,8 @@ impl<'x> Stretch<'x> {
 /// The chain of symbols of a stretch. A symbol is known by its first byte, and its cell is there.
 pub(super) struct Merge<'m, 't> {
     pub(super) vocabulary: &'m VocabularyView<'t>,
+    /// Whether symbols may become user-defined tokens.
+    pub(super) user_defined: bool,
     pub(super) text: Stretch<'m>,
     pub(super) cells: &'m mut [Cell],
 }
@@ -207,7 +209,7 @@ impl Merge<'_, '_> {
         for byte in self.text.escaped(at, len) {
             spelling.push(byte).ok()?;
         }
-        self.vocabulary.find_text(&spelling)
+        self.vocabulary.find_text(&spelling, self.user_defined)
     }
 
     /// Length of the symbol at `at`; `None` behind the last.

@@ -51,6 +51,8 @@ mod special;
 mod spellings;
 mod view;
 
+pub(crate) use encode::{Author, Script, ScriptPlace, mark_author};
+
 pub use decode::{Decoded, Utf8Stream};
 pub use error::{TokenizeError, VocabularyError};
 pub use view::VocabularyView;
@@ -295,6 +297,9 @@ pub struct EncodeOptions {
     /// Turn the spelling of control tokens, such as `</s>`, into those tokens. Leave it off for text
     /// from outside: who writes a prompt should not be able to write control tokens.
     pub parse_special: bool,
+    /// Turn the spelling of user-defined tokens, such as `<table>`, into those tokens, as llama.cpp does in all texts. If it is
+    /// off, text becomes none of them but white space and single bytes, however its pieces merge.
+    pub parse_user_defined: bool,
 }
 
 /// Scratch of [`VocabularyView::encode`]: one per byte of text. Its content means nothing between
@@ -311,7 +316,8 @@ pub struct Cell {
     /// The token that this symbol and the next would make, or the rank of that merge; before that, the
     /// special token that begins here.
     token: u32,
-    /// Node of the tournament tree over all cells; has nothing to do with this cell's symbol.
+    /// Node of the tournament tree over all cells; has nothing to do with this cell's symbol. Before that, who wrote the
+    /// byte.
     winner: u32,
 }
 

@@ -9,6 +9,7 @@ use std::vec::Vec;
 const PLAIN: EncodeOptions = EncodeOptions {
     add_special: false,
     parse_special: false,
+    parse_user_defined: true,
 };
 
 /// A byte-level vocabulary: the 256 bytes, then tokens with their types.

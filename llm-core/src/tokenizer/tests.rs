@@ -12,10 +12,12 @@ use std::vec::Vec;
 const PLAIN: EncodeOptions = EncodeOptions {
     add_special: false,
     parse_special: false,
+    parse_user_defined: true,
 };
 const PARSE: EncodeOptions = EncodeOptions {
     add_special: false,
     parse_special: true,
+    parse_user_defined: true,
 };
 
 struct Loaded {

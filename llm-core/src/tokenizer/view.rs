@@ -54,6 +54,12 @@ impl<'t> VocabularyView<'t> {
         view
     }
 
+    /// The token for the beginning of text, whether or not texts begin with it.
+    #[must_use]
+    pub const fn bos(&self) -> Option<u32> {
+        self.header.bos
+    }
+
     /// The token for the end of text.
     #[must_use]
     pub const fn eos(&self) -> Option<u32> {
@@ -150,9 +156,23 @@ impl<'t> VocabularyView<'t> {
 
     /// As [`Self::find`], but only what text may become: nothing that steers the model, whatever a vocabulary can be made to
     /// merge.
-    pub(super) fn find_text(&self, spelling: &[u8]) -> Option<u32> {
+    pub(super) fn find_text(&self, spelling: &[u8], user_defined: bool) -> Option<u32> {
         self.find(spelling)
-            .filter(|&id| !matches!(self.token_type(id), TokenType::Control | TokenType::Unknown))
+            .filter(|&id| self.may_be_text(id, user_defined))
+    }
+
+    /// Whether text may become this token. One byte and white space are text whatever type a file gives them: Gemma's
+    /// vocabulary has line ends among its user-defined tokens, GPT-NeoX's has rows of spaces.
+    pub(super) fn may_be_text(&self, id: u32, user_defined: bool) -> bool {
+        match self.token_type(id) {
+            TokenType::Control | TokenType::Unknown => false,
+            TokenType::UserDefined => {
+                let piece = self.piece(id);
+                let blank = || core::str::from_utf8(piece).is_ok_and(|text| text.trim().is_empty());
+                user_defined || piece.len() == 1 || blank()
+            }
+            _ => true,
+        }
     }
 
     /// Where in the list of merges the one stands that makes `token` from a left symbol of `left`

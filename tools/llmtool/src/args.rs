@@ -13,7 +13,7 @@ pub mod values;
 
 use clap::{Parser, Subcommand};
 
-pub use make::{Inspect, Pack, Quantize};
+pub use make::{ChatTemplate, Inspect, Pack, Quantize};
 pub use run::{Bench, Generate, Imatrix, Logits, Perplexity, Tokenize, Wcet};
 pub use values::ByteSize;
 
@@ -65,8 +65,10 @@ Examples:
   The ids alone, of a file:
     llmtool tokenize -m models/default.gguf --ids -f story.txt")]
     Tokenize(Tokenize),
-    /// Continue a prompt, as `llminfer` does in the shell
+    /// Answer a prompt or continue it, as `llminfer` does in the shell
     #[command(after_long_help = "\
+If the model has a chat template, the prompt is what a user says; --raw continues it as a text.
+
 The defaults and the reading of fractions are the shell's: fractions are kept as whole millionths, so
 the same text gives the same bits here and on seL4.
 
@@ -95,6 +97,19 @@ Examples:
   llmtool score models/default.gguf feelings-test.jsonl
   llmtool score models/default.gguf feelings-test.jsonl --lora feelings.gguf --verbose")]
     Score(finetune::Score),
+    /// Show what is known of a model's chat template, or derive it
+    #[command(after_long_help = "\
+Published templates are known. Of another, -o derives the scaffold, the fixed text around what is said: the template, a
+program in Jinja, is run on conversations with markers, and the scaffold is compared with it on hundreds of random
+ones. It is written into a copy of the model, which then needs a signature of its own. What no scaffold can do
+is refused, with a conversation that shows it.
+
+Examples:
+  llmtool chat-template -m model.gguf
+  llmtool chat-template -m model.gguf -o model-chat.gguf
+  A template that writes today's date shall always write this one:
+    llmtool chat-template -m model.gguf -o model-chat.gguf --date 2026-01-31")]
+    ChatTemplate(ChatTemplate),
     /// Print the logits that follow a prompt, as JSON
     #[command(after_long_help = "\
 The output is one object: \"tokens\" (the ids that were fed), \"positions\" and, for each of these,

@@ -2,6 +2,7 @@
 //! error.
 
 mod finetune;
+mod chat;
 mod generate;
 mod import;
 mod inspect;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Generate(arguments) => generate::generate(arguments, out),
         Command::Finetune(arguments) => finetune::finetune(arguments, out),
         Command::Score(arguments) => score::score(arguments, out),
+        Command::ChatTemplate(arguments) => chat::chat_template(arguments, out),
         Command::Logits(arguments) => logits(arguments, out),
         Command::Perplexity(arguments) => measure::perplexity(arguments, out),
         Command::Imatrix(arguments) => measure::imatrix(arguments, out),
@@ -92,6 +94,7 @@ fn tokenize(arguments: &Tokenize, out: &mut impl Write) -> Result<(), ToolError>
     let options = EncodeOptions {
         add_special: !arguments.no_special,
         parse_special: arguments.parse_special,
+        parse_user_defined: true,
     };
     let ids = vocabulary.encode(&text, options)?;
     if arguments.ids {
@@ -135,6 +138,7 @@ fn logits(arguments: &Logits, out: &mut impl Write) -> Result<(), ToolError> {
             let options = EncodeOptions {
                 add_special: true,
                 parse_special: false,
+                parse_user_defined: true,
             };
             HostVocabulary::load(model, checked.gguf())?.encode(&prompt, options)?
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use llm_core::chat::{ChatError, ScaffoldError};
 use llm_core::gguf::GgufError;
 use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
@@ -11,6 +12,7 @@ use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
 
 use crate::args::ByteSize;
 use crate::armour::ArmourError;
+use crate::chat::TemplateError;
 use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
 use crate::passphrase::PassphraseError;
@@ -107,6 +109,46 @@ pub enum ToolError {
         /// What is wrong with it.
         source: Box<VocabularyError>,
     },
+    /// A file has no chat template.
+    #[error("{} has no chat template ({}): nothing can be derived", path.display(), llm_core::chat::TEMPLATE_KEY)]
+    NoTemplate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file's chat template is not known.
+    #[error(
+        "the chat template of {} is not known: `llmtool chat-template -m {} -o OUT` derives it; or give --raw to continue the \
+         prompt as a text", path.display(), path.display()
+    )]
+    UnknownTemplate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A system text for a model without a chat template.
+    #[error("{} has no chat template, so there is no place for --system: put the text into the prompt", path.display())]
+    NoSystemPlace {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No scaffold can be derived from a file's chat template.
+    #[error("{}: {source}", path.display())]
+    ChatTemplate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<TemplateError>,
+    },
+    /// The scaffold that a file brings is wrong.
+    #[error("{}: {source}", path.display())]
+    Scaffold {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ScaffoldError>,
+    },
+    /// A conversation is refused.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
     /// A text cannot be tokenized.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
@@ -360,6 +402,14 @@ impl ToolError {
     /// For [`Result::map_err`] on a file's structure.
     pub fn gguf(path: &std::path::Path) -> impl Fn(GgufError) -> Self + '_ {
         |source| Self::Gguf {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        }
+    }
+
+    /// For [`Result::map_err`] on the scaffold that a file brings.
+    pub fn scaffold(path: &std::path::Path) -> impl Fn(ScaffoldError) -> Self + '_ {
+        |source| Self::Scaffold {
             path: path.to_path_buf(),
             source: Box::new(source),
         }

@@ -8,6 +8,7 @@
 //! - [`store`]: the archive that the model store holds;
 //! - [`policy`], [`passphrase`], [`keys`]: what audit is told to trust;
 //! - [`audit_log`], [`replay`]: what audit has written down;
+//! - [`chat`]: chat templates and the scaffolds that do the same;
 //! - [`mod@bench`]: how fast a model runs here;
 //! - [`engine`], [`vocabulary`]: the engine with memory of the host.
 
@@ -16,6 +17,7 @@ pub mod args;
 pub mod armour;
 pub mod audit_log;
 pub mod bench;
+pub mod chat;
 pub mod commands;
 pub mod convert;
 pub mod engine;

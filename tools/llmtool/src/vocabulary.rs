@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use llm_core::chat::{
+    Buffers, ChatError, Conversation, MAX_LITERAL_BYTES, Place, Scaffold, Segment,
+};
 use llm_core::gguf::Gguf;
 use llm_core::tokenizer::{
-    Cell, EncodeOptions, Header, TokenizeError, Vocabulary, VocabularyView, scratch_cells,
+    Cell, EncodeOptions, Header, MAX_TOKEN_BYTES, TokenizeError, Vocabulary, VocabularyView,
+    scratch_cells,
 };
 
 use crate::error::ToolError;
@@ -45,6 +49,41 @@ impl HostVocabulary {
         // space that is no token is three bytes.
         let mut out = vec![0; 3 * text.len() + 5];
         let len = self.view().encode(text, options, &mut scratch, &mut out)?;
+        out.truncate(len);
+        Ok(out)
+    }
+
+    /// The tokens of a conversation that wants an answer. No text in it becomes a user-defined token.
+    ///
+    /// # Errors
+    /// The scaffold refuses it.
+    pub fn converse(
+        &self,
+        scaffold: &Scaffold<'_>,
+        segments: &[Segment<'_>],
+    ) -> Result<Vec<u32>, ChatError> {
+        let view = self.view();
+        // A string of the scaffold may name two tokens of the vocabulary in place of their names.
+        let mut text = vec![0; MAX_LITERAL_BYTES + 16 * MAX_TOKEN_BYTES];
+        let mut cells = vec![Cell::default(); scratch_cells(text.len())];
+        let bound = scaffold
+            .bound(&view, &mut text, &mut cells)
+            .unwrap_or_default();
+        let said = segments.iter().map(|segment| segment.text.len()).sum();
+        let mut text = vec![0; bound.bytes(said, segments.len())];
+        let mut cells = vec![Cell::default(); scratch_cells(text.len())];
+        let mut out = vec![0; bound.tokens(said, segments.len())];
+        let conversation = Conversation {
+            segments,
+            place: Place::Beginning,
+            user_defined: false,
+        };
+        let buffers = Buffers {
+            text: &mut text,
+            cells: &mut cells,
+            out: &mut out,
+        };
+        let len = scaffold.encode(&view, &bound, &conversation, buffers)?;
         out.truncate(len);
         Ok(out)
     }

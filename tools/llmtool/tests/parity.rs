@@ -102,6 +102,7 @@ fn compare(name: &str) {
         let options = EncodeOptions {
             add_special: true,
             parse_special: false,
+            parse_user_defined: true,
         };
         assert_eq!(
             vocabulary.encode(text.as_bytes(), options).unwrap(),

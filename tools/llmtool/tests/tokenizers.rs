@@ -52,6 +52,7 @@ fn compare(name: &str) {
         let options = EncodeOptions {
             add_special,
             parse_special,
+            parse_user_defined: true,
         };
         vocabulary.encode(text.as_bytes(), options).unwrap()
     };
@@ -147,6 +148,7 @@ fn grouped(vocabulary: &HostVocabulary, strings: &[String], parse_special: bool)
     let options = EncodeOptions {
         add_special: true,
         parse_special,
+        parse_user_defined: true,
     };
     let ids = |text: &String| {
         let mut ids = vocabulary.encode(text.as_bytes(), options).unwrap();
@@ -292,6 +294,7 @@ fn compare_cases(path: &Path, vocabulary: &HostVocabulary) -> usize {
     let options = EncodeOptions {
         add_special: false,
         parse_special: false,
+        parse_user_defined: true,
     };
     let mut cases = 0;
     for (text, ids) in texts.split("\n__ggml_vocab_test__\n").zip(ids.lines()) {

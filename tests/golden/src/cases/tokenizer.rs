@@ -83,6 +83,7 @@ fn encode(view: &VocabularyView<'_>, text: &str, bits: &mut Bits) {
         let options = EncodeOptions {
             add_special,
             parse_special,
+            parse_user_defined: true,
         };
         let mut cells = vec![Cell::default(); scratch_cells(text.len())];
         let mut ids = vec![0; text.len() + 4];

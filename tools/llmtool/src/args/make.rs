@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args};
 use super::common::ModelArg;
 use super::run::CONTEXT;
 use super::values::{ByteSize, Context, Kv, store_file};
+use crate::chat::jinja::Date;
 use crate::mixture::FileType;
 use crate::recipe::Recipe;
 use crate::store::StoreFile;
@@ -41,6 +42,20 @@ pub struct Inspect {
     /// How keys and values are stored
     #[arg(long, value_enum, default_value_t = Kv::Q8)]
     pub kv: Kv,
+}
+
+/// Arguments of `chat-template`.
+#[derive(Debug, Args)]
+pub struct ChatTemplate {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// Derive the scaffold from the template, and write a copy of the model with it to this file
+    #[arg(short = 'o', long = "output", value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// The day that a template writes that asks for today's
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = Date::parse, requires = "output")]
+    pub date: Option<Date>,
 }
 
 /// Arguments of `quantize`.

@@ -45,9 +45,21 @@ pub struct Generate {
     /// The adapter.
     #[command(flatten)]
     pub lora: LoraArg,
-    /// The text to continue.
+    /// What a user says, or the text to continue.
     #[command(flatten)]
     pub prompt: TextArg,
+    /// Say this to the model before the prompt, as its chat template has it
+    #[arg(
+        long,
+        visible_alias = "system-prompt",
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        conflicts_with = "raw"
+    )]
+    pub system: Option<String>,
+    /// Continue the prompt as a text, without the model's chat template
+    #[arg(long)]
+    pub raw: bool,
     /// Most tokens to generate; -1: as many as there can be
     #[arg(short = 'n', long = "predict", visible_aliases = ["n-predict", "max-tokens"], value_name = "N",
           allow_negative_numbers = true, default_value_t = Predict(defaults::MAX_TOKENS))]

@@ -1,11 +1,14 @@
-//! `generate`: continues a prompt, as the shell does.
+//! `generate`: answers a prompt or continues it.
 
 use std::io::Write;
 use std::time::Instant;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::chat::{Role, Segment, Template};
 use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
+use llm_core::gguf::Gguf;
 use llm_core::sampling::SamplerParams;
+use llm_core::tokenizer::TokenizeError;
 use llm_core::verify::sha256;
 use safe_text::Sanitiser;
 
@@ -17,6 +20,7 @@ use crate::error::ToolError;
 use crate::files;
 use crate::keys::KeyError;
 use crate::output::{progress_bar, rate};
+use crate::vocabulary::HostVocabulary;
 
 pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError> {
     let prompt = arguments.prompt.read()?;
@@ -25,10 +29,14 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let error = load_error(model);
     let options = load_options(arguments.context.0, arguments.engine.kv.into());
     let lora = arguments.lora.read()?;
-    let mut memory = {
+    let (mut memory, prompt) = {
         let checked = check_runs(model, &file)?;
+        let prompt = Prompt::new(arguments, checked.gguf(), prompt)?;
         let adapters = adapter::bytes(&lora, &checked, &file)?;
-        Memory::with_adapters(&checked, &options, adapters).map_err(&error)?
+        (
+            Memory::with_adapters(&checked, &options, adapters).map_err(&error)?,
+            prompt,
+        )
     };
     let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
     backend.load(&file).map_err(Box::new).map_err(&error)?;
@@ -64,7 +72,11 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let mut prefill = Some(progress_bar("reading the prompt"));
     let mut text = Text::new();
     let mut shown = Sanitiser::new();
-    backend.start(turn, &prompt, &params).map_err(refused)?;
+    let started = match &prompt {
+        Prompt::Text(text) => backend.start(turn, text, &params),
+        Prompt::Tokens(tokens) => backend.start_tokens(turn, tokens, &params),
+    };
+    started.map_err(refused)?;
     loop {
         let step = match backend.step(&mut text) {
             Progress::Idle => break,
@@ -119,6 +131,45 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// What the model reads first.
+enum Prompt {
+    /// A text that it continues.
+    Text(Vec<u8>),
+    /// A conversation that it answers.
+    Tokens(Vec<u32>),
+}
+
+impl Prompt {
+    /// A user's turn if the model has a chat template, otherwise the text.
+    fn new(arguments: &Generate, gguf: &Gguf<'_>, prompt: Vec<u8>) -> Result<Self, ToolError> {
+        let path = arguments.model.path();
+        if arguments.raw {
+            return Ok(Self::Text(prompt));
+        }
+        let template = Template::of(gguf).map_err(ToolError::scaffold(path))?;
+        let path = path.to_path_buf();
+        let scaffold = match (template, &arguments.system) {
+            (Template::None, None) => return Ok(Self::Text(prompt)),
+            (Template::None, Some(_)) => return Err(ToolError::NoSystemPlace { path }),
+            (Template::Unknown, _) => return Err(ToolError::UnknownTemplate { path }),
+            (Template::Published(published), _) => published.scaffold,
+            (Template::Derived(scaffold), _) => scaffold,
+        };
+        let offset = |error: std::str::Utf8Error| TokenizeError::NotUtf8 {
+            offset: error.valid_up_to(),
+        };
+        let prompt = std::str::from_utf8(&prompt).map_err(offset)?;
+        let system = arguments.system.as_deref();
+        let system = system.map(|text| Segment::new(Role::System, text));
+        let segments: Vec<Segment<'_>> = system
+            .into_iter()
+            .chain([Segment::new(Role::User, prompt)])
+            .collect();
+        let vocabulary = HostVocabulary::load(&path, gguf)?;
+        Ok(Self::Tokens(vocabulary.converse(&scaffold, &segments)?))
+    }
 }
 
 /// The seed that is asked for, or another one each time.

@@ -4,6 +4,7 @@ mod adapter;
 
 use std::io::Write;
 
+use llm_core::chat::Template;
 use llm_core::gguf::{Gguf, Value};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
@@ -81,6 +82,8 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
             ),
         )?;
     }
+    let template = Template::of(&gguf).map_err(ToolError::scaffold(model))?;
+    line("chat", super::chat::name(&template))?;
     let key = |name: &str| number(&format!("{architecture}.{name}"));
     let layers = key("block_count");
     let each = |name: &str| {

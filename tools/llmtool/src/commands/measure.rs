@@ -176,6 +176,7 @@ fn text_tokens(
         let options = EncodeOptions {
             add_special,
             parse_special: false,
+            parse_user_defined: true,
         };
         vocabulary.encode(text, options)
     };

@@ -1,0 +1,411 @@
+//! A conversation to token ids.
+
+use super::scaffold::{BOS, EOS, Place as SystemPlace};
+use super::{ChatError, MAX_SEGMENTS, Role, Scaffold, Segment, Turn};
+use crate::gguf;
+#[cfg(doc)]
+use crate::tokenizer::scratch_cells;
+use crate::tokenizer::{
+    Author, Cell, Script, ScriptPlace, TokenType, TokenizeError, VocabularyView, mark_author,
+};
+
+/// Where a conversation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Into an empty session.
+    Beginning,
+    /// Behind what a session holds: earlier turns and the model's answer.
+    Behind {
+        /// The session's last token, which may be the one that ended the answer.
+        last: u32,
+    },
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Conversation<'c> {
+    /// The texts, in their order.
+    pub segments: &'c [Segment<'c>],
+    /// Where they go.
+    pub place: Place,
+    /// Whether texts may become user-defined tokens.
+    pub user_defined: bool,
+}
+
+/// Memory for a conversation; what it holds before does not matter.
+#[derive(Debug)]
+pub struct Buffers<'b> {
+    /// For its text: [`Bound::bytes`].
+    pub text: &'b mut [u8],
+    /// For tokenizing: [`scratch_cells`] for a text as long as that.
+    pub cells: &'b mut [Cell],
+    /// For its tokens: [`Bound::tokens`].
+    pub out: &'b mut [u32],
+}
+
+/// What a scaffold adds to the texts of a conversation, at most. Whoever admits a request reckons with it before anything is
+/// tokenized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// Tokens, once.
+    pub fixed_tokens: u32,
+    /// Tokens for each segment.
+    pub segment_tokens: u32,
+    /// Bytes, once.
+    pub fixed_bytes: u32,
+    /// Bytes for each segment.
+    pub segment_bytes: u32,
+}
+
+impl Bound {
+    /// Most tokens of a conversation of `segments` texts, which have `text_bytes` together: one for each byte, and
+    /// those of the scaffold.
+    #[must_use]
+    pub fn tokens(&self, text_bytes: usize, segments: usize) -> usize {
+        sum(text_bytes, segments, self.fixed_tokens, self.segment_tokens)
+    }
+
+    /// Most bytes of the rendered text of such a conversation.
+    #[must_use]
+    pub fn bytes(&self, text_bytes: usize, segments: usize) -> usize {
+        sum(text_bytes, segments, self.fixed_bytes, self.segment_bytes)
+    }
+}
+
+fn sum(text: usize, segments: usize, fixed: u32, each: u32) -> usize {
+    text.saturating_add(fixed as usize)
+        .saturating_add(segments.saturating_mul(each as usize))
+}
+
+impl Scaffold<'_> {
+    /// The tokens of a conversation that wants an answer: written to the beginning of [`Buffers::out`], and their number
+    /// returned.
+    ///
+    /// # Errors
+    /// See [`ChatError`]; then what the buffers hold means nothing.
+    pub fn encode(
+        &self,
+        vocabulary: &VocabularyView<'_>,
+        bound: &Bound,
+        conversation: &Conversation<'_>,
+        buffers: Buffers<'_>,
+    ) -> Result<usize, ChatError> {
+        let Buffers { text, cells, out } = buffers;
+        let (text, ending) = self.write(vocabulary, conversation, text, Some(&mut *cells))?;
+        let script = Script {
+            text,
+            place: match conversation.place {
+                Place::Beginning => ScriptPlace::Beginning,
+                Place::Behind { last } => ScriptPlace::Behind { last, ending },
+            },
+            user_defined: conversation.user_defined,
+        };
+        let tokens = vocabulary.encode_script(script, cells, out)?;
+        // A vocabulary in which a space takes several tokens could give more than whoever admitted the request reckoned
+        // with.
+        let said = conversation
+            .segments
+            .iter()
+            .map(|segment| segment.text.len());
+        let said = said.fold(0, usize::saturating_add);
+        let limit = bound.tokens(said, conversation.segments.len());
+        if tokens > limit {
+            return Err(TokenizeError::TooManyTokens { tokens, limit }.into());
+        }
+        Ok(tokens)
+    }
+
+    /// The conversation as the template writes it down, at the beginning of `text`. It does not say who wrote what: for
+    /// people, and for comparisons.
+    ///
+    /// # Errors
+    /// See [`ChatError`].
+    pub fn render<'b>(
+        &self,
+        vocabulary: &VocabularyView<'_>,
+        conversation: &Conversation<'_>,
+        text: &'b mut [u8],
+    ) -> Result<&'b str, ChatError> {
+        let (text, _) = self.write(vocabulary, conversation, text, None)?;
+        // It was put together from text.
+        Ok(core::str::from_utf8(text).unwrap_or(""))
+    }
+
+    /// Puts the conversation together, notes in `cells` who wrote what, and returns the text and how much of it ends an
+    /// answer before the conversation.
+    fn write<'b>(
+        &self,
+        vocabulary: &VocabularyView<'_>,
+        conversation: &Conversation<'_>,
+        text: &'b mut [u8],
+        cells: Option<&mut [Cell]>,
+    ) -> Result<(&'b [u8], usize), ChatError> {
+        self.check(conversation)?;
+        let limit = match &cells {
+            Some(cells) => text.len().min(cells.len().saturating_sub(1)),
+            None => text.len(),
+        };
+        let mut writer = Writer {
+            text,
+            cells: cells.unwrap_or(&mut []),
+            limit,
+            len: 0,
+        };
+        let mut ending = 0;
+        if conversation.place != Place::Beginning {
+            writer.scaffold(self.assistant.after, vocabulary);
+            ending = writer.len;
+        }
+        self.put(conversation, |author, part| match author {
+            Author::Outside => writer.push(author, part),
+            Author::Scaffold => writer.scaffold(part, vocabulary),
+        });
+        let Writer { text, len, .. } = writer;
+        match text.get(..len).filter(|_| len <= limit) {
+            Some(text) => Ok((text, ending)),
+            None => Err(ChatError::TooLong { bytes: len, limit }),
+        }
+    }
+
+    /// What the scaffold adds to texts with this vocabulary; `None` if `cells` are too few: [`scratch_cells`] for
+    /// [`super::MAX_LITERAL_BYTES`] and the longest tokens are enough.
+    #[must_use]
+    pub fn bound(
+        &self,
+        vocabulary: &VocabularyView<'_>,
+        buffer: &mut [u8],
+        cells: &mut [Cell],
+    ) -> Option<Bound> {
+        let mut measure = |literal: &str| -> Option<(usize, usize)> {
+            let mut writer = Writer {
+                limit: buffer.len(),
+                text: buffer,
+                cells,
+                len: 0,
+            };
+            writer.scaffold(literal, vocabulary);
+            let Writer {
+                text, cells, len, ..
+            } = writer;
+            let tokens = vocabulary.most_tokens(text.get(..len)?, cells)?;
+            Some((tokens, len))
+        };
+        let mut both = |first: &str, second: &str| -> Option<(usize, usize)> {
+            let (first, second) = (measure(first)?, measure(second)?);
+            Some((
+                first.0.saturating_add(second.0),
+                first.1.saturating_add(second.1),
+            ))
+        };
+        let larger = |a: (usize, usize), b: (usize, usize)| (a.0.max(b.0), a.1.max(b.1));
+        let system = both(self.system.turn.before, self.system.turn.after)?;
+        let system = larger(system, both(self.system.default, "")?);
+        let ends = both(self.begin, self.generation)?;
+        // Before a turn that follows an answer.
+        let ending = both(self.assistant.after, "")?;
+        let user = both(self.user.before, self.user.after)?;
+        let segment = larger(user, both(self.assistant.before, self.assistant.after)?);
+        let number = |number: usize| u32::try_from(number).ok();
+        let all = |of: fn(&(usize, usize)) -> usize| {
+            let parts = [&system, &ends, &ending];
+            parts.into_iter().map(of).fold(0, usize::saturating_add)
+        };
+        Some(Bound {
+            // The beginning of text, and a space in front of the first.
+            fixed_tokens: number(all(|part| part.0).saturating_add(2))?,
+            segment_tokens: number(segment.0)?,
+            fixed_bytes: number(all(|part| part.1))?,
+            segment_bytes: number(segment.1)?,
+        })
+    }
+
+    /// Whether a control token stands between any two texts, so that no text can look like another's.
+    #[must_use]
+    pub fn separates(&self, vocabulary: &VocabularyView<'_>) -> bool {
+        let marked = |first: &str, second: &str| {
+            let mut found = false;
+            for literal in [first, second] {
+                found |= literal.contains(BOS) && vocabulary.bos().is_some();
+                found |= literal.contains(EOS) && vocabulary.eos().is_some();
+                found |= (0..vocabulary.len() as u32)
+                    .filter(|&id| vocabulary.token_type(id) == TokenType::Control)
+                    .map(|id| vocabulary.piece(id))
+                    .any(|piece| {
+                        core::str::from_utf8(piece)
+                            .is_ok_and(|piece| !piece.is_empty() && literal.contains(piece))
+                    });
+            }
+            found
+        };
+        let system = match self.system.place {
+            SystemPlace::Nowhere => true,
+            SystemPlace::First => marked(self.system.turn.after, self.user.before),
+            SystemPlace::FirstUser | SystemPlace::LastUser => marked(self.system.turn.after, ""),
+        };
+        system
+            && marked(self.user.after, self.generation)
+            && marked(self.user.after, self.assistant.before)
+            && marked(self.assistant.after, self.user.before)
+    }
+
+    /// Refuses what cannot be written down as the template would.
+    fn check(&self, conversation: &Conversation<'_>) -> Result<(), ChatError> {
+        let segments = conversation.segments;
+        if segments.is_empty() || segments.len() > MAX_SEGMENTS {
+            return Err(ChatError::Segments {
+                segments: segments.len(),
+            });
+        }
+        let mut due = Role::User;
+        for (at, segment) in segments.iter().enumerate() {
+            let number = at.saturating_add(1);
+            let order = |expected: Role| ChatError::Order {
+                segment: number,
+                found: segment.role.name(),
+                expected: expected.name(),
+            };
+            match segment.role {
+                Role::System if at == 0 => {
+                    if conversation.place != Place::Beginning {
+                        return Err(ChatError::LateSystem);
+                    }
+                    if self.system.place == SystemPlace::Nowhere {
+                        return Err(ChatError::NoSystem);
+                    }
+                }
+                role if role == due => {
+                    due = match role {
+                        Role::User => Role::Assistant,
+                        Role::System | Role::Assistant => Role::User,
+                    }
+                }
+                _ => return Err(order(due)),
+            }
+            if number == segments.len() && segment.role != Role::User {
+                return Err(order(Role::User));
+            }
+            if segment.text.trim().is_empty() {
+                return Err(ChatError::Blank { segment: number });
+            }
+            let mut refused = self.refused.iter().filter(|spelling| !spelling.is_empty());
+            if let Some(spelling) = refused.find(|spelling| segment.text.contains(**spelling)) {
+                return Err(ChatError::Refused {
+                    segment: number,
+                    spelling: gguf::name(spelling),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives `put` all parts of a checked conversation in their order.
+    fn put(&self, conversation: &Conversation<'_>, mut put: impl FnMut(Author, &str)) {
+        let segments = conversation.segments;
+        let system = segments
+            .first()
+            .filter(|segment| segment.role == Role::System)
+            .map(|segment| segment.text);
+        if conversation.place == Place::Beginning {
+            put(Author::Scaffold, self.begin);
+            if self.system.place == SystemPlace::First {
+                self.put_system(system, &mut put);
+            }
+        }
+        let first = usize::from(system.is_some());
+        let with_system = match (conversation.place, self.system.place) {
+            (Place::Beginning, SystemPlace::FirstUser) => Some(first),
+            (Place::Beginning, SystemPlace::LastUser) => segments.len().checked_sub(1),
+            _ => None,
+        };
+        for (at, segment) in segments.iter().enumerate().skip(first) {
+            let Turn {
+                before,
+                mut trim,
+                after,
+            } = match segment.role {
+                Role::Assistant => self.assistant,
+                Role::User | Role::System => self.user,
+            };
+            put(Author::Scaffold, before);
+            if with_system == Some(at) && self.put_system(system, &mut put) {
+                trim = self.system.user_trim;
+            }
+            put(Author::Outside, trim.apply(segment.text));
+            put(Author::Scaffold, after);
+        }
+        put(Author::Scaffold, self.generation);
+    }
+
+    /// Gives `put` the system text, or what stands in its place, and says whether there is either.
+    fn put_system(&self, system: Option<&str>, put: &mut impl FnMut(Author, &str)) -> bool {
+        let Turn {
+            before,
+            trim,
+            after,
+        } = self.system.turn;
+        match system {
+            Some(text) => {
+                put(Author::Scaffold, before);
+                put(Author::Outside, trim.apply(text));
+                put(Author::Scaffold, after);
+                true
+            }
+            None => {
+                put(Author::Scaffold, self.system.default);
+                !self.system.default.is_empty()
+            }
+        }
+    }
+}
+
+/// Gives `put` the parts of a scaffold's text, with the tokens of the vocabulary that it names.
+fn expand(literal: &str, vocabulary: &VocabularyView<'_>, mut put: impl FnMut(&str)) {
+    let spelled = |id: Option<u32>| {
+        let piece = id.map_or(&[][..], |id| vocabulary.piece(id));
+        core::str::from_utf8(piece).unwrap_or("")
+    };
+    let mut rest = literal;
+    while let Some((at, name)) = [BOS, EOS]
+        .into_iter()
+        .filter_map(|name| Some((rest.find(name)?, name)))
+        .min()
+    {
+        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        put(before);
+        put(match name {
+            BOS => spelled(vocabulary.bos()),
+            _ => spelled(vocabulary.eos()),
+        });
+        rest = from.get(name.len()..).unwrap_or("");
+    }
+    put(rest);
+}
+
+/// Puts a text together and notes who wrote what.
+struct Writer<'b, 'c> {
+    text: &'b mut [u8],
+    cells: &'c mut [Cell],
+    limit: usize,
+    /// Bytes, those that do not fit included.
+    len: usize,
+}
+
+impl Writer<'_, '_> {
+    fn scaffold(&mut self, literal: &str, vocabulary: &VocabularyView<'_>) {
+        expand(literal, vocabulary, |part| {
+            self.push(Author::Scaffold, part)
+        });
+    }
+
+    fn push(&mut self, author: Author, part: &str) {
+        let place = self.len..self.len.saturating_add(part.len());
+        self.len = place.end;
+        if place.end > self.limit {
+            return;
+        }
+        if let Some(text) = self.text.get_mut(place.clone()) {
+            text.copy_from_slice(part.as_bytes());
+            mark_author(self.cells, place, author);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Why no scaffold can be derived from a chat template.
+
+/// Why no scaffold can be derived.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The template is no Jinja, or refuses a conversation that all take.
+    #[error("the chat template cannot be rendered: {0}")]
+    Jinja(String),
+    /// It writes the date, which would have to be the same in every run.
+    #[error(
+        "the chat template writes today's date: give the date that it shall always write with --date YYYY-MM-DD"
+    )]
+    Date,
+    /// It leaves a text out, repeats it, or moves it.
+    #[error(
+        "no scaffold can do what the chat template does: it does not have each text once, and in order ({0})"
+    )]
+    Order(&'static str),
+    /// It changes white space in a way of its own.
+    #[error(
+        "no scaffold can do what the chat template does: it takes away part of the white space around {0}"
+    )]
+    WhiteSpace(&'static str),
+    /// What it writes around a text depends on more than the text's role.
+    #[error(
+        "no scaffold can do what the chat template does: what it writes {0} is not always the same"
+    )]
+    Uneven(&'static str),
+    /// It does something of its own with too many texts.
+    #[error(
+        "no scaffold can do what the chat template does: it treats texts with {0} in ways of its own"
+    )]
+    Content(String),
+    /// Its texts contain what stands for a token in scaffolds.
+    #[error("the chat template contains {{bos}} or {{eos}}, which stand for tokens in scaffolds")]
+    Names,
+    /// A conversation for which template and scaffold differ.
+    #[error(
+        "no scaffold can do what the chat template does: for a conversation of {segments} segments it gives\n  {template}\nand the scaffold \
+         that would be nearest\n  {scaffold}"
+    )]
+    Differs {
+        /// How long it is.
+        segments: usize,
+        /// What the template gives.
+        template: String,
+        /// What the scaffold gives.
+        scaffold: String,
+    },
+    /// The scaffold is larger than one may be.
+    #[error(transparent)]
+    Scaffold(#[from] llm_core::chat::ScaffoldError),
+}

@@ -1,0 +1,199 @@
+//! Renders chat templates as Transformers and llama.cpp do: blocks take the line end behind them and the white space
+//! before them; `raise_exception`, `strftime_now` and Python's methods of strings are there; no tools, no documents.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use llm_core::chat::Segment;
+use llm_core::tokenizer::VocabularyView;
+use minijinja::{Environment, Error, ErrorKind, Value, context};
+
+use super::TemplateError;
+
+/// Steps that a rendering may take: a template is a program from outside.
+const FUEL: u64 = 2_000_000;
+
+/// A day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date {
+    year: u32,
+    month: u32,
+    day: u32,
+}
+
+impl Date {
+    /// Reads YYYY-MM-DD.
+    ///
+    /// # Errors
+    /// It is no such day.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = text.split('-').map(str::parse::<u32>);
+        let mut part = || parts.next().and_then(Result::ok);
+        let date = match (part(), part(), part(), part()) {
+            (Some(year @ 1..=9999), Some(month @ 1..=12), Some(day @ 1..=31), None) => {
+                Some(Self { year, month, day })
+            }
+            _ => None,
+        };
+        date.ok_or_else(|| format!("{text} is no date: give YYYY-MM-DD"))
+    }
+
+    /// As C's `strftime`, without what a day does not have.
+    fn format(self, format: &str) -> Option<String> {
+        const MONTHS: [&str; 12] = [
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ];
+        let Self { year, month, day } = self;
+        let name = *MONTHS.get(month as usize - 1)?;
+        let mut text = String::new();
+        let mut rest = format.chars();
+        while let Some(character) = rest.next() {
+            if character != '%' {
+                text.push(character);
+                continue;
+            }
+            match rest.next()? {
+                'Y' => text.push_str(&year.to_string()),
+                'y' => text.push_str(&format!("{:02}", year % 100)),
+                'm' => text.push_str(&format!("{month:02}")),
+                'B' => text.push_str(name),
+                'b' => text.push_str(name.get(..3)?),
+                'd' => text.push_str(&format!("{day:02}")),
+                '%' => text.push('%'),
+                _ => return None,
+            }
+        }
+        Some(text)
+    }
+}
+
+/// A template that can be rendered.
+#[derive(Debug)]
+pub struct Jinja {
+    environment: Environment<'static>,
+    bos: String,
+    eos: String,
+    /// Whether a rendering has asked for the date.
+    dated: Arc<AtomicBool>,
+}
+
+impl Jinja {
+    /// A template for a model with this vocabulary. Where `date` is given, it is always that day.
+    ///
+    /// # Errors
+    /// The template is no Jinja.
+    pub fn new(
+        template: &str,
+        vocabulary: &VocabularyView<'_>,
+        date: Option<Date>,
+    ) -> Result<Self, TemplateError> {
+        let dated = Arc::new(AtomicBool::new(false));
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        environment.set_fuel(Some(FUEL));
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> Result<Value, Error> {
+                Err(Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
+        let asked = Arc::clone(&dated);
+        environment.add_function(
+            "strftime_now",
+            move |format: String| -> Result<String, Error> {
+                asked.store(true, Ordering::Relaxed);
+                let date = date.unwrap_or(Date {
+                    year: 2024,
+                    month: 7,
+                    day: 26,
+                });
+                let wrong =
+                    || Error::new(ErrorKind::InvalidOperation, format!("the date as {format}"));
+                date.format(&format).ok_or_else(wrong)
+            },
+        );
+        environment
+            .add_template_owned("chat", template.to_owned())
+            .map_err(|error| TemplateError::Jinja(error.to_string()))?;
+        let spelled = |id: Option<u32>| {
+            let piece = id.map_or(&[][..], |id| vocabulary.piece(id));
+            String::from_utf8_lossy(piece).into_owned()
+        };
+        Ok(Self {
+            environment,
+            bos: spelled(vocabulary.bos()),
+            eos: spelled(vocabulary.eos()),
+            dated,
+        })
+    }
+
+    /// What the template makes of a conversation; with `generation`, an answer is wanted.
+    ///
+    /// # Errors
+    /// The template refuses it.
+    pub fn render(
+        &self,
+        segments: &[Segment<'_>],
+        generation: bool,
+    ) -> Result<String, TemplateError> {
+        let message = |segment: &Segment<'_>| {
+            context! { role => segment.role.name(), content => segment.text }
+        };
+        let messages: Vec<Value> = segments.iter().map(message).collect();
+        let values = context! {
+            messages,
+            add_generation_prompt => generation,
+            bos_token => self.bos,
+            eos_token => self.eos,
+            tools => Value::from(()),
+            documents => Value::from(()),
+        };
+        self.environment
+            .get_template("chat")
+            .and_then(|template| template.render(values))
+            .map_err(|error| TemplateError::Jinja(format!("{error:#}")))
+    }
+
+    /// Whether a rendering has asked for the date.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.dated.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_written_as_templates_ask_for_it() {
+        let date = Date::parse("2024-07-06").unwrap();
+        assert_eq!(date.format("%d %b %Y").unwrap(), "06 Jul 2024");
+        assert_eq!(date.format("%B %d, %y/%m%%").unwrap(), "July 06, 24/07%");
+        assert_eq!(date.format("%H:%M"), None);
+        for wrong in [
+            "",
+            "2024-13-01",
+            "2024-07",
+            "2024-07-06-1",
+            "x-1-1",
+            "2024-00-01",
+        ] {
+            assert!(Date::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A published instruct model against llama.cpp: the ids of ten questions as its chat template has them, and of the answers.
+//! `tests/chat/smollm2.json` has what llama.cpp gave (`make_chat.py` there says how, and where the model is);
+//! the folder that `SEL4_LLM_REAL` names has the model. llama.cpp rounds activations in another way for weights of 4 bits, so the
+//! choice may differ where its two best tokens are closer than its own results for two sizes of batches.
+
+use std::fs;
+use std::path::Path;
+
+use llm_core::chat::{Role, Segment, Template};
+use llm_core::kv_cache::KvType;
+use llm_core::transformer::Checked;
+use llm_core::verify::sha256;
+use llmtool::engine::{Memory, Runner, load_options};
+use llmtool::vocabulary::HostVocabulary;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Reference {
+    sha256: String,
+    answers: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    question: String,
+    prompt: Vec<u32>,
+    tokens: Vec<u32>,
+    /// How far llama.cpp's best logit is above its second, for each token.
+    gaps: Vec<f32>,
+}
+
+const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/chat/smollm2.json");
+
+/// Greatest difference of a logit between llama.cpp's batch of 1 and its batch of 24 with this file (`docs/models.md`).
+const NOISE: f32 = 1.27;
+
+/// The likeliest token; of equals the lowest.
+fn argmax(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (id, &logit) in logits.iter().enumerate() {
+        if logit > logits[best] {
+            best = id;
+        }
+    }
+    best as u32
+}
+
+#[test]
+fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
+    let Some(folder) = std::env::var_os("SEL4_LLM_REAL") else {
+        println!("SKIPPED: SEL4_LLM_REAL names no folder with the model");
+        return;
+    };
+    let reference: Reference =
+        serde_json::from_slice(&fs::read(REFERENCE).expect("the reference")).expect("JSON");
+    let path = Path::new(&folder).join("SmolLM2-135M-Instruct.Q4_1.gguf");
+    let Ok(file) = fs::read(&path) else {
+        println!("SKIPPED: {} is not there", path.display());
+        return;
+    };
+    let digest: String = sha256(&file)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(digest, reference.sha256, "another model");
+    let checked = Checked::new(&file).expect("sound");
+    let template = Template::of(checked.gguf()).expect("sound");
+    let scaffold = template.scaffold().expect("known");
+    assert_eq!(scaffold.name, "SmolLM2");
+    let vocabulary = HostVocabulary::load(&path, checked.gguf()).expect("loaded");
+    let options = load_options(512, KvType::F32);
+    let mut memory = Memory::for_model(&checked, &options).expect("memory");
+    let mut runner = Runner::load(&checked, &options, &mut memory).expect("loaded");
+    assert_eq!(reference.answers.len(), 10);
+    let (mut same, mut steps) = (0, 0);
+    for answer in &reference.answers {
+        let said = [Segment::new(Role::User, &answer.question)];
+        let prompt = vocabulary.converse(&scaffold, &said).expect("encoded");
+        assert_eq!(prompt, answer.prompt, "{}", answer.question);
+        let mut fed = 0;
+        let mut logits = Vec::new();
+        for &token in &prompt {
+            logits = runner.feed(token, fed).expect("fed").to_vec();
+            fed += 1;
+        }
+        for (&token, &gap) in answer.tokens.iter().zip(&answer.gaps) {
+            steps += 1;
+            let ours = argmax(&logits);
+            same += usize::from(ours == token);
+            assert!(ours == token || gap <= NOISE, "{}", answer.question);
+            logits = runner.feed(token, fed).expect("fed").to_vec();
+            fed += 1;
+        }
+    }
+    println!("{same} of {steps} tokens of the answers are the same");
+    assert!(20 * same >= 19 * steps);
+}
