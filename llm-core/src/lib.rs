@@ -20,6 +20,7 @@ extern crate std;
 pub mod arena;
 pub mod backend;
 pub mod chat;
+pub mod constrain;
 pub mod generate;
 pub mod gguf;
 pub mod kv_cache;

@@ -57,6 +57,22 @@ fn fraction(millionths: u32) -> f32 {
     (f64::from(millionths) / MILLION) as f32
 }
 
+/// Which tokens may be chosen.
+pub trait Allowed {
+    /// Whether this one may be.
+    fn allows(&self, id: u32) -> bool;
+
+    /// Calls `each` for all that may be, at least once, if they can be found by looking at `most` tokens or fewer. Otherwise
+    /// it is never called, and the answer is `false`.
+    fn list(&self, most: usize, each: impl FnMut(u32)) -> bool;
+}
+
+/// Allowed tokens are listed if that takes a look at no more than this part of the vocabulary.
+const LISTED: usize = 16;
+
+/// In [`Candidate::id`]: it is allowed. No vocabulary has so many tokens.
+const MARK: u32 = 1 << 31;
+
 /// A token and its logit.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -117,6 +133,56 @@ impl Sampler {
         }
         let kept = self.filter(candidates);
         self.draw(kept)
+    }
+
+    /// As [`Self::sample`], but only a token that is allowed: the choice is that among all candidates if the logits of the
+    /// others are masked. `None` if none is allowed.
+    ///
+    /// Which tokens are allowed is asked of as few as can be: of the likeliest if the choice is among few, of those that
+    /// can be listed if they are few.
+    pub fn sample_allowed(
+        &mut self,
+        logits: &[f32],
+        history: &[u32],
+        allowed: &impl Allowed,
+        candidates: &mut [Candidate],
+    ) -> Option<u32> {
+        for ((id, &logit), candidate) in (0..).zip(logits).zip(candidates.iter_mut()) {
+            *candidate = Candidate { logit, id };
+        }
+        self.penalise(history, logits, candidates);
+        let most_listed = candidates.len() / LISTED;
+        if self.params.temperature == 0 {
+            let best = candidates.iter().copied().min_by(by_rank)?;
+            if allowed.allows(best.id) {
+                return Some(best.id);
+            }
+            let mut best: Option<Candidate> = None;
+            let listed = allowed.list(most_listed, |id| {
+                let candidate = candidates.get(id as usize).copied();
+                best = best.into_iter().chain(candidate).min_by(by_rank);
+            });
+            if !listed {
+                let kept = likeliest(candidates, 1, allowed);
+                best = kept.iter().copied().min_by(by_rank);
+            }
+            return best.map(|best| best.id);
+        }
+        let listed = allowed.list(most_listed, |id| {
+            if let Some(candidate) = candidates.get_mut(id as usize) {
+                candidate.id |= MARK;
+            }
+        });
+        let kept = match (listed, self.params.top_k) {
+            (true, _) => marked(candidates),
+            (false, 0) => likeliest(candidates, usize::MAX, allowed),
+            (false, top_k) => likeliest(candidates, top_k as usize, allowed),
+        };
+        if kept.is_empty() {
+            return None;
+        }
+        let kept = self.filter(kept);
+        Some(self.draw(kept))
     }
 
     /// Each token is penalised once, however often it occurs.
@@ -194,6 +260,47 @@ impl Sampler {
         // Only if the product above was rounded up to the total.
         candidates[candidates.len() - 1].id
     }
+}
+
+/// The candidates that are marked, without their marks.
+fn marked(candidates: &mut [Candidate]) -> &mut [Candidate] {
+    let mut kept = 0;
+    for at in 0..candidates.len() {
+        let Candidate { logit, id } = candidates[at];
+        if id & MARK != 0 {
+            let id = id & !MARK;
+            candidates[kept] = Candidate { logit, id };
+            kept += 1;
+        }
+    }
+    &mut candidates[..kept]
+}
+
+/// The likeliest candidates that are allowed: at least `needed` if there are so many, and any that is likelier than the last
+/// of them. They are looked for among ever more of the likeliest.
+fn likeliest<'c>(
+    candidates: &'c mut [Candidate],
+    needed: usize,
+    allowed: &impl Allowed,
+) -> &'c mut [Candidate] {
+    let (mut kept, mut seen) = (0, 0);
+    let mut more = needed.saturating_mul(2).max(64);
+    while kept < needed && seen < candidates.len() {
+        let rest = &mut candidates[seen..];
+        let next = seen + more.min(rest.len());
+        if more < rest.len() {
+            rest.select_nth_unstable_by(more - 1, by_rank);
+        }
+        for at in seen..next {
+            if allowed.allows(candidates[at].id) {
+                candidates.swap(kept, at);
+                kept += 1;
+            }
+        }
+        seen = next;
+        more = more.saturating_mul(8);
+    }
+    &mut candidates[..kept]
 }
 
 /// The candidates but those of some ids, in descending order. What is chosen does not depend on the order of

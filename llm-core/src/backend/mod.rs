@@ -18,6 +18,7 @@ pub use stub::StubBackend;
 
 use crate::NUMERICS_VERSION;
 use crate::arena::{Arena, Usage};
+use crate::constrain::FormatTable;
 use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
 use crate::kv_cache::KvType;
 use crate::transformer::training::{Draft, TrainError, TrainParams, TrainPlan, Training};
@@ -147,6 +148,7 @@ pub struct TransformerBackend<'m> {
     options: LoadOptions,
     loaded: Option<(Model, ModelInfo)>,
     scheduler: Scheduler,
+    formats: FormatTable<'m>,
     training: Option<Training>,
     /// Whether the last step was one of the training.
     trained: bool,
@@ -161,6 +163,7 @@ impl<'m> TransformerBackend<'m> {
             options,
             loaded: None,
             scheduler: Scheduler::new(),
+            formats: FormatTable::none(),
             training: None,
             trained: false,
         }
@@ -170,6 +173,21 @@ impl<'m> TransformerBackend<'m> {
     #[cfg(test)]
     pub(crate) fn training_mut(&mut self) -> Option<&mut Training> {
         self.training.as_mut()
+    }
+
+    /// The formats that requests can name from now on. No request may be under way that names one.
+    pub fn set_formats(&mut self, formats: FormatTable<'m>) {
+        self.formats = formats;
+        self.measure_formats();
+    }
+
+    /// Finds out what the formats take with the model that is loaded.
+    fn measure_formats(&mut self) {
+        if let Some((model, _)) = &self.loaded {
+            let vocabulary = model.vocabulary();
+            let view = vocabulary.view(self.arena.get(vocabulary.table()));
+            self.formats.measure(&view);
+        }
     }
 
     /// One step of the training, if it is not over. One that fails is gone.
@@ -256,6 +274,7 @@ impl LlmBackend for TransformerBackend<'_> {
             kv_positions: model.cache().positions() as u32,
         };
         self.loaded = Some((model, info));
+        self.measure_formats();
         Ok(info)
     }
 
@@ -282,7 +301,7 @@ impl LlmBackend for TransformerBackend<'_> {
     ) -> Result<u32, GenerateError> {
         let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
         self.scheduler
-            .start(model, &mut self.arena, turn, prompt, params)
+            .start(model, &mut self.arena, &self.formats, turn, prompt, params)
     }
 
     fn grant(&mut self, session: usize, tokens: u32) {
@@ -301,7 +320,8 @@ impl LlmBackend for TransformerBackend<'_> {
         let Some((model, _)) = &self.loaded else {
             return Progress::Idle;
         };
-        match self.scheduler.step(model, &mut self.arena, text) {
+        let arena = &mut self.arena;
+        match self.scheduler.step(model, arena, &self.formats, text) {
             Progress::Idle => self.train_on().unwrap_or(Progress::Idle),
             progress => progress,
         }

@@ -16,6 +16,7 @@ mod sharing;
 
 pub use scheduler::Scheduler;
 
+use crate::constrain::Format;
 use crate::kv_cache::CacheFull;
 use crate::sampling::SamplerParams;
 use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
@@ -45,6 +46,9 @@ pub struct Turn {
     pub keep: bool,
     /// Tokens that may be generated before more are granted ([`crate::backend::LlmBackend::grant`]).
     pub credit: u32,
+    /// What the text of this turn must be a word of: no token is generated after which it cannot become one with the tokens
+    /// that are left.
+    pub format: Option<Format>,
     /// The adapter that the session's tokens go through the model with, below [`MAX_ADAPTERS`]; that of a session that
     /// goes on must be the one that it began with.
     pub adapter: Option<u8>,
@@ -69,6 +73,7 @@ impl Turn {
             fresh: true,
             keep: true,
             credit: u32::MAX,
+            format: None,
             adapter: None,
         }
     }
@@ -95,7 +100,7 @@ pub struct GenerateParams {
 /// Why a generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model ended its text.
+    /// The model ended its text, or nothing can follow in its format.
     EndOfText,
     /// As many tokens as were asked for.
     MaxTokens,
@@ -245,6 +250,30 @@ pub enum GenerateError {
         /// The byte.
         byte: u8,
     },
+    /// There is no such format.
+    #[error("there is no format {format}")]
+    NoSuchFormat {
+        /// The one asked for, from 0.
+        format: usize,
+    },
+    /// The vocabulary has no tokens for the bytes of a word.
+    #[error(
+        "the model's vocabulary cannot spell the format: it has no tokens for some of its bytes"
+    )]
+    FormatNotSpelled,
+    /// The tokens that may be generated are not enough for a word.
+    #[error(
+        "an answer in this format takes {tokens} tokens at least, {limit} can be generated: allow more"
+    )]
+    FormatTooLong {
+        /// Tokens of the shortest word, or of one that is near.
+        tokens: usize,
+        /// Tokens that may be generated, and have room in the context.
+        limit: usize,
+    },
+    /// No token could follow, which is a bug.
+    #[error("no token could follow in the format")]
+    FormatStuck,
     /// A value in the computation was not finite.
     #[error("a value in the computation was not finite")]
     NonFinite,

@@ -23,6 +23,7 @@ use super::{
     FinishReason, GenerateError, GenerateParams, MAX_CLIENTS, Occupancy, Progress, Step, Text, Turn,
 };
 use crate::arena::Arena;
+use crate::constrain::{Choosing, Constraint, FormatTable};
 use crate::sampling::Sampler;
 use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions, Utf8Stream};
 use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token};
@@ -31,6 +32,8 @@ use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token
 #[derive(Debug)]
 struct Generation {
     sampler: Sampler,
+    /// What its text must become a word of.
+    constraint: Option<Constraint>,
     max_tokens: usize,
     /// Tokens that may be generated, those that have been included.
     credit: usize,
@@ -102,19 +105,39 @@ impl Session {
         output: usize,
         model: &Model,
         arena: &mut Arena<'_>,
+        formats: &FormatTable<'_>,
         text: &mut Text,
-    ) -> Option<u32> {
+    ) -> Option<Result<u32, GenerateError>> {
         let generation = self.generation.as_mut()?;
         let workspace = model.choosing(arena, index, output);
         let history = &workspace.tokens[..self.tokens];
         let vocabulary = model.vocabulary();
         let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
-        let id = generation.sampler.sample_except(
-            workspace.logits,
-            history,
-            view.suppressed(),
-            workspace.candidates,
-        );
+        let sampler = &mut generation.sampler;
+        let id = match &mut generation.constraint {
+            None => sampler.sample_except(
+                workspace.logits,
+                history,
+                view.suppressed(),
+                workspace.candidates,
+            ),
+            Some(constraint) => {
+                let most = generation
+                    .max_tokens
+                    .min(workspace.tokens.len() - generation.start);
+                // Behind the one that is chosen now.
+                let left = most.saturating_sub(self.tokens - generation.start + 1);
+                let with = Choosing {
+                    logits: workspace.logits,
+                    history,
+                    candidates: workspace.candidates,
+                };
+                match constraint.choose(sampler, formats, &view, left, with) {
+                    Some(id) => id,
+                    None => return Some(Err(GenerateError::FormatStuck)),
+                }
+            }
+        };
         workspace.tokens[self.tokens] = id;
         self.tokens += 1;
 
@@ -123,7 +146,10 @@ impl Session {
         for byte in view.decode(id, false) {
             generation.stream.push(byte, &mut sink);
         }
-        generation.finished = if view.is_eog(id) {
+        let constraint = generation.constraint.as_ref();
+        generation.finished = if view.is_eog(id)
+            || constraint.is_some_and(|constraint| constraint.is_over(formats))
+        {
             Some(FinishReason::EndOfText)
         } else if self.tokens - generation.start >= generation.max_tokens {
             Some(FinishReason::MaxTokens)
@@ -135,7 +161,7 @@ impl Session {
         if generation.finished.is_some() {
             generation.stream.finish(&mut sink);
         }
-        Some(id)
+        Some(Ok(id))
     }
 }
 
@@ -217,6 +243,7 @@ impl Scheduler {
         &mut self,
         model: &Model,
         arena: &mut Arena<'_>,
+        formats: &FormatTable<'_>,
         turn: Turn,
         prompt: &[u8],
         params: &GenerateParams,
@@ -239,8 +266,8 @@ impl Scheduler {
         // One place is left for the first generated token.
         let context = workspace.tokens.len();
         let room = history.min(context.saturating_sub(1))..context.saturating_sub(1);
-        let tokens = vocabulary
-            .view(workspace.frozen.get(vocabulary.table()))
+        let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
+        let tokens = view
             .encode(
                 prompt,
                 options,
@@ -254,7 +281,11 @@ impl Scheduler {
         if tokens > limit {
             return Err(GenerateError::PromptTokens { tokens, limit });
         }
-        self.enqueue(turn, history, tokens, params)
+        let room = context.saturating_sub(history).saturating_sub(tokens);
+        let most = room.min(params.max_tokens as usize);
+        let constraint = turn.format.as_ref();
+        let constraint = constraint.map(|format| Constraint::new(format, formats, &view, most));
+        self.enqueue(turn, history, tokens, params, constraint.transpose()?)
     }
 
     /// As [`Self::start`] from token ids, as they are.
@@ -280,7 +311,7 @@ impl Scheduler {
             return Err(too_long(error, history, context));
         }
         workspace.tokens[history..][..prompt.len()].copy_from_slice(prompt);
-        self.enqueue(turn, history, prompt.len(), params)
+        self.enqueue(turn, history, prompt.len(), params, None)
     }
 
     /// Tokens that the session of `turn` holds, if it can take one.
@@ -331,6 +362,7 @@ impl Scheduler {
         history: usize,
         prompt_tokens: usize,
         params: &GenerateParams,
+        constraint: Option<Constraint>,
     ) -> Result<u32, GenerateError> {
         if prompt_tokens == 0 {
             return Err(GenerateError::EmptyPrompt);
@@ -341,6 +373,7 @@ impl Scheduler {
         session.adapter = turn.adapter;
         session.generation = Some(Generation {
             sampler: Sampler::new(params.sampler),
+            constraint,
             max_tokens: params.max_tokens as usize,
             credit: turn.credit as usize,
             prompt_tokens,
@@ -476,7 +509,13 @@ impl Scheduler {
     /// Does a bounded amount of work: [`STEP_WORK`] on the way of a batch through the model, or the choice of one
     /// token. The end of a request needs no credit. `text` receives what can be shown of it, whole characters alone; the last token of a
     /// generation brings what was held back.
-    pub fn step(&mut self, model: &Model, arena: &mut Arena<'_>, text: &mut Text) -> Progress {
+    pub fn step(
+        &mut self,
+        model: &Model,
+        arena: &mut Arena<'_>,
+        formats: &FormatTable<'_>,
+        text: &mut Text,
+    ) -> Progress {
         text.clear();
         for session in 0..MAX_SESSIONS {
             if let Some(step) = self.finish(session, model, arena) {
@@ -487,7 +526,7 @@ impl Scheduler {
             return progress;
         }
         if let Some(Ready { session, output }) = self.ready.pop_front() {
-            return self.bring(session, output, model, arena, text);
+            return self.bring(session, output, model, arena, formats, text);
         }
         match self.batch.take().or_else(|| self.fill(model, arena)) {
             Some(batch) => self.advance(batch, model, arena),
@@ -629,6 +668,7 @@ impl Scheduler {
         output: Option<usize>,
         model: &Model,
         arena: &mut Arena<'_>,
+        formats: &FormatTable<'_>,
         text: &mut Text,
     ) -> Progress {
         let session = &mut self.sessions[index];
@@ -639,12 +679,17 @@ impl Scheduler {
             };
             return Progress::Session(index, Ok(step));
         };
-        let token = session.sample(index, output, model, arena, text);
+        let token = session.sample(index, output, model, arena, formats, text);
         if session.rests() {
             self.note_change(index);
         }
         match token {
-            Some(id) => Progress::Session(index, Ok(Step::Token { id })),
+            Some(Ok(id)) => Progress::Session(index, Ok(Step::Token { id })),
+            Some(Err(error)) => {
+                self.withdraw(index);
+                self.clear(index, model, arena);
+                Progress::Session(index, Err(error))
+            }
             None => Progress::Working,
         }
     }

@@ -48,6 +48,7 @@ mod merge;
 mod pre;
 mod source;
 mod special;
+mod spelled;
 mod spellings;
 mod view;
 
@@ -55,6 +56,7 @@ pub(crate) use encode::{Author, Script, ScriptPlace, mark_author};
 
 pub use decode::{Decoded, Utf8Stream};
 pub use error::{TokenizeError, VocabularyError};
+pub(crate) use spelled::Spelled;
 pub use view::VocabularyView;
 
 use pre::PreTokenizer;

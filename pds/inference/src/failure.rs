@@ -98,6 +98,11 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::ContextFull { tokens, limit } => over(ErrorCode::ContextFull, tokens, limit),
         GenerateError::NotUtf8 { offset } => over(ErrorCode::PromptNotUtf8, offset, 0),
         GenerateError::NoToken { byte } => over(ErrorCode::UnsupportedModel, usize::from(byte), 0),
+        // Nothing asks for a format yet.
+        GenerateError::NoSuchFormat { .. }
+        | GenerateError::FormatNotSpelled
+        | GenerateError::FormatStuck => Failure::of(ErrorCode::Unsupported),
+        GenerateError::FormatTooLong { tokens, limit } => over(ErrorCode::MaxTokens, tokens, limit),
         GenerateError::NonFinite => Failure::of(ErrorCode::NonFinite),
     }
 }

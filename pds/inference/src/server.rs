@@ -195,6 +195,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
                     fresh,
                     keep,
                     credit,
+                    format: None,
                     // The parse has checked that it is a place, plus one.
                     adapter: adapter.checked_sub(1).map(|place| place as u8),
                 };

@@ -310,6 +310,20 @@ pub enum ToolError {
         /// The one to compare with.
         reference: PathBuf,
     },
+    /// A format of answers that cannot be had.
+    #[error("the format of the answer: {0}")]
+    Format(#[from] format_compiler::CompileError),
+    /// A JSON schema that is no format.
+    #[error("{}: {reason}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Formats that do not go together.
+    #[error("the formats of answers: {0}")]
+    Formats(#[from] formats::encode::EncodeError),
     /// A policy that is wrong, or a description that does not go with it.
     #[error("{}:{line}: {reason}", path.display())]
     Policy {

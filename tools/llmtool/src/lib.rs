@@ -13,6 +13,7 @@
 //! - [`engine`], [`vocabulary`]: the engine with memory of the host.
 
 pub mod adapter;
+pub mod answer;
 pub mod args;
 pub mod armour;
 pub mod audit_log;

@@ -6,6 +6,7 @@
 
 mod clients;
 mod document;
+mod formats;
 mod words;
 
 use std::fmt::Display;
@@ -32,6 +33,7 @@ use crate::{files, keys, passphrase};
 use clients::Mismatch;
 use document::{Document, Duration, Flaw, Named, Prompts};
 
+pub use formats::Format;
 pub use words::{Words, leak_bits_per_hour};
 
 /// The passphrase that the shipped policy has, so that a first run needs no set-up: everybody knows it.
@@ -44,6 +46,8 @@ pub struct Compiled {
     pub policy: Policy,
     /// Whether the channels are those of a description.
     pub connected: bool,
+    /// The formats of answers, in the order of the policy.
+    pub formats: Vec<Format>,
     /// What is allowed and dangerous, with its line.
     pub warnings: Vec<String>,
 }
@@ -77,6 +81,16 @@ impl Compiled {
         let mut image = zerocopy::IntoBytes::as_bytes(&self.policy).to_vec();
         image.resize(wire::POLICY_REGION_BYTES, 0);
         Ok(image)
+    }
+
+    /// The file that prefills the formats' region, without the zeros behind it.
+    ///
+    /// # Errors
+    /// Not for formats that were compiled together.
+    pub fn formats_image(&self) -> Result<Vec<u8>, ToolError> {
+        let formats = self.formats.iter();
+        let formats = formats.map(|one| (one.name.as_str(), &one.encoded));
+        Ok(::formats::encode::image(formats)?)
     }
 }
 
@@ -123,6 +137,7 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
     let document = document::parse(text).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut policy = build(&document, folder).map_err(failed)?;
+    let formats = formats::compile(&document, folder).map_err(failed)?;
     policy.device_key = match (with.device, &document.device.key) {
         (Device::File(key), _) => device_key(key)?,
         (Device::OfPolicy, Some(key)) => device_key(&folder.join(key.get_ref()))
@@ -151,6 +166,7 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
     Ok(Compiled {
         policy,
         connected: with.system.is_some(),
+        formats,
         warnings: warnings.into_iter().map(warn).collect(),
     })
 }
@@ -201,6 +217,7 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         users,
         clients: _,
         keys,
+        formats: _,
         fine_tuning,
         device: _,
     } = document;

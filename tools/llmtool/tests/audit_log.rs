@@ -124,6 +124,7 @@ fn run(rounds: &[Vec<Request>]) -> Log {
                 fresh: request.turn == 1,
                 keep: true,
                 credit: u32::MAX,
+                format: None,
                 adapter: None,
             };
             let params = generate_params(&record.params);

@@ -36,6 +36,21 @@ pub struct Tokenize {
     pub parse_special: bool,
 }
 
+/// What the answer of `generate` must be, if not any text.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct FormatArg {
+    /// The answer is one of these texts
+    #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',')]
+    pub choices: Vec<String>,
+    /// The answer matches this regular expression as a whole
+    #[arg(long, value_name = "REGEX")]
+    pub format_regex: Option<String>,
+    /// The answer is a value of the JSON schema in this file, without white space
+    #[arg(long, value_name = "FILE")]
+    pub json_schema: Option<PathBuf>,
+}
+
 /// Arguments of `generate`.
 #[derive(Debug, Args)]
 pub struct Generate {
@@ -92,6 +107,9 @@ pub struct Generate {
     /// Context in tokens; the model's own applies where it is smaller, or if it is 0
     #[arg(short = 'c', long = "ctx-size", visible_alias = "context", value_name = "N", default_value_t = CONTEXT)]
     pub context: Context,
+    /// What the answer must be.
+    #[command(flatten)]
+    pub format: FormatArg,
     /// The engine.
     #[command(flatten)]
     pub engine: EngineArg,

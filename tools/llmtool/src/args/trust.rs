@@ -22,6 +22,9 @@ pub struct Policy {
     /// The device's secret key, in place of the policy's `[device]` key
     #[arg(long, value_name = "FILE.pem")]
     pub device_key: Option<PathBuf>,
+    /// Write the compiled formats of answers to this file
+    #[arg(long, value_name = "formats.bin")]
+    pub formats: Option<PathBuf>,
     /// Write the compiled policy, and print nothing but warnings; needs --system
     #[arg(short, long, value_name = "policy.bin")]
     pub output: Option<PathBuf>,

@@ -13,6 +13,7 @@ use llm_core::verify::sha256;
 use safe_text::Sanitiser;
 
 use crate::adapter;
+use crate::answer::AnswerFormat;
 use crate::args::Generate;
 use crate::args::values::Seed;
 use crate::engine::{Memory, check_runs, load_error, load_options};
@@ -29,6 +30,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let error = load_error(model);
     let options = load_options(arguments.context.0, arguments.engine.kv.into());
     let lora = arguments.lora.read()?;
+    let mut format = AnswerFormat::new(&arguments.format)?;
     let (mut memory, prompt) = {
         let checked = check_runs(model, &file)?;
         let prompt = Prompt::new(arguments, checked.gguf(), prompt)?;
@@ -40,7 +42,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     };
     let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
     backend.load(&file).map_err(Box::new).map_err(&error)?;
-    let turn = match &lora {
+    let mut turn = match &lora {
         None => Turn::only(0),
         Some(lora) => {
             backend
@@ -52,6 +54,10 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
             }
         }
     };
+    if let Some((table, format)) = format.table() {
+        backend.set_formats(table);
+        turn.format = Some(format);
+    }
     let seed = seed(arguments.seed)?;
     let params = GenerateParams {
         max_tokens: arguments.predict.0,

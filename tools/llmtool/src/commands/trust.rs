@@ -25,6 +25,9 @@ pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), Too
     for warning in &compiled.warnings {
         eprintln!("llmtool: warning: {warning}");
     }
+    if let Some(path) = &arguments.formats {
+        files::write(path, &compiled.formats_image()?)?;
+    }
     match &arguments.output {
         Some(path) if compiled.device_key().is_some() => {
             files::write_secret(path, &compiled.image()?)?;

@@ -25,9 +25,21 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) keys: Named<Key>,
     #[serde(default)]
+    pub(super) formats: Named<Format>,
+    #[serde(default)]
     pub(super) fine_tuning: FineTuning,
     #[serde(default)]
     pub(super) device: Device,
+}
+
+/// A format of answers: one of these.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Format {
+    pub(super) choices: Option<Spanned<Vec<String>>>,
+    pub(super) regex: Option<Spanned<String>>,
+    /// A file.
+    pub(super) json_schema: Option<Spanned<String>>,
 }
 
 /// Fine-tuning on the device.

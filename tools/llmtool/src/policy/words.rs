@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use format_compiler::log2_words;
+use protocol::limits::MAX_PIECE_BYTES;
 use protocol::policy::{Client, Permission, Policy, Role, User};
 use protocol::record::Hex;
 
-use super::Compiled;
+use super::{Compiled, Format};
 
 /// Most bits of payload that can pass the egress cap in an hour, whatever inference does.
 #[must_use]
@@ -54,6 +56,12 @@ impl Display for Words<'_> {
                 continue;
             };
             write_user(f, user, role, &entry(policy, index, user))?;
+        }
+        if !self.0.formats.is_empty() {
+            writeln!(f, "formats of answers")?;
+        }
+        for format in &self.0.formats {
+            write_format(f, policy, format)?;
         }
         writeln!(
             f,
@@ -110,6 +118,41 @@ impl Display for Words<'_> {
             grouped(leak_bits_per_hour(policy))
         )
     }
+}
+
+/// A format, and what an inference can say that is hostile and may say nothing else: which of the words it chooses.
+fn write_format(f: &mut Formatter<'_>, policy: &Policy, format: &Format) -> fmt::Result {
+    let Format {
+        name,
+        kind,
+        encoded,
+    } = format;
+    writeln!(
+        f,
+        "  {name:<12} {kind}: {} states, {} bytes",
+        grouped(encoded.states() as u64),
+        grouped(encoded.size() as u64)
+    )?;
+    let Some(dfa) = encoded.dfa() else {
+        return Ok(());
+    };
+    let mut limits: Vec<u32> = policy.roles().iter().map(|role| role.max_tokens).collect();
+    limits.sort_unstable();
+    limits.dedup();
+    for limit in limits {
+        let roles = policy.roles().iter();
+        let roles = roles.filter(|role| role.max_tokens == limit);
+        let roles: Vec<&str> = roles.map(|role| role.name.as_str()).collect();
+        let bytes = limit as usize * MAX_PIECE_BYTES;
+        writeln!(
+            f,
+            "  {:<12} an answer of {limit} tokens ({}) leaks at most {:.1} bits by what it says",
+            "",
+            roles.join(", "),
+            log2_words(&dfa, bytes).max(0.0)
+        )?;
+    }
+    Ok(())
 }
 
 /// Names of clients.

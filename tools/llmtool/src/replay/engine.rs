@@ -139,6 +139,7 @@ impl Engine<'_> {
             fresh: first,
             keep: true,
             credit: u32::MAX,
+            format: None,
             adapter: self.adapter,
         };
         let started = self.backend.start(turn, prompt, &generate_params(params));

@@ -1,0 +1,150 @@
+//! An automaton as a table.
+
+use crate::{Automaton, MAX_STATES};
+use zerocopy::FromBytes;
+use zerocopy::little_endian::U16;
+
+/// A state of a [`Dfa`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State(u16);
+
+impl State {
+    /// Its number, from 0, below [`Dfa::states`] of its format.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A format: a table over classes of bytes that no word tells apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Dfa<'f> {
+    /// The class of each byte.
+    classes: &'f [u8; 256],
+    /// See [`Automaton::shortest`], of each state.
+    shortest: &'f [U16],
+    /// See [`Automaton::exit`], of each state.
+    exits: &'f [u8],
+    /// A row for each state: the next state plus 1 for each class; 0: none.
+    next: &'f [U16],
+    /// Length of a row.
+    width: usize,
+}
+
+impl<'f> Dfa<'f> {
+    /// Bytes of a table in an image; `None` if that overflows.
+    pub(crate) const fn bytes(states: usize, classes: usize) -> Option<usize> {
+        let Some(cells) = states.checked_mul(classes) else {
+            return None;
+        };
+        let Some(cells) = cells.checked_mul(2) else {
+            return None;
+        };
+        let Some(of_states) = states.checked_mul(3) else {
+            return None;
+        };
+        match cells.checked_add(of_states) {
+            Some(bytes) => bytes.checked_add(256),
+            None => None,
+        }
+    }
+
+    /// The table at the beginning of `bytes`, not checked any further: [`Self::check`] does that.
+    pub(crate) fn open(bytes: &'f [u8], states: usize, classes: usize) -> Option<Self> {
+        let (map, rest) = bytes.split_first_chunk::<256>()?;
+        let (shortest, rest) = <[U16]>::ref_from_prefix_with_elems(rest, states).ok()?;
+        let (exits, rest) = rest.split_at_checked(states)?;
+        let cells = states.checked_mul(classes)?;
+        let (next, _) = <[U16]>::ref_from_prefix_with_elems(rest, cells).ok()?;
+        Some(Self {
+            classes: map,
+            shortest,
+            exits,
+            next,
+            width: classes,
+        })
+    }
+
+    /// Whether the promises of this crate hold. Each state names the first byte of its shortest way to a word, which makes
+    /// the proof one look at each state.
+    pub(crate) fn check(&self) -> bool {
+        let states = self.shortest.len();
+        if !(1..=MAX_STATES).contains(&states) || !(1..=256).contains(&self.width) {
+            return false;
+        }
+        if self.classes.iter().any(|c| usize::from(*c) >= self.width) {
+            return false;
+        }
+        let rows = self.next.chunks_exact(self.width);
+        let all = (0..).zip(self.shortest).zip(rows);
+        all.into_iter().all(|((state, shortest), row)| {
+            let state = State(state);
+            let shortest = shortest.get();
+            let exit = match (shortest, self.next(state, self.exit(state))) {
+                (0, _) => true,
+                (_, Some(next)) => self.shortest(next) == shortest.saturating_sub(1),
+                (_, None) => false,
+            };
+            let mut nexts = row.iter().filter_map(|next| next.get().checked_sub(1));
+            exit && nexts.all(|next| {
+                let there = self.shortest.get(usize::from(next));
+                // No way is shorter than the one that is named.
+                there.is_some_and(|there| there.get() >= shortest.saturating_sub(1))
+            })
+        })
+    }
+
+    /// How many states it has.
+    #[must_use]
+    pub const fn states(&self) -> usize {
+        self.shortest.len()
+    }
+
+    /// Bytes of its table.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        Self::bytes(self.states(), self.width).unwrap_or(usize::MAX)
+    }
+
+    /// All its states, the start first.
+    pub fn all(&self) -> impl Iterator<Item = State> + use<> {
+        // At most `MAX_STATES`.
+        (0..self.shortest.len() as u16).map(State)
+    }
+
+    /// The state of this number, if there is one.
+    #[must_use]
+    pub fn state(&self, index: usize) -> Option<State> {
+        let state = u16::try_from(index).ok().map(State);
+        state.filter(|_| index < self.states())
+    }
+}
+
+impl Automaton for Dfa<'_> {
+    type State = State;
+
+    fn start(&self) -> State {
+        State(0)
+    }
+
+    #[inline]
+    fn next(&self, state: State, byte: u8) -> Option<State> {
+        let class = self.classes.get(usize::from(byte))?;
+        // At most 2^16 rows of 256.
+        let at = state
+            .index()
+            .wrapping_mul(self.width)
+            .wrapping_add(usize::from(*class));
+        self.next.get(at)?.get().checked_sub(1).map(State)
+    }
+
+    fn shortest(&self, state: State) -> u16 {
+        // A state of another format is as far as can be.
+        let shortest = self.shortest.get(state.index());
+        shortest.map_or(u16::MAX, |shortest| shortest.get())
+    }
+
+    fn exit(&self, state: State) -> u8 {
+        self.exits.get(state.index()).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,461 @@
+//! How an image is made, on the host: any automaton is trimmed, minimised, numbered and laid out.
+
+use crate::dfa::Dfa;
+use crate::image::{Entry, Header, is_name};
+use crate::{MAGIC, MAX_ALL_STATES, MAX_FORMATS, MAX_STATES, REGION_BYTES, VERSION};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec;
+use alloc::vec::Vec;
+use zerocopy::IntoBytes;
+
+/// In [`Table::next`]: there is none.
+pub const NONE: u32 = u32::MAX;
+
+/// Any deterministic automaton over bytes. The start is state 0.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The class of each byte.
+    pub classes: [u8; 256],
+    /// How many classes there are, and so the length of a row.
+    pub width: usize,
+    /// A row for each state: the next state for each class, or [`NONE`].
+    pub next: Vec<u32>,
+    /// Whether each state accepts.
+    pub accepts: Vec<bool>,
+}
+
+/// Why an automaton is no format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// No text belongs to it.
+    #[error("no text belongs to it")]
+    Empty,
+    /// The empty text is its only word.
+    #[error("only the empty text belongs to it")]
+    OnlyEmpty,
+    /// It has too many states.
+    #[error("it needs {states} states, at most {MAX_STATES} are allowed")]
+    States {
+        /// How many it needs.
+        states: usize,
+    },
+    /// All of them have too many.
+    #[error("the formats need {states} states together, at most {MAX_ALL_STATES} are allowed")]
+    AllStates {
+        /// How many they need.
+        states: usize,
+    },
+    /// Too many formats.
+    #[error("{formats} formats, at most {MAX_FORMATS} are allowed")]
+    Formats {
+        /// How many there are.
+        formats: usize,
+    },
+    /// The image is too large.
+    #[error("the formats need {bytes} bytes together, the region has {REGION_BYTES}")]
+    Bytes {
+        /// How many they need.
+        bytes: usize,
+    },
+    /// A name that is none, or that two have.
+    #[error(
+        "a format needs a name of its own: 1 to 32 visible ASCII characters without quotes and backslashes"
+    )]
+    Name,
+    /// The table is not one: a row or a state is missing.
+    #[error("the table of the automaton is incomplete")]
+    Table,
+}
+
+/// A minimal automaton as an image has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    bytes: Vec<u8>,
+    states: usize,
+    classes: usize,
+}
+
+impl Encoded {
+    /// The minimal automaton of the language of `table`.
+    ///
+    /// # Errors
+    /// The language cannot be a format.
+    pub fn new(table: &Table) -> Result<Self, EncodeError> {
+        let states = table.accepts.len();
+        let whole = (1..=256).contains(&table.width)
+            && table.next.len() == states.saturating_mul(table.width)
+            && table
+                .classes
+                .iter()
+                .all(|class| usize::from(*class) < table.width)
+            && table
+                .next
+                .iter()
+                .all(|next| *next == NONE || (*next as usize) < states);
+        if states == 0 || !whole {
+            return Err(EncodeError::Table);
+        }
+        let shortest = shortest(table);
+        if shortest.first().is_none_or(|start| *start == NONE) {
+            return Err(EncodeError::Empty);
+        }
+        let blocks = blocks(table, &shortest);
+        let minimal = Minimal::new(table, &shortest, &blocks);
+        let states = minimal.shortest.len();
+        if states > MAX_STATES {
+            return Err(EncodeError::States { states });
+        }
+        if states == 1 && minimal.next.iter().all(|next| *next == NONE) {
+            return Err(EncodeError::OnlyEmpty);
+        }
+        Ok(minimal.encode())
+    }
+
+    /// Its automaton.
+    #[must_use]
+    pub fn dfa(&self) -> Option<Dfa<'_>> {
+        Dfa::open(&self.bytes, self.states, self.classes).filter(Dfa::check)
+    }
+
+    /// How many states it has.
+    #[must_use]
+    pub const fn states(&self) -> usize {
+        self.states
+    }
+
+    /// Bytes of its table.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// The image of these formats.
+///
+/// # Errors
+/// There are too many, they are too large, or a name is wrong.
+pub fn image<'e>(
+    formats: impl IntoIterator<Item = (&'e str, &'e Encoded)>,
+) -> Result<Vec<u8>, EncodeError> {
+    let formats: Vec<(&str, &Encoded)> = formats.into_iter().collect();
+    if formats.len() > MAX_FORMATS {
+        let formats = formats.len();
+        return Err(EncodeError::Formats { formats });
+    }
+    let states = formats.iter().map(|(_, one)| one.states);
+    let states = states.fold(0, usize::saturating_add);
+    if states > MAX_ALL_STATES {
+        return Err(EncodeError::AllStates { states });
+    }
+    let head = size_of::<Header>().saturating_add(size_of::<Entry>().saturating_mul(formats.len()));
+    let sizes = formats.iter().map(|(_, one)| one.size());
+    let bytes = sizes.fold(head, usize::saturating_add);
+    if bytes > REGION_BYTES {
+        return Err(EncodeError::Bytes { bytes });
+    }
+    // All numbers below are at most `REGION_BYTES`.
+    let header = Header {
+        magic: MAGIC,
+        version: VERSION.into(),
+        count: (formats.len() as u32).into(),
+    };
+    let mut image = header.as_bytes().to_vec();
+    let mut offset = head;
+    for (at, (name, one)) in formats.iter().enumerate() {
+        let again = formats.iter().take(at).any(|(other, _)| other == name);
+        if !is_name(name) || again {
+            return Err(EncodeError::Name);
+        }
+        let mut padded = [0; crate::MAX_NAME_BYTES];
+        for (to, from) in padded.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        let entry = Entry {
+            name: padded,
+            offset: (offset as u32).into(),
+            states: (one.states as u32).into(),
+            classes: (one.classes as u32).into(),
+            zero: 0.into(),
+        };
+        image.extend_from_slice(entry.as_bytes());
+        offset = offset.saturating_add(one.size());
+    }
+    for (_, one) in formats {
+        image.extend_from_slice(&one.bytes);
+    }
+    Ok(image)
+}
+
+/// The rows of a table, from the start on.
+fn rows(table: &Table) -> impl Iterator<Item = &[u32]> {
+    table.next.chunks_exact(table.width.max(1))
+}
+
+/// Which states lead to each.
+fn predecessors(table: &Table) -> Vec<Vec<u32>> {
+    let mut before = vec![Vec::new(); table.accepts.len()];
+    for (state, row) in (0u32..).zip(rows(table)) {
+        for next in row.iter().filter(|next| **next != NONE) {
+            if let Some(list) = before.get_mut(*next as usize)
+                && list.last() != Some(&state)
+            {
+                list.push(state);
+            }
+        }
+    }
+    before
+}
+
+/// Bytes from each state to the nearest that accepts; [`NONE`] if none can be reached.
+fn shortest(table: &Table) -> Vec<u32> {
+    let before = predecessors(table);
+    let mut found: Vec<u32> = table
+        .accepts
+        .iter()
+        .map(|a| if *a { 0 } else { NONE })
+        .collect();
+    let accepting = (0u32..)
+        .zip(&table.accepts)
+        .filter(|(_, accepts)| **accepts);
+    let mut queue: VecDeque<u32> = accepting.map(|(state, _)| state).collect();
+    while let Some(state) = queue.pop_front() {
+        let length = found
+            .get(state as usize)
+            .map_or(NONE, |length| length.saturating_add(1));
+        for previous in before.get(state as usize).into_iter().flatten() {
+            if let Some(slot) = found
+                .get_mut(*previous as usize)
+                .filter(|slot| **slot == NONE)
+            {
+                *slot = length;
+                queue.push_back(*previous);
+            }
+        }
+    }
+    found
+}
+
+/// Bytes of the longest word from each state that can reach one; [`NONE`] if there is no longest.
+fn longest(table: &Table, shortest: &[u32]) -> Vec<u32> {
+    let alive = |state: u32| {
+        shortest
+            .get(state as usize)
+            .is_some_and(|length| *length != NONE)
+    };
+    // How many edges of each state lead to states whose longest word is not known.
+    let open = rows(table).map(|row| row.iter().filter(|n| **n != NONE && alive(**n)).count());
+    let mut open: Vec<usize> = open.collect();
+    let before = {
+        let mut before = vec![Vec::new(); open.len()];
+        for (state, row) in (0u32..).zip(rows(table)) {
+            for next in row.iter().filter(|next| **next != NONE) {
+                if let Some(list) = before.get_mut(*next as usize) {
+                    list.push(state);
+                }
+            }
+        }
+        before
+    };
+    let mut found = vec![NONE; open.len()];
+    let ends = (0u32..)
+        .zip(&open)
+        .filter(|(state, open)| alive(*state) && **open == 0);
+    let mut stack: Vec<u32> = ends.map(|(state, _)| state).collect();
+    while let Some(state) = stack.pop() {
+        let row = rows(table).nth(state as usize).unwrap_or(&[]);
+        let nexts = row.iter().filter(|next| **next != NONE && alive(**next));
+        let lengths = nexts.filter_map(|next| found.get(*next as usize));
+        let length = lengths
+            .map(|length| length.saturating_add(1))
+            .max()
+            .unwrap_or(0);
+        if let Some(slot) = found.get_mut(state as usize) {
+            *slot = length;
+        }
+        for previous in before.get(state as usize).into_iter().flatten() {
+            if let Some(left) = open.get_mut(*previous as usize) {
+                *left = left.saturating_sub(1);
+                if *left == 0 && alive(*previous) {
+                    stack.push(*previous);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The block of equivalent states that each state is in (Moore, 1956); [`NONE`] where no word can be reached.
+///
+/// It begins with the lengths of the shortest and the longest word, which are the same for equivalent states: without
+/// that, the states of a bounded repetition would fall apart one by one.
+fn blocks(table: &Table, shortest: &[u32]) -> Vec<u32> {
+    let longest = longest(table, shortest);
+    let mut numbers = BTreeMap::new();
+    let mut number = |key: Vec<u32>| {
+        let next = numbers.len() as u32;
+        *numbers.entry(key).or_insert(next)
+    };
+    let lengths = shortest.iter().zip(&longest);
+    let mut blocks: Vec<u32> = lengths
+        .map(|(shortest, longest)| match *shortest {
+            NONE => NONE,
+            shortest => number(vec![shortest, *longest]),
+        })
+        .collect();
+    let mut count = numbers.len();
+    loop {
+        let mut numbers = BTreeMap::new();
+        let block_of = |state: &u32| blocks.get(*state as usize).copied().unwrap_or(NONE);
+        let refined: Vec<u32> = blocks
+            .iter()
+            .zip(rows(table))
+            .map(|(block, row)| {
+                if *block == NONE {
+                    return NONE;
+                }
+                let mut key = Vec::with_capacity(row.len().saturating_add(1));
+                key.push(*block);
+                key.extend(row.iter().map(block_of));
+                let next = numbers.len() as u32;
+                *numbers.entry(key).or_insert(next)
+            })
+            .collect();
+        if numbers.len() == count {
+            return blocks;
+        }
+        count = numbers.len();
+        blocks = refined;
+    }
+}
+
+/// A minimal automaton, its states in the order in which bytes reach them first.
+struct Minimal {
+    classes: [u8; 256],
+    width: usize,
+    next: Vec<u32>,
+    shortest: Vec<u32>,
+    exits: Vec<u8>,
+}
+
+impl Minimal {
+    fn new(table: &Table, shortest: &[u32], blocks: &[u32]) -> Self {
+        let row_of = |state: u32| {
+            let start = (state as usize).saturating_mul(table.width);
+            let end = start.saturating_add(table.width);
+            table.next.get(start..end).unwrap_or(&[])
+        };
+        let block_of = |state: u32| blocks.get(state as usize).copied().unwrap_or(NONE);
+        let mut numbers: BTreeMap<u32, u32> = BTreeMap::from([(block_of(0), 0)]);
+        let mut members = vec![0];
+        let mut columns: Vec<Vec<u32>> = vec![Vec::new(); 256];
+        let mut at = 0usize;
+        while let Some(member) = members.get(at).copied() {
+            at = at.saturating_add(1);
+            let row = row_of(member);
+            for (class, column) in table.classes.iter().zip(&mut columns) {
+                let next = row.get(usize::from(*class)).copied().unwrap_or(NONE);
+                let number = match block_of(next) {
+                    NONE => NONE,
+                    block => *numbers.entry(block).or_insert_with(|| {
+                        members.push(next);
+                        // At most as many as states.
+                        members.len().saturating_sub(1) as u32
+                    }),
+                };
+                column.push(number);
+            }
+        }
+        let mut classes = [0; 256];
+        let mut distinct: Vec<&Vec<u32>> = Vec::new();
+        for (class, column) in classes.iter_mut().zip(&columns) {
+            let known = distinct.iter().position(|other| *other == column);
+            // At most 256.
+            *class = known.unwrap_or(distinct.len()) as u8;
+            if known.is_none() {
+                distinct.push(column);
+            }
+        }
+        let lengths = members
+            .iter()
+            .map(|state| shortest.get(*state as usize).copied());
+        let shortest: Vec<u32> = lengths.map(|length| length.unwrap_or(NONE)).collect();
+        let exits = (0usize..).zip(&shortest).map(|(state, length)| {
+            let leads = |byte: &u8| {
+                let column = columns.get(usize::from(*byte));
+                let next = column.and_then(|column| column.get(state)).copied();
+                let there = next.and_then(|next| shortest.get(next as usize));
+                there.is_some_and(|there| there.saturating_add(1) == *length)
+            };
+            (0..=u8::MAX).find(leads).unwrap_or(0)
+        });
+        let exits = exits.collect();
+        let cells = (0..members.len()).flat_map(|state| {
+            let column = distinct.iter();
+            column.map(move |column| column.get(state).copied().unwrap_or(NONE))
+        });
+        Self {
+            classes,
+            width: distinct.len(),
+            next: cells.collect(),
+            exits,
+            shortest,
+        }
+    }
+
+    /// It has at most [`MAX_STATES`] states, so all numbers fit.
+    fn encode(&self) -> Encoded {
+        let mut bytes = self.classes.to_vec();
+        for length in &self.shortest {
+            bytes.extend_from_slice(&(*length as u16).to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.exits);
+        for next in &self.next {
+            // `NONE` becomes 0.
+            bytes.extend_from_slice(&(next.wrapping_add(1) as u16).to_le_bytes());
+        }
+        Encoded {
+            bytes,
+            states: self.shortest.len(),
+            classes: self.width,
+        }
+    }
+}
+
+/// The automaton of a list of words, for tests.
+#[must_use]
+pub fn words(list: &[&[u8]]) -> Table {
+    let mut classes = [0; 256];
+    for (class, byte) in classes.iter_mut().zip(0..=u8::MAX) {
+        *class = byte;
+    }
+    let mut table = Table {
+        classes,
+        width: 256,
+        next: vec![NONE; 256],
+        accepts: vec![false],
+    };
+    for word in list {
+        let mut state = 0usize;
+        for byte in *word {
+            let fresh = table.accepts.len();
+            let cell = state.saturating_mul(256).saturating_add(usize::from(*byte));
+            let Some(next) = table.next.get_mut(cell) else {
+                break;
+            };
+            if *next == NONE {
+                *next = fresh as u32;
+                state = fresh;
+                table.accepts.push(false);
+                table
+                    .next
+                    .resize(table.accepts.len().saturating_mul(256), NONE);
+            } else {
+                state = *next as usize;
+            }
+        }
+        if let Some(accepts) = table.accepts.get_mut(state) {
+            *accepts = true;
+        }
+    }
+    table
+}

@@ -1,0 +1,146 @@
+//! How many tokens it takes to complete an answer.
+//!
+//! Exactly the least number of tokens from a state to a word would take a search through all tokens from all states. This
+//! is a bound that is cheap: each state has one shortest way to a word ([`Automaton::exit`]), and the number is that of the
+//! fewest tokens which that way can be cut into. Where each byte is a token it is at most the number of bytes. A state on
+//! whose way is a byte that no token has counts as out of reach, even if a longer way would do.
+
+use crate::tokenizer::{Spelled, VocabularyView};
+use formats::{Automaton, ChoiceState, Choices, Dfa, Formats, MAX_CHOICES_BYTES, State};
+
+/// The way to a word cannot be spelled.
+pub(super) const UNSPELLED: u16 = u16::MAX;
+
+/// As [`UNSPELLED`], of a choice: longer ones are out of reach.
+const UNSPELLED_CHOICE: u8 = u8::MAX;
+
+/// Places in a list of choices.
+pub(super) const CHOICE_COSTS: usize = MAX_CHOICES_BYTES + 1;
+
+/// The formats that requests can name, with what each of their states takes in tokens of the model that is loaded.
+#[derive(Debug, Default)]
+pub struct FormatTable<'m> {
+    formats: Formats<'m>,
+    costs: &'m mut [u16],
+}
+
+impl<'m> FormatTable<'m> {
+    /// No formats.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            formats: Formats::NONE,
+            costs: &mut [],
+        }
+    }
+
+    /// These formats. `None` if there is no number in `costs` for each state; [`formats::MAX_ALL_STATES`] are enough for
+    /// any.
+    #[must_use]
+    pub fn new(formats: Formats<'m>, costs: &'m mut [u16]) -> Option<Self> {
+        if costs.len() < formats.states() {
+            return None;
+        }
+        costs.fill(UNSPELLED);
+        Some(Self { formats, costs })
+    }
+
+    /// The formats.
+    #[must_use]
+    pub const fn formats(&self) -> &Formats<'m> {
+        &self.formats
+    }
+
+    /// Finds out what each state takes with this vocabulary. It costs some lookups in it for each state.
+    pub(crate) fn measure(&mut self, view: &VocabularyView<'_>) {
+        for named in self.formats.iter() {
+            let range = named.first_state..named.first_state + named.dfa.states();
+            measure(&named.dfa, view, &mut self.costs[range]);
+        }
+    }
+
+    /// A format, and what its states take.
+    pub(super) fn get(&self, format: usize) -> Option<(Dfa<'m>, &[u16])> {
+        let named = self.formats.get(format)?;
+        let costs = self.costs.get(named.first_state..)?;
+        Some((named.dfa, costs.get(..named.dfa.states())?))
+    }
+}
+
+/// What a state takes.
+#[inline]
+pub(super) fn of_state(costs: &[u16], state: State) -> u16 {
+    costs.get(state.index()).copied().unwrap_or(UNSPELLED)
+}
+
+/// Fills in what each state takes, those that are nearest to a word first: ways lead from farther states to nearer ones.
+fn measure(dfa: &Dfa<'_>, view: &VocabularyView<'_>, costs: &mut [u16]) {
+    costs.fill(UNSPELLED);
+    let farthest = dfa
+        .all()
+        .map(|state| dfa.shortest(state))
+        .max()
+        .unwrap_or(0);
+    for length in 0..=farthest {
+        for state in dfa.all().filter(|state| dfa.shortest(*state) == length) {
+            costs[state.index()] = match length {
+                0 => 0,
+                _ => way(dfa, state, view, costs),
+            };
+        }
+    }
+}
+
+/// The fewest tokens of a state's way, if those of nearer states are known.
+fn way(dfa: &Dfa<'_>, state: State, view: &VocabularyView<'_>, costs: &[u16]) -> u16 {
+    let mut spelled = Spelled::new(*view);
+    let (mut at, mut fewest) = (state, UNSPELLED);
+    while !dfa.accepts(at) {
+        let byte = dfa.exit(at);
+        let Some(next) = dfa.next(at, byte) else {
+            break;
+        };
+        if spelled.push(byte).is_none() {
+            break;
+        }
+        at = next;
+        let rest = of_state(costs, at);
+        if rest < fewest && spelled.is_token() {
+            fewest = fewest.min(rest.saturating_add(1));
+        }
+    }
+    fewest
+}
+
+/// What the rest of each choice takes from each place of the list on.
+pub(super) fn of_choices(choices: &Choices, view: &VocabularyView<'_>) -> [u8; CHOICE_COSTS] {
+    let mut costs = [UNSPELLED_CHOICE; CHOICE_COSTS];
+    for (start, choice) in choices.rests(choices.start()) {
+        costs[start + choice.len()] = 0;
+        for from in (0..choice.len()).rev() {
+            let mut spelled = Spelled::new(*view);
+            let mut fewest = UNSPELLED_CHOICE;
+            for (&byte, end) in choice[from..].iter().zip(from + 1..) {
+                if spelled.push(byte).is_none() {
+                    break;
+                }
+                let rest = costs[start + end];
+                if rest < fewest && spelled.is_token() {
+                    fewest = fewest.min(rest.saturating_add(1));
+                }
+            }
+            costs[start + from] = fewest;
+        }
+    }
+    costs
+}
+
+/// What the nearest of the choices takes that the answer has begun with.
+pub(super) fn of_choice(choices: &Choices, costs: &[u8; CHOICE_COSTS], state: ChoiceState) -> u16 {
+    let of_rest = |(place, _): (usize, &[u8])| costs.get(place).copied();
+    let fewest = choices.rests(state).filter_map(of_rest).min();
+    match fewest.unwrap_or(UNSPELLED_CHOICE) {
+        UNSPELLED_CHOICE => UNSPELLED,
+        fewest => u16::from(fewest),
+    }
+}

@@ -1,0 +1,92 @@
+//! The formats of a policy, compiled.
+
+use std::path::Path;
+
+use format_compiler::Source;
+use formats::encode::{EncodeError, Encoded, image};
+use toml::Spanned;
+
+use super::document::{self, Document, Flaw};
+use super::in_order;
+use crate::files;
+
+/// A format of answers.
+#[derive(Debug)]
+pub struct Format {
+    /// Its name.
+    pub name: String,
+    /// What it is made of, in words.
+    pub kind: &'static str,
+    /// Its automaton.
+    pub encoded: Encoded,
+}
+
+/// All of them, in the order of the file. Schemas lie relative to `folder`.
+pub(super) fn compile(document: &Document, folder: &Path) -> Result<Vec<Format>, Flaw> {
+    let Document {
+        formats, prompts, ..
+    } = document;
+    let entries = in_order(
+        formats,
+        "formats",
+        "format",
+        0..=formats::MAX_FORMATS,
+        prompts,
+    )?;
+    let mut compiled: Vec<Format> = Vec::new();
+    for (name, format) in entries {
+        compiled.push(compile_one(name, format, folder)?);
+        // What only all of them together can get wrong is the fault of the first that is too much.
+        let all = compiled.iter().map(|one| (one.name.as_str(), &one.encoded));
+        image(all).map_err(|error: EncodeError| Flaw::new(name, error.to_string()))?;
+    }
+    Ok(compiled)
+}
+
+fn compile_one(
+    name: &Spanned<String>,
+    format: &document::Format,
+    folder: &Path,
+) -> Result<Format, Flaw> {
+    let document::Format {
+        choices,
+        regex,
+        json_schema,
+    } = format;
+    let is = |kind, encoded| Format {
+        name: name.get_ref().clone(),
+        kind,
+        encoded,
+    };
+    match (choices, regex, json_schema) {
+        (Some(choices), None, None) => Ok(is(
+            "choices",
+            from(choices, Source::Choices(choices.get_ref()))?,
+        )),
+        (None, Some(regex), None) => Ok(is(
+            "regular expression",
+            from(regex, Source::Regex(regex.get_ref()))?,
+        )),
+        (None, None, Some(file)) => {
+            let path = folder.join(file.get_ref());
+            let wrong = |reason: &dyn std::fmt::Display| {
+                Flaw::new(file, format!("{}: {reason}", path.display()))
+            };
+            let content = files::read(&path).map_err(|error| Flaw::new(file, error.to_string()))?;
+            let text = str::from_utf8(&content).map_err(|_| wrong(&"not UTF-8"))?;
+            let compiled = format_compiler::compile(Source::JsonSchema(text));
+            Ok(is("JSON schema", compiled.map_err(|error| wrong(&error))?))
+        }
+        _ => {
+            let reason = format!(
+                "format '{}' needs one of choices, regex and json-schema",
+                name.get_ref()
+            );
+            Err(Flaw::new(name, reason))
+        }
+    }
+}
+
+fn from<T>(place: &Spanned<T>, source: Source<'_>) -> Result<Encoded, Flaw> {
+    format_compiler::compile(source).map_err(|error| Flaw::new(place, error.to_string()))
+}
