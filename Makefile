@@ -14,6 +14,8 @@ BUILD := build
 # named here, too: `llmtool pack` tells what a file is.
 MODELS := default=models/default.gguf tiny=models/tiny-f32.gguf
 STORE := $(BUILD)/store/store.tar
+# The policy with the keys that its models are signed by.
+STORE_POLICY := policy.toml
 
 # MODEL=FILE (or NAME=FILE, or several in quotes): models of your own in place of those, with adapters and training data.
 # `llmtool system` makes a system that they fit into, with CONTEXT tokens and a cache for SESSIONS of that length, and signs
@@ -178,7 +180,7 @@ STORE_BYTES := $(shell printf '%d' $$(sed -nE 's/.*name="model_store" size="([^"
 MODEL_FILES := $(foreach model,$(MODELS),$(lastword $(subst =, ,$(model))))
 
 # A list of other models makes another store.
-MODELS_LIST := $(BUILD)/store/models
+MODELS_LIST := $(dir $(STORE))models
 ifneq ($(shell cat $(MODELS_LIST) 2>/dev/null),$(strip $(MODELS)))
 .PHONY: $(MODELS_LIST)
 endif
@@ -186,9 +188,9 @@ $(MODELS_LIST):
 	@mkdir -p $(@D)
 	@echo '$(strip $(MODELS))' >$@
 
-$(STORE): Makefile system.xml policy.toml $(MODELS_LIST) $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool $(DEVICE_KEY)
+$(STORE): Makefile system.xml $(STORE_POLICY) $(MODELS_LIST) $(MODEL_FILES) $(wildcard $(MODEL_FILES:=.sig)) | llmtool $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy policy.toml --device-key $(DEVICE_KEY) --store-size $(STORE_BYTES) >&2
+	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy $(STORE_POLICY) --device-key $(DEVICE_KEY) --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
 $(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
@@ -803,7 +805,7 @@ bench-qemu: check-sdk llmtool ## speed and instructions on seL4 in QEMU
 		--beside-silent $(BESIDE_OUT)/silent.img --beside-asking $(BESIDE_OUT)/asks.img \
 		--large $(SEL4_OUT)-large-bench/loader.img --large-model $(BUILD)/large-bench/default.gguf -- $(QEMU)
 
-# TRAIN=default or tiny: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.
+# TRAIN=default, tiny or triage: a config of tools/train. The corpus is no part of the repository: tools/train/README.md.
 TRAIN ?= default
 MODEL_KEY ?= $(BUILD)/model/models.key.pem
 TRAIN_VENV := $(BUILD)/model/venv
@@ -816,7 +818,7 @@ $(TRAIN_VENV)/installed: tools/train/requirements.txt
 	@touch $@
 
 .PHONY: train
-train: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make TRAIN=default|tiny again, from the corpus to a signed GGUF in build/model (three hours; goes on where it stopped)
+train: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make TRAIN=default|tiny|triage again, from the corpus to a signed GGUF in build/model (three hours; goes on where it stopped)
 	@$(or $(TRAIN_PYTHON),$(TRAIN_VENV)/bin/python) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(TRAIN).toml \
 		--llmtool $(BIN)/llmtool --key $(MODEL_KEY) $(if $(MAX_MINUTES),--max-minutes $(MAX_MINUTES)) -o $(BUILD)/model/$(TRAIN).gguf
 

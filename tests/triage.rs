@@ -1,24 +1,28 @@
 //! The example `triage`, whichever variant of its component runs in it: what it decides is the same on every runtime, since
 //! the model's arithmetic is.
 
-use sel4_llm_tests::{Terminal, llmtool_generate, without_sequences};
+use sel4_llm_tests::{Terminal, llmtool_generate_with, without_sequences};
 
 /// What the component says of the lines of `examples/triage/events.txt`.
-const DECISIONS: [&str; 12] = [
-    r#"line 1, routine: "The delivery man brought a box of toys." " proud of it.""#,
-    r#"line 2, ESCALATE: "The door was open and the dog was gone." " upset. He""#,
-    r#"line 3, routine: "The sun was warm and all the children played in the garden." " still and smiled a""#,
-    r#"line 4, ESCALATE: "The lamp in the hall was broken." " sad. He had""#,
-    r#"line 5, ESCALATE (unclear answer): "Grandma came to visit with a cake." " tired and happy.""#,
-    r#"line 6, routine: "They had a party in the garden." " proud of it,""#,
-    r#"line 8, ESCALATE: "The kitchen was full of smoke." " cross. He had""#,
-    r#"line 9, ESCALATE: "A big storm came and broke the window." " upset. He""#,
-    r#"line 10, ESCALATE (unclear answer): "Nobody was at home." " small and very scared""#,
-    r#"line 11, ESCALATE (unclear answer): "The big dog barked at the gate." ", very scared.""#,
-    r#"line 12, ESCALATE (no answer: QuotaExceeded): "There was a hole in the fence.""#,
-    r#"line 13, ESCALATE (no answer: QuotaExceeded): "The wolf was at the door.""#,
+const DECISIONS: [&str; 14] = [
+    r#"line 1, routine: "The west door was left open." " log\n""#,
+    r#"line 2, ESCALATE: "The east door was left open." " warn\n""#,
+    r#"line 3, routine: "The roof sensor reports smoke." " log\n""#,
+    r#"line 4, ESCALATE: "The garage sensor reports smoke." " alarm\n""#,
+    r#"line 5, routine: "User ben failed to log in nine times." " log\n""#,
+    r#"line 6, ESCALATE: "User carla failed to log in nine times." " warn\n""#,
+    r#"line 8, ESCALATE: "User anna logged in at the first try." " alarm\n""#,
+    r#"line 9, routine: "User carla logged in at the first try." " log\n""#,
+    r#"line 10, ESCALATE: "It is 52 degrees and rising, says the lab temperature." " alarm\n""#,
+    r#"line 11, routine: "The store temperature is 52 degrees and rising." " log\n""#,
+    r#"line 12, routine: "Link red: is down." " log\n""#,
+    r#"line 13, ESCALATE: "Link gold: is down." " alarm\n""#,
+    r#"line 14, ESCALATE (no answer: QuotaExceeded): "The kitchen sensor saw motion.""#,
+    r#"line 15, ESCALATE (no answer: QuotaExceeded): "The cellar door was opened with a badge.""#,
 ];
-const END: &str = "triage: all lines decided: 3 routine, 9 escalated";
+const END: &str = "triage: all lines decided: 6 routine, 8 escalated";
+/// What the shell asks the same model, which expects notes before it.
+const LINE: &str = "> The lab sensor reports smoke.";
 
 /// Whether all decisions are there, each once and in their order.
 fn check(shown: &str) {
@@ -45,10 +49,12 @@ fn log_in(terminal: &mut Terminal) {
 fn each_line_is_decided_and_the_shell_beside_it_works_as_in_the_main_system() {
     let mut terminal = Terminal::launch("SEL4_LLM_EXAMPLE");
     check(&terminal.expect(END));
-    terminal.type_in("llminfer \"Once upon a time\" --max-tokens 12 --temperature 0\r");
-    let options = ["--max-tokens", "12", "--temperature", "0"];
+    terminal.type_in(&format!(
+        "llminfer \"{LINE}\" --max-tokens 3 --temperature 0\r"
+    ));
+    let options = ["--max-tokens", "3", "--temperature", "0"];
     terminal.expect(
-        llmtool_generate("Once upon a time", &options)
+        llmtool_generate_with("models/triage.gguf", LINE, &options)
             .replace('\n', "\r\n")
             .as_str(),
     );
@@ -61,9 +67,9 @@ fn each_line_is_decided_and_the_shell_beside_it_works_as_in_the_main_system() {
     log_in(&mut terminal);
     // Each asked for its own, and each is on record.
     terminal.type_in("llmctl budget triage\r");
-    terminal.expect("triage: 40 of 210 tokens left (170 used, 0 reserved)");
+    terminal.expect("triage: 341 of 2000 tokens left (1659 used, 0 reserved)");
     terminal.type_in("llmctl budget guest\r");
-    terminal.expect("of 20000 tokens left (17 used, 0 reserved)");
+    terminal.expect("of 20000 tokens left (11 used, 0 reserved)");
     terminal.type_in("llmctl audit --user triage\r");
     terminal.expect("admit by triage");
     terminal.expect("refuse by triage");
@@ -84,7 +90,7 @@ fn an_inference_that_dies_under_a_question_changes_no_decision() {
     terminal.type_in("llmctl status\r");
     terminal.expect("restarts     1");
     terminal.type_in("llmctl budget triage\r");
-    terminal.expect("triage: 40 of 210 tokens left (170 used, 0 reserved)");
+    terminal.expect("triage: 341 of 2000 tokens left (1659 used, 0 reserved)");
     terminal.type_in("exit\r");
     assert_eq!(terminal.end(), 0);
 }

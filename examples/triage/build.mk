@@ -2,6 +2,11 @@
 
 $(if $(filter rust c,$(VARIANT)),,$(error no variant '$(VARIANT)' of triage: there is rust, c))
 
+# A store of its own: first the model that reads events, then those of the main system. Its policy trusts both keys.
+MODELS := triage=models/triage.gguf $(MODELS)
+STORE := $(EXAMPLE_OUT)/store.tar
+STORE_POLICY := $(EXAMPLE_DIR)/policy.toml
+
 # The Microkit tool wants a prefill of the region's own size, and the component stops at a zero.
 EXAMPLE_FILES := $(EXAMPLE_OUT)/events.bin
 
@@ -28,15 +33,18 @@ else
 
 # One source, a C compiler, and a header and a library of each kind: of the client, and of Microkit or the simulation.
 TRIAGE_C := $(EXAMPLE_DIR)/c/triage.c
-TRIAGE_CFLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Werror -I $(CLIENT_C)/include
+TRIAGE_CFLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Werror -I $(CLIENT_C)/include -I $(EXAMPLE_OUT)
 EXAMPLE_PROGRAMS := triage=$(EXAMPLE_OUT)/triage-sim
 
-example-programs-sim: client-c-host sim-c
-	@mkdir -p $(EXAMPLE_OUT)
+$(EXAMPLE_OUT)/notes.h: $(EXAMPLE_DIR)/notes.txt
+	@mkdir -p $(@D)
+	@sed 's/[\"]/\&/g; s/.*/"&\n"/' $< >$@
+
+example-programs-sim: client-c-host sim-c $(EXAMPLE_OUT)/notes.h
 	@$(CC) $(TRIAGE_CFLAGS) -I sim/c/include $(TRIAGE_C) \
 		$(CLIENT_C)/host/libsel4_llm.a $(BIN)/libmicrokit_sim.a -lpthread -ldl -lm -o $(EXAMPLE_OUT)/triage-sim
 
-example-programs-sel4: check-sdk client-c-sel4
+example-programs-sel4: check-sdk client-c-sel4 $(EXAMPLE_OUT)/notes.h
 	@mkdir -p $(SEL4_OUT)
 	@$(AARCH64_CC) $(TRIAGE_CFLAGS) -DPREFIX='"triage: "' -isystem $(SDK)/board/$(BOARD)/$(CONFIG)/include \
 		-ffreestanding -mgeneral-regs-only -mstrict-align -c $(TRIAGE_C) -o $(SEL4_OUT)/triage.o

@@ -66,7 +66,7 @@ def command_prepare(args):
 
     meta = data.prepare(
         load_tokenizer(args), args.text or corpus.train_files(), args.valid or corpus.valid_file(),
-        args.drop_titles, args.seed, args.work / "data", dict(args.also_valid),
+        args.drop_titles, args.seed, args.work / "data", dict(args.also_valid), args.answers_after,
     )
     print(json.dumps(meta, indent=1))
 
@@ -104,7 +104,7 @@ def train(args, peers):
         trainer.schedule = Schedule([tuple(knot) for knot in json.loads(args.knots.read_text())])
     if peers.leads:
         print(f"{trainer.model.parameter_count():,} parameters, {trainer.schedule.steps} steps, from step {trainer.step}; "
-              f"{trainer.windows.per_epoch * trainer.config.model.context:,} tokens per epoch")
+              f"{trainer.windows.epoch_tokens:,} tokens per epoch")
     processor = load_tokenizer(args) if args.export_to else None
 
     def write_gguf(trainer):
@@ -247,6 +247,8 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=1, help="chooses those documents (default %(default)s)")
     sub.add_argument("--also-valid", type=named_file, action="append", default=[], metavar="NAME=FILE",
                      help="a further held-out text, measured beside the first; may be repeated (stories=stories-valid.txt)")
+
+    sub.add_argument("--answers-after", metavar="TEXT", help="of a text of questions: what begins a line whose rest is an answer")
 
     sub = command("train", command_train, "train, or go on with a run that was stopped")
     run_option(sub)

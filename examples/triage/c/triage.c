@@ -14,14 +14,21 @@
 
 /* Longest line that the model is asked about, in bytes. It bounds what a question can cost. */
 #define MAX_LINE 120
-/* Most tokens of an answer: its first word, and what shows that it is whole. */
-#define MAX_ANSWER_TOKENS 4
+/* Most tokens of an answer: a class, which is one token of the model's vocabulary, and what shows that it is whole. */
+#define MAX_ANSWER_TOKENS 2
 /* Bytes of an answer that are kept. */
 #define MAX_ANSWER 64
-/* What the model goes on from, behind the line. The models that are shipped tell stories for children. */
-#define QUESTION " Tom was very"
+/* What an event stands behind in the text that the model was trained on, and what its class stands behind. */
+#define EVENT "> "
+#define CLASS "\n="
 /* A question that inference was restarted under is asked so often. */
 #define ATTEMPTS 2
+
+/* What the model is told of the site, before each line; build.mk makes literals of notes.txt. It is a part of the program: who
+ * writes events cannot change it. */
+static const char notes[] =
+#include "notes.h"
+    ;
 
 /* Before a line of debug output. The simulation writes the domain's name itself, libmicrokit does not. */
 #ifndef PREFIX
@@ -244,11 +251,11 @@ static void judge(sel4_llm_finish_t ended_by)
 {
     /* The words that calm. No other does. */
     static const char *const calm[] = {
-        "calm", "fine", "glad", "happy", "pleased", "proud", "safe", "still", NULL,
+        "ignore", "log", NULL,
     };
     /* Those that say themselves that something is wrong. What is in neither list escalates as well. */
     static const char *const alarming[] = {
-        "afraid", "angry", "cold", "cross", "frightened", "sad", "scared", "upset", NULL,
+        "warn", "alarm", NULL,
     };
     size_t start = 0;
     while (start < answer_length && is_space(answer[start]))
@@ -280,6 +287,14 @@ static void no_answer(enum reason reason, uint32_t code)
 
 /* ---- The conversation with audit ------------------------------------------------------------------------------------ */
 
+/* Adds to a text that has room for it; returns its length. */
+static size_t append(char *text, size_t length, const char *more, size_t more_length)
+{
+    for (size_t i = 0; i < more_length; i++)
+        text[length++] = more[i];
+    return length;
+}
+
 /* Asks about the next line that can be asked about. */
 static void ask(void)
 {
@@ -288,12 +303,11 @@ static void ask(void)
             decide(false, TOO_LONG, 0);
             continue;
         }
-        char prompt[MAX_LINE + sizeof QUESTION];
-        size_t length = 0;
-        for (; length < line_length; length++)
-            prompt[length] = line[length];
-        for (const char *c = QUESTION; *c != 0; c++)
-            prompt[length++] = *c;
+        char prompt[sizeof notes + sizeof EVENT + MAX_LINE + sizeof CLASS];
+        size_t length = append(prompt, 0, notes, sizeof notes - 1);
+        length = append(prompt, length, EVENT, sizeof EVENT - 1);
+        length = append(prompt, length, line, line_length);
+        length = append(prompt, length, CLASS, sizeof CLASS - 1);
         /* The likeliest words: the same line gets the same answer. */
         sel4_llm_params_t params = sel4_llm_default_params();
         params.max_tokens = MAX_ANSWER_TOKENS;

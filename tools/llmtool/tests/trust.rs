@@ -443,21 +443,31 @@ fn what_is_not_signed_is_not_packed() {
 
 #[test]
 fn the_shipped_models_are_signed_and_bit_flips_all_over_the_default_one_are_found() {
-    let policy =
-        llmtool::policy::compile(Path::new(&format!("{ROOT}/policy.toml")), With::default())
-            .unwrap();
-    let keys = policy.trusted_keys();
+    let keys_of = |policy: &str| {
+        let path = format!("{ROOT}/{policy}");
+        let policy = llmtool::policy::compile(Path::new(&path), With::default());
+        policy.unwrap().trusted_keys()
+    };
+    let keys = keys_of("policy.toml");
     let signer = |digest, signature: &[u8; 64]| {
         let keys = keys.iter().map(|(name, key)| (name.as_str(), key));
         keys::signer(keys, &digest, signature)
     };
-    for name in ["default", "tiny-f32"] {
+    // The main system trusts no model of the example's, and the example trusts the main system's, too.
+    let of_example = keys_of("examples/triage/policy.toml");
+    for (name, by, in_example) in [
+        ("default", Some("sel4-llm-models"), "sel4-llm-models"),
+        ("tiny-f32", Some("sel4-llm-models"), "sel4-llm-models"),
+        ("triage", None, "sel4-llm-triage"),
+    ] {
         let path = PathBuf::from(format!("{ROOT}/models/{name}.gguf"));
         let digest = sha256(&fs::read(&path).unwrap());
         let signature = keys::read_signature(&path).unwrap();
+        assert_eq!(signer(digest, &signature), by, "{name}");
+        let keys = of_example.iter().map(|(name, key)| (name.as_str(), key));
         assert_eq!(
-            signer(digest, &signature),
-            Some("sel4-llm-models"),
+            keys::signer(keys, &digest, &signature),
+            Some(in_example),
             "{name}"
         );
     }

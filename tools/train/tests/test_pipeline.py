@@ -70,6 +70,19 @@ def test_all_steps_lead_to_a_signed_file_and_none_is_taken_twice(plan):
     assert plan.output.with_name("small.gguf.sig").read_text() == "kept"
 
 
+def test_a_text_of_events_takes_the_place_of_the_corpus(plan):
+    (plan.llmtool.with_name("events.py")).write_text("import pathlib, sys; pathlib.Path(sys.argv[-1]).write_text('events')")
+    train = dataclasses.replace(SMALL.train, answers=0.5)
+    config_of_events = dataclasses.replace(plan.config, text=config.TextConfig(events=30), train=train)
+    dataclasses.replace(plan, config=config_of_events).make()
+    called = [line.split() for line in plan.llmtool.with_name("calls").read_text().splitlines()]
+    assert [words[0] for words in called] == ["tokenizer", "prepare", "train", "export"]
+    events, held_out = str(plan.work / "events.txt"), str(plan.work / "events-valid.txt")
+    assert called[0][called[0].index("--text") + 1] == events
+    assert called[1][called[1].index("--text") + 1] == events and called[1][called[1].index("--valid") + 1] == held_out
+    assert called[1][called[1].index("--answers-after") + 1] == "="
+
+
 def test_another_key_signs_again(plan):
     plan.make()
     other = dataclasses.replace(plan, key=plan.key.with_name("other.key.pem"))

@@ -55,6 +55,9 @@ class TrainConfig:
     """AdamW's learning rate, for embeddings and norm gains."""
     init: str = ""
     """Name of the config, beside this one, whose run this one begins with; empty: random weights."""
+    answers: float = 0.0
+    """Share of the loss that the answers of a text of questions have (`prepare --answers-after`), each document in a window of
+    its own; 0: windows tile the text, and every token counts the same."""
     weight_decay: float = 0.1
     dropout: float = 0.0
     """Share of the activations that training sets to zero (`model.py` says which)."""
@@ -78,6 +81,8 @@ class TrainConfig:
         if self.average_every < 0 or self.average_last < 1:
             raise ConfigError(f"average_every = {self.average_every} must not be negative, average_last = {self.average_last} "
                               "must be at least 1")
+        if not 0.0 <= self.answers <= 1.0:
+            raise ConfigError(f"answers = {self.answers} must lie between 0 and 1")
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout = {self.dropout} must be at least 0 and below 1")
 
@@ -90,6 +95,8 @@ class TextConfig:
     """Share of the bytes that the generator writes; 0: the tales alone."""
     megabytes: float = 0.0
     """Size of the text; 0: all tales, and stories to match."""
+    events: int = 0
+    """Documents of the generator of events, in place of all other text; 0: none."""
     drop_titles: float = 0.5
     """Share of the documents that lose their title."""
     seed: int = 1
@@ -97,6 +104,8 @@ class TextConfig:
     def __post_init__(self):
         if not 0.0 <= self.stories < 1.0:
             raise ConfigError(f"stories = {self.stories} must be at least 0 and below 1")
+        if self.events < 0 or (self.events and self.stories):
+            raise ConfigError(f"events = {self.events} must not be negative, and leaves no room for stories = {self.stories}")
         if not 0.0 <= self.drop_titles <= 1.0:
             raise ConfigError(f"drop_titles = {self.drop_titles} must lie between 0 and 1")
 
@@ -125,6 +134,9 @@ class Config:
             raise ConfigError("averaged = true in [ship] needs average_every in [train]")
         if self.ship.blend and not (0.0 < self.ship.blend < 1.0 and self.train.init):
             raise ConfigError(f"blend = {self.ship.blend} in [ship] must be at least 0 and below 1, and needs init in [train]")
+
+        if self.train.answers and not self.text.events:
+            raise ConfigError(f"answers = {self.train.answers} in [train] needs events in [text]: other texts have no answers")
 
     def as_dict(self) -> dict:
         return dataclasses.asdict(self)

@@ -53,7 +53,14 @@ class Trainer:
         t = config.train
         if t.batch % self.peers.count:
             raise SystemExit(f"a batch of {t.batch} windows cannot be shared evenly by {self.peers.count} processes")
-        self.windows = data.Windows(data.read(data_folder / "train.bin"), config.model.context, t.batch, t.seed)
+        tokens = data.read(data_folder / "train.bin")
+        if t.answers:
+            start = self.meta.get("answers_after")
+            if not start:
+                raise SystemExit("answers in [train] needs token files that say where answers are: `prepare --answers-after`")
+            self.windows = data.Documents(tokens, config.model.context, t.batch, t.seed, start, t.answers)
+        else:
+            self.windows = data.Windows(tokens, config.model.context, t.batch, t.seed)
         # Held-out texts by name, each with its bytes; "" is the one that the headline figure is measured on.
         self.valid = {"": (data.read(data_folder / "valid.bin"), self.meta["valid_bytes"])}
         for name, size in self.meta.get("also_valid", {}).items():
@@ -146,9 +153,9 @@ class Trainer:
     def train_step(self) -> float:
         """One optimiser step; returns the loss before it, in nats per token."""
         t = self.config.train
-        tokens, targets = map(self.peers.share, self.windows.at(self.step))
+        batch = map(self.peers.share, self.windows.at(self.step))
         with torch.autocast("cpu", torch.bfloat16, enabled=t.bf16):
-            loss = self.model.loss(tokens, targets)
+            loss = self.model.loss(*batch)
         loss.backward()
         self.peers.average_gradients(list(self.model.parameters()))
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.grad_clip)

@@ -130,10 +130,12 @@ class Llama(nn.Module):
             x = block(x, self.rope, mask)
         return F.linear(self.output_norm(x), self.token_embd.weight)
 
-    def loss(self, tokens, targets, reduction="mean"):
-        """Cross entropy in nats per token."""
+    def loss(self, tokens, targets, weights=None):
+        """Cross entropy in nats per token; with `weights` (B, T), their weighted mean."""
         logits = self(tokens).flatten(0, 1).float()
-        return F.cross_entropy(logits, targets.flatten(), reduction=reduction)
+        if weights is None:
+            return F.cross_entropy(logits, targets.flatten())
+        return F.cross_entropy(logits, targets.flatten(), reduction="none") @ weights.flatten() / weights.sum()
 
     def matrices(self) -> list[nn.Parameter]:
         """The matrices inside the blocks, in the order of the blocks."""

@@ -1,4 +1,4 @@
-"""From the corpus to a signed GGUF file, by the commands of `train.py` and `llmtool` in their order.
+"""From the corpus, or a generator, to a signed GGUF file, by the commands of `train.py` and `llmtool` in their order.
 
 A step whose result is there is not taken again (but signing, for the key may be another), and training goes on from its
 checkpoint: the same command goes on after whatever stopped it. Before a step is taken, what an earlier call made of its result is removed, so that nothing
@@ -12,8 +12,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from events.wordings import ANSWER
+
 from .config import Config, load
 
+HELD_OUT_EVENTS = 200
+"""Documents that the loss is measured on. `triage.py` measures the answers, on others."""
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 
 
@@ -62,7 +66,15 @@ class Pipeline:
         text, model, base = self.config.text, self.config.model, self.base
         train = [sys.executable, TRAIN, "--work", self.work]
         steps, words, also, init = base.training_steps() if base else [], [], [], []
-        if text.stories:
+        if text.events:
+            events, held_out = self.work / "events.txt", self.work / "events-valid.txt"
+            write = [sys.executable, "-m", "events", "--seed", text.seed, "--documents"]
+            steps += [
+                Step(events, [*write, text.events, "-o", events]),
+                Step(held_out, [*write, HELD_OUT_EVENTS, "--split", "valid", "-o", held_out]),
+            ]
+            words, also = ["--text", events], ["--valid", held_out, "--answers-after", ANSWER]
+        elif text.stories:
             mix, held_out = self.work / "mix.txt", self.work / "stories-valid.txt"
             size = ["--megabytes", text.megabytes] if text.megabytes else []
             steps += [

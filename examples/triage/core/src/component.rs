@@ -12,12 +12,17 @@ use core::fmt::{self, Write as _};
 use heapless::String;
 use sel4_llm_client as client;
 
-/// Most tokens of an answer: its first word, and what shows that it is whole.
-pub const MAX_TOKENS: u32 = 4;
+/// Most tokens of an answer: a class, which is one token of the model's vocabulary, and what shows that it is whole.
+pub const MAX_TOKENS: u32 = 2;
 /// Bytes of an answer that are kept: as above. Pieces of a vocabulary are short words.
 pub const ANSWER_BYTES: usize = 64;
-/// What the model goes on from, behind the line. The models that are shipped tell stories for children.
-const QUESTION: &str = " Tom was very";
+/// What the model is told of the site, before each line. It is a part of the program: who writes events cannot change it.
+pub(crate) const NOTES: &str = include_str!("../../notes.txt");
+/// What an event stands behind in the text that the model was trained on, and what its class stands behind.
+const EVENT: &str = "> ";
+const CLASS: &str = "\n=";
+/// Room for the question about every line that can be asked about.
+const QUESTION_BYTES: usize = NOTES.len() + EVENT.len() + MAX_LINE_BYTES + CLASS.len();
 /// A question that inference was restarted under is asked so often.
 const ATTEMPTS: u8 = 2;
 
@@ -154,9 +159,9 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
                     continue;
                 }
             };
-            let mut prompt = String::<{ MAX_LINE_BYTES + QUESTION.len() }>::new();
+            let mut prompt = String::<QUESTION_BYTES>::new();
             // It has room for every line.
-            let _ = write!(prompt, "{text}{QUESTION}");
+            let _ = write!(prompt, "{NOTES}{EVENT}{text}{CLASS}");
             // The likeliest words: the same line gets the same answer.
             let question = Infer::new(&prompt).max_tokens(MAX_TOKENS).greedy();
             match self.client.infer(&question) {

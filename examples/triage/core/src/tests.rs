@@ -3,6 +3,7 @@
 use crate::client::{
     ErrorCode, Event, Failure, Fault, FaultKind, FinishReason, Finished, Request, User,
 };
+use crate::component::NOTES;
 use crate::{MAX_TOKENS, Memory, Port, Triage};
 use core::fmt;
 use protocol::region::ReadWords as _;
@@ -77,10 +78,14 @@ impl System {
             (params.max_tokens, params.sampling.temperature),
             (MAX_TOKENS, 0)
         );
-        let asked = (
-            frame.header().request,
-            String::from_utf8(prompt.to_vec()).unwrap(),
-        );
+        let prompt = String::from_utf8(prompt.to_vec()).unwrap();
+        let line = prompt.strip_prefix(NOTES).unwrap();
+        let line = line
+            .strip_prefix("> ")
+            .unwrap()
+            .strip_suffix("\n=")
+            .unwrap();
+        let asked = (frame.header().request, line.to_string());
         assert_eq!(self.audit.receive(&mut frame), Ok(false), "one at a time");
         Some(asked)
     }
@@ -143,7 +148,7 @@ fn nothing_is_asked_before_audit_is_ready() {
     assert_eq!(system.wake(), None);
     system.say(0, &Event::Ready(User::default()));
     let asked = system.wake().unwrap();
-    assert_eq!(asked.1, "It rained. Tom was very");
+    assert_eq!(asked.1, "It rained.");
     assert!(system.port.signals > 0);
     assert_eq!(system.counts(), [0; 4]);
 }
@@ -151,12 +156,12 @@ fn nothing_is_asked_before_audit_is_ready() {
 #[test]
 fn each_line_is_asked_about_after_the_answer_to_the_one_before() {
     let (mut system, first) = ready(b"A cake.\n\nA storm.\nA noise.");
-    let second = system.answer(first.unwrap().0, b" happy. He").unwrap();
-    assert_eq!(second.1, "A storm. Tom was very");
+    let second = system.answer(first.unwrap().0, b" log\n> ").unwrap();
+    assert_eq!(second.1, "A storm.");
     assert_eq!(system.counts(), [1, 0, 1, 0]);
-    let third = system.answer(second.0, b" upset. He").unwrap();
+    let third = system.answer(second.0, b" warn\n>").unwrap();
     assert_eq!(system.counts(), [2, 1, 1, 1]);
-    assert_eq!(system.answer(third.0, b" small and"), None);
+    assert_eq!(system.answer(third.0, b" a loud"), None);
     // The alarm stays, and nothing more is asked.
     assert_eq!(system.counts(), [3, 1, 1, 2]);
     assert_eq!(system.triage.result(), Some((1, 2)));
@@ -164,9 +169,9 @@ fn each_line_is_asked_about_after_the_answer_to_the_one_before() {
     assert_eq!(
         system.port.lines,
         [
-            r#"line 1, routine: "A cake." " happy. He""#,
-            r#"line 3, ESCALATE: "A storm." " upset. He""#,
-            r#"line 4, ESCALATE (unclear answer): "A noise." " small and""#,
+            r#"line 1, routine: "A cake." " log\n> ""#,
+            r#"line 3, ESCALATE: "A storm." " warn\n>""#,
+            r#"line 4, ESCALATE (unclear answer): "A noise." " a loud""#,
             "all lines decided: 1 routine, 2 escalated",
         ]
     );
@@ -184,7 +189,7 @@ fn what_audit_refuses_or_stops_escalates_and_the_next_line_is_asked_about() {
     ] {
         let (mut system, first) = ready(b"one\ntwo\n");
         let second = system.fail(first.unwrap().0, code).unwrap();
-        assert_eq!(second.1, "two Tom was very");
+        assert_eq!(second.1, "two");
         assert_eq!(system.counts(), [1, 1, 0, 1]);
         let expected = std::format!("line 1, ESCALATE (no answer: {code:?}): \"one\"");
         assert_eq!(system.last_line(), expected);
@@ -204,14 +209,14 @@ fn a_question_under_which_inference_was_restarted_is_asked_once_more_when_it_ser
         assert_eq!(system.counts(), [0; 4]);
         system.say(0, &RECOVERED);
         let again = system.wake().unwrap();
-        assert_eq!(again.1, "one Tom was very");
+        assert_eq!(again.1, "one");
         system.say(0, &fault());
         assert_eq!(system.fail(again.0, code), None);
         // Twice is enough.
         assert_eq!(system.counts(), [1, 1, 0, 1]);
         system.say(0, &RECOVERED);
         let second = system.wake().unwrap();
-        assert_eq!(system.answer(second.0, b" glad, "), None);
+        assert_eq!(system.answer(second.0, b" ignore, "), None);
         assert_eq!(system.counts(), [2, 1, 1, 1]);
     }
 }
@@ -220,7 +225,7 @@ fn a_question_under_which_inference_was_restarted_is_asked_once_more_when_it_ser
 fn text_of_before_a_restart_decides_nothing() {
     let (mut system, first) = ready(b"one\n");
     let number = first.unwrap().0;
-    let text = b" happy";
+    let text = b" log";
     system.say(number, &Event::Text { tokens: 1, text });
     system.say(0, &fault());
     assert_eq!(system.fail(number, ErrorCode::InferenceFault), None);
@@ -252,7 +257,7 @@ fn an_audit_that_begins_anew_loses_no_line() {
     assert_eq!(system.counts(), [0; 4]);
     system.say(0, &Event::Ready(User::default()));
     let again = system.wake().unwrap();
-    assert_eq!(again.1, "one Tom was very");
+    assert_eq!(again.1, "one");
 }
 
 #[test]
@@ -262,7 +267,7 @@ fn lines_that_cannot_be_asked_about_escalate_unseen() {
           012345678901234567890123456789012345678901234567890\nthree\n",
     );
     let (number, prompt) = asked.unwrap();
-    assert_eq!(prompt, "three Tom was very");
+    assert_eq!(prompt, "three");
     assert_eq!(system.counts(), [2, 1, 0, 2]);
     assert_eq!(
         system.port.lines[0],
@@ -272,7 +277,7 @@ fn lines_that_cannot_be_asked_about_escalate_unseen() {
         system.port.lines[1],
         r#"line 2, ESCALATE (not asked: too long): """#
     );
-    assert_eq!(system.answer(number, b" fine. "), None);
+    assert_eq!(system.answer(number, b" log. "), None);
     assert_eq!(system.triage.result(), Some((1, 2)));
 }
 
@@ -281,8 +286,7 @@ fn the_longest_line_is_asked_about_whole() {
     const LINE: [u8; crate::MAX_LINE_BYTES] = [b'x'; crate::MAX_LINE_BYTES];
     let (_, asked) = ready(&LINE);
     let (_, prompt) = asked.unwrap();
-    assert!(prompt.starts_with("xxx") && prompt.ends_with("x Tom was very"));
-    assert_eq!(prompt.len(), LINE.len() + " Tom was very".len());
+    assert_eq!(prompt.as_bytes(), LINE);
 }
 
 #[test]
@@ -320,7 +324,7 @@ fn whatever_lies_in_audits_region_each_line_is_decided_at_most_once() {
     system.say(number, &Event::Finished(finished(FinishReason::EndOfText)));
     system.say(number, &Event::Finished(finished(FinishReason::EndOfText)));
     let second = system.wake().unwrap();
-    assert_eq!(second.1, "two Tom was very");
+    assert_eq!(second.1, "two");
     assert_eq!(system.counts(), [1, 1, 0, 1]);
     assert_eq!(system.wake(), None);
     assert_eq!(system.counts(), [1, 1, 0, 1]);

@@ -6,22 +6,11 @@ use core::fmt;
 use sel4_llm_client as client;
 
 /// The words that calm. No other does.
-const CALM: [&str; 8] = [
-    "calm", "fine", "glad", "happy", "pleased", "proud", "safe", "still",
-];
+const CALM: [&str; 2] = ["ignore", "log"];
 
 /// The words that say themselves that something is wrong. Those that are in neither list escalate as well, but then it was
 /// not the model that said so.
-const ALARMING: [&str; 8] = [
-    "afraid",
-    "angry",
-    "cold",
-    "cross",
-    "frightened",
-    "sad",
-    "scared",
-    "upset",
-];
+const ALARMING: [&str; 2] = ["warn", "alarm"];
 
 /// Why it was decided so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,10 +96,10 @@ mod tests {
 
     #[test]
     fn only_a_word_of_the_closed_set_calms() {
-        for calm in [" happy. He", "proud of it", "\n Calm,"] {
+        for calm in [" ignore\n> It", "log of it", "\n Log,"] {
             assert_eq!(of(calm.as_bytes()), Verdict::Routine, "{calm}");
         }
-        for alarming in [" cross, first", "upset."] {
+        for alarming in [" warn, first", "alarm.", "Alarm\n"] {
             assert_eq!(
                 of(alarming.as_bytes()),
                 Verdict::Escalate(Reason::Judged),
@@ -120,26 +109,26 @@ mod tests {
         for unclear in [
             "",
             " ",
-            "tired and happy. ",
-            "not happy. ",
-            "unhappy ",
-            "happyx ",
-            "happy\u{e9} ",
-            "\"happy\" ",
+            "a log. ",
+            "not ignore. ",
+            "backlog ",
+            "logs ",
+            "log\u{e9} ",
+            "\"log\" ",
             "12 ",
             "\u{1b}[2J ",
-            "happ\u{00ff} ",
+            "lo\u{00ff} ",
         ] {
             assert_eq!(of(unclear.as_bytes()), UNCLEAR, "{unclear}");
         }
-        assert_eq!(of(b"\xff\xfehappy "), UNCLEAR);
+        assert_eq!(of(b"\xff\xfelog "), UNCLEAR);
     }
 
     #[test]
     fn a_word_that_may_have_been_cut_is_none() {
-        assert_eq!(of(b"still"), UNCLEAR);
+        assert_eq!(of(b"log"), UNCLEAR);
         assert_eq!(
-            Verdict::of_answer(b"still", FinishReason::EndOfText),
+            Verdict::of_answer(b"log", FinishReason::EndOfText),
             Verdict::Routine
         );
     }

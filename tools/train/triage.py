@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""How often an answer on a held-out event is right: of a GGUF model, by `llmtool generate`, and of baselines beside it.
+
+    python triage.py                                                  # the baselines
+    python triage.py --llmtool ../../target/release/llmtool --model triage.gguf
+
+The baselines learn from events of the training split: the most frequent class; and multinomial logistic regression on bags
+of words, once of the event's line, once of the line and the notes (a word of a note is not the same as that word of the line).
+The model answers greedily, and its first word counts: one that is no class is wrong. Where each answer is a class, greedy is
+what it would say under a format that allows the classes alone.
+"""
+
+import argparse
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from events import generate
+from events.rules import CLASSES, THINGS
+
+WORD = re.compile(r"[a-z0-9]+")
+ANSWER_TOKENS = 2
+"""As many as the example asks for: a class, and what ends its line."""
+ROUNDS, RATE, DECAY = 600, 2.0, 1e-5
+"""Gradient descent of the logistic regression, all events at a time; its loss no longer moves in the fourth digit."""
+
+
+def majority(known, asked) -> list[str]:
+    most = Counter(event.right for _, event in known).most_common(1)[0][0]
+    return [most] * len(asked)
+
+
+def bag(site, event, with_notes: bool) -> set[str]:
+    words = set(WORD.findall(event.line.lower()))
+    if with_notes:
+        words |= {f"note {word}" for word in WORD.findall("\n".join(site.text.splitlines()[1:]).lower())}
+    return words
+
+
+def bag_of_words(known, asked, with_notes: bool) -> list[str]:
+    """Multinomial logistic regression on which words there are."""
+    bags = [bag(*one, with_notes) for one in known]
+    column = {word: number for number, word in enumerate(sorted(set().union(*bags)))}
+
+    def table(bags):
+        rows = np.zeros((len(bags), len(column) + 1), dtype=np.float32)
+        rows[:, -1] = 1.0
+        for row, words in zip(rows, bags):
+            row[[column[word] for word in words if word in column]] = 1.0
+        return rows
+
+    x = table(bags)
+    right = np.eye(len(CLASSES), dtype=np.float32)[[CLASSES.index(event.right) for _, event in known]]
+    weights = np.zeros((x.shape[1], len(CLASSES)), dtype=np.float32)
+    speed = np.zeros_like(weights)
+    for _ in range(ROUNDS):
+        scores = x @ weights
+        chances = np.exp(scores - scores.max(axis=1, keepdims=True))
+        chances /= chances.sum(axis=1, keepdims=True)
+        speed = 0.9 * speed - RATE / 10 * (x.T @ (chances - right) / len(x) + DECAY * weights)
+        weights += speed
+    best = (table([bag(*one, with_notes) for one in asked]) @ weights).argmax(axis=1)
+    return [CLASSES[number] for number in best]
+
+
+def first_word(answer: str) -> str:
+    found = re.match(r"\s*([A-Za-z]+)", answer)
+    return found.group(1).lower() if found else ""
+
+
+def ask(llmtool: Path, model: Path, site, event) -> str:
+    command = [llmtool, "generate", "-m", model, "-p", generate.prompt(site, event), "-n", str(ANSWER_TOKENS), "--temperature", "0"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"`{' '.join(map(str, command))}` failed:\n{done.stderr.decode(errors='replace')}")
+    return first_word(done.stdout.decode(errors="replace"))
+
+
+def report(name: str, asked, answers: list[str]) -> str:
+    """A row: all events, each kind, whether somebody looks, and how many answers were no class."""
+    def share(hits) -> str:
+        hits = list(hits)
+        return f"{100.0 * sum(hits) / max(1, len(hits)):.1f} %"
+
+    events = [event for _, event in asked]
+    calm = CLASSES[:2]
+    cells = [share(a == e.right for a, e in zip(answers, events))]
+    cells += [share(a == e.right for a, e in zip(answers, events) if e.kind == kind) for kind in THINGS]
+    cells.append(share((a in calm) == (e.right in calm) for a, e in zip(answers, events)))
+    cells.append(str(sum(a not in CLASSES for a in answers)))
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--llmtool", type=Path)
+    parser.add_argument("--model", type=Path, action="append", default=[], metavar="GGUF", help="may be repeated")
+    parser.add_argument("-n", type=int, default=1000, metavar="COUNT", help="held-out events (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="which (default %(default)s)")
+    parser.add_argument("--known", type=int, default=20000, metavar="COUNT", help="training events of the baselines (default %(default)s)")
+    parser.add_argument("--wrong", action="store_true", help="also print what a model gets wrong")
+    args = parser.parse_args()
+    if args.model and not args.llmtool:
+        parser.error("--model needs --llmtool")
+    asked = list(generate.questions("valid", args.seed, args.n))
+    known = list(generate.questions("train", args.seed, args.known))
+    print(f"| {args.n} held-out events | right | {' | '.join(THINGS)} | calm or not | no class |\n|---|{'---:|' * (len(THINGS) + 3)}")
+    print(report("most frequent class", asked, majority(known, asked)))
+    print(report("bag of words, line", asked, bag_of_words(known, asked, with_notes=False)))
+    print(report("bag of words, line and notes", asked, bag_of_words(known, asked, with_notes=True)), flush=True)
+    for model in args.model:
+        answers = [ask(args.llmtool, model, *one) for one in tqdm(asked, unit="event", desc=model.name)]
+        print(report(model.name, asked, answers), flush=True)
+        for (site, event), answer in zip(asked, answers):
+            if args.wrong and answer != event.right:
+                print(f"{site.text}> {event.line}\n= {answer}, not {event.right}\n")
+
+
+if __name__ == "__main__":
+    main()
