@@ -142,6 +142,7 @@ fn tokenize(view: &VocabularyView<'_>, text: &[u8]) {
         let options = EncodeOptions {
             add_special: true,
             parse_special,
+            parse_user_defined: true,
         };
         if let Ok(len) = view.encode(text, options, &mut cells, &mut out) {
             assert!(core::str::from_utf8(text).is_ok());

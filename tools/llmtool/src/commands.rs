@@ -1,8 +1,8 @@
 //! The commands. Each writes its result to `out`; progress and summaries for people go to standard
 //! error.
 
-mod finetune;
 mod chat;
+mod finetune;
 mod generate;
 mod import;
 mod inspect;

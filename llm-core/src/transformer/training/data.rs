@@ -299,6 +299,7 @@ impl Tokens<'_> {
         let options = EncodeOptions {
             add_special: begins,
             parse_special: false,
+            parse_user_defined: true,
         };
         match vocabulary.encode(text, options, scratch, to) {
             Ok(tokens) | Err(TokenizeError::TooManyTokens { tokens, .. }) => Ok(tokens),

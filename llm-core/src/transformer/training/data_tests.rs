@@ -69,6 +69,7 @@ fn encoded(file: &[u8], text: &str, special: bool, continues: bool) -> Vec<u32> 
         let options = EncodeOptions {
             add_special: special,
             parse_special: false,
+            parse_user_defined: true,
         };
         let count = view.encode(text.as_bytes(), options, tokens.cells, &mut ids);
         ids.truncate(count.expect("tokens"));
