@@ -10,7 +10,7 @@
 use crate::{MAX_STOP_BYTES, MAX_STOPS};
 
 /// Stop strings of one request: at most [`MAX_STOPS`], each of 1 to [`MAX_STOP_BYTES`] bytes. One may be a part of
-/// another.
+/// another. They are text, so what is shown of a text in whole characters is in whole characters, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stops {
     stops: [Stop; MAX_STOPS],
@@ -115,7 +115,7 @@ impl Stops {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn new<'s>(stops: impl IntoIterator<Item = &'s [u8]>) -> Result<Self, StopsError> {
+    pub fn new<'s>(stops: impl IntoIterator<Item = &'s str>) -> Result<Self, StopsError> {
         let mut list = Self::NONE;
         for text in stops {
             let place = list.stops.get_mut(usize::from(list.count));
@@ -126,7 +126,7 @@ impl Stops {
                 return Err(StopsError::Empty { stop });
             }
             let bytes = text.len();
-            *place = Stop::new(text).ok_or(StopsError::Bytes { stop, bytes })?;
+            *place = Stop::new(text.as_bytes()).ok_or(StopsError::Bytes { stop, bytes })?;
         }
         Ok(list)
     }
@@ -239,10 +239,11 @@ mod tests {
     extern crate std;
     use super::*;
     use proptest::prelude::*;
+    use std::string::String;
     use std::vec::Vec;
 
     fn stops(list: &[&str]) -> Stops {
-        Stops::new(list.iter().map(|stop| stop.as_bytes())).unwrap()
+        Stops::new(list.iter().copied()).unwrap()
     }
 
     /// What is shown before the end of the text, what is held back at its end, and whether a stop string is in it.
@@ -314,20 +315,19 @@ mod tests {
 
     #[test]
     fn the_longest_stop_strings_are_found() {
-        let long = [b'a'; MAX_STOP_BYTES];
-        let list = Stops::new([&long[..], &long[1..]]).unwrap();
-        let mut text = long[2..].to_vec();
-        text.push(b'b');
-        text.extend_from_slice(&long);
+        let long = "a".repeat(MAX_STOP_BYTES);
+        let list = stops(&[&long, &long[1..]]);
+        let text = std::format!("{}b{long}", &long[2..]);
         // The shorter one is complete a byte before the longer one.
-        assert_eq!(run(&list, &text), (text[..63].to_vec(), Vec::new(), true));
+        let before = text.as_bytes()[..MAX_STOP_BYTES - 1].to_vec();
+        assert_eq!(run(&list, text.as_bytes()), (before, Vec::new(), true));
     }
 
     #[test]
     fn lists_that_mean_nothing_or_are_too_long_are_refused() {
-        let error = |list: &[&[u8]]| Stops::new(list.iter().copied()).unwrap_err();
-        assert_eq!(error(&[b"a", b""]), StopsError::Empty { stop: 2 });
-        let long = [b'a'; MAX_STOP_BYTES + 1];
+        let error = |list: &[&str]| Stops::new(list.iter().copied()).unwrap_err();
+        assert_eq!(error(&["a", ""]), StopsError::Empty { stop: 2 });
+        let long = "a".repeat(MAX_STOP_BYTES + 1);
         assert_eq!(
             error(&[&long]),
             StopsError::Bytes {
@@ -335,7 +335,7 @@ mod tests {
                 bytes: MAX_STOP_BYTES + 1
             }
         );
-        assert_eq!(error(&[b"a".as_slice(); MAX_STOPS + 1]), StopsError::Count);
+        assert_eq!(error(&["a"; MAX_STOPS + 1]), StopsError::Count);
         let all = Stops::new([&long[1..]; MAX_STOPS]).unwrap();
         assert_eq!(all.iter().count(), MAX_STOPS);
         assert!(Stops::new([]).unwrap().is_empty());
@@ -359,7 +359,7 @@ mod tests {
             list in prop::collection::vec("[ab]{1,6}|[abü]{1,3}", 0..=MAX_STOPS),
             text in "[abü]{0,40}",
         ) {
-            let stops = Stops::new(list.iter().map(|stop| stop.as_bytes())).unwrap();
+            let stops = Stops::new(list.iter().map(String::as_str)).unwrap();
             prop_assert_eq!(run(&stops, text.as_bytes()), search(&stops, text.as_bytes()));
             let (shown, held, _) = run(&stops, text.as_bytes());
             // Whole characters go in, and whole characters come out.
@@ -368,10 +368,16 @@ mod tests {
 
         #[test]
         fn any_bytes_are_searched(
-            list in prop::collection::vec(prop::collection::vec(0u8..3, 1..=MAX_STOP_BYTES), 0..=MAX_STOPS),
-            text in prop::collection::vec(0u8..3, 0..300),
+            list in prop::collection::vec("[abc]{1,64}|[ab]{1,5}", 0..=MAX_STOPS),
+            text in prop::collection::vec(b'a'..=b'c', 0..300),
+            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
         ) {
-            let stops = Stops::new(list.iter().map(Vec::as_slice)).unwrap();
+            let stops = Stops::new(list.iter().map(String::as_str)).unwrap();
+            let mut text = text;
+            for (at, byte) in noise.iter().filter(|_| !text.is_empty()).collect::<Vec<_>>() {
+                let at = at.index(text.len());
+                text[at] = *byte;
+            }
             prop_assert_eq!(run(&stops, &text), search(&stops, &text));
         }
     }
