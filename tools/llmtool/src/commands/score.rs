@@ -95,7 +95,9 @@ fn answer(
         max_tokens: MAX_GENERATED_TOKENS,
     };
     let prompt = example.prompt.as_bytes();
-    backend.start(turn, Prompt::Text(prompt), &params).map_err(failed)?;
+    backend
+        .start(turn, Prompt::Text(prompt), &params)
+        .map_err(failed)?;
     let (mut text, mut answer) = (Text::new(), String::new());
     loop {
         match backend.step(&mut text) {
