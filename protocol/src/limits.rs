@@ -5,6 +5,32 @@
 /// English are about this long.
 pub const MAX_PROMPT_BYTES: usize = 8192;
 
+/// Longest parts of a request for text in bytes ([`crate::wire::Parts`]): those of the longest prompt and its header. Every
+/// further part takes 8 bytes of it beside its text.
+pub const MAX_PARTS_BYTES: usize = MAX_PROMPT_BYTES + 8;
+
+/// Most segments of a conversation that one request brings.
+pub const MAX_SEGMENTS: usize = 16;
+
+/// Most stop strings of a request.
+pub const MAX_STOPS: usize = 4;
+
+/// Longest stop string, in bytes. As much of an answer may be held back, since it may become one.
+pub const MAX_STOP_BYTES: usize = 64;
+
+/// Most tokens that a model's chat template may add to a conversation, whatever its segments; inference says how many, and
+/// audit reserves them for each request.
+pub const MAX_SCAFFOLD_TOKENS: u32 = 2048;
+
+/// Most tokens that a model's chat template may add for each segment.
+pub const MAX_SEGMENT_TOKENS: u32 = 64;
+
+/// Longest name of a chat template, in bytes.
+pub const MAX_TEMPLATE_BYTES: usize = 32;
+
+/// Longest name of a format, in bytes.
+pub const MAX_FORMAT_BYTES: usize = formats::MAX_NAME_BYTES;
+
 /// Longest prompt in tokens; the model's context less one applies where it is smaller.
 pub const MAX_PROMPT_TOKENS: usize = 2048;
 

@@ -4,6 +4,7 @@ extern crate alloc;
 
 use crate::region::{ReadWords, WriteWords};
 use crate::ring::{Endpoint, REGION_BYTES};
+use crate::wire::{PartKind, Parts};
 use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::Cell;
@@ -85,6 +86,32 @@ pub fn all_of_endpoints() -> (TestEndpoint, TestEndpoint, TestRegion, TestRegion
     };
     let (audits_end, peers_end) = (end(&peer, &audit), end(&audit, &peer));
     (audits_end, peers_end, peer, audit)
+}
+
+/// These parts, whatever they hold, for as long as the test runs.
+///
+/// # Panics
+/// They are in an order that no message has.
+#[must_use]
+#[allow(clippy::expect_used)]
+pub fn parts(parts: &[(PartKind, &[u8])]) -> Parts<'static> {
+    let mut bytes = alloc::vec::Vec::new();
+    for (kind, text) in parts {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&(*kind as u32).to_le_bytes());
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(text);
+    }
+    Parts::parse(bytes.leak()).expect("parts in order")
+}
+
+/// A text to be completed, whatever it is, for as long as the test runs.
+///
+/// # Panics
+/// Never: a text alone is in order.
+#[must_use]
+pub fn completion(text: &[u8]) -> Parts<'static> {
+    parts(&[(PartKind::Text, text)])
 }
 
 /// [`policy`] as it lies in its region.
