@@ -156,6 +156,12 @@ pub const TRAIN_DEADLINE_US: u64 = 600_000_000;
 /// Most clients that audit can have. It sizes audit's tables; `system.xml` says which there are.
 pub const MAX_CLIENTS: usize = 4;
 
+/// Formats of answers in a policy; they are numbered in its order.
+pub const MAX_FORMATS: usize = 16;
+
+/// Bytes of the region that formats lie in (1 MiB); `system.xml` gives it this size.
+pub const FORMATS_REGION_BYTES: usize = 0x10_0000;
+
 /// Name of the model that audit asks for at boot if the store has none. Otherwise it is the first in the store.
 pub const DEFAULT_MODEL: &str = "default";
 

@@ -126,7 +126,7 @@ pub fn policy_bytes() -> alloc::vec::Vec<u8> {
 pub fn policy() -> crate::policy::Policy {
     use crate::limits;
     use crate::name::UserName;
-    use crate::policy::{Client, MAGIC, POLICY_VERSION, Policy, Role, User};
+    use crate::policy::{Client, FormatRule, MAGIC, POLICY_VERSION, Policy, Role, User};
     let mut policy: Policy = zerocopy::FromZeros::new_zeroed();
     policy.magic = MAGIC;
     policy.version = POLICY_VERSION;
@@ -150,6 +150,7 @@ pub fn policy() -> crate::policy::Policy {
         max_sessions,
         // More than any test writes.
         log_bytes_per_hour: 1 << 30,
+        formats: FormatRule::ANY,
     };
     policy.roles[0] = role("reader", 1, 8);
     policy.roles[1] = role("owner", 63, 32);
@@ -174,6 +175,7 @@ pub fn policy() -> crate::policy::Policy {
         requests: limits::MAX_REQUESTS as u32,
         sessions: limits::MAX_SESSIONS as u32,
         commands: limits::CLIENT_COMMANDS as u32,
+        formats: FormatRule::ANY,
     };
     policy
 }
