@@ -265,7 +265,8 @@ impl<'a> Parts<'a> {
                 _ => return Err(Failure::over(ErrorCode::SegmentRole, at, 0)),
             }
             if segment.text.is_empty() && matches!(kind, PartKind::Text | PartKind::User) {
-                return Err(Failure::over(ErrorCode::EmptyPrompt, at, 0));
+                let which = if kind == PartKind::Text { 0 } else { at };
+                return Err(Failure::over(ErrorCode::EmptyPrompt, which, 0));
             }
             last = Some((at, kind));
         }

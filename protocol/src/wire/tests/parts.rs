@@ -56,7 +56,7 @@ fn a_text_to_be_completed_has_its_limits() {
     let longest = completion(&mut buffer, &long[1..]).unwrap();
     assert_eq!(longest.completion(), Some(&long[1..]));
     assert_eq!(longest.extent().text_bytes, 8192);
-    let empty = Failure::over(ErrorCode::EmptyPrompt, 1, 0);
+    let empty = Failure::of(ErrorCode::EmptyPrompt);
     assert_eq!(completion(&mut buffer, b""), Err(empty));
     let wrong = Failure::over(ErrorCode::PromptNotUtf8, 2, 0);
     assert_eq!(completion(&mut buffer, b"ab\xff"), Err(wrong));
