@@ -386,6 +386,9 @@ pub enum PolicyError {
     /// A number is out of its range.
     #[error("a number is out of its range")]
     Range = 7,
+    /// The formats in their region are not those that the policy was compiled with.
+    #[error("the formats in their region are not those of the policy: compile both together")]
+    Formats = 8,
 }
 
 impl Policy {

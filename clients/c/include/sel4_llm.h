@@ -48,7 +48,7 @@
 /**
  * Longest text that one event has, in bytes.
  */
-#define SEL4_LLM_MAX_TEXT_BYTES 4096
+#define SEL4_LLM_MAX_TEXT_BYTES 4160
 
 /**
  * Most requests in flight. The policy may allow fewer.

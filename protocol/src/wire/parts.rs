@@ -178,8 +178,9 @@ impl<'a> Parts<'a> {
     }
 
     /// The strings that end the answer.
-    pub fn stops(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        self.of(|kind| kind == PartKind::Stop).map(|part| part.text)
+    pub fn stops(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+        self.of(|kind| kind == PartKind::Stop)
+            .map(|part| part.as_str())
     }
 
     /// The answers that are allowed; none: all are.
@@ -250,9 +251,9 @@ impl<'a> Parts<'a> {
         let extent = self.extent();
         at_most(ErrorCode::Segments, extent.segments as usize, MAX_SEGMENTS)?;
         at_most(ErrorCode::StopStrings, extent.stops as usize, MAX_STOPS)?;
-        for stop in self.stops() {
-            if !(1..=MAX_STOP_BYTES).contains(&stop.len()) {
-                let (value, limit) = (stop.len() as u64, MAX_STOP_BYTES as u64);
+        for stop in self.of(|kind| kind == PartKind::Stop) {
+            if !(1..=MAX_STOP_BYTES).contains(&stop.text.len()) {
+                let (value, limit) = (stop.text.len() as u64, MAX_STOP_BYTES as u64);
                 return Err(Failure::over(ErrorCode::StopBytes, value, limit));
             }
         }

@@ -15,9 +15,10 @@ use crate::wire::{AdapterInfo, ArenaUse, Fault, FinishReason, ModelInfo, TrainPr
 layout! {
     /// How a generation went. Times are audit's.
     pub struct Finished [32] {
-        /// Why it ended.
+        /// Why it ended; of an answer that is bound to a format and whole, always [`FinishReason::EndOfText`].
         pub reason: FinishReason,
-        /// Tokens of the prompt, specials included.
+        /// Tokens of the prompt, specials included; 0 if the answer is bound to a format, since inference could say
+        /// something with it.
         pub prompt_tokens: u32,
         /// Tokens generated, an end-of-text token included.
         pub generated_tokens: u32,
@@ -290,7 +291,7 @@ messages! {
         0x101 Ready [72] (user: User) => ["number 0, once: the system takes requests"],
         /// Generated text: all that has come since the last event of this request.
         0x102 Text [4] {
-            /// How many tokens it was made of, at least one.
+            /// How many tokens it was made of; 0 only if it was held back and the answer is over.
             tokens: u32;
             /// Untrusted bytes, possibly none; whole UTF-8 sequences if inference is honest.
             text: &'a [u8] where len <= MAX_TEXT_BYTES,
