@@ -165,7 +165,7 @@ fn what_exceeds_a_limit_is_refused_and_costs_nothing() {
         system.is_refused(&infer(params, b"once"), failure);
     }
     let fine = InferParams::default();
-    system.is_refused(&infer(fine, b""), Failure::of(ErrorCode::EmptyPrompt));
+    system.is_refused(&infer(fine, b""), over(ErrorCode::EmptyPrompt, 1, 0));
     system.is_refused(&infer(fine, b"a\xff"), over(ErrorCode::PromptNotUtf8, 1, 0));
 }
 
