@@ -35,7 +35,7 @@ POLICY := $(BUILD)/policy/policy.bin
 # The test builds' store: models that are sound, and files that must be refused. `llmtool pack` would
 # refuse them too, so this one is made by tar. These are signed by a key of `make`'s own, which the
 # test builds' policy trusts. Besides, one has no signature, one that of another key, one was altered after signing.
-TEST_MODELS := default small truncated corrupt large
+TEST_MODELS := default small chat truncated corrupt large
 # Training data: sound ones, and some whose second line is broken.
 TEST_DATA := tests/data/feelings.jsonl tests/data/broken.jsonl
 TEST_STORE := $(BUILD)/store-test/store.tar
@@ -194,7 +194,7 @@ $(STORE): Makefile system.xml $(STORE_POLICY) $(MODELS_LIST) $(MODEL_FILES) $(wi
 	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy $(STORE_POLICY) --device-key $(DEVICE_KEY) --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
-$(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
+$(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs tools/llmtool/tests/templates/chatml.jinja llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf

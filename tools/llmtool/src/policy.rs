@@ -83,14 +83,17 @@ impl Compiled {
         Ok(image)
     }
 
-    /// The file that prefills the formats' region, without the zeros behind it.
+    /// The file that prefills the formats' region.
     ///
     /// # Errors
     /// Not for formats that were compiled together.
     pub fn formats_image(&self) -> Result<Vec<u8>, ToolError> {
         let formats = self.formats.iter();
         let formats = formats.map(|one| (one.name.as_str(), &one.encoded));
-        Ok(::formats::encode::image(formats)?)
+        let mut image = ::formats::encode::image(formats)?;
+        // The Microkit tool wants a file of the region's own size.
+        image.resize(::formats::REGION_BYTES, 0);
+        Ok(image)
     }
 }
 
