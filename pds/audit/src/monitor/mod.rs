@@ -73,6 +73,8 @@ pub struct Memory<'m> {
     pub texts: &'m mut Texts,
     /// The compiled policy.
     pub policy: &'m [u8],
+    /// The formats that it has, as inference has them, too.
+    pub formats: &'m [u8],
     /// The model store.
     pub store: &'m [u8],
 }
