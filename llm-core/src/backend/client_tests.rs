@@ -1,7 +1,8 @@
 //! Several clients on one engine: what each gets does not depend on the others, and nobody is starved.
 
 use super::session_tests::{
-    Act, Generated, OPTIONS, PLAYERS, PROMPTS, alone, reserved, sampled, tokenize, with_model,
+    Act, Contents, Generated, OPTIONS, PLAYERS, PROMPTS, alone, reserved, sampled, tokenize,
+    with_model,
 };
 use super::*;
 use crate::generate::{FinishReason, MAX_CLIENTS, Step};
@@ -167,13 +168,13 @@ struct Expected {
     cancelled: bool,
 }
 
-/// Plays `acts`, in which session `n` is of client `n` modulo `clients`, and lets everything come to its end. How often a
+/// Plays `acts`, in which session `n` is of client `n` modulo `clients` and of owner `n` modulo 2, and lets everything come to its end. How often a
 /// request at work lost its room.
 fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
     with_clients(positions, |backend| {
         let mut rows: Vec<Vec<u32>> = std::vec![Vec::new(); PLAYERS];
         let mut requests: HashMap<usize, Expected> = HashMap::new();
-        let mut displaced = 0;
+        let (mut displaced, mut contents) = (0, Contents::default());
         let mut step = |backend: &mut TransformerBackend,
                         rows: &mut Vec<Vec<u32>>,
                         requests: &mut HashMap<usize, Expected>| {
@@ -227,6 +228,7 @@ fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
                 occupancy.positions,
                 "no block is lost"
             );
+            contents.check(backend);
             true
         };
         for act in acts {
@@ -240,6 +242,7 @@ fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
                     let session = turn.session;
                     let turn = Turn {
                         credit: u32::MAX,
+                        owner: session as u32 % 2,
                         ..of(session % clients, turn)
                     };
                     let ids = tokenize(backend, PROMPTS[prompt], turn.fresh);

@@ -7,6 +7,8 @@ mod client_tests;
 #[cfg(test)]
 mod key_bias_tests;
 #[cfg(test)]
+mod prefix_tests;
+#[cfg(test)]
 mod session_tests;
 #[cfg(test)]
 mod sharing_tests;

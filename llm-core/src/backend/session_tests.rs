@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::generate::{FinishReason, Step};
-use crate::kv_cache::BLOCK_POSITIONS;
+use crate::kv_cache::{BLOCK_POSITIONS, Known};
 use crate::sampling::SamplerParams;
 use crate::simd::Cpu;
 use crate::testing::{GgufWriter, Memory, Shape, family, model};
@@ -10,6 +10,7 @@ use crate::tokenizer::{Cell, EncodeOptions, scratch_cells};
 use crate::transformer::{MAX_SESSIONS, Positions};
 use proptest::prelude::*;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
@@ -681,12 +682,13 @@ fn thirty_two_sessions_at_once_each_get_what_they_get_alone() {
 /// Sessions that the property plays with; a pool for fewer.
 pub(super) const PLAYERS: usize = 6;
 
-pub(super) const PROMPTS: [&str; 5] = [
+pub(super) const PROMPTS: [&str; 6] = [
     "a",
     "hello there",
     "of the end.",
     "x y z",
     "longer than the others are",
+    "longer than the others, too",
 ];
 
 #[derive(Clone, Debug)]
@@ -708,14 +710,19 @@ fn credit() -> impl Strategy<Value = u32> {
     prop_oneof![3 => 0u32..12, 1 => 12u32..40, 1 => Just(u32::MAX)]
 }
 
+/// Of three, of whom one asks more.
+fn owner() -> impl Strategy<Value = u32> {
+    prop_oneof![3 => Just(0), 1 => Just(1), 1 => Just(u32::MAX)]
+}
+
 pub(super) fn act() -> impl Strategy<Value = Act> {
     let session = 0..PLAYERS;
     prop_oneof![
         4 => (
-            session.clone(), any::<bool>(), any::<bool>(), credit(), 0..PROMPTS.len(), 1u32..40, 0u64..3,
+            session.clone(), owner(), any::<bool>(), any::<bool>(), credit(), 0..PROMPTS.len(), 1u32..40, 0u64..3,
         ).prop_map(
-            |(session, fresh, keep, credit, prompt, max_tokens, seed)| {
-                let turn = Turn { session, client: 0, owner: 0, fresh, keep: keep || fresh, credit, format: None, adapter: None };
+            |(session, owner, fresh, keep, credit, prompt, max_tokens, seed)| {
+                let turn = Turn { owner, fresh, keep: keep || fresh, credit, ..Turn::first(session) };
                 Act::Start { turn, prompt, max_tokens, seed }
             }
         ),
@@ -752,9 +759,43 @@ impl Expected {
     }
 }
 
+/// What blocks of the cache held when they were first known, by what they are known for.
+#[derive(Default)]
+pub(super) struct Contents(HashMap<(Option<u8>, Vec<u32>), u64>);
+
+impl Contents {
+    /// Checks that the cache's books add up, and that each block that can be shared holds what it held when it was first
+    /// known, whoever computed it: nobody writes there.
+    pub(super) fn check(&mut self, backend: &mut TransformerBackend) {
+        let (model, arena) = backend.parts().unwrap();
+        for known in model.cache().check(arena) {
+            let content = model.cache().content(arena, usize::from(known.block));
+            let mut hasher = DefaultHasher::new();
+            content.hash(&mut hasher);
+            let held = hasher.finish();
+            let first = self.0.entry((known.adapter, known.tokens)).or_insert(held);
+            assert_eq!(*first, held, "block {} was written", known.block);
+        }
+    }
+}
+
+/// Positions of the longest prefix of a session's tokens that the cache has for it.
+fn in_cache(known: &[Known], owner: u32, row: &[u32]) -> usize {
+    let is_there = |positions: usize| {
+        let mut of_owner = known.iter().filter(|known| known.owner == owner);
+        of_owner.any(|known| known.adapter.is_none() && known.tokens == row[..positions])
+    };
+    let whole = (0..row.len()).step_by(BLOCK_POSITIONS).skip(1);
+    whole
+        .take_while(|&positions| is_there(positions))
+        .last()
+        .unwrap_or(0)
+}
+
 /// What a session is: its tokens, and its request.
 #[derive(Debug, Default)]
 struct Player {
+    owner: u32,
     row: Vec<u32>,
     request: Option<Expected>,
     /// The request has its room.
@@ -782,6 +823,9 @@ struct World {
     rests: usize,
     /// How often room was taken from one that rests.
     taken: usize,
+    contents: Contents,
+    /// Tokens that need not be computed.
+    reused: u64,
 }
 
 impl World {
@@ -877,8 +921,21 @@ impl World {
         params: GenerateParams,
     ) {
         let ids = tokenize(backend, prompt, turn.fresh);
-        let got = backend.start(turn, prompt.as_bytes(), &params);
         let player = &mut self.players[turn.session];
+        if !turn.fresh && player.request.is_none() && !player.row.is_empty() {
+            let other = Turn {
+                owner: player.owner ^ 1,
+                ..turn
+            };
+            let refused = backend.start(other, prompt.as_bytes(), &params);
+            assert_eq!(refused, Err(GenerateError::NothingThere));
+        }
+        let owner = match turn.fresh {
+            true => turn.owner,
+            false => player.owner,
+        };
+        let turn = Turn { owner, ..turn };
+        let got = backend.start(turn, prompt.as_bytes(), &params);
         let tokens = player.row.len() + ids.len();
         if player.request.is_some() {
             assert_eq!(got, Err(GenerateError::Busy));
@@ -893,6 +950,7 @@ impl World {
             if turn.fresh {
                 player.row.clear();
             }
+            player.owner = owner;
             player.row.extend(ids);
             player.request = Some(Expected {
                 keep: turn.keep,
@@ -914,6 +972,9 @@ impl World {
     fn step(&mut self, backend: &mut TransformerBackend, subject: Subject) -> bool {
         let before: Vec<usize> = (0..PLAYERS).map(|n| reserved(backend, n)).collect();
         let rested: Vec<bool> = self.players.iter().map(Player::rests).collect();
+        let ran: Vec<bool> = self.players.iter().map(|player| player.running).collect();
+        let (model, arena) = backend.parts().unwrap();
+        let known = model.cache().check(arena);
         let mut text = Text::new();
         let progress = backend.step(&mut text);
         let ended = match progress {
@@ -921,6 +982,21 @@ impl World {
             _ => None,
         };
         let evicts = matches!(progress, Progress::Evicted(_));
+        // Who begins with nothing in the cache is spared what its owner has there, unless the room was needed meanwhile.
+        let begins = |&n: &usize| !ran[n] && backend.is_running(n) && before[n] == 0;
+        let spared = (0..PLAYERS).filter(begins).map(|n| {
+            let player = &self.players[n];
+            in_cache(&known, player.owner, &player.row) as u64
+        });
+        let spared: Vec<u64> = spared.collect();
+        let reused = backend.occupancy().reused - self.reused;
+        self.reused += reused;
+        let all: u64 = spared.iter().sum();
+        assert!(reused <= all, "{reused} of {all}");
+        let began = (0..PLAYERS).filter(|&n| !ran[n] && backend.is_running(n));
+        if began.count() == 1 {
+            assert_eq!(reused, all);
+        }
         self.transitions(backend, &before, ended, evicts);
         match progress {
             Progress::Training(_) => panic!("nothing is trained"),
@@ -1004,7 +1080,8 @@ impl World {
         self.queue.retain(|&of| of != n);
     }
 
-    fn check(&self, backend: &mut TransformerBackend) {
+    fn check(&mut self, backend: &mut TransformerBackend) {
+        self.contents.check(backend);
         let occupancy = backend.occupancy();
         let running = self.requests().filter(|&n| self.players[n].running);
         assert_eq!(occupancy.running, running.count());
@@ -1027,8 +1104,8 @@ impl World {
 }
 
 /// Plays `acts`, lets everything come to its end, and forgets everything. How often sessions were evicted, all rested, and
-/// room was taken from one that rests.
-fn play(subject: Subject, positions: usize, acts: Vec<Act>) -> [usize; 3] {
+/// room was taken from one that rests; and how many tokens were not computed since they were in the cache.
+fn play(subject: Subject, positions: usize, acts: Vec<Act>) -> [usize; 4] {
     let options = LoadOptions {
         kv: subject.kv,
         sessions: PLAYERS,
@@ -1093,7 +1170,12 @@ fn play(subject: Subject, positions: usize, acts: Vec<Act>) -> [usize; 3] {
         }
         let occupancy = backend.occupancy();
         assert_eq!(occupancy.free, occupancy.positions);
-        [world.evicted, rests, world.taken]
+        world.check(backend);
+        let (model, arena) = backend.parts().unwrap();
+        assert_eq!(model.cache().free_positions(arena), occupancy.positions);
+        backend.reset();
+        assert_eq!(backend.occupancy().retained, 0);
+        [world.evicted, rests, world.taken, world.reused as usize]
     })
 }
 
@@ -1103,20 +1185,19 @@ proptest! {
     /// Any interleaving of turns, credit, rests, cancels and evictions gives each session what it gets alone. Requests
     /// are served in order and never cut short, none goes beyond its credit, none rests that has some, none that has some
     /// waits for one that rests, nothing is taken from one that has some or without need, and no block of the cache is
-    /// lost.
+    /// lost. Prefixes are shared as far as they are there, among sessions of one owner alone, and never written.
     #[test]
     fn any_interleaving_gives_each_session_what_it_gets_alone(
         acts in prop::collection::vec(act(), 1..40),
-        exact in any::<bool>(),
+        kv in prop::sample::select(vec![KvType::F32, KvType::F16, KvType::Q8]),
         windowed in any::<bool>(),
         pool in 4usize..=10,
     ) {
-        let kv = if exact { KvType::F32 } else { KvType::Q8 };
         play(Subject { kv, windowed }, pool * 16, acts);
     }
 }
 
-/// The property would be hollow if nothing were ever evicted, nobody ever rested, or never lost room by that.
+/// The property would be hollow if nothing were ever evicted or shared, nobody ever rested, or never lost room by that.
 #[test]
 fn the_interleavings_have_evictions_and_rests_in_them() {
     use proptest::strategy::ValueTree as _;
@@ -1126,7 +1207,7 @@ fn the_interleavings_have_evictions_and_rests_in_them() {
         windowed: false,
     };
     let mut runner = TestRunner::deterministic();
-    let mut plays = [0; 3];
+    let mut plays = [0; 4];
     for _ in 0..12 {
         let acts = prop::collection::vec(act(), 30..40);
         let acts = acts.new_tree(&mut runner).unwrap().current();
@@ -1136,6 +1217,6 @@ fn the_interleavings_have_evictions_and_rests_in_them() {
     }
     assert!(
         plays.iter().all(|&plays| plays >= 6),
-        "evictions, rests, and room taken in {plays:?} of 12"
+        "evictions, rests, room taken, and blocks shared in {plays:?} of 12"
     );
 }

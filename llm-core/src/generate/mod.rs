@@ -43,8 +43,10 @@ pub struct Turn {
     /// Who asks, below [`MAX_CLIENTS`]: requests of one client share what the client has of the engine, and clients get
     /// equal parts of it. It shows in nobody's text.
     pub client: usize,
-    /// Whose conversation it is: requests of one owner with the same adapter that begin with the same tokens have them
-    /// computed once, and nobody else's are the faster for it. A session goes on with the owner that it began with.
+    /// Whose conversation it is. Requests of one owner and one adapter that begin with the same tokens have them computed
+    /// once; requests of other owners are no faster for it. A session goes on only with the owner that it began with.
+    /// A number that passes to somebody else must not meet what the former one asked: call
+    /// [`crate::backend::LlmBackend::reset`] in between.
     pub owner: u32,
     /// Forget what the session holds, and begin anew. Else the prompt follows what is there, which must be
     /// something.

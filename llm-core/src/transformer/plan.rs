@@ -37,7 +37,8 @@ pub struct LoadOptions {
 pub struct Plan {
     /// Matrices and norms; a tied embedding once.
     pub weights: u64,
-    /// Keys and values of `positions` positions; large biases of keys and the angles that turn them.
+    /// Keys and values of `positions` positions, and what is known of the blocks that they lie in; large biases of keys and
+    /// the angles that turn them.
     pub kv_cache: u64,
     /// Buffers of the forward pass, logits, scratch.
     pub activations: u64,

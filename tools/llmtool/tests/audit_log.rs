@@ -121,6 +121,7 @@ fn run(rounds: &[Vec<Request>]) -> Log {
             let turn = Turn {
                 session: request.slot,
                 client: 0,
+                owner: 0,
                 fresh: request.turn == 1,
                 keep: true,
                 credit: u32::MAX,

@@ -136,6 +136,7 @@ impl Engine<'_> {
         let turn = Turn {
             session: SESSION,
             client: 0,
+            owner: 0,
             fresh: first,
             keep: true,
             credit: u32::MAX,
