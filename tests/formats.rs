@@ -86,8 +86,16 @@ fn answers_are_words_of_their_format_and_those_of_the_host() {
     assert_eq!(text(&said[1]), expected);
     let month = ["--format-regex", "[0-9]{4}-[0-9]{2}"];
     assert_eq!(text(&said[2]), alone(model, "The king said", &month));
-    assert!(said[3].contains("error: no format 'nothing'"), "{}", said[3]);
-    assert!(said[4].contains("error: no answer of the format"), "{}", said[4]);
+    assert!(
+        said[3].contains("error: no format 'nothing'"),
+        "{}",
+        said[3]
+    );
+    assert!(
+        said[4].contains("error: no answer of the format"),
+        "{}",
+        said[4]
+    );
     for name in ["verdict", "month"] {
         assert!(said[5].contains(name), "{}", said[5]);
     }

@@ -15,7 +15,9 @@ use protocol::limits::{MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS, MAX_TEMPLATE_BYT
 use protocol::name::{TemplateName, is_allowed};
 use protocol::record::Hash;
 use protocol::wire::engine::{AdapterLoaded, Holdings, KvType, Loaded, Trained};
-use protocol::wire::{self, ArenaUse, FinishReason, InferParams, PartKind, Parts, TARGETS_ALL, TrainProgress};
+use protocol::wire::{
+    self, ArenaUse, FinishReason, InferParams, PartKind, Parts, TARGETS_ALL, TrainProgress,
+};
 
 pub(crate) fn generate_params(params: &InferParams) -> GenerateParams {
     let sampling = &params.sampling;
@@ -44,7 +46,11 @@ pub(crate) fn segments<'a>(parts: &Parts<'a>) -> heapless::Vec<Segment<'a>, MAX_
         };
         Some(Segment::new(role, part.as_str()))
     };
-    parts.segments().filter_map(segment).take(MAX_SEGMENTS).collect()
+    parts
+        .segments()
+        .filter_map(segment)
+        .take(MAX_SEGMENTS)
+        .collect()
 }
 
 /// What the answer must be a word of: the format with this number less one, or one of the choices that the parts have.
@@ -113,7 +119,8 @@ pub(crate) fn loaded(info: &ModelInfo, usage: &Usage) -> Loaded {
             vocabulary: info.vocabulary,
             // Audit has its own.
             sha256: [0; 32],
-            template: template.map_or_else(TemplateName::default, |it| template_name(it.name.as_str())),
+            template: template
+                .map_or_else(TemplateName::default, |it| template_name(it.name.as_str())),
             fixed_tokens: template.map_or(0, |it| it.bound.fixed_tokens),
             segment_tokens: template.map_or(0, |it| it.bound.segment_tokens),
         },

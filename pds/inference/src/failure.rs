@@ -67,6 +67,7 @@ pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail)
         | LoadError::UnknownTensor(_) => Failure::of(ErrorCode::UnsupportedModel),
         LoadError::Gguf(_)
         | LoadError::Vocabulary(_)
+        | LoadError::Scaffold(_)
         | LoadError::Shape { .. }
         | LoadError::NonFinite(_)
         | LoadError::Arena(_) => Failure::over(ErrorCode::BadModel, file_bytes as u64, 0),
@@ -134,7 +135,9 @@ fn of_chat(error: ChatError) -> Failure {
 /// What people should hear besides the code of why a generation was refused.
 pub(crate) fn detail_of_generate(error: &GenerateError) -> Detail {
     let mut detail = Detail::new();
-    if let GenerateError::Chat(error @ (ChatError::Blank { .. } | ChatError::Refused { .. })) = error {
+    if let GenerateError::Chat(error @ (ChatError::Blank { .. } | ChatError::Refused { .. })) =
+        error
+    {
         // Only ever cut.
         let _ = write!(Cut(&mut detail), "{error}");
     }

@@ -369,7 +369,10 @@ mod tests {
         assert_eq!(said, "leaked leaked leaked ");
         start(&mut injector, 2, b"!short");
         let token = injector.step(&mut text);
-        assert!(matches!(token, Progress::Session(2, Ok(Step::Token { .. }))));
+        assert!(matches!(
+            token,
+            Progress::Session(2, Ok(Step::Token { .. }))
+        ));
         let finished = Step::Finished {
             reason: FinishReason::EndOfText,
             prompt_tokens: 6,

@@ -324,7 +324,7 @@ mod tests {
             }
         };
         for (granted, reason) in [(1, FinishReason::EndOfText), (0, FinishReason::Cancelled)] {
-            measurer.start(turn, REPEAT, &params).unwrap();
+            measurer.start(turn, Prompt::Text(REPEAT), &params).unwrap();
             assert_eq!(to_rest(&mut measurer), Progress::Idle);
             if granted == 1 {
                 measurer.grant(0, 1);

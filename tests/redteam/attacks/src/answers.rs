@@ -105,7 +105,11 @@ pub const ANSWERS: &[Answer] = &[
     wrong("format-wrong-byte-1", "a", &[Token(b"a"), Token(b"X")]),
     wrong("format-wrong-byte-2", "al", &[Token(b"al"), Token(b"X")]),
     wrong("format-wrong-byte-3", "all", &[Token(b"all"), Token(b"X")]),
-    wrong("format-wrong-byte-4", "allo", &[Token(b"allo"), Token(b"X")]),
+    wrong(
+        "format-wrong-byte-4",
+        "allo",
+        &[Token(b"allo"), Token(b"X")],
+    ),
     format(
         "format-right-and-wrong-in-a-token",
         "gives right bytes and a wrong one in one token, of which nothing is shown",
@@ -223,10 +227,7 @@ pub const ANSWERS: &[Answer] = &[
         "fails, and puts a text into the detail",
         "al",
         Ends::Fails,
-        &[
-            Token(b"al"),
-            Fail(ErrorCode::NonFinite, 0x58_5858, b"XXXX"),
-        ],
+        &[Token(b"al"), Fail(ErrorCode::NonFinite, 0x58_5858, b"XXXX")],
     ),
     format(
         "format-count-in-a-failure",
@@ -355,7 +356,10 @@ mod tests {
                 }
             }
             assert!(said[..len].starts_with(answer.shows.as_bytes()), "{name}");
-            assert_eq!(Answer::find(name).map(|found| found.does), Some(answer.does));
+            assert_eq!(
+                Answer::find(name).map(|found| found.does),
+                Some(answer.does)
+            );
         }
         assert!(ANSWERS.len() >= 12);
     }

@@ -320,7 +320,8 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
     }
 
     fn never_read(&mut self, say: &mut Say) {
-        let asked = (0..MANY).filter(|_| self.send(&infer(&mut no_parts(), STORY, 64, SessionName::EMPTY)));
+        let asked =
+            (0..MANY).filter(|_| self.send(&infer(&mut no_parts(), STORY, 64, SessionName::EMPTY)));
         let asked = asked.count() as u32;
         self.ground.notify_audit();
         self.rest(LASTS_US);
@@ -423,7 +424,8 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         let until = self.until();
         let (mut prompts, mut refusals, mut is_used_up) = (0_u32, 0_u32, false);
         while self.ground.now_us() < until {
-            prompts += u32::from(self.send(&infer(&mut no_parts(), &LONG_PROMPT, 1, SessionName::EMPTY)));
+            prompts +=
+                u32::from(self.send(&infer(&mut no_parts(), &LONG_PROMPT, 1, SessionName::EMPTY)));
             self.tell_audit();
             while self.receive(|_, event| {
                 if let Event::Failed { failure, .. } = event {

@@ -148,7 +148,13 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
     /// Says something where whoever reads the log sees it.
     fn report(&mut self, say: &Say) {
         for _ in 0..REPORTS {
-            if self.ask(&infer(&mut no_parts(), say.as_bytes(), 1, SessionName::EMPTY)) == End::Granted {
+            if self.ask(&infer(
+                &mut no_parts(),
+                say.as_bytes(),
+                1,
+                SessionName::EMPTY,
+            )) == End::Granted
+            {
                 return;
             }
             self.pass(PAUSE_US);
