@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod adapter_tests;
 #[cfg(test)]
+mod chat_tests;
+#[cfg(test)]
 mod client_tests;
 #[cfg(test)]
 mod key_bias_tests;

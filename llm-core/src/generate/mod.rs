@@ -312,7 +312,7 @@ pub enum GenerateError {
     },
     /// A conversation, but no known way to write it down.
     #[error(
-        "the model has no chat template that is known, so it answers no conversations: ask for the continuation of a text"
+        "the model has no chat template that is known and short enough, so it answers no conversations: have a text continued"
     )]
     NoTemplate,
     /// The conversation is refused.
