@@ -128,6 +128,8 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
         "llm\tload\t \t\x1b[A\x1b[D\x1b[1;5D\x0b\x0c\x01\x05\x1b[3~\x10\x0e\r",
         "llmctl audit --follow --json\n\x03\x03llmstats --watch\n\x03\x03",
         "llminfer \"\\\"quoted\\\" \\\\ \u{e9}\x7f\x17\x15\x03\x1b[A\x04",
+        "llmchat --system s --stop .\nHi\n//x\n/he\t\n\x1b[A\x03/exit\nllmctl formats\n",
+        "llminfer x --format t\t --choices a,b --raw\nllmchat --session t\nHi\n\x04",
     ]
     .iter()
     .enumerate()
