@@ -3,13 +3,13 @@
 use llm_core::quantize::TensorType;
 use llm_core::testing::{GgufWriter, Shape, byte_character, gpt2, model};
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::region::ReadWords as _;
 use protocol::ring::Frame;
-use protocol::testing::endpoints;
+use protocol::testing::{endpoints, parts};
 use protocol::wire::client::{BudgetChange, Event, Finished, LogQuery, Request, Stats, User};
 use protocol::wire::engine::{Command, Holdings, Report};
-use protocol::wire::{Fault, FaultKind, FinishReason, InferParams, TrainParams};
+use protocol::wire::{Fault, FaultKind, FinishReason, InferParams, PartKind, TrainParams};
 
 /// A model of one block, in `ty`.
 #[must_use]
@@ -171,7 +171,12 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 params,
                 session,
                 adapter: name,
-                prompt: b"Once upon a time",
+                format: FormatName::EMPTY,
+                parts: parts(&[
+                    (PartKind::System, b"Be brief."),
+                    (PartKind::User, b"Once upon a time"),
+                    (PartKind::Stop, b"."),
+                ]),
             },
         ),
         (
@@ -262,11 +267,14 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 params,
                 session: 3,
                 client: 0,
+                user: 0,
                 fresh: true,
                 keep: false,
                 credit: 8,
                 adapter: 1,
-                prompt: b"Once",
+                format: 0,
+                user_defined: false,
+                parts: parts(&[(PartKind::Text, b"Once"), (PartKind::Choice, b"yes")]),
             },
         ),
         (
