@@ -56,6 +56,18 @@ pub enum Prompt<'p> {
     Tokens(&'p [u32]),
 }
 
+impl<'p> Prompt<'p> {
+    /// The text that the answer comes behind: what is continued, or what was said last. Tokens have none.
+    #[must_use]
+    pub const fn last_text(self) -> &'p [u8] {
+        match self {
+            Self::Text(text) => text,
+            Self::Segments([.., last]) => last.text.as_bytes(),
+            Self::Segments([]) | Self::Tokens(_) => &[],
+        }
+    }
+}
+
 /// Where a request goes on, and what is left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {

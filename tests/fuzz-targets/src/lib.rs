@@ -24,7 +24,7 @@ use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
 use protocol::wire::client::{
-    AdapterEntry, Event, Exported, ModelEntry, Request, Training, Tuned, User,
+    AdapterEntry, Event, Exported, FormatEntry, ModelEntry, Request, Status, Training, Tuned, User,
 };
 use protocol::wire::engine::{Command, Report};
 use shell::{HALT_LINE, Mode, Shell};
@@ -306,6 +306,20 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
             detail: b"",
         }],
         Request::Login { .. } => vec![Event::User(user)],
+        // There is somebody to talk to.
+        Request::Status => {
+            let mut status = Status {
+                name: protocol::name::Name::new("tiny").expect("a name"),
+                ..Status::default()
+            };
+            status.model.template = name("chatml");
+            vec![Event::Status(status)]
+        }
+        Request::Sessions => vec![Event::Listed { count: 0 }],
+        Request::Formats => vec![
+            Event::Format(FormatEntry::default()),
+            Event::Listed { count: 1 },
+        ],
         Request::Infer { .. } => vec![
             Event::Text {
                 tokens: 1,

@@ -71,7 +71,9 @@ fn run(
             format: format.map(Format::Named),
             ..Turn::only(0)
         };
-        backend.start(turn, Prompt::Text(b"Tell me:"), &params).expect("started");
+        backend
+            .start(turn, Prompt::Text(b"Tell me:"), &params)
+            .expect("started");
         let mut reads = true;
         loop {
             let begun = now();

@@ -6,12 +6,13 @@ use formats::encode::{Encoded, image, words};
 use proptest::prelude::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_SCAFFOLD_TOKENS, MAX_SEGMENT_TOKENS};
-use protocol::name::{FormatName, ModelName, SessionName};
+use protocol::name::{FormatName, ModelName, SessionName, TemplateName};
 use protocol::policy::{FormatRule, Policy, PolicyError};
 use protocol::record::Kind;
+use protocol::ring::Frame;
 use protocol::testing::{completion, parts};
 use protocol::wire::client::{FormatEntry, Request};
-use protocol::wire::engine::{Loaded, Report};
+use protocol::wire::engine::{Command, Loaded, Report};
 use protocol::wire::{FinishReason, InferParams, ModelInfo, PartKind, Parts};
 use sha2::{Digest as _, Sha256};
 use std::string::String;
@@ -698,5 +699,37 @@ proptest! {
             }
             _ => prop_assert_eq!(system.runtime.restarts, 0),
         }
+    }
+}
+
+#[test]
+fn a_prompt_is_said_to_a_model_with_a_template_and_completed_by_any_other() {
+    for (template, kind, segments) in [("chatml", PartKind::User, 1), ("", PartKind::Text, 0)] {
+        let mut system = booted(&with_formats(policy()), region());
+        system.join();
+        let mut loaded = instruct(20, 5);
+        loaded.info.template = TemplateName::new(template).unwrap();
+        system.say(system.own_load, &Report::Loaded(loaded));
+        system.told();
+        let stop: (PartKind, &[u8]) = (PartKind::Stop, b".");
+        let asked = parts(&[(PartKind::Prompt, b"once"), stop]);
+        system.ask(1, &request("", asked));
+        let mut frame = Frame::new();
+        assert_eq!(system.inference.receive(&mut frame), Ok(true));
+        let Ok(Command::Infer { parts: passed, .. }) = Command::parse(&frame) else {
+            panic!("a request for text");
+        };
+        // What inference gets, what the log says, and what is reserved for it are the same.
+        let decided = parts(&[(kind, b"once"), stop]);
+        assert_eq!(passed, decided);
+        let record = system.last_record(Kind::Admit);
+        assert_eq!(record.segments, segments);
+        let sha256: [u8; 32] = Sha256::digest(decided.as_bytes()).into();
+        assert_eq!(record.prompt_sha256, sha256);
+        let scaffold = u64::from(segments) * 25;
+        assert_eq!(system.budget().reserved, 4 + 2 + scaffold + 20);
+        // A conversation stays one, whatever the model: inference refuses it then.
+        system.ask(2, &request("", parts(&[(PartKind::User, b"once")])));
+        assert_eq!(system.last_record(Kind::Admit).segments, 1);
     }
 }
