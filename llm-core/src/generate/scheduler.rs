@@ -16,16 +16,26 @@
 //! bounded: only a request with credit is let begin, and what is taken from one that has some is what its client has
 //! beyond its part of the cache, so that another client can begin that is within its own.
 //!
+//! Tokens that a session of the same owner and adapter began with are not computed again while they are in the cache
+//! ([`crate::kv_cache`]): a request whose session has nothing there takes them when it begins. Sharing frees no room for
+//! anybody. Each session counts as if all its blocks were its own, so who begins, waits or is forgotten when does not depend
+//! on what anybody asked. The room that sharing saves holds prefixes of sessions that are gone, and so does what is
+//! free; they go when it is needed, without a step or a report.
+//!
 //! The scheduler has no clock; whoever grants credit ends what takes too long.
 
+use super::output::Output;
 use super::sharing::{Admission, Holding, Standing, Time, admission};
 use super::{
-    FinishReason, GenerateError, GenerateParams, MAX_CLIENTS, Occupancy, Progress, Step, Text, Turn,
+    FinishReason, GenerateError, GenerateParams, MAX_CLIENTS, Occupancy, Progress, Prompt, Step,
+    Text, Turn,
 };
 use crate::arena::Arena;
+use crate::chat::{Buffers, Conversation, Place, Segment};
 use crate::constrain::{Choosing, Constraint, FormatTable};
+use crate::kv_cache::Origin;
 use crate::sampling::Sampler;
-use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions, Utf8Stream};
+use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions};
 use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token};
 
 /// A turn under way.
@@ -46,7 +56,7 @@ struct Generation {
     admitted: bool,
     /// If it was at work beyond its client's part of the cache and lost its room: that part.
     displaced: Option<usize>,
-    stream: Utf8Stream,
+    output: Output,
     finished: Option<FinishReason>,
 }
 
@@ -61,6 +71,8 @@ struct Session {
     generation: Option<Generation>,
     /// Whose its last turn was, below [`MAX_CLIENTS`].
     client: usize,
+    /// Whose it is.
+    owner: u32,
     /// The adapter of all its tokens.
     adapter: Option<u8>,
     /// When it became idle or began to rest, by [`Scheduler::changes`].
@@ -75,10 +87,19 @@ impl Session {
         position: 0,
         generation: None,
         client: 0,
+        owner: 0,
         adapter: None,
         since: 0,
         began: 0,
     };
+
+    /// Who may share what it has in the cache.
+    const fn origin(&self) -> Origin {
+        Origin {
+            owner: self.owner,
+            adapter: self.adapter,
+        }
+    }
 
     fn is_running(&self) -> bool {
         self.generation.as_ref().is_some_and(|g| g.admitted)
@@ -141,13 +162,11 @@ impl Session {
         workspace.tokens[self.tokens] = id;
         self.tokens += 1;
 
-        // `Text` has room for every token; see its definition.
-        let mut sink = |character| drop(text.push(character));
-        for byte in view.decode(id, false) {
-            generation.stream.push(byte, &mut sink);
-        }
+        let stopped = generation.output.push(view.decode(id, false), text);
         let constraint = generation.constraint.as_ref();
-        generation.finished = if view.is_eog(id)
+        generation.finished = if stopped {
+            Some(FinishReason::Stop)
+        } else if view.is_eog(id)
             || constraint.is_some_and(|constraint| constraint.is_over(formats))
         {
             Some(FinishReason::EndOfText)
@@ -158,8 +177,8 @@ impl Session {
         } else {
             None
         };
-        if generation.finished.is_some() {
-            generation.stream.finish(&mut sink);
+        if generation.finished.is_some() && !stopped && generation.output.finish(text) {
+            generation.finished = Some(FinishReason::Stop);
         }
         Some(Ok(id))
     }
@@ -196,6 +215,10 @@ pub struct Scheduler {
     /// itself, so that whoever brought it does not take the others along. None of them rests: what it had in that batch
     /// it still has to do, and credit does not become less.
     suspects: u32,
+    /// Tokens that have been through the model.
+    computed: u64,
+    /// Tokens that need not, because they were in the cache.
+    reused: u64,
 }
 
 impl Default for Scheduler {
@@ -218,6 +241,8 @@ impl Scheduler {
             changes: 0,
             time: Time::new(),
             suspects: 0,
+            computed: 0,
+            reused: 0,
         }
     }
 
@@ -226,16 +251,21 @@ impl Scheduler {
     pub fn occupancy(&self, model: &Model, arena: &Arena<'_>) -> Occupancy {
         let requests = self.sessions.iter().filter(|s| s.generation.is_some());
         let running = self.sessions.iter().filter(|s| s.is_running()).count();
+        let (cache, sessions) = (model.cache(), 0..model.sessions());
+        let reserved: usize = sessions.map(|n| cache.reserved(arena, n)).sum();
         Occupancy {
-            positions: model.cache().positions(),
-            free: model.cache().free_positions(arena),
+            positions: cache.positions(),
+            free: cache.positions().saturating_sub(reserved),
+            retained: cache.retained_positions(arena),
+            computed: self.computed,
+            reused: self.reused,
             running,
             waiting: requests.count() - running,
         }
     }
 
-    /// Tokenizes `prompt` behind what the session holds. The request is served when it has credit and the cache has room,
-    /// after those that wait already. Returns the tokens of the prompt.
+    /// Takes a request: the tokens of `prompt` go behind what the session holds. It is served when it has credit and the
+    /// cache has room, after those that wait already. Returns the tokens of the prompt.
     ///
     /// # Errors
     /// The request is refused, and the session as it was; a fresh one holds nothing.
@@ -245,73 +275,28 @@ impl Scheduler {
         arena: &mut Arena<'_>,
         formats: &FormatTable<'_>,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
-        let history = self.open(model, arena, turn, params)?;
-        let vocabulary = *model.vocabulary();
-        let workspace = model.tokenizing(arena, turn.session);
-        let limit = workspace.cells.len().saturating_sub(1);
-        if prompt.len() > limit {
-            return Err(GenerateError::PromptBytes {
-                bytes: prompt.len(),
-                limit,
-            });
-        }
-        let options = EncodeOptions {
-            add_special: turn.fresh,
-            parse_special: false,
-            parse_user_defined: true,
+        let history = self.open(model, arena, &turn, params)?;
+        let context = model.context();
+        let tokens = match prompt {
+            Prompt::Text(text) => write_text(model, arena, &turn, history, text),
+            Prompt::Segments(segments) => write_segments(model, arena, &turn, history, segments),
+            Prompt::Tokens(ids) => write_tokens(model, arena, &turn, history, ids),
         };
-        // One place is left for the first generated token.
-        let context = workspace.tokens.len();
-        let room = history.min(context.saturating_sub(1))..context.saturating_sub(1);
-        let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
-        let tokens = view
-            .encode(
-                prompt,
-                options,
-                workspace.cells,
-                &mut workspace.tokens[room],
-            )
-            .map_err(|error| too_long(error.into(), history, context))?;
-        // Who admits the request reserves by this bound before anything is tokenized. It is exceeded only if a space
-        // takes several tokens, or if beginning, end and a space are all added to a text of one token a byte.
-        let limit = prompt.len().saturating_add(EXTRA_PROMPT_TOKENS);
-        if tokens > limit {
-            return Err(GenerateError::PromptTokens { tokens, limit });
-        }
-        let room = context.saturating_sub(history).saturating_sub(tokens);
-        let most = room.min(params.max_tokens as usize);
-        let constraint = turn.format.as_ref();
-        let constraint = constraint.map(|format| Constraint::new(format, formats, &view, most));
-        self.enqueue(turn, history, tokens, params, constraint.transpose()?)
-    }
-
-    /// As [`Self::start`] from token ids, as they are.
-    ///
-    /// # Errors
-    /// There are none, too many, or one that the model does not have.
-    pub fn start_tokens(
-        &mut self,
-        model: &Model,
-        arena: &mut Arena<'_>,
-        turn: Turn,
-        prompt: &[u32],
-        params: &GenerateParams,
-    ) -> Result<u32, GenerateError> {
-        let history = self.open(model, arena, turn, params)?;
-        let workspace = model.tokenizing(arena, turn.session);
-        let context = workspace.tokens.len();
-        let limit = context.saturating_sub(1).saturating_sub(history);
-        let vocabulary = model.config().vocabulary;
-        if prompt.len() > limit || prompt.iter().any(|&id| id as usize >= vocabulary) {
-            let tokens = prompt.len();
-            let error = GenerateError::PromptTokens { tokens, limit };
-            return Err(too_long(error, history, context));
-        }
-        workspace.tokens[history..][..prompt.len()].copy_from_slice(prompt);
-        self.enqueue(turn, history, prompt.len(), params, None)
+        let tokens = tokens.map_err(|error| too_long(error, history, context))?;
+        let constraint = match &turn.format {
+            None => None,
+            Some(format) => {
+                let room = context.saturating_sub(history).saturating_sub(tokens);
+                let most = room.min(params.max_tokens as usize);
+                let vocabulary = model.vocabulary();
+                let view = vocabulary.view(arena.get(vocabulary.table()));
+                Some(Constraint::new(format, formats, &view, most)?)
+            }
+        };
+        self.enqueue(turn, history, tokens, params, constraint)
     }
 
     /// Tokens that the session of `turn` holds, if it can take one.
@@ -319,11 +304,14 @@ impl Scheduler {
         &mut self,
         model: &Model,
         arena: &mut Arena<'_>,
-        turn: Turn,
+        turn: &Turn,
         params: &GenerateParams,
     ) -> Result<usize, GenerateError> {
         if params.max_tokens == 0 {
             return Err(GenerateError::NoTokens);
+        }
+        if turn.format.is_some() && !turn.stops.is_empty() {
+            return Err(GenerateError::FormatAndStops);
         }
         let (session, limit) = (turn.session, model.sessions());
         if session >= limit {
@@ -348,7 +336,7 @@ impl Scheduler {
         }
         if turn.fresh {
             self.clear(session, model, arena);
-        } else if self.sessions[session].tokens == 0 {
+        } else if self.sessions[session].tokens == 0 || self.sessions[session].owner != turn.owner {
             return Err(GenerateError::NothingThere);
         } else if self.sessions[session].adapter != turn.adapter {
             return Err(GenerateError::OtherAdapter);
@@ -370,6 +358,7 @@ impl Scheduler {
         let session = &mut self.sessions[turn.session];
         session.tokens = history + prompt_tokens;
         session.client = turn.client;
+        session.owner = turn.owner;
         session.adapter = turn.adapter;
         session.generation = Some(Generation {
             sampler: Sampler::new(params.sampler),
@@ -381,7 +370,7 @@ impl Scheduler {
             keep: turn.keep,
             admitted: false,
             displaced: None,
-            stream: Utf8Stream::new(),
+            output: Output::new(turn.stops),
             finished: None,
         });
         if !session.rests() {
@@ -474,6 +463,7 @@ impl Scheduler {
         for session in 0..model.sessions() {
             model.release(arena, session);
         }
+        model.cache().forget_retained(arena);
         *self = Self::new();
     }
 
@@ -588,6 +578,7 @@ impl Scheduler {
             let holdings = self.holdings(model, arena);
             match admission(&holdings, model.cache().positions())? {
                 Admission::Begin(session) => {
+                    self.share(session, model, arena);
                     if let Err(full) = model.reserve(arena, session, holdings[session].wanted) {
                         // There was room, so this is a bug.
                         self.withdraw(session);
@@ -621,7 +612,17 @@ impl Scheduler {
         None
     }
 
-    /// What each session has and wants of the cache.
+    /// Spares a session that has nothing in the cache the tokens that are there already.
+    fn share(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) {
+        if model.cache().reserved(arena, index) == 0 {
+            let session = &mut self.sessions[index];
+            session.position = model.share(arena, index, session.origin(), session.tokens);
+            self.reused += session.position as u64;
+        }
+    }
+
+    /// What each session has and wants of the cache. Blocks that sessions share count for each: who begins when and who
+    /// gives way is as if none were shared.
     fn holdings(&self, model: &Model, arena: &Arena<'_>) -> [Holding; MAX_SESSIONS] {
         let mut holdings = [Holding::default(); MAX_SESSIONS];
         let sessions = self.sessions.iter().enumerate().take(model.sessions());
@@ -776,23 +777,26 @@ impl Scheduler {
     fn advance(&mut self, mut batch: Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
         match model.advance(arena, &mut batch, STEP_WORK) {
             Ok(false) => self.batch = Some(batch),
-            Ok(true) => self.collect(&batch),
+            Ok(true) => self.collect(&batch, model, arena),
             Err(_) => return self.suspect(&batch, model, arena),
         }
         Progress::Working
     }
 
     /// Takes note of what a batch has brought.
-    fn collect(&mut self, batch: &Batch) {
+    fn collect(&mut self, batch: &Batch, model: &Model, arena: &mut Arena<'_>) {
         let mut tokens = batch.tokens().peekable();
         while let Some((token, output)) = tokens.next() {
             let session = usize::from(token.session);
+            self.computed += 1;
             self.suspects &= !(1 << session);
             let next = tokens.peek();
             if next.is_some_and(|(next, _)| next.session == token.session) {
                 continue;
             }
-            self.sessions[session].position = token.position as usize + 1;
+            let position = token.position as usize + 1;
+            self.sessions[session].position = position;
+            model.publish(arena, session, self.sessions[session].origin(), position);
             // One for each session at most.
             let _ = self.ready.push_back(Ready { session, output });
         }
@@ -810,6 +814,99 @@ impl Scheduler {
         self.withdraw(session);
         self.clear(session, model, arena);
         Progress::Session(session, Err(GenerateError::NonFinite))
+    }
+}
+
+/// Writes the tokens of a text behind the `history` tokens that the session holds, and returns their number.
+fn write_text(
+    model: &Model,
+    arena: &mut Arena<'_>,
+    turn: &Turn,
+    history: usize,
+    text: &[u8],
+) -> Result<usize, GenerateError> {
+    check_bytes(text.len(), model)?;
+    let vocabulary = *model.vocabulary();
+    let workspace = model.tokenizing(arena, turn.session);
+    let options = EncodeOptions {
+        add_special: turn.fresh,
+        parse_special: false,
+        parse_user_defined: turn.user_defined,
+    };
+    let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
+    let room = room_behind(workspace.tokens, history);
+    let tokens = view.encode(text, options, workspace.cells, room)?;
+    // Who admits the request reserves by this bound before anything is tokenized. It is exceeded only if a space
+    // takes several tokens, or if beginning, end and a space are all added to a text of one token a byte.
+    let limit = text.len().saturating_add(EXTRA_PROMPT_TOKENS);
+    match tokens <= limit {
+        true => Ok(tokens),
+        false => Err(GenerateError::PromptTokens { tokens, limit }),
+    }
+}
+
+/// As [`write_text`], a conversation as the model's chat template has it.
+fn write_segments(
+    model: &Model,
+    arena: &mut Arena<'_>,
+    turn: &Turn,
+    history: usize,
+    segments: &[Segment<'_>],
+) -> Result<usize, GenerateError> {
+    let template = model.loaded_template().ok_or(GenerateError::NoTemplate)?;
+    let said = segments.iter().map(|segment| segment.text.len());
+    check_bytes(said.fold(0, usize::saturating_add), model)?;
+    let vocabulary = *model.vocabulary();
+    let workspace = model.tokenizing(arena, turn.session);
+    let scaffold = template.scaffold(&workspace.frozen);
+    let scaffold = scaffold.ok_or(GenerateError::NoTemplate)?;
+    let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
+    let last = workspace.tokens[..history].last();
+    let conversation = Conversation {
+        segments,
+        place: last.map_or(Place::Beginning, |&last| Place::Behind { last }),
+        user_defined: turn.user_defined,
+    };
+    let buffers = Buffers {
+        text: workspace.text,
+        cells: workspace.cells,
+        out: room_behind(workspace.tokens, history),
+    };
+    Ok(scaffold.encode(&view, template.bound(), &conversation, buffers)?)
+}
+
+/// As [`write_text`], token ids as they are.
+fn write_tokens(
+    model: &Model,
+    arena: &mut Arena<'_>,
+    turn: &Turn,
+    history: usize,
+    ids: &[u32],
+) -> Result<usize, GenerateError> {
+    let vocabulary = model.config().vocabulary;
+    let room = room_behind(model.tokenizing(arena, turn.session).tokens, history);
+    let (tokens, limit) = (ids.len(), room.len());
+    match room.get_mut(..tokens) {
+        Some(place) if ids.iter().all(|&id| (id as usize) < vocabulary) => {
+            place.copy_from_slice(ids);
+            Ok(tokens)
+        }
+        _ => Err(GenerateError::PromptTokens { tokens, limit }),
+    }
+}
+
+/// Where a prompt goes: one place is left behind it for the first token that is generated.
+fn room_behind(tokens: &mut [u32], history: usize) -> &mut [u32] {
+    let end = tokens.len().saturating_sub(1);
+    &mut tokens[history.min(end)..end]
+}
+
+/// Refuses texts that are longer than the model was loaded for.
+fn check_bytes(bytes: usize, model: &Model) -> Result<(), GenerateError> {
+    let limit = model.max_prompt_bytes();
+    match bytes <= limit {
+        true => Ok(()),
+        false => Err(GenerateError::PromptBytes { bytes, limit }),
     }
 }
 

@@ -10,7 +10,7 @@ pub mod seeds;
 
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Text, Turn};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Text, Turn};
 use llm_core::gguf::Gguf;
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
@@ -86,7 +86,10 @@ pub fn gguf(file: &[u8]) {
         max_tokens: 3,
     };
     let mut text = Text::new();
-    if backend.start(Turn::only(0), b"a b", &params).is_ok() {
+    if backend
+        .start(Turn::only(0), Prompt::Text(b"a b"), &params)
+        .is_ok()
+    {
         while backend.step(&mut text) != Progress::Idle {}
     }
 }
