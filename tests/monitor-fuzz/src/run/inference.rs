@@ -141,10 +141,12 @@ impl Run<'_> {
                 break;
             }
             self.server.unsent.pop_front();
-            if let Say::Token(id, len) = say
-                && let Some(whose) = self.server.tag(number)
-            {
-                self.judge.ends.said(whose, &piece(id, len)[..len]);
+            if let Some(whose) = self.server.tag(number) {
+                match say {
+                    Say::Token(id, len) => self.judge.ends.said(whose, &piece(id, len)[..len]),
+                    Say::Short(_, text) => self.judge.ends.said(whose, text.as_bytes()),
+                    _ => {}
+                }
             }
             self.note(|| format!(" inference says {number}: {say:?}"));
         }
