@@ -516,6 +516,15 @@ const fn trained(training: &Training, bytes: u64) -> Say {
     })
 }
 
+/// Part of a word of some format, or of a stop string, or neither.
+#[must_use]
+pub fn any_short(dice: &mut Dice) -> Short {
+    let texts = [
+        "", "y", "yes", "n", "no", "not", "t yet", "x", "a", "ab", "aab", "b", "c", "\u{fc}",
+    ];
+    Short::new(dice.pick(&texts).as_bytes())
+}
+
 /// A lie, about one of these numbers or another.
 #[must_use]
 pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
@@ -526,12 +535,7 @@ pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
     };
     let few = dice.below(5) as u32;
     let say = match dice.below(22) {
-        16..=19 => {
-            let text = *dice.pick(&[
-                "", "y", "yes", "no", "not", "x", "a", "ab", "aab", "b", "c", "\u{fc}",
-            ]);
-            Say::Short(dice.any() as u32, Short::new(text.as_bytes()))
-        }
+        16..=19 => Say::Short(dice.any() as u32, any_short(dice)),
         20 => Say::Finished(*dice.pick(FinishReason::ALL), few, dice.below(4) as u32),
         21 => Say::Boasts(*dice.pick(&[9, 2049]), *dice.pick(&[3, 65])),
         10 => Say::AdapterLoaded,
