@@ -141,7 +141,7 @@ fn answers_are_words_of_their_format_and_those_of_the_host() {
         infer(&format!("--choices \"{choices}\"")),
         infer("--format month"),
         infer("--format nothing"),
-        infer("--format verdict --max-tokens 2"),
+        infer("--format verdict --max-tokens 1"),
         "llmctl formats".to_owned(),
         "llmctl audit --json".to_owned(),
     ]);
