@@ -3,7 +3,7 @@
 
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
@@ -72,7 +72,7 @@ fn time(
         max_tokens: answer as u32,
     };
     let start = Instant::now();
-    backend.start_tokens(Turn::only(0), prompt, &params)?;
+    backend.start(Turn::only(0), Prompt::Tokens(prompt), &params)?;
     let mut text = Text::new();
     loop {
         match backend.step(&mut text) {

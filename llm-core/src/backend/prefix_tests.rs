@@ -176,7 +176,7 @@ fn request(
     params: &GenerateParams,
 ) -> Took {
     let before = backend.occupancy();
-    backend.start_tokens(turn, prompt, params).unwrap();
+    backend.start(turn, Prompt::Tokens(prompt), params).unwrap();
     let (mut ids, mut steps, mut first, mut text) = (Vec::new(), 0, None, Text::new());
     loop {
         steps += 1;
@@ -244,7 +244,9 @@ fn a_prefix_is_shared_with_sessions_that_are_there() {
             keep: true,
             ..of(1, 0)
         };
-        backend.start_tokens(rests, &prompt, &params).unwrap();
+        backend
+            .start(rests, Prompt::Tokens(&prompt), &params)
+            .unwrap();
         let mut text = Text::new();
         while backend.step(&mut text) != Progress::Idle {}
         let took = request(backend, of(1, 1), &prompt, &params);
@@ -291,7 +293,7 @@ fn prefixes_that_nobody_has_give_way_at_once_and_before_any_session() {
         // `request` fails if anybody is evicted, or if there is a step in which nobody begins.
         let params = sampled(1, 24);
         backend
-            .start_tokens(of(2, 2), &row(7, 40), &params)
+            .start(of(2, 2), Prompt::Tokens(&row(7, 40)), &params)
             .unwrap();
         backend.step(&mut Text::new());
         assert!(backend.is_running(2));

@@ -92,7 +92,9 @@ fn alone_on(subject: Subject, row: &[u32], params: &GenerateParams) -> Generated
         ..OPTIONS
     };
     with_file(&subject.file(), options, |backend| {
-        backend.start_tokens(Turn::only(0), row, params).unwrap();
+        backend
+            .start(Turn::only(0), Prompt::Tokens(row), params)
+            .unwrap();
         to_end(backend, 0)
     })
 }
@@ -150,7 +152,7 @@ fn a_session_goes_on_where_it_stands() {
         let mut row = tokenize(backend, "hello there", true);
         let params = sampled(1, 9);
         backend
-            .start(Turn::first(7), b"hello there", &params)
+            .start(Turn::first(7), Prompt::Text(b"hello there"), &params)
             .unwrap();
         let first = to_end(backend, 7);
         assert_eq!(first, alone(KvType::Q8, &row, &params));
@@ -162,7 +164,7 @@ fn a_session_goes_on_where_it_stands() {
         row.extend(prompt);
         let params = sampled(2, 6);
         assert_eq!(
-            backend.start(Turn::next(7), more.as_bytes(), &params),
+            backend.start(Turn::next(7), Prompt::Text(more.as_bytes()), &params),
             Ok(count)
         );
         assert_eq!(to_end(backend, 7), alone(KvType::Q8, &row, &params));
@@ -195,12 +197,12 @@ fn only_new_tokens_go_through_the_model_again() {
         }
     };
     backend
-        .start(Turn::first(0), &[b'a'; 30], &sampled(1, 1))
+        .start(Turn::first(0), Prompt::Text(&[b'a'; 30]), &sampled(1, 1))
         .unwrap();
     assert_eq!(first_batch(&mut backend), (8, 32));
     to_end(&mut backend, 0);
     backend
-        .start(Turn::next(0), &[b'b'; 20], &sampled(1, 1))
+        .start(Turn::next(0), Prompt::Text(&[b'b'; 20]), &sampled(1, 1))
         .unwrap();
     // The token that was generated last has not been through it.
     assert_eq!(first_batch(&mut backend), (32 + 8, 32 + 1 + 21));
@@ -212,7 +214,7 @@ fn an_idle_session_holds_blocks_for_its_tokens_alone() {
         let before = backend.occupancy();
         assert_eq!((before.running, before.waiting), (0, 0));
         backend
-            .start(Turn::first(0), b"a", &sampled(1, 60))
+            .start(Turn::first(0), Prompt::Text(b"a"), &sampled(1, 60))
             .unwrap();
         let mut text = Text::new();
         backend.step(&mut text);
@@ -223,7 +225,9 @@ fn an_idle_session_holds_blocks_for_its_tokens_alone() {
         assert_eq!((ids.len(), reason), (0, FinishReason::Cancelled));
         assert_eq!(backend.occupancy().free, before.positions - 16);
         // It goes on with what it has.
-        backend.start(Turn::next(0), b"b", &sampled(1, 10)).unwrap();
+        backend
+            .start(Turn::next(0), Prompt::Text(b"b"), &sampled(1, 10))
+            .unwrap();
         to_end(backend, 0);
         assert_eq!(backend.occupancy().free, before.positions - 16);
         backend.forget(0).unwrap();
@@ -235,7 +239,7 @@ fn an_idle_session_holds_blocks_for_its_tokens_alone() {
 fn what_a_session_cannot_take_is_refused_and_it_stays_as_it_was() {
     with_model(OPTIONS, |backend| {
         let go = |backend: &mut TransformerBackend, turn, prompt: &[u8]| {
-            backend.start(turn, prompt, &sampled(3, 4))
+            backend.start(turn, Prompt::Text(prompt), &sampled(3, 4))
         };
         assert_eq!(
             go(backend, Turn::next(3), b"a"),
@@ -313,16 +317,16 @@ fn requests_that_wait_do_not_wait_for_one_another() {
     with_model(options, |backend| {
         let mut row = tokenize(backend, "hello there", true);
         backend
-            .start(Turn::first(0), b"hello there", &sampled(1, 4))
+            .start(Turn::first(0), Prompt::Text(b"hello there"), &sampled(1, 4))
             .unwrap();
         row.extend(to_end(backend, 0).0);
         assert!(reserved(backend, 0) > 0);
         backend
-            .start(Turn::only(1), b"first", &sampled(2, 60))
+            .start(Turn::only(1), Prompt::Text(b"first"), &sampled(2, 60))
             .unwrap();
         row.extend(tokenize(backend, "again", false));
         backend
-            .start(Turn::next(0), b"again", &sampled(3, 4))
+            .start(Turn::next(0), Prompt::Text(b"again"), &sampled(3, 4))
             .unwrap();
         let (mut text, mut ended, mut ids) = (Text::new(), Vec::new(), Vec::new());
         while ended.len() < 2 {
@@ -360,7 +364,9 @@ fn a_session_without_credit_rests_until_it_is_granted_some() {
             credit: 0,
             ..Turn::first(2)
         };
-        let total = backend.start(turn, b"hello there", &params).unwrap();
+        let total = backend
+            .start(turn, Prompt::Text(b"hello there"), &params)
+            .unwrap();
         assert_eq!(to_rest(backend), []);
         assert_eq!(reserved(backend, 2), 0, "it needs no room yet");
         let mut got = Vec::new();
@@ -391,7 +397,7 @@ fn a_session_without_credit_rests_until_it_is_granted_some() {
             fresh: false,
             ..turn
         };
-        backend.start(turn, b"more", &params).unwrap();
+        backend.start(turn, Prompt::Text(b"more"), &params).unwrap();
         assert_eq!(to_rest(backend), []);
         backend.cancel(2);
         assert!(matches!(
@@ -450,12 +456,14 @@ fn a_request_takes_the_room_of_one_that_rests_which_goes_on_as_if_nothing_had_be
             let expected = alone(kv, &tokenize(backend, "hello", true), &params);
             let other = alone(kv, &tokenize(backend, "other", true), &sampled(7, 50));
             let turn = with_credit(Turn::first(0), 3);
-            backend.start(turn, b"hello", &params).unwrap();
+            backend
+                .start(turn, Prompt::Text(b"hello"), &params)
+                .unwrap();
             let mut ids = tokens_of(&to_rest(backend), 0);
             assert_eq!((ids.len(), reserved(backend, 0) > 0), (3, true));
 
             backend
-                .start(Turn::only(1), b"other", &sampled(7, 50))
+                .start(Turn::only(1), Prompt::Text(b"other"), &sampled(7, 50))
                 .unwrap();
             let steps = to_rest(backend);
             assert_eq!(tokens_of(&steps, 1), other.0);
@@ -486,10 +494,12 @@ fn a_request_whose_room_was_taken_can_be_cancelled_and_its_session_goes_on() {
     with_model(ONE, |backend| {
         let mut row = tokenize(backend, "hello", true);
         let turn = with_credit(Turn::first(0), 2);
-        let prompt_tokens = backend.start(turn, b"hello", &sampled(6, 50)).unwrap();
+        let prompt_tokens = backend
+            .start(turn, Prompt::Text(b"hello"), &sampled(6, 50))
+            .unwrap();
         row.extend(tokens_of(&to_rest(backend), 0));
         backend
-            .start(Turn::only(1), b"other", &sampled(7, 50))
+            .start(Turn::only(1), Prompt::Text(b"other"), &sampled(7, 50))
             .unwrap();
         // It waits for one at work: there is nothing of it to be taken, and credit makes no difference to that.
         until_running(backend, 1);
@@ -505,7 +515,9 @@ fn a_request_whose_room_was_taken_can_be_cancelled_and_its_session_goes_on() {
         assert_eq!(to_rest(backend)[0], (0, end));
         row.extend(tokenize(backend, "more", false));
         let params = sampled(8, 9);
-        backend.start(Turn::next(0), b"more", &params).unwrap();
+        backend
+            .start(Turn::next(0), Prompt::Text(b"more"), &params)
+            .unwrap();
         assert_eq!(to_end(backend, 0), alone(KvType::Q8, &row, &params));
     });
 }
@@ -516,11 +528,15 @@ fn only_as_many_that_rest_give_room_as_must_the_longest_first_and_idle_sessions_
     // A prompt of one block's tokens, or less, with what is generated.
     let run = |needed: u32| {
         with_model(ONE, |backend| {
-            backend.start(Turn::first(0), b"a", &sampled(1, 4)).unwrap();
+            backend
+                .start(Turn::first(0), Prompt::Text(b"a"), &sampled(1, 4))
+                .unwrap();
             to_end(backend, 0);
             for (n, credit) in [(2, 1), (1, 1)] {
                 let turn = with_credit(Turn::first(n), credit);
-                backend.start(turn, b"a", &sampled(1, 12)).unwrap();
+                backend
+                    .start(turn, Prompt::Text(b"a"), &sampled(1, 12))
+                    .unwrap();
                 to_rest(backend);
             }
             assert_eq!(
@@ -528,7 +544,9 @@ fn only_as_many_that_rest_give_room_as_must_the_longest_first_and_idle_sessions_
                 [BLOCK_POSITIONS; 3]
             );
             let turn = with_credit(Turn::only(3), 1);
-            backend.start(turn, b"a", &sampled(1, needed)).unwrap();
+            backend
+                .start(turn, Prompt::Text(b"a"), &sampled(1, needed))
+                .unwrap();
             let steps = until_running(backend, 3);
             let evicted = steps.contains(&Progress::Evicted(0));
             (evicted, [1, 2].map(|n| backend.is_running(n)))
@@ -546,15 +564,19 @@ fn what_waiting_sessions_hold_is_taken_first_from_whoever_is_served_last() {
     let run = |needed: u32| {
         with_model(ONE, |backend| {
             for n in 0..3 {
-                backend.start(Turn::first(n), b"a", &sampled(1, 4)).unwrap();
+                backend
+                    .start(Turn::first(n), Prompt::Text(b"a"), &sampled(1, 4))
+                    .unwrap();
                 to_end(backend, n);
             }
             backend
-                .start(Turn::only(4), b"a", &sampled(1, needed))
+                .start(Turn::only(4), Prompt::Text(b"a"), &sampled(1, needed))
                 .unwrap();
             for (n, credit) in [(2, 9), (0, 9), (1, 0)] {
                 let turn = with_credit(Turn::next(n), credit);
-                backend.start(turn, b"b", &sampled(1, 60)).unwrap();
+                backend
+                    .start(turn, Prompt::Text(b"b"), &sampled(1, 60))
+                    .unwrap();
             }
             until_running(backend, 4);
             [2, 0, 1].map(|n| reserved(backend, n) > 0)
@@ -578,7 +600,9 @@ fn two_that_rest_in_turn_take_each_others_room_at_most_once_a_grant() {
         let (mut got, mut ended) = ([Vec::new(), Vec::new()], [None; 2]);
         for (n, prompt) in prompts.iter().enumerate() {
             let turn = with_credit(Turn::only(n), 0);
-            backend.start(turn, prompt.as_bytes(), &params[n]).unwrap();
+            backend
+                .start(turn, Prompt::Text(prompt.as_bytes()), &params[n])
+                .unwrap();
         }
         while ended.contains(&None) {
             for n in 0..2 {
@@ -642,7 +666,9 @@ fn thirty_two_sessions_at_once_each_get_what_they_get_alone() {
                     } else {
                         Turn::next(n)
                     };
-                    backend.start(turn, prompt.as_bytes(), &params(n)).unwrap();
+                    backend
+                        .start(turn, Prompt::Text(prompt.as_bytes()), &params(n))
+                        .unwrap();
                 }
                 let mut got = vec![(Vec::new(), String::new()); MAX_SESSIONS];
                 let mut reasons = [None; MAX_SESSIONS];
@@ -927,7 +953,7 @@ impl World {
                 owner: player.owner ^ 1,
                 ..turn
             };
-            let refused = backend.start(other, prompt.as_bytes(), &params);
+            let refused = backend.start(other, Prompt::Text(prompt.as_bytes()), &params);
             assert_eq!(refused, Err(GenerateError::NothingThere));
         }
         let owner = match turn.fresh {
@@ -935,7 +961,7 @@ impl World {
             false => player.owner,
         };
         let turn = Turn { owner, ..turn };
-        let got = backend.start(turn, prompt.as_bytes(), &params);
+        let got = backend.start(turn, Prompt::Text(prompt.as_bytes()), &params);
         let tokens = player.row.len() + ids.len();
         if player.request.is_some() {
             assert_eq!(got, Err(GenerateError::Busy));

@@ -15,11 +15,14 @@
 //! granted more, and if another turn cannot begin otherwise, it gives its room in the cache up. Its tokens stay, and
 //! their keys and values are computed again.
 
+mod output;
 mod scheduler;
 mod sharing;
 
+pub(crate) use output::Output;
 pub use scheduler::Scheduler;
 
+use crate::chat::{ChatError, Segment};
 use crate::constrain::Format;
 use crate::kv_cache::CacheFull;
 use crate::sampling::SamplerParams;
@@ -27,13 +30,31 @@ use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
 #[cfg(doc)]
 use crate::transformer::MAX_ADAPTERS;
 use crate::transformer::training::{TrainError, TrainProgress};
+use formats::stop::Stops;
 
 /// Clients among whom the engine is shared; see [`Turn::client`].
 pub const MAX_CLIENTS: usize = 4;
 
+/// Most bytes of text that a token brings in a request with stop strings, those that were held back before it included.
+/// What a token has beyond is left out, before stop strings are looked for. So whoever reads a report of a token, which
+/// has room for as many, has all the text that they were looked for in.
+pub const MAX_STOPPED_TEXT_BYTES: usize = 256;
+
 /// Text of one step. A token has at most [`MAX_TOKEN_BYTES`] bytes; up to three more were held back
 /// for it, and bytes that are no UTF-8 grow threefold.
 pub type Text = heapless::String<{ 3 * (MAX_TOKEN_BYTES + 4) }>;
+
+/// What a request begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt<'p> {
+    /// A text in UTF-8 that the model continues.
+    Text(&'p [u8]),
+    /// Texts with roles, which the model answers: its chat template writes them down, at the beginning of a session or
+    /// behind what the session holds.
+    Segments(&'p [Segment<'p>]),
+    /// Tokens, as they are.
+    Tokens(&'p [u32]),
+}
 
 /// Where a request goes on, and what is left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +79,10 @@ pub struct Turn {
     /// What the text of this turn must be a word of: no token is generated after which it cannot become one with the tokens
     /// that are left.
     pub format: Option<Format>,
+    /// Texts that end this turn when they are generated, and of which nothing is shown. A turn with a format has none.
+    pub stops: Stops,
+    /// Whether what is spelled like a user-defined token in a text becomes that token.
+    pub user_defined: bool,
     /// The adapter that the session's tokens go through the model with, below [`MAX_ADAPTERS`]; that of a session that
     /// goes on must be the one that it began with.
     pub adapter: Option<u8>,
@@ -84,6 +109,8 @@ impl Turn {
             keep: true,
             credit: u32::MAX,
             format: None,
+            stops: Stops::NONE,
+            user_defined: false,
             adapter: None,
         }
     }
@@ -118,6 +145,8 @@ pub enum FinishReason {
     ContextFull,
     /// [`crate::backend::LlmBackend::cancel`].
     Cancelled,
+    /// A stop string was generated.
+    Stop,
 }
 
 /// What a step did for a session.
@@ -130,7 +159,8 @@ pub enum Step {
         /// Tokens of the session, prompt included.
         total: u32,
     },
-    /// A token was generated; its text is in the step's [`Text`].
+    /// A token was generated. The step's [`Text`] has what can be shown now: nothing that may be the beginning of a stop
+    /// string.
     Token {
         /// Its number in the vocabulary.
         id: u32,
@@ -268,6 +298,19 @@ pub enum GenerateError {
         /// The byte.
         byte: u8,
     },
+    /// A conversation, but no known way to write it down.
+    #[error(
+        "the model has no chat template that is known and short enough, so it answers no conversations: have a text continued"
+    )]
+    NoTemplate,
+    /// The conversation is refused.
+    #[error(transparent)]
+    Chat(ChatError),
+    /// Stop strings for an answer whose format says where it ends.
+    #[error(
+        "a request has a format or stop strings, not both: the format says where an answer ends"
+    )]
+    FormatAndStops,
     /// There is no such format.
     #[error("there is no format {format}")]
     NoSuchFormat {
@@ -295,6 +338,17 @@ pub enum GenerateError {
     /// A value in the computation was not finite.
     #[error("a value in the computation was not finite")]
     NonFinite,
+}
+
+/// What a text may be refused for, too, stays the same error.
+impl From<ChatError> for GenerateError {
+    fn from(error: ChatError) -> Self {
+        match error {
+            ChatError::Tokenize(error) => error.into(),
+            ChatError::TooLong { bytes, limit } => Self::PromptBytes { bytes, limit },
+            error => Self::Chat(error),
+        }
+    }
 }
 
 impl From<TokenizeError> for GenerateError {

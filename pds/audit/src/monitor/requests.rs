@@ -75,8 +75,19 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         }
     }
 
-    fn handle_request(&mut self, client: usize, frame: &Frame, now: u64, port: &mut impl Port) {
+    fn handle_request(
+        &mut self,
+        client: usize,
+        frame: &mut Frame,
+        now: u64,
+        port: &mut impl Port,
+    ) {
         let id = frame.header().request;
+        // A prompt that is to go as the model has it. No client can decide that without a race; here there is none, since
+        // no model is loaded while a request for text is under way.
+        let current = self.link.current;
+        let has_template = current.is_some_and(|model| !model.loaded.info.template.is_empty());
+        Request::decide_prompt(frame, has_template);
         let Ok(request) = Request::parse(frame) else {
             self.count_violation(client, now);
             self.tell_failure(client, id, Failure::of(ErrorCode::Unsupported));
@@ -112,11 +123,13 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 params,
                 session,
                 adapter,
-                prompt,
+                format,
+                parts,
             } => {
-                record.prompt_bytes = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
+                record.prompt_bytes = u32::try_from(parts.as_bytes().len()).unwrap_or(u32::MAX);
                 record.params = params;
-                self.infer(client, id, params, (session, adapter), prompt, now)
+                record.format = format;
+                self.infer(client, id, params, (session, adapter, format), parts, now)
             }
             // It has been dealt with.
             Request::Cancel => Ok(()),
@@ -231,6 +244,11 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             Request::ExportAdapter { name } => {
                 record.name = name;
                 self.export(client, id, name, now)
+            }
+            Request::Formats => {
+                self.gate.access.require(user, Permission::Infer)?;
+                let rule = self.gate.format_rule(user, identity.entry);
+                self.list(client, id, ListKind::Formats { next: 0, rule })
             }
         }
     }
