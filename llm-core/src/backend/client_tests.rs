@@ -332,10 +332,10 @@ fn the_interleavings_have_requests_in_them_that_lose_their_room() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut displaced = 0;
-    for _ in 0..12 {
+    for _ in 0..36 {
         let acts = prop::collection::vec(act(), 30..40);
         let acts = acts.new_tree(&mut runner).unwrap().current();
         displaced += usize::from(play(8 * BLOCK_POSITIONS, 2, acts) > 0);
     }
-    assert!(displaced >= 4, "in {displaced} of 12");
+    assert!(displaced >= 6, "in {displaced} of 36");
 }

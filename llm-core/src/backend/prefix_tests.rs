@@ -87,7 +87,7 @@ fn check_logits(file: &[u8], kv: KvType, adapter_file: Option<&[u8]>, name: &str
     let (model, arena) = backend.parts().unwrap();
     let (first, mut second) = (row(1, 60), row(2, 60));
     second[..40].copy_from_slice(&first[..40]);
-    let rows = [&first, &second];
+    let rows = [&first[..], &second[..]];
     let expected = rows.map(|row| {
         model.reserve(arena, 0, 60).unwrap();
         let got = run(model, arena, adapter, &[(0, row, 0)], 1);
@@ -104,7 +104,7 @@ fn check_logits(file: &[u8], kv: KvType, adapter_file: Option<&[u8]>, name: &str
     put(arena, 5, &first);
     model.reserve(arena, 5, 60).unwrap();
     assert_eq!(
-        run(model, arena, adapter, &[(5, &first, 0)], 16),
+        run(model, arena, adapter, &[(5, &first[..], 0)], 16),
         expected[0]
     );
     model.publish(arena, 5, origin, 60);
@@ -129,7 +129,7 @@ fn check_logits(file: &[u8], kv: KvType, adapter_file: Option<&[u8]>, name: &str
     put(arena, 0, &second);
     assert_eq!(model.share(arena, 0, origin, 60), 48);
     model.reserve(arena, 0, 60).unwrap();
-    let got = run(model, arena, adapter, &[(0, &second, 48)], 12);
+    let got = run(model, arena, adapter, &[(0, &second[..], 48)], 12);
     assert!(got[0] == expected[1][0][48..], "{name} {kv:?}, retained");
 }
 
@@ -389,10 +389,7 @@ fn after_a_prefix_of_two_hundred_tokens_the_second_request_costs_less_than_a_fif
         200,
         &mut backend,
     );
-    let params = GenerateParams {
-        max_tokens: 2,
-        ..sampled(1, 2)
-    };
+    let params = sampled(1, 2);
     let mut took = Vec::new();
     for event in [
         "The door of the shed is open. ",

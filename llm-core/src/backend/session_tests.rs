@@ -231,7 +231,11 @@ fn an_idle_session_holds_blocks_for_its_tokens_alone() {
         to_end(backend, 0);
         assert_eq!(backend.occupancy().free, before.positions - 16);
         backend.forget(0).unwrap();
-        assert_eq!(backend.occupancy(), before);
+        let after = backend.occupancy();
+        assert_eq!(
+            (after.free, after.running, after.waiting),
+            (before.free, 0, 0)
+        );
     });
 }
 
@@ -1008,20 +1012,22 @@ impl World {
             _ => None,
         };
         let evicts = matches!(progress, Progress::Evicted(_));
-        // Who begins with nothing in the cache is spared what its owner has there, unless the room was needed meanwhile.
-        let begins = |&n: &usize| !ran[n] && backend.is_running(n) && before[n] == 0;
-        let spared = (0..PLAYERS).filter(begins).map(|n| {
+        // Who begins with nothing in the cache is spared what its owner has there, unless another that begins needed the room.
+        // One that had something may have lost it in this step.
+        let begun: Vec<usize> = (0..PLAYERS)
+            .filter(|&n| !ran[n] && backend.is_running(n))
+            .collect();
+        let spared = begun.iter().map(|&n| {
             let player = &self.players[n];
             in_cache(&known, player.owner, &player.row) as u64
         });
-        let spared: Vec<u64> = spared.collect();
+        let spared: u64 = spared.sum();
         let reused = backend.occupancy().reused - self.reused;
         self.reused += reused;
-        let all: u64 = spared.iter().sum();
-        assert!(reused <= all, "{reused} of {all}");
-        let began = (0..PLAYERS).filter(|&n| !ran[n] && backend.is_running(n));
-        if began.count() == 1 {
-            assert_eq!(reused, all);
+        assert!(reused <= spared, "{reused} of {spared}");
+        if let [n] = begun[..] {
+            let had_some = before[n] > 0;
+            assert!(reused == spared || had_some && reused == 0);
         }
         self.transitions(backend, &before, ended, evicts);
         match progress {
@@ -1234,7 +1240,7 @@ fn the_interleavings_have_evictions_and_rests_in_them() {
     };
     let mut runner = TestRunner::deterministic();
     let mut plays = [0; 4];
-    for _ in 0..12 {
+    for _ in 0..36 {
         let acts = prop::collection::vec(act(), 30..40);
         let acts = acts.new_tree(&mut runner).unwrap().current();
         for (plays, count) in plays.iter_mut().zip(play(SUBJECT, CONTEXT, acts)) {
@@ -1242,7 +1248,7 @@ fn the_interleavings_have_evictions_and_rests_in_them() {
         }
     }
     assert!(
-        plays.iter().all(|&plays| plays >= 6),
-        "evictions, rests, room taken, and blocks shared in {plays:?} of 12"
+        plays.iter().all(|&plays| plays >= 8),
+        "evictions, rests, room taken, and blocks shared in {plays:?} of 36"
     );
 }
