@@ -236,7 +236,17 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
             "the regular expression is wrong: unclosed group (at byte 0)",
         ),
         ("[formats.a]\nregex = '[a&&b]'", 2, "no text belongs to it"),
-        ("[formats.a]\nregex = '.{5000}'", 2, "too large"),
+        (
+            "[formats.a]\nregex = '.{5000}'",
+            2,
+            "it needs 40001 states, at most 4096 are allowed",
+        ),
+        // Two to the 31 states, of which none is like another.
+        (
+            "[formats.a]\nregex = '[ab]*a[ab]{30}'",
+            2,
+            "the automaton is too large even to be made smaller",
+        ),
         (
             "[formats.a]\nregex = 'x{4096}'",
             2,
