@@ -5,6 +5,7 @@
 //! fewest tokens which that way can be cut into. Where each byte is a token it is at most the number of bytes. A state on
 //! whose way is a byte that no token has counts as out of reach, even if a longer way would do.
 
+use super::firsts::Firsts;
 use crate::tokenizer::{Spelled, VocabularyView};
 use formats::{Automaton, ChoiceState, Choices, Dfa, Formats, MAX_CHOICES_BYTES, State};
 
@@ -17,11 +18,13 @@ const UNSPELLED_CHOICE: u8 = u8::MAX;
 /// Places in a list of choices.
 pub(super) const CHOICE_COSTS: usize = MAX_CHOICES_BYTES + 1;
 
-/// The formats that requests can name, with what each of their states takes in tokens of the model that is loaded.
-#[derive(Debug, Default)]
+/// The formats that requests can name, with what each of their states takes in tokens of the model that is loaded, and what
+/// choosing a token needs to know of its vocabulary.
+#[derive(Debug)]
 pub struct FormatTable<'m> {
     formats: Formats<'m>,
     costs: &'m mut [u16],
+    firsts: Firsts,
 }
 
 impl<'m> FormatTable<'m> {
@@ -31,6 +34,7 @@ impl<'m> FormatTable<'m> {
         Self {
             formats: Formats::NONE,
             costs: &mut [],
+            firsts: Firsts::EMPTY,
         }
     }
 
@@ -42,7 +46,11 @@ impl<'m> FormatTable<'m> {
             return None;
         }
         costs.fill(UNSPELLED);
-        Some(Self { formats, costs })
+        Some(Self {
+            formats,
+            costs,
+            firsts: Firsts::EMPTY,
+        })
     }
 
     /// The formats.
@@ -51,12 +59,19 @@ impl<'m> FormatTable<'m> {
         &self.formats
     }
 
-    /// Finds out what each state takes with this vocabulary. It costs some lookups in it for each state.
+    /// Finds out what each state takes with this vocabulary. It costs some lookups in it for each state, and one look at
+    /// each token.
     pub(crate) fn measure(&mut self, view: &VocabularyView<'_>) {
+        self.firsts.fill(view);
         for named in self.formats.iter() {
             let range = named.first_state..named.first_state + named.dfa.states();
             measure(&named.dfa, view, &mut self.costs[range]);
         }
+    }
+
+    /// The tokens of the vocabulary by their first byte.
+    pub(super) const fn firsts(&self) -> &Firsts {
+        &self.firsts
     }
 
     /// A format, and what its states take.

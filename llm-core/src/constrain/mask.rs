@@ -1,18 +1,17 @@
 //! Which tokens a format lets follow.
 
 use super::MAX_FORMAT_TOKEN_BYTES;
+use super::firsts::Firsts;
 use crate::sampling::Allowed;
-use crate::tokenizer::VocabularyView;
+use crate::tokenizer::{ESCAPED_SPACE, VocabularyView};
 use formats::Automaton;
-
-/// Runs of tokens that are looked at one by one; more are not worth the look.
-const RUNS: usize = 64;
 
 /// The tokens that may follow in a state.
 pub(super) struct Mask<'a, A: Automaton, C> {
     automaton: &'a A,
     state: A::State,
     cost: C,
+    firsts: &'a Firsts,
     view: VocabularyView<'a>,
     /// Tokens that can follow behind the one that is chosen.
     left: u16,
@@ -23,6 +22,7 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
         automaton: &'a A,
         state: A::State,
         cost: C,
+        firsts: &'a Firsts,
         view: VocabularyView<'a>,
         left: usize,
     ) -> Self {
@@ -30,6 +30,7 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
             automaton,
             state,
             cost,
+            firsts,
             view,
             // One below what is out of reach.
             left: left.min(usize::from(u16::MAX - 1)) as u16,
@@ -63,38 +64,34 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
         (has_text && (self.cost)(after) <= self.left).then_some(after)
     }
 
-    /// The runs of the index in which all tokens are that may follow and do not end the text: by the first byte.
-    fn runs(&self, most: usize) -> Option<heapless::Vec<&'a [u32], RUNS>> {
-        let mut runs = heapless::Vec::new();
+    /// Whether all tokens that may follow and do not end the text can be found by looking at `most`, and for each byte
+    /// whether an answer can go on with it.
+    fn next_bytes(&self, most: usize) -> Option<[bool; 256]> {
+        if self.firsts.is_ambiguous() {
+            return None;
+        }
+        let mut goes_on = [false; 256];
         let mut left = most;
-        let mut add = |prefix: &[u8]| {
-            let run = self.view.beginning_with(prefix);
-            left = left.checked_sub(run.len())?;
-            runs.push(run).ok()
-        };
-        let goes_on = |byte| self.automaton.next(self.state, byte).is_some();
-        for byte in (0..=u8::MAX).filter(|byte| goes_on(*byte)) {
-            add(&[byte])?;
-        }
-        // What is spelled otherwise than it reads: `▁`, and single bytes.
-        if self.view.escapes() && goes_on(b' ') && !goes_on(0xE2) {
-            add("▁".as_bytes())?;
-        }
-        if goes_on(b'<') {
-            return Some(runs);
-        }
-        // Tokens of single bytes, by their first digit.
-        for digit in 0..16u8 {
-            if !(0..16).any(|low| goes_on(digit << 4 | low)) {
-                continue;
-            }
-            let spelled = char::from_digit(u32::from(digit), 16).map_or(0, |digit| digit as u8);
-            add(&[b'<', b'0', b'x', spelled])?;
-            if spelled.is_ascii_lowercase() {
-                add(&[b'<', b'0', b'x', spelled.to_ascii_uppercase()])?;
+        for byte in 0..=u8::MAX {
+            if self.automaton.next(self.state, byte).is_some() {
+                goes_on[usize::from(byte)] = true;
+                // And one that stands for the byte alone.
+                left = left.checked_sub(self.run(byte).len() + 1)?;
             }
         }
-        Some(runs)
+        if self.begins_with_space(&goes_on) {
+            left.checked_sub(self.firsts.spaces(&self.view).len())?;
+        }
+        Some(goes_on)
+    }
+
+    /// Whether tokens can follow that begin with a space which is spelled `▁`, and are not among those of its first byte.
+    fn begins_with_space(&self, goes_on: &[bool; 256]) -> bool {
+        goes_on[usize::from(b' ')] && !goes_on[usize::from(ESCAPED_SPACE[0])]
+    }
+
+    fn run(&self, byte: u8) -> &'a [u32] {
+        self.firsts.run(&self.view, byte)
     }
 }
 
@@ -105,14 +102,27 @@ impl<A: Automaton, C: Fn(A::State) -> u16> Allowed for Mask<'_, A, C> {
     }
 
     fn list(&self, most: usize, mut each: impl FnMut(u32)) -> bool {
-        let Some(runs) = self.runs(most) else {
+        let Some(goes_on) = self.next_bytes(most) else {
             return false;
         };
-        let texts = runs.into_iter().flatten().copied();
-        texts.filter(|id| self.allows(*id)).for_each(&mut each);
+        let mut add = |id| {
+            if self.allows(id) {
+                each(id);
+            }
+        };
+        for byte in (0..=u8::MAX).filter(|byte| goes_on[usize::from(*byte)]) {
+            self.run(byte).iter().copied().for_each(&mut add);
+            // Such a token is spelled with `<`.
+            if !goes_on[usize::from(b'<')] {
+                self.firsts.of_byte(byte).into_iter().for_each(&mut add);
+            }
+        }
+        if self.begins_with_space(&goes_on) {
+            let spaces = self.firsts.spaces(&self.view);
+            spaces.iter().copied().for_each(&mut add);
+        }
         if self.automaton.accepts(self.state) {
-            let ends = self.view.ends();
-            ends.filter(|id| self.allows(*id)).for_each(each);
+            self.view.ends().for_each(add);
         }
         true
     }

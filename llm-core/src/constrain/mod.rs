@@ -20,6 +20,7 @@
 //! stands for. So an answer ends as a word at the latest when the tokens do, unless somebody cancels it.
 
 mod cost;
+mod firsts;
 mod mask;
 #[cfg(test)]
 mod tests;
@@ -135,7 +136,8 @@ impl Constraint {
             Self::Named { format, state } => {
                 let (dfa, costs) = table.get(*format)?;
                 let cost = |state| cost::of_state(costs, state);
-                choose(&dfa, state, cost, sampler, view, left, with)
+                let mask = Mask::new(&dfa, *state, cost, table.firsts(), *view, left);
+                choose(state, &mask, sampler, with)
             }
             Self::Choices {
                 choices,
@@ -143,7 +145,8 @@ impl Constraint {
                 state,
             } => {
                 let cost = |state| cost::of_choice(choices, costs, state);
-                choose(choices, state, cost, sampler, view, left, with)
+                let mask = Mask::new(choices, *state, cost, table.firsts(), *view, left);
+                choose(state, &mask, sampler, with)
             }
         }
     }
@@ -160,16 +163,12 @@ impl Constraint {
 }
 
 fn choose<A: Automaton>(
-    automaton: &A,
     state: &mut A::State,
-    cost: impl Fn(A::State) -> u16,
+    mask: &Mask<'_, A, impl Fn(A::State) -> u16>,
     sampler: &mut Sampler,
-    view: &VocabularyView<'_>,
-    left: usize,
     with: Choosing<'_>,
 ) -> Option<u32> {
-    let mask = Mask::new(automaton, *state, cost, *view, left);
-    let id = sampler.sample_allowed(with.logits, with.history, &mask, with.candidates)?;
+    let id = sampler.sample_allowed(with.logits, with.history, mask, with.candidates)?;
     *state = mask.after(id)?;
     Some(id)
 }

@@ -84,7 +84,7 @@ pub const MAX_MERGES: usize = 1 << 19;
 pub const EXTRA_PROMPT_TOKENS: usize = 2;
 
 /// `▁` (U+2581), which stands for a space inside tokens.
-const ESCAPED_SPACE: [u8; 3] = [0xE2, 0x96, 0x81];
+pub(crate) const ESCAPED_SPACE: [u8; 3] = [0xE2, 0x96, 0x81];
 
 /// What a token is, by `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

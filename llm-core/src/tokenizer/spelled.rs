@@ -6,6 +6,11 @@ use super::view::VocabularyView;
 use super::{END_OF_GENERATION, ESCAPED_SPACE, SUPPRESSED, TokenType};
 
 impl<'t> VocabularyView<'t> {
+    /// All tokens in the order of their spellings.
+    pub(crate) const fn by_spelling(&self) -> &'t [u32] {
+        self.index
+    }
+
     /// The tokens that are spelled with `prefix` at the beginning.
     pub(crate) fn beginning_with(&self, prefix: &[u8]) -> &'t [u32] {
         beginning_with(self, self.index, prefix)

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use formats::{Automaton, Formats, REGION_BYTES};
+use llm_core::verify::sha256;
+use protocol::policy::{FormatRule, Policy};
 use tool::{TINY, failure, fresh, llmtool, output};
 
 #[expect(dead_code, reason = "shared with tests that need more of it")]
@@ -32,7 +34,7 @@ fn a_policys_formats_become_the_image_that_is_read_and_words_that_say_what_leaks
          [formats.date]\nregex = '\\d{4}-[01]\\d'\n\
          [formats.event]\njson-schema = \"event.schema.json\"",
     );
-    let image = fresh("formats.bin");
+    let image = fresh("formats-policy.bin");
     let words = output(&["policy", &policy, "--formats", &image]);
     let bytes = fs::read(&image).unwrap();
     assert_eq!(bytes.len(), REGION_BYTES);
@@ -48,11 +50,167 @@ fn a_policys_formats_become_the_image_that_is_read_and_words_that_say_what_leaks
     assert!(accepts("event", r#"{"class":"note","level":3}"#));
     assert!(!accepts("event", r#"{"class":"note","level":4}"#));
     assert!(words.contains("  triage       choices: "), "{words}");
-    // Four choices, and eight values of the schema.
-    let leaks = |bits: &str| format!("(reader, owner) leaks at most {bits} bits by what it says");
+    // Four choices and eight values of the schema. Beginnings are those of `ignore` (6), `ask` (3) and `notify` (6), which
+    // those of `note` share but for its last byte, and the empty one: with the words 21.
+    for line in [
+        "  triage       choices: ",
+        "               512 tokens (reader, owner): 2.0 bits, or 4.4 if it may be broken off",
+        "               512 tokens (reader, owner): 3.0 bits, or ",
+        "  choices      of a request, at most 32, 512 tokens (reader, owner): 5.0 bits, or 9.0 if it may be broken off",
+        "  no format    512 tokens (reader, owner): 1,048,576 bits",
+        "a hostile one leaks at most 59,113,472 bits an hour",
+    ] {
+        assert!(words.contains(line), "{line}: {words}");
+    }
+    // Nobody is bound to a format, and nothing is said about that.
+    assert!(!words.contains("answers in") && !words.contains("user-defined"));
+}
+
+/// The shipped policy with two formats, changed. Its path.
+fn bound(name: &str, change: impl FnOnce(String) -> String) -> String {
+    let formats = "[formats.a]\nchoices = ['x']\n[formats.b]\nregex = '[0-9]{4}'";
+    let path = policy_with(name, formats);
+    let text = change(fs::read_to_string(&path).unwrap());
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// The policy with a line more in a table.
+fn with_line(text: &str, table: &str, line: &str) -> String {
+    text.replacen(&format!("\n{table}\n"), &format!("\n{table}\n{line}\n"), 1)
+}
+
+#[test]
+fn roles_and_clients_are_bound_to_formats_that_the_policy_pins_by_their_hash() {
+    let path = bound("formats-bound.toml", |text| {
+        let text = with_line(&text, "[roles.reader]", "formats = ['b', 'choices']");
+        let text = with_line(
+            &text,
+            "[clients.shell]",
+            "formats = ['a', 'b']\nmust-use-format = true",
+        );
+        format!("{text}\n[tokens]\nuser-defined = true\n")
+    });
+    let folder = fresh_folder("formats-bound");
+    let policy_file = format!("{folder}/policy.bin");
+    let system = format!("{ROOT}/system.xml");
+    output(&["policy", &path, "--system", &system, "-o", &policy_file]);
+    let policy = Policy::read(&fs::read(&policy_file).unwrap()).unwrap();
+    let image = fs::read(format!("{folder}/formats.bin")).unwrap();
+    assert_eq!(policy.format_count, 2);
+    assert_eq!(policy.formats_bytes as usize, image.len());
+    assert_eq!(policy.formats_sha256, sha256(&image));
+    assert_eq!(policy.user_defined, 1);
+    let (b, a_and_b) = (FormatRule::NONE.with(1), FormatRule::NONE.with(0).with(1));
+    // Roles are in the order of the file: reader, owner.
+    assert_eq!(policy.roles[0].formats, b.with_choices());
+    assert_eq!(policy.roles[1].formats, FormatRule::ANY);
+    assert_eq!(policy.format_rule(0, 0), b.with_must());
+    assert_eq!(policy.format_rule(1, 0), a_and_b.with_must());
+
+    let words = output(&["policy", &path]);
+    for line in [
+        "               answers in no format, or in b, choices of the request",
+        "               answers only in a format: a, b",
+        "               512 tokens (owner): 0.0 bits, or 1.6 if it may be broken off",
+        "what users write may become user-defined tokens",
+    ] {
+        assert!(words.contains(line), "{line}: {words}");
+    }
+}
+
+/// A folder of this name with nothing in it.
+fn fresh_folder(name: &str) -> String {
+    let folder = fresh(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn a_policy_without_formats_pins_none() {
+    let folder = fresh_folder("formats-none");
+    let (policy, system) = (format!("{ROOT}/policy.toml"), format!("{ROOT}/system.xml"));
+    let file = format!("{folder}/policy.bin");
+    output(&["policy", &policy, "--system", &system, "-o", &file]);
+    let policy = Policy::read(&fs::read(&file).unwrap()).unwrap();
+    let numbers = [
+        policy.format_count,
+        policy.formats_bytes,
+        policy.user_defined,
+    ];
+    assert_eq!((numbers, policy.formats_sha256), ([0; 3], [0; 32]));
+    let image = fs::read(format!("{folder}/formats.bin")).unwrap();
+    assert!(Formats::read(&image).unwrap().is_empty());
+}
+
+#[test]
+fn a_rule_that_names_what_is_not_there_stops_the_build_with_line_and_reason() {
+    for (table, line, reason) in [
+        (
+            "[roles.reader]",
+            "formats = ['a', 'c']",
+            "there is no format 'c'; there are a, b, choices",
+        ),
+        (
+            "[clients.shell]",
+            "formats = ['A']",
+            "there is no format 'A'; there are a, b, choices",
+        ),
+        (
+            "[roles.owner]",
+            "formats = ['a', 'b', 'a']",
+            "'a' is there twice",
+        ),
+        (
+            "[clients.shell]",
+            "formats = ['choices', 'choices']",
+            "'choices' is there twice",
+        ),
+        ("[roles.reader]", "formats = 'a'", "invalid type"),
+        ("[roles.reader]", "must-use-format = 1", "invalid type"),
+        (
+            "[roles.reader]",
+            "must-use-format = true\nformats = []",
+            "must-use-format is true, but `formats` has none, so nothing could be asked",
+        ),
+        (
+            "[clients.shell]",
+            "must-use-formats = true",
+            "unknown field `must-use-formats`",
+        ),
+        ("[login]", "user-defined = true", "unknown field"),
+    ] {
+        let mut at = 0;
+        let path = bound("formats-rules.toml", |text| {
+            at = text.lines().position(|one| one == table).unwrap();
+            with_line(&text, table, line)
+        });
+        let message = failure(&["policy", &path], 1);
+        // Behind the table's own line, and lines count from 1.
+        let place = format!("formats-rules.toml:{}:", at + 2);
+        assert!(
+            message.contains(&place) && message.contains(reason),
+            "{line}: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_can_ask_for_nothing_is_warned_of() {
+    let path = bound("formats-nothing.toml", |text| {
+        let text = with_line(&text, "[roles.reader]", "formats = ['b']");
+        with_line(
+            &text,
+            "[clients.shell]",
+            "formats = ['a']\nmust-use-format = true",
+        )
+    });
+    let assert = llmtool(&["policy", &path]).assert().success();
+    let warned = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
     assert!(
-        words.contains(&leaks("2.0")) && words.contains(&leaks("3.0")),
-        "{words}"
+        warned.contains("user 'guest' can ask for nothing at client 'shell'"),
+        "{warned}"
     );
 }
 
@@ -79,7 +237,17 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
             "the regular expression is wrong: unclosed group (at byte 0)",
         ),
         ("[formats.a]\nregex = '[a&&b]'", 2, "no text belongs to it"),
-        ("[formats.a]\nregex = '.{5000}'", 2, "too large"),
+        (
+            "[formats.a]\nregex = '.{5000}'",
+            2,
+            "it needs 40001 states, at most 4096 are allowed",
+        ),
+        // Two to the 31 states, of which none is like another.
+        (
+            "[formats.a]\nregex = '[ab]*a[ab]{30}'",
+            2,
+            "the automaton is too large even to be made smaller",
+        ),
         (
             "[formats.a]\nregex = 'x{4096}'",
             2,
@@ -103,6 +271,26 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
             "the schema is no JSON",
         ),
         (
+            "[formats.a]\nregex = '(?-u:\\xFF)'",
+            2,
+            "the regular expression is wrong: pattern can match invalid UTF-8 (at byte 5)",
+        ),
+        (
+            "[formats.a]\nregex = '\\bx'",
+            2,
+            "the regular expression cannot be an automaton",
+        ),
+        (
+            "[formats.a]\nregex = '(a)\\1'",
+            2,
+            "the regular expression is wrong: backreferences are not supported (at byte 3)",
+        ),
+        (
+            "[formats.choices]\nchoices = ['x']",
+            1,
+            "no format can be called 'choices'",
+        ),
+        (
             "[formats.\"a b\"]\nchoices = ['x']",
             1,
             "'a b' is no name for a format",
@@ -122,6 +310,44 @@ fn what_is_no_format_stops_the_build_with_line_and_reason() {
             message.contains(&place) && message.contains(reason),
             "{format}: {message}"
         );
+    }
+}
+
+#[test]
+fn a_schema_that_cannot_be_kept_stops_the_build_with_its_line_in_the_policy_and_its_place_in_the_file()
+ {
+    let schema = fresh("formats-wrong.schema.json");
+    for (text, reason) in [
+        (
+            "{\n  \"type\": }",
+            "the schema is no JSON: expected value at line 2",
+        ),
+        (
+            "{\"type\": \"text\"}",
+            "the schema at #/type: \"type\" has to be",
+        ),
+        (
+            "{\"type\": \"string\", \"pattern\": \"a\"}",
+            "the schema at #/pattern: \"pattern\" is not supported here",
+        ),
+        ("{\"enum\": []}", "the schema at #: no value is allowed"),
+        ("{}", "the schema at #: any value is allowed"),
+        ("{\"type\": \"string\", \"maxLength\": 600}", "it needs "),
+        ("{\"type\": \"string\", \"maxLength\": 60000}", "too large"),
+    ] {
+        fs::write(&schema, text).unwrap();
+        let path = bound("formats-wrong-schema.toml", |text| {
+            format!("{text}[formats.c]\njson-schema = 'formats-wrong.schema.json'\n")
+        });
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        let message = failure(&["policy", &path], 1);
+        for part in [
+            &format!("formats-wrong-schema.toml:{lines}: "),
+            "formats-wrong.schema.json: ",
+            reason,
+        ] {
+            assert!(message.contains(part), "{text}: {message}");
+        }
     }
 }
 
