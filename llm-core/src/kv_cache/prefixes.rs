@@ -198,21 +198,40 @@ impl Blocks<'_> {
 
     /// The known block with these tokens behind `parent`.
     pub(super) fn find(&self, parent: u16, origin: Origin, tokens: &[u32]) -> Option<u16> {
-        let mut block = match parent {
+        self.behind(parent, origin)
+            .find(|&block| self.of(block).tokens == *tokens)
+    }
+
+    /// Of the known blocks behind `parent` the one that begins with the most of these tokens, and with how many; at least
+    /// with one.
+    pub(super) fn find_longest(
+        &self,
+        parent: u16,
+        origin: Origin,
+        tokens: &[u32],
+    ) -> Option<(u16, usize)> {
+        let alike = |block: u16| {
+            let tokens = self.of(block).tokens.iter().zip(tokens);
+            tokens.take_while(|(its, token)| its == token).count()
+        };
+        self.behind(parent, origin)
+            .map(|block| (block, alike(block)))
+            .max_by_key(|&(_, alike)| alike)
+            .filter(|&(_, alike)| alike > 0)
+    }
+
+    /// The known blocks of this origin behind `parent`.
+    fn behind(&self, parent: u16, origin: Origin) -> impl Iterator<Item = u16> {
+        let first = match parent {
             NONE => self.lists.roots,
             parent => self.of(parent).child,
         };
-        while block != NONE {
-            let known = self.of(block);
-            if known.owner == origin.owner
-                && known.adapter == origin.adapter()
-                && known.tokens == *tokens
-            {
-                return Some(block);
-            }
-            block = known.next;
-        }
-        None
+        let block = |block: u16| (block != NONE).then_some(block);
+        let next = move |&known: &u16| block(self.of(known).next);
+        core::iter::successors(block(first), next).filter(move |&known| {
+            let known = self.of(known);
+            known.owner == origin.owner && known.adapter == origin.adapter()
+        })
     }
 
     /// A block that is referred to holds these tokens behind `parent`, and is known from now on.
