@@ -5,7 +5,7 @@
 //! adapter, and the blocks before it. The owner belongs to that, too, although no bit depends on it: what one owner asked
 //! must not make another's request faster. Known blocks form a forest. The roots are first blocks of sessions, and the
 //! children of a block are the blocks that have followed it in some session, so each block stands in one list, and a search
-//! compares each block of the cache once at most. It compares owners before tokens, so what another owner's tokens are
+//! compares each block of the cache twice at most. It compares owners before tokens, so what another owner's tokens are
 //! does not show in the time that it takes.
 //!
 //! Blocks are counted by the sessions that refer to them. A known block that none refers to is *retained*: it keeps its
