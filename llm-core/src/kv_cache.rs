@@ -293,8 +293,8 @@ impl KvCache {
     }
 
     /// Gives a session that has no blocks those that hold its `tokens` already, because a session of the same origin began
-    /// with the same ones: as many whole blocks as can be, without the last token, whose logits somebody wants. Positions
-    /// that need not be computed.
+    /// with the same ones: as many as can be, without the last token, whose logits somebody wants. Whole blocks are shared;
+    /// what another block begins with is copied into one of the session's own. Positions that need not be computed.
     ///
     /// # Panics
     /// There is no such session, or it has blocks.
@@ -308,17 +308,41 @@ impl KvCache {
         let mut parts = self.parts(arena, session, tokens);
         assert_eq!(parts.has(), 0, "session {session} has blocks of its own");
         let tokens = parts.tokens;
-        let before_last = &tokens[..tokens.len().saturating_sub(1)];
+        let mut wanted = &tokens[..tokens.len().saturating_sub(1)];
         let mut parent = prefixes::NONE;
-        for tokens in before_last.chunks_exact(BLOCK_POSITIONS) {
-            let Some(block) = parts.blocks.find(parent, origin, tokens) else {
-                break;
-            };
+        while let Some((tokens, rest)) = wanted.split_first_chunk::<BLOCK_POSITIONS>()
+            && let Some(block) = parts.blocks.find(parent, origin, tokens)
+        {
             parts.blocks.refer(block);
             parts.push(block);
-            parent = block;
+            (parent, wanted) = (block, rest);
         }
-        parts.has() * BLOCK_POSITIONS
+        let shared = parts.has() * BLOCK_POSITIONS;
+        let Some((from, positions)) = parts.blocks.find_longest(parent, origin, wanted) else {
+            return shared;
+        };
+        // It must not be the one that is taken.
+        parts.blocks.refer(from);
+        let own = parts.blocks.take();
+        parts.blocks.give_up(from);
+        let Some(own) = own else {
+            return shared;
+        };
+        parts.push(own);
+        self.copy(arena, from, own);
+        shared + positions
+    }
+
+    /// Copies what a block holds, all of it: what a session has not reached is not read before it is written.
+    fn copy(&self, arena: &mut Arena<'_>, from: u16, to: u16) {
+        let bytes = self.shape.part_bytes();
+        let planes = arena
+            .get_mut(self.pool)
+            .chunks_exact_mut(self.shape.blocks() * bytes);
+        for plane in planes {
+            let [from, to] = [from, to].map(|block| usize::from(block) * bytes);
+            plane.copy_within(from..from + bytes, to);
+        }
     }
 
     /// All `tokens` of a session have been computed: its whole blocks can be shared from now on and are not written any more.
@@ -663,13 +687,22 @@ mod tests {
         assert_eq!(result, Err(NonFinite), "f16 ends at 65504");
     }
 
-    /// Tokens that sessions begin with: those of two numbers have as many blocks in common as their digits, from the last
-    /// on, are equal.
+    /// Tokens that sessions begin with: those of two numbers have as many blocks in common as their digits in base 4, from the
+    /// last on, are equal, and half a block more if the next ones are both even or both odd.
     fn tokens(number: u32, len: usize) -> Vec<u32> {
         let digits = (0..len / BLOCK_POSITIONS + 1).map(|n| number >> (2 * n) & 3);
-        let blocks =
-            digits.flat_map(|digit| (0..BLOCK_POSITIONS as u32).map(move |n| digit << 8 | n));
+        let blocks = digits.flat_map(|digit| {
+            (0..BLOCK_POSITIONS as u32).map(move |n| {
+                let digit = if n < 8 { digit & 1 } else { digit };
+                digit << 8 | n
+            })
+        });
         blocks.take(len).collect()
+    }
+
+    /// How many tokens two rows begin with alike.
+    fn in_common(a: &[u32], b: &[u32]) -> usize {
+        a.iter().zip(b).take_while(|(a, b)| a == b).count()
     }
 
     /// What the pool holds for the last of these tokens, as if a model had made it.
@@ -747,6 +780,7 @@ mod tests {
                     players[session] = None;
                     let tokens = tokens(number, len);
                     arena.get_mut(span)[..len].copy_from_slice(&tokens);
+                    let free = cache.free_positions(&arena);
                     let got = cache.share(&mut arena, session, origin, span.part(0, len));
                     let is_there = |positions: usize| {
                         before.iter().any(|known| {
@@ -755,8 +789,18 @@ mod tests {
                         })
                     };
                     let whole = (0..len).step_by(BLOCK_POSITIONS).skip(1);
-                    let expected = whole.take_while(|&positions| is_there(positions)).last();
-                    assert_eq!(got, expected.unwrap_or(0));
+                    let whole = whole.take_while(|&positions| is_there(positions)).last();
+                    let whole = whole.unwrap_or(0);
+                    let of_next = before.iter().filter(|known| {
+                        (known.owner, known.adapter) == (origin.owner, origin.adapter)
+                            && known.tokens.len() == whole + BLOCK_POSITIONS
+                    });
+                    let longest = of_next.map(|known| in_common(&known.tokens, &tokens[..len - 1]));
+                    let longest = longest.max().filter(|&longest| longest > whole);
+                    // With no block left there is none to copy to.
+                    if got != whole || free > 2 * BLOCK_POSITIONS {
+                        assert_eq!(got, longest.unwrap_or(whole));
+                    }
                     shared += got;
                     match cache.reserve(&mut arena, session, len) {
                         Ok(()) => {
@@ -919,7 +963,7 @@ mod tests {
         arena.get_mut(span)[..17].copy_from_slice(&tokens(1, 17));
         cache.reserve(&mut arena, 0, 17).unwrap();
         cache.publish(&mut arena, 0, origin, span.part(0, 17));
-        for (len, shared) in [(15, 0), (16, 0), (17, 16), (18, 16)] {
+        for (len, shared) in [(1, 0), (15, 14), (16, 15), (17, 16), (18, 16)] {
             arena.get_mut(span)[..len].copy_from_slice(&tokens(1, len));
             assert_eq!(
                 cache.share(&mut arena, 2, origin, span.part(0, len)),

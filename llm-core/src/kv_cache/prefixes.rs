@@ -5,7 +5,7 @@
 //! adapter, and the blocks before it. The owner belongs to that, too, although no bit depends on it: what one owner asked
 //! must not make another's request faster. Known blocks form a forest. The roots are first blocks of sessions, and the
 //! children of a block are the blocks that have followed it in some session, so each block stands in one list, and a search
-//! compares each block of the cache once at most. It compares owners before tokens, so what another owner's tokens are
+//! compares each block of the cache twice at most. It compares owners before tokens, so what another owner's tokens are
 //! does not show in the time that it takes.
 //!
 //! Blocks are counted by the sessions that refer to them. A known block that none refers to is *retained*: it keeps its
@@ -198,21 +198,40 @@ impl Blocks<'_> {
 
     /// The known block with these tokens behind `parent`.
     pub(super) fn find(&self, parent: u16, origin: Origin, tokens: &[u32]) -> Option<u16> {
-        let mut block = match parent {
+        self.behind(parent, origin)
+            .find(|&block| self.of(block).tokens == *tokens)
+    }
+
+    /// Of the known blocks behind `parent` the one that begins with the most of these tokens, and with how many; at least
+    /// with one.
+    pub(super) fn find_longest(
+        &self,
+        parent: u16,
+        origin: Origin,
+        tokens: &[u32],
+    ) -> Option<(u16, usize)> {
+        let alike = |block: u16| {
+            let tokens = self.of(block).tokens.iter().zip(tokens);
+            tokens.take_while(|(its, token)| its == token).count()
+        };
+        self.behind(parent, origin)
+            .map(|block| (block, alike(block)))
+            .max_by_key(|&(_, alike)| alike)
+            .filter(|&(_, alike)| alike > 0)
+    }
+
+    /// The known blocks of this origin behind `parent`.
+    fn behind(&self, parent: u16, origin: Origin) -> impl Iterator<Item = u16> {
+        let first = match parent {
             NONE => self.lists.roots,
             parent => self.of(parent).child,
         };
-        while block != NONE {
-            let known = self.of(block);
-            if known.owner == origin.owner
-                && known.adapter == origin.adapter()
-                && known.tokens == *tokens
-            {
-                return Some(block);
-            }
-            block = known.next;
-        }
-        None
+        let block = |block: u16| (block != NONE).then_some(block);
+        let next = move |&known: &u16| block(self.of(known).next);
+        core::iter::successors(block(first), next).filter(move |&known| {
+            let known = self.of(known);
+            known.owner == origin.owner && known.adapter == origin.adapter()
+        })
     }
 
     /// A block that is referred to holds these tokens behind `parent`, and is known from now on.
