@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from trainlib import chat
+
 from . import rules, wordings
 from .rules import PLAIN
 
@@ -25,7 +27,7 @@ HELD_OUT_OF = 5
 """One combination in so many is held out."""
 MOST_NOTES = 18
 """Of a site. The fewest are two."""
-EVENTS = 12
+EVENTS = 16
 """Of a document of the training text, so that what its notes cost to read is paid once for all of them."""
 NOTED = 0.6
 """Share of the events that happen to a thing that a note is about, as far as there is one."""
@@ -61,9 +63,9 @@ class Site:
 
     @property
     def text(self) -> str:
-        """The notes as the model reads them, with a newline at the end."""
+        """The notes as the model reads them, as the system's text."""
         notes = (wordings.HOURS[self.is_open], *self.notes)
-        return "\n".join((wordings.PREAMBLE, *(wordings.NOTE + note for note in notes))) + "\n"
+        return "\n".join((wordings.PREAMBLE, *(wordings.NOTE + note for note in notes)))
 
 
 def is_held_out(combination: tuple[str, str, str, str]) -> bool:
@@ -131,15 +133,12 @@ def make(split: str, seed: int, number: int, events: int) -> tuple[Site, list[Ev
     return site, found
 
 
-def prompt(site: Site, event: Event) -> str:
-    """What the model goes on from."""
-    return f"{site.text}{wordings.EVENT}{event.line}\n{wordings.ANSWER}"
-
-
 def document(split: str, seed: int, number: int, events: int = EVENTS) -> str:
-    """The notes of a site, and events with their classes."""
+    """A conversation: the notes of a site as the system's text, the line of each event as a user's, its class as the answer.
+    Each event is judged by the notes alone, so the order of the events means nothing."""
     site, found = make(split, seed, number, events)
-    return site.text + "\n".join(f"{wordings.EVENT}{event.line}\n{wordings.ANSWER} {event.right}" for event in found)
+    turns = [turn for event in found for turn in (("user", event.line), ("assistant", event.right))]
+    return chat.write([("system", site.text), *turns])
 
 
 def questions(split: str, seed: int, count: int) -> Iterator[tuple[Site, Event]]:

@@ -49,7 +49,7 @@ RULES = {
 
 LIMITS = (30, 40, 50, 60, 70)
 """Degrees. A reading lies at most `FAR` from the limit, and never on it."""
-FAR = 25
+FAR = 20
 
 
 def right_class(kind: str, state: str, fact: str, is_open: bool) -> str:

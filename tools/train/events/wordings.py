@@ -7,8 +7,8 @@ their grammar; which pairs of them are seen in training is `generate.py`'s to sa
 PREAMBLE = "You watch a site. Judge each event by the notes, in one word: ignore, log, warn or alarm."
 HOURS = {True: "The site is open.", False: "The site is closed."}
 
-NOTE, EVENT, ANSWER = "- ", "> ", "="
-"""What a note, the line of an event, and a class (after a space) stand behind. One token each."""
+NOTE = "- "
+"""What a note stands behind."""
 
 NOTES = {
     "door": {
