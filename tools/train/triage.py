@@ -6,8 +6,8 @@
 
 The baselines learn from events of the training split: the most frequent class; and multinomial logistic regression on bags
 of words, once of the event's line, once of the line and the notes (a word of a note is not the same as that word of the line).
-The model answers greedily, and its first word counts: one that is no class is wrong. Where each answer is a class, greedy is
-what it would say under a format that allows the classes alone.
+The model is asked as the example asks it: the notes are the system's text, the line is a user's, the answer is greedy and one of
+the choices. An answer that is none counts as wrong, and is counted.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from events import generate
 from events.rules import CLASSES, THINGS
 
 WORD = re.compile(r"[a-z0-9]+")
-ANSWER_TOKENS = 2
-"""As many as the example asks for: a class, and what ends its line."""
+ANSWER_TOKENS = 4
+"""As many as the example asks for. A class is one token of the model's vocabulary."""
 ROUNDS, RATE, DECAY = 600, 2.0, 1e-5
 """Gradient descent of the logistic regression, all events at a time; its loss no longer moves in the fourth digit."""
 
@@ -67,17 +67,13 @@ def bag_of_words(known, asked, with_notes: bool) -> list[str]:
     return [CLASSES[number] for number in best]
 
 
-def first_word(answer: str) -> str:
-    found = re.match(r"\s*([A-Za-z]+)", answer)
-    return found.group(1).lower() if found else ""
-
-
 def ask(llmtool: Path, model: Path, site, event) -> str:
-    command = [llmtool, "generate", "-m", model, "-p", generate.prompt(site, event), "-n", str(ANSWER_TOKENS), "--temperature", "0"]
+    command = [llmtool, "generate", "-m", model, "--system", site.text, "-p", event.line, "--choices", ",".join(CLASSES),
+               "-n", str(ANSWER_TOKENS), "--temperature", "0"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(f"`{' '.join(map(str, command))}` failed:\n{done.stderr.decode(errors='replace')}")
-    return first_word(done.stdout.decode(errors="replace"))
+    return done.stdout.decode(errors="replace").removesuffix("\n")
 
 
 def report(name: str, asked, answers: list[str]) -> str:
@@ -117,7 +113,7 @@ def main():
         print(report(model.name, asked, answers), flush=True)
         for (site, event), answer in zip(asked, answers):
             if args.wrong and answer != event.right:
-                print(f"{site.text}> {event.line}\n= {answer}, not {event.right}\n")
+                print(f"{site.text}\n> {event.line}\n= {answer}, not {event.right}\n")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,10 @@ MOST_NOTES = 18
 """Of a site. The fewest are two."""
 EVENTS = 16
 """Of a document of the training text, so that what its notes cost to read is paid once for all of them."""
+STATES = 0.35
+"""How often a question of a training document asks for the state of a thing instead: what an event means hangs on it, and what
+the notes say is learnt much sooner if it is asked for by itself. (They come to nearly half of all, since events that are held
+out are drawn again.)"""
 NOTED = 0.6
 """Share of the events that happen to a thing that a note is about, as far as there is one."""
 
@@ -77,10 +81,12 @@ def is_held_out_wording(frame: int, phrase: int) -> bool:
     return (frame + phrase) % 4 == 0
 
 
-def make_site(chance: random.Random) -> Site:
+def make_site(chance: random.Random, notes: int | None = None) -> Site:
+    """A site with a number of notes, by chance if none is given."""
     things = [(kind, thing) for kind, names in rules.THINGS.items() for thing in names]
-    noted = chance.sample(things, chance.randint(2, MOST_NOTES))
-    states, limits, notes = {}, {}, []
+    # Few more often than many: of few, it is learnt sooner what notes are for.
+    noted = chance.sample(things, notes or 2 + int((MOST_NOTES - 1) * chance.random() ** 2))
+    states, limits, written = {}, {}, []
     for kind, thing in noted:
         state = chance.choice(sorted(wordings.NOTES[kind]))
         degrees = chance.choice(rules.LIMITS)
@@ -88,12 +94,13 @@ def make_site(chance: random.Random) -> Site:
             limits[thing] = degrees
         else:
             states[kind, thing] = state
-        notes.append(chance.choice(wordings.NOTES[kind][state]).format(t=thing, n=degrees))
-    return Site(chance.random() < 0.5, states, limits, tuple(notes))
+        written.append(chance.choice(wordings.NOTES[kind][state]).format(t=thing, n=degrees))
+    return Site(chance.random() < 0.5, states, limits, tuple(written))
 
 
-def make_event(site: Site, split: str, chance: random.Random) -> Event | None:
-    """An event of this split at this site; none if what was drawn is of the other."""
+def make_event(site: Site, split: str, chance: random.Random, states: float = 0.0) -> Event | None:
+    """An event of this split at this site; none if what was drawn is of the other. With a chance of `states`, a question for the
+    state of a thing."""
     noted = [*site.states, *(("temperature", place) for place in site.limits)]
     if noted and chance.random() < NOTED:
         kind, thing = chance.choice(noted)
@@ -109,6 +116,10 @@ def make_event(site: Site, split: str, chance: random.Random) -> Event | None:
         degrees = site.limits[thing] + (distance if state == "above" else -distance)
     else:
         state = site.states.get((kind, thing), PLAIN)
+    if chance.random() < states:
+        frame = chance.choice(wordings.FRAMES[kind])
+        line = frame.format(t=thing, p=wordings.ASKED[kind].format(n=degrees))
+        return Event(kind, thing, state, wordings.STATE, line, wordings.STATE_WORDS[state])
     fact = chance.choice(sorted(rules.RULES[kind][state]))
     frame = chance.randrange(len(wordings.FRAMES[kind]))
     phrase = chance.randrange(len(wordings.PHRASES[kind][fact]))
@@ -120,14 +131,14 @@ def make_event(site: Site, split: str, chance: random.Random) -> Event | None:
     return Event(kind, thing, state, fact, line, rules.right_class(kind, state, fact, site.is_open))
 
 
-def make(split: str, seed: int, number: int, events: int) -> tuple[Site, list[Event]]:
-    """A site, and events at it."""
+def make(split: str, seed: int, number: int, events: int, states: float = 0.0) -> tuple[Site, list[Event]]:
+    """A site, and events at it; a share of `states` of them are questions for states."""
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, must be one of {', '.join(SPLITS)}")
     chance = random.Random(f"events/{split}/{seed}/{number}")
     site, found = make_site(chance), []
     while len(found) < events:
-        event = make_event(site, split, chance)
+        event = make_event(site, split, chance, states)
         if event:
             found.append(event)
     return site, found
@@ -136,9 +147,21 @@ def make(split: str, seed: int, number: int, events: int) -> tuple[Site, list[Ev
 def document(split: str, seed: int, number: int, events: int = EVENTS) -> str:
     """A conversation: the notes of a site as the system's text, the line of each event as a user's, its class as the answer.
     Each event is judged by the notes alone, so the order of the events means nothing."""
-    site, found = make(split, seed, number, events)
+    site, found = make(split, seed, number, events, STATES if split == "train" else 0.0)
     turns = [turn for event in found for turn in (("user", event.line), ("assistant", event.right))]
     return chat.write([("system", site.text), *turns])
+
+
+def watch(split: str, seed: int, count: int) -> tuple[Site, list[Event]]:
+    """A site about which there are as many notes as there can be, and events at it. What happens there happens again, so a
+    line may come more than once."""
+    chance = random.Random(f"watch/{split}/{seed}")
+    site, found = make_site(chance, MOST_NOTES), []
+    while len(found) < count:
+        event = make_event(site, split, chance)
+        if event:
+            found.append(event)
+    return site, found
 
 
 def questions(split: str, seed: int, count: int) -> Iterator[tuple[Site, Event]]:

@@ -74,3 +74,15 @@ PHRASES = {
     },
 }
 """By kind and fact; as many of each as there are frames."""
+
+STATE = "state"
+"""What is asked for, in place of what happened, where a line of the training text asks for the state of a thing."""
+ASKED = {
+    "door": "has which note", "sensor": "has which note", "login": "has which note", "link": "has which note",
+    "temperature": "is {n} degrees and has which note",
+}
+STATE_WORDS = {
+    "plain": "none", "repair": "repair", "shut": "shut", "test": "test", "faulty": "faulty", "away": "away",
+    "new password": "new", "spare": "spare", "works": "works", "below": "below", "above": "above",
+}
+"""The answers to that."""

@@ -10,6 +10,7 @@ import pytest
 
 from events import generate, rules, wordings
 from events.rules import CLASSES, PLAIN
+from trainlib import chat
 
 COUNT = 3000
 
@@ -143,18 +144,36 @@ def test_no_class_and_no_kind_is_rare(held_out):
 
 
 def test_a_document_has_the_notes_once_and_a_class_after_each_line():
-    site, events = generate.make("train", 1, 5, 4)
-    lines = generate.document("train", 1, 5, 4).splitlines()
-    assert lines[0] == wordings.PREAMBLE
-    notes = 2 + len(site.notes)
-    assert all(line.startswith("- ") for line in lines[1:notes])
-    assert lines[notes:] == [text for event in events for text in (f"> {event.line}", f"= {event.right}")]
+    site, events = generate.make("valid", 1, 5, 4)
+    segments = chat.read(generate.document("valid", 1, 5, 4))
+    assert segments[0] == ("system", site.text)
+    lines = site.text.splitlines()
+    assert lines[0] == wordings.PREAMBLE and len(lines) == 2 + len(site.notes)
+    assert all(line.startswith("- ") for line in lines[1:])
+    assert segments[1:] == [turn for event in events for turn in (("user", event.line), ("assistant", event.right))]
 
 
-def test_a_prompt_is_the_beginning_of_a_document():
-    for number in range(50):
-        site, (event,) = generate.make("valid", 1, number, 1)
-        assert generate.document("valid", 1, number, 1) == f"{generate.prompt(site, event)} {event.right}"
+def pairs(turns):
+    return zip(turns[::2], turns[1::2])
+
+
+def test_a_training_document_also_asks_for_states_and_a_held_out_one_never_does():
+    asked = {"train": 0, "valid": 0}
+    for split, number in itertools.product(generate.SPLITS, range(40)):
+        for (_, line), (_, answer) in pairs(chat.read(generate.document(split, 1, number))[1:]):
+            if answer not in CLASSES:
+                asked[split] += 1
+                assert "which note" in line and answer in wordings.STATE_WORDS.values()
+    assert asked["valid"] == 0 and 0.35 < asked["train"] / (40 * generate.EVENTS) < 0.6
+
+
+def test_the_state_that_is_asked_for_is_that_of_the_notes():
+    chance = random.Random(1)
+    for _ in range(300):
+        site = generate.make_site(chance)
+        event = generate.make_event(site, "train", chance, states=1.0)
+        if event:
+            assert event.right == wordings.STATE_WORDS[state_by_the_notes(site, event)]
 
 
 def test_a_thing_has_one_note_at_most():
@@ -175,16 +194,11 @@ def test_a_text_has_as_many_documents_as_were_asked_for():
     assert file.getvalue().split(f"\n{generate.SEPARATOR}\n") == [*(generate.document("train", 1, n) for n in range(5)), ""]
 
 
-def test_the_example_asks_about_lines_and_notes_that_the_generator_could_write():
+def test_the_examples_files_are_what_the_generator_writes():
+    """The site that the example watches, held-out events there, and what is right; two lines more have no budget left."""
     example = Path(__file__).resolve().parents[3] / "examples" / "triage"
-    preamble, hours, *notes = (example / "notes.txt").read_text().splitlines()
-    assert preamble == wordings.PREAMBLE and hours in {wordings.NOTE + text for text in wordings.HOURS.values()}
-    possible = {
-        wordings.NOTE + text.format(t=thing, n=limit)
-        for kind, states in wordings.NOTES.items() for texts in states.values() for text in texts
-        for thing in rules.THINGS[kind] for limit in rules.LIMITS
-    }
-    assert len(set(notes)) == len(notes) and set(notes) <= possible
-    lines = {line.replace("{n}", "#") for split in generate.SPLITS for *_, line in all_lines(split)}
-    asked = [re.sub(r"\d+", "#", line) for line in (example / "events.txt").read_text().splitlines() if line]
-    assert len(asked) > 10 and set(asked) <= lines
+    site, events = generate.watch("valid", 4, 500)
+    assert (example / "notes.txt").read_text() == site.text + "\n"
+    lines = (example / "events.txt").read_text().splitlines()
+    assert lines[:500] == [event.line for event in events] and len(lines[500:]) == 3 and not lines[500]
+    assert (example / "right.txt").read_text().splitlines() == [event.right for event in events]
