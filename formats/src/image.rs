@@ -51,12 +51,15 @@ impl Entry {
         (is_name(name) && padding.iter().all(|byte| *byte == 0)).then_some(name)
     }
 
+    fn table<'f>(&self, image: &'f [u8]) -> Option<&'f [u8]> {
+        let bytes = Dfa::bytes(self.states.get() as usize, self.classes.get() as usize)?;
+        let start = self.offset.get() as usize;
+        image.get(start..start.checked_add(bytes)?)
+    }
+
     fn dfa<'f>(&self, image: &'f [u8]) -> Option<Dfa<'f>> {
         let (states, classes) = (self.states.get() as usize, self.classes.get() as usize);
-        let bytes = Dfa::bytes(states, classes)?;
-        let start = self.offset.get() as usize;
-        let table = image.get(start..start.checked_add(bytes)?)?;
-        Dfa::open(table, states, classes)
+        Dfa::open(self.table(image)?, states, classes)
     }
 }
 
@@ -110,6 +113,8 @@ pub struct Named<'f> {
     pub first_state: usize,
     /// Its automaton.
     pub dfa: Dfa<'f>,
+    /// The automaton as it lies in the image.
+    pub table: &'f [u8],
 }
 
 impl<'f> Formats<'f> {
@@ -158,6 +163,7 @@ impl<'f> Formats<'f> {
                 name: entry.name()?,
                 first_state,
                 dfa: entry.dfa(image)?,
+                table: entry.table(image)?,
             };
             first_state = first_state.saturating_add(named.dfa.states());
             Some(named)
@@ -194,6 +200,7 @@ impl<'f> Formats<'f> {
             name: entry.name()?,
             first_state: states.fold(0, usize::saturating_add),
             dfa: entry.dfa(self.image)?,
+            table: entry.table(self.image)?,
         })
     }
 

@@ -8,6 +8,7 @@
 //! - [`Formats`]: the set of named formats in a region, checked once, when it is read;
 //! - [`Dfa`]: one of them: a step costs two lookups whatever the format;
 //! - [`Choices`]: a list of answers that comes with a request, as an automaton without a table;
+//! - [`stop`]: texts at which an answer ends, for requests without a format;
 //! - `encode`: how an image is made, on the host.
 //!
 //! Two promises hold for every automaton here, and whoever uses one builds on them. *Alive means possible*: from each
@@ -45,6 +46,7 @@ mod dfa;
 #[cfg(any(test, feature = "encode"))]
 pub mod encode;
 mod image;
+pub mod stop;
 
 pub use choices::{ChoiceState, Choices, ChoicesError, SEPARATOR};
 pub use dfa::{Dfa, State};
@@ -70,6 +72,12 @@ pub const MAX_CHOICES: usize = 32;
 
 /// Bytes of all of them together, with one between each two.
 pub const MAX_CHOICES_BYTES: usize = 512;
+
+/// Stop strings that a request can bring.
+pub const MAX_STOPS: usize = 4;
+
+/// Longest stop string, in bytes.
+pub const MAX_STOP_BYTES: usize = 64;
 
 /// What an answer is checked against, byte by byte.
 pub trait Automaton {

@@ -181,12 +181,57 @@ numbers! {
         BadExample = 96,
         /// The examples would have `value` bytes with this one, there is room for `limit`.
         ExamplesFull = 97,
+
+        /// The policy has no format of this name.
+        UnknownFormat = 110,
+        /// The policy does not allow the user's role, or the client, this format or choices of its own.
+        FormatNotAllowed = 111,
+        /// The policy allows the user's role, or the client, only requests with a format.
+        FormatNeeded = 112,
+        /// Stop strings beside a format or choices, which say where an answer ends.
+        FormatAndStops = 113,
+        /// A format and choices: a request has one or the other.
+        FormatAndChoices = 114,
+        /// The model's vocabulary cannot spell the format.
+        FormatNotSpelled = 115,
+        /// The format's shortest answer takes `value` tokens, `limit` may be generated. `value` is 0 to a client: only the log
+        /// has it.
+        FormatTooLong = 116,
+        /// Inference left the format of the answer, or ended it too soon. What it said so is not shown.
+        FormatBreach = 117,
+        /// Inference went on over a stop string. What it said so is not shown.
+        StopBreach = 118,
+        /// The model has no chat template, so it only completes texts.
+        NoTemplate = 119,
+        /// The model's chat template takes no system text.
+        NoSystem = 120,
+        /// `value` segments, `limit` allowed.
+        Segments = 121,
+        /// Segment `value` (from 1) is not of the role that is due: after a system text, if there is one, user and assistant
+        /// take turns, the user is last, and what goes on has no system text.
+        SegmentRole = 122,
+        /// Segment `value` (from 1) has a text that the model's chat template cannot have; the detail says why.
+        SegmentText = 123,
+        /// `value` stop strings, `limit` allowed.
+        StopStrings = 124,
+        /// A stop string of `value` bytes, 1 to `limit` allowed.
+        StopBytes = 125,
+        /// `value` choices, `limit` allowed.
+        Choices = 126,
+        /// The choices have `value` bytes together, with one between each two; `limit` allowed.
+        ChoicesBytes = 127,
+        /// Choice `value` (from 1) has no text.
+        ChoiceEmpty = 128,
+        /// Choice `value` (from 1) is there already.
+        ChoiceTwice = 129,
+        /// Choice `value` (from 1) has a line feed.
+        ChoiceLineFeed = 130,
     }
 }
 
 impl ErrorCode {
     /// All are below this, so that they can be counted in an array.
-    pub const END: usize = 104;
+    pub const END: usize = 136;
 
     /// The code with this number.
     #[must_use]
@@ -241,6 +286,12 @@ impl ErrorCode {
                 | Self::NoSuchAdapter
                 | Self::OtherAdapter
                 | Self::Training
+                | Self::FormatNotSpelled
+                | Self::FormatTooLong
+                | Self::NoTemplate
+                | Self::NoSystem
+                | Self::SegmentRole
+                | Self::SegmentText
         )
     }
 }
@@ -296,12 +347,14 @@ mod tests {
     #[test]
     fn what_audit_alone_decides_is_no_reason_of_inference() {
         let of_inference = |code: &&ErrorCode| code.is_of_inference();
-        assert_eq!(ErrorCode::ALL.iter().filter(of_inference).count(), 32);
+        assert_eq!(ErrorCode::ALL.iter().filter(of_inference).count(), 38);
         for code in [
             ErrorCode::Deadline,
             ErrorCode::QuotaExceeded,
             ErrorCode::SessionLost,
             ErrorCode::Cancelled,
+            ErrorCode::FormatBreach,
+            ErrorCode::FormatNotAllowed,
         ] {
             assert!(!code.is_of_inference());
         }

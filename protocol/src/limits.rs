@@ -5,6 +5,32 @@
 /// English are about this long.
 pub const MAX_PROMPT_BYTES: usize = 8192;
 
+/// Longest parts of a request for text in bytes ([`crate::wire::Parts`]): those of the longest prompt and its header. Every
+/// further part takes 8 bytes of it beside its text.
+pub const MAX_PARTS_BYTES: usize = MAX_PROMPT_BYTES + 8;
+
+/// Most segments of a conversation that one request brings.
+pub const MAX_SEGMENTS: usize = 16;
+
+/// Most stop strings of a request.
+pub const MAX_STOPS: usize = formats::MAX_STOPS;
+
+/// Longest stop string, in bytes. As much of an answer may be held back, since it may become one.
+pub const MAX_STOP_BYTES: usize = formats::MAX_STOP_BYTES;
+
+/// Most tokens that a model's chat template may add to a conversation, whatever its segments; inference says how many, and
+/// audit reserves them for each request.
+pub const MAX_SCAFFOLD_TOKENS: u32 = 2048;
+
+/// Most tokens that a model's chat template may add for each segment.
+pub const MAX_SEGMENT_TOKENS: u32 = 64;
+
+/// Longest name of a chat template, in bytes.
+pub const MAX_TEMPLATE_BYTES: usize = 32;
+
+/// Longest name of a format, in bytes.
+pub const MAX_FORMAT_BYTES: usize = formats::MAX_NAME_BYTES;
+
 /// Longest prompt in tokens; the model's context less one applies where it is smaller.
 pub const MAX_PROMPT_TOKENS: usize = 2048;
 
@@ -98,8 +124,9 @@ pub const MAX_PIECE_BYTES: usize = 256;
 /// request's text. It hides the time from a client's reading to the next grant; more would only be memory.
 pub const MAX_CREDIT_TOKENS: usize = 16;
 
-/// Longest text that one event carries: of all tokens that a request may be ahead by, each as long as can be.
-pub const MAX_TEXT_BYTES: usize = MAX_CREDIT_TOKENS * MAX_PIECE_BYTES;
+/// Longest text that one event carries: of all tokens that a request may be ahead by, each as long as can be, and what was
+/// held back before them.
+pub const MAX_TEXT_BYTES: usize = MAX_CREDIT_TOKENS * MAX_PIECE_BYTES + MAX_STOP_BYTES;
 
 /// Reasons for refusals that the counters list: those that were given most often. The others are in the total.
 pub const MAX_REFUSAL_REASONS: usize = 8;
@@ -129,6 +156,12 @@ pub const TRAIN_DEADLINE_US: u64 = 600_000_000;
 
 /// Most clients that audit can have. It sizes audit's tables; `system.xml` says which there are.
 pub const MAX_CLIENTS: usize = 4;
+
+/// Formats of answers in a policy; they are numbered in its order.
+pub const MAX_FORMATS: usize = formats::MAX_FORMATS;
+
+/// Bytes of the region that formats lie in (1 MiB); `system.xml` gives it this size.
+pub const FORMATS_REGION_BYTES: usize = formats::REGION_BYTES;
 
 /// Name of the model that audit asks for at boot if the store has none. Otherwise it is the first in the store.
 pub const DEFAULT_MODEL: &str = "default";

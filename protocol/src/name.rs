@@ -14,6 +14,10 @@ pub struct Name<const N: usize>([u8; N]);
 pub type UserName = Name<{ crate::limits::MAX_USER_BYTES }>;
 /// Name of a session.
 pub type SessionName = Name<{ crate::limits::MAX_SESSION_BYTES }>;
+/// Name of a format.
+pub type FormatName = Name<{ crate::limits::MAX_FORMAT_BYTES }>;
+/// Name of a chat template.
+pub type TemplateName = Name<{ crate::limits::MAX_TEMPLATE_BYTES }>;
 /// Name of a model.
 pub type ModelName = Name<{ crate::limits::MAX_NAME_BYTES }>;
 

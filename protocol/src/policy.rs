@@ -7,9 +7,9 @@
 mod tests;
 
 use crate::limits::{
-    BUDGET_PERIOD_US, CLIENT_COMMANDS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS,
-    MAX_GENERATED_TOKENS, MAX_KDF_KIB, MAX_KDF_PASSES, MAX_KEYS, MAX_REQUESTS, MAX_RESTARTS,
-    MAX_ROLES, MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
+    BUDGET_PERIOD_US, CLIENT_COMMANDS, FORMATS_REGION_BYTES, MAX_BUDGET_TOKENS, MAX_CLIENTS,
+    MAX_CONTEXT_TOKENS, MAX_FORMATS, MAX_GENERATED_TOKENS, MAX_KDF_KIB, MAX_KDF_PASSES, MAX_KEYS,
+    MAX_REQUESTS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS, MIN_STOP_GRACE_US,
 };
 use crate::name::UserName;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -18,7 +18,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const MAGIC: [u8; 8] = *b"llm-plcy";
 
 /// Version of the format.
-pub const POLICY_VERSION: u32 = 5;
+pub const POLICY_VERSION: u32 = 6;
 
 /// Size of the region in `system.xml`, and of the file that fills it.
 pub const POLICY_REGION_BYTES: usize = 0x1000;
@@ -85,6 +85,107 @@ impl Permission {
 /// The bits that a role's permissions can have.
 const PERMISSIONS: u32 = 63;
 
+/// Name in `formats = [...]` of `policy.toml` for choices that come with a request; no format can be called so.
+pub const CHOICES: &str = "choices";
+
+/// Which formats answers may have.
+///
+/// A role has one and a client has one; [`Policy::format_rule`] combines them. A request that names no format is free
+/// text, which a rule forbids only if a format must be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct FormatRule {
+    /// Bit n: the format with the number n in the region `formats`. Bit [`MAX_FORMATS`]: choices that come with a request.
+    allowed: u32,
+    /// 1: a request must use one of them.
+    must: u32,
+}
+
+impl FormatRule {
+    const CHOICES: u32 = 1 << MAX_FORMATS;
+
+    /// All formats may be used, and choices, and none need be.
+    pub const ANY: Self = Self {
+        allowed: (Self::CHOICES << 1).wrapping_sub(1),
+        must: 0,
+    };
+
+    /// No format may be used, and none need be.
+    pub const NONE: Self = Self {
+        allowed: 0,
+        must: 0,
+    };
+
+    /// As this one, and a format may be used as well. A number that no format can have changes nothing.
+    #[must_use]
+    pub const fn with(self, format: usize) -> Self {
+        match format < MAX_FORMATS {
+            true => Self {
+                allowed: self.allowed | 1 << format,
+                ..self
+            },
+            false => self,
+        }
+    }
+
+    /// As this one, and requests may bring choices.
+    #[must_use]
+    pub const fn with_choices(self) -> Self {
+        Self {
+            allowed: self.allowed | Self::CHOICES,
+            ..self
+        }
+    }
+
+    /// As this one, but a request must use a format.
+    #[must_use]
+    pub const fn with_must(self) -> Self {
+        Self { must: 1, ..self }
+    }
+
+    /// Whether a format may be used, by its number in the region `formats`.
+    #[must_use]
+    pub const fn allows(self, format: usize) -> bool {
+        format < MAX_FORMATS && self.allowed & 1 << format != 0
+    }
+
+    /// Whether a request may bring choices.
+    #[must_use]
+    pub const fn allows_choices(self) -> bool {
+        self.allowed & Self::CHOICES != 0
+    }
+
+    /// Whether a request must use a format, or bring choices.
+    #[must_use]
+    pub const fn must_use(self) -> bool {
+        self.must != 0
+    }
+
+    /// Whether neither a format may be used nor choices.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.allowed == 0
+    }
+
+    /// What both allow, with a format if either says that one must be used.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            allowed: self.allowed & other.allowed,
+            must: self.must | other.must,
+        }
+    }
+
+    /// Whether it is about no more than `formats` formats.
+    const fn fits(self, formats: u32) -> bool {
+        let named = match 1u32.checked_shl(formats) {
+            Some(next) => next.wrapping_sub(1) | Self::CHOICES,
+            None => 0,
+        };
+        (self.allowed == Self::ANY.allowed || self.allowed & !named == 0) && self.must <= 1
+    }
+}
+
 /// What users of a role may do, and how much of it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -100,6 +201,8 @@ pub struct Role {
     /// Bytes of the audit log that the entries of a user of this role may take in an hour, and at once: nobody can push
     /// out what others did faster than that.
     pub log_bytes_per_hour: u32,
+    /// Which formats its users' answers may have.
+    pub formats: FormatRule,
 }
 
 impl Role {
@@ -163,6 +266,8 @@ pub struct Client {
     pub sessions: u32,
     /// Most messages of it that inference has not read.
     pub commands: u32,
+    /// Which formats answers to it may have, whoever asks there.
+    pub formats: FormatRule,
 }
 
 /// A key whose signatures on models are trusted.
@@ -233,6 +338,17 @@ pub struct Policy {
     pub key_count: u32,
     /// Context that models are loaded with, in tokens; a model's own applies where it is smaller.
     pub context_tokens: u32,
+    /// 1: what users write may become tokens that the model's vocabulary marks as user-defined; 0: it becomes ordinary
+    /// tokens only.
+    pub user_defined: u32,
+    /// Formats in the region `formats`.
+    pub format_count: u32,
+    /// Bytes at the beginning of that region which hold them; 0 without formats.
+    pub formats_bytes: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// SHA-256 of these bytes; zeros without formats.
+    pub formats_sha256: [u8; 32],
     /// What adapters that are made here are signed with.
     pub device_key: DeviceKey,
     /// Roles.
@@ -258,8 +374,8 @@ pub enum PolicyError {
     /// Another version.
     #[error("a policy of another version; compile it anew")]
     Version = 3,
-    /// More roles, users or keys than there can be, or no role or user.
-    #[error("no roles or users, or more than the limits allow")]
+    /// More roles, users, keys or formats than there can be, or no role or user.
+    #[error("no roles or users, or more of something than the limits allow")]
     Count = 4,
     /// A name that is none, or that two have.
     #[error("a name is missing, wrong, or there twice")]
@@ -270,6 +386,9 @@ pub enum PolicyError {
     /// A number is out of its range.
     #[error("a number is out of its range")]
     Range = 7,
+    /// The formats in their region are not those that the policy was compiled with.
+    #[error("the formats in their region are not those of the policy: compile both together")]
+    Formats = 8,
 }
 
 impl Policy {
@@ -309,6 +428,18 @@ impl Policy {
             .unwrap_or(&[])
     }
 
+    /// Which formats an answer may have that a user of `role` asks for at `client`, both by their index. Of a role or a
+    /// client that is not there: none, and one must be used.
+    #[must_use]
+    pub fn format_rule(&self, role: usize, client: usize) -> FormatRule {
+        let role = self.roles().get(role).map(|role| role.formats);
+        let client = self.clients().get(client).map(|client| client.formats);
+        match (role, client) {
+            (Some(role), Some(client)) => role.and(client),
+            _ => FormatRule::NONE.with_must(),
+        }
+    }
+
     /// Checks what [`Self::read`] promises.
     ///
     /// # Errors
@@ -322,6 +453,7 @@ impl Policy {
             (self.user_count, 1, MAX_USERS),
             (self.key_count, 0, MAX_KEYS),
             (self.client_count, 0, MAX_CLIENTS),
+            (self.format_count, 0, MAX_FORMATS),
         ];
         for (count, least, most) in counts {
             require(
@@ -352,13 +484,20 @@ impl Policy {
             && self.egress_burst_bytes as usize >= MIN_EGRESS_BURST_BYTES
             && self.login_delay_us > 0
             && self.login_delay_us <= self.login_delay_max_us
-            && self.keep_prompts <= 1;
+            && self.keep_prompts <= 1
+            && self.user_defined <= 1;
         require(positive, PolicyError::Range)?;
+        let formats = match self.format_count {
+            0 => self.formats_bytes == 0 && self.formats_sha256 == [0; 32],
+            _ => (1..=FORMATS_REGION_BYTES).contains(&(self.formats_bytes as usize)),
+        };
+        require(formats, PolicyError::Range)?;
         for role in self.roles() {
             let fits = role.permissions & !PERMISSIONS == 0
                 && (1..=MAX_GENERATED_TOKENS).contains(&role.max_tokens)
                 && (1..=MAX_SESSIONS).contains(&(role.max_sessions as usize))
-                && role.log_bytes_per_hour >= MIN_LOG_BYTES_PER_HOUR;
+                && role.log_bytes_per_hour >= MIN_LOG_BYTES_PER_HOUR
+                && role.formats.fits(self.format_count);
             require(fits, PolicyError::Range)?;
         }
         for user in self.users() {
@@ -387,7 +526,8 @@ impl Policy {
                 && client.login <= 1
                 && client.requests > 0
                 && client.sessions > 0
-                && client.commands > 0;
+                && client.commands > 0
+                && client.formats.fits(self.format_count);
             require(fits, PolicyError::Range)?;
             // Nobody types a passphrase for it.
             let user = self.users().get(client.user as usize);

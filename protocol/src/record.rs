@@ -1,6 +1,7 @@
 //! Entries of the audit log, as audit keeps them, shell prints them and `llmtool` checks them.
 //!
-//! An entry is a [`Record`] of fixed size and, where the policy keeps prompts, the prompt's text after it. Each holds
+//! An entry is a [`Record`] of fixed size and, where the policy keeps prompts, the request's parts after it, as they came
+//! ([`crate::wire::Parts`]). Each holds
 //! the SHA-256 of the whole entry before it (record and text), so a log whose last hash is known cannot be changed
 //! without notice: not an entry, not their order, not their number. The first entry after boot has zeros there; when
 //! the log's memory is full the oldest entries go, and the hash that the oldest one left holds is the *anchor*.
@@ -15,7 +16,7 @@
 //! members are those of the fields; hashes are lower-case hexadecimal, text is escaped to ASCII. Everything that is
 //! hashed is there, so `llmtool audit verify` computes the chain from the lines alone.
 
-use crate::name::{ModelName, UserName};
+use crate::name::{FormatName, ModelName, UserName};
 use crate::wire::codec::Wire;
 use crate::wire::declare::layout;
 use crate::wire::{InferParams, TrainParams};
@@ -26,7 +27,7 @@ use zerocopy::TryFromBytes as _;
 mod tests;
 
 /// Version of the format, in every record.
-pub const RECORD_VERSION: u16 = 3;
+pub const RECORD_VERSION: u16 = 4;
 
 /// Bytes of a record without text.
 pub const RECORD_BYTES: usize = size_of::<<Record as Wire>::Layout>();
@@ -135,7 +136,7 @@ kinds! {
 
 layout! {
     /// One entry without its text. Fields that its kind has no use for are zero.
-    pub struct Record [424] {
+    pub struct Record [496] {
         /// [`RECORD_VERSION`].
         pub version: u16,
         /// [`Kind`].
@@ -160,9 +161,9 @@ layout! {
         pub session: u32,
         /// Turn of the session, from 1.
         pub turn: u32,
-        /// Bytes of the prompt.
+        /// Bytes of the request's parts, or of the data or the example.
         pub prompt_bytes: u32,
-        /// Tokens of the prompt, as inference says; at most the bytes and two.
+        /// Tokens of the prompt, as inference says; at most the bytes and two, and for a conversation what its template adds.
         pub prompt_tokens: u32,
         /// Tokens that passed.
         pub generated_tokens: u32,
@@ -172,11 +173,20 @@ layout! {
         pub params: InferParams,
         /// How a fine-tuning goes.
         pub train: TrainParams,
+        /// The format that the answer is bound to; `choices` for those of the request; empty for none.
+        pub format: FormatName,
+        /// SHA-256 of the format's automaton as it lies in the region; of the request's choices with a line feed between
+        /// each two; zeros for none.
+        pub format_sha256: Hash,
+        /// Segments of the conversation; 0: a text to be completed.
+        pub segments: u32,
+        /// Stop strings.
+        pub stops: u32,
         /// SHA-256 of the model's file, by audit.
         pub model_sha256: Hash,
         /// SHA-256 of the adapter's file, by audit: that a request runs with; zeros for none.
         pub adapter_sha256: Hash,
-        /// SHA-256 of the prompt's bytes.
+        /// SHA-256 of the request's parts as they came, or of the data or the example.
         pub prompt_sha256: Hash,
         /// See the module.
         pub output_sha256: Hash,
@@ -219,6 +229,10 @@ impl Record {
             text_bytes: 0,
             params: InferParams::ZERO,
             train: TrainParams::ZERO,
+            format: FormatName::EMPTY,
+            format_sha256: [0; 32],
+            segments: 0,
+            stops: 0,
             model_sha256: [0; 32],
             adapter_sha256: [0; 32],
             prompt_sha256: [0; 32],
@@ -360,6 +374,10 @@ impl Display for Json<'_> {
             text_bytes,
             params,
             train,
+            format,
+            format_sha256,
+            segments,
+            stops,
             model_sha256,
             adapter_sha256,
             prompt_sha256,
@@ -379,7 +397,7 @@ impl Display for Json<'_> {
              \"turn\":{turn},\"kv_type\":{kv_type},\"numerics\":{numerics},\"prompt_bytes\":{prompt_bytes},\
              \"prompt_tokens\":{prompt_tokens},\"generated_tokens\":{generated_tokens},\"text_bytes\":{text_bytes},\
              \"latency_us\":{latency_us},\"first_token_us\":{first_token_us},\"value\":{value},\"limit\":{limit},\
-             \"count\":{count},"
+             \"count\":{count},\"format\":\"{format}\",\"segments\":{segments},\"stops\":{stops},"
         )?;
         let sampling = &params.sampling;
         write!(
@@ -402,9 +420,10 @@ impl Display for Json<'_> {
         )?;
         write!(
             f,
-            "\"model_sha256\":\"{}\",\"adapter_sha256\":\"{}\",\"prompt_sha256\":\"{}\",\"output_sha256\":\"{}\",\"previous\":\"{}\"",
+            "\"model_sha256\":\"{}\",\"adapter_sha256\":\"{}\",\"format_sha256\":\"{}\",\"prompt_sha256\":\"{}\",\"output_sha256\":\"{}\",\"previous\":\"{}\"",
             Hex(model_sha256),
             Hex(adapter_sha256),
+            Hex(format_sha256),
             Hex(prompt_sha256),
             Hex(output_sha256),
             Hex(previous),

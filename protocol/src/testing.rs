@@ -4,6 +4,7 @@ extern crate alloc;
 
 use crate::region::{ReadWords, WriteWords};
 use crate::ring::{Endpoint, REGION_BYTES};
+use crate::wire::{PartKind, Parts};
 use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::Cell;
@@ -87,6 +88,32 @@ pub fn all_of_endpoints() -> (TestEndpoint, TestEndpoint, TestRegion, TestRegion
     (audits_end, peers_end, peer, audit)
 }
 
+/// These parts, whatever they hold, for as long as the test runs.
+///
+/// # Panics
+/// They are in an order that no message has.
+#[must_use]
+#[allow(clippy::expect_used)]
+pub fn parts(parts: &[(PartKind, &[u8])]) -> Parts<'static> {
+    let mut bytes = alloc::vec::Vec::new();
+    for (kind, text) in parts {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&(*kind as u32).to_le_bytes());
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(text);
+    }
+    Parts::parse(bytes.leak()).expect("parts in order")
+}
+
+/// A text to be completed, whatever it is, for as long as the test runs.
+///
+/// # Panics
+/// Never: a text alone is in order.
+#[must_use]
+pub fn completion(text: &[u8]) -> Parts<'static> {
+    parts(&[(PartKind::Text, text)])
+}
+
 /// [`policy`] as it lies in its region.
 #[must_use]
 pub fn policy_bytes() -> alloc::vec::Vec<u8> {
@@ -99,7 +126,7 @@ pub fn policy_bytes() -> alloc::vec::Vec<u8> {
 pub fn policy() -> crate::policy::Policy {
     use crate::limits;
     use crate::name::UserName;
-    use crate::policy::{Client, MAGIC, POLICY_VERSION, Policy, Role, User};
+    use crate::policy::{Client, FormatRule, MAGIC, POLICY_VERSION, Policy, Role, User};
     let mut policy: Policy = zerocopy::FromZeros::new_zeroed();
     policy.magic = MAGIC;
     policy.version = POLICY_VERSION;
@@ -123,6 +150,7 @@ pub fn policy() -> crate::policy::Policy {
         max_sessions,
         // More than any test writes.
         log_bytes_per_hour: 1 << 30,
+        formats: FormatRule::ANY,
     };
     policy.roles[0] = role("reader", 1, 8);
     policy.roles[1] = role("owner", 63, 32);
@@ -147,6 +175,7 @@ pub fn policy() -> crate::policy::Policy {
         requests: limits::MAX_REQUESTS as u32,
         sessions: limits::MAX_SESSIONS as u32,
         commands: limits::CLIENT_COMMANDS as u32,
+        formats: FormatRule::ANY,
     };
     policy
 }

@@ -48,7 +48,7 @@
 /**
  * Longest text that one event has, in bytes.
  */
-#define SEL4_LLM_MAX_TEXT_BYTES 4096
+#define SEL4_LLM_MAX_TEXT_BYTES 4160
 
 /**
  * Most requests in flight. The policy may allow fewer.
@@ -737,6 +737,92 @@ typedef enum {
      * The examples would have `value` bytes with this one, there is room for `limit`.
      */
     SEL4_LLM_CODE_EXAMPLES_FULL = 97,
+    /**
+     * The policy has no format of this name.
+     */
+    SEL4_LLM_CODE_UNKNOWN_FORMAT = 110,
+    /**
+     * The policy does not allow the user's role, or the client, this format or choices of its own.
+     */
+    SEL4_LLM_CODE_FORMAT_NOT_ALLOWED = 111,
+    /**
+     * The policy allows the user's role, or the client, only requests with a format.
+     */
+    SEL4_LLM_CODE_FORMAT_NEEDED = 112,
+    /**
+     * Stop strings beside a format or choices, which say where an answer ends.
+     */
+    SEL4_LLM_CODE_FORMAT_AND_STOPS = 113,
+    /**
+     * A format and choices: a request has one or the other.
+     */
+    SEL4_LLM_CODE_FORMAT_AND_CHOICES = 114,
+    /**
+     * The model's vocabulary cannot spell the format.
+     */
+    SEL4_LLM_CODE_FORMAT_NOT_SPELLED = 115,
+    /**
+     * The format's shortest answer takes `value` tokens, `limit` may be generated. `value` is 0 to a client: only the log
+     * has it.
+     */
+    SEL4_LLM_CODE_FORMAT_TOO_LONG = 116,
+    /**
+     * Inference left the format of the answer, or ended it too soon. What it said so is not shown.
+     */
+    SEL4_LLM_CODE_FORMAT_BREACH = 117,
+    /**
+     * Inference went on over a stop string. What it said so is not shown.
+     */
+    SEL4_LLM_CODE_STOP_BREACH = 118,
+    /**
+     * The model has no chat template, so it only completes texts.
+     */
+    SEL4_LLM_CODE_NO_TEMPLATE = 119,
+    /**
+     * The model's chat template takes no system text.
+     */
+    SEL4_LLM_CODE_NO_SYSTEM = 120,
+    /**
+     * `value` segments, `limit` allowed.
+     */
+    SEL4_LLM_CODE_SEGMENTS = 121,
+    /**
+     * Segment `value` (from 1) is not of the role that is due: after a system text, if there is one, user and assistant
+     * take turns, the user is last, and what goes on has no system text.
+     */
+    SEL4_LLM_CODE_SEGMENT_ROLE = 122,
+    /**
+     * Segment `value` (from 1) has a text that the model's chat template cannot have; the detail says why.
+     */
+    SEL4_LLM_CODE_SEGMENT_TEXT = 123,
+    /**
+     * `value` stop strings, `limit` allowed.
+     */
+    SEL4_LLM_CODE_STOP_STRINGS = 124,
+    /**
+     * A stop string of `value` bytes, 1 to `limit` allowed.
+     */
+    SEL4_LLM_CODE_STOP_BYTES = 125,
+    /**
+     * `value` choices, `limit` allowed.
+     */
+    SEL4_LLM_CODE_CHOICES = 126,
+    /**
+     * The choices have `value` bytes together, with one between each two; `limit` allowed.
+     */
+    SEL4_LLM_CODE_CHOICES_BYTES = 127,
+    /**
+     * Choice `value` (from 1) has no text.
+     */
+    SEL4_LLM_CODE_CHOICE_EMPTY = 128,
+    /**
+     * Choice `value` (from 1) is there already.
+     */
+    SEL4_LLM_CODE_CHOICE_TWICE = 129,
+    /**
+     * Choice `value` (from 1) has a line feed.
+     */
+    SEL4_LLM_CODE_CHOICE_LINE_FEED = 130,
 } sel4_llm_code_t;
 
 /**

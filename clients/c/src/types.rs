@@ -19,7 +19,7 @@ pub const SEL4_LLM_MAX_PROMPT_BYTES: usize = 8192;
 /// Most tokens that a request may generate. The user's role may allow fewer.
 pub const SEL4_LLM_MAX_TOKENS: usize = 512;
 /// Longest text that one event has, in bytes.
-pub const SEL4_LLM_MAX_TEXT_BYTES: usize = 4096;
+pub const SEL4_LLM_MAX_TEXT_BYTES: usize = 4160;
 /// Most requests in flight. The policy may allow fewer.
 pub const SEL4_LLM_MAX_IN_FLIGHT: usize = 64;
 /// Longest name of a session in bytes, without the zero at its end.

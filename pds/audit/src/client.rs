@@ -33,6 +33,8 @@ pub(crate) struct Identity {
     pub(crate) user: usize,
     /// Of the one that it is at boot and after a logout.
     own: usize,
+    /// Which of the policy's clients it is.
+    pub(crate) entry: usize,
     pub(crate) may_log_in: bool,
     /// Most requests that are admitted and not over.
     pub(crate) requests: usize,
@@ -45,11 +47,11 @@ pub(crate) struct Identity {
 impl Identity {
     /// As the policy says of who is on this channel; `None` if it says nothing.
     fn on(channel: u8, policy: &Policy) -> Option<Self> {
-        let found = policy
-            .clients()
-            .iter()
-            .find(|client| client.channel == u32::from(channel));
-        found.map(|client| Self {
+        let found = (0..policy.clients().len())
+            .zip(policy.clients())
+            .find(|(_, client)| client.channel == u32::from(channel));
+        found.map(|(entry, client)| Self {
+            entry,
             name: client.name,
             user: client.user as usize,
             own: client.user as usize,

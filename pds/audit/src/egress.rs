@@ -5,7 +5,7 @@
 //! more leaves than the burst and what `t` gives.
 
 use crate::bucket::Bucket;
-use protocol::limits::{MAX_CREDIT_TOKENS, MAX_PIECE_BYTES};
+use protocol::limits::{MAX_CREDIT_TOKENS, MAX_PIECE_BYTES, MAX_STOP_BYTES};
 use protocol::policy::Policy;
 
 /// What an event costs beyond its payload: its kind and the request that it is about say something, too.
@@ -36,7 +36,8 @@ impl Egress {
         let rate = u64::from(policy.egress_bytes_per_second);
         let burst = u64::from(policy.egress_burst_bytes);
         // The policy's least burst holds several.
-        let most = burst.checked_div(MOST_TOKEN_BYTES);
+        let held = (MAX_STOP_BYTES as u64).saturating_add(TOKEN_BYTES);
+        let most = burst.saturating_sub(held).checked_div(MOST_TOKEN_BYTES);
         let window = most.unwrap_or(0).clamp(1, MAX_CREDIT_TOKENS as u64);
         Self {
             bucket: Bucket::full(burst, rate, SECOND_US, now),
@@ -48,7 +49,8 @@ impl Egress {
         }
     }
 
-    /// Tokens that inference may be ahead of a client, so that what waits always fits into a full bucket.
+    /// Tokens that inference may be ahead of a client, so that what waits always fits into a full bucket, with what was held
+    /// back before since it could have become a stop string.
     pub(crate) const fn window(&self) -> u32 {
         self.window
     }
@@ -59,9 +61,10 @@ impl Egress {
         usize::try_from(payload).unwrap_or(most).min(most)
     }
 
-    /// What so many tokens with so much text cost.
+    /// What so many tokens with so much text cost; text that was held back costs as much as that of a token.
     pub(crate) const fn of_text(tokens: u32, text: usize) -> u64 {
-        (tokens as u64)
+        let events = if tokens == 0 { 1 } else { tokens as u64 };
+        events
             .saturating_mul(TOKEN_BYTES)
             .saturating_add(text as u64)
     }

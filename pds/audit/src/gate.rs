@@ -4,12 +4,13 @@
 //! and what is reserved is settled once.
 
 use crate::access::{Access, KdfBlock};
+use crate::answer::Languages;
 use crate::quota::Accounts;
 use crate::sessions::Sessions;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{BUDGET_PERIOD_US, MAX_BUDGET_TOKENS};
 use protocol::name::UserName;
-use protocol::policy::{Permission, Policy, PolicyError};
+use protocol::policy::{FormatRule, Permission, Policy, PolicyError};
 use protocol::wire::client::{BudgetChange, User};
 use zerocopy::FromZeros as _;
 
@@ -20,21 +21,25 @@ pub(crate) struct Gate<'m> {
     policy_error: Option<PolicyError>,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
+    pub(crate) languages: Languages<'m>,
 }
 
 impl<'m> Gate<'m> {
-    /// `policy`: as the tool has compiled it.
-    pub(crate) fn new(policy: &[u8], kdf: &'m mut [KdfBlock]) -> Self {
-        let (policy, policy_error) = match Policy::read(policy) {
-            Ok(policy) => (policy, None),
+    /// `policy` and `formats`: as the tool has compiled them.
+    pub(crate) fn new(policy: &[u8], formats: &'m [u8], kdf: &'m mut [KdfBlock]) -> Self {
+        let read =
+            Policy::read(policy).and_then(|policy| Ok((policy, Languages::new(&policy, formats)?)));
+        let (policy, languages, policy_error) = match read {
+            Ok((policy, languages)) => (policy, languages, None),
             // Without users, roles and keys nobody may do anything.
-            Err(error) => (Policy::new_zeroed(), Some(error)),
+            Err(error) => (Policy::new_zeroed(), Languages::NONE, Some(error)),
         };
         Self {
             accounts: Accounts::new(&policy, 0),
             access: Access::new(policy, kdf),
             policy_error,
             sessions: Sessions::new(),
+            languages,
         }
     }
 
@@ -53,6 +58,14 @@ impl<'m> Gate<'m> {
         self.policy_error.map_or(Ok(()), |error| {
             Err(Failure::over(ErrorCode::BadPolicy, error as u64, 0))
         })
+    }
+
+    /// Which formats an answer may have that a user asks for at the client with this place in the policy.
+    pub(crate) fn format_rule(&self, user: usize, client: usize) -> FormatRule {
+        let role = self.policy().users().get(user).map(|user| user.role);
+        // Of nobody's role: none.
+        let role = role.map_or(usize::MAX, |role| role as usize);
+        self.policy().format_rule(role, client)
     }
 
     /// A user as others see one.
@@ -99,7 +112,7 @@ mod tests {
     use std::vec::Vec;
 
     fn gate(policy: &[u8], kdf: &'static mut [KdfBlock]) -> Gate<'static> {
-        Gate::new(policy, kdf)
+        Gate::new(policy, &[], kdf)
     }
 
     fn kdf() -> &'static mut [KdfBlock] {

@@ -4,6 +4,7 @@
 //! - *mediation*: every request and every report is parsed, checked and written anew;
 //! - *access*: users, roles and their permissions, from a policy that is compiled into a region of its own;
 //! - *admission*: what exceeds a limit or a budget is refused, with the value and the limit, before inference sees it;
+//! - *formats*: an answer that is bound to one leaves it by no byte, whatever inference says, and no stop string is shown;
 //! - *metering*: tokens are counted as they pass, times are audit's own, and no more bytes leave inference than the
 //!   egress cap allows;
 //! - *models and adapters*: only files that a trusted key has signed are loaded;
@@ -39,6 +40,7 @@
 extern crate std;
 
 mod access;
+mod answer;
 mod bucket;
 mod client;
 mod counters;

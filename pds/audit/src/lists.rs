@@ -4,6 +4,7 @@ use crate::log::{Cursor, Log, Verification};
 use crate::sessions::Owner;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::UserName;
+use protocol::policy::FormatRule;
 use protocol::wire::client::{Event, LogExtent, LogQuery};
 
 /// Lists of a client at once. A shell has one command in the foreground, and completion.
@@ -16,6 +17,8 @@ pub(crate) enum ListKind {
     Models { next: usize },
     /// Adapters, made here and in the store.
     Adapters { next: usize },
+    /// Formats of the policy, for whom this rule is about.
+    Formats { next: usize, rule: FormatRule },
     /// The file of an adapter made here.
     Export { id: u32, offset: usize },
     /// Users of the policy.
@@ -37,6 +40,7 @@ impl ListKind {
             Self::Log(reading) => Event::LogEnd(reading.extent(log)),
             Self::Models { next }
             | Self::Adapters { next }
+            | Self::Formats { next, .. }
             | Self::Users { next }
             | Self::Sessions { next, .. } => listed(*next),
             Self::Verify(_) | Self::Watch { .. } | Self::Export { .. } => Event::Done,
@@ -46,7 +50,7 @@ impl ListKind {
 
 /// The last event of a list of so many.
 pub(crate) fn listed(count: usize) -> Event<'static> {
-    // There are no more models, adapters, users or sessions.
+    // There are no more models, adapters, formats, users or sessions.
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     Event::Listed { count }
 }

@@ -3,17 +3,18 @@
 //! The rule: a request is entered once, whole, and leaves in one place ([`Table::remove`]), when its client has been told.
 //! Text that its client has not taken yet lies in a buffer of the request's own, which credit keeps from overflowing.
 
+use crate::answer::{Answer, Words, Wrong};
 use crate::models::{Verification, Verified};
 use crate::places::{Adapter, Used};
 use crate::quota::Reservation;
 use crate::tuning::Tuning;
 use protocol::error::Failure;
 use protocol::limits::{MAX_PIECE_BYTES, MAX_REQUESTS, MAX_TEXT_BYTES};
-use protocol::name::ModelName;
+use protocol::name::{FormatName, ModelName};
 use protocol::record::{Hash, Record};
 use protocol::wire::client::{Event, Finished, Tuned};
 use protocol::wire::engine::Holdings;
-use protocol::wire::{AdapterInfo, InferParams, ModelInfo};
+use protocol::wire::{AdapterInfo, Extent, InferParams, ModelInfo};
 use sha2::{Digest, Sha256};
 
 /// What a request asks for.
@@ -21,7 +22,7 @@ use sha2::{Digest, Sha256};
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum Work<'m> {
     /// Text.
-    Infer(Generation),
+    Infer(Generation<'m>),
     /// A model that audit verifies; inference has not heard of it.
     Verify(Verification<'m>),
     /// A model that inference loads.
@@ -38,7 +39,7 @@ pub(crate) enum Work<'m> {
 
 /// What is known of a request for text.
 #[derive(Clone, Debug)]
-pub(crate) struct Generation {
+pub(crate) struct Generation<'m> {
     /// Of its session.
     pub(crate) slot: usize,
     /// The session's number and turn.
@@ -46,14 +47,24 @@ pub(crate) struct Generation {
     pub(crate) turn: u32,
     pub(crate) params: InferParams,
     pub(crate) adapter: Option<Used>,
+    /// Of the parts, as they came.
     pub(crate) prompt_bytes: u32,
     pub(crate) prompt_sha256: Hash,
+    pub(crate) extent: Extent,
+    /// Most tokens that the prompt can have.
+    pub(crate) most_prompt_tokens: u32,
+    /// The format that it is bound to; see [`protocol::record::Record`].
+    pub(crate) format: FormatName,
+    pub(crate) format_sha256: Hash,
+    pub(crate) answer: Answer<'m>,
     pub(crate) reservation: Reservation,
     pub(crate) first_token_us: Option<u64>,
     /// Tokens that have come.
     pub(crate) tokens: u32,
     /// Of them, those whose text its client has been sent.
     pub(crate) handed_on: u32,
+    /// Text that was held back waits for the client, with or without tokens.
+    pub(crate) released: bool,
     /// Tokens that inference may generate in all, as it has been told.
     pub(crate) credit: u32,
     pub(crate) output: Sha256,
@@ -76,7 +87,7 @@ pub(crate) enum Stop {
     Asked,
 }
 
-impl Generation {
+impl Generation<'_> {
     /// A token has come; see [`protocol::record`] for what is hashed.
     pub(crate) fn count(&mut self, id: u32, text: &[u8], now: u64) {
         self.tokens = self.tokens.saturating_add(1);
@@ -91,6 +102,11 @@ impl Generation {
     /// Tokens whose text waits for the client.
     pub(crate) const fn waiting(&self) -> u32 {
         self.tokens.saturating_sub(self.handed_on)
+    }
+
+    /// Whether the client is to be told of text.
+    pub(crate) const fn has_text(&self) -> bool {
+        self.waiting() > 0 || self.released
     }
 
     /// SHA-256 of what has come.
@@ -270,7 +286,7 @@ impl<'m> Entry<'m> {
         }
     }
 
-    pub(crate) const fn generation(&self) -> Option<&Generation> {
+    pub(crate) const fn generation(&self) -> Option<&Generation<'m>> {
         match &self.work {
             Work::Infer(generation) => Some(generation),
             _ => None,
@@ -279,7 +295,7 @@ impl<'m> Entry<'m> {
 
     /// Events that its client is to be told: text that waits or how far it is, and its end.
     pub(crate) fn due(&self) -> usize {
-        let text = self.generation().is_some_and(|it| it.waiting() > 0);
+        let text = self.generation().is_some_and(Generation::has_text);
         usize::from(text || self.progress_due().is_some())
             .saturating_add(usize::from(self.is_over()))
     }
@@ -290,7 +306,7 @@ impl<'m> Entry<'m> {
     }
 
     /// Of a request for text that is under way.
-    pub(crate) const fn running(&self) -> Option<&Generation> {
+    pub(crate) const fn running(&self) -> Option<&Generation<'m>> {
         match (&self.work, &self.state) {
             (_, State::Ended(_)) => None,
             (Work::Infer(generation), _) => Some(generation),
@@ -298,7 +314,7 @@ impl<'m> Entry<'m> {
         }
     }
 
-    pub(crate) const fn generation_mut(&mut self) -> Option<&mut Generation> {
+    pub(crate) const fn generation_mut(&mut self) -> Option<&mut Generation<'m>> {
         match &mut self.work {
             Work::Infer(generation) => Some(generation),
             _ => None,
@@ -317,16 +333,27 @@ impl<'m> Entry<'m> {
     }
 }
 
-/// Text that waits for clients: a buffer for each request that there can be, 156 KiB in all. It lies outside of the
-/// monitor so that a runtime with a small stack can make it a static.
+/// Text that waits for clients, and what their requests have brought for it: a buffer for each request that there can be,
+/// 190 KiB in all. It lies outside of the monitor so that a runtime with a small stack can make it a static.
 #[derive(Debug)]
-pub struct Texts([heapless::Vec<u8, MAX_TEXT_BYTES>; MAX_REQUESTS]);
+pub struct Texts([Buffer; MAX_REQUESTS]);
+
+/// Of one request.
+#[derive(Debug)]
+struct Buffer {
+    text: heapless::Vec<u8, MAX_TEXT_BYTES>,
+    words: Words,
+}
 
 impl Texts {
     /// Empty buffers.
     #[must_use]
     pub const fn new() -> Self {
-        Self([const { heapless::Vec::new() }; MAX_REQUESTS])
+        const EMPTY: Buffer = Buffer {
+            text: heapless::Vec::new(),
+            words: Words::None,
+        };
+        Self([EMPTY; MAX_REQUESTS])
     }
 }
 
@@ -370,6 +397,15 @@ impl<'m> Table<'m> {
         usize::try_from(self.taken.trailing_ones()).unwrap_or(MAX_REQUESTS)
     }
 
+    /// Enters a request for text with what it has brought for its answer.
+    pub(crate) fn enter_with(&mut self, entry: Entry<'m>, words: Words) {
+        let generation = entry.generation();
+        if let Some(buffer) = generation.and_then(|it| self.texts.0.get_mut(it.text)) {
+            buffer.words = words;
+        }
+        self.enter(entry);
+    }
+
     /// Enters a request; there is room: clients' shares add up to no more than there is.
     pub(crate) fn enter(&mut self, entry: Entry<'m>) {
         self.last_number = entry.number;
@@ -387,33 +423,63 @@ impl<'m> Table<'m> {
         let entry = self.entries.swap_remove(index);
         if let Some(generation) = entry.generation() {
             self.taken &= !bit(generation.text);
-            if let Some(text) = self.texts.0.get_mut(generation.text) {
-                text.clear();
+            if let Some(buffer) = self.texts.0.get_mut(generation.text) {
+                buffer.text.clear();
+                buffer.words = Words::None;
             }
         }
         Some(entry)
     }
 
-    /// Adds text to what waits for the client of a request; false if it has no room, which its credit rules out.
-    pub(crate) fn keep_text(&mut self, index: usize, text: &[u8]) -> bool {
-        let generation = self.entries.get(index).and_then(Entry::generation);
-        let buffer = generation.and_then(|generation| self.texts.0.get_mut(generation.text));
-        buffer.is_some_and(|buffer| buffer.extend_from_slice(text).is_ok())
+    /// Adds the text of a token to what waits for the client of a request.
+    ///
+    /// # Errors
+    /// It is not what the answer may be, or has no room; nothing was added.
+    pub(crate) fn keep_text(&mut self, index: usize, text: &[u8]) -> Result<(), Wrong> {
+        let Some((generation, buffer)) = self.answering(index) else {
+            return Err(Wrong::Room);
+        };
+        let Buffer { text: kept, words } = buffer;
+        generation
+            .answer
+            .take(words, text, |shown| kept.extend_from_slice(shown).is_ok())
+    }
+
+    /// The answer is over: what was held back of it waits for the client, too.
+    pub(crate) fn release_text(&mut self, index: usize) {
+        if let Some((generation, buffer)) = self.answering(index) {
+            let Buffer { text: kept, words } = buffer;
+            let held = generation.answer.release(words);
+            generation.released |= !held.is_empty();
+            // There is room: it is what the buffer has beyond the longest tokens.
+            let _ = kept.extend_from_slice(held);
+        }
+    }
+
+    /// Whether the text that has come may be all of the answer.
+    pub(crate) fn is_whole(&self, generation: &Generation<'_>) -> bool {
+        let buffer = self.texts.0.get(generation.text);
+        buffer.is_some_and(|buffer| generation.answer.is_whole(&buffer.words))
+    }
+
+    fn answering(&mut self, index: usize) -> Option<(&mut Generation<'m>, &mut Buffer)> {
+        let generation = self.entries.get_mut(index)?.generation_mut()?;
+        let buffer = self.texts.0.get_mut(generation.text)?;
+        Some((generation, buffer))
     }
 
     /// The text that waits for the client of a request.
-    pub(crate) fn text(&self, generation: &Generation) -> &[u8] {
-        self.texts.0.get(generation.text).map_or(&[], |text| text)
+    pub(crate) fn text(&self, generation: &Generation<'_>) -> &[u8] {
+        let buffer = self.texts.0.get(generation.text);
+        buffer.map_or(&[], |buffer| &buffer.text)
     }
 
     /// The text has been handed on, of all tokens that have come.
     pub(crate) fn text_is_handed_on(&mut self, index: usize) {
-        let entry = self.entries.get_mut(index);
-        if let Some(generation) = entry.and_then(Entry::generation_mut) {
+        if let Some((generation, buffer)) = self.answering(index) {
             generation.handed_on = generation.tokens;
-            if let Some(text) = self.texts.0.get_mut(generation.text) {
-                text.clear();
-            }
+            generation.released = false;
+            buffer.text.clear();
         }
     }
 

@@ -51,7 +51,7 @@ fn what_is_wrong_is_refused() {
         policy.check()
     };
     type Case = (fn(&mut Policy), PolicyError);
-    let cases: [Case; 23] = [
+    let cases: [Case; 31] = [
         (|p| p.magic[0] = 0, PolicyError::Magic),
         (|p| p.version = 9, PolicyError::Version),
         (|p| p.user_count = 0, PolicyError::Count),
@@ -81,6 +81,23 @@ fn what_is_wrong_is_refused() {
             |p| p.stop_grace_us = MIN_STOP_GRACE_US - 1,
             PolicyError::Range,
         ),
+        (|p| p.user_defined = 2, PolicyError::Range),
+        (|p| p.format_count = 17, PolicyError::Count),
+        (|p| p.format_count = 1, PolicyError::Range),
+        (|p| p.formats_bytes = 1, PolicyError::Range),
+        (|p| p.formats_sha256[31] = 1, PolicyError::Range),
+        (
+            |p| {
+                (p.format_count, p.formats_bytes) = (1, 1 << 20);
+                p.formats_bytes += 1;
+            },
+            PolicyError::Range,
+        ),
+        (|p| p.roles[1].formats.must = 2, PolicyError::Range),
+        (
+            |p| p.clients[0].formats = FormatRule::NONE.with(0),
+            PolicyError::Range,
+        ),
     ];
     for (i, (change, error)) in cases.into_iter().enumerate() {
         assert_eq!(with(change), Err(error), "case {i}");
@@ -95,6 +112,48 @@ fn a_device_key_is_not_shown() {
     assert!(shown.contains("device_key: DeviceKey(secret)"), "{shown}");
     assert!(!shown.contains("167, 167"), "{shown}");
     assert_eq!(std::format!("{:?}", DeviceKey::NONE), "DeviceKey(none)");
+}
+
+#[test]
+fn rules_about_formats_allow_what_both_the_role_and_the_client_allow() {
+    let mut policy = policy();
+    (policy.format_count, policy.formats_bytes) = (3, 700);
+    assert_eq!(policy.format_rule(0, 0), FormatRule::ANY);
+    assert!((0..MAX_FORMATS).all(|format| FormatRule::ANY.allows(format)));
+    assert!(!FormatRule::ANY.allows(MAX_FORMATS) && FormatRule::ANY.allows_choices());
+
+    policy.roles[0].formats = FormatRule::NONE.with(0).with(2).with_choices();
+    policy.clients[0].formats = FormatRule::NONE.with(1).with(2).with_must();
+    assert_eq!(policy.check(), Ok(()));
+    let rule = policy.format_rule(0, 0);
+    assert_eq!(
+        [0, 1, 2, 3].map(|n| rule.allows(n)),
+        [false, false, true, false]
+    );
+    assert!(!rule.allows_choices() && rule.must_use());
+    // The other role says nothing, so it is the client's rule.
+    assert_eq!(policy.format_rule(1, 0), policy.clients[0].formats);
+
+    policy.clients[0].formats = FormatRule::NONE.with(1);
+    let rule = policy.format_rule(0, 0);
+    assert!(rule.is_none() && !rule.must_use());
+    for (role, client) in [(2, 0), (0, 1), (usize::MAX, usize::MAX)] {
+        let rule = policy.format_rule(role, client);
+        assert!(rule.is_none() && rule.must_use());
+    }
+}
+
+#[test]
+fn a_rule_names_no_format_that_the_policy_does_not_have() {
+    for count in 0..=MAX_FORMATS {
+        let fits = |rule: FormatRule| rule.fits(count as u32);
+        assert!(fits(FormatRule::ANY) && fits(FormatRule::NONE.with_must()));
+        assert!(fits(FormatRule::NONE.with_choices()));
+        for format in 0..MAX_FORMATS {
+            assert_eq!(fits(FormatRule::NONE.with(format)), format < count);
+        }
+    }
+    assert_eq!(FormatRule::NONE.with(MAX_FORMATS), FormatRule::NONE);
 }
 
 proptest! {

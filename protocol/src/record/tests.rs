@@ -27,7 +27,7 @@ fn text_in_an_export_is_ascii_on_one_line_and_comes_back() {
 #[test]
 fn a_new_record_has_its_kind_and_version_and_zeros() {
     let bytes = Record::new(Kind::Boot).to_bytes();
-    assert_eq!(bytes[..4], [3, 0, 1, 0]);
+    assert_eq!(bytes[..4], [4, 0, 1, 0]);
     assert!(bytes[4..].iter().all(|byte| *byte == 0));
 }
 
@@ -48,7 +48,7 @@ fn an_export_has_every_field_of_a_record() {
         *byte = (i % 251) as u8 + 1;
     }
     // Names, and what is reserved, cannot be any bytes.
-    for zeros in [64..96, 156..160, 188..192, 360..424] {
+    for zeros in [64..96, 156..160, 188..224, 432..496] {
         bytes[zeros].fill(0);
     }
     let (mut record, rest) = Record::read_prefix(&bytes).unwrap();
@@ -70,7 +70,7 @@ fn an_export_has_every_field_of_a_record() {
         (&"someone".into(), &"hello".into())
     );
     // All fields, `event` and `text`; `params` in one.
-    assert_eq!(json.as_object().unwrap().len(), 28 + 2);
+    assert_eq!(json.as_object().unwrap().len(), 32 + 2);
     assert_eq!(json["params"].as_object().unwrap().len(), 8);
     assert_eq!(json["train"].as_object().unwrap().len(), 6);
     assert_eq!(json["train"]["rate"], record.train.rate);

@@ -11,7 +11,7 @@ use super::WireError;
 #[cfg(test)]
 use super::tests::docs::Shape;
 use crate::error::ErrorCode;
-use crate::limits::{MAX_ADAPTERS, MAX_CLIENTS, MAX_SESSIONS};
+use crate::limits::{MAX_ADAPTERS, MAX_CLIENTS, MAX_SESSIONS, MAX_USERS};
 use crate::name::Name;
 use crate::record::Hash;
 use crate::ring::Frame;
@@ -353,4 +353,14 @@ pub(crate) const fn is_adapter(place: u32) -> bool {
 /// Of an adapter's place plus one, or 0 for none.
 pub(crate) const fn is_adapter_or_none(adapter: u32) -> bool {
     adapter as usize <= MAX_ADAPTERS
+}
+
+/// Of the index of a user.
+pub(crate) const fn is_user(user: u32) -> bool {
+    (user as usize) < MAX_USERS
+}
+
+/// Of the number of a format plus one, or 0 for none.
+pub(crate) const fn is_format_or_none(format: u32) -> bool {
+    format as usize <= formats::MAX_FORMATS
 }

@@ -1,25 +1,30 @@
 //! Between audit and inference: a [`Command`] goes out, [`Report`]s come back.
 
-use super::codec::{is_adapter, is_adapter_or_none, is_client, is_session};
+use super::codec::{
+    is_adapter, is_adapter_or_none, is_client, is_format_or_none, is_session, is_user,
+};
 use super::declare::{layout, messages, numbers};
 use super::{
-    AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, TrainParams, TrainProgress,
+    AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, Parts, TrainParams, TrainProgress,
 };
 use crate::error::Failure;
-use crate::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_PROMPT_BYTES};
+use crate::limits::{MAX_PART_BYTES, MAX_PARTS_BYTES, MAX_PIECE_BYTES};
 use crate::record::Hash;
 
 messages! {
     /// From audit to inference.
     pub enum Command<'a> ["answered by"] {
         /// Generate text in a session.
-        0x201 Infer [64] {
+        0x201 Infer [76] {
             /// How.
             params: InferParams,
             /// Whose keys and values, below [`MAX_SESSIONS`](crate::limits::MAX_SESSIONS).
             session: u32 where is_session,
             /// Who asks, below [`MAX_CLIENTS`](crate::limits::MAX_CLIENTS). Clients get equal parts of cache and time.
             client: u32 where is_client,
+            /// For whom, below [`MAX_USERS`](crate::limits::MAX_USERS). Requests that begin alike share what is cached of that
+            /// beginning only if they are of the same user.
+            user: u32 where is_user,
             /// Forget what the session holds and begin anew; else go on where it stands.
             fresh: bool,
             /// Keep the session afterwards; else forget it.
@@ -28,9 +33,14 @@ messages! {
             credit: u32,
             /// 0: the model as it is; else the place of an adapter, plus one: that of a session that goes on is the one that it
             /// began with.
-            adapter: u32 where is_adapter_or_none;
-            /// From what.
-            prompt: &'a [u8] where len <= MAX_PROMPT_BYTES,
+            adapter: u32 where is_adapter_or_none,
+            /// 0: none, unless the parts have choices; else the number of a format in the region `formats`, plus one. The
+            /// answer must be a word of it.
+            format: u32 where is_format_or_none,
+            /// Whether what is spelled like a user-defined token in the texts becomes one.
+            user_defined: bool;
+            /// From what, as the client has sent it; audit has checked it.
+            parts: Parts<'a> where len <= MAX_PARTS_BYTES,
         } => ["`Token` …, then `Finished` or `Failed`"],
         /// End the request with the number in the header: its next report is [`Report::Finished`].
         0x202 Cancel [0]
@@ -120,7 +130,7 @@ numbers! {
 
 layout! {
     /// What has been loaded, as inference says.
-    pub struct Loaded [148] {
+    pub struct Loaded [188] {
         /// The model; its hash is zeros, since audit has its own.
         pub info: ModelInfo,
         /// Use of the arena, which does not change until the next load.
@@ -189,7 +199,11 @@ messages! {
             id: u32;
             /// Its text, possibly empty: whole UTF-8 sequences if inference is honest.
             text: &'a [u8] where len <= MAX_PIECE_BYTES,
-        } => ["its request is for text, under way, and has credit left", "breach"],
+        } => [
+            "its request is for text, under way, and has credit left; the text does not leave its format, and completes no \
+             stop string",
+            "breach",
+        ],
         /// A request ended.
         0x303 Finished [12] {
             /// Why.
@@ -198,7 +212,12 @@ messages! {
             prompt_tokens: u32,
             /// Tokens generated, an end-of-text token included.
             generated_tokens: u32,
-        } => ["its request is for text and under way, generated = tokens that passed, prompt ≤ bytes + 2", "breach"],
+        } => [
+            "its request is for text and under way, generated = tokens that passed, prompt ≤ bytes + 2, and for a \
+             conversation what its template adds; the text is a word of its format unless it was to stop; `Stop` only of \
+             one with stop strings",
+            "breach",
+        ],
         /// A request failed.
         0x304 Failed [20] {
             /// Why.
@@ -207,7 +226,10 @@ messages! {
             detail: &'a [u8] where len <= MAX_PIECE_BYTES,
         } => ["its request is under way, whatever it is, and the reason is inference's to give", "breach"],
         /// A model has been loaded.
-        0x305 Loaded [148] (loaded: Loaded) => ["its request is a load", "breach"],
+        0x305 Loaded [188] (loaded: Loaded) => [
+            "its request is a load, and what its template adds is at most 2048 tokens and 64 for each segment",
+            "breach",
+        ],
         /// Answer to [`Command::Status`].
         0x306 Holdings [88] (holdings: Holdings) => ["its request is a question", "breach"],
         /// An idle session was forgotten to make room for another.

@@ -8,6 +8,7 @@
 pub(crate) mod codec;
 pub(crate) mod declare;
 mod params;
+mod parts;
 #[cfg(test)]
 pub(crate) mod tests;
 mod training;
@@ -15,9 +16,12 @@ mod training;
 pub mod client;
 pub mod engine;
 
-pub use params::{InferParams, Sampling, check_prompt};
+pub use params::{InferParams, Sampling};
+pub use parts::{Extent, PART_HEADER_BYTES, Part, PartKind, Parts, PartsWriter, completion};
 pub use training::{AdapterInfo, TARGETS_ALL, TARGETS_ATTENTION, TrainParams, TrainProgress};
 
+use crate::limits::{MAX_SCAFFOLD_TOKENS, MAX_SEGMENT_TOKENS};
+use crate::name::TemplateName;
 use crate::record::Hash;
 use declare::{layout, numbers};
 
@@ -51,13 +55,15 @@ numbers! {
         ContextFull = 3,
         /// It was cancelled.
         Cancelled = 4,
+        /// A stop string came, which is no part of the text.
+        Stop = 5,
     }
 }
 
 layout! {
     /// A model that has been loaded.
     #[derive(Default)]
-    pub struct ModelInfo [64] {
+    pub struct ModelInfo [104] {
         /// Parameters.
         pub parameters: u64,
         /// Size of the file in bytes.
@@ -72,6 +78,20 @@ layout! {
         pub vocabulary: u32,
         /// SHA-256 of the file, by audit; zeros from inference.
         pub sha256: Hash,
+        /// Name of its chat template; empty: it has none, so it only completes texts.
+        pub template: TemplateName,
+        /// Tokens that the template adds to a conversation, at most.
+        pub fixed_tokens: u32,
+        /// Tokens that it adds for each segment, at most.
+        pub segment_tokens: u32,
+    }
+}
+
+impl ModelInfo {
+    /// Whether what its template adds is within the limits of what audit believes.
+    #[must_use]
+    pub const fn has_sound_template(&self) -> bool {
+        self.fixed_tokens <= MAX_SCAFFOLD_TOKENS && self.segment_tokens <= MAX_SEGMENT_TOKENS
     }
 }
 

@@ -4,7 +4,7 @@ use super::codec::is_zero;
 use super::declare::layout;
 use crate::decimal::ONE;
 use crate::error::{ErrorCode, Failure};
-use crate::limits::{self, MAX_PROMPT_BYTES, defaults, maxima};
+use crate::limits::{self, defaults, maxima};
 
 layout! {
     /// Sampling parameters; fractions in millionths.
@@ -118,20 +118,4 @@ impl InferParams {
             maxima::REPEAT_PENALTY,
         )
     }
-}
-
-/// Checks the length and the encoding of a prompt.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_prompt(prompt: &[u8]) -> Result<&str, Failure> {
-    if prompt.is_empty() {
-        return Err(Failure::of(ErrorCode::EmptyPrompt));
-    }
-    if prompt.len() > MAX_PROMPT_BYTES {
-        let (value, limit) = (prompt.len() as u64, MAX_PROMPT_BYTES as u64);
-        return Err(Failure::over(ErrorCode::PromptBytes, value, limit));
-    }
-    core::str::from_utf8(prompt)
-        .map_err(|error| Failure::over(ErrorCode::PromptNotUtf8, error.valid_up_to() as u64, 0))
 }

@@ -99,7 +99,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let Some(entry) = self.table.get(index) else {
             return 0;
         };
-        match entry.generation().filter(|it| it.waiting() > 0) {
+        match entry.generation().filter(|it| it.has_text()) {
             Some(generation) => {
                 let text = self.table.text(generation);
                 Egress::of_text(generation.waiting(), text.len())
@@ -132,7 +132,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             return false;
         };
         let number = entry.number;
-        let waiting = entry.generation().filter(|it| it.waiting() > 0);
+        let waiting = entry.generation().filter(|it| it.has_text());
         let is_text = waiting.is_some();
         let progress = self.due_training(index, now);
         let event = match (waiting, &entry.state) {

@@ -79,6 +79,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let entry = self.adapter_entry(*next);
                 self.send_item(client, request, next, entry.map(Event::Adapter))
             }
+            ListKind::Formats { next, rule } => {
+                let entry = self.gate.languages.listed(*next, *rule);
+                self.send_item(client, request, next, entry.map(Event::Format))
+            }
             ListKind::Export { id, offset } => self.send_part(client, request, *id, offset, now),
             ListKind::Users { next } => {
                 let user = self.gate.access.describe(*next);

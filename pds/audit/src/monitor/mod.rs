@@ -73,6 +73,8 @@ pub struct Memory<'m> {
     pub texts: &'m mut Texts,
     /// The compiled policy.
     pub policy: &'m [u8],
+    /// The formats that were compiled with it: the region `formats`, which nobody writes.
+    pub formats: &'m [u8],
     /// The model store.
     pub store: &'m [u8],
 }
@@ -111,7 +113,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
         memory: Memory<'m>,
         adapters: W,
     ) -> Self {
-        let gate = Gate::new(memory.policy, memory.kdf);
+        let gate = Gate::new(memory.policy, memory.formats, memory.kdf);
         let models = Models::new(memory.store);
         Self {
             monitor: Monitor {

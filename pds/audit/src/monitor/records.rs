@@ -62,13 +62,17 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         record
     }
 
-    fn describe(&self, generation: &Generation, admitted_us: u64, record: &mut Record) {
+    fn describe(&self, generation: &Generation<'_>, admitted_us: u64, record: &mut Record) {
         record.session = generation.session;
         record.turn = generation.turn;
         record.params = generation.params;
         record.adapter_sha256 = generation.adapter.map(|it| it.sha256).unwrap_or_default();
         record.prompt_bytes = generation.prompt_bytes;
         record.prompt_sha256 = generation.prompt_sha256;
+        record.segments = generation.extent.segments;
+        record.stops = generation.extent.stops;
+        record.format = generation.format;
+        record.format_sha256 = generation.format_sha256;
         record.generated_tokens = generation.tokens;
         record.first_token_us = generation
             .first_token_us

@@ -1,13 +1,13 @@
 //! What inference says: checked against the request that it belongs to, counted, and kept for its client.
 
 use super::{Monitor, Port};
+use crate::answer::Wrong;
 use crate::egress::Egress;
 use crate::link::{Current, Phase};
 use crate::models::Verified;
-use crate::table::{Detail, End, Entry, Generation, Origin, State, Work};
+use crate::table::{Detail, End, Entry, Generation, Origin, State, Stop, Work};
 use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
@@ -71,12 +71,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 if generation.tokens >= generation.credit {
                     return Err(Breach);
                 }
-                generation.count(id, text, now);
-                self.ledger.count_token(now);
-                match self.table.keep_text(index, text) {
-                    true => Ok(()),
-                    false => Err(Breach),
-                }
+                self.take_token(index, id, text, now)
             }
             (
                 Work::Infer(generation),
@@ -86,13 +81,19 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                     generated_tokens,
                 },
             ) => {
-                let most = generation.prompt_bytes.saturating_add(EXTRA_PROMPT_TOKENS);
+                let most = generation.most_prompt_tokens;
                 if generated_tokens != generation.tokens || prompt_tokens > most {
+                    return Err(Breach);
+                }
+                if reason == FinishReason::Stop && !generation.answer.has_stops() {
                     return Err(Breach);
                 }
                 self.finish_text(index, reason, prompt_tokens, bytes, now)
             }
             (Work::Load(verified), Report::Loaded(loaded)) => {
+                if !loaded.info.has_sound_template() {
+                    return Err(Breach);
+                }
                 let verified = *verified;
                 self.finish_load(index, verified, &loaded, bytes, now);
                 Ok(())
@@ -135,6 +136,30 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         }
     }
 
+    /// A token has come. If its text is not what the answer may be, nothing of it is kept.
+    fn take_token(&mut self, index: usize, id: u32, text: &[u8], now: u64) -> Result<(), Breach> {
+        match self.table.keep_text(index, text) {
+            Ok(()) => {}
+            Err(Wrong::Format) => return Err(self.break_off(index, ErrorCode::FormatBreach, now)),
+            Err(Wrong::Stop) => return Err(self.break_off(index, ErrorCode::StopBreach, now)),
+            Err(Wrong::Room) => return Err(Breach),
+        }
+        let entry = self.table.get_mut(index);
+        let generation = entry.and_then(Entry::generation_mut).ok_or(Breach)?;
+        generation.count(id, text, now);
+        self.ledger.count_token(now);
+        Ok(())
+    }
+
+    /// The answer of a request is none that it may have. The request ends with that; all others end with the breach that it
+    /// is.
+    fn break_off(&mut self, index: usize, code: ErrorCode, now: u64) -> Breach {
+        let stats = &mut self.ledger.stats;
+        stats.format_breaches = stats.format_breaches.saturating_add(1);
+        self.end_request(index, code, now);
+        Breach
+    }
+
     /// Inference has forgotten an idle session to make room for another.
     fn evicted(&mut self, slot: u32, bytes: u64, now: u64) {
         let slot = slot as usize;
@@ -153,6 +178,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// A request is over: its client is told so when it has taken what comes before. `bytes`: what that counts for in the
     /// egress cap, nothing if it is audit's own word.
     pub(super) fn end(&mut self, index: usize, end: End, bytes: u64) {
+        self.table.release_text(index);
         let Some(entry) = self.table.get_mut(index) else {
             return;
         };
@@ -179,6 +205,16 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     ) -> Result<(), Breach> {
         let entry = self.table.get(index).ok_or(Breach)?;
         let generation = entry.generation().ok_or(Breach)?;
+        let is_stopped = generation.stop != Stop::No && reason == FinishReason::Cancelled;
+        if !is_stopped && !self.table.is_whole(generation) {
+            return Err(self.break_off(index, ErrorCode::FormatBreach, now));
+        }
+        // Of an answer that is bound to a format inference may say nothing else.
+        let (told_reason, told_tokens) = match generation.answer.is_bound() {
+            true if is_stopped => (reason, 0),
+            true => (FinishReason::EndOfText, 0),
+            false => (reason, prompt_tokens),
+        };
         let total_us = now.saturating_sub(entry.admitted_us);
         let used = u64::from(prompt_tokens).saturating_add(u64::from(generation.tokens));
         let (reservation, slot) = (generation.reservation, generation.slot);
@@ -187,8 +223,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         record.prompt_tokens = prompt_tokens;
         record.output_sha256 = generation.output_sha256();
         let finished = Finished {
-            reason,
-            prompt_tokens,
+            reason: told_reason,
+            prompt_tokens: told_tokens,
             generated_tokens: generation.tokens,
             turn: generation.turn,
             first_token_us: record.first_token_us,
@@ -250,6 +286,12 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         record.value = failure.value;
         record.limit = failure.limit;
         self.record_about(index, record, now);
+        let bound = generation.filter(|generation| generation.answer.is_bound());
+        // Of an answer that is bound to a format inference may say nothing else but why it failed.
+        let (failure, detail) = match &bound {
+            Some(generation) => (bare(failure, generation), &[][..]),
+            None => (failure, detail),
+        };
         // A report has no longer one.
         let detail = Detail::from_slice(detail).unwrap_or_default();
         if let Some(place) = restored {
@@ -276,7 +318,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
 
     /// Gives a failed request's tokens back, and settles what becomes of its session; the failure in words for its
     /// user.
-    fn refund(&mut self, generation: &Generation, failure: Failure, now: u64) -> Failure {
+    fn refund(&mut self, generation: &Generation<'_>, failure: Failure, now: u64) -> Failure {
         let stats = &mut self.ledger.stats;
         stats.failed = stats.failed.saturating_add(1);
         let Self { gate, .. } = self;
@@ -357,22 +399,42 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 self.fail_tuning(index, Failure::of(code), &[], 0, now);
                 continue;
             }
-            let mut record = Record {
-                code: code as u16,
-                ..self.record_of(entry, Kind::Fail, now)
-            };
-            let about = entry.about();
-            if let Some(generation) = entry.generation() {
-                generation.describe_shown(&mut record);
-                self.gate.accounts.settle(generation.reservation, 0, now);
-                let stats = &mut self.ledger.stats;
-                stats.failed = stats.failed.saturating_add(1);
-            }
-            self.record_about(index, record, now);
-            self.end(index, End::failed(Failure::of(code), about.as_str()), 0);
+            self.end_request(index, code, now);
         }
         self.gate.sessions.end_all();
         self.places.all_are_absent();
         self.note_busy(now);
+    }
+
+    /// Ends a request that inference has, but no fine-tuning, with `code`. It costs nothing.
+    fn end_request(&mut self, index: usize, code: ErrorCode, now: u64) {
+        let Some(entry) = self.table.get(index) else {
+            return;
+        };
+        let mut record = Record {
+            code: code as u16,
+            ..self.record_of(entry, Kind::Fail, now)
+        };
+        let about = entry.about();
+        if let Some(generation) = entry.generation() {
+            generation.describe_shown(&mut record);
+            self.gate.accounts.settle(generation.reservation, 0, now);
+            let stats = &mut self.ledger.stats;
+            stats.failed = stats.failed.saturating_add(1);
+        }
+        self.record_about(index, record, now);
+        self.end(index, End::failed(Failure::of(code), about.as_str()), 0);
+    }
+}
+
+/// A failure without the numbers that inference may choose. The limit of a format's length is the request's own.
+fn bare(failure: Failure, generation: &Generation<'_>) -> Failure {
+    match failure.code {
+        ErrorCode::FormatTooLong => {
+            Failure::over(failure.code, 0, generation.params.max_tokens.into())
+        }
+        // Audit's own numbers.
+        ErrorCode::SessionEvicted => failure,
+        code => Failure::of(code),
     }
 }

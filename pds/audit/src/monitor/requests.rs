@@ -112,11 +112,13 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 params,
                 session,
                 adapter,
-                prompt,
+                format,
+                parts,
             } => {
-                record.prompt_bytes = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
+                record.prompt_bytes = u32::try_from(parts.as_bytes().len()).unwrap_or(u32::MAX);
                 record.params = params;
-                self.infer(client, id, params, (session, adapter), prompt, now)
+                record.format = format;
+                self.infer(client, id, params, (session, adapter, format), parts, now)
             }
             // It has been dealt with.
             Request::Cancel => Ok(()),
@@ -231,6 +233,11 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             Request::ExportAdapter { name } => {
                 record.name = name;
                 self.export(client, id, name, now)
+            }
+            Request::Formats => {
+                self.gate.access.require(user, Permission::Infer)?;
+                let rule = self.gate.format_rule(user, identity.entry);
+                self.list(client, id, ListKind::Formats { next: 0, rule })
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Requests for text: from their admission to the wish that they end.
 
 use super::Monitor;
+use crate::answer::Begun;
 use crate::ledger::model_name;
 use crate::places::Used;
 use crate::sessions::{Limits, Owner, Session};
@@ -8,34 +9,33 @@ use crate::shares::ENTRY;
 use crate::table::{End, Entry, Generation, Origin, State, Stop, Work};
 use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::EXTRA_PROMPT_TOKENS;
-use protocol::name::{ModelName, SessionName};
+use protocol::name::{FormatName, ModelName, SessionName};
 use protocol::policy::Permission;
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::FinishReason;
 use protocol::wire::client::Event;
-use protocol::wire::{self, InferParams, engine};
+use protocol::wire::{Extent, InferParams, Parts, engine};
 use sha2::{Digest, Sha256};
 
 /// Entries of the log that a request for text can cause: admit, cancel, timeout, its end.
 const REQUEST_ENTRIES: u64 = 4;
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
     pub(super) fn infer(
         &mut self,
         client: usize,
         id: u32,
         params: InferParams,
-        (name, adapter): (SessionName, ModelName),
-        prompt: &[u8],
+        (name, adapter, format): (SessionName, ModelName, FormatName),
+        parts: Parts<'_>,
         now: u64,
     ) -> Result<(), Failure> {
         let owner = Owner {
             client,
             user: self.clients.user(client),
         };
-        let limits = self.check_infer(owner, id, &params, prompt)?;
+        let (limits, extent, begun) = self.check_infer(owner, id, &params, format, &parts)?;
         let wanted = self.adapter_to_use(adapter)?;
         // Room first, since nothing is taken by looking for it.
         let place = self.gate.sessions.place(owner, name, limits)?;
@@ -43,10 +43,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             true => wanted,
             false => self.adapter_of_session(place.slot, wanted)?,
         };
+        let prompt = parts.as_bytes();
         let prompt_bytes = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
-        let most = u64::from(prompt_bytes)
-            .saturating_add(u64::from(EXTRA_PROMPT_TOKENS))
-            .saturating_add(u64::from(params.max_tokens));
+        let model = self.link.current.map(|current| current.loaded.info);
+        let most_prompt_tokens = extent.most_tokens(&model.unwrap_or_default());
+        let most = u64::from(most_prompt_tokens).saturating_add(u64::from(params.max_tokens));
         let text: &[u8] = match self.gate.policy().keep_prompts {
             1 => prompt,
             _ => &[],
@@ -78,6 +79,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             params,
             session: u32::try_from(place.slot).unwrap_or(u32::MAX),
             client: u32::try_from(client).unwrap_or(u32::MAX),
+            user: u32::try_from(user).unwrap_or(u32::MAX),
             fresh: place.fresh,
             keep: !name.is_empty(),
             credit,
@@ -85,7 +87,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 let place = u32::try_from(used.place).unwrap_or(u32::MAX);
                 place.saturating_add(1)
             }),
-            prompt,
+            format: begun.number,
+            user_defined: self.gate.policy().user_defined == 1,
+            parts,
         };
         // There is room.
         self.link.send(Some(client), number, &command);
@@ -108,10 +112,16 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 adapter,
                 prompt_bytes,
                 prompt_sha256: Sha256::digest(prompt).into(),
+                extent,
+                most_prompt_tokens,
+                format: begun.name,
+                format_sha256: begun.sha256,
+                answer: begun.answer,
                 reservation,
                 first_token_us: None,
                 tokens: 0,
                 handed_on: 0,
+                released: false,
                 credit,
                 output: Sha256::new(),
                 text: self.table.free_text(),
@@ -126,7 +136,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             deadline_us: now.saturating_add(self.gate.policy().deadline_us),
         };
         let record = self.record_of(&entry, Kind::Admit, now);
-        self.table.enter(entry);
+        self.table.enter_with(entry, begun.words);
         self.ledger.record_with(record, text, &mut self.work, now);
         let stats = &mut self.ledger.stats;
         stats.admitted = stats.admitted.saturating_add(1);
@@ -134,20 +144,22 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         Ok(())
     }
 
-    /// What can be said of a request for text without taking anything; how many sessions there may be.
+    /// What can be said of a request for text without taking anything; how many sessions there may be, and what its answer
+    /// may be.
     fn check_infer(
         &mut self,
         owner: Owner,
         id: u32,
         params: &InferParams,
-        prompt: &[u8],
-    ) -> Result<Limits, Failure> {
+        format: FormatName,
+        parts: &Parts<'_>,
+    ) -> Result<(Limits, Extent, Begun<'m>), Failure> {
         let Owner { client, user } = owner;
         self.gate.access.require(user, Permission::Infer)?;
         self.link.require_running(self.gate.policy())?;
         self.require_new(client, id)?;
         self.require_place(client)?;
-        wire::check_prompt(prompt)?;
+        let extent = parts.check()?;
         params.check()?;
         let role = self.gate.access.role(user).copied();
         let (max_tokens, max_sessions) =
@@ -156,6 +168,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             let (value, limit) = (u64::from(params.max_tokens), u64::from(max_tokens));
             return Err(Failure::over(ErrorCode::MaxTokens, value, limit));
         }
+        let identity = self.clients.get(client).and_then(|peer| peer.identity);
+        let entry = identity.map_or(usize::MAX, |identity| identity.entry);
+        let rule = self.gate.format_rule(user, entry);
+        let begun = self.gate.languages.answer(rule, format, parts, &extent)?;
         if self.is_loading_for_client() {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
@@ -166,11 +182,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             return Err(Failure::of(ErrorCode::Training));
         }
         self.require_room(client)?;
-        let identity = self.clients.get(client).and_then(|peer| peer.identity);
-        Ok(Limits {
+        let limits = Limits {
             user: max_sessions as usize,
             client: identity.map_or(0, |identity| identity.sessions),
-        })
+        };
+        Ok((limits, extent, begun))
     }
 
     /// The adapter that a session goes on with: the one that it began with. `wanted`: what its user has named.

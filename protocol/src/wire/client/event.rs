@@ -4,8 +4,8 @@
 use super::Request;
 use super::{Budget, Stats};
 use crate::error::{ErrorCode, Failure};
-use crate::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_TEXT_BYTES};
-use crate::name::{ModelName, SessionName, UserName};
+use crate::limits::{MAX_PART_BYTES, MAX_PARTS_BYTES, MAX_PIECE_BYTES, MAX_TEXT_BYTES};
+use crate::name::{FormatName, ModelName, SessionName, UserName};
 use crate::record::{Hash, Record};
 use crate::store::SIGNATURE_BYTES;
 use crate::wire::codec::is_flag;
@@ -15,9 +15,10 @@ use crate::wire::{AdapterInfo, ArenaUse, Fault, FinishReason, ModelInfo, TrainPr
 layout! {
     /// How a generation went. Times are audit's.
     pub struct Finished [32] {
-        /// Why it ended.
+        /// Why it ended; of an answer that is bound to a format and whole, always [`FinishReason::EndOfText`].
         pub reason: FinishReason,
-        /// Tokens of the prompt, specials included.
+        /// Tokens of the prompt, specials included; 0 if the answer is bound to a format, since inference could say
+        /// something with it.
         pub prompt_tokens: u32,
         /// Tokens generated, an end-of-text token included.
         pub generated_tokens: u32,
@@ -64,7 +65,7 @@ layout! {
 layout! {
     /// State of the server.
     #[derive(Default)]
-    pub struct Status [328] {
+    pub struct Status [368] {
         /// Name of the loaded model; empty if there is none.
         pub name: ModelName,
         /// The loaded model; zeros if there is none.
@@ -158,6 +159,23 @@ layout! {
         pub loaded: bool,
         /// What inference has said when it was loaded; zeros before.
         pub info: AdapterInfo,
+    }
+}
+
+layout! {
+    /// A format that answers can be bound to.
+    #[derive(Default)]
+    pub struct FormatEntry [76] {
+        /// Its name.
+        pub name: FormatName,
+        /// States of its automaton.
+        pub states: u32,
+        /// Bytes of its automaton.
+        pub bytes: u32,
+        /// Whether who asks may use it.
+        pub allowed: bool,
+        /// SHA-256 of its automaton as it lies in the region.
+        pub sha256: Hash,
     }
 }
 
@@ -273,7 +291,7 @@ messages! {
         0x101 Ready [72] (user: User) => ["number 0, once: the system takes requests"],
         /// Generated text: all that has come since the last event of this request.
         0x102 Text [4] {
-            /// How many tokens it was made of, at least one.
+            /// How many tokens it was made of; 0 only if it was held back and the answer is over.
             tokens: u32;
             /// Untrusted bytes, possibly none; whole UTF-8 sequences if inference is honest.
             text: &'a [u8] where len <= MAX_TEXT_BYTES,
@@ -298,16 +316,16 @@ messages! {
             count: u32,
         } => ["a list is complete"],
         /// A model has been loaded.
-        0x107 Loaded [128] {
+        0x107 Loaded [168] {
             /// Its name.
             name: ModelName,
             /// What it is.
             info: ModelInfo,
         } => ["a model is loaded"],
         /// Answer to [`Request::Status`].
-        0x108 Status [328] (status: Status) => ["what inference holds"],
+        0x108 Status [368] (status: Status) => ["what inference holds"],
         /// Answer to [`Request::Stats`].
-        0x109 Stats [408] (stats: Stats) => ["counters"],
+        0x109 Stats [416] (stats: Stats) => ["counters"],
         /// Inference died or was stopped, and is restarted.
         0x10A Fault [24] {
             /// The newest.
@@ -327,11 +345,11 @@ messages! {
         /// A budget.
         0x10D Budget [72] (budget: Budget) => ["a budget"],
         /// An entry of the log.
-        0x10E Record [424] {
+        0x10E Record [496] {
             /// Its record.
             record: Record;
             /// Its text.
-            text: &'a [u8] where len <= MAX_PROMPT_BYTES,
+            text: &'a [u8] where len <= MAX_PARTS_BYTES,
         } => ["an entry of the log"],
         /// The entries that were asked for have been sent.
         0x10F LogEnd [80] (extent: LogExtent) => ["the entries that were asked for have been sent"],
@@ -379,5 +397,7 @@ messages! {
             /// Bytes that they may have.
             limit: u32,
         } => ["what there is of examples typed"],
+        /// One format of the list that was asked for.
+        0x11B Format [76] (format: FormatEntry) => ["one of a list"],
     }
 }

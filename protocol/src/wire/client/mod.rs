@@ -8,8 +8,8 @@ mod request;
 mod stats;
 
 pub use event::{
-    AdapterEntry, AdapterOrigin, Event, Exported, Finished, LogExtent, ModelEntry, Progress,
-    Session, SessionState, Signature, Stage, Status, Training, Tuned, User,
+    AdapterEntry, AdapterOrigin, Event, Exported, Finished, FormatEntry, LogExtent, ModelEntry,
+    Progress, Session, SessionState, Signature, Stage, Status, Training, Tuned, User,
 };
 pub use request::{BudgetChange, LogQuery, Request};
 pub use stats::{Budget, Refusals, Stats};

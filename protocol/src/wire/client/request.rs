@@ -4,10 +4,10 @@
 use super::Event;
 #[cfg(doc)]
 use crate::error::ErrorCode;
-use crate::limits::{MAX_EXAMPLE_BYTES, MAX_PASSPHRASE_BYTES, MAX_PROMPT_BYTES};
-use crate::name::{ModelName, SessionName, UserName};
+use crate::limits::{MAX_EXAMPLE_BYTES, MAX_PARTS_BYTES, MAX_PASSPHRASE_BYTES};
+use crate::name::{FormatName, ModelName, SessionName, UserName};
 use crate::wire::declare::{layout, messages};
-use crate::wire::{InferParams, TrainParams};
+use crate::wire::{InferParams, Parts, TrainParams};
 
 layout! {
     /// What of a budget is to be changed. What is `None` stays as it is when audit makes the change, so a change of one
@@ -52,15 +52,17 @@ messages! {
     /// From a client to audit.
     pub enum Request<'a> ["may", "answered by; the last one is bold", "costs"] {
         /// Generate text. Ends with [`Event::Finished`].
-        1 Infer [136] {
+        1 Infer [168] {
             /// How.
             params: InferParams,
             /// The conversation that it goes on with or begins; empty for none.
             session: SessionName,
             /// The adapter to use, which is loaded; empty for none, or that of the session.
-            adapter: ModelName;
-            /// From what.
-            prompt: &'a [u8] where len <= MAX_PROMPT_BYTES,
+            adapter: ModelName,
+            /// The format that the answer must belong to; empty for none, or if the parts have choices.
+            format: FormatName;
+            /// From what, and what ends the answer.
+            parts: Parts<'a> where len <= MAX_PARTS_BYTES,
         } => ["`infer`", "`Text` …, **`Finished`**", "tokens, see V2"],
         /// Stop the request with the number in the header. It is answered by that request's last event.
         2 Cancel [0] => [
@@ -161,5 +163,7 @@ messages! {
             /// Its name.
             name: ModelName,
         } => ["`fine-tune`", "`AdapterPart` …, **`Exported`**; **`Done`** after a cancel or a login", "bytes of the egress cap"],
+        /// List the formats that answers can be bound to. Ends with [`Event::Listed`].
+        24 Formats [0] => ["`infer`", "`Format` …, **`Listed`**", "–"],
     }
 }

@@ -73,7 +73,7 @@ impl Refusals {
 layout! {
     /// What audit has counted since boot.
     #[derive(Default)]
-    pub struct Stats [408] {
+    pub struct Stats [416] {
         /// Time since boot in microseconds.
         pub uptime_us: u64,
         /// Requests for text that were admitted.
@@ -100,6 +100,8 @@ layout! {
         pub timeouts: u64,
         /// Messages that broke the protocol and were dropped.
         pub violations: u64,
+        /// Answers that left their format, ended too soon, or went on over a stop string.
+        pub format_breaches: u64,
         /// Entries of the audit log since boot.
         pub records: u64,
         /// Sessions that were evicted.

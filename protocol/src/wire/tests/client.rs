@@ -3,15 +3,16 @@
 use super::{Frame, WireError};
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
-use crate::name::{ModelName, SessionName, UserName};
+use crate::name::{FormatName, ModelName, SessionName, UserName};
 use crate::record::{Kind, Record};
+use crate::testing::{completion, parts};
 use crate::wire::client::{
-    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, LogExtent,
-    LogQuery, ModelEntry, Progress, Refusals, Request, Session, SessionState, Signature, Stage,
-    Stats, Status, Training, Tuned, User,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
+    LogExtent, LogQuery, ModelEntry, Progress, Refusals, Request, Session, SessionState, Signature,
+    Stage, Stats, Status, Training, Tuned, User,
 };
 use crate::wire::{
-    AdapterInfo, Fault, FaultKind, FinishReason, InferParams, ModelInfo, TrainParams,
+    AdapterInfo, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, TrainParams,
     TrainProgress, engine,
 };
 
@@ -22,11 +23,12 @@ static LONGEST: [u8; MAX_PROMPT_BYTES] = [b'x'; MAX_PROMPT_BYTES];
 
 pub(super) fn requests() -> Vec<Request<'static>> {
     let moral = ModelName::new("moral").unwrap();
-    let infer = |session, prompt| Request::Infer {
+    let infer = |session, text: &[u8]| Request::Infer {
         params: InferParams::default(),
         session,
         adapter: ModelName::EMPTY,
-        prompt,
+        format: FormatName::EMPTY,
+        parts: completion(text),
     };
     let user = UserName::new("admin").unwrap();
     let session = SessionName::new("tale").unwrap();
@@ -38,7 +40,12 @@ pub(super) fn requests() -> Vec<Request<'static>> {
             params: InferParams::default(),
             session,
             adapter: moral,
-            prompt: b"Once",
+            format: FormatName::new("triage").unwrap(),
+            parts: parts(&[
+                (PartKind::User, b"Once"),
+                (PartKind::Stop, b"."),
+                (PartKind::Choice, b"x"),
+            ]),
         },
         Request::Cancel,
         Request::Models,
@@ -111,6 +118,7 @@ pub(super) fn requests() -> Vec<Request<'static>> {
         Request::LoadAdapter { name: moral },
         Request::DropAdapter { name: moral },
         Request::ExportAdapter { name: moral },
+        Request::Formats,
     ]
     .into()
 }
@@ -265,6 +273,12 @@ pub(super) fn events() -> Vec<Event<'static>> {
             bytes: 300,
             limit: 65_536,
         },
+        Event::Format(FormatEntry {
+            name: FormatName::new("triage").unwrap(),
+            states: 7,
+            allowed: true,
+            ..FormatEntry::default()
+        }),
     ]
     .into()
 }
@@ -383,9 +397,9 @@ fn the_most_frequent_reasons_come_first_and_the_rest_is_in_the_total() {
         refusals,
         ..Stats::default()
     };
-    assert_eq!(stats.refused_for(ErrorCode::BadData), 91);
+    assert_eq!(stats.refused_for(ErrorCode::Choices), 126);
     assert_eq!(stats.refused_for(ErrorCode::Busy), 0);
-    let listed: u64 = (90..=97).sum();
+    let listed: u64 = (123..=130).sum();
     assert_eq!(stats.refused_otherwise(), stats.refused - listed);
     // Whoever sends counters may say anything.
     let stats = Stats {

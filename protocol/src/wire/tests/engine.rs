@@ -2,12 +2,15 @@
 
 use super::{Frame, WireError};
 use crate::error::{ErrorCode, Failure};
-use crate::limits::MAX_PROMPT_BYTES;
+use crate::limits::{MAX_PROMPT_BYTES, MAX_TEMPLATE_BYTES};
+use crate::name::TemplateName;
+use crate::testing::{completion, parts};
 use crate::wire::engine::{
     AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Source, Trained,
 };
 use crate::wire::{
-    AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, TrainParams, TrainProgress, client,
+    AdapterInfo, ArenaUse, FinishReason, InferParams, ModelInfo, PartKind, TrainParams,
+    TrainProgress, client,
 };
 
 extern crate std;
@@ -16,20 +19,41 @@ use std::vec::Vec;
 static LONGEST: [u8; MAX_PROMPT_BYTES] = [b'x'; MAX_PROMPT_BYTES];
 
 pub(super) fn commands() -> Vec<Command<'static>> {
-    let infer = |prompt, fresh, keep| Command::Infer {
+    let infer = |text: &[u8], fresh, keep| Command::Infer {
         params: InferParams::default(),
         session: 31,
         client: 3,
+        user: 15,
         fresh,
         keep,
         credit: 7,
         adapter: 8,
-        prompt,
+        format: 16,
+        user_defined: fresh,
+        parts: completion(text),
     };
+    let conversation = parts(&[
+        (PartKind::System, b""),
+        (PartKind::User, b"How?"),
+        (PartKind::Choice, b"so"),
+    ]);
     [
         infer(b"", true, false),
         infer(b"Once", false, true),
         infer(&LONGEST, true, true),
+        Command::Infer {
+            params: InferParams::default(),
+            session: 0,
+            client: 0,
+            user: 0,
+            fresh: true,
+            keep: true,
+            credit: 1,
+            adapter: 0,
+            format: 0,
+            user_defined: false,
+            parts: conversation,
+        },
         Command::Cancel,
         Command::Load {
             offset: 512,
@@ -78,6 +102,8 @@ pub(super) fn reports() -> Vec<Report<'static>> {
         Report::Loaded(Loaded {
             info: ModelInfo {
                 parameters: 1,
+                template: TemplateName::new(&"t".repeat(MAX_TEMPLATE_BYTES)).unwrap(),
+                fixed_tokens: 9,
                 ..Default::default()
             },
             arena: ArenaUse::default(),
@@ -149,17 +175,25 @@ fn a_session_that_no_table_has_is_refused() {
     assert_eq!(Command::parse(&frame), Err(WireError::Field(0x205)));
     Report::Evicted { session: u32::MAX }.write(1, &mut frame);
     assert_eq!(Report::parse(&frame), Err(WireError::Field(0x307)));
-    let infer = |session, adapter| Command::Infer {
+    let infer = |session, user, adapter, format| Command::Infer {
         params: InferParams::default(),
         session,
         client: 0,
+        user,
         fresh: true,
         keep: true,
         credit: 0,
         adapter,
-        prompt: b"Once",
+        format,
+        user_defined: false,
+        parts: completion(b"Once"),
     };
-    for infer in [infer(32, 0), infer(0, 9)] {
+    for infer in [
+        infer(32, 0, 0, 0),
+        infer(0, 16, 0, 0),
+        infer(0, 0, 9, 0),
+        infer(0, 0, 0, 17),
+    ] {
         infer.write(1, &mut frame);
         assert_eq!(Command::parse(&frame), Err(WireError::Field(0x201)));
     }

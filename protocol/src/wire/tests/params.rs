@@ -2,11 +2,7 @@
 
 use crate::decimal::ONE;
 use crate::error::{ErrorCode, Failure};
-use crate::limits::MAX_PROMPT_BYTES;
-use crate::wire::{InferParams, TrainParams, check_prompt};
-
-extern crate std;
-use std::vec;
+use crate::wire::{InferParams, TrainParams};
 
 #[test]
 fn limits_are_checked_with_the_value_and_the_limit() {
@@ -43,17 +39,6 @@ fn limits_are_checked_with_the_value_and_the_limit() {
     ] {
         assert_eq!(params(change).unwrap_err().code, code);
     }
-    let long = vec![b'x'; MAX_PROMPT_BYTES + 1];
-    assert_eq!(
-        check_prompt(&long),
-        Err(Failure::over(ErrorCode::PromptBytes, 8193, 8192))
-    );
-    assert_eq!(check_prompt(b""), Err(Failure::of(ErrorCode::EmptyPrompt)));
-    assert_eq!(
-        check_prompt(b"ab\xff"),
-        Err(Failure::over(ErrorCode::PromptNotUtf8, 2, 0))
-    );
-    assert_eq!(check_prompt(b"ab"), Ok("ab"));
 }
 
 #[test]

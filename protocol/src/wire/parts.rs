@@ -1,0 +1,404 @@
+//! What a request for text is made of: the texts it goes on from, the strings it stops at, the answers it may have.
+//!
+//! Parts follow one another in the tail of a message without padding:
+//!
+//! ```text
+//!   kind u32   length u32   text [u8; length]
+//! ```
+//!
+//! Segments come first: one text to be completed, or a conversation of texts with roles. Then stop strings, then choices.
+//! [`Parts::parse`] checks that; what it refuses is no message. Limits, roles and encoding are for [`Parts::check`], which
+//! says what is wrong.
+
+use super::ModelInfo;
+use super::codec::{Tail, numbered};
+use super::declare::numbers;
+use crate::error::{ErrorCode, Failure};
+use crate::limits::{
+    EXTRA_PROMPT_TOKENS, MAX_PARTS_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS,
+};
+use core::str;
+use formats::{Choices, ChoicesError, MAX_CHOICES, MAX_CHOICES_BYTES};
+
+/// Bytes in front of each part's text.
+pub const PART_HEADER_BYTES: usize = 8;
+
+numbers! {
+    /// What a part is.
+    pub enum PartKind {
+        /// A text to be completed as it is; there is no other segment.
+        Text = 1,
+        /// Of a conversation: what the model is told to be. At most one, at the beginning.
+        System = 2,
+        /// Of a conversation: what a person says.
+        User = 3,
+        /// Of a conversation: what the model has said.
+        Assistant = 4,
+        /// A string that ends the answer, which it is no part of.
+        Stop = 5,
+        /// An answer that is allowed. If there is one, no others are.
+        Choice = 6,
+    }
+}
+
+impl PartKind {
+    /// Whether it is what the answer goes on from.
+    #[must_use]
+    pub const fn is_segment(self) -> bool {
+        matches!(
+            self,
+            Self::Text | Self::System | Self::User | Self::Assistant
+        )
+    }
+
+    /// Parts come in the order of this.
+    const fn group(self) -> u8 {
+        match self {
+            Self::Text | Self::System | Self::User | Self::Assistant => 0,
+            Self::Stop => 1,
+            Self::Choice => 2,
+        }
+    }
+}
+
+/// One part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// What it is.
+    pub kind: PartKind,
+    /// Its text, UTF-8 if [`Parts::check`] has found nothing wrong.
+    pub text: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    /// Its text; "" if that is not UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> &'a str {
+        str::from_utf8(self.text).unwrap_or("")
+    }
+}
+
+/// The part that `bytes` begin with, and what follows it; `None` if there is none.
+fn first(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
+    let (kind, rest) = bytes.split_first_chunk::<4>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (text, rest) = rest.split_at_checked(length)?;
+    let kind = numbered(u32::from_le_bytes(*kind))?;
+    Some((Part { kind, text }, rest))
+}
+
+/// The parts of a request for text, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parts<'a> {
+    bytes: &'a [u8],
+}
+
+/// What all segments of a request are together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes of their texts.
+    pub text_bytes: u32,
+    /// Segments of a conversation; 0: a text to be completed.
+    pub segments: u32,
+    /// Stop strings.
+    pub stops: u32,
+    /// Choices.
+    pub choices: u32,
+}
+
+impl Extent {
+    /// Most tokens that they become with this model, which has said what its template adds.
+    #[must_use]
+    pub const fn most_tokens(&self, model: &ModelInfo) -> u32 {
+        let text = self.text_bytes.saturating_add(EXTRA_PROMPT_TOKENS);
+        match self.segments {
+            0 => text,
+            segments => {
+                let each = segments.saturating_mul(model.segment_tokens);
+                text.saturating_add(model.fixed_tokens).saturating_add(each)
+            }
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// The parts that `bytes` are; `None` if they are none: a kind that there is not, a length that leads out of them, or
+    /// another order than segments, stop strings, choices. A text to be completed is the only segment.
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (mut rest, mut before): (_, Option<PartKind>) = (bytes, None);
+        while !rest.is_empty() {
+            let (part, behind) = first(rest)?;
+            let follows = match before {
+                None => true,
+                Some(PartKind::Text) => !part.kind.is_segment(),
+                Some(before) => part.kind != PartKind::Text && part.kind.group() >= before.group(),
+            };
+            if !follows {
+                return None;
+            }
+            (rest, before) = (behind, Some(part.kind));
+        }
+        Some(Self { bytes })
+    }
+
+    /// As they lie in the message.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Part<'a>> + Clone + use<'a> {
+        let mut rest = self.bytes;
+        core::iter::from_fn(move || {
+            let (part, behind) = first(rest)?;
+            rest = behind;
+            Some(part)
+        })
+    }
+
+    fn of(&self, wanted: fn(PartKind) -> bool) -> impl Iterator<Item = Part<'a>> + Clone + use<'a> {
+        self.iter().filter(move |part| wanted(part.kind))
+    }
+
+    /// What the answer goes on from: one text, or a conversation.
+    pub fn segments(&self) -> impl Iterator<Item = Part<'a>> + Clone + use<'a> {
+        self.of(PartKind::is_segment)
+    }
+
+    /// The strings that end the answer.
+    pub fn stops(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+        self.of(|kind| kind == PartKind::Stop)
+            .map(|part| part.as_str())
+    }
+
+    /// The answers that are allowed; none: all are.
+    pub fn choices(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+        self.of(|kind| kind == PartKind::Choice)
+            .map(|part| part.as_str())
+    }
+
+    /// The text to be completed; `None` for a conversation.
+    #[must_use]
+    pub fn completion(&self) -> Option<&'a [u8]> {
+        let segment = self.segments().next()?;
+        (segment.kind == PartKind::Text).then_some(segment.text)
+    }
+
+    /// What they are together.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        let mut extent = Extent {
+            text_bytes: 0,
+            segments: 0,
+            stops: 0,
+            choices: 0,
+        };
+        for part in self.iter() {
+            let count = match part.kind {
+                PartKind::Text => None,
+                PartKind::System | PartKind::User | PartKind::Assistant => {
+                    Some(&mut extent.segments)
+                }
+                PartKind::Stop => Some(&mut extent.stops),
+                PartKind::Choice => Some(&mut extent.choices),
+            };
+            if let Some(count) = count {
+                *count = count.saturating_add(1);
+            }
+            if part.kind.is_segment() {
+                let bytes = u32::try_from(part.text.len()).unwrap_or(u32::MAX);
+                extent.text_bytes = extent.text_bytes.saturating_add(bytes);
+            }
+        }
+        extent
+    }
+
+    /// Checks limits, roles and encoding, of all parts but the choices: those are for [`Self::allowed`].
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<Extent, Failure> {
+        let most = MAX_PARTS_BYTES.saturating_sub(PART_HEADER_BYTES);
+        let bytes = self.bytes.len().saturating_sub(PART_HEADER_BYTES);
+        at_most(ErrorCode::PromptBytes, bytes, most)?;
+        let extent = self.extent();
+        at_most(ErrorCode::Segments, extent.segments as usize, MAX_SEGMENTS)?;
+        at_most(ErrorCode::StopStrings, extent.stops as usize, MAX_STOPS)?;
+        for stop in self.of(|kind| kind == PartKind::Stop) {
+            if !(1..=MAX_STOP_BYTES).contains(&stop.text.len()) {
+                let (value, limit) = (stop.text.len() as u64, MAX_STOP_BYTES as u64);
+                return Err(Failure::over(ErrorCode::StopBytes, value, limit));
+            }
+        }
+        if extent.stops > 0 && extent.choices > 0 {
+            return Err(Failure::of(ErrorCode::FormatAndStops));
+        }
+        self.check_roles()?;
+        let mut before = 0usize;
+        for part in self.iter() {
+            if let Err(error) = str::from_utf8(part.text) {
+                let at = before.saturating_add(error.valid_up_to());
+                return Err(Failure::over(ErrorCode::PromptNotUtf8, at as u64, 0));
+            }
+            before = before.saturating_add(part.text.len());
+        }
+        Ok(extent)
+    }
+
+    /// After a system text, if there is one, user and assistant take turns, and the user is last.
+    fn check_roles(&self) -> Result<(), Failure> {
+        let mut due = PartKind::User;
+        let mut last = None;
+        for (at, segment) in (1u64..).zip(self.segments()) {
+            let kind = segment.kind;
+            match (kind, last) {
+                (PartKind::Text, None) | (PartKind::System, None) => {}
+                _ if kind == due => {
+                    due = match due {
+                        PartKind::User => PartKind::Assistant,
+                        _ => PartKind::User,
+                    };
+                }
+                _ => return Err(Failure::over(ErrorCode::SegmentRole, at, 0)),
+            }
+            if segment.text.is_empty() && matches!(kind, PartKind::Text | PartKind::User) {
+                return Err(Failure::over(ErrorCode::EmptyPrompt, at, 0));
+            }
+            last = Some((at, kind));
+        }
+        match last {
+            None => Err(Failure::of(ErrorCode::EmptyPrompt)),
+            Some((_, PartKind::Text | PartKind::User)) => Ok(()),
+            Some((at, _)) => Err(Failure::over(ErrorCode::SegmentRole, at, 0)),
+        }
+    }
+
+    /// The automaton of the choices; `None` if there are none.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn allowed(&self) -> Result<Option<Choices>, Failure> {
+        if self.choices().next().is_none() {
+            return Ok(None);
+        }
+        let extent = self.extent();
+        Choices::new(self.choices()).map(Some).map_err(|error| {
+            let which = |choice: usize| choice as u64;
+            match error {
+                ChoicesError::None => Failure::of(ErrorCode::EmptyPrompt),
+                ChoicesError::Empty { choice } => {
+                    Failure::over(ErrorCode::ChoiceEmpty, which(choice), 0)
+                }
+                ChoicesError::Twice { choice } => {
+                    Failure::over(ErrorCode::ChoiceTwice, which(choice), 0)
+                }
+                ChoicesError::LineFeed { choice } => {
+                    Failure::over(ErrorCode::ChoiceLineFeed, which(choice), 0)
+                }
+                ChoicesError::Count => {
+                    let value = u64::from(extent.choices);
+                    Failure::over(ErrorCode::Choices, value, MAX_CHOICES as u64)
+                }
+                ChoicesError::Bytes => {
+                    let bytes = self
+                        .choices()
+                        .map(|choice| choice.len().saturating_add(1) as u64);
+                    let bytes = bytes.fold(0u64, u64::saturating_add).saturating_sub(1);
+                    Failure::over(ErrorCode::ChoicesBytes, bytes, MAX_CHOICES_BYTES as u64)
+                }
+            }
+        })
+    }
+}
+
+fn at_most(code: ErrorCode, value: usize, limit: usize) -> Result<(), Failure> {
+    match value <= limit {
+        true => Ok(()),
+        false => Err(Failure::over(code, value as u64, limit as u64)),
+    }
+}
+
+/// As the list of its parts.
+impl core::fmt::Debug for Parts<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let parts = self.iter().map(|part| (part.kind, part.as_str()));
+        f.debug_list().entries(parts).finish()
+    }
+}
+
+impl<'a> Tail<'a> for Parts<'a> {
+    fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn read(bytes: &'a [u8], _: bool) -> Option<Self> {
+        Parts::parse(bytes)
+    }
+}
+
+/// Puts parts together. What is wrong is said at the end, so parts can be added one after the other without a look.
+#[derive(Debug)]
+pub struct PartsWriter<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> PartsWriter<'b> {
+    /// Nothing yet. A buffer of [`MAX_PARTS_BYTES`] holds whatever is allowed.
+    pub const fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    /// Adds a part.
+    pub fn push(&mut self, kind: PartKind, text: &[u8]) -> &mut Self {
+        // A length that no buffer has room for is found at the end.
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        for bytes in [
+            &(kind as u32).to_le_bytes()[..],
+            &length.to_le_bytes(),
+            text,
+        ] {
+            let end = self.len.saturating_add(bytes.len());
+            if let Some(room) = self.buffer.get_mut(self.len..end) {
+                room.copy_from_slice(bytes);
+            }
+            self.len = end;
+        }
+        self
+    }
+
+    /// The parts, checked.
+    ///
+    /// # Errors
+    /// What is wrong with them; [`ErrorCode::SegmentRole`] also if their order is one that [`Parts::parse`] refuses.
+    pub fn finish(self) -> Result<Parts<'b>, Failure> {
+        let Self { buffer, len } = self;
+        let buffer: &'b [u8] = buffer;
+        let limit = buffer.len().min(MAX_PARTS_BYTES);
+        let bytes = buffer.get(..len).filter(|_| len <= limit).ok_or_else(|| {
+            let over = |bytes: usize| bytes.saturating_sub(PART_HEADER_BYTES) as u64;
+            Failure::over(ErrorCode::PromptBytes, over(len), over(limit))
+        })?;
+        let parts = Parts::parse(bytes).ok_or(Failure::of(ErrorCode::SegmentRole))?;
+        parts.check()?;
+        parts.allowed()?;
+        Ok(parts)
+    }
+}
+
+/// A text to be completed, written into `buffer`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn completion<'b>(buffer: &'b mut [u8], text: &[u8]) -> Result<Parts<'b>, Failure> {
+    if text.len() > MAX_PROMPT_BYTES {
+        let (value, limit) = (text.len() as u64, MAX_PROMPT_BYTES as u64);
+        return Err(Failure::over(ErrorCode::PromptBytes, value, limit));
+    }
+    let mut writer = PartsWriter::new(buffer);
+    writer.push(PartKind::Text, text);
+    writer.finish()
+}
