@@ -7,7 +7,7 @@ mod count;
 mod regex;
 mod schema;
 
-pub use count::log2_words;
+pub use count::{Sayable, sayable};
 pub use schema::{Problem, SchemaError};
 
 use formats::encode::{EncodeError, Encoded, words};

@@ -148,7 +148,7 @@ fn members_that_are_not_required_leave_no_comma_behind() {
     }
     assert!(!accepts(&format, r#"{"b":2,"a":1}"#) && !accepts(&format, r#"{,"b":2}"#));
     let dfa = format.dfa().unwrap();
-    assert_eq!(log2_words(&dfa, 100), 3.0, "eight words");
+    assert_eq!(sayable(&dfa, 100).words, 3.0, "eight words");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn one_of_takes_branches_that_nothing_can_be_two_of() {
 
 #[test]
 fn words_are_counted() {
-    let bits = |pattern: &str, bytes| log2_words(&regex_format(pattern).dfa().unwrap(), bytes);
+    let bits = |pattern: &str, bytes| sayable(&regex_format(pattern).dfa().unwrap(), bytes).words;
     assert_eq!(bits("yes|no", 512), 1.0);
     assert_eq!(bits("yes|no", 2), 0.0);
     assert_eq!(bits("yes|no", 1), f64::NEG_INFINITY);
@@ -284,6 +284,22 @@ fn words_are_counted() {
     // 1 + 2 + … + 2^n words.
     assert!((bits("[ab]*", 4000) - 4001.0).abs() < 1e-6);
     assert!((bits("[ab]*", 1 << 40) - ((1u64 << 40) + 1) as f64).abs() < 1e3);
+}
+
+#[test]
+fn beginnings_of_words_that_are_broken_off_are_counted_as_well() {
+    let bits = |pattern: &str, bytes| {
+        let said = sayable(&regex_format(pattern).dfa().unwrap(), bytes);
+        assert!(said.exact);
+        said.broken_off
+    };
+    // Two words; nothing, `y`, `ye`, `yes`, `n`, `no`.
+    assert_eq!(bits("yes|no", 512), 3.0);
+    // One word; nothing, `y`, `ye`, `n`, `no`.
+    assert!((bits("yes|no", 2) - 6f64.log2()).abs() < 1e-9);
+    // No word.
+    assert!((bits("yes|no", 1) - 3f64.log2()).abs() < 1e-9);
+    assert_eq!(bits("a{3}", 512), 5f64.log2());
 }
 
 proptest! {

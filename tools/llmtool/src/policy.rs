@@ -14,6 +14,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use llm_core::verify::sha256;
 use protocol::limits::{
     BUDGET_PERIOD_US, DEFAULT_CONTEXT_TOKENS, MAX_BUDGET_TOKENS, MAX_CLIENTS, MAX_CONTEXT_TOKENS,
     MAX_GENERATED_TOKENS, MAX_KEYS, MAX_RESTARTS, MAX_ROLES, MAX_SESSIONS, MAX_USERS,
@@ -83,14 +84,13 @@ impl Compiled {
         Ok(image)
     }
 
-    /// The file that prefills the formats' region, without the zeros behind it.
+    /// The file that prefills the formats' region, without the zeros behind it. The policy holds its length and SHA-256,
+    /// if there are formats.
     ///
     /// # Errors
     /// Not for formats that were compiled together.
     pub fn formats_image(&self) -> Result<Vec<u8>, ToolError> {
-        let formats = self.formats.iter();
-        let formats = formats.map(|one| (one.name.as_str(), &one.encoded));
-        Ok(::formats::encode::image(formats)?)
+        formats_image(&self.formats)
     }
 }
 
@@ -136,8 +136,15 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
     let failed = |flaw: Flaw| wrong(path, flaw.line(text), flaw.reason);
     let document = document::parse(text).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut policy = build(&document, folder).map_err(failed)?;
     let formats = formats::compile(&document, folder).map_err(failed)?;
+    let mut policy = build(&document, folder, &formats).map_err(failed)?;
+    if !formats.is_empty() {
+        let image = formats_image(&formats)?;
+        policy.format_count = formats.len() as u32;
+        // Compiling has checked that it fits its region.
+        policy.formats_bytes = image.len() as u32;
+        policy.formats_sha256 = sha256(&image);
+    }
     policy.device_key = match (with.device, &document.device.key) {
         (Device::File(key), _) => device_key(key)?,
         (Device::OfPolicy, Some(key)) => device_key(&folder.join(key.get_ref()))
@@ -169,6 +176,12 @@ pub fn compile(path: &Path, with: With<'_>) -> Result<Compiled, ToolError> {
         formats,
         warnings: warnings.into_iter().map(warn).collect(),
     })
+}
+
+fn formats_image(formats: &[Format]) -> Result<Vec<u8>, ToolError> {
+    let formats = formats.iter();
+    let formats = formats.map(|one| (one.name.as_str(), &one.encoded));
+    Ok(::formats::encode::image(formats)?)
 }
 
 /// The secret key in a PEM file.
@@ -207,7 +220,7 @@ fn client_entries(document: &Document) -> Result<Vec<clients::Entry<'_>>, Flaw> 
     in_order(clients, "clients", "client", 0..=MAX_CLIENTS, prompts)
 }
 
-fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
+fn build(document: &Document, folder: &Path, formats: &[Format]) -> Result<Policy, Flaw> {
     let Document {
         default_user,
         prompts,
@@ -218,6 +231,7 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         clients: _,
         keys,
         formats: _,
+        tokens,
         fine_tuning,
         device: _,
     } = document;
@@ -233,6 +247,7 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
     policy.magic = wire::MAGIC;
     policy.version = wire::POLICY_VERSION;
     policy.keep_prompts = u32::from(*prompts.get_ref() == Prompts::Text);
+    policy.user_defined = u32::from(tokens.user_defined);
     policy.deadline_us = duration(&inference.deadline);
     policy.train_deadline_us = fine_tuning
         .deadline
@@ -279,7 +294,7 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
     policy.user_count = users.len() as u32;
     policy.key_count = keys.len() as u32;
     for (slot, (name, role)) in policy.roles.iter_mut().zip(&roles) {
-        *slot = compile_role(name, role)?;
+        *slot = compile_role(name, role, formats)?;
     }
     let index_of = |role: &str| roles.iter().position(|(name, _)| *name.get_ref() == role);
     for (slot, (name, user)) in policy.users.iter_mut().zip(&users) {
@@ -295,7 +310,11 @@ fn build(document: &Document, folder: &Path) -> Result<Policy, Flaw> {
         known.push((name.get_ref(), slot.public));
     }
 
-    let clients = clients::compile(&client_entries(document)?, &policy.users[..users.len()])?;
+    let clients = clients::compile(
+        &client_entries(document)?,
+        &policy.users[..users.len()],
+        formats,
+    )?;
     policy.client_count = clients.len() as u32;
     for (number, (slot, client)) in policy.clients.iter_mut().zip(clients).enumerate() {
         *slot = wire::Client {
@@ -337,7 +356,11 @@ fn in_order<'d, T>(
     Ok(members)
 }
 
-fn compile_role(name: &Spanned<String>, role: &document::Role) -> Result<wire::Role, Flaw> {
+fn compile_role(
+    name: &Spanned<String>,
+    role: &document::Role,
+    formats: &[Format],
+) -> Result<wire::Role, Flaw> {
     let mut permissions = 0;
     for wanted in &role.may {
         let found = Permission::ALL.into_iter();
@@ -365,6 +388,11 @@ fn compile_role(name: &Spanned<String>, role: &document::Role) -> Result<wire::R
             &role.log_bytes_per_hour,
             "log-bytes-per-hour",
             MIN_LOG_BYTES_PER_HOUR..=u32::MAX,
+        )?,
+        formats: formats::rule(
+            formats,
+            role.formats.as_ref(),
+            role.must_use_format.as_ref(),
         )?,
     })
 }
@@ -449,11 +477,45 @@ fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
         let reason = "no keys are trusted, so no model will be loaded";
         warnings.push(Flaw::new(&document.prompts, reason));
     }
+    for (name, client) in &document.clients {
+        warnings.extend(nothing_left(name, client, policy));
+    }
     if policy.clients().is_empty() {
         let reason = "there are no clients, so nobody can ask for anything";
         warnings.push(Flaw::new(&document.prompts, reason));
     }
     warnings
+}
+
+/// A client whose user may ask for nothing there: a format must be used, and no format is both the role's and the client's.
+fn nothing_left(
+    name: &Spanned<String>,
+    client: &document::Client,
+    policy: &Policy,
+) -> Option<Flaw> {
+    let clients = policy.clients().iter();
+    let index = clients
+        .clone()
+        .position(|other| other.name == name_of(name))?;
+    let user = policy
+        .users()
+        .get(policy.clients().get(index)?.user as usize)?;
+    let role = policy.roles().get(user.role as usize)?;
+    let rule = policy.format_rule(user.role as usize, index);
+    if !(rule.must_use() && rule.is_none()) {
+        return None;
+    }
+    let place = client.formats.as_ref().map_or(name.span(), Spanned::span);
+    Some(Flaw {
+        at: place,
+        reason: format!(
+            "user '{}' can ask for nothing at client '{}': a format must be used, and role '{}' and the client allow none in \
+             common",
+            user.name,
+            name.get_ref(),
+            role.name
+        ),
+    })
 }
 
 /// The name, which [`in_order`] has checked.

@@ -22,7 +22,7 @@ pub struct Policy {
     /// The device's secret key, in place of the policy's `[device]` key
     #[arg(long, value_name = "FILE.pem")]
     pub device_key: Option<PathBuf>,
-    /// Write the compiled formats of answers to this file
+    /// Write the compiled formats of answers to this file; with -o and without this they go to formats.bin beside it
     #[arg(long, value_name = "formats.bin")]
     pub formats: Option<PathBuf>,
     /// Write the compiled policy, and print nothing but warnings; needs --system

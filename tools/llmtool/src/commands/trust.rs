@@ -15,6 +15,9 @@ use crate::passphrase::{self as kdf, PassphraseError};
 use crate::policy::{self as compiler, Device, With};
 use crate::store::Contents;
 
+/// Where formats are written beside a policy if nobody says where.
+const FORMATS_FILE: &str = "formats.bin";
+
 pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), ToolError> {
     let device = arguments.device_key.as_deref();
     let with = With {
@@ -25,7 +28,10 @@ pub(super) fn policy(arguments: &Policy, out: &mut impl Write) -> Result<(), Too
     for warning in &compiled.warnings {
         eprintln!("llmtool: warning: {warning}");
     }
-    if let Some(path) = &arguments.formats {
+    // A policy is of no use without the formats whose hash it has, so they are written together.
+    let beside = arguments.output.as_ref();
+    let beside = beside.map(|output| output.with_file_name(FORMATS_FILE));
+    if let Some(path) = arguments.formats.as_ref().or(beside.as_ref()) {
         files::write(path, &compiled.formats_image()?)?;
     }
     match &arguments.output {

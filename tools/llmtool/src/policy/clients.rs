@@ -11,6 +11,7 @@ use sysdesc::System;
 use toml::Spanned;
 
 use super::document::{Client, Flaw};
+use super::formats::{self, Format};
 use super::{name_of, number};
 use crate::error::ToolError;
 use crate::files;
@@ -47,6 +48,7 @@ const COMMANDS: Share = Share {
 pub(super) fn compile(
     clients: &[Entry<'_>],
     users: &[wire::User],
+    formats: &[Format],
 ) -> Result<Vec<wire::Client>, Flaw> {
     let requests = parts(clients, &REQUESTS)?;
     let sessions = parts(clients, &SESSIONS)?;
@@ -61,6 +63,11 @@ pub(super) fn compile(
             requests: requests[index],
             sessions: sessions[index],
             commands: commands[index],
+            formats: formats::rule(
+                formats,
+                client.formats.as_ref(),
+                client.must_use_format.as_ref(),
+            )?,
         });
     }
     Ok(compiled)

@@ -27,6 +27,8 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) formats: Named<Format>,
     #[serde(default)]
+    pub(super) tokens: Tokens,
+    #[serde(default)]
     pub(super) fine_tuning: FineTuning,
     #[serde(default)]
     pub(super) device: Device,
@@ -40,6 +42,15 @@ pub(super) struct Format {
     pub(super) regex: Option<Spanned<String>>,
     /// A file.
     pub(super) json_schema: Option<Spanned<String>>,
+}
+
+/// What becomes of texts as tokens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Tokens {
+    /// Whether users' texts may become tokens that the model's vocabulary marks as user-defined.
+    #[serde(default)]
+    pub(super) user_defined: bool,
 }
 
 /// Fine-tuning on the device.
@@ -94,6 +105,9 @@ pub(super) struct Role {
     pub(super) max_tokens: Spanned<u64>,
     pub(super) max_sessions: Spanned<u64>,
     pub(super) log_bytes_per_hour: Spanned<u64>,
+    /// Formats that answers may have; all if it is left out.
+    pub(super) formats: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) must_use_format: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,7 +119,8 @@ pub(super) struct User {
     pub(super) passphrase: Option<Spanned<String>>,
 }
 
-/// A client: the user that it is, whether it may log in as others, and its parts of what there is.
+/// A client: the user that it is, whether it may log in as others, its parts of what there is, and the formats of its
+/// answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Client {
@@ -115,6 +130,9 @@ pub(super) struct Client {
     pub(super) requests: Option<Spanned<u64>>,
     pub(super) sessions: Option<Spanned<u64>>,
     pub(super) commands: Option<Spanned<u64>>,
+    /// As of a role.
+    pub(super) formats: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) must_use_format: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Deserialize)]

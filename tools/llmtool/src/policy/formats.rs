@@ -1,14 +1,21 @@
-//! The formats of a policy, compiled.
+//! The formats of a policy, compiled, and the rules about who may use which.
 
 use std::path::Path;
 
 use format_compiler::Source;
 use formats::encode::{EncodeError, Encoded, image};
+use protocol::limits::{FORMATS_REGION_BYTES, MAX_FORMATS, MAX_USER_BYTES};
+use protocol::policy::{CHOICES, FormatRule};
 use toml::Spanned;
 
 use super::document::{self, Document, Flaw};
 use super::in_order;
 use crate::files;
+
+// What audit reads and what the automata are made for.
+const _: () = assert!(MAX_FORMATS == formats::MAX_FORMATS);
+const _: () = assert!(FORMATS_REGION_BYTES == formats::REGION_BYTES);
+const _: () = assert!(MAX_USER_BYTES == formats::MAX_NAME_BYTES);
 
 /// A format of answers.
 #[derive(Debug)]
@@ -35,12 +42,64 @@ pub(super) fn compile(document: &Document, folder: &Path) -> Result<Vec<Format>,
     )?;
     let mut compiled: Vec<Format> = Vec::new();
     for (name, format) in entries {
+        if name.get_ref() == CHOICES {
+            let reason = format!(
+                "no format can be called '{CHOICES}': in `formats = [...]` this stands for choices that come with a request"
+            );
+            return Err(Flaw::new(name, reason));
+        }
         compiled.push(compile_one(name, format, folder)?);
         // What only all of them together can get wrong is the fault of the first that is too much.
         let all = compiled.iter().map(|one| (one.name.as_str(), &one.encoded));
         image(all).map_err(|error: EncodeError| Flaw::new(name, error.to_string()))?;
     }
     Ok(compiled)
+}
+
+/// The rule of a role or a client: the formats that it lists, or all, and whether one must be used.
+pub(super) fn rule(
+    formats: &[Format],
+    listed: Option<&Spanned<Vec<Spanned<String>>>>,
+    must_use: Option<&Spanned<bool>>,
+) -> Result<FormatRule, Flaw> {
+    let rule = match listed {
+        None => FormatRule::ANY,
+        Some(listed) => {
+            let mut names = listed.get_ref().iter();
+            names.try_fold(FormatRule::NONE, |rule, name| add(rule, formats, name))?
+        }
+    };
+    match must_use {
+        Some(must) if *must.get_ref() && rule.is_none() => {
+            let reason =
+                "must-use-format is true, but `formats` has none, so nothing could be asked";
+            Err(Flaw::new(must, reason))
+        }
+        Some(must) if *must.get_ref() => Ok(rule.with_must()),
+        _ => Ok(rule),
+    }
+}
+
+/// The rule with one more format.
+fn add(rule: FormatRule, formats: &[Format], name: &Spanned<String>) -> Result<FormatRule, Flaw> {
+    let wanted = name.get_ref();
+    let number = formats.iter().position(|format| format.name == *wanted);
+    let more = match number {
+        Some(number) => rule.with(number),
+        None if wanted == CHOICES => rule.with_choices(),
+        None => {
+            let all: Vec<&str> = formats.iter().map(|format| format.name.as_str()).collect();
+            let reason = format!(
+                "there is no format '{wanted}'; there are {}",
+                [&all[..], &[CHOICES]].concat().join(", ")
+            );
+            return Err(Flaw::new(name, reason));
+        }
+    };
+    match more == rule {
+        true => Err(Flaw::new(name, format!("'{wanted}' is there twice"))),
+        false => Ok(more),
+    }
 }
 
 fn compile_one(

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use format_compiler::log2_words;
+use format_compiler::{Sayable, sayable};
+use formats::{Dfa, MAX_CHOICES, MAX_CHOICES_BYTES};
 use protocol::limits::MAX_PIECE_BYTES;
-use protocol::policy::{Client, Permission, Policy, Role, User};
+use protocol::policy::{CHOICES, Client, FormatRule, Permission, Policy, Role, User};
 use protocol::record::Hex;
 
 use super::{Compiled, Format};
@@ -45,7 +46,7 @@ impl Display for Words<'_> {
         } = self.0;
         writeln!(f, "clients")?;
         for client in policy.clients() {
-            write_client(f, policy, client, *connected)?;
+            write_client(f, self.0, client, *connected)?;
         }
         if policy.clients().is_empty() {
             writeln!(f, "  none: nobody can ask for anything")?;
@@ -56,13 +57,9 @@ impl Display for Words<'_> {
                 continue;
             };
             write_user(f, user, role, &entry(policy, index, user))?;
+            write_rule(f, self.0, role.formats)?;
         }
-        if !self.0.formats.is_empty() {
-            writeln!(f, "formats of answers")?;
-        }
-        for format in &self.0.formats {
-            write_format(f, policy, format)?;
-        }
+        write_formats(f, self.0)?;
         writeln!(
             f,
             "keys whose signatures on models, adapters and training data count"
@@ -87,6 +84,12 @@ impl Display for Words<'_> {
             _ => "prompts as text",
         };
         writeln!(f, "the log keeps {kept}")?;
+        if policy.user_defined != 0 {
+            writeln!(
+                f,
+                "what users write may become user-defined tokens of a model's vocabulary"
+            )?;
+        }
         writeln!(
             f,
             "models are loaded with a context of {} tokens, or their own where that is less",
@@ -120,39 +123,133 @@ impl Display for Words<'_> {
     }
 }
 
-/// A format, and what an inference can say that is hostile and may say nothing else: which of the words it chooses.
-fn write_format(f: &mut Formatter<'_>, policy: &Policy, format: &Format) -> fmt::Result {
-    let Format {
-        name,
-        kind,
-        encoded,
-    } = format;
+/// The formats, and for each what an inference can say that is hostile and may say nothing else.
+fn write_formats(f: &mut Formatter<'_>, compiled: &Compiled) -> fmt::Result {
+    let Compiled {
+        policy, formats, ..
+    } = compiled;
     writeln!(
         f,
-        "  {name:<12} {kind}: {} states, {} bytes",
-        grouped(encoded.states() as u64),
-        grouped(encoded.size() as u64)
+        "formats of answers, and what a hostile inference can say by one answer"
     )?;
-    let Some(dfa) = encoded.dfa() else {
-        return Ok(());
-    };
-    let mut limits: Vec<u32> = policy.roles().iter().map(|role| role.max_tokens).collect();
-    limits.sort_unstable();
-    limits.dedup();
-    for limit in limits {
-        let roles = policy.roles().iter();
-        let roles = roles.filter(|role| role.max_tokens == limit);
-        let roles: Vec<&str> = roles.map(|role| role.name.as_str()).collect();
-        let bytes = limit as usize * MAX_PIECE_BYTES;
+    for (number, format) in formats.iter().enumerate() {
+        let Format {
+            name,
+            kind,
+            encoded,
+        } = format;
         writeln!(
             f,
-            "  {:<12} an answer of {limit} tokens ({}) leaks at most {:.1} bits by what it says",
-            "",
-            roles.join(", "),
-            log2_words(&dfa, bytes).max(0.0)
+            "  {name:<12} {kind}: {} states, {} bytes",
+            grouped(encoded.states() as u64),
+            grouped(encoded.size() as u64)
+        )?;
+        let Some(dfa) = encoded.dfa() else {
+            continue;
+        };
+        write_leaks(f, policy, |rule| rule.allows(number), &dfa)?;
+    }
+    write_choices(f, policy)?;
+    for (limit, roles) in by_limit(policy, |rule| !rule.must_use()) {
+        writeln!(
+            f,
+            "  {:<12} {limit} tokens ({roles}): {} bits",
+            "no format",
+            grouped(8 * bytes_of(limit) as u64)
+        )?;
+    }
+    writeln!(
+        f,
+        "  beside the text: the number of tokens, how the text is cut into them, and when each comes (docs/operations.md)"
+    )
+}
+
+/// Choices that come with a request, as many and as long as can be.
+fn write_choices(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
+    for (limit, roles) in by_limit(policy, FormatRule::allows_choices) {
+        // Each byte of each choice is another beginning, the empty one is of all.
+        let broken_off = (2 + MAX_CHOICES_BYTES) as f64;
+        writeln!(
+            f,
+            "  {CHOICES:<12} of a request, at most {MAX_CHOICES}, {limit} tokens ({roles}): {:.1} bits, or {:.1} if it may be \
+             broken off",
+            (MAX_CHOICES as f64).log2(),
+            broken_off.log2()
         )?;
     }
     Ok(())
+}
+
+/// What one answer in a format says, for each limit of tokens of the roles that may use it.
+fn write_leaks(
+    f: &mut Formatter<'_>,
+    policy: &Policy,
+    may_use: impl Fn(FormatRule) -> bool,
+    dfa: &Dfa<'_>,
+) -> fmt::Result {
+    let limits = by_limit(policy, may_use);
+    if limits.is_empty() {
+        writeln!(f, "  {:<12} no role may use it", "")?;
+    }
+    for (limit, roles) in limits {
+        let Sayable {
+            words,
+            broken_off,
+            exact,
+        } = sayable(dfa, bytes_of(limit));
+        let bound = if exact { "" } else { "at most " };
+        writeln!(
+            f,
+            "  {:<12} {limit} tokens ({roles}): {bound}{:.1} bits, or {:.1} if it may be broken off",
+            "",
+            words.max(0.0),
+            broken_off
+        )?;
+    }
+    Ok(())
+}
+
+/// Bytes of an answer of so many tokens.
+const fn bytes_of(tokens: u32) -> usize {
+    tokens as usize * MAX_PIECE_BYTES
+}
+
+/// The limits of tokens of roles that may generate text and whose rule is such, each with the names of its roles.
+fn by_limit(policy: &Policy, is_such: impl Fn(FormatRule) -> bool) -> Vec<(u32, String)> {
+    let roles = policy.roles().iter();
+    let roles: Vec<&Role> = roles
+        .filter(|role| role.may(Permission::Infer) && is_such(role.formats))
+        .collect();
+    let mut limits: Vec<u32> = roles.iter().map(|role| role.max_tokens).collect();
+    limits.sort_unstable();
+    limits.dedup();
+    let names = |limit| {
+        let roles = roles.iter().filter(|role| role.max_tokens == limit);
+        roles.map(|role| role.name.as_str()).collect::<Vec<_>>()
+    };
+    let limits = limits.into_iter();
+    limits
+        .map(|limit| (limit, names(limit).join(", ")))
+        .collect()
+}
+
+/// A rule about formats, if it says anything.
+fn write_rule(f: &mut Formatter<'_>, compiled: &Compiled, rule: FormatRule) -> fmt::Result {
+    if rule == FormatRule::ANY {
+        return Ok(());
+    }
+    let named = compiled.formats.iter().enumerate();
+    let named = named.filter(|(number, _)| rule.allows(*number));
+    let mut allowed: Vec<&str> = named.map(|(_, format)| format.name.as_str()).collect();
+    if rule.allows_choices() {
+        allowed.push("choices of the request");
+    }
+    let allowed = match (allowed.is_empty(), rule.must_use()) {
+        (true, _) => "no format may be used".to_owned(),
+        (false, true) => format!("answers only in a format: {}", allowed.join(", ")),
+        (false, false) => format!("answers in no format, or in {}", allowed.join(", ")),
+    };
+    writeln!(f, "  {:<12} {allowed}", "")
 }
 
 /// Names of clients.
@@ -163,10 +260,11 @@ fn names<'p>(clients: impl Iterator<Item = &'p Client>) -> String {
 
 fn write_client(
     f: &mut Formatter<'_>,
-    policy: &Policy,
+    compiled: &Compiled,
     client: &Client,
     connected: bool,
 ) -> fmt::Result {
+    let policy = &compiled.policy;
     let user = policy.users().get(client.user as usize);
     let user = user.map_or("", |user| user.name.as_str());
     let who = match client.login {
@@ -183,7 +281,8 @@ fn write_client(
         f,
         "  {:<12} at once {} requests, {} sessions, {} messages that inference has not read",
         "", client.requests, client.sessions, client.commands
-    )
+    )?;
+    write_rule(f, compiled, client.formats)
 }
 
 /// How somebody becomes a user.
