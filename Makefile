@@ -28,13 +28,14 @@ MODEL_SYSTEM := $(MODEL_OUT)/system.xml
 # Memory of the emulated board.
 MEMORY := 2G
 
-# Who may do what. A policy that is wrong stops the build with its line and the reason.
+# Who may do what, and beside it formats.bin, the automata of the formats that it has. A policy that is wrong stops the build
+# with its line and the reason.
 POLICY := $(BUILD)/policy/policy.bin
 
 # The test builds' store: models that are sound, and files that must be refused. `llmtool pack` would
 # refuse them too, so this one is made by tar. These are signed by a key of `make`'s own, which the
 # test builds' policy trusts. Besides, one has no signature, one that of another key, one was altered after signing.
-TEST_MODELS := default small truncated corrupt large
+TEST_MODELS := default small chat truncated corrupt large
 # Training data: sound ones, and some whose second line is broken.
 TEST_DATA := tests/data/feelings.jsonl tests/data/broken.jsonl
 TEST_STORE := $(BUILD)/store-test/store.tar
@@ -140,34 +141,34 @@ $(MODEL_SYSTEM) $(MODEL_OUT)/store.tar $(MODEL_OUT)/policy.bin: own ;
 # Each time, so that its warnings are not forgotten.
 $(POLICY): policy.toml system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(COMPILE_POLICY) $< --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 $(EXAMPLE_POLICY): $(EXAMPLE_DIR)/policy.toml $(EXAMPLE_DIR)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(COMPILE_POLICY) $< --system $(EXAMPLE_DIR)/system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system $(EXAMPLE_DIR)/system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 $(TEST_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(COMPILE_POLICY) $< --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 $(STORM_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< >$(@D)/policy.toml
-	@$(COMPILE_POLICY) $(@D)/policy.toml --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $(@D)/policy.toml --system system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 $(SOAK_POLICY): tests/policy.toml tests/clients/soak/policy.toml tests/clients/add-clients system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@tests/clients/add-clients system.xml first second >$(@D)/system.xml
 	@sed -E 's/^deadline = .*/deadline = "4s"/; s|\.\./build/|../|' $< tests/clients/soak/policy.toml >$(@D)/policy.toml
-	@$(COMPILE_POLICY) $(@D)/policy.toml --system $(@D)/system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $(@D)/policy.toml --system $(@D)/system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 $(REDTEAM_POLICY): tests/redteam/policy.toml system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(COMPILE_POLICY) $< --system system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 $(REDTEAM_CLIENTS_POLICY): $(REDTEAM_CLIENTS)/policy.toml $(REDTEAM_CLIENTS)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
-	@$(COMPILE_POLICY) $< --system $(REDTEAM_CLIENTS)/system.xml -o $@ >&2
+	@$(COMPILE_POLICY) $< --system $(REDTEAM_CLIENTS)/system.xml -o $@ --formats $(@D)/formats.bin >&2
 
 $(KEYS)/%.key.pem: | llmtool
 	@mkdir -p $(@D)
@@ -193,7 +194,7 @@ $(STORE): Makefile system.xml $(STORE_POLICY) $(MODELS_LIST) $(MODEL_FILES) $(wi
 	@$(BIN)/llmtool pack $(MODELS) -o $@ --policy $(STORE_POLICY) --device-key $(DEVICE_KEY) --store-size $(STORE_BYTES) >&2
 	@python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' $@ $(STORE_BYTES)
 
-$(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
+$(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs tools/llmtool/tests/templates/chatml.jinja llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
 	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf
@@ -488,7 +489,7 @@ capdl: image
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
 # The capDL that the checker's mutation tests start from: that of the release image, and that of a system with two clients,
-# the second of which runs the shell's program (so that nothing can be told of its events). Without fills, and with an arena, a store and adapters of 16 pages: all pages of a
+# the second of which runs the shell's program (so that nothing can be told of its events). Without fills, and with an arena, a store, adapters and formats of 16 pages: all pages of a
 # region are alike, and thousands of them make the tests slow.
 FIXTURES := tools/isolation/tests/fixtures
 FIXTURE_OUT := $(BUILD)/isolation-fixture
@@ -496,10 +497,11 @@ FIXTURE_OUT := $(BUILD)/isolation-fixture
 .PHONY: isolation-fixture
 isolation-fixture: isolation-tool image
 	@mkdir -p $(FIXTURE_OUT)
-	@sed -E 's/(name="(arena|model_store|adapters)" size=)"[^"]*"/\1"0x10000"/' system.xml >$(FIXTURES)/system.xml
+	@sed -E 's/(name="(arena|model_store|adapters|formats)" size=)"[^"]*"/\1"0x10000"/' system.xml >$(FIXTURES)/system.xml
 	@$(CARGO) run $(QUIET) -p isolation --example two-clients <$(FIXTURES)/system.xml \
 		| sed 's/ setvar_vaddr="events" setvar_size="events_size"//' >$(FIXTURE_OUT)/two-clients.xml
 	@head -c 65536 $(STORE) >$(FIXTURE_OUT)/store.tar
+	@head -c 65536 $(dir $(POLICY))formats.bin >$(FIXTURE_OUT)/formats.bin
 	@head -c 4096 /dev/zero >$(FIXTURE_OUT)/events.txt
 	@cp $(SEL4_OUT)/shell.elf $(FIXTURE_OUT)/triage.elf
 	@set -e; for fixture in $(FIXTURES)/system.xml:capdl $(FIXTURE_OUT)/two-clients.xml:two-clients; do \
@@ -787,7 +789,7 @@ bench-beside: check-sdk llmtool $(STORE) $(TEST_POLICY) $(DEVICE_KEY)
 	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/mute $(BESIDE_OUT)/mute.elf
 	@tests/clients/add-clients system.xml mute=orders >$(BESIDE_OUT)/system.xml
 	@sed 's|\.\./build/|../|' tests/policy.toml tests/clients/mute/policy.toml >$(BESIDE_OUT)/policy.toml
-	@$(COMPILE_POLICY) $(BESIDE_OUT)/policy.toml --system $(BESIDE_OUT)/system.xml -o $(BESIDE_OUT)/policy.bin >&2
+	@$(COMPILE_POLICY) $(BESIDE_OUT)/policy.toml --system $(BESIDE_OUT)/system.xml -o $(BESIDE_OUT)/policy.bin --formats $(BESIDE_OUT)/formats.bin >&2
 	@set -e; for orders in 0:silent 1:asks; do \
 		printf %s $${orders%:*} >$(BESIDE_OUT)/orders.bin; \
 		python3 -c 'import os, sys; os.truncate(sys.argv[1], 0x1000)' $(BESIDE_OUT)/orders.bin; \

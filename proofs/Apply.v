@@ -354,6 +354,13 @@ Proof. now_computed. Qed.
 Theorem T2_model_store : wrong writers [(memory "model_store", [])] = [].
 Proof. now_computed. Qed.
 
+(** The formats that answers are bound to: nobody writes them, and audit and inference alone read them. *)
+Theorem T2_formats : wrong writers [(memory "formats", [])] = [].
+Proof. now_computed. Qed.
+
+Theorem T2_formats_readers : wrong readers [(memory "formats", [audit; inference])] = [].
+Proof. now_computed. Qed.
+
 (** The policy, where there is one: nobody writes it, nobody but audit reads it. *)
 Theorem T2_policy : wrong writers [(memory "policy", [])] = [].
 Proof. now_computed. Qed.
@@ -421,6 +428,18 @@ Proof.
   intros contents initial l booted D a.
   assert (H : same (memory "model_store") booted (exec booted l)).
   { apply T2; [apply boot_sound | assumption |]. intros e _ I. exact (as_stated _ _ _ T2_model_store _ I). }
+  symmetry. apply H.
+Qed.
+
+(** So are the formats: whatever anybody does, audit checks answers by the automata that were compiled with the policy. *)
+Corollary formats_are_constant : forall contents initial l,
+  let booted := boot Instance.system qemu_virt contents initial in
+  Forall (disciplined G) l ->
+  forall a, mem (exec booted l) (Shared "formats") a = contents (Shared "formats") a.
+Proof.
+  intros contents initial l booted D a.
+  assert (H : same (memory "formats") booted (exec booted l)).
+  { apply T2; [apply boot_sound | assumption |]. intros e _ I. exact (as_stated _ _ _ T2_formats _ I). }
   symmetry. apply H.
 Qed.
 

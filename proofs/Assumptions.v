@@ -11,6 +11,7 @@ Print Assumptions Apply.T2_identity.
 Print Assumptions Apply.T2_answers.
 Print Assumptions Apply.T2_badges.
 Print Assumptions Apply.model_store_is_constant.
+Print Assumptions Apply.formats_are_constant.
 Print Assumptions Apply.audit_log_is_audits.
 Print Assumptions Apply.adapters_are_audits.
 Print Assumptions Apply.T3_paths.

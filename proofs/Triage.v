@@ -19,6 +19,7 @@ Definition system : description := {|
     {| region_name := "arena"; region_size := 0x800000; region_phys := None; region_prefilled := false |};
     {| region_name := "model_store"; region_size := 0x800000; region_phys := None; region_prefilled := true |};
     {| region_name := "adapters"; region_size := 0x100000; region_phys := None; region_prefilled := false |};
+    {| region_name := "formats"; region_size := 0x100000; region_phys := None; region_prefilled := true |};
     {| region_name := "uart"; region_size := 0x1000; region_phys := Some 0x9000000; region_prefilled := false |};
     {| region_name := "rtc"; region_size := 0x1000; region_phys := Some 0x9010000; region_prefilled := false |}
   ];
@@ -35,6 +36,7 @@ Definition system : description := {|
          {| map_region := "audit_log"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "policy"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "adapters"; map_read := true; map_write := true; map_execute := false |};
+         {| map_region := "formats"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "model_store"; map_read := true; map_write := false; map_execute := false |}
        ];
        pd_irqs := [
@@ -46,6 +48,7 @@ Definition system : description := {|
          {| map_region := "audit_to_inference"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "inference_to_audit"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "adapters"; map_read := true; map_write := false; map_execute := false |};
+         {| map_region := "formats"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "arena"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "model_store"; map_read := true; map_write := false; map_execute := false |}
        ];

@@ -228,7 +228,15 @@ const LETTERS: &str = "▁abcdefghijklmnopqrstuvwxyz.,!?";
 /// equal files.
 #[must_use]
 pub fn model(shape: Shape) -> GgufWriter {
-    model_with_words(shape, 0)
+    model_with_words(shape, 0, &[])
+}
+
+/// As [`model`], with the control tokens of ChatML besides, and this chat template.
+#[must_use]
+pub fn chat_model(shape: Shape, template: &str) -> GgufWriter {
+    let mut writer = model_with_words(shape, 0, &["<|im_start|>", "<|im_end|>"]);
+    writer.str("tokenizer.chat_template", template);
+    writer
 }
 
 /// What speed is measured with: 15.7 M parameters, 6 blocks of width 384 with 6 heads, a feed-forward layer
@@ -267,11 +275,11 @@ pub fn wide(ty: TensorType) -> GgufWriter {
 
 /// As [`model`], with more tokens, to a number of them.
 pub(crate) fn model_with_vocabulary(shape: Shape, tokens: usize) -> GgufWriter {
-    model_with_words(shape, tokens - 3 - 256 - LETTERS.chars().count())
+    model_with_words(shape, tokens - 3 - 256 - LETTERS.chars().count(), &[])
 }
 
-/// As [`model`], with more tokens: words of letters and digits.
-fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
+/// As [`model`], with more tokens: words of letters and digits, and control tokens.
+fn model_with_words(shape: Shape, words: usize, controls: &[&str]) -> GgufWriter {
     let mut writer = GgufWriter::default();
     let Shape {
         width,
@@ -291,7 +299,7 @@ fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
         .u32("llama.attention.head_count", heads as u32)
         .u32("llama.attention.head_count_kv", kv_heads as u32)
         .f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
-    let vocabulary = spm_vocabulary(&mut writer, words);
+    let vocabulary = spm_vocabulary(&mut writer, words, controls);
     let mut state = 1u32;
     let mut random = |n: usize, scale: f32| -> Vec<f32> {
         (0..n)
@@ -344,8 +352,8 @@ fn model_with_words(shape: Shape, words: usize) -> GgufWriter {
     writer
 }
 
-/// A vocabulary of bytes, letters and so many words of digits; the number of its tokens.
-fn spm_vocabulary(writer: &mut GgufWriter, words: usize) -> usize {
+/// A vocabulary of bytes, letters, so many words of digits, and control tokens; the number of its tokens.
+fn spm_vocabulary(writer: &mut GgufWriter, words: usize, controls: &[&str]) -> usize {
     let mut tokens: Vec<Vec<u8>> = [&b"<unk>"[..], b"<s>", b"</s>"]
         .map(<[u8]>::to_vec)
         .to_vec();
@@ -356,12 +364,14 @@ fn spm_vocabulary(writer: &mut GgufWriter, words: usize) -> usize {
             .map(|letter| letter.to_string().into_bytes()),
     );
     tokens.extend((0..words).map(|word| format!("w{word}").into_bytes()));
+    let text = tokens.len();
+    tokens.extend(controls.iter().map(|control| control.as_bytes().to_vec()));
     let vocabulary = tokens.len();
     let kinds: Vec<i32> = (0..vocabulary)
         .map(|id| {
             if id == 0 {
                 2
-            } else if id < 3 {
+            } else if id < 3 || id >= text {
                 3
             } else if id < 259 {
                 6

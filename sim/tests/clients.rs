@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 const SYSTEM: &str = include_str!("../../system.xml");
 
-/// The main description with changes, each of which must apply. The files that it needs lie beside it: a policy, and a
-/// store that has no model.
+/// The main description with changes, each of which must apply. The files that it needs lie beside it: a policy, no
+/// formats, and a store that has no model.
 struct System(PathBuf);
 
 impl System {
@@ -23,6 +23,8 @@ impl System {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("system.xml"), text).unwrap();
         fs::write(folder.join("policy.bin"), protocol::testing::policy_bytes()).unwrap();
+        let no_formats = formats::encode::image([]).unwrap();
+        fs::write(folder.join("formats.bin"), no_formats).unwrap();
         fs::write(folder.join("store.tar"), [0; 1024]).unwrap();
         Self(folder)
     }

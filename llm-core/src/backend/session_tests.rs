@@ -715,7 +715,7 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
             session.clone(), any::<bool>(), any::<bool>(), credit(), 0..PROMPTS.len(), 1u32..40, 0u64..3,
         ).prop_map(
             |(session, fresh, keep, credit, prompt, max_tokens, seed)| {
-                let turn = Turn { session, client: 0, fresh, keep: keep || fresh, credit, format: None, adapter: None };
+                let turn = Turn { session, client: 0, owner: 0, fresh, keep: keep || fresh, credit, format: None, adapter: None };
                 Act::Start { turn, prompt, max_tokens, seed }
             }
         ),

@@ -174,7 +174,7 @@ impl LlmBackend for StubBackend {
             positions: MAX_SESSIONS * CONTEXT,
             free: MAX_SESSIONS * CONTEXT - tokens,
             running: active.count(),
-            waiting: 0,
+            ..Occupancy::default()
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which tokens a format lets follow.
 
+use super::MAX_FORMAT_TOKEN_BYTES;
 use crate::sampling::Allowed;
 use crate::tokenizer::VocabularyView;
 use formats::Automaton;
@@ -39,11 +40,18 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
     #[inline]
     pub(super) fn after(&self, id: u32) -> Option<A::State> {
         let after = match self.view.verbatim(id) {
+            Some(text) if text.len() > MAX_FORMAT_TOKEN_BYTES => return None,
             Some(text) => self.automaton.walk(self.state, text)?,
-            None => self
-                .view
-                .decode(id, false)
-                .try_fold(self.state, |state, byte| self.automaton.next(state, byte))?,
+            None => {
+                let mut text = self.view.decode(id, false);
+                let mut most = text.by_ref().take(MAX_FORMAT_TOKEN_BYTES);
+                let after =
+                    most.try_fold(self.state, |state, byte| self.automaton.next(state, byte))?;
+                if text.next().is_some() {
+                    return None;
+                }
+                after
+            }
         };
         if self.view.is_suppressed(id) {
             return None;

@@ -6,7 +6,7 @@
 //! - a token of text, if the automaton has a successor for each of its bytes, and the state after it can be completed in as
 //!   many tokens as are left behind it ([`FormatTable`] says what a state takes);
 //! - a token that ends the text, if the text is a word;
-//! - no token without text otherwise, so each brings the answer on.
+//! - no token without text otherwise, so each brings the answer on, and none of more than [`MAX_FORMAT_TOKEN_BYTES`].
 //!
 //! Bytes are those of the detokeniser. A token may end within a character: the automaton is over bytes, and all its words
 //! are UTF-8, so the next token completes the character. When no byte can follow, the answer is over without a token for
@@ -32,6 +32,10 @@ use crate::tokenizer::VocabularyView;
 use cost::{CHOICE_COSTS, UNSPELLED};
 use formats::{Automaton, ChoiceState, Choices, State};
 use mask::Mask;
+
+/// Longest text of a token that may be chosen, in bytes. With up to three that an earlier token has begun a character with,
+/// it fits into a report of 256, so whoever checks an answer gets all of it.
+pub const MAX_FORMAT_TOKEN_BYTES: usize = 253;
 
 /// What an answer has to be a word of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

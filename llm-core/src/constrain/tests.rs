@@ -71,16 +71,21 @@ fn pieces(without: &[u8]) -> Loaded {
         ("b▁", TokenType::Normal),
         ("▂", TokenType::Normal),
     ]);
-    let (texts, types) = strings(&tokens);
+    let mut file = sentence_pieces(&tokens);
+    file.u32("tokenizer.ggml.eot_token_id", (tokens.len() - 7) as u32);
+    Loaded::new(&file)
+}
+
+fn sentence_pieces(tokens: &[(&str, TokenType)]) -> GgufWriter {
+    let (texts, types) = strings(tokens);
     let scores = vec![0.0; tokens.len()];
     let mut file = GgufWriter::default();
     file.str("tokenizer.ggml.model", "llama")
         .strings("tokenizer.ggml.tokens", &texts)
         .f32s("tokenizer.ggml.scores", &scores)
         .i32s("tokenizer.ggml.token_type", &types)
-        .u32("tokenizer.ggml.eos_token_id", 1)
-        .u32("tokenizer.ggml.eot_token_id", (tokens.len() - 7) as u32);
-    Loaded::new(&file)
+        .u32("tokenizer.ggml.eos_token_id", 1);
+    file
 }
 
 /// Byte-level BPE.
@@ -463,5 +468,31 @@ proptest! {
                 }
             }
         });
+    }
+}
+
+/// A report of a token has room for so much text; the rest would be lost, and the answer no word.
+#[test]
+fn a_token_that_no_report_has_room_for_is_never_chosen() {
+    for (letters, may) in [
+        (MAX_FORMAT_TOKEN_BYTES, true),
+        (MAX_FORMAT_TOKEN_BYTES + 1, false),
+    ] {
+        let word = "y".repeat(letters);
+        // As it is, and with a space that is spelled otherwise.
+        for spelled in [word.clone(), format!("▁{}", &word[1..])] {
+            let text = spelled.replace('▁', " ");
+            let mut tokens = vec![("<unk>", TokenType::Unknown), ("</s>", TokenType::Control)];
+            tokens.extend([("y", TokenType::Normal), ("▁", TokenType::Normal)]);
+            tokens.push((&spelled, TokenType::Normal));
+            let loaded = Loaded::new(&sentence_pieces(&tokens));
+            let view = loaded.view();
+            with_table(&[of_words(&[&text])], &view, |table| {
+                let (dfa, costs) = table.get(0).unwrap();
+                let cost = |state| cost::of_state(costs, state);
+                let mask = Mask::new(&dfa, dfa.start(), cost, view, 1000);
+                assert_eq!(mask.after(4).is_some(), may, "{spelled}");
+            });
+        }
     }
 }

@@ -7,6 +7,10 @@
 //! another's text. Sessions belong to clients, and clients share the engine's time and cache equally, however many
 //! sessions each has.
 //!
+//! What a request's first tokens cost is paid once for each owner: blocks of the cache that hold their keys and values are
+//! shared among the owner's sessions, and kept after them as long as nobody needs the room ([`Turn::owner`]). That changes
+//! when a request is done, and nothing else: neither its text nor who gets which room when.
+//!
 //! A turn generates no more tokens than its credit allows. When that is used up it rests: it is in no batch until it is
 //! granted more, and if another turn cannot begin otherwise, it gives its room in the cache up. Its tokens stay, and
 //! their keys and values are computed again.
@@ -39,6 +43,9 @@ pub struct Turn {
     /// Who asks, below [`MAX_CLIENTS`]: requests of one client share what the client has of the engine, and clients get
     /// equal parts of it. It shows in nobody's text.
     pub client: usize,
+    /// Whose conversation it is: requests of one owner with the same adapter that begin with the same tokens have them
+    /// computed once, and nobody else's are the faster for it. A session goes on with the owner that it began with.
+    pub owner: u32,
     /// Forget what the session holds, and begin anew. Else the prompt follows what is there, which must be
     /// something.
     pub fresh: bool,
@@ -70,6 +77,7 @@ impl Turn {
         Self {
             session,
             client: 0,
+            owner: 0,
             fresh: true,
             keep: true,
             credit: u32::MAX,
@@ -157,8 +165,16 @@ pub enum Progress {
 pub struct Occupancy {
     /// Positions that all sessions share.
     pub positions: usize,
-    /// Of them, not reserved.
+    /// Of them, not reserved. A position that several sessions share counts as one of each, so this does not say whether
+    /// they do.
     pub free: usize,
+    /// Positions that no session has and whose keys and values are kept until their room is needed, for requests that begin
+    /// with the same tokens.
+    pub retained: usize,
+    /// Tokens that have been through the model since it was loaded or all was forgotten.
+    pub computed: u64,
+    /// Tokens that have not, since the same ones of the same owner had been and were still in the cache.
+    pub reused: u64,
     /// Requests that have their room in the cache: they are at work, or rest without credit.
     pub running: usize,
     /// Requests that have no room in the cache: they wait for it, or rest without credit.
@@ -202,7 +218,7 @@ pub enum GenerateError {
     /// The session has a request under way.
     #[error("the session has a request under way")]
     Busy,
-    /// The session holds nothing that could go on: it was evicted, forgotten, or never begun.
+    /// The session holds nothing that could go on: it was evicted, forgotten, or never begun, or it is another owner's.
     #[error("the session holds nothing that could go on")]
     NothingThere,
     /// The cache has too few blocks left for prompt and generation.

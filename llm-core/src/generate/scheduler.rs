@@ -16,6 +16,12 @@
 //! bounded: only a request with credit is let begin, and what is taken from one that has some is what its client has
 //! beyond its part of the cache, so that another client can begin that is within its own.
 //!
+//! Tokens that a session of the same owner and adapter began with are not computed again while they are in the cache
+//! ([`crate::kv_cache`]): a request whose session has nothing there takes them when it begins. Sharing frees no room for
+//! anybody. Each session counts as if all its blocks were its own, so who begins, waits or is forgotten when does not depend
+//! on what anybody asked. The room that sharing saves holds prefixes of sessions that are gone, and so does what is
+//! free; they go when it is needed, without a step or a report.
+//!
 //! The scheduler has no clock; whoever grants credit ends what takes too long.
 
 use super::sharing::{Admission, Holding, Standing, Time, admission};
@@ -24,6 +30,7 @@ use super::{
 };
 use crate::arena::Arena;
 use crate::constrain::{Choosing, Constraint, FormatTable};
+use crate::kv_cache::Origin;
 use crate::sampling::Sampler;
 use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions, Utf8Stream};
 use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token};
@@ -61,6 +68,8 @@ struct Session {
     generation: Option<Generation>,
     /// Whose its last turn was, below [`MAX_CLIENTS`].
     client: usize,
+    /// Whose it is.
+    owner: u32,
     /// The adapter of all its tokens.
     adapter: Option<u8>,
     /// When it became idle or began to rest, by [`Scheduler::changes`].
@@ -75,10 +84,19 @@ impl Session {
         position: 0,
         generation: None,
         client: 0,
+        owner: 0,
         adapter: None,
         since: 0,
         began: 0,
     };
+
+    /// Who may share what it has in the cache.
+    const fn origin(&self) -> Origin {
+        Origin {
+            owner: self.owner,
+            adapter: self.adapter,
+        }
+    }
 
     fn is_running(&self) -> bool {
         self.generation.as_ref().is_some_and(|g| g.admitted)
@@ -196,6 +214,10 @@ pub struct Scheduler {
     /// itself, so that whoever brought it does not take the others along. None of them rests: what it had in that batch
     /// it still has to do, and credit does not become less.
     suspects: u32,
+    /// Tokens that have been through the model.
+    computed: u64,
+    /// Tokens that need not, because they were in the cache.
+    reused: u64,
 }
 
 impl Default for Scheduler {
@@ -218,6 +240,8 @@ impl Scheduler {
             changes: 0,
             time: Time::new(),
             suspects: 0,
+            computed: 0,
+            reused: 0,
         }
     }
 
@@ -226,9 +250,14 @@ impl Scheduler {
     pub fn occupancy(&self, model: &Model, arena: &Arena<'_>) -> Occupancy {
         let requests = self.sessions.iter().filter(|s| s.generation.is_some());
         let running = self.sessions.iter().filter(|s| s.is_running()).count();
+        let (cache, sessions) = (model.cache(), 0..model.sessions());
+        let reserved: usize = sessions.map(|n| cache.reserved(arena, n)).sum();
         Occupancy {
-            positions: model.cache().positions(),
-            free: model.cache().free_positions(arena),
+            positions: cache.positions(),
+            free: cache.positions().saturating_sub(reserved),
+            retained: cache.retained_positions(arena),
+            computed: self.computed,
+            reused: self.reused,
             running,
             waiting: requests.count() - running,
         }
@@ -348,7 +377,7 @@ impl Scheduler {
         }
         if turn.fresh {
             self.clear(session, model, arena);
-        } else if self.sessions[session].tokens == 0 {
+        } else if self.sessions[session].tokens == 0 || self.sessions[session].owner != turn.owner {
             return Err(GenerateError::NothingThere);
         } else if self.sessions[session].adapter != turn.adapter {
             return Err(GenerateError::OtherAdapter);
@@ -370,6 +399,7 @@ impl Scheduler {
         let session = &mut self.sessions[turn.session];
         session.tokens = history + prompt_tokens;
         session.client = turn.client;
+        session.owner = turn.owner;
         session.adapter = turn.adapter;
         session.generation = Some(Generation {
             sampler: Sampler::new(params.sampler),
@@ -474,6 +504,7 @@ impl Scheduler {
         for session in 0..model.sessions() {
             model.release(arena, session);
         }
+        model.cache().forget_retained(arena);
         *self = Self::new();
     }
 
@@ -588,6 +619,7 @@ impl Scheduler {
             let holdings = self.holdings(model, arena);
             match admission(&holdings, model.cache().positions())? {
                 Admission::Begin(session) => {
+                    self.share(session, model, arena);
                     if let Err(full) = model.reserve(arena, session, holdings[session].wanted) {
                         // There was room, so this is a bug.
                         self.withdraw(session);
@@ -621,7 +653,17 @@ impl Scheduler {
         None
     }
 
-    /// What each session has and wants of the cache.
+    /// Spares a session that has nothing in the cache the tokens that are there already.
+    fn share(&mut self, index: usize, model: &Model, arena: &mut Arena<'_>) {
+        if model.cache().reserved(arena, index) == 0 {
+            let session = &mut self.sessions[index];
+            session.position = model.share(arena, index, session.origin(), session.tokens);
+            self.reused += session.position as u64;
+        }
+    }
+
+    /// What each session has and wants of the cache. Blocks that sessions share count for each: who begins when and who
+    /// gives way is as if none were shared.
     fn holdings(&self, model: &Model, arena: &Arena<'_>) -> [Holding; MAX_SESSIONS] {
         let mut holdings = [Holding::default(); MAX_SESSIONS];
         let sessions = self.sessions.iter().enumerate().take(model.sessions());
@@ -776,23 +818,26 @@ impl Scheduler {
     fn advance(&mut self, mut batch: Batch, model: &Model, arena: &mut Arena<'_>) -> Progress {
         match model.advance(arena, &mut batch, STEP_WORK) {
             Ok(false) => self.batch = Some(batch),
-            Ok(true) => self.collect(&batch),
+            Ok(true) => self.collect(&batch, model, arena),
             Err(_) => return self.suspect(&batch, model, arena),
         }
         Progress::Working
     }
 
     /// Takes note of what a batch has brought.
-    fn collect(&mut self, batch: &Batch) {
+    fn collect(&mut self, batch: &Batch, model: &Model, arena: &mut Arena<'_>) {
         let mut tokens = batch.tokens().peekable();
         while let Some((token, output)) = tokens.next() {
             let session = usize::from(token.session);
+            self.computed += 1;
             self.suspects &= !(1 << session);
             let next = tokens.peek();
             if next.is_some_and(|(next, _)| next.session == token.session) {
                 continue;
             }
-            self.sessions[session].position = token.position as usize + 1;
+            let position = token.position as usize + 1;
+            self.sessions[session].position = position;
+            model.publish(arena, session, self.sessions[session].origin(), position);
             // One for each session at most.
             let _ = self.ready.push_back(Ready { session, output });
         }

@@ -20,7 +20,7 @@ pub fn family(name: &str, shape: Shape) -> GgufWriter {
     let family = Family::named(name).expect("a family");
     let mut writer = GgufWriter::default();
     write_keys(&mut writer, family, shape);
-    let vocabulary = spm_vocabulary(&mut writer, 0);
+    let vocabulary = spm_vocabulary(&mut writer, 0, &[]);
     let mut weights = Weights {
         writer,
         ty: shape.ty,

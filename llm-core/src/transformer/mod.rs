@@ -55,7 +55,7 @@ pub use steps::{Batch, STEP_WORK};
 
 use crate::arena::{Arena, Frozen, Mark, Span, as_mut};
 use crate::gguf::Gguf;
-use crate::kv_cache::{self, CacheFull, KvCache, KvType};
+use crate::kv_cache::{self, CacheFull, KvCache, KvType, Origin};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
 use crate::tokenizer::{Cell, Requirements, Vocabulary};
@@ -300,6 +300,38 @@ impl Model {
         self.cache.reserve(arena, session, positions)
     }
 
+    /// Gives a session that has nothing in the cache the keys and values of its first tokens, if they are there
+    /// ([`KvCache::share`]). Positions that it has then; fewer than its `tokens`.
+    ///
+    /// # Panics
+    /// There is no such session, or it has something in the cache, or there are more tokens than a context.
+    pub(crate) fn share(
+        &self,
+        arena: &mut Arena<'_>,
+        session: usize,
+        origin: Origin,
+        tokens: usize,
+    ) -> usize {
+        let tokens = self.tokens_of(session).part(0, tokens);
+        self.cache.share(arena, session, origin, tokens)
+    }
+
+    /// The first `tokens` tokens of a session have been through the model, and sessions of the same origin may share what
+    /// they have in the cache ([`KvCache::publish`]).
+    ///
+    /// # Panics
+    /// There is no such session, or it has fewer positions.
+    pub(crate) fn publish(
+        &self,
+        arena: &mut Arena<'_>,
+        session: usize,
+        origin: Origin,
+        tokens: usize,
+    ) {
+        let tokens = self.tokens_of(session).part(0, tokens);
+        self.cache.publish(arena, session, origin, tokens);
+    }
+
     /// Takes back the room that `session` has beyond its first `positions` positions.
     ///
     /// # Panics
@@ -403,15 +435,16 @@ impl Model {
     ///
     /// # Panics
     /// There are none or more than [`Self::batch`], one is not in the vocabulary, its session has no room for
-    /// its position, there is no such adapter, or logits are wanted for more tokens than there are sessions: the caller has checked
+    /// its position or shares the block with another, there is no such adapter, or logits are wanted for more tokens than there are sessions: the caller has checked
     /// that.
     pub fn begin(&self, arena: &mut Arena<'_>, tokens: &[Token]) -> Batch {
         assert!(!tokens.is_empty() && tokens.len() <= self.batch());
         assert!(tokens.iter().filter(|token| token.logits).count() <= self.sessions());
         for token in tokens {
             assert!((token.id as usize) < self.config.vocabulary);
-            let reserved = self.cache.reserved(arena, usize::from(token.session));
-            assert!((token.position as usize) < reserved.min(self.context()));
+            let (session, position) = (usize::from(token.session), token.position as usize);
+            assert!(position < self.cache.reserved(arena, session).min(self.context()));
+            assert!(self.cache.may_write(arena, session, position));
             assert!(token.adapter.is_none_or(|n| self.adapters.get(n).is_some()));
         }
         let batch = Batch::of(tokens);

@@ -18,6 +18,7 @@ extern crate std;
 
 mod convert;
 mod failure;
+mod formats;
 #[cfg(feature = "inject")]
 pub mod inject;
 #[cfg(any(test, feature = "measure"))]
@@ -27,6 +28,7 @@ mod server;
 mod tests;
 mod tuning;
 
+pub use formats::{FormatCosts, read_formats};
 pub use server::{Activity, Port, Server};
 
 use llm_core::kv_cache::KvType;

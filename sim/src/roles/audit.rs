@@ -102,6 +102,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         kdf: vec![KdfBlock::new(); MAX_KDF_KIB as usize].leak(),
         texts: Box::leak(Box::new(Texts::new())),
         policy: env.constant("policy")?,
+        formats: env.constant("formats")?,
         store: env.constant("model_store")?,
     };
     let adapters = env.read_write("adapters")?;

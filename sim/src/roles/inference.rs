@@ -39,7 +39,9 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     arena.fill(0);
     // CPUID, which needs no system call, so that it may be asked after the lockdown.
     let options = inference::load_options(Cpu::detect());
-    let backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
+    let mut backend = TransformerBackend::new(Arena::new(arena).map_err(component)?, options);
+    let costs = Box::leak(Box::new([0; _]));
+    backend.set_formats(inference::read_formats(env.constant("formats")?, costs));
     #[cfg(feature = "inject")]
     let backend = misdeeds::injector(backend, env.read_write("inference_to_audit")?);
     #[cfg(feature = "redteam")]

@@ -46,7 +46,7 @@ use terminal::RawTerminal;
     version,
     after_help = "\
 Example:
-  llmtool policy policy.toml --system system.xml -o build/policy.bin
+  llmtool policy policy.toml --system system.xml -o build/policy.bin --formats build/formats.bin
   llmtool pack default=models/default.gguf -o build/store.tar
   sel4-llm-sim system.xml --search-path build
   sel4-llm-sim mine.xml --search-path build --program triage=target/release/triage-sim"
@@ -55,7 +55,7 @@ struct Arguments {
     /// System description.
     #[arg(value_name = "SYSTEM.XML")]
     system: PathBuf,
-    /// Where to look for files that fill regions (store.tar, policy.bin); the first that has one counts.
+    /// Where to look for files that fill regions (store.tar, policy.bin, formats.bin); the first that has one counts.
     #[arg(long, value_name = "DIR", default_value = ".", num_args = 1..)]
     search_path: Vec<PathBuf>,
     /// Run FILE as the protection domain DOMAIN, in place of a program of the simulation: an executable of your own, made

@@ -1,16 +1,19 @@
 //! `test-models [--large | --seed | --bench | --wide | --sizes] DIR`: models for tests that are made, and not checked in.
 //!
 //! For the test store: sound ones, one that is cut short, one whose bytes lie about a shape, one that is whole and needs
-//! more than the arena, and one that differs in a bit from another. `make` signs them, or does not, and packs them
-//! beside the tiny model. With `--large`: one of 100 M parameters.
+//! more than the arena, one that differs in a bit from another, and one that can be talked to. `make` signs them, or does
+//! not, and packs them beside the tiny model. With `--large`: one of 100 M parameters.
 //! With `--seed`: gpt2 in the shape that the project began with, for `tests/parity`. With `--bench`: what speed is
 //! measured with, in Q4_0 and Q8_0. With `--wide`: much like SmolLM2 135M in F16, but with rows that are whole blocks of
 //! every format. With `--sizes`: from 1 M to 100 M parameters in Q4_0.
 
 use llm_core::quantize::TensorType;
-use llm_core::testing::{Shape, benchmark, gpt2, model, seed_shape, wide};
+use llm_core::testing::{Shape, benchmark, chat_model, gpt2, model, seed_shape, wide};
 use std::error::Error;
 use std::path::PathBuf;
+
+/// ChatML.
+const TEMPLATE: &str = include_str!("../../../tools/llmtool/tests/templates/chatml.jinja");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -76,6 +79,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in ["small", "unsigned", "wrong-key"] {
         std::fs::write(directory.join(name).with_extension("gguf"), &sound)?;
     }
+    let chat = chat_model(
+        Shape {
+            context: 512,
+            ..Shape::default()
+        },
+        TEMPLATE,
+    );
+    std::fs::write(directory.join("chat.gguf"), chat.finish())?;
     // It gets the signature of the small one.
     let mut altered = sound.clone();
     let last = altered.len() - 1;

@@ -163,15 +163,14 @@ fn a_description_that_is_refused_fails_with_its_place() {
 #[test]
 fn the_fixtures_image_agrees_and_its_reports_are_written() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-    // Arena, store and adapters of the fixture are small.
+    // Arena, store, adapters and formats of the fixture are small.
     let policy = temporary("policy.toml");
     let text = std::fs::read_to_string(format!("{ROOT}/tools/isolation/policy.toml")).unwrap();
-    let text = text
-        .replace("least = 0x80_0000", "least = 0x1_0000")
-        .replace(
-            "name = \"adapters\"\nbytes = { least = 0x10_0000",
-            "name = \"adapters\"\nbytes = { least = 0x1_0000",
-        );
+    let mut text = text.replace("least = 0x80_0000", "least = 0x1_0000");
+    for region in ["adapters", "formats"] {
+        let least = |bytes| format!("name = \"{region}\"\nbytes = {{ least = {bytes}");
+        text = text.replace(&least("0x10_0000"), &least("0x1_0000"));
+    }
     std::fs::write(&policy, text).unwrap();
     let [markdown, json, svg] = ["report.md", "report.json", "graph.svg"].map(temporary);
     let mut command = isolation();

@@ -44,6 +44,7 @@ fn programs() -> BTreeMap<String, Program> {
         "audit_log",
         "policy",
         "adapters",
+        "formats",
         "model_store",
     ]);
     let numbers = "rtc watchdog_channel timer_channel inference_channel inference_child";
@@ -54,6 +55,7 @@ fn programs() -> BTreeMap<String, Program> {
         "audit_to_inference",
         "inference_to_audit",
         "adapters",
+        "formats",
         "arena",
         "model_store",
     ]);

@@ -14,14 +14,14 @@ const POLICY: &str = include_str!("../policy.toml");
 const SYSTEM: &str = include_str!("fixtures/system.xml");
 const CAPDL: &str = include_str!("fixtures/capdl.json");
 
-/// The policy for the fixture, whose arena, store and adapters are small.
+/// The policy for the fixture, whose arena, store, adapters and formats are small.
 fn policy() -> String {
-    POLICY
-        .replace("least = 0x80_0000", "least = 0x1_0000")
-        .replace(
-            "name = \"adapters\"\nbytes = { least = 0x10_0000",
-            "name = \"adapters\"\nbytes = { least = 0x1_0000",
-        )
+    let mut text = POLICY.replace("least = 0x80_0000", "least = 0x1_0000");
+    for region in ["adapters", "formats"] {
+        let least = |bytes| format!("name = \"{region}\"\nbytes = {{ least = {bytes}");
+        text = text.replace(&least("0x10_0000"), &least("0x1_0000"));
+    }
+    text
 }
 
 /// Every place of a number, by its path with the indices left out: the first of its kind.

@@ -221,7 +221,7 @@ that policy and description have the same clients.
 
 Examples:
   llmtool policy policy.toml
-  llmtool policy policy.toml --system system.xml -o policy.bin")]
+  llmtool policy policy.toml --system system.xml -o policy.bin --formats formats.bin")]
     Policy(trust::Policy),
     /// Hash a passphrase for a policy
     #[command(after_long_help = "\

@@ -84,13 +84,16 @@ impl Compiled {
         Ok(image)
     }
 
-    /// The file that prefills the formats' region, without the zeros behind it. The policy holds its length and SHA-256,
-    /// if there are formats.
+    /// The file that prefills the formats' region. The policy holds the length and the SHA-256 of what is before the zeros, if
+    /// there are formats.
     ///
     /// # Errors
     /// Not for formats that were compiled together.
     pub fn formats_image(&self) -> Result<Vec<u8>, ToolError> {
-        formats_image(&self.formats)
+        let mut image = formats_image(&self.formats)?;
+        // The Microkit tool wants a file of the region's own size.
+        image.resize(::formats::REGION_BYTES, 0);
+        Ok(image)
     }
 }
 

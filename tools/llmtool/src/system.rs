@@ -252,7 +252,8 @@ pub struct Templates<'p> {
     pub device_key: &'p Path,
 }
 
-/// Writes the system into `folder`: `system.xml`, `policy.toml` with the compiled `policy.bin`, and `store.tar`.
+/// Writes the system into `folder`: `system.xml`, `policy.toml` with the compiled `policy.bin` and `formats.bin`, and
+/// `store.tar`. The schemas of the policy's formats are copied beside it.
 ///
 /// # Errors
 /// A template or a file cannot be read or written, or a template has no place for what is to be changed.
@@ -284,7 +285,10 @@ pub fn write(
     let system_file = folder.join("system.xml");
     files::write(&system_file, system.as_bytes())?;
 
-    let policy_text = adapt_policy(layout, templates.policy)?;
+    let (policy_text, schemas) = adapt_policy(layout, templates.policy)?;
+    for (name, schema) in schemas {
+        files::write(&folder.join(name), &schema)?;
+    }
     let file = folder.join("policy.toml");
     files::write(&folder.join("this-machine.pub.pem"), &files::read(&public)?)?;
     files::write(&file, policy_text.as_bytes())?;
@@ -294,6 +298,7 @@ pub fn write(
     };
     let compiled = policy::compile(&file, with)?;
     files::write_secret(&folder.join("policy.bin"), &compiled.image()?)?;
+    files::write(&folder.join("formats.bin"), &compiled.formats_image()?)?;
 
     // Signatures lie in the folder: nobody else's files are touched.
     let secret = keys::read_secret(&secret)?;
@@ -447,7 +452,10 @@ fn change(text: &mut String, tag: &str, values: &[(&str, u64)]) -> Option<()> {
 }
 
 /// The template with this machine's key, the context, and times that a larger model needs.
-fn adapt_policy(layout: &Layout, template: &Path) -> Result<String, ToolError> {
+fn adapt_policy(
+    layout: &Layout,
+    template: &Path,
+) -> Result<(String, Vec<(String, Vec<u8>)>), ToolError> {
     let wrong = |reason: String| ToolError::Template {
         path: template.to_path_buf(),
         reason,
@@ -478,7 +486,29 @@ fn adapt_policy(layout: &Layout, template: &Path) -> Result<String, ToolError> {
     let mut key = toml_edit::Table::new();
     key.insert("file", value("this-machine.pub.pem"));
     keys.insert("this-machine", toml_edit::Item::Table(key));
-    Ok(document.to_string())
+    let schemas = take_schemas(&mut document, template.parent().unwrap_or(Path::new("")))?;
+    Ok((document.to_string(), schemas))
+}
+
+/// The files of the policy's JSON schemas, which are beside the policy from now on: name and content of each.
+fn take_schemas(
+    document: &mut DocumentMut,
+    beside: &Path,
+) -> Result<Vec<(String, Vec<u8>)>, ToolError> {
+    let mut schemas = Vec::new();
+    let formats = document.get_mut("formats");
+    let formats = formats.and_then(|item| item.as_table_like_mut());
+    for (_, format) in formats.into_iter().flat_map(|formats| formats.iter_mut()) {
+        let file = format.get("json-schema").and_then(|file| file.as_str());
+        if let Some(file) = file {
+            let content = files::read(&beside.join(file))?;
+            // Names of formats need not be names of files.
+            let own = format!("format-{}.schema.json", schemas.len());
+            format["json-schema"] = value(&own);
+            schemas.push((own, content));
+        }
+    }
+    Ok(schemas)
 }
 
 impl Display for Layout {

@@ -184,6 +184,7 @@ fn a_system_without_clients_serves_itself_and_recovers() {
         kdf: &mut kdf,
         texts: &mut texts,
         policy: policy.as_bytes(),
+        formats: &[],
         store: &store,
     };
     let mut audit = crate::Audit::new(heapless::Vec::new(), inference_end, memory, adapters);

@@ -78,6 +78,7 @@ impl System {
             kdf: Box::leak(access::memory().into_boxed_slice()),
             texts: Box::leak(Box::new(Texts::new())),
             policy: Box::leak(policy.to_vec().into_boxed_slice()),
+            formats: &[],
             store: Box::leak(store.into_boxed_slice()),
         };
         let adapters = TestRegion::with_words(REGION_BYTES / 8);

@@ -30,6 +30,7 @@ patched! {
     client_3_to_audit client_3_to_audit_size audit_to_client_3 audit_to_client_3_size client_3_channel
     audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
     audit_log audit_log_size policy policy_size model_store model_store_size adapters adapters_size
+    formats formats_size
 }
 
 facts! {
@@ -145,6 +146,8 @@ fn start() -> Result<Monitor, RingError> {
     let log = unsafe { region::private(region(audit_log(), audit_log_size())) };
     // SAFETY: `system.xml` maps the policy to this domain alone, and the store to nobody writable.
     let policy = unsafe { region::immutable(region(policy(), policy_size())) };
+    // SAFETY: `system.xml` maps the formats writable nowhere.
+    let formats = unsafe { region::immutable(region(formats(), formats_size())) };
     // SAFETY: as above.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
     // SAFETY: `system.xml` maps the adapters writable to this domain alone; this is their only use.
@@ -156,6 +159,7 @@ fn start() -> Result<Monitor, RingError> {
         kdf: KDF.take(),
         texts: TEXTS.take(),
         policy,
+        formats,
         store,
     };
     let mut port = Port {

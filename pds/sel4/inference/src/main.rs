@@ -7,7 +7,7 @@
 mod misdeeds;
 mod start;
 
-use component::{Activity, Server};
+use component::{Activity, FormatCosts, Server};
 use core::arch::asm;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
@@ -17,11 +17,11 @@ use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 patched! {
     audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    arena arena_size model_store model_store_size adapters adapters_size
+    arena arena_size model_store model_store_size adapters adapters_size formats formats_size
 }
 
 sel4_microkit::_private::declare_init!(init);
@@ -42,6 +42,9 @@ const fn is_silent() -> bool {
 
 /// Where audit keeps adapters that were made on this device. A restart brings it back as it was in the image.
 static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
+
+/// What each state of the formats takes in tokens of the model that is loaded.
+static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
 
 struct Port {
     audit: Channel,
@@ -81,12 +84,15 @@ fn begin() -> Result<Engine, RingError> {
     let arena = unsafe { region::private(region(arena(), arena_size())) };
     // SAFETY: `system.xml` maps the store writable nowhere.
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
+    // SAFETY: `system.xml` maps the formats writable nowhere.
+    let formats = unsafe { region::immutable(region(formats(), formats_size())) };
     let adapters = region(adapters(), adapters_size());
     // SAFETY: `system.xml` maps the adapters readable here and writable in audit alone, which names parts by commands and
     // leaves them alone until the answer; the server reads a part while it carries out the command.
     let adapters = unsafe { region::parts(adapters)? };
     let arena = Arena::new(arena).expect("pages are aligned");
-    let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+    let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+    backend.set_formats(component::read_formats(formats, COSTS.take()));
     #[cfg(feature = "measure")]
     let backend = component::measure::Measurer::new(backend, runtime::clock::now_us);
     #[cfg(feature = "inject")]

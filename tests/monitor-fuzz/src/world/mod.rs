@@ -168,6 +168,7 @@ impl<'m> World<'m> {
             kdf: &mut buffers.kdf,
             texts: &mut buffers.texts,
             policy,
+            formats: &[],
             store,
         };
         let (adapters, audits) = adapters(&journal);

@@ -83,6 +83,7 @@ impl<B, G: Ground> Attacker<B, G> {
             "write-policy" => memory::write(place::POLICY + 8, say),
             "write-store" => memory::write(place::STORE + 512, say),
             "write-adapters" => memory::write(place::ADAPTERS + 65_536, say),
+            "write-formats" => memory::write(place::FORMATS + 4096, say),
             "write-audit-ring" => memory::write(place::AUDIT_RING + 16, say),
             "read-shell-ring" => memory::read(place::SHELL_RING, say),
             "write-shell-ring" => memory::write(place::SHELL_RING + 16, say),

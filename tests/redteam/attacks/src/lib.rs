@@ -49,6 +49,8 @@ pub mod place {
     pub const STORE: usize = 0x3000_0000;
     /// What audit keeps for inference, mapped to those two: to be read.
     pub const ADAPTERS: usize = 0x1400_0000;
+    /// The formats, mapped to audit and inference: to be read.
+    pub const FORMATS: usize = 0x1500_0000;
     /// The audit log, mapped to audit.
     pub const AUDIT_LOG: usize = 0x1200_0000;
     /// The policy, mapped to audit.

@@ -115,6 +115,12 @@ pub const ATTACKS: &[Attack] = &[
         Both,
     ),
     faults(
+        "write-formats",
+        "writes the formats, which it may read and audit checks answers by",
+        place::FORMATS + 4096,
+        Both,
+    ),
+    faults(
         "write-audit-ring",
         "writes the ring that audit writes for it",
         place::AUDIT_RING + 16,
@@ -252,7 +258,7 @@ pub const ATTACKS: &[Attack] = &[
         "maintain-caches",
         "cleans, invalidates and unifies the cache of every page that it has, by its own address space; a range over two \
          pages is refused, so that one page is the longest that it can keep the kernel uninterrupted",
-        Say("across-pages=0 pages=4166 granted=16664 "),
+        Say("across-pages=0 pages=4678 granted=18712 "),
         Sel4,
     ),
     attack(

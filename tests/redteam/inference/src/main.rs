@@ -10,7 +10,7 @@ mod remains;
 mod start;
 mod timer;
 
-use component::{Activity, Server};
+use component::{Activity, FormatCosts, Server};
 use core::arch::asm;
 use ground::Sel4;
 use llm_core::arena::Arena;
@@ -22,15 +22,16 @@ use runtime::patched;
 use runtime::region::{self, Mapped, RingError};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible};
 use sel4_reset as _;
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 patched! {
     audit_channel audit_to_inference audit_to_inference_size inference_to_audit inference_to_audit_size
-    arena arena_size model_store model_store_size adapters adapters_size
+    arena arena_size model_store model_store_size adapters adapters_size formats formats_size
 }
 
 /// As in the real one.
 static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
+static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
 
 /// The interrupts that the domain has.
 fn own_irq() -> Option<usize> {
@@ -38,13 +39,14 @@ fn own_irq() -> Option<usize> {
 }
 
 /// Where it has been given memory.
-fn own_regions() -> [Mapped; 5] {
+fn own_regions() -> [Mapped; 6] {
     [
         (arena(), arena_size()),
         (inference_to_audit(), inference_to_audit_size()),
         (audit_to_inference(), audit_to_inference_size()),
         (model_store(), model_store_size()),
         (adapters(), adapters_size()),
+        (formats(), formats_size()),
     ]
     .map(|(address, bytes)| Mapped { address, bytes })
 }
@@ -77,18 +79,21 @@ fn begin() -> Result<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>, 
     let registers = remains::registers();
     // As in the real one. SAFETY: concerns this thread's floating point alone, before any is done.
     unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
-    let [own_arena, ours, theirs, store, adapters] = own_regions();
+    let [own_arena, ours, theirs, store, adapters, formats] = own_regions();
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
     let ring = unsafe { region::endpoint(theirs, ours)? };
     // SAFETY: `system.xml` maps the arena to this domain alone; this is its only use.
     let arena = unsafe { region::private(own_arena) };
     // SAFETY: `system.xml` maps the store writable nowhere.
     let store = unsafe { region::immutable(store) };
+    // SAFETY: `system.xml` maps the formats writable nowhere.
+    let formats = unsafe { region::immutable(formats) };
     // SAFETY: as in the real one.
     let adapters = unsafe { region::parts(adapters)? };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");
-    let backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+    let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+    backend.set_formats(component::read_formats(formats, COSTS.take()));
     let backend = Attacker::new(backend, Sel4 { remains });
     Ok(Server::new(ring, backend, store, ADAPTERS.init(adapters)))
 }

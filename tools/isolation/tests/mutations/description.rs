@@ -102,6 +102,33 @@ const MUTATIONS: &[Mutation] = &[
         &["'adapters'", "2 writers", "audit", "inference"],
     ),
     (
+        "the_formats_are_readable_in_shell",
+        &[(
+            SHELL,
+            r#"<program_image path="shell.elf" /><map mr="formats" vaddr="0x40000000" perms="r" />"#,
+        )],
+        &["I1", "I4"],
+        &["'formats'", "shell", "readers are"],
+    ),
+    (
+        "the_formats_are_writable_in_inference",
+        &[(
+            r#"            <map mr="formats" vaddr="0x15000000" perms="r""#,
+            r#"            <map mr="formats" vaddr="0x15000000" perms="rw""#,
+        )],
+        &["I4"],
+        &["'formats'", "writable in inference", "line"],
+    ),
+    (
+        "the_formats_are_writable_in_audit",
+        &[(
+            "        <map mr=\"formats\" vaddr=\"0x15000000\" perms=\"r\" setvar_vaddr=\"formats\" setvar_size=\"formats_size\" />\n        <map mr=\"model_store\"",
+            "        <map mr=\"formats\" vaddr=\"0x15000000\" perms=\"rw\" setvar_vaddr=\"formats\" setvar_size=\"formats_size\" />\n        <map mr=\"model_store\"",
+        )],
+        &["I4"],
+        &["'formats'", "writable in audit"],
+    ),
+    (
         "a_new_region_is_shared_by_audit_and_shell",
         &[
             (

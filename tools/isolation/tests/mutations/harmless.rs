@@ -209,7 +209,7 @@ const EXPLAINED: &[Explained] = &[
             ),
             (
                 AUDIT,
-                r#"<program_image path="audit.elf" /><map mr="constants" vaddr="0x15000000" perms="r" setvar_vaddr="constants" />"#,
+                r#"<program_image path="audit.elf" /><map mr="constants" vaddr="0x16000000" perms="r" setvar_vaddr="constants" />"#,
             ),
         ],
         &[

@@ -17,13 +17,14 @@ const TWO: &str = include_str!("../fixtures/two-clients.json");
 
 pub const POLICY_TEXT: &str = include_str!("../../policy.toml");
 
-/// The policy for the fixture, whose arena, store and adapters are small.
+/// The policy for the fixture, whose arena, store, adapters and formats are small.
 fn of_fixture(policy: &str) -> String {
-    let adapters = "name = \"adapters\"\nbytes = { least = 0x10_0000";
-    assert!(policy.contains(adapters));
-    policy
-        .replace("least = 0x80_0000", "least = 0x1_0000")
-        .replace(adapters, "name = \"adapters\"\nbytes = { least = 0x1_0000")
+    let mut text = policy.replace("least = 0x80_0000", "least = 0x1_0000");
+    for region in ["adapters", "formats"] {
+        let least = |bytes| format!("name = \"{region}\"\nbytes = {{ least = {bytes}");
+        text = replace(&text, &least("0x10_0000"), &least("0x1_0000"));
+    }
+    text
 }
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(POLICY_TEXT).unwrap());

@@ -111,6 +111,24 @@ const MUTATIONS: &[Mutation] = &[
         &["audit's mapping of 'adapters'", "permissions r,", "rw"],
     ),
     (
+        "the_formats_have_another_size_than_their_file",
+        &[(
+            r#"name="formats" size="0x100000""#,
+            r#"name="formats" size="0x101000""#,
+        )],
+        "D",
+        &["'formats'", "0x101000 bytes", "0x100000 to"],
+    ),
+    (
+        "the_formats_are_not_mapped_in_audit",
+        &[(
+            "        <map mr=\"formats\" vaddr=\"0x15000000\" perms=\"r\" setvar_vaddr=\"formats\" setvar_size=\"formats_size\" />\n        <map mr=\"model_store\"",
+            "        <map mr=\"model_store\"",
+        )],
+        "D",
+        &["'formats'", "not mapped in audit"],
+    ),
+    (
         "the_uart_is_two_pages",
         &[(
             r#"name="uart" size="0x1000""#,
@@ -136,7 +154,7 @@ const MUTATIONS: &[Mutation] = &[
             ),
         ],
         "D",
-        &["57999 pages", "at most 54000", "'arena' (line"],
+        &["58255 pages", "at most 54000", "'arena' (line"],
     ),
     // Pages.
     (
@@ -169,6 +187,12 @@ const MUTATIONS: &[Mutation] = &[
         &[(r#" prefill_path="store.tar""#, "")],
         "D",
         &["'model_store'", "filled from no file", "'store.tar'"],
+    ),
+    (
+        "the_formats_are_not_filled",
+        &[(r#" prefill_path="formats.bin""#, "")],
+        "D",
+        &["'formats'", "filled from no file", "'formats.bin'"],
     ),
     (
         "policy_and_store_are_filled_from_each_others_file",

@@ -13,7 +13,7 @@ pub struct System {
     /// The files; the first model is loaded at boot.
     #[command(flatten)]
     pub models: StoreModels,
-    /// Folder for `system.xml`, `policy.toml`, `policy.bin` and `store.tar`; without it, only what they would be is said
+    /// Folder for `system.xml`, `policy.toml`, `policy.bin`, `formats.bin` and `store.tar`; without it, only what they would be is said
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Context in tokens; the model's own applies where it is smaller, or if it is 0 [default: 2048]

@@ -74,6 +74,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             "read-arena" => memory::read(place::ARENA, say),
             "read-store" => memory::read(place::STORE, say),
             "read-adapters" => memory::read(place::ADAPTERS, say),
+            "read-formats" => memory::read(place::FORMATS, say),
             "write-audit-log" => memory::write(place::AUDIT_LOG + 8, say),
             "read-policy" => memory::read(place::POLICY, say),
             "write-device" => memory::write(place::DEVICE + 8, say),
