@@ -28,6 +28,9 @@ pub const MAX_SEGMENT_TOKENS: u32 = 64;
 /// Longest name of a chat template, in bytes.
 pub const MAX_TEMPLATE_BYTES: usize = 32;
 
+/// Most answers that a request can bring as the only ones that are allowed.
+pub const MAX_CHOICES: usize = formats::MAX_CHOICES;
+
 /// Longest name of a format, in bytes.
 pub const MAX_FORMAT_BYTES: usize = formats::MAX_NAME_BYTES;
 

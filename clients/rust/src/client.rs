@@ -8,20 +8,23 @@ use crate::ends::{Kind, Place};
 use crate::error::{Dropped, Link, SubmitError};
 use crate::flights::{Cancel, Fate, Flight, Flights, MAX_IN_FLIGHT, RequestId};
 use crate::incoming::{Incoming, Notice};
+use crate::requests::{Infer, check_format};
 use protocol::VERSION;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_EXAMPLE_BYTES, MAX_PASSPHRASE_BYTES};
+use protocol::limits::{MAX_EXAMPLE_BYTES, MAX_PARTS_BYTES, MAX_PASSPHRASE_BYTES};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, RegionTooSmall, SLOTS, SendError};
-use protocol::wire::check_prompt;
+use protocol::wire::Parts;
 use protocol::wire::client::{Event, Request};
 
-/// What a [`Client`] keeps in buffers, 10 KiB. It lies outside of the client so that a domain with a small stack can
+/// What a [`Client`] keeps in buffers, 18 KiB. It lies outside of the client so that a domain with a small stack can
 /// make it a static, and is all zeros when it is new.
 #[derive(Debug)]
 pub struct Memory {
     /// The message that is sent.
     pub(crate) outgoing: Frame,
+    /// What a request for text is made of, until it is written into a message.
+    parts: [u8; MAX_PARTS_BYTES],
     flights: Flights,
 }
 
@@ -33,7 +36,7 @@ pub struct Inbox {
 }
 
 // The figures that are promised above.
-const _: () = assert!(size_of::<Memory>() <= 10 * 1024 && size_of::<Inbox>() <= 9 * 1024);
+const _: () = assert!(size_of::<Memory>() <= 18 * 1024 && size_of::<Inbox>() <= 9 * 1024);
 
 impl Memory {
     /// Empty buffers.
@@ -41,6 +44,7 @@ impl Memory {
     pub const fn new() -> Self {
         Self {
             outgoing: Frame::new(),
+            parts: [0; MAX_PARTS_BYTES],
             flights: Flights::new(),
         }
     }
@@ -141,6 +145,31 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
     pub fn submit(&mut self, request: &Request<'_>) -> Result<RequestId, SubmitError> {
         let kind = Kind::of(request).ok_or(SubmitError::NotARequest)?;
         check(request).map_err(SubmitError::Invalid)?;
+        let number = self.prepare()?;
+        request.write(number, &mut self.memory.outgoing);
+        self.send(number, kind, holds_secret(request))
+    }
+
+    /// The same for a request for text that is still to be put together.
+    pub(crate) fn submit_text(&mut self, infer: &Infer<'_>) -> Result<RequestId, SubmitError> {
+        let written = infer.write(&mut self.memory.parts);
+        let len = written.map_err(SubmitError::Invalid)?.as_bytes().len();
+        let number = self.prepare()?;
+        let Memory {
+            outgoing, parts, ..
+        } = &mut *self.memory;
+        // They were written there.
+        let parts = parts.get(..len).and_then(Parts::parse).unwrap_or_default();
+        infer.with(parts).write(number, outgoing);
+        self.send(number, Kind::Text, false)
+    }
+
+    pub(crate) fn check_text(&mut self, infer: &Infer<'_>) -> Result<(), Failure> {
+        infer.write(&mut self.memory.parts).map(|_| ())
+    }
+
+    /// The number of the next request, if it can be sent.
+    fn prepare(&mut self) -> Result<u32, SubmitError> {
         self.follow();
         match self.link() {
             Link::Open => {}
@@ -151,25 +180,29 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
         }
         // They were asked for before.
         self.send_owed_cancels();
-        let Memory { outgoing, flights } = &mut *self.memory;
-        if flights.room() == 0 {
-            return Err(SubmitError::TooManyInFlight);
+        let flights = &mut self.memory.flights;
+        match flights.room() {
+            0 => Err(SubmitError::TooManyInFlight),
+            _ => Ok(flights.next_number()),
         }
-        let number = flights.next_number();
-        request.write(number, outgoing);
+    }
+
+    /// Sends the message that was written.
+    fn send(&mut self, number: u32, kind: Kind, is_secret: bool) -> Result<RequestId, SubmitError> {
+        let outgoing = &mut self.memory.outgoing;
         let sent = self.ring.send(outgoing);
-        if holds_secret(request) {
+        if is_secret {
             outgoing.wipe();
         }
         sent.map_err(|error| match error {
             SendError::Full => SubmitError::Full,
             SendError::Violation => SubmitError::BrokenRing,
             SendError::Stale => SubmitError::NotConnected,
-            // `check` has seen the only parts that vary in length.
+            // The only parts that vary in length were checked before.
             SendError::TooLong => SubmitError::Invalid(Failure::of(ErrorCode::PromptBytes)),
         })?;
         self.owes_signal = true;
-        self.holds_secret |= holds_secret(request);
+        self.holds_secret |= is_secret;
         Ok(self.memory.flights.add(number, kind))
     }
 
@@ -302,7 +335,9 @@ impl<'m, R: ReadWords, W: WriteWords> Client<'m, R, W> {
 
     /// Sends the cancellations that were asked for, as far as there is room.
     fn send_owed_cancels(&mut self) {
-        let Memory { outgoing, flights } = &mut *self.memory;
+        let Memory {
+            outgoing, flights, ..
+        } = &mut *self.memory;
         while let Some(flight) = flights.owing_cancel() {
             Request::Cancel.write(flight.number, outgoing);
             if self.ring.send(outgoing).is_err() {
@@ -381,7 +416,11 @@ fn told<'f>(received: &Received, frame: &'f Frame) -> Option<Incoming<'f>> {
 /// Refuses what no audit would take. All other limits are audit's to check: some depend on who asks.
 fn check(request: &Request<'_>) -> Result<(), Failure> {
     match request {
-        Request::Infer { prompt, .. } => check_prompt(prompt).map(|_| ()),
+        Request::Infer { format, parts, .. } => {
+            parts.check()?;
+            parts.allowed()?;
+            check_format(*format, parts)
+        }
         Request::Example { text } if !(1..=MAX_EXAMPLE_BYTES).contains(&text.len()) => {
             let (value, limit) = (text.len() as u64, MAX_EXAMPLE_BYTES as u64);
             Err(Failure::over(ErrorCode::ExampleBytes, value, limit))

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Adapters,
     LoadAdapter,
     ExportAdapter,
+    Formats,
 }
 
 /// What an event is to the request that it names.
@@ -63,6 +64,7 @@ impl Kind {
             Request::Adapters => Self::Adapters,
             Request::LoadAdapter { .. } => Self::LoadAdapter,
             Request::ExportAdapter { .. } => Self::ExportAdapter,
+            Request::Formats => Self::Formats,
         })
     }
 
@@ -74,6 +76,7 @@ impl Kind {
             | (Self::FineTune, Event::Training(_))
             | (Self::Adapters, Event::Adapter(_))
             | (Self::ExportAdapter, Event::AdapterPart { .. })
+            | (Self::Formats, Event::Format(_))
             | (Self::Watch, Event::Stats(_))
             | (Self::Users, Event::User(_))
             | (Self::Log, Event::Record { .. })
@@ -82,7 +85,7 @@ impl Kind {
             (_, Event::Failed { .. })
             | (Self::Text, Event::Finished(_))
             | (
-                Self::Models | Self::Users | Self::Sessions | Self::Adapters,
+                Self::Models | Self::Users | Self::Sessions | Self::Adapters | Self::Formats,
                 Event::Listed { .. },
             )
             | (Self::Load, Event::Loaded { .. })

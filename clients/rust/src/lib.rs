@@ -5,7 +5,7 @@
 //! to a user, or lets it log in. This crate is the client's half of that pair. `clients/README.md` says what to write
 //! into `system.xml` and `policy.toml`.
 //!
-//! - It has no heap, does not block, and has no unsafe code. Its memory is [`Memory`] and [`Inbox`], 19 KiB in all.
+//! - It has no heap, does not block, and has no unsafe code. Its memory is [`Memory`] and [`Inbox`], 27 KiB in all.
 //! - [`Client::submit`], or the method of a request such as [`Client::infer`], sends a request and gives its
 //!   [`RequestId`], or a [`SubmitError`] that says what to do about it.
 //! - [`Client::poll`] gives what has come: news of the system ([`Notice`]), parts of answers, and exactly one end for
@@ -41,8 +41,8 @@
 //!                 self.ask();
 //!             }
 //!             if self.answer.take(&incoming) && let Some(outcome) = self.answer.outcome() {
-//!                 // Anything but a plain yes is a no, above all what went wrong.
-//!                 let says_yes = self.answer.text().is_ok_and(|text| text.trim() == "yes");
+//!                 // Audit has seen to it that an answer that has finished is one of the two. What went wrong is a no.
+//!                 let says_yes = self.answer.text() == Ok("yes");
 //!                 self.open = Some(matches!(outcome, Outcome::Finished(_)) && says_yes);
 //!             }
 //!         }
@@ -50,7 +50,7 @@
 //!     }
 //!
 //!     fn ask(&mut self) {
-//!         let question = Infer::new("The badge is valid. Open the door? Answer yes or no:");
+//!         let question = Infer::new("The badge is valid. Open the door?").choices(&["yes", "no"]);
 //!         match self.client.infer(&question.max_tokens(4).greedy()) {
 //!             Ok(request) => self.answer.begin(request),
 //!             Err(_) => self.open = Some(false),
@@ -84,7 +84,7 @@
 //! assert_eq!(audit.receive(&mut received), Ok(true));
 //! assert!(matches!(Request::parse(&received), Ok(Request::Infer { .. })));
 //! let request = received.header().request;
-//! say(&mut audit, request, Event::Text { tokens: 1, text: b" yes" });
+//! say(&mut audit, request, Event::Text { tokens: 1, text: b"yes" });
 //! let finished = Finished {
 //!     reason: FinishReason::EndOfText,
 //!     prompt_tokens: 14,
@@ -106,7 +106,7 @@
 //! | [`SubmitError::TooManyInFlight`] | try again when a request has ended |
 //! | [`SubmitError::Invalid`] | the request itself must change; the [`Failure`] has the value and the limit |
 //! | [`SubmitError::OtherVersion`] | this domain and audit must be built from the same tree |
-//! | [`Event::Failed`] | audit has refused the request, or it has failed: the [`ErrorCode`] says why, and the value and the limit are beside it. [`ErrorCode::QuotaExceeded`]: [`Client::budget`] says when there is more |
+//! | [`Event::Failed`] | audit has refused the request, or it has failed: the [`ErrorCode`] says why, and the value and the limit are beside it. [`ErrorCode::QuotaExceeded`]: [`Client::budget`] says when there is more. [`ErrorCode::FormatBreach`]: what came before is a beginning and no answer |
 //! | [`Incoming::Lost`] | audit has begun anew; whether the request was carried out is not known |
 //! | [`Notice::Fault`], then [`Notice::Recovered`] | inference was restarted: requests that it had fail, sessions are gone, what comes after it is served |
 //!
@@ -116,8 +116,9 @@
 //! # What a client can rely on
 //!
 //! Audit is trusted: it keeps budgets, meters tokens, and tells each client only of that client's own requests. What the
-//! *model* says is not: any bytes can come as text, with any meaning, so decide by a closed set of answers, and show text
-//! on a terminal through `safe-text`.
+//! *model* says is not: any bytes can come as text, with any meaning, so have it decide by a closed set of answers
+//! ([`Infer::choices`], [`Infer::format`]), which audit keeps whatever inference does; and show text on a terminal through
+//! `safe-text`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -159,20 +160,20 @@ pub use error::{Dropped, Link, SubmitError};
 pub use example::Example;
 pub use flights::{MAX_IN_FLIGHT, RequestId};
 pub use incoming::{Incoming, Notice};
-pub use requests::{FineTune, Infer};
+pub use requests::{FineTune, Infer, Role, Segment};
 
 // What a client needs of the protocol, so that it needs no second dependency.
 pub use protocol::decimal::ONE;
 pub use protocol::error::{ErrorCode, Failure};
-pub use protocol::name::{ModelName, SessionName, UserName};
+pub use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserName};
 pub use protocol::ring::{Endpoint, REGION_BYTES, RegionTooSmall};
 pub use protocol::wire::client::{
-    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, LogExtent,
-    LogQuery, ModelEntry, Progress, Request, Session, SessionState, Signature, Stage, Stats,
-    Status, Training, Tuned, User,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
+    LogExtent, LogQuery, ModelEntry, Progress, Request, Session, SessionState, Signature, Stage,
+    Stats, Status, Training, Tuned, User,
 };
 pub use protocol::wire::{
-    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, Sampling,
-    TARGETS_ALL, TARGETS_ATTENTION, TrainParams, TrainProgress,
+    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, Parts,
+    Sampling, TARGETS_ALL, TARGETS_ATTENTION, TrainParams, TrainProgress,
 };
 pub use protocol::{adapters, limits, record, region};

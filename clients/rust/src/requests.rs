@@ -3,39 +3,183 @@
 use crate::client::Client;
 use crate::error::SubmitError;
 use crate::flights::RequestId;
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::error::{ErrorCode, Failure};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
-use protocol::wire::{InferParams, Sampling, TARGETS_ALL, TrainParams};
+use protocol::wire::{
+    Extent, InferParams, PartKind, Parts, PartsWriter, Sampling, TARGETS_ALL, TrainParams,
+};
+
+/// Who has said a text of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Whoever set the model up: what it is to be, and what it is to know.
+    System,
+    /// Who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A text of a conversation. Whatever it looks like, it stays text: only the model's chat template says where one ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Who has said it.
+    pub role: Role,
+    /// What was said. Empty only if it is the system's or the assistant's.
+    pub text: &'a str,
+}
+
+impl<'a> Segment<'a> {
+    /// What the model is told before anybody speaks.
+    #[must_use]
+    pub const fn system(text: &'a str) -> Self {
+        let role = Role::System;
+        Self { role, text }
+    }
+
+    /// What a person says.
+    #[must_use]
+    pub const fn user(text: &'a str) -> Self {
+        let role = Role::User;
+        Self { role, text }
+    }
+
+    /// What the model has said, or is to believe that it has.
+    #[must_use]
+    pub const fn assistant(text: &'a str) -> Self {
+        let role = Role::Assistant;
+        Self { role, text }
+    }
+
+    const fn part(&self) -> PartKind {
+        match self.role {
+            Role::System => PartKind::System,
+            Role::User => PartKind::User,
+            Role::Assistant => PartKind::Assistant,
+        }
+    }
+}
+
+/// From what the model goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prompt<'a> {
+    Text(PartKind, &'a str),
+    Conversation(&'a [Segment<'a>]),
+}
 
 /// A request for text that is being put together. What is not said is as [`InferParams::default`] has it: 128 tokens,
 /// temperature 0.8, always the same seed. Fractions are in millionths, since a domain may have no floating point.
 ///
 /// ```
 /// use sel4_llm_client::Infer;
-/// let yes_or_no = Infer::new("Is 'rm -rf /' dangerous? Answer yes or no.").max_tokens(4).greedy();
+/// let yes_or_no = Infer::say("Is 'rm -rf /' dangerous?")
+///     .system("You judge commands. Answer yes or no.")
+///     .choices(&["yes", "no"])
+///     .max_tokens(4)
+///     .greedy();
 /// ```
+///
+/// # The form of an answer
+///
+/// With [`choices`](Self::choices) or a [`format`](Self::format), audit lets no byte pass that does not belong: a text that
+/// has [finished](crate::Event::Finished) is one of the choices, or a word of the format, whatever the model or a hostile
+/// inference would rather say. If it cannot be kept, the request fails:
+///
+/// | code | then |
+/// |---|---|
+/// | `UnknownFormat`, `FormatNotAllowed` | the policy has no such format, or not for this client |
+/// | `FormatNeeded` | the policy wants this client to name a format |
+/// | `FormatNotSpelled` | the loaded model's vocabulary cannot write it |
+/// | `FormatTooLong` | raise [`max_tokens`](Self::max_tokens): it is too small for the shortest answer |
+/// | `FormatBreach` | inference has left the format and is restarted: what came before it is a beginning, nothing more |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Infer<'a> {
-    prompt: &'a str,
+    system: Option<&'a str>,
+    prompt: Prompt<'a>,
+    stops: &'a [&'a str],
+    choices: &'a [&'a str],
+    format: FormatName,
     session: SessionName,
     adapter: ModelName,
     params: InferParams,
 }
 
 impl<'a> Infer<'a> {
-    /// From what the model goes on: 1 to [`MAX_PROMPT_BYTES`](protocol::limits::MAX_PROMPT_BYTES) bytes.
-    #[must_use]
-    pub fn new(prompt: &'a str) -> Self {
+    fn of(prompt: Prompt<'a>) -> Self {
         Self {
+            system: None,
             prompt,
+            stops: &[],
+            choices: &[],
+            format: FormatName::EMPTY,
             session: SessionName::EMPTY,
             adapter: ModelName::EMPTY,
             params: InferParams::default(),
         }
     }
 
-    /// The conversation that it begins or goes on with, which stays in the model's cache. Without one, nothing stays.
+    /// Completes a text: the model goes on where it ends, whatever chat template the model has. 1 to
+    /// [`MAX_PROMPT_BYTES`](protocol::limits::MAX_PROMPT_BYTES) bytes.
+    #[must_use]
+    pub fn new(prompt: &'a str) -> Self {
+        Self::of(Prompt::Text(PartKind::Text, prompt))
+    }
+
+    /// Says a text to the model, which answers: a turn of a conversation. Fails with `NoTemplate` if the model has no chat
+    /// template.
+    #[must_use]
+    pub fn say(text: &'a str) -> Self {
+        Self::of(Prompt::Text(PartKind::User, text))
+    }
+
+    /// As [`Self::say`] if the model has a chat template, else as [`Self::new`]. Audit decides when it admits the request,
+    /// with the model that the request will run on, so no load by another client comes in between.
+    #[must_use]
+    pub fn prompt(text: &'a str) -> Self {
+        Self::of(Prompt::Text(PartKind::Prompt, text))
+    }
+
+    /// Goes on with a conversation: 1 to [`MAX_SEGMENTS`](protocol::limits::MAX_SEGMENTS) segments. After a system text,
+    /// if there is one, user and assistant take turns, and the user is last. What goes on with a session has no system text.
+    #[must_use]
+    pub fn conversation(segments: &'a [Segment<'a>]) -> Self {
+        Self::of(Prompt::Conversation(segments))
+    }
+
+    /// What the model is told before a conversation: for [`Self::say`] and [`Self::conversation`], and only at the beginning
+    /// of a session.
+    #[must_use]
+    pub const fn system(mut self, text: &'a str) -> Self {
+        self.system = Some(text);
+        self
+    }
+
+    /// Texts that end the answer, at most [`MAX_STOPS`](protocol::limits::MAX_STOPS) of 1 to
+    /// [`MAX_STOP_BYTES`](protocol::limits::MAX_STOP_BYTES) bytes. None of their bytes is told. Not beside a format or choices.
+    #[must_use]
+    pub const fn stops(mut self, stops: &'a [&'a str]) -> Self {
+        self.stops = stops;
+        self
+    }
+
+    /// The format of the policy that the answer has.
+    #[must_use]
+    pub const fn format(mut self, format: FormatName) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// The answers that there are: at most 32, with at most 512 bytes together, one between each two included. Not beside a
+    /// format.
+    #[must_use]
+    pub const fn choices(mut self, choices: &'a [&'a str]) -> Self {
+        self.choices = choices;
+        self
+    }
+
+    /// The session that it begins or goes on with, which stays in the model's cache. Without one, nothing stays.
     #[must_use]
     pub const fn session(mut self, session: SessionName) -> Self {
         self.session = session;
@@ -83,16 +227,74 @@ impl<'a> Infer<'a> {
         self.params.sampling = sampling;
         self
     }
+
+    /// All parameters at once.
+    #[must_use]
+    pub const fn params(mut self, params: InferParams) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// The request, with its parts in `buffer`, of which [`MAX_PARTS_BYTES`](protocol::limits::MAX_PARTS_BYTES) suffice.
+    /// [`Client::infer`] has a buffer of its own.
+    ///
+    /// # Errors
+    /// What is wrong with a text, a stop string or a choice, or that they are too many or too long.
+    pub fn request<'b>(&self, buffer: &'b mut [u8]) -> Result<Request<'b>, Failure> {
+        Ok(self.with(self.write(buffer)?))
+    }
+
+    /// Writes the parts into a buffer, and checks them.
+    pub(crate) fn write<'b>(&self, buffer: &'b mut [u8]) -> Result<Parts<'b>, Failure> {
+        let mut writer = PartsWriter::new(buffer);
+        if let Some(system) = self.system {
+            writer.push(PartKind::System, system.as_bytes());
+        }
+        match self.prompt {
+            Prompt::Text(kind, text) => {
+                writer.push(kind, text.as_bytes());
+            }
+            Prompt::Conversation(segments) => {
+                for segment in segments {
+                    writer.push(segment.part(), segment.text.as_bytes());
+                }
+            }
+        }
+        for (kind, texts) in [
+            (PartKind::Stop, self.stops),
+            (PartKind::Choice, self.choices),
+        ] {
+            for text in texts {
+                writer.push(kind, text.as_bytes());
+            }
+        }
+        let parts = writer.finish()?;
+        check_format(self.format, &parts)?;
+        Ok(parts)
+    }
+
+    /// The request with parts that were written before.
+    pub(crate) const fn with<'b>(&self, parts: Parts<'b>) -> Request<'b> {
+        Request::Infer {
+            params: self.params,
+            session: self.session,
+            adapter: self.adapter,
+            format: self.format,
+            parts,
+        }
+    }
 }
 
-impl<'a> From<Infer<'a>> for Request<'a> {
-    fn from(infer: Infer<'a>) -> Self {
-        Self::Infer {
-            params: infer.params,
-            session: infer.session,
-            adapter: infer.adapter,
-            prompt: infer.prompt.as_bytes(),
-        }
+/// A format says which answers there are and where they end, so nothing else does.
+pub(crate) fn check_format(format: FormatName, parts: &Parts<'_>) -> Result<(), Failure> {
+    if format.is_empty() {
+        return Ok(());
+    }
+    let Extent { stops, choices, .. } = parts.extent();
+    match (stops, choices) {
+        (0, 0) => Ok(()),
+        (_, 0) => Err(Failure::of(ErrorCode::FormatAndStops)),
+        _ => Err(Failure::of(ErrorCode::FormatAndChoices)),
     }
 }
 
@@ -188,7 +390,21 @@ impl From<FineTune> for Request<'_> {
 impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
     /// Asks for text. Parts: `Text`. Ends with `Finished`.
     pub fn infer(&mut self, infer: &Infer<'_>) -> Result<RequestId, SubmitError> {
-        self.submit(&Request::from(*infer))
+        self.submit_text(infer)
+    }
+
+    /// Whether a request for text can be sent like this: what [`Self::infer`] would refuse before it sends anything, but
+    /// for the link and the room.
+    ///
+    /// # Errors
+    /// What is wrong, with the value and the limit.
+    pub fn check(&mut self, infer: &Infer<'_>) -> Result<(), Failure> {
+        self.check_text(infer)
+    }
+
+    /// Lists the formats of the policy. Parts: `Format`. Ends with `Listed`.
+    pub fn formats(&mut self) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::Formats)
     }
 
     /// Lists the models in the store. Parts: `Model`. Ends with `Listed`.

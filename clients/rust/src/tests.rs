@@ -6,12 +6,12 @@ mod hostile;
 mod receiving;
 mod sending;
 
-use crate::{Client, Event, Inbox, Memory, Request, RequestId};
+use crate::{Client, Event, Inbox, Memory, PartKind, Request, RequestId};
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{Name, UserName};
 use protocol::region::ReadWords;
 use protocol::ring::Frame;
-use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints};
+use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, parts};
 use protocol::wire::FinishReason;
 use protocol::wire::client::{Finished, User};
 use std::boxed::Box;
@@ -128,6 +128,16 @@ fn holds(region: &TestRegion, needle: &[u8]) -> bool {
     let words = (0..region.words()).flat_map(|word| region.load(word).to_le_bytes());
     let bytes: Vec<u8> = words.collect();
     bytes.windows(needle.len()).any(|window| window == needle)
+}
+
+fn asks(format: &str, all: &[(PartKind, &[u8])]) -> Request<'static> {
+    Request::Infer {
+        params: Default::default(),
+        session: Name::EMPTY,
+        adapter: Name::EMPTY,
+        format: name(format),
+        parts: parts(all),
+    }
 }
 
 const ADMIN: &str = "admin";

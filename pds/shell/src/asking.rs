@@ -4,12 +4,12 @@ use crate::console::{Port, Style};
 use crate::json::StatsJson;
 use crate::shell::{Activity, List, Purpose, Session, about};
 use crate::text::{
-    AdapterEntryLine, AdapterLine, BudgetText, ExamplesText, FailureText, ModelLine, SessionLine,
-    SignatureWord, StatsText, StatusText, UserText, VerifiedText,
+    AdapterEntryLine, AdapterLine, BudgetText, ExamplesText, FailureText, FormatLine, ModelLine,
+    SessionLine, SignatureWord, StatsText, StatusText, UserText, VerifiedText,
 };
 use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
-use protocol::wire::client::{AdapterEntry, Event, ModelEntry, Request, User};
+use protocol::wire::client::{AdapterEntry, Event, FormatEntry, ModelEntry, Request, User};
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn handle_answer(
@@ -23,10 +23,16 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Model(entry) => self.take_model(purpose, &entry, port),
             Event::User(user) => self.take_user(purpose, user, port),
             Event::Session(session) => {
-                let Purpose::Sessions = purpose else { return };
                 self.buffers.names.add_session(session.user, session.name);
-                self.print_line(SessionLine(&session), port);
+                match purpose {
+                    Purpose::Sessions => self.print_line(SessionLine(&session), port),
+                    Purpose::NameChat(taken) if session.user == self.user.name => {
+                        self.note_name(taken, &session.name);
+                    }
+                    _ => {}
+                }
             }
+            Event::Format(ref entry) => self.take_format(purpose, entry, port),
             Event::Listed { count } => self.end_list(purpose, count, port),
             Event::Loaded { name, info } => {
                 let name = name.as_str();
@@ -51,7 +57,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 };
                 self.answer(text, port);
             }
-            Event::Status(ref status) => self.answer(StatusText(status), port),
+            Event::Status(ref status) => match purpose {
+                Purpose::Chat => self.meet(status, port),
+                _ => self.answer(StatusText(status), port),
+            },
             Event::Stats(ref stats) => match purpose {
                 Purpose::StatsJson => self.answer(StatsJson(stats), port),
                 _ => self.answer(StatsText(stats), port),
@@ -66,7 +75,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 }
             }
             Event::Done => {
-                if let Purpose::Close(session) = purpose {
+                if let Purpose::LeaveChat(session) = purpose {
+                    self.end_chat(session, None, port);
+                } else if let Purpose::Close(session) = purpose {
                     let user = self.user.name;
                     self.buffers.names.remove_session(user, session);
                     self.answer(format_args!("closed {session}"), port);
@@ -90,6 +101,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         if let (Purpose::LoginWithout(user), ErrorCode::PassphraseNeeded) = (purpose, failure.code)
         {
             return self.ask_for_passphrase(user, port);
+        }
+        if let Purpose::LeaveChat(session) = purpose {
+            return self.end_chat(session, Some(failure), port);
         }
         if let Purpose::LoadBeside(adapter) = purpose {
             let user = self.user.name;
@@ -134,6 +148,13 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
+    fn take_format(&mut self, purpose: Purpose, entry: &FormatEntry, port: &mut impl Port) {
+        self.buffers.names.add_format(entry.name);
+        if purpose == Purpose::Formats {
+            self.print_line(FormatLine(entry), port);
+        }
+    }
+
     fn take_user(&mut self, purpose: Purpose, user: User, port: &mut impl Port) {
         let before = match purpose {
             Purpose::Complete(_) => return self.buffers.names.add_user(user),
@@ -160,12 +181,21 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 names.adapters_are_known = true;
                 self.answer(format_args!("{count} adapters; * is loaded"), port);
             }
+            Purpose::Formats => {
+                names.formats_are_known = true;
+                self.answer(
+                    format_args!("{count} formats in the policy; * may be used by you"),
+                    port,
+                );
+            }
             Purpose::Sessions => self.answer(format_args!("{count} sessions"), port),
+            Purpose::NameChat(taken) => self.begin_unnamed_chat(taken, port),
             Purpose::Complete(list) => {
                 match list {
                     List::Models => names.models_are_known = true,
                     List::Users => names.users_are_known = true,
                     List::Adapters => names.adapters_are_known = true,
+                    List::Formats => names.formats_are_known = true,
                 }
                 self.activity = Activity::Idle;
                 self.complete(port);

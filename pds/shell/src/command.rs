@@ -2,14 +2,15 @@
 
 use protocol::decimal::DecimalError;
 use protocol::error::Failure;
-use protocol::limits::MAX_ADAPTERS;
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::limits::{MAX_ADAPTERS, MAX_STOPS};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::wire::client::LogQuery;
 use protocol::wire::{InferParams, TrainParams};
 
 /// Commands, for help, completion and suggestions.
 pub(crate) const COMMANDS: &[&str] = &[
     "llminfer",
+    "llmchat",
     "llmctl",
     "llmstats",
     "llmfinetune",
@@ -22,8 +23,8 @@ pub(crate) const COMMANDS: &[&str] = &[
 
 /// What `llmctl` can do.
 pub(crate) const CONTROLS: &[&str] = &[
-    "models", "load", "adapters", "adapter", "status", "sessions", "close", "jobs", "wait",
-    "cancel", "budget", "audit", "reset",
+    "models", "load", "adapters", "adapter", "formats", "status", "sessions", "close", "jobs",
+    "wait", "cancel", "budget", "audit", "reset",
 ];
 
 /// What `llmctl adapter` can do.
@@ -41,8 +42,34 @@ pub(crate) const INFER_OPTIONS: &[&str] = &[
     "--seed",
     "--session",
     "--adapter",
+    "--system",
+    "--stop",
+    "--format",
+    "--choices",
+    "--raw",
     "--background",
 ];
+
+/// Options of `llmchat`: those of `llminfer` that a conversation can have.
+pub(crate) const CHAT_OPTIONS: &[&str] = &[
+    "--max-tokens",
+    "--temperature",
+    "--top-k",
+    "--top-p",
+    "--min-p",
+    "--repeat-penalty",
+    "--repeat-last-n",
+    "--seed",
+    "--session",
+    "--adapter",
+    "--system",
+    "--stop",
+    "--format",
+    "--choices",
+];
+
+/// What a line of a conversation can be besides something that is said.
+pub(crate) const CHAT_COMMANDS: &[&str] = &["/exit", "/help"];
 
 /// Options of `llmfinetune`.
 pub(crate) const FINETUNE_OPTIONS: &[&str] = &[
@@ -73,6 +100,24 @@ pub(crate) const AUDIT_OPTIONS: &[&str] = &["--last", "--user", "--json", "--fol
 /// Options of `llmstats`.
 pub(crate) const STATS_OPTIONS: &[&str] = &["--json", "--watch"];
 
+/// What `llminfer` and `llmchat` say about an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ask<'a> {
+    pub(crate) params: InferParams,
+    /// The conversation; empty for none.
+    pub(crate) session: SessionName,
+    /// Beside the model; empty for none.
+    pub(crate) adapter: ModelName,
+    /// What the model is told before the conversation.
+    pub(crate) system: Option<&'a [u8]>,
+    /// Texts that end the answer and are not shown.
+    pub(crate) stops: [Option<&'a [u8]>; MAX_STOPS],
+    /// The format of the policy that the answer has; empty for none.
+    pub(crate) format: FormatName,
+    /// The answers that there can be, with commas between them.
+    pub(crate) choices: Option<&'a [u8]>,
+}
+
 /// What a line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command<'a> {
@@ -81,16 +126,17 @@ pub(crate) enum Command<'a> {
     /// Generate text.
     Infer {
         /// How.
-        params: InferParams,
-        /// The conversation; empty for none.
-        session: SessionName,
-        /// Beside the model; empty for none.
-        adapter: ModelName,
+        ask: Ask<'a>,
+        /// Continue the prompt as it is, whatever template the model has.
+        raw: bool,
         /// Do not wait for it.
         background: bool,
         /// From what.
         prompt: &'a [u8],
     },
+    /// Talk, a line at a time.
+    Chat(Ask<'a>),
+    Formats,
     Models,
     Load {
         model: ModelName,
@@ -207,10 +253,19 @@ pub(crate) enum CommandError<'a> {
     },
     /// Options of which one excludes the other.
     Beside {
+        /// The command.
+        of: &'static str,
         /// The one.
         option: &'static str,
         /// The other, or a word of what there can be one.
         other: &'static str,
+    },
+    /// An option that was given too often.
+    TooOften {
+        /// The option.
+        option: &'static str,
+        /// How often it may be given.
+        limit: usize,
     },
     /// A value that is no period.
     Period {

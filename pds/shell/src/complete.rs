@@ -1,8 +1,8 @@
 //! What can stand where the cursor is.
 
 use crate::command::{
-    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, FINETUNE_OPTIONS,
-    INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
+    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, CHAT_COMMANDS, CHAT_OPTIONS, COMMANDS, CONTROLS,
+    FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
 };
 use crate::console::{Console, Port};
 use crate::shell::{Buffers, List, Purpose, Session};
@@ -20,6 +20,7 @@ pub(crate) enum Source {
     Topics,
     Models,
     Adapters,
+    Formats,
     Users,
     /// Users, or options of `llmctl budget`.
     UsersOrOptions,
@@ -48,11 +49,13 @@ pub(crate) fn source(before: &[u8]) -> (Source, usize) {
         (Some(b"help"), None) => Source::Topics,
         (Some(b"help"), Some(b"llmctl")) => Source::Words(CONTROLS),
         (Some(b"login"), None) => Source::Users,
-        (Some(b"llminfer"), _) if last == Some(b"--session") => Source::Sessions,
-        (Some(b"llminfer"), _) if last == Some(b"--adapter") => Source::Adapters,
+        (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--session") => Source::Sessions,
+        (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--adapter") => Source::Adapters,
+        (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--format") => Source::Formats,
         (Some(b"llmfinetune"), _) if last == Some(b"--targets") => Source::Words(TARGETS),
         (Some(b"llmfinetune"), _) if is_option => Source::Words(FINETUNE_OPTIONS),
         (Some(b"llminfer"), _) if is_option => Source::Words(INFER_OPTIONS),
+        (Some(b"llmchat"), _) if is_option => Source::Words(CHAT_OPTIONS),
         (Some(b"llmstats"), _) => Source::Words(STATS_OPTIONS),
         (Some(b"llmctl"), None) => Source::Words(CONTROLS),
         (Some(b"llmctl"), Some(control)) => match control {
@@ -154,7 +157,12 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     /// Tab: completes the word before the cursor as far as that is possible, else lists what there is.
     pub(crate) fn complete(&mut self, port: &mut impl Port) {
         let before = self.buffers.editor.before_cursor();
-        let (source, start) = source(before);
+        let (source, start) = match self.chat {
+            None => source(before),
+            // What is said is nobody's to complete.
+            Some(_) if before.first() != Some(&b'/') || before.contains(&b' ') => return,
+            Some(_) => (Source::Words(CHAT_COMMANDS), 0),
+        };
         let word = before.get(start..).unwrap_or(&[]);
         let Ok(typed) = heapless::Vec::<u8, LONGEST>::from_slice(word) else {
             return;
@@ -166,6 +174,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Source::Adapters if !names.adapters_are_known => {
                 return self.ask(&Request::Adapters, Purpose::Complete(List::Adapters), port);
+            }
+            Source::Formats if !names.formats_are_known => {
+                return self.ask(&Request::Formats, Purpose::Complete(List::Formats), port);
             }
             Source::Users | Source::UsersOrOptions if !names.users_are_known => {
                 return self.ask(&Request::Users, Purpose::Complete(List::Users), port);
@@ -209,6 +220,7 @@ fn each(source: Source, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(
         Source::Topics => COMMANDS.iter().chain(CONTROLS).for_each(|word| take(word)),
         Source::Models => names.models.iter().for_each(|name| take(name.as_str())),
         Source::Adapters => names.adapters.iter().for_each(|name| take(name.as_str())),
+        Source::Formats => names.formats.iter().for_each(|name| take(name.as_str())),
         Source::Users => names.users.iter().for_each(|user| take(user.name.as_str())),
         Source::UsersOrOptions => {
             names.users.iter().for_each(|user| take(user.name.as_str()));
@@ -253,6 +265,12 @@ mod tests {
             ("llminfer \"it's\" --session t", Source::Sessions),
             ("llminfer Onc", Source::Nowhere),
             ("llminfer x --adapter m", Source::Adapters),
+            ("llminfer x --format t", Source::Formats),
+            ("llminfer x --sy", Source::Words(INFER_OPTIONS)),
+            ("llmchat --se", Source::Words(CHAT_OPTIONS)),
+            ("llmchat --session t", Source::Sessions),
+            ("llmchat --format ", Source::Formats),
+            ("llmchat --system ", Source::Nowhere),
             ("llmctl adapter ", Source::Words(ADAPTER_DEEDS)),
             ("llmctl adapter drop m", Source::Adapters),
             ("llmctl adapter drop moral ", Source::Nowhere),
@@ -283,6 +301,8 @@ mod tests {
         assert_eq!(complete("--te"), (1, "mperature".into()));
         assert_eq!(complete("--rep"), (2, "eat-".into()));
         assert_eq!(complete("--t"), (3, "".into()));
+        assert_eq!(complete("--s"), (4, "".into()));
+        assert_eq!(complete("--f"), (1, "ormat".into()));
         assert_eq!(complete("--x"), (0, "".into()));
         assert_eq!(complete("--seed"), (1, "".into()));
     }

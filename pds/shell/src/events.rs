@@ -94,6 +94,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Notice::Restarted => {
                 self.is_ready = false;
+                self.forget_session();
                 self.notice("it has begun anew: sessions and logins are gone", port);
             }
             // Shown as a bar.
@@ -102,6 +103,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     fn handle_event(&mut self, request: RequestId, event: &Event<'_>, port: &mut impl Port) {
+        self.note_turn(request, event);
         if self.activity == Activity::Booting {
             self.begin_before_ready(event, port);
         } else if self.given_up.iter().any(|given_up| *given_up == request) {
@@ -136,6 +138,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 purpose: Purpose::Complete(_),
                 ..
             } => self.activity = Activity::Idle,
+            // Its session is gone, which was to end.
+            Activity::Asking {
+                purpose: Purpose::LeaveChat(session),
+                ..
+            } => self.end_chat(session, None, port),
             _ => self.complain(LOST, port),
         }
     }

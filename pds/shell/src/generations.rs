@@ -11,6 +11,23 @@ use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, Event, Request};
 use sel4_llm_client::RequestId;
 
+/// Whether a failure is about the adapter that was asked for.
+const fn names_adapter(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NoSuchAdapter | ErrorCode::AdapterNotLoaded)
+}
+
+/// Whether a failure is about the format that was asked for.
+const fn names_format(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UnknownFormat
+            | ErrorCode::FormatNotAllowed
+            | ErrorCode::FormatNotSpelled
+            | ErrorCode::FormatTooLong
+            | ErrorCode::FormatBreach
+    )
+}
+
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn handle_generation(&mut self, event: &Event<'_>, port: &mut impl Port) {
         match *event {
@@ -21,12 +38,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Event::Failed { failure, detail } => {
                 let (user, subject) = (self.user.name, core::mem::take(&mut self.subject));
-                let names_adapter = matches!(
-                    failure.code,
-                    ErrorCode::NoSuchAdapter | ErrorCode::AdapterNotLoaded
-                );
+                let format = self.asked_format;
                 let detail = match detail {
-                    [] if names_adapter => &subject,
+                    [] if names_adapter(failure.code) => &subject,
+                    [] if names_format(failure.code) => format.as_str().as_bytes(),
                     _ => about(failure, detail, &user),
                 };
                 let text = FailureText { failure, detail };
@@ -34,7 +49,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 if failure.code == ErrorCode::QuotaExceeded {
                     self.show_own_budget(port);
                 } else {
-                    self.become_idle(port);
+                    self.go_on_after(failure.code, port);
                 }
             }
             _ => {}

@@ -1,4 +1,7 @@
 //! Lines that were typed before, the oldest forgotten for the newest.
+//!
+//! Commands and what was said in conversations share the memory, but each is found again only where it was typed: a command
+//! must not be sent to a model because somebody looked for what he said before.
 
 use crate::MAX_LINE_BYTES;
 use zeroize::Zeroize as _;
@@ -6,12 +9,31 @@ use zeroize::Zeroize as _;
 /// Bytes that are kept: some hundred usual lines, and at least the longest one.
 const HISTORY_BYTES: usize = 16384;
 
-const _: () = assert!(HISTORY_BYTES > MAX_LINE_BYTES);
+const _: () = assert!(HISTORY_BYTES > MAX_LINE_BYTES + 2);
+
+/// Where a line is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Command,
+    Chat,
+}
+
+impl Place {
+    /// The byte that stands before its lines.
+    const fn mark(self) -> u8 {
+        match self {
+            Self::Command => b'$',
+            Self::Chat => b'>',
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct History {
-    /// Lines, each with a new line at its end, which no line has in it.
+    /// Lines, each with its place's mark before it and a new line at its end, which no line has in it.
     bytes: heapless::Vec<u8, HISTORY_BYTES>,
+    /// Where lines are typed now.
+    place: Place,
     /// How many lines back the user is; 0 is the line that is being typed.
     back: usize,
     /// That line, while the user looks at others.
@@ -22,9 +44,16 @@ impl History {
     pub(crate) const fn new() -> Self {
         Self {
             bytes: heapless::Vec::new(),
+            place: Place::Command,
             back: 0,
             draft: heapless::Vec::new(),
         }
+    }
+
+    /// From now on, lines are typed here.
+    pub(crate) fn enter(&mut self, place: Place) {
+        self.leave();
+        self.place = place;
     }
 
     /// Keeps a line that was run, unless it says nothing new.
@@ -33,13 +62,14 @@ impl History {
         if line.trim_ascii().is_empty() || self.line(1) == Some(line) || line.contains(&b'\n') {
             return;
         }
-        let needed = line.len().saturating_add(1);
+        let needed = line.len().saturating_add(2);
         while HISTORY_BYTES.saturating_sub(self.bytes.len()) < needed {
             let oldest = self.bytes.iter().position(|byte| *byte == b'\n');
             let len = oldest.map_or(self.bytes.len(), |end| end.saturating_add(1));
             self.bytes.rotate_left(len);
             self.bytes.truncate(self.bytes.len().saturating_sub(len));
         }
+        let _ = self.bytes.push(self.place.mark());
         let _ = self.bytes.extend_from_slice(line);
         let _ = self.bytes.push(b'\n');
     }
@@ -78,11 +108,12 @@ impl History {
         self.draft.clear();
     }
 
-    /// The line so many back, from 1.
+    /// The line of this place that is so many back, from 1.
     fn line(&self, back: usize) -> Option<&[u8]> {
-        // After the last new line there is nothing: number 0.
-        let mut lines = self.bytes.rsplit(|byte| *byte == b'\n');
-        lines.nth(back).filter(|_| !self.bytes.is_empty())
+        let lines = self.bytes.rsplit(|byte| *byte == b'\n');
+        // What is not of this place has another mark, and what follows on the last new line has none.
+        let mut lines = lines.filter_map(|line| line.strip_prefix(&[self.place.mark()]));
+        lines.nth(back.checked_sub(1)?)
     }
 }
 
@@ -113,6 +144,22 @@ mod tests {
         history.older(b"");
         history.leave();
         assert_eq!(history.older(b"again"), Some(&b"three"[..]));
+    }
+
+    #[test]
+    fn each_place_has_the_lines_that_were_typed_there() {
+        let mut history = History::new();
+        history.add(b"llmctl status");
+        history.enter(Place::Chat);
+        assert_eq!(history.older(b""), None);
+        history.add(b"Who are you?");
+        history.add(b"$ is a mark");
+        assert_eq!(history.older(b""), Some(&b"$ is a mark"[..]));
+        assert_eq!(history.older(b""), Some(&b"Who are you?"[..]));
+        assert_eq!(history.older(b""), None);
+        history.enter(Place::Command);
+        assert_eq!(history.older(b""), Some(&b"llmctl status"[..]));
+        assert_eq!(history.older(b""), None);
     }
 
     #[test]

@@ -43,8 +43,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     fn run_lines(&mut self, words: &mut Words, port: &mut impl Port) {
         while matches!(self.activity, Activity::Idle | Activity::Passphrase(_)) {
             if self.input_over && self.activity == Activity::Idle {
-                self.halt(port);
-                return;
+                match self.chat {
+                    Some(chat) => self.leave_chat(chat, port),
+                    None => self.halt(port),
+                }
+                continue;
             }
             let byte = match self.buffers.type_ahead.peek() {
                 Some(byte) => byte,
@@ -92,6 +95,12 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Key::Enter => return self.run_line(words, port),
             Key::EndOfInput => {
+                if let (Some(chat), true) = (self.chat, is_terminal) {
+                    // Of a terminal it ends the conversation, and another one the session.
+                    editor.clear();
+                    self.print("\n", port);
+                    return self.leave_chat(chat, port);
+                }
                 self.input_over = true;
                 return self.run_line(words, port);
             }
@@ -144,14 +153,21 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 port,
             );
         }
-        if self.mode == Mode::Terminal && !may_hold_a_passphrase(editor.bytes()) {
+        let is_said = self.chat.is_some();
+        if self.mode == Mode::Terminal && (is_said || !may_hold_a_passphrase(editor.bytes())) {
             history.add(editor.bytes());
         }
         history.leave();
+        if let Some(chat) = self.chat {
+            words.take_whole(editor.bytes());
+            editor.clear();
+            self.run_chat_line(chat, words.iter().next().unwrap_or(&[]), port);
+            return words.wipe();
+        }
         let split = words.split(editor.bytes());
         editor.clear();
         match split.and_then(|()| crate::parse::parse(words)) {
-            Ok(command) => self.run(&command, port),
+            Ok(command) => self.run(&command, words, port),
             Err(error) => self.complain(error, port),
         }
         words.wipe();

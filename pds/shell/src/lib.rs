@@ -33,6 +33,7 @@
 extern crate std;
 
 mod asking;
+mod chat;
 mod command;
 mod complete;
 mod console;
@@ -41,6 +42,7 @@ mod events;
 mod export;
 mod generations;
 mod history;
+mod infer;
 mod input;
 mod interrupt;
 mod jobs;
@@ -71,5 +73,5 @@ pub const READY_LINE: &str = "sel4-llm is ready. Type 'help'.";
 /// byte, which no text of a model can hold ([`safe_text`]).
 pub const HALT_LINE: &str = "\u{1}sel4-llm: halted";
 
-/// Longest line in bytes: the longest prompt with its command and options.
+/// Longest line in bytes: the longest texts of a request with their command and options.
 pub(crate) const MAX_LINE_BYTES: usize = protocol::limits::MAX_PROMPT_BYTES + 512;

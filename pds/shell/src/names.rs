@@ -1,7 +1,7 @@
 //! Names that the shell has learnt: for completion, and to know who has a passphrase.
 
-use protocol::limits::{MAX_SESSIONS, MAX_USERS};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::limits::{MAX_FORMATS, MAX_SESSIONS, MAX_USERS};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::wire::client::User;
 
 /// Models and adapters that are remembered. There may be more; they are not completed.
@@ -17,6 +17,8 @@ pub(crate) struct Names {
     pub(crate) models_are_known: bool,
     pub(crate) adapters: heapless::Vec<ModelName, MODELS>,
     pub(crate) adapters_are_known: bool,
+    pub(crate) formats: heapless::Vec<FormatName, MAX_FORMATS>,
+    pub(crate) formats_are_known: bool,
     pub(crate) users: heapless::Vec<User, MAX_USERS>,
     pub(crate) users_are_known: bool,
     sessions: heapless::Deque<(UserName, SessionName), SESSIONS>,
@@ -29,6 +31,8 @@ impl Names {
             models_are_known: false,
             adapters: heapless::Vec::new(),
             adapters_are_known: false,
+            formats: heapless::Vec::new(),
+            formats_are_known: false,
             users: heapless::Vec::new(),
             users_are_known: false,
             sessions: heapless::Deque::new(),
@@ -51,6 +55,12 @@ impl Names {
     pub(crate) fn forget_adapters(&mut self) {
         self.adapters.clear();
         self.adapters_are_known = false;
+    }
+
+    pub(crate) fn add_format(&mut self, name: FormatName) {
+        if !self.formats.contains(&name) {
+            let _ = self.formats.push(name);
+        }
     }
 
     pub(crate) fn add_user(&mut self, user: User) {

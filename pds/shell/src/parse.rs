@@ -1,16 +1,16 @@
 //! Words become a command.
 
 use crate::command::{
-    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, CONTROLS, Command, CommandError,
-    FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
+    ADAPTER_DEEDS, AUDIT_OPTIONS, Ask, BUDGET_OPTIONS, CHAT_OPTIONS, COMMANDS, CONTROLS, Command,
+    CommandError, FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
 };
 use crate::suggest::nearest;
 use crate::values::{millionths, name, period, rate, whole, whole_u32};
 use crate::words::Words;
-use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES, MAX_STOPS};
+use protocol::name::{ModelName, UserName};
 use protocol::wire::client::LogQuery;
-use protocol::wire::{InferParams, TARGETS_ALL, TARGETS_ATTENTION, TrainParams};
+use protocol::wire::{TARGETS_ALL, TARGETS_ATTENTION, TrainParams};
 
 type Parsed<'a, T = Command<'a>> = Result<T, CommandError<'a>>;
 
@@ -22,6 +22,7 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
     };
     match first {
         b"llminfer" => infer(&mut words),
+        b"llmchat" => chat(&mut words),
         b"llmctl" => control(&mut words),
         b"llmstats" => stats(&mut words),
         b"llmfinetune" => fine_tune(&mut words),
@@ -107,6 +108,7 @@ fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
         "load" => load(words),
         "adapters" => nothing_more("llmctl adapters", words, Command::Adapters),
         "adapter" => adapter(words),
+        "formats" => nothing_more("llmctl formats", words, Command::Formats),
         "status" => nothing_more("llmctl status", words, Command::Status),
         "sessions" => nothing_more("llmctl sessions", words, Command::Sessions),
         "close" => {
@@ -269,10 +271,12 @@ fn fine_tune<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     }
     match (text, answer, drop, tunes) {
         (Some(_), _, _, Some(other)) => Err(CommandError::Beside {
+            of,
             option: "--example",
             other,
         }),
         (Some(_), _, true, _) => Err(CommandError::Beside {
+            of,
             option: "--example",
             other: "--drop-examples",
         }),
@@ -281,6 +285,7 @@ fn fine_tune<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
             what: "its prompt, with --example",
         }),
         (None, None, true, Some(other)) => Err(CommandError::Beside {
+            of,
             option: "--drop-examples",
             other,
         }),
@@ -306,21 +311,75 @@ fn targets(word: &[u8]) -> Parsed<'_, u32> {
     }
 }
 
+/// The words of `llminfer` and `llmchat`.
+struct Asked<'a> {
+    ask: Ask<'a>,
+    raw: bool,
+    background: bool,
+    /// The word that is no option.
+    prompt: Option<&'a [u8]>,
+}
+
 fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let mut params = InferParams::default();
-    let (mut prompt, mut session, mut background) = (None, SessionName::EMPTY, false);
-    let mut adapter = ModelName::EMPTY;
+    let of = "llminfer";
+    let asked = ask(of, "option of llminfer", INFER_OPTIONS, words)?;
+    let what = "a prompt";
+    Ok(Command::Infer {
+        ask: asked.ask,
+        raw: asked.raw,
+        background: asked.background,
+        prompt: asked
+            .prompt
+            .ok_or(CommandError::MissingValue { of, what })?,
+    })
+}
+
+fn chat<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let of = "llmchat";
+    let asked = ask(of, "option of llmchat", CHAT_OPTIONS, words)?;
+    match asked.prompt {
+        Some(word) => Err(CommandError::Extra { of, word }),
+        None => Ok(Command::Chat(asked.ask)),
+    }
+}
+
+fn ask<'a>(
+    of: &'static str,
+    what: &'static str,
+    options: &[&'static str],
+    words: &mut impl Iterator<Item = &'a [u8]>,
+) -> Parsed<'a, Asked<'a>> {
+    let mut asked = Asked {
+        ask: Ask::default(),
+        raw: false,
+        background: false,
+        prompt: None,
+    };
+    let Ask {
+        params,
+        session,
+        adapter,
+        system,
+        stops,
+        format,
+        choices,
+    } = &mut asked.ask;
+    let mut free_stops = stops.iter_mut();
+    let mut stops = None;
     while let Some(word) = words.next() {
         if !word.starts_with(b"--") {
-            if prompt.replace(word).is_some() {
-                let of = "llminfer";
+            if asked.prompt.replace(word).is_some() {
                 return Err(CommandError::Extra { of, word });
             }
             continue;
         }
-        let option = option("option of llminfer", word, INFER_OPTIONS)?;
-        if option == "--background" {
-            background = true;
+        let option = option(what, word, options)?;
+        match option {
+            "--background" => asked.background = true,
+            "--raw" => asked.raw = true,
+            _ => {}
+        }
+        if matches!(option, "--background" | "--raw") {
             continue;
         }
         let word = value(option, "a value", words)?;
@@ -334,22 +393,36 @@ fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
             "--repeat-penalty" => sampling.repeat_penalty = millionths(option, word)?,
             "--repeat-last-n" => sampling.repeat_last_n = whole_u32(option, word)?,
             "--seed" => sampling.seed = whole(option, word, u64::MAX)?,
-            "--session" => session = name(word)?,
+            "--session" => *session = name(word)?,
+            "--adapter" => *adapter = name(word)?,
+            "--system" => *system = Some(word),
+            "--format" => *format = name(word)?,
+            "--choices" => *choices = Some(word),
             // The last of the list that takes a value.
-            _ => adapter = name(word)?,
+            _ => {
+                let limit = MAX_STOPS;
+                let stop = free_stops.next();
+                *stop.ok_or(CommandError::TooOften { option, limit })? = Some(word);
+                stops = Some(option);
+            }
         }
     }
-    let missing = CommandError::MissingValue {
-        of: "llminfer",
-        what: "a prompt",
-    };
-    Ok(Command::Infer {
-        params,
-        session,
-        adapter,
-        background,
-        prompt: prompt.ok_or(missing)?,
-    })
+    let raw = asked.raw.then_some("--raw");
+    let system = system.map(|_| "--system");
+    let choices = choices.map(|_| "--choices");
+    let format = (!format.is_empty()).then_some("--format");
+    // The format says where an answer ends, so nothing else does.
+    for (option, other) in [
+        (raw, system),
+        (format, choices),
+        (stops, format),
+        (stops, choices),
+    ] {
+        if let (Some(option), Some(other)) = (option, other) {
+            return Err(CommandError::Beside { of, option, other });
+        }
+    }
+    Ok(asked)
 }
 
 #[cfg(test)]
@@ -372,7 +445,7 @@ mod tests {
     fn unterminated_quotes_and_endless_lines_are_refused() {
         assert_eq!(parsed(b"llminfer \"Once"), "Unterminated('\"')");
         assert_eq!(parsed(b"llminfer 'Once\""), "Unterminated('\\'')");
-        assert_eq!(parsed("a ".repeat(33).as_bytes()), "TooManyWords");
+        assert_eq!(parsed("a ".repeat(49).as_bytes()), "TooManyWords");
     }
 
     #[test]
@@ -382,22 +455,27 @@ mod tests {
             .split(
                 b"llminfer --temperature 0.7 'Once upon' --max-tokens 48 --top-k 5 --top-p .9 --min-p 0 \
                   --seed 18446744073709551615 --repeat-penalty 1.25 --repeat-last-n 32 --session tale --adapter moral \
-                  --background",
+                  --background --raw",
             )
             .unwrap();
         let Ok(Command::Infer {
-            params,
+            ask,
+            raw,
             prompt,
-            session,
-            adapter,
             background,
         }) = parse(&words)
         else {
             panic!("no command")
         };
+        let Ask {
+            params,
+            session,
+            adapter,
+            ..
+        } = ask;
         assert_eq!(
-            (prompt, session.as_str(), adapter.as_str(), background),
-            (&b"Once upon"[..], "tale", "moral", true)
+            (prompt, session.as_str(), adapter.as_str(), background, raw),
+            (&b"Once upon"[..], "tale", "moral", true, true)
         );
         let sampling = params.sampling;
         assert_eq!(
@@ -412,6 +490,40 @@ mod tests {
             (sampling.repeat_penalty, sampling.repeat_last_n),
             (1_250_000, 32)
         );
+    }
+
+    #[test]
+    fn what_bounds_an_answer_and_comes_before_it_is_taken_as_it_is() {
+        let mut words = Words::new();
+        for command in ["llminfer x", "llmchat"] {
+            let line =
+                format!("{command} --system \"Be\\nbrief.\" --stop a,b --stop \"\" --session tale");
+            words.split(line.as_bytes()).unwrap();
+            let (Ok(Command::Infer { ask, .. }) | Ok(Command::Chat(ask))) = parse(&words) else {
+                panic!("no command")
+            };
+            assert_eq!(ask.system, Some(&b"Be\nbrief."[..]));
+            assert_eq!(ask.stops, [Some(&b"a,b"[..]), Some(b""), None, None]);
+            assert_eq!((ask.format.is_empty(), ask.choices), (true, None));
+            let line = format!("{command} --format triage");
+            words.split(line.as_bytes()).unwrap();
+            let (Ok(Command::Infer { ask, .. }) | Ok(Command::Chat(ask))) = parse(&words) else {
+                panic!("no command")
+            };
+            assert_eq!(ask.format.as_str(), "triage");
+            let line = format!("{command} --choices \"yes, no\"");
+            words.split(line.as_bytes()).unwrap();
+            let (Ok(Command::Infer { ask, .. }) | Ok(Command::Chat(ask))) = parse(&words) else {
+                panic!("no command")
+            };
+            assert_eq!(ask.choices, Some(&b"yes, no"[..]));
+        }
+        // A command with all of its options has room.
+        let all = b"llminfer x --max-tokens 1 --temperature 1 --top-k 1 --top-p 1 --min-p 1 --repeat-penalty 1 \
+            --repeat-last-n 1 --seed 1 --session a --adapter b --system c --stop d --stop e --stop f --stop g \
+            --background";
+        words.split(all).unwrap();
+        assert!(matches!(parse(&words), Ok(Command::Infer { .. })));
     }
 
     #[test]
@@ -459,6 +571,7 @@ mod tests {
             ),
             ("llmfinetune --drop-examples", "DropExamples"),
             ("llmctl adapters", "Adapters"),
+            ("llmctl formats", "Formats"),
             ("llmctl adapter load moral", "LoadAdapter(\"moral\")"),
             ("llmctl adapter drop moral", "DropAdapter(\"moral\")"),
             ("llmctl adapter export moral", "ExportAdapter(\"moral\")"),
@@ -511,6 +624,31 @@ mod tests {
             ("llminfer a --temperature hot", "Decimal"),
             ("llminfer a --top-p 0.1234567", "TooPrecise"),
             ("llminfer a --session \"a b\"", "BadName"),
+            ("llminfer a --format \"a b\"", "BadName"),
+            (
+                "llminfer a --raw --system b",
+                "Beside { of: \"llminfer\", option: \"--raw\", other: \"--system\"",
+            ),
+            (
+                "llminfer a --choices b --format c",
+                "option: \"--format\", other: \"--choices\"",
+            ),
+            (
+                "llminfer a --choices b --stop c",
+                "option: \"--stop\", other: \"--choices\"",
+            ),
+            (
+                "llmchat --stop b --format c",
+                "Beside { of: \"llmchat\", option: \"--stop\", other: \"--format\"",
+            ),
+            (
+                "llminfer a --stop 1 --stop 2 --stop 3 --stop 4 --stop 5",
+                "TooOften { option: \"--stop\", limit: 4",
+            ),
+            ("llmchat hello", "Extra { of: \"llmchat\""),
+            ("llmchat --raw", "Unknown { what: \"option of llmchat\""),
+            ("llmchat --background", "Unknown"),
+            ("llmctl formats now", "Extra { of: \"llmctl formats\""),
             ("llmctl", "MissingValue { of: \"llmctl\""),
             ("llmctl load", "MissingValue { of: \"llmctl load\""),
             ("llmctl load a b", "Extra"),
@@ -565,7 +703,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_command_or_an_error(
             line in prop::collection::vec(any::<u8>(), 0..200),
-            command in prop::sample::select([COMMANDS, &["llmctl audit", "llmctl budget", "llmctl adapter", "llmfinetune --rate"]].concat()),
+            command in prop::sample::select([COMMANDS, &["llminfer x --stop", "llmchat --choices", "llmctl audit", "llmctl budget", "llmctl adapter", "llmfinetune --rate"]].concat()),
         ) {
             parsed(&line);
             let mut with_command = command.as_bytes().to_vec();

@@ -1,19 +1,23 @@
 //! What commands do.
 
-use crate::command::Command;
+use crate::command::{Ask, Command};
 use crate::console::{Console, Port, Style, Styled};
+use crate::infer::{Said, submit};
 use crate::jobs::{Job, MAX_JOBS};
 use crate::shell::{Activity, Purpose, Session, Shown};
 use crate::text::{Help, JobLine};
+use crate::words::Words;
 use core::fmt::Write as _;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
 use safe_text::Sanitiser;
+use sel4_llm_client::RequestId;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
-    pub(crate) fn run(&mut self, command: &Command<'_>, port: &mut impl Port) {
+    /// Runs the command that `words` are.
+    pub(crate) fn run(&mut self, command: &Command<'_>, words: &Words, port: &mut impl Port) {
         let subject = match command {
             Command::Load { model: name, .. } => name.as_str(),
             Command::Close(name) => name.as_str(),
@@ -21,7 +25,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             | Command::LoadAdapter(name)
             | Command::DropAdapter(name)
             | Command::ExportAdapter(name) => name.as_str(),
-            Command::Infer { adapter, .. } => adapter.as_str(),
+            Command::Infer { ask, .. } | Command::Chat(ask) => ask.adapter.as_str(),
             Command::Login(name) | Command::Budget { user: name, .. } => name.as_str(),
             _ => "",
         };
@@ -53,24 +57,24 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Command::ExportAdapter(name) => return self.export(name, port),
             Command::Infer {
-                params,
-                session,
-                adapter,
+                ask,
+                raw,
                 background,
                 prompt,
             } => {
-                let request = Request::Infer {
-                    params,
-                    session,
-                    adapter,
-                    prompt,
+                let said = if raw {
+                    Said::Raw
+                } else {
+                    Said::AsTheModelHasIt
                 };
                 return if background {
-                    self.start_job(&request, session, prompt, port)
+                    self.start_job(&ask, said, prompt, port)
                 } else {
-                    self.generate(&request, session, port)
+                    self.generate(&ask, said, prompt, port)
                 };
             }
+            Command::Chat(ask) => return self.ask_to_chat(&ask, words, port),
+            Command::Formats => (Request::Formats, Purpose::Formats),
             Command::Jobs => return self.list_jobs(port),
             Command::Wait(job) => return self.wait(job, port),
             Command::Cancel(job) => return self.cancel(job, port),
@@ -115,10 +119,16 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.ask(&request, purpose, port);
     }
 
-    fn generate(&mut self, request: &Request<'_>, session: SessionName, port: &mut impl Port) {
-        let Some(request) = self.submit(request, port) else {
-            return;
-        };
+    fn generate(&mut self, ask: &Ask<'_>, said: Said, prompt: &[u8], port: &mut impl Port) {
+        self.asked_format = ask.format;
+        let submitted = submit(&mut self.client, ask, said, prompt);
+        if let Some(request) = self.submitted(submitted, port) {
+            self.begin_generation(request, ask.session);
+        }
+    }
+
+    /// Shows the text of a request as it comes.
+    pub(crate) fn begin_generation(&mut self, request: RequestId, session: SessionName) {
         self.buffers.names.add_session(self.user.name, session);
         self.sanitiser = Sanitiser::new();
         self.activity = Activity::Generating {
@@ -153,23 +163,18 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     // ---- Jobs -------------------------------------------------------------------------------------
 
-    fn start_job(
-        &mut self,
-        request: &Request<'_>,
-        session: SessionName,
-        prompt: &[u8],
-        port: &mut impl Port,
-    ) {
+    fn start_job(&mut self, ask: &Ask<'_>, said: Said, prompt: &[u8], port: &mut impl Port) {
         if !self.buffers.jobs.has_room() {
             let all = MAX_JOBS as u64;
             let failure = Failure::over(ErrorCode::TooManyRequests, all, all);
             return self.complain_of(failure, &[], port);
         }
-        let Some(request) = self.submit(request, port) else {
+        let submitted = submit(&mut self.client, ask, said, prompt);
+        let Some(request) = self.submitted(submitted, port) else {
             return;
         };
         let user = self.user.name;
-        self.buffers.names.add_session(user, session);
+        self.buffers.names.add_session(user, ask.session);
         if let Some(id) = self.buffers.jobs.add(request, user, prompt) {
             self.answer(
                 format_args!("job {id}: under way; 'llmctl wait {id}' shows its text"),

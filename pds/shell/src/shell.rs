@@ -1,5 +1,6 @@
 //! The shell itself: all state in one struct, driven by input and by audit's signals.
 
+use crate::chat::{Chat, Taken};
 use crate::console::{Console, Mode, Port, Style, Styled};
 use crate::editor::Editor;
 use crate::export::Export;
@@ -13,13 +14,13 @@ use crate::words::Words;
 use core::fmt::{Display, Write as _};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Request, Stage, User};
 use safe_text::Sanitiser;
 use sel4_llm_client::{Client, Endpoint, Inbox, RequestId, SubmitError};
 
-/// What the shell keeps in buffers: 221 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
+/// What the shell keeps in buffers: 247 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
 /// runtime with a small stack can make it a static, and is all zeros when it is new.
 #[derive(Debug)]
 pub struct Memory {
@@ -32,7 +33,7 @@ pub struct Memory {
 }
 
 // The figure that is promised above.
-const _: () = assert!(size_of::<Memory>() <= 222 * 1024);
+const _: () = assert!(size_of::<Memory>() <= 248 * 1024);
 
 impl Memory {
     /// Empty buffers.
@@ -46,6 +47,7 @@ impl Memory {
                 names: Names::new(),
                 jobs: Jobs::new(),
                 to_load: heapless::Deque::new(),
+                chat_words: Words::new(),
             },
             client: sel4_llm_client::Memory::new(),
             words: Words::new(),
@@ -69,6 +71,8 @@ pub(crate) struct Buffers {
     pub(crate) jobs: Jobs,
     /// Adapters that the command under way loads after what it waits for.
     pub(crate) to_load: heapless::Deque<ModelName, MAX_ADAPTERS>,
+    /// The words of the `llmchat` that began the conversation: what they say holds for each of its turns.
+    pub(crate) chat_words: Words,
 }
 
 /// A list of names that is asked for once.
@@ -77,6 +81,7 @@ pub(crate) enum List {
     Models,
     Users,
     Adapters,
+    Formats,
 }
 
 /// What an answer is for.
@@ -98,8 +103,16 @@ pub(crate) enum Purpose {
     StatsJson,
     /// The models, to be shown.
     Models,
+    /// The formats, to be shown.
+    Formats,
     /// One's sessions, to be shown.
     Sessions,
+    /// Whether the model can be talked to.
+    Chat,
+    /// One's sessions, so that a conversation gets a name of its own. These are in use.
+    NameChat(Taken),
+    /// The end of this session, which was a conversation's.
+    LeaveChat(SessionName),
     /// The end of this session, which then is no longer known.
     Close(SessionName),
     /// Who has logged in without a passphrase, or that this user needs one.
@@ -235,6 +248,10 @@ pub(crate) struct Session<'m, R, W> {
     pub(crate) shown: Shown,
     /// What the command under way names: a model, a session, a user. Audit does not repeat it.
     pub(crate) subject: heapless::Vec<u8, MAX_NAME_BYTES>,
+    /// The format that the text under way is bound to; empty for none.
+    pub(crate) asked_format: FormatName,
+    /// The conversation that lines are said in; without one they are commands.
+    pub(crate) chat: Option<Chat>,
     /// The input is over; end the session when the command under way is done.
     pub(crate) input_over: bool,
     pub(crate) buffers: &'m mut Buffers,
@@ -266,6 +283,8 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 export: Export::new(),
                 shown: Shown::default(),
                 subject: heapless::Vec::new(),
+                asked_format: FormatName::EMPTY,
+                chat: None,
                 input_over: false,
                 buffers,
             },
@@ -333,12 +352,17 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
         let (style, mode) = (Style::Prompt, self.mode);
         let name = self.user.name;
-        let mut indent = "llm> ".len();
+        let place = match &self.chat {
+            None => "llm",
+            Some(chat) if chat.is_named => chat.session.as_str(),
+            Some(_) => "chat",
+        };
+        let mut indent = place.len().saturating_add("> ".len());
         if name == self.default_user {
-            let text = "llm> ";
+            let text = format_args!("{place}> ");
             self.print(Styled { mode, style, text }, port);
         } else {
-            let text = format_args!("{name}@llm> ");
+            let text = format_args!("{name}@{place}> ");
             self.print(Styled { mode, style, text }, port);
             indent = indent.saturating_add(name.as_str().len()).saturating_add(1);
         }

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod answers;
+mod chats;
 mod editing;
 mod epochs;
 mod harness;

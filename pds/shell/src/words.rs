@@ -5,7 +5,7 @@ use crate::command::CommandError;
 use zeroize::Zeroize as _;
 
 /// Words of a line: a command with all of its options has fewer.
-pub(crate) const MAX_WORDS: usize = 32;
+pub(crate) const MAX_WORDS: usize = 48;
 
 /// A line taken apart into words.
 #[derive(Debug)]
@@ -65,6 +65,22 @@ impl Words {
             }
         }
         if in_word { self.end_word() } else { Ok(()) }
+    }
+
+    /// Takes the line as one word.
+    pub(crate) fn take_whole(&mut self, line: &[u8]) {
+        self.wipe();
+        line.iter().for_each(|byte| self.push(*byte));
+        // The first one has room.
+        let _ = self.end_word();
+    }
+
+    /// Makes this a copy of `other`.
+    pub(crate) fn copy(&mut self, other: &Self) {
+        self.wipe();
+        // Both have the same room.
+        let _ = self.text.extend_from_slice(&other.text);
+        let _ = self.ends.extend_from_slice(&other.ends);
     }
 
     /// Forgets the line. It is overwritten: a passphrase may have been typed where a command belongs.

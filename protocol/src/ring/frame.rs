@@ -58,6 +58,14 @@ impl<const PAYLOAD: usize> Frame<PAYLOAD> {
         bytes.get(..len).unwrap_or(&[])
     }
 
+    /// The same, to be changed where it lies.
+    pub(crate) fn payload_mut(&mut self) -> &mut [u8] {
+        let bytes = zerocopy::IntoBytes::as_mut_bytes(&mut self.words);
+        let is_one = self.header.len <= bytes.len();
+        let len = if is_one { self.header.len } else { 0 };
+        bytes.get_mut(..len).unwrap_or(&mut [])
+    }
+
     /// Starts a message and returns the room for its payload.
     pub fn begin(&mut self, kind: u16, request: u32) -> &mut [u8] {
         self.header = Header {

@@ -38,6 +38,10 @@ numbers! {
         Stop = 5,
         /// An answer that is allowed. If there is one, no others are.
         Choice = 6,
+        /// What a person says if the model has a chat template, and a text to be completed if not; there is no other
+        /// segment. Only from a client to audit, which decides which it is
+        /// ([`Request::decide_prompt`](super::client::Request::decide_prompt)).
+        Prompt = 7,
     }
 }
 
@@ -47,14 +51,19 @@ impl PartKind {
     pub const fn is_segment(self) -> bool {
         matches!(
             self,
-            Self::Text | Self::System | Self::User | Self::Assistant
+            Self::Text | Self::System | Self::User | Self::Assistant | Self::Prompt
         )
+    }
+
+    /// Whether it has no other segment beside it.
+    const fn is_alone(self) -> bool {
+        matches!(self, Self::Text | Self::Prompt)
     }
 
     /// Parts come in the order of this.
     const fn group(self) -> u8 {
         match self {
-            Self::Text | Self::System | Self::User | Self::Assistant => 0,
+            Self::Text | Self::System | Self::User | Self::Assistant | Self::Prompt => 0,
             Self::Stop => 1,
             Self::Choice => 2,
         }
@@ -132,8 +141,8 @@ impl<'a> Parts<'a> {
             let (part, behind) = first(rest)?;
             let follows = match before {
                 None => true,
-                Some(PartKind::Text) => !part.kind.is_segment(),
-                Some(before) => part.kind != PartKind::Text && part.kind.group() >= before.group(),
+                Some(before) if before.is_alone() => !part.kind.is_segment(),
+                Some(before) => !part.kind.is_alone() && part.kind.group() >= before.group(),
             };
             if !follows {
                 return None;
@@ -187,6 +196,21 @@ impl<'a> Parts<'a> {
         (segment.kind == PartKind::Text).then_some(segment.text)
     }
 
+    /// Decides what a [`PartKind::Prompt`] is that `bytes` begin with: what a person says if the model has a template, else
+    /// a text to be completed. Other parts stay as they are.
+    pub(crate) fn decide(bytes: &mut [u8], has_template: bool) {
+        let Some(first) = bytes.first_chunk_mut::<4>() else {
+            return;
+        };
+        if *first == (PartKind::Prompt as u32).to_le_bytes() {
+            let kind = match has_template {
+                true => PartKind::User,
+                false => PartKind::Text,
+            };
+            *first = (kind as u32).to_le_bytes();
+        }
+    }
+
     /// What they are together.
     #[must_use]
     pub fn extent(&self) -> Extent {
@@ -198,7 +222,7 @@ impl<'a> Parts<'a> {
         };
         for part in self.iter() {
             let count = match part.kind {
-                PartKind::Text => None,
+                PartKind::Text | PartKind::Prompt => None,
                 PartKind::System | PartKind::User | PartKind::Assistant => {
                     Some(&mut extent.segments)
                 }
@@ -255,7 +279,7 @@ impl<'a> Parts<'a> {
         for (at, segment) in (1u64..).zip(self.segments()) {
             let kind = segment.kind;
             match (kind, last) {
-                (PartKind::Text, None) | (PartKind::System, None) => {}
+                (PartKind::Text | PartKind::Prompt | PartKind::System, None) => {}
                 _ if kind == due => {
                     due = match due {
                         PartKind::User => PartKind::Assistant,
@@ -264,14 +288,14 @@ impl<'a> Parts<'a> {
                 }
                 _ => return Err(Failure::over(ErrorCode::SegmentRole, at, 0)),
             }
-            if segment.text.is_empty() && matches!(kind, PartKind::Text | PartKind::User) {
+            if segment.text.is_empty() && !matches!(kind, PartKind::System | PartKind::Assistant) {
                 return Err(Failure::over(ErrorCode::EmptyPrompt, at, 0));
             }
             last = Some((at, kind));
         }
         match last {
             None => Err(Failure::of(ErrorCode::EmptyPrompt)),
-            Some((_, PartKind::Text | PartKind::User)) => Ok(()),
+            Some((_, PartKind::Text | PartKind::Prompt | PartKind::User)) => Ok(()),
             Some((at, _)) => Err(Failure::over(ErrorCode::SegmentRole, at, 0)),
         }
     }

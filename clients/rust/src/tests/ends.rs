@@ -4,7 +4,7 @@ use super::*;
 use crate::ends::{Kind, Place};
 use crate::{BudgetChange, LogQuery};
 use protocol::record::{Kind as RecordKind, Record};
-use protocol::wire::client::{AdapterEntry, Exported, Training, Tuned};
+use protocol::wire::client::{AdapterEntry, Exported, FormatEntry, Training, Tuned};
 use protocol::wire::client::{
     Budget, LogExtent, ModelEntry, Progress, Session, Stage, Stats, Status,
 };
@@ -16,12 +16,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         user: admin(),
         passphrase: None,
     };
-    let infer = Request::Infer {
-        params: Default::default(),
-        session: Name::EMPTY,
-        adapter: Name::EMPTY,
-        prompt: b"x",
-    };
+    let infer = asks("", &[(PartKind::Text, b"x")]);
     let adapter = name("moral");
     let budget = Request::Budget {
         user: admin(),
@@ -59,6 +54,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("load-adapter", Request::LoadAdapter { name: adapter }),
         ("drop-adapter", Request::DropAdapter { name: adapter }),
         ("export", Request::ExportAdapter { name: adapter }),
+        ("formats", Request::Formats),
     ]
 }
 
@@ -80,7 +76,7 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         broken_at: 0,
     };
     let all = "infer models load status stats watch login logout whoami users budget log verify reset sessions close \
-        tune example drop-examples adapters load-adapter drop-adapter export";
+        tune example drop-examples adapters load-adapter drop-adapter export formats";
     let adapter_loaded = Event::AdapterLoaded {
         name: name("moral"),
         info: AdapterInfo::default(),
@@ -110,7 +106,7 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         (
             Event::Listed { count: 0 },
             "",
-            "models users sessions adapters",
+            "models users sessions adapters formats",
         ),
         (loaded, "", "load"),
         (Event::Status(Status::default()), "", "status"),
@@ -136,6 +132,7 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
             "watch verify reset close drop-adapter export",
         ),
         (Event::Adapter(AdapterEntry::default()), "adapters", ""),
+        (Event::Format(FormatEntry::default()), "formats", ""),
         (Event::Training(Training::default()), "tune", ""),
         (Event::Tuned(Tuned::default()), "", "tune"),
         (adapter_loaded, "", "load-adapter"),

@@ -1,8 +1,8 @@
 //! What is sent, and what is refused before it is.
 
 use super::*;
-use crate::{Infer, Link, MAX_IN_FLIGHT, SubmitError};
-use protocol::limits::{MAX_PASSPHRASE_BYTES, MAX_PROMPT_BYTES};
+use crate::{Infer, Link, MAX_IN_FLIGHT, Segment, SubmitError};
+use protocol::limits::{MAX_PARTS_BYTES, MAX_PASSPHRASE_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENTS};
 use protocol::region::WriteWords;
 use protocol::ring::SLOTS;
 use std::string::ToString as _;
@@ -85,12 +85,7 @@ fn more_than_can_be_in_flight_are_refused_until_one_has_ended() {
 #[test]
 fn what_no_audit_takes_is_refused_with_the_value_and_the_limit_and_not_sent() {
     let mut system = System::on();
-    let prompt = |prompt| Request::Infer {
-        adapter: Name::EMPTY,
-        params: Default::default(),
-        session: Name::EMPTY,
-        prompt,
-    };
+    let prompt = |prompt| asks("", &[(PartKind::Text, prompt)]);
     let long = vec![b'x'; MAX_PROMPT_BYTES + 1];
     let long_passphrase = vec![b'x'; MAX_PASSPHRASE_BYTES + 1];
     let login = |passphrase| Request::Login {
@@ -98,7 +93,7 @@ fn what_no_audit_takes_is_refused_with_the_value_and_the_limit_and_not_sent() {
         passphrase: Some(passphrase),
     };
     for (request, failure) in [
-        (prompt(b""), Failure::of(ErrorCode::EmptyPrompt)),
+        (prompt(b""), Failure::over(ErrorCode::EmptyPrompt, 1, 0)),
         (
             prompt(&long),
             Failure::over(ErrorCode::PromptBytes, 8193, 8192),
@@ -130,7 +125,7 @@ fn what_no_audit_takes_is_refused_with_the_value_and_the_limit_and_not_sent() {
     system.client.submit(&login(&long_passphrase[1..])).unwrap();
     let asked = system.asked();
     assert_eq!(asked.len(), 2);
-    assert!(asked[0].1.matches("120").count() >= MAX_PROMPT_BYTES);
+    assert!(asked[0].1.contains(&"x".repeat(MAX_PROMPT_BYTES)));
 }
 
 #[test]
@@ -170,11 +165,12 @@ fn each_method_sends_its_request() {
     ];
     let numbers: Vec<u32> = sent.map(|id| id.unwrap().number()).into();
     let mut asked = system.asked();
+    system.client.formats().unwrap();
     system.client.close(name("tale")).unwrap();
     asked.extend(system.asked());
-    assert!(asked.iter().map(|(number, _)| *number).eq(1..=17) && numbers.len() == 16);
+    assert!(asked.iter().map(|(number, _)| *number).eq(1..=18) && numbers.len() == 16);
     let expected = [
-        "prompt: [79, 110, 99, 101] }",
+        "parts: [(Text, \"Once\")] }",
         "Models",
         "Load { name: \"tiny\" }",
         "Status",
@@ -190,6 +186,7 @@ fn each_method_sends_its_request() {
         "VerifyLog",
         "Reset",
         "Sessions",
+        "Formats",
         "Close { session: \"tale\" }",
     ];
     for ((_, asked), expected) in asked.iter().zip(expected) {
@@ -216,9 +213,112 @@ fn text_is_asked_for_greedily_or_as_a_sampling_says() {
         (Infer::new("x").sampling(sampling), "top_k: 3,"),
         (Infer::new("x"), "temperature: 800000,"),
     ] {
-        let text = format!("{:?}", Request::from(infer));
+        let mut buffer = [0; MAX_PARTS_BYTES];
+        let text = format!("{:?}", infer.request(&mut buffer).unwrap());
         assert!(text.contains(part), "{text}");
     }
+}
+
+#[test]
+fn a_conversation_is_sent_with_its_roles_and_what_bounds_the_answer() {
+    let segments = [
+        Segment::system("Be brief."),
+        Segment::user("Hi"),
+        Segment::assistant(""),
+        Segment::user("<|im_end|>"),
+    ];
+    for (infer, expected) in [
+        (
+            Infer::conversation(&segments),
+            r#"format: "", parts: [(System, "Be brief."), (User, "Hi"), (Assistant, ""), (User, "<|im_end|>")] }"#,
+        ),
+        (
+            Infer::say("Hi").system("Be brief.").choices(&["yes", "no"]),
+            r#"parts: [(System, "Be brief."), (User, "Hi"), (Choice, "yes"), (Choice, "no")] }"#,
+        ),
+        (
+            Infer::new("Once").stops(&["\n\n", "."]),
+            r#"parts: [(Text, "Once"), (Stop, "\n\n"), (Stop, ".")] }"#,
+        ),
+        (
+            Infer::prompt("Hi").format(name("triage")),
+            r#"format: "triage", parts: [(Prompt, "Hi")] }"#,
+        ),
+    ] {
+        let mut system = System::on();
+        assert_eq!(system.client.check(&infer), Ok(()));
+        let request = system.client.infer(&infer).unwrap();
+        let asked = system.asked();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(asked[0].1.ends_with(expected), "{}", asked[0].1);
+        assert_eq!(asked[0].0, request.number());
+    }
+}
+
+#[test]
+fn a_conversation_that_no_audit_takes_is_refused_before_anything_is_sent() {
+    use ErrorCode::*;
+    let long = "x".repeat(MAX_PROMPT_BYTES);
+    let many = [Segment::user("a"); MAX_SEGMENTS + 1];
+    let (odd, none) = ([Segment::user("a"), Segment::assistant("b")], []);
+    let late = [
+        Segment::user("a"),
+        Segment::assistant("b"),
+        Segment::system("c"),
+    ];
+    let stops = ["a", "b", "c", "d", "e"];
+    let triage = name("triage");
+    for (infer, code, value) in [
+        (Infer::say(""), EmptyPrompt, 1),
+        (Infer::prompt(""), EmptyPrompt, 1),
+        (Infer::conversation(&none), EmptyPrompt, 0),
+        (Infer::conversation(&odd), SegmentRole, 2),
+        (Infer::conversation(&late), SegmentRole, 3),
+        (Infer::conversation(&many), Segments, 17),
+        // There would be two system texts, or one beside a text that is completed.
+        (Infer::conversation(&late[2..]).system("d"), SegmentRole, 2),
+        (Infer::new("x").system("d"), SegmentRole, 0),
+        (Infer::prompt("x").system("d"), SegmentRole, 0),
+        (Infer::say("x").system(&long), PromptBytes, 8201),
+        (Infer::say("x").stops(&stops), StopStrings, 5),
+        (Infer::say("x").stops(&["a", ""]), StopBytes, 0),
+        (Infer::say("x").stops(&[&long[..65]]), StopBytes, 65),
+        (Infer::say("x").choices(&["a", "a"]), ChoiceTwice, 2),
+        (Infer::say("x").choices(&["a", ""]), ChoiceEmpty, 2),
+        (Infer::say("x").choices(&["a\nb"]), ChoiceLineFeed, 1),
+        (Infer::say("x").choices(&[&long[..513]]), ChoicesBytes, 513),
+        (Infer::say("x").choices(&["a"; 33]), ChoiceTwice, 2),
+        (
+            Infer::say("x").choices(&["a"]).stops(&["b"]),
+            FormatAndStops,
+            0,
+        ),
+        (
+            Infer::say("x").format(triage).stops(&["b"]),
+            FormatAndStops,
+            0,
+        ),
+        (
+            Infer::say("x").format(triage).choices(&["b"]),
+            FormatAndChoices,
+            0,
+        ),
+    ] {
+        let mut system = System::on();
+        let failure = system.client.check(&infer).unwrap_err();
+        assert_eq!((failure.code, failure.value), (code, value), "{infer:?}");
+        let error = SubmitError::Invalid(failure);
+        assert_eq!(system.client.infer(&infer), Err(error));
+        assert_eq!(system.asked(), []);
+        assert!(system.in_flight().is_empty());
+    }
+    // Whoever puts a request together by hand is told the same.
+    let by_hand = asks(
+        "triage",
+        &[(PartKind::User, b"x"), (PartKind::Choice, b"a")],
+    );
+    let error = SubmitError::Invalid(Failure::of(FormatAndChoices));
+    assert_eq!(System::on().client.submit(&by_hand), Err(error));
 }
 
 #[test]

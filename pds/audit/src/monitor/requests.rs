@@ -75,8 +75,19 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         }
     }
 
-    fn handle_request(&mut self, client: usize, frame: &Frame, now: u64, port: &mut impl Port) {
+    fn handle_request(
+        &mut self,
+        client: usize,
+        frame: &mut Frame,
+        now: u64,
+        port: &mut impl Port,
+    ) {
         let id = frame.header().request;
+        // A prompt that is to go as the model has it. No client can decide that without a race; here there is none, since
+        // no model is loaded while a request for text is under way.
+        let current = self.link.current;
+        let has_template = current.is_some_and(|model| !model.loaded.info.template.is_empty());
+        Request::decide_prompt(frame, has_template);
         let Ok(request) = Request::parse(frame) else {
             self.count_violation(client, now);
             self.tell_failure(client, id, Failure::of(ErrorCode::Unsupported));

@@ -39,7 +39,7 @@ fn tuned() -> Tuned {
 fn a_request_names_its_adapter_and_a_refusal_does_too() {
     let mut system = System::plain();
     system.type_in(b"llminfer \"Once\" --adapter moral\n");
-    let number = system.asked_for("128 \"\" Ok(\"Once\") with moral");
+    let number = system.asked_for("128 \"\" [(Prompt, \"Once\")] with moral");
     system.fail(number, Failure::of(ErrorCode::AdapterNotLoaded), b"");
     assert_eq!(
         system.output(),

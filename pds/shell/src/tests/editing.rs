@@ -154,7 +154,10 @@ fn sessions_and_jobs_are_completed_from_what_the_shell_knows() {
     system.log_in("admin");
     system.type_in("llminfer y --session t\t\r");
     let asked = system.asked();
-    assert_eq!(asked[0].1, "128 \"t\" Ok(\"y\")", "those of others are not");
+    assert_eq!(
+        asked[0].1, "128 \"t\" [(Prompt, \"y\")]",
+        "those of others are not"
+    );
 }
 
 #[test]
@@ -181,7 +184,7 @@ fn a_long_line_is_sent_whole() {
     let prompt = "x".repeat(8192);
     system.type_in(format!("llminfer \"{prompt}\"\r"));
     let asked = system.asked();
-    assert_eq!(asked[0].1, format!("128 \"\" Ok(\"{prompt}\")"));
+    assert_eq!(asked[0].1, format!("128 \"\" [(Prompt, \"{prompt}\")]"));
     assert!(
         system.output().len() < 8 * prompt.len(),
         "the window moves in steps"

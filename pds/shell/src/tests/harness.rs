@@ -125,14 +125,18 @@ impl System {
                     params,
                     session,
                     adapter,
-                    prompt,
+                    format,
+                    parts,
                 } => {
-                    let prompt = core::str::from_utf8(prompt);
                     let with = match adapter.is_empty() {
                         true => String::new(),
                         false => format!(" with {adapter}"),
                     };
-                    format!("{} {session:?} {prompt:?}{with}", params.max_tokens)
+                    let form = match format.is_empty() {
+                        true => String::new(),
+                        false => format!(" as {format}"),
+                    };
+                    format!("{} {session:?} {parts:?}{with}{form}", params.max_tokens)
                 }
                 Request::Login { user, passphrase } => {
                     let passphrase = passphrase.map(|bytes| String::from_utf8_lossy(bytes));

@@ -144,7 +144,7 @@ fn as_many_jobs_run_as_there_can_be_requests_and_a_script_of_them_is_not_lost() 
         asked.extend(system.asked());
     }
     assert_eq!(asked.len(), 32);
-    assert_eq!(asked[31].1, "128 \"\" Ok(\"x31\")");
+    assert_eq!(asked[31].1, "128 \"\" [(Prompt, \"x31\")]");
     assert!(
         system
             .output()
@@ -179,7 +179,7 @@ fn text_that_exceeds_the_room_is_dropped_with_a_note() {
 fn a_session_goes_with_the_request() {
     let mut system = System::plain();
     system.type_in("llminfer \"And then?\" --session tale --max-tokens 9\n");
-    let number = system.asked_for("9 \"tale\" Ok(\"And then?\")");
+    let number = system.asked_for("9 \"tale\" [(Prompt, \"And then?\")]");
     system.fail(number, Failure::over(ErrorCode::SessionEvicted, 3, 0), b"");
     assert_eq!(
         system.output(),

@@ -52,7 +52,7 @@ fn a_script_is_run_line_by_line_and_nothing_is_lost() {
         system.shell.on_input(&mut system.terminal);
         let asked = system.asked();
         assert_eq!(asked.len(), 1, "one at a time");
-        assert_eq!(asked[0].1, format!("128 \"\" Ok(\"prompt {i}\")"));
+        assert_eq!(asked[0].1, format!("128 \"\" [(Prompt, \"prompt {i}\")]"));
         system.say(asked[0].0, &finished(FinishReason::MaxTokens));
     }
     assert!(system.terminal.input.is_empty());

@@ -6,8 +6,8 @@ use core::fmt::{self, Display, Formatter};
 use protocol::policy::Permission;
 use protocol::record::Hex;
 use protocol::wire::client::{
-    Budget, Finished, LogExtent, Progress, Refusals, Session, SessionState, Signature, Stage,
-    Stats, Status, User,
+    Budget, Finished, FormatEntry, LogExtent, Progress, Refusals, Session, SessionState, Signature,
+    Stage, Stats, Status, User,
 };
 use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
 
@@ -34,6 +34,7 @@ impl Display for Closing {
             FinishReason::MaxTokens => "--max-tokens reached",
             FinishReason::ContextFull => "context full",
             FinishReason::Cancelled => "cancelled",
+            FinishReason::Stop => "stop string",
         };
         write!(f, ", {reason}]")
     }
@@ -110,6 +111,16 @@ impl Display for StatusText<'_> {
                 name: status.name.as_str(),
             };
             writeln!(f, "model        {model}")?;
+            match status.model.template.as_str() {
+                "" => writeln!(
+                    f,
+                    "template     none: it completes texts, see 'help llminfer'"
+                )?,
+                template => writeln!(
+                    f,
+                    "template     {template}: it can be talked to, see 'help llmchat'"
+                )?,
+            }
         }
         writeln!(
             f,
@@ -128,6 +139,24 @@ impl Display for StatusText<'_> {
         }
         writeln!(f, "restarts     {}", status.restarts)?;
         arena_lines(f, &status.arena)
+    }
+}
+
+/// A format in a line.
+pub(crate) struct FormatLine<'a>(pub(crate) &'a FormatEntry);
+
+impl Display for FormatLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let entry = self.0;
+        let mark = if entry.allowed { '*' } else { ' ' };
+        write!(
+            f,
+            "{mark} {} ({} states, {} bytes, sha256 {})",
+            entry.name,
+            entry.states,
+            entry.bytes,
+            Hex(entry.sha256.get(..SHORT_HASH).unwrap_or(&[]))
+        )
     }
 }
 
@@ -209,6 +238,13 @@ impl Display for StatsText<'_> {
             "inference    {} faults, {} restarts, {} deadlines passed, {} protocol violations",
             stats.faults, stats.restarts, stats.timeouts, stats.violations
         )?;
+        if stats.format_breaches != 0 {
+            writeln!(
+                f,
+                "             {} answers that left their format or went on over a stop string",
+                stats.format_breaches
+            )?;
+        }
         if stats.stopped != 0 {
             writeln!(
                 f,

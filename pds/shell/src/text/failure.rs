@@ -395,6 +395,116 @@ impl Display for FailureText<'_> {
                 "with this example there would be {value} bytes of them, {limit} are allowed; learn them, then forget \
                  them with 'llmfinetune --drop-examples'"
             ),
+            ErrorCode::UnknownFormat => {
+                write!(f, "no format")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, " in the policy; see 'llmctl formats'")
+            }
+            ErrorCode::FormatNotAllowed => {
+                write!(f, "the policy does not allow you the format")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    ", or choices of your own; 'llmctl formats' says which it allows"
+                )
+            }
+            ErrorCode::FormatNeeded => write!(
+                f,
+                "the policy allows you only answers with a format; give one with --format NAME (see 'llmctl formats')"
+            ),
+            ErrorCode::FormatAndStops => write!(
+                f,
+                "a format or choices say where an answer ends, so --stop cannot stand beside them"
+            ),
+            ErrorCode::FormatAndChoices => write!(
+                f,
+                "--choices cannot stand beside --format: an answer has one form"
+            ),
+            ErrorCode::FormatNotSpelled => {
+                write!(f, "the loaded model has no tokens for the format")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, "; load another model, or take another format")
+            }
+            ErrorCode::FormatTooLong => {
+                write!(f, "no answer of the format")?;
+                quoted(f, &detail, self.detail)?;
+                match value {
+                    0 => write!(f, " can be completed with so few tokens")?,
+                    _ => write!(
+                        f,
+                        " can be completed with {limit} tokens, {value} are needed"
+                    )?,
+                }
+                write!(f, "; raise --max-tokens")
+            }
+            ErrorCode::FormatBreach => {
+                write!(f, "inference has left the format")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    ", so it was stopped and is restarted; what you have seen of the answer is a beginning and nothing \
+                     more: ask again"
+                )
+            }
+            ErrorCode::StopBreach => write!(
+                f,
+                "inference has gone on over a stop string, so it was stopped and is restarted; what you have seen of the \
+                 answer is a beginning and nothing more: ask again"
+            ),
+            ErrorCode::NoTemplate => {
+                write!(f, "the model")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " has no chat template, so it cannot be talked to and takes no --system; 'llminfer \"TEXT\"' has it \
+                     complete a text, and 'llmctl models' lists others"
+                )
+            }
+            ErrorCode::NoSystem => write!(
+                f,
+                "the model's chat template takes no system text; say it as part of your prompt, without --system"
+            ),
+            ErrorCode::Segments => write!(
+                f,
+                "the conversation has {value} segments, at most {limit} are allowed; give the older ones as turns of a \
+                 session"
+            ),
+            ErrorCode::SegmentRole => write!(
+                f,
+                "segment {value} of the conversation has a role that is not due: system text comes first and only when a \
+                 session begins, then user and assistant take turns; go on without --system, or begin another session"
+            ),
+            ErrorCode::SegmentText => {
+                write!(
+                    f,
+                    "the model's chat template cannot have the text of segment {value}"
+                )?;
+                match self.detail {
+                    [] => write!(f, "; change it"),
+                    _ => write!(f, ": {detail}"),
+                }
+            }
+            ErrorCode::StopStrings => {
+                write!(f, "{value} stop strings, at most {limit} are allowed")
+            }
+            ErrorCode::StopBytes => write!(
+                f,
+                "a stop string (--stop) has {value} bytes, 1 to {limit} are allowed"
+            ),
+            ErrorCode::Choices => write!(f, "{value} choices, at most {limit} are allowed"),
+            ErrorCode::ChoicesBytes => write!(
+                f,
+                "the choices have {value} bytes together, with one between each two; at most {limit} are allowed"
+            ),
+            ErrorCode::ChoiceEmpty => write!(
+                f,
+                "choice {value} is empty; --choices takes answers with commas between them, such as \"yes,no\""
+            ),
+            ErrorCode::ChoiceTwice => write!(f, "choice {value} is there twice; leave one out"),
+            ErrorCode::ChoiceLineFeed => write!(
+                f,
+                "choice {value} has a line feed, which no choice can have"
+            ),
             ErrorCode::NoLogin => write!(
                 f,
                 "this client is one user for good: 'login = true' under [clients] in policy.toml lets it log in"
@@ -498,6 +608,15 @@ mod tests {
             (ErrorCode::Training, "'llmctl status'"),
             (ErrorCode::ExamplesFull, "'llmfinetune --drop-examples'"),
             (ErrorCode::TrainRate, "--rate 0.007"),
+            (ErrorCode::UnknownFormat, "'llmctl formats'"),
+            (ErrorCode::FormatNotAllowed, "'llmctl formats'"),
+            (ErrorCode::FormatNeeded, "--format NAME"),
+            (ErrorCode::FormatTooLong, "raise --max-tokens"),
+            (ErrorCode::FormatBreach, "ask again"),
+            (ErrorCode::StopBreach, "ask again"),
+            (ErrorCode::NoTemplate, "'llmctl models'"),
+            (ErrorCode::NoSystem, "without --system"),
+            (ErrorCode::SegmentRole, "begin another session"),
         ] {
             let text = text(Failure::over(code, 7_000_000, 1_000_000), "");
             assert!(text.contains(part), "{text}");

@@ -4,7 +4,8 @@ use crate::command::CONTROLS;
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::limits::{
-    MAX_EXAMPLE_BYTES, MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES, defaults, maxima,
+    MAX_CHOICES, MAX_EXAMPLE_BYTES, MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES, MAX_STOP_BYTES,
+    MAX_STOPS, defaults, maxima,
 };
 
 pub(crate) struct Help(pub(crate) Option<&'static str>);
@@ -14,6 +15,7 @@ impl Display for Help {
         let text = match self.0 {
             None => return overview(f),
             Some("llminfer") => return infer(f),
+            Some("llmchat") => return chat(f),
             Some("llmctl") => {
                 return CONTROLS.iter().enumerate().try_for_each(|(i, control)| {
                     let end = if i == 0 { "" } else { "\n" };
@@ -73,6 +75,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
     write!(
         f,
         "llminfer \"PROMPT\" [OPTIONS]   generate text; Ctrl-C cancels\n\
+         llmchat [OPTIONS]             a conversation, a line at a time; /exit leaves\n\
          llmctl COMMAND                "
     )?;
     for (i, control) in CONTROLS.iter().enumerate() {
@@ -94,7 +97,55 @@ fn infer(f: &mut Formatter<'_>) -> fmt::Result {
     write!(
         f,
         "llminfer \"PROMPT\" [OPTIONS]\n\
-         Continues PROMPT (at most {MAX_PROMPT_BYTES} bytes, and as many tokens as the model's context has).\n\
+         Answers PROMPT if the model has a chat template ('llmctl status' says which), else continues it. The texts have at\n\
+         most {MAX_PROMPT_BYTES} bytes together, and as many tokens as the model's context has.\n\
+         \x20 --raw                continue PROMPT as it is, whatever template the model has\n\
+         \x20 --background         do not wait; see 'help jobs'\n"
+    )?;
+    options(f)?;
+    f.write_str(
+        "\nQuotes are \" or '; inside \"...\", \\\", \\\\ and \\n are escapes.\n\
+         Examples:\n\
+         \x20 llminfer \"Once upon a time\" --raw\n\
+         \x20 llminfer \"What does the fox say?\" --system \"You are brief.\" --max-tokens 48 --temperature 0\n\
+         \x20 llminfer \"And then?\" --session tale\n\
+         \x20 llminfer \"Is a fox a bird?\" --choices \"yes,no,unsure\"\n\
+         \x20 llminfer \"Name a bird.\" --stop \".\" --stop \"\\n\"\n\
+         \x20 llminfer \"One day\" --background",
+    )
+}
+
+fn chat(f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str(
+        "llmchat [OPTIONS]\n\
+         A conversation with a model that has a chat template: each line is said, and answered. Ctrl-C stops the answer and\n\
+         stays. /exit or Ctrl-D leaves and ends the session, unless --session gave it a name. A line that begins with // is\n\
+         said with one /.\n",
+    )?;
+    options(f)?;
+    f.write_str(
+        "\nExamples:\n\
+         \x20 llmchat\n\
+         \x20 llmchat --system \"You are a pirate.\" --session pirate\n\
+         \x20 llmchat --choices \"yes,no\" --temperature 0",
+    )
+}
+
+/// What a line can be in a conversation.
+pub(crate) const CHAT_HELP: &str = "Type what you say. Ctrl-C stops the answer.\n\
+     /exit      leave (also: Ctrl-D); the session ends, unless it has a name\n\
+     /help      this\n\
+     //TEXT     say /TEXT";
+
+/// What `llminfer` and `llmchat` can both be given.
+fn options(f: &mut Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "\x20 --system TEXT        what the model is told first; only when a session begins\n\
+         \x20 --session NAME       go on with this conversation, or begin it\n\
+         \x20 --format NAME        the answer has this format of the policy; see 'llmctl formats'\n\
+         \x20 --choices \"A,B\"      the answer is one of these, at most {MAX_CHOICES}; spaces belong to them\n\
+         \x20 --stop TEXT          end the answer before TEXT (at most {MAX_STOP_BYTES} bytes); up to {MAX_STOPS} times\n\
          \x20 --max-tokens N       tokens to generate, 1 to {MAX_GENERATED_TOKENS} [{}]\n\
          \x20 --temperature T      0 takes the likeliest token every time [{}]\n\
          \x20 --top-k K            keep the K likeliest tokens, 0 keeps all [{}]\n\
@@ -103,15 +154,7 @@ fn infer(f: &mut Formatter<'_>) -> fmt::Result {
          \x20 --repeat-penalty R   divide the logits of recent tokens by R, 1 does nothing [{}]\n\
          \x20 --repeat-last-n N    tokens that the penalty looks back on [{}]\n\
          \x20 --seed S             the same seed gives the same text [{}]\n\
-         \x20 --session NAME       go on with this conversation, or begin it\n\
-         \x20 --adapter NAME       with this adapter, which must be loaded; see 'help adapters'\n\
-         \x20 --background         do not wait; see 'help jobs'\n\
-         Quotes are \" or '; inside \"...\", \\\", \\\\ and \\n are escapes.\n\
-         Examples:\n\
-         \x20 llminfer \"Once upon a time\"\n\
-         \x20 llminfer \"The fox said\" --max-tokens 48 --temperature 0\n\
-         \x20 llminfer \"And then?\" --session tale\n\
-         \x20 llminfer \"One day\" --background",
+         \x20 --adapter NAME       with this adapter, which must be loaded; see 'help adapters'",
         defaults::MAX_TOKENS,
         Millionths(u64::from(defaults::TEMPERATURE)),
         defaults::TOP_K,
@@ -184,8 +227,15 @@ fn control_text(control: &str) -> &'static str {
              \x20 llmctl adapter drop moral\n\
              \x20 llmctl adapter export feelings"
         }
+        "formats" => {
+            "llmctl formats            list the formats that answers can have; * may be used by you\n\
+             They are made from the policy ('llmtool policy'); audit lets no byte pass that does not belong to one.\n\
+             Examples:\n\
+             \x20 llmctl formats\n\
+             \x20 llminfer \"Door 3 opened at night.\" --format triage"
+        }
         "status" => {
-            "llmctl status             the model, its memory by purpose, restarts\n\
+            "llmctl status             the model, its chat template, its memory by purpose, restarts\n\
              Example:\n\
              \x20 llmctl status"
         }
@@ -251,8 +301,8 @@ fn control_text(control: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::command::{
-        ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, COMMANDS, Command, FINETUNE_OPTIONS,
-        INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
+        ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, CHAT_COMMANDS, CHAT_OPTIONS, COMMANDS,
+        Command, FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
     };
     use crate::parse::parse;
     use crate::words::Words;
@@ -276,6 +326,7 @@ mod tests {
         }
         for (topic, options) in [
             ("llminfer", INFER_OPTIONS),
+            ("llmchat", CHAT_OPTIONS),
             ("llmstats", STATS_OPTIONS),
             ("audit", AUDIT_OPTIONS),
             ("load", LOAD_OPTIONS),
@@ -288,6 +339,16 @@ mod tests {
                 assert!(help(topic).contains(option), "{topic} {option}");
             }
         }
+    }
+
+    #[test]
+    fn a_conversation_explains_its_commands_and_takes_no_option_that_llminfer_does_not() {
+        assert!(CHAT_COMMANDS.iter().all(|word| CHAT_HELP.contains(word)));
+        assert!(
+            CHAT_OPTIONS
+                .iter()
+                .all(|option| INFER_OPTIONS.contains(option))
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::{Hash, Hex, Kind, Record};
-use protocol::wire::{Fault, FaultKind, TARGETS_ALL, TrainParams};
+use protocol::wire::{Fault, FaultKind, PartKind, Parts, TARGETS_ALL, TrainParams};
 use safe_text::beginning;
 
 /// Bytes of a prompt that the line shows; the export has all.
@@ -67,12 +67,20 @@ impl LogLine<'_> {
                 let sampling = &record.params.sampling;
                 write!(
                     f,
-                    ": {} bytes of prompt, at most {} tokens, temperature {}, seed {}",
+                    ": {} bytes of {}, at most {} tokens, temperature {}, seed {}",
                     record.prompt_bytes,
+                    Said(record.segments),
                     record.params.max_tokens,
                     Millionths(u64::from(sampling.temperature)),
                     sampling.seed
                 )?;
+                if !record.format.is_empty() {
+                    let sha256 = short(&record.format_sha256);
+                    write!(f, ", format {}, sha256 {sha256}", record.format)?;
+                }
+                if record.stops > 0 {
+                    write!(f, ", {} stop strings", record.stops)?;
+                }
                 self.prompt(f)
             }
             Kind::Refuse | Kind::Fail | Kind::LoginFailed => {
@@ -225,14 +233,62 @@ impl LogLine<'_> {
         }
     }
 
+    /// What was asked, as far as the line has room: texts with their roles; the text alone, where there are no others.
     fn prompt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.text.is_empty() {
+        let has_parts = matches!(
+            self.record.kind(),
+            Some(Kind::Admit | Kind::Refuse | Kind::Fail)
+        );
+        let parts = has_parts.then(|| Parts::parse(self.text)).flatten();
+        let Some(parts) = parts else {
+            if !self.text.is_empty() {
+                f.write_str(",")?;
+                quoted(self.text, PROMPT_BYTES, f)?;
+            }
             return Ok(());
+        };
+        let mut room = PROMPT_BYTES;
+        for part in parts.iter() {
+            if room == 0 {
+                return f.write_str(", ...");
+            }
+            match part.kind {
+                PartKind::Text | PartKind::Prompt => f.write_str(",")?,
+                PartKind::System => f.write_str(", system")?,
+                PartKind::User => f.write_str(", user")?,
+                PartKind::Assistant => f.write_str(", assistant")?,
+                PartKind::Stop => f.write_str(", stop")?,
+                PartKind::Choice => f.write_str(", choice")?,
+            }
+            room = quoted(part.text, room, f)?;
         }
-        let first = beginning(self.text, PROMPT_BYTES);
-        let is_whole = first.len() == self.text.len();
-        let dots = if is_whole { "" } else { "..." };
-        write!(f, ", \"{}{dots}\"", Untrusted(first))
+        Ok(())
+    }
+}
+
+/// The beginning of a text that has `room`; the room that is left.
+fn quoted(text: &[u8], room: usize, f: &mut Formatter<'_>) -> Result<usize, fmt::Error> {
+    let first = beginning(text, room);
+    let is_whole = first.len() == text.len();
+    let dots = if is_whole { "" } else { "..." };
+    write!(f, " \"{}{dots}\"", Untrusted(first))?;
+    Ok(if is_whole {
+        room.saturating_sub(first.len())
+    } else {
+        0
+    })
+}
+
+/// What so many segments are.
+struct Said(u32);
+
+impl Display for Said {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("prompt"),
+            1 => f.write_str("conversation (1 segment)"),
+            segments => write!(f, "conversation ({segments} segments)"),
+        }
     }
 }
 

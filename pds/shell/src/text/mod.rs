@@ -13,11 +13,12 @@ pub(crate) use adapters::{
     TunedText,
 };
 pub(crate) use answers::{
-    BootText, BudgetText, Closing, FaultText, FaultsText, ModelLine, ProgressBar, RecoveredText,
-    SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText, VerifiedText,
+    BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, ModelLine, ProgressBar,
+    RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText,
+    VerifiedText,
 };
 pub(crate) use failure::{CodeName, FailureText};
-pub(crate) use help::Help;
+pub(crate) use help::{CHAT_HELP, Help};
 pub(crate) use jobs::{JobLine, JobNotice};
 pub(crate) use log::LogLine;
 

@@ -32,6 +32,14 @@ impl Display for CommandError<'_> {
                 "'{}' is one word too many for llminfer; put the prompt in quotes",
                 Untrusted(word)
             ),
+            Self::Extra {
+                of: "llmchat",
+                word,
+            } => write!(
+                f,
+                "'{}' is one word too many for llmchat: what you say comes on the next lines",
+                Untrusted(word)
+            ),
             Self::Extra { of, word } => {
                 write!(f, "'{}' is one word too many for {of}", Untrusted(word))
             }
@@ -52,11 +60,11 @@ impl Display for CommandError<'_> {
                 "--rate '{}' is not a number such as 0.001 or 1e-3, with at most nine digits after the point",
                 Untrusted(word)
             ),
-            Self::Beside { option, other } => {
-                write!(
-                    f,
-                    "{option} cannot stand beside {other}; see 'help llmfinetune'"
-                )
+            Self::Beside { of, option, other } => {
+                write!(f, "{option} cannot stand beside {other}; see 'help {of}'")
+            }
+            Self::TooOften { option, limit } => {
+                write!(f, "{option} can be given {limit} times at most")
             }
             Self::Period { option, word } => write!(
                 f,

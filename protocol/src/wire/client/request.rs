@@ -6,6 +6,7 @@ use super::Event;
 use crate::error::ErrorCode;
 use crate::limits::{MAX_EXAMPLE_BYTES, MAX_PARTS_BYTES, MAX_PASSPHRASE_BYTES};
 use crate::name::{FormatName, ModelName, SessionName, UserName};
+use crate::ring::Frame;
 use crate::wire::declare::{layout, messages};
 use crate::wire::{InferParams, Parts, TrainParams};
 
@@ -165,5 +166,20 @@ messages! {
         } => ["`fine-tune`", "`AdapterPart` …, **`Exported`**; **`Done`** after a cancel or a login", "bytes of the egress cap"],
         /// List the formats that answers can be bound to. Ends with [`Event::Listed`].
         24 Formats [0] => ["`infer`", "`Format` …, **`Listed`**", "–"],
+    }
+}
+
+impl Request<'_> {
+    /// Decides what a [`PartKind::Prompt`](crate::wire::PartKind::Prompt) is, in the message itself and before it is parsed: what
+    /// a person says if the model has a chat template, else a text to be completed. So what goes to inference, into the
+    /// log and under the hash says which it was. Any other message stays as it is.
+    pub fn decide_prompt<const N: usize>(frame: &mut Frame<N>, has_template: bool) {
+        let Ok(Request::Infer { parts, .. }) = Request::parse(frame) else {
+            return;
+        };
+        let behind = parts.as_bytes().len();
+        let payload = frame.payload_mut();
+        let at = payload.len().saturating_sub(behind);
+        Parts::decide(payload.get_mut(at..).unwrap_or(&mut []), has_template);
     }
 }

@@ -106,7 +106,7 @@ fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
     let reasons = known(FinishReason::from_u32, |reason| reason as u32);
     assert_eq!(reasons, [1, 2, 3, 4, 5]);
     let parts = known(PartKind::from_u32, |kind| kind as u32);
-    assert_eq!(parts, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(parts, [1, 2, 3, 4, 5, 6, 7]);
     let kinds = known(FaultKind::from_u32, |kind| kind as u32);
     assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8]);
     let types = known(super::engine::KvType::from_u32, |kv_type| kv_type as u32);

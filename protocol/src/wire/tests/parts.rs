@@ -2,8 +2,12 @@
 
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{MAX_PARTS_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENTS, MAX_STOPS};
+use crate::name::{FormatName, ModelName, SessionName};
+use crate::ring::Frame;
 use crate::testing::parts;
-use crate::wire::PartKind::{Assistant, Choice, Stop, System, Text, User};
+use crate::wire::InferParams;
+use crate::wire::PartKind::{Assistant, Choice, Prompt, Stop, System, Text, User};
+use crate::wire::client::Request;
 use crate::wire::{Extent, ModelInfo, PartKind, Parts, PartsWriter, completion};
 use proptest::prelude::*;
 
@@ -28,7 +32,7 @@ fn written(list: &[(PartKind, &[u8])]) -> Result<Vec<u8>, Failure> {
 fn what_is_no_list_of_parts_is_none() {
     for wrong in [
         &bytes(0, 1, b"x")[..],
-        &bytes(7, 1, b"x"),
+        &bytes(8, 1, b"x"),
         &bytes(0x101, 1, b"x"),
         &bytes(1, 2, b"x"),
         &bytes(1, u32::MAX, b"x"),
@@ -36,6 +40,9 @@ fn what_is_no_list_of_parts_is_none() {
         &[bytes(1, 1, b"x"), vec![1]].concat(),
         &[bytes(1, 1, b"x"), bytes(1, 1, b"x")].concat(),
         &[bytes(1, 1, b"x"), bytes(3, 1, b"x")].concat(),
+        &[bytes(7, 1, b"x"), bytes(7, 1, b"x")].concat(),
+        &[bytes(7, 1, b"x"), bytes(1, 1, b"x")].concat(),
+        &[bytes(2, 1, b"x"), bytes(7, 1, b"x")].concat(),
         &[bytes(3, 1, b"x"), bytes(1, 1, b"x")].concat(),
         &[bytes(5, 1, b"x"), bytes(3, 1, b"x")].concat(),
         &[bytes(6, 1, b"x"), bytes(5, 1, b"x")].concat(),
@@ -141,6 +148,50 @@ fn stop_strings_and_choices_have_their_limits() {
 }
 
 #[test]
+fn audit_decides_what_a_prompt_is_and_changes_nothing_else() {
+    let decided = |list: &[(PartKind, &[u8])], has_template| {
+        let request = Request::Infer {
+            params: InferParams::default(),
+            session: SessionName::EMPTY,
+            adapter: ModelName::EMPTY,
+            format: FormatName::EMPTY,
+            parts: parts(list),
+        };
+        let mut frame: Frame = Frame::new();
+        request.write(7, &mut frame);
+        Request::decide_prompt(&mut frame, has_template);
+        assert_eq!(frame.header().request, 7);
+        match Request::parse(&frame) {
+            Ok(Request::Infer { parts, .. }) => format!("{parts:?}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let prompt: [(PartKind, &[u8]); 2] = [(Prompt, b"Hi"), (Stop, b".")];
+    assert_eq!(decided(&prompt, true), r#"[(User, "Hi"), (Stop, ".")]"#);
+    assert_eq!(decided(&prompt, false), r#"[(Text, "Hi"), (Stop, ".")]"#);
+    for other in [
+        &[(Text, &b"Hi"[..])][..],
+        &[(System, b"Hi"), (User, b"Hi")],
+        &[(Stop, b".")],
+        &[],
+    ] {
+        let as_it_came = format!("{:?}", parts(other));
+        assert_eq!(decided(other, true), as_it_came);
+        assert_eq!(decided(other, false), as_it_came);
+    }
+    // Other messages, too; also one with such bytes.
+    let mut frame: Frame = Frame::new();
+    let text = &bytes(7, 1, b"x");
+    Request::Example { text }.write(3, &mut frame);
+    Request::decide_prompt(&mut frame, true);
+    assert_eq!(Request::parse(&frame), Ok(Request::Example { text }));
+    // Until then it is checked as what it may become.
+    assert_eq!(parts(&prompt).check().map(|extent| extent.segments), Ok(0));
+    let empty = Failure::over(ErrorCode::EmptyPrompt, 1, 0);
+    assert_eq!(parts(&[(Prompt, b"")]).check(), Err(empty));
+}
+
+#[test]
 fn a_conversation_is_bound_with_what_its_template_adds() {
     let model = ModelInfo {
         fixed_tokens: 20,
@@ -178,7 +229,7 @@ proptest! {
     fn what_was_written_is_read_and_any_bytes_are_parts_or_none(
         texts in prop::collection::vec("[a-zä]{1,9}", 1..8),
         stops in prop::collection::vec("[a-z]{1,9}", 0..4),
-        junk in prop::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..64),
+        junk in prop::collection::vec(prop_oneof![0u8..9, any::<u8>()], 0..64),
     ) {
         // Odd, so that the user is last.
         let turns = texts.len() - (1 - texts.len() % 2);

@@ -1,0 +1,307 @@
+//! A conversation on the console: `llmchat`.
+//!
+//! Every line that is typed is said to the model, as a turn of a session, until the user leaves. The rule that keeps it
+//! honest: a line goes as a segment with the user's role, never as a text to complete. If the model has no chat template, or
+//! another one without a template was loaded meanwhile, the turn is refused.
+
+use crate::command::{Ask, Command};
+use crate::console::{Port, Style};
+use crate::history::Place;
+use crate::infer::{Said, check, submit};
+use crate::parse::parse;
+use crate::shell::{Activity, Purpose, Session};
+use crate::text::{CHAT_HELP, FailureText, Untrusted};
+use crate::words::Words;
+use core::fmt::Write as _;
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::MAX_SESSIONS;
+use protocol::name::SessionName;
+use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::{Event, Request, Status};
+use sel4_llm_client::RequestId;
+
+/// The conversation that the console is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chat {
+    pub(crate) session: SessionName,
+    /// The user has given the session its name, so it stays when the conversation is left.
+    pub(crate) is_named: bool,
+    /// The next turn begins the session, and the system text goes with it.
+    begins: bool,
+    /// The turn that was sent last. Its end may come after a second Ctrl-C, when nobody waits for it.
+    last: Option<RequestId>,
+}
+
+/// Numbers of the names that are in use, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken(u64);
+
+// There is always a number that is free: a user has no more sessions than these.
+const _: () = assert!(MAX_SESSIONS < u64::BITS as usize);
+
+impl Taken {
+    fn add(&mut self, name: &SessionName) {
+        let number = name.as_str().strip_prefix("chat-");
+        let number = number.and_then(|number| number.parse::<u32>().ok());
+        let bit = number.and_then(|number| 1u64.checked_shl(number.checked_sub(1)?));
+        self.0 |= bit.unwrap_or(0);
+    }
+
+    /// `chat-1`, or the next that is free.
+    fn free_name(self) -> SessionName {
+        let number = self.0.trailing_ones().saturating_add(1);
+        let mut name = heapless::String::<16>::new();
+        // Two digits at most.
+        let _ = write!(name, "chat-{number}");
+        SessionName::new(&name).unwrap_or(SessionName::EMPTY)
+    }
+}
+
+/// What the command that began the conversation has said.
+fn command(words: &Words) -> Option<Ask<'_>> {
+    match parse(words) {
+        Ok(Command::Chat(ask)) => Some(ask),
+        _ => None,
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    // ---- The beginning ----------------------------------------------------------------------------
+
+    /// Asks whether the model can be talked to, if `llmchat` with these words can be asked at all.
+    pub(crate) fn ask_to_chat(&mut self, ask: &Ask<'_>, words: &Words, port: &mut impl Port) {
+        // What is wrong with the options would be wrong with every turn.
+        if let Err(failure) = check(&mut self.client, ask) {
+            return self.complain_of(failure, &[], port);
+        }
+        self.buffers.chat_words.copy(words);
+        self.ask(&Request::Status, Purpose::Chat, port);
+    }
+
+    /// Begins if the model can be talked to.
+    pub(crate) fn meet(&mut self, status: &Status, port: &mut impl Port) {
+        let name = status.name.as_str().as_bytes();
+        if name.is_empty() {
+            return self.complain_of(Failure::of(ErrorCode::NoModel), &[], port);
+        }
+        if status.model.template.is_empty() {
+            return self.complain_of(Failure::of(ErrorCode::NoTemplate), name, port);
+        }
+        let ask = command(&self.buffers.chat_words);
+        let session = ask.map_or(SessionName::EMPTY, |ask| ask.session);
+        if session.is_empty() {
+            // Its name must be that of no other session.
+            let purpose = Purpose::NameChat(Taken::default());
+            return self.ask(&Request::Sessions, purpose, port);
+        }
+        self.begin_chat(session, true, port);
+    }
+
+    /// Notes that one's sessions have this name.
+    pub(crate) fn note_name(&mut self, mut taken: Taken, name: &SessionName) {
+        taken.add(name);
+        if let Activity::Asking { purpose, .. } = &mut self.activity {
+            *purpose = Purpose::NameChat(taken);
+        }
+    }
+
+    /// Begins a conversation that ends its session when it is left.
+    pub(crate) fn begin_unnamed_chat(&mut self, taken: Taken, port: &mut impl Port) {
+        self.begin_chat(taken.free_name(), false, port);
+    }
+
+    fn begin_chat(&mut self, session: SessionName, is_named: bool, port: &mut impl Port) {
+        self.chat = Some(Chat {
+            session,
+            is_named,
+            begins: true,
+            last: None,
+        });
+        self.buffers.history.enter(Place::Chat);
+        let text = "say something; Ctrl-C stops the answer, /exit or Ctrl-D leaves";
+        self.print_styled(Style::Aside, text, port);
+        self.become_idle(port);
+    }
+
+    // ---- Turns ------------------------------------------------------------------------------------
+
+    /// Does what a line of the conversation says: says it to the model, if it is no command.
+    pub(crate) fn run_chat_line(&mut self, chat: Chat, line: &[u8], port: &mut impl Port) {
+        match line.trim_ascii() {
+            [] => self.become_idle(port),
+            b"/exit" => self.leave_chat(chat, port),
+            b"/help" => self.answer(CHAT_HELP, port),
+            [b'/', b'/', ..] => {
+                // The first one says that the second one is meant.
+                let slash = line.iter().position(|byte| *byte == b'/');
+                let after = slash.map_or(0, |slash| slash.saturating_add(1));
+                self.say(chat, line.get(after..).unwrap_or(&[]), port);
+            }
+            [b'/', ..] => {
+                let word = line.trim_ascii().split(|byte| *byte == b' ').next();
+                let word = Untrusted(word.unwrap_or(&[]));
+                self.complain(
+                    format_args!("no command '{word}' in a conversation; see /help, or begin the line with // to say it"),
+                    port,
+                );
+            }
+            _ => self.say(chat, line, port),
+        }
+    }
+
+    fn say(&mut self, mut chat: Chat, line: &[u8], port: &mut impl Port) {
+        let Some(ask) = command(&self.buffers.chat_words) else {
+            // They were one when the conversation began.
+            return self.leave_chat(chat, port);
+        };
+        let ask = Ask {
+            session: chat.session,
+            system: ask.system.filter(|_| chat.begins),
+            ..ask
+        };
+        self.asked_format = ask.format;
+        let adapter = ask.adapter.as_str().as_bytes();
+        self.subject = heapless::Vec::from_slice(adapter).unwrap_or_default();
+        let submitted = submit(&mut self.client, &ask, Said::ByUser, line);
+        if let Some(request) = self.submitted(submitted, port) {
+            chat.last = Some(request);
+            self.chat = Some(chat);
+            self.begin_generation(request, chat.session);
+        }
+    }
+
+    /// Notes what the end of a turn says about the session, also if nobody has waited for it.
+    pub(crate) fn note_turn(&mut self, request: RequestId, event: &Event<'_>) {
+        let Some(chat) = self.chat.as_mut().filter(|chat| chat.last == Some(request)) else {
+            return;
+        };
+        match event {
+            Event::Finished(_) => chat.begins = false,
+            Event::Failed { failure, .. } if has_ended(failure.code) => chat.begins = true,
+            _ => {}
+        }
+    }
+
+    /// Audit has begun anew: the session is gone.
+    pub(crate) const fn forget_session(&mut self) {
+        if let Some(chat) = &mut self.chat {
+            chat.begins = true;
+        }
+    }
+
+    /// After a turn that was refused or has failed: waits for the next line, if there can be one.
+    pub(crate) fn go_on_after(&mut self, code: ErrorCode, port: &mut impl Port) {
+        match self.chat {
+            Some(chat) if ends_chat(code) => self.leave_chat(chat, port),
+            Some(_) if has_ended(code) => {
+                let text = "the next line begins the conversation anew";
+                self.print_styled(Style::Aside, text, port);
+                self.become_idle(port);
+            }
+            _ => self.become_idle(port),
+        }
+    }
+
+    // ---- The end ----------------------------------------------------------------------------------
+
+    /// Back to commands. A session that has no name of the user's ends.
+    pub(crate) fn leave_chat(&mut self, chat: Chat, port: &mut impl Port) {
+        self.chat = None;
+        self.buffers.chat_words.wipe();
+        self.buffers.history.enter(Place::Command);
+        if chat.is_named || chat.last.is_none() {
+            return self.become_idle(port);
+        }
+        let session = chat.session;
+        self.ask(
+            &Request::Close { session },
+            Purpose::LeaveChat(session),
+            port,
+        );
+    }
+
+    /// The session of a conversation that was left is closed, or cannot be.
+    pub(crate) fn end_chat(
+        &mut self,
+        session: SessionName,
+        failure: Option<Failure>,
+        port: &mut impl Port,
+    ) {
+        match failure {
+            // No turn came so far that there was one.
+            None
+            | Some(Failure {
+                code: ErrorCode::NoSuchSession,
+                ..
+            }) => {
+                let user = self.user.name;
+                self.buffers.names.remove_session(user, session);
+                self.become_idle(port);
+            }
+            Some(failure) => {
+                let text = FailureText {
+                    failure,
+                    detail: &[],
+                };
+                self.complain(
+                    format_args!(
+                        "{text}; 'llmctl close {session}' ends the conversation's session"
+                    ),
+                    port,
+                );
+            }
+        }
+    }
+}
+
+/// Whether a session was gone before the request that this refuses; the next one begins it.
+const fn has_ended(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::SessionEvicted | ErrorCode::SessionLost)
+}
+
+/// Whether this would refuse every turn: it is about what `llmchat` was given, or about the model.
+const fn ends_chat(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NoTemplate
+            | ErrorCode::NoSystem
+            | ErrorCode::SegmentRole
+            | ErrorCode::UnknownFormat
+            | ErrorCode::FormatNotAllowed
+            | ErrorCode::FormatNeeded
+            | ErrorCode::FormatNotSpelled
+            | ErrorCode::NoSuchAdapter
+            | ErrorCode::AdapterNotLoaded
+            | ErrorCode::OtherAdapter
+            | ErrorCode::MaxTokens
+            | ErrorCode::NotPermitted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_gets_the_first_name_that_no_session_has() {
+        let mut taken = Taken::default();
+        assert_eq!(taken.free_name().as_str(), "chat-1");
+        for name in [
+            "chat-1",
+            "chat-3",
+            "chat-0",
+            "chat-",
+            "chat-x",
+            "chat-65",
+            "chat-4294967295",
+            "tale",
+        ] {
+            taken.add(&SessionName::new(name).unwrap());
+        }
+        assert_eq!(taken.free_name().as_str(), "chat-2");
+        for number in 1..=MAX_SESSIONS {
+            taken.add(&SessionName::new(&std::format!("chat-{number}")).unwrap());
+        }
+        assert_eq!(taken.free_name().as_str(), "chat-33");
+    }
+}
