@@ -31,6 +31,9 @@ pub const MAX_TEMPLATE_BYTES: usize = 32;
 /// Most answers that a request can bring as the only ones that are allowed.
 pub const MAX_CHOICES: usize = formats::MAX_CHOICES;
 
+/// Most bytes of all of them together, with one between each two.
+pub const MAX_CHOICES_BYTES: usize = formats::MAX_CHOICES_BYTES;
+
 /// Longest name of a format, in bytes.
 pub const MAX_FORMAT_BYTES: usize = formats::MAX_NAME_BYTES;
 

@@ -18,7 +18,7 @@
 /**
  * Version of the protocol that this library speaks with audit.
  */
-#define SEL4_LLM_PROTOCOL_VERSION 5
+#define SEL4_LLM_PROTOCOL_VERSION 6
 
 /**
  * Size of each of the two regions that a client shares with audit, in bytes.
@@ -28,7 +28,7 @@
 /**
  * Size of a `sel4_llm_client_t` in bytes.
  */
-#define SEL4_LLM_CLIENT_BYTES 20480
+#define SEL4_LLM_CLIENT_BYTES 28672
 
 /**
  * Alignment of a `sel4_llm_client_t` and of the regions, in bytes.
@@ -36,9 +36,35 @@
 #define SEL4_LLM_CLIENT_ALIGN 8
 
 /**
- * Longest prompt in bytes.
+ * Longest text that a request goes on from, in bytes. Of a conversation, all texts together, with 8 for each that follows
+ * on the first; so count stop strings and choices.
  */
 #define SEL4_LLM_MAX_PROMPT_BYTES 8192
+
+/**
+ * Most segments of a conversation that one request brings.
+ */
+#define SEL4_LLM_MAX_SEGMENTS 16
+
+/**
+ * Most stop strings of a request.
+ */
+#define SEL4_LLM_MAX_STOPS 4
+
+/**
+ * Longest stop string in bytes, without the zero at its end.
+ */
+#define SEL4_LLM_MAX_STOP_BYTES 64
+
+/**
+ * Most choices of a request.
+ */
+#define SEL4_LLM_MAX_CHOICES 32
+
+/**
+ * Most bytes of all choices of a request together, with one between each two.
+ */
+#define SEL4_LLM_MAX_CHOICES_BYTES 512
 
 /**
  * Most tokens that a request may generate. The user's role may allow fewer.
@@ -69,6 +95,31 @@
  * Longest name of a model, an adapter or data in bytes, without the zero at its end.
  */
 #define SEL4_LLM_MAX_MODEL_BYTES 64
+
+/**
+ * Longest name of a format in bytes, without the zero at its end.
+ */
+#define SEL4_LLM_MAX_FORMAT_BYTES 32
+
+/**
+ * Longest name of a chat template in bytes, without the zero at its end.
+ */
+#define SEL4_LLM_MAX_TEMPLATE_BYTES 32
+
+/**
+ * For `role`: what the model is told before anybody speaks. At most one segment, the first, and only when a session begins.
+ */
+#define SEL4_LLM_ROLE_SYSTEM 2
+
+/**
+ * For `role`: what a person says. The last segment is one.
+ */
+#define SEL4_LLM_ROLE_USER 3
+
+/**
+ * For `role`: what the model has said.
+ */
+#define SEL4_LLM_ROLE_ASSISTANT 4
 
 /**
  * Most events that `sel4_llm_poll` has to give at a signal. A domain that does not poll until there is nothing more may
@@ -206,6 +257,43 @@ typedef enum {
      */
     SEL4_LLM_BAD_TARGETS = 47,
     /**
+     * The format's name is longer than `SEL4_LLM_MAX_FORMAT_BYTES`, or is not visible ASCII without quotes and backslash.
+     */
+    SEL4_LLM_BAD_FORMAT = 48,
+    /**
+     * A segment's role is not the one that is due: after the system's, if there is one, user and assistant take turns, and
+     * the user is last.
+     */
+    SEL4_LLM_BAD_ROLE = 49,
+    /**
+     * The conversation has more than `SEL4_LLM_MAX_SEGMENTS` segments.
+     */
+    SEL4_LLM_TOO_MANY_SEGMENTS = 63,
+    /**
+     * There are more than `SEL4_LLM_MAX_STOPS` stop strings.
+     */
+    SEL4_LLM_TOO_MANY_STOPS = 64,
+    /**
+     * A stop string has no byte, or more than `SEL4_LLM_MAX_STOP_BYTES`.
+     */
+    SEL4_LLM_BAD_STOP = 65,
+    /**
+     * There are more than `SEL4_LLM_MAX_CHOICES` choices.
+     */
+    SEL4_LLM_TOO_MANY_CHOICES = 66,
+    /**
+     * The choices have more than `SEL4_LLM_MAX_CHOICES_BYTES` bytes together.
+     */
+    SEL4_LLM_CHOICES_TOO_LONG = 67,
+    /**
+     * A choice has no byte or a line feed, or is there twice.
+     */
+    SEL4_LLM_BAD_CHOICE = 68,
+    /**
+     * Choices beside a format, or stop strings beside either.
+     */
+    SEL4_LLM_FORMAT_NOT_ALONE = 69,
+    /**
      * A text of the example, or its line, has no byte.
      */
     SEL4_LLM_EXAMPLE_EMPTY = 60,
@@ -307,7 +395,7 @@ typedef enum {
      */
     SEL4_LLM_EVENT_MODEL = 24,
     /**
-     * The end of the answer to `sel4_llm_models` or `sel4_llm_adapters`. {`count`}
+     * The end of the answer to `sel4_llm_models`, `sel4_llm_adapters` or `sel4_llm_formats`. {`count`}
      */
     SEL4_LLM_EVENT_LISTED = 25,
     /**
@@ -350,6 +438,10 @@ typedef enum {
      * The end of a request: it was done, or an export was cancelled.
      */
     SEL4_LLM_EVENT_DONE = 35,
+    /**
+     * A part of the answer to `sel4_llm_formats`. {`format`}
+     */
+    SEL4_LLM_EVENT_FORMAT = 36,
 } sel4_llm_event_kind_t;
 
 /**
@@ -376,6 +468,10 @@ typedef enum {
      * It was cancelled.
      */
     SEL4_LLM_FINISH_CANCELLED = 4,
+    /**
+     * One of the stop strings came.
+     */
+    SEL4_LLM_FINISH_STOP = 5,
 } sel4_llm_finish_t;
 
 /**
@@ -834,56 +930,8 @@ typedef struct {
     /**
      * Nothing for others.
      */
-    uint64_t opaque[2560];
+    uint64_t opaque[3584];
 } sel4_llm_client_t;
-
-/**
- * What a request for text asks for. `sel4_llm_default_params` gives one to change.
- */
-typedef struct {
-    /**
-     * The conversation that the request begins or goes on with: a text that ends with a zero. Null: none, and nothing of
-     * the request stays in the model's memory.
-     */
-    const char *session;
-    /**
-     * The adapter to use, which is loaded: a text that ends with a zero. Null: none, or that of the session which it goes on
-     * with.
-     */
-    const char *adapter;
-    /**
-     * Seed of the random generator. The same seed and prompt give the same text.
-     */
-    uint64_t seed;
-    /**
-     * Most tokens to generate, from 1 on. As many are taken from the budget until the end.
-     */
-    uint32_t max_tokens;
-    /**
-     * In millionths. 0: always the likeliest token, for decisions. 1,000,000: as the model has it.
-     */
-    uint32_t temperature;
-    /**
-     * Candidates that are kept; 0 keeps all.
-     */
-    uint32_t top_k;
-    /**
-     * Probability that is kept, in millionths.
-     */
-    uint32_t top_p;
-    /**
-     * Least probability relative to the likeliest, in millionths.
-     */
-    uint32_t min_p;
-    /**
-     * Divisor for tokens that came recently, in millionths. 1,000,000: none.
-     */
-    uint32_t repeat_penalty;
-    /**
-     * How many recent tokens that looks back on.
-     */
-    uint32_t repeat_last_n;
-} sel4_llm_params_t;
 
 /**
  * Text that somebody else has written: the model, or a file. It is not trusted, has no zero at its end, and may be no UTF-8.
@@ -912,7 +960,7 @@ typedef struct {
      */
     sel4_llm_finish_t reason;
     /**
-     * Tokens of the prompt.
+     * Tokens of the prompt; 0 if the answer is bound to a format or to choices, since inference could say something with it.
      */
     uint32_t prompt_tokens;
     /**
@@ -981,6 +1029,10 @@ typedef struct {
      * Name of the loaded model, with a zero at its end; empty if there is none.
      */
     char model[65];
+    /**
+     * Name of its chat template, with a zero at its end; empty if it has none, so that it only completes texts.
+     */
+    char template_name[33];
     /**
      * Its parameters.
      */
@@ -1266,6 +1318,32 @@ typedef struct {
 } sel4_llm_examples_t;
 
 /**
+ * A format that answers can have.
+ */
+typedef struct {
+    /**
+     * Its name, with a zero at its end.
+     */
+    char name[33];
+    /**
+     * Whether the policy allows it to this client.
+     */
+    bool allowed;
+    /**
+     * States of its automaton.
+     */
+    uint32_t states;
+    /**
+     * Bytes of its automaton.
+     */
+    uint32_t bytes;
+    /**
+     * SHA-256 of its automaton, as records of the audit log name it.
+     */
+    uint8_t sha256[32];
+} sel4_llm_format_t;
+
+/**
  * What audit has said. The members that the kind does not name are zero.
  */
 typedef struct {
@@ -1349,7 +1427,99 @@ typedef struct {
      * The examples that have come so far.
      */
     sel4_llm_examples_t examples;
+    /**
+     * One of a list.
+     */
+    sel4_llm_format_t format;
 } sel4_llm_event_t;
+
+/**
+ * What a request for text asks for. `sel4_llm_default_params` gives one to change.
+ */
+typedef struct {
+    /**
+     * The conversation that the request begins or goes on with: a text that ends with a zero. Null: none, and nothing of
+     * the request stays in the model's memory.
+     */
+    const char *session;
+    /**
+     * The adapter to use, which is loaded: a text that ends with a zero. Null: none, or that of the session which it goes on
+     * with.
+     */
+    const char *adapter;
+    /**
+     * The format of the policy that the answer has: a text that ends with a zero. Null: none. Audit lets no byte pass that
+     * does not belong to it, whatever inference says.
+     */
+    const char *format;
+    /**
+     * The only answers that there can be, `choice_count` texts that end with a zero each. Not beside `format`.
+     */
+    const char *const *choices;
+    /**
+     * How many there are: 0 allows all answers, and then `choices` may be null.
+     */
+    size_t choice_count;
+    /**
+     * Texts that end the answer and are no part of it, `stop_count` texts that end with a zero each. Not beside `format` or
+     * `choices`, which say where an answer ends.
+     */
+    const char *const *stops;
+    /**
+     * How many there are: 0 for none, and then `stops` may be null.
+     */
+    size_t stop_count;
+    /**
+     * Seed of the random generator. The same seed and prompt give the same text.
+     */
+    uint64_t seed;
+    /**
+     * Most tokens to generate, from 1 on. As many are taken from the budget until the end.
+     */
+    uint32_t max_tokens;
+    /**
+     * In millionths. 0: always the likeliest token, for decisions. 1,000,000: as the model has it.
+     */
+    uint32_t temperature;
+    /**
+     * Candidates that are kept; 0 keeps all.
+     */
+    uint32_t top_k;
+    /**
+     * Probability that is kept, in millionths.
+     */
+    uint32_t top_p;
+    /**
+     * Least probability relative to the likeliest, in millionths.
+     */
+    uint32_t min_p;
+    /**
+     * Divisor for tokens that came recently, in millionths. 1,000,000: none.
+     */
+    uint32_t repeat_penalty;
+    /**
+     * How many recent tokens that looks back on.
+     */
+    uint32_t repeat_last_n;
+} sel4_llm_params_t;
+
+/**
+ * A text of a conversation. Whatever it looks like, it stays text: the model's chat template alone says where one ends.
+ */
+typedef struct {
+    /**
+     * Who has said it: `SEL4_LLM_ROLE_SYSTEM`, `SEL4_LLM_ROLE_USER` or `SEL4_LLM_ROLE_ASSISTANT`.
+     */
+    uint32_t role;
+    /**
+     * The text, as UTF-8. It may be that of the last event.
+     */
+    const char *text;
+    /**
+     * Its bytes, without a zero at the end. 0 only of a text that is not the user's; then `text` may be null.
+     */
+    size_t text_size;
+} sel4_llm_segment_t;
 
 /**
  * What a fine-tuning asks for. `sel4_llm_default_tuning` gives one to change.
@@ -1417,34 +1587,6 @@ sel4_llm_error_t sel4_llm_init(sel4_llm_client_t *client,
                                size_t from_audit_size,
                                void *to_audit,
                                size_t to_audit_size);
-
-/**
- * What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed, no session
- * and no adapter.
- * For decisions, set `temperature` to 0 and `max_tokens` to a few.
- */
-sel4_llm_params_t sel4_llm_default_params(void);
-
-/**
- * Asks for text. Answer: `SEL4_LLM_EVENT_TEXT` any number of times, then `SEL4_LLM_EVENT_FINISHED`,
- * `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
- *
- * `params`: what is asked for; null: what `sel4_llm_default_params` gives.
- * `prompt`, `prompt_size`: what the model goes on from, as UTF-8, and its bytes without a zero at the end, from 1 to
- * `SEL4_LLM_MAX_PROMPT_BYTES`. It may be the text of the last event.
- * `id`: gets the number of the request, never 0. Events name it.
- *
- * Nothing that it was given is needed after it has returned.
- *
- * `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again, as each says.
- * `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`, `SEL4_LLM_NULL_POINTER`,
- * `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
- */
-sel4_llm_error_t sel4_llm_infer(sel4_llm_client_t *client,
-                                const sel4_llm_params_t *params,
-                                const char *prompt,
-                                size_t prompt_size,
-                                uint32_t *id);
 
 /**
  * Lists the models in the store. Answer: `SEL4_LLM_EVENT_MODEL` for each, then `SEL4_LLM_EVENT_LISTED`,
@@ -1517,6 +1659,66 @@ const char *sel4_llm_error_text(int32_t error);
  * For any number.
  */
 const char *sel4_llm_code_name(uint32_t code);
+
+/**
+ * What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed; no session, no
+ * adapter, any answer.
+ * For decisions, set `choices` or `format`, `temperature` to 0, and `max_tokens` to as many as the longest answer needs.
+ */
+sel4_llm_params_t sel4_llm_default_params(void);
+
+/**
+ * Has the model complete a text: it goes on where the text ends, whatever chat template the model has. Answer:
+ * `SEL4_LLM_EVENT_TEXT` any number of times, then `SEL4_LLM_EVENT_FINISHED`, `SEL4_LLM_EVENT_FAILED` or
+ * `SEL4_LLM_EVENT_LOST`.
+ *
+ * `params`: what is asked for; null: what `sel4_llm_default_params` gives.
+ * `prompt`, `prompt_size`: the text, as UTF-8, and its bytes without a zero at the end, from 1 to
+ * `SEL4_LLM_MAX_PROMPT_BYTES`. It may be the text of the last event.
+ * `id`: gets the number of the request, never 0. Events name it.
+ *
+ * Nothing that it was given is needed after it has returned.
+ *
+ * `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again, as each says.
+ * `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`, `SEL4_LLM_TOO_MANY_...`,
+ * `SEL4_LLM_CHOICES_TOO_LONG`, `SEL4_LLM_FORMAT_NOT_ALONE`, `SEL4_LLM_NULL_POINTER`, `SEL4_LLM_MISALIGNED`,
+ * `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
+ */
+sel4_llm_error_t sel4_llm_infer(sel4_llm_client_t *client,
+                                const sel4_llm_params_t *params,
+                                const char *prompt,
+                                size_t prompt_size,
+                                uint32_t *id);
+
+/**
+ * Says a text to the model, which answers, if the model has a chat template; else as `sel4_llm_infer`. Audit decides which,
+ * with the model that the request runs on. Parameters, answer and errors: as for `sel4_llm_infer`.
+ */
+sel4_llm_error_t sel4_llm_prompt(sel4_llm_client_t *client,
+                                 const sel4_llm_params_t *params,
+                                 const char *prompt,
+                                 size_t prompt_size,
+                                 uint32_t *id);
+
+/**
+ * Goes on with a conversation. A model without a chat template refuses it (the code `NoTemplate`).
+ *
+ * `segments`, `segment_count`: the texts, 1 to `SEL4_LLM_MAX_SEGMENTS`: the system's, if there is one, then the user's and
+ * the assistant's in turns, with the user's last. Of a session that goes on, only what is new, without a system text.
+ * The others: as for `sel4_llm_infer`, and so answer and errors; besides, `SEL4_LLM_BAD_ROLE`.
+ */
+sel4_llm_error_t sel4_llm_converse(sel4_llm_client_t *client,
+                                   const sel4_llm_params_t *params,
+                                   const sel4_llm_segment_t *segments,
+                                   size_t segment_count,
+                                   uint32_t *id);
+
+/**
+ * Lists the formats of the policy. Answer: `SEL4_LLM_EVENT_FORMAT` for each, then `SEL4_LLM_EVENT_LISTED`,
+ * `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`. Errors: as for `sel4_llm_infer`.
+ */
+sel4_llm_error_t sel4_llm_formats(sel4_llm_client_t *client,
+                                  uint32_t *id);
 
 /**
  * What a fine-tuning asks for if nothing else is said: rank 4, alpha 8, 3 epochs, a rate of 0.001, the matrices of

@@ -7,24 +7,12 @@ use crate::Result;
 use crate::codes::name;
 use crate::error::{Error, sel4_llm_error_t};
 use crate::event;
-use crate::raw::{self, Open, Out, Refusals};
-use crate::types::{
-    SEL4_LLM_MAX_PROMPT_BYTES, sel4_llm_client_t, sel4_llm_event_t, sel4_llm_params_t,
-};
-use client::{
-    BudgetChange, InferParams, Link, MAX_WAITING, Request, RequestId, Sampling, SubmitError,
-    UserName,
-};
+use crate::raw::{self, Open, Out};
+use crate::types::{sel4_llm_client_t, sel4_llm_event_t};
+use client::{BudgetChange, Link, MAX_WAITING, Request, RequestId, SubmitError, UserName};
 use core::ffi::{c_char, c_void};
-use core::ptr::null;
 use protocol::error::ErrorCode;
 use sel4_llm_client as client;
-
-/// What is said of a prompt.
-const PROMPT: Refusals = Refusals {
-    empty: Error::SEL4_LLM_PROMPT_EMPTY,
-    too_long: Error::SEL4_LLM_PROMPT_TOO_LONG,
-};
 
 pub(crate) fn told(result: Result<()>) -> sel4_llm_error_t {
     match result {
@@ -56,99 +44,6 @@ pub unsafe extern "C" fn sel4_llm_init(
     let to = (to_audit.cast(), to_audit_size);
     // SAFETY: the caller's promise.
     told(unsafe { raw::initialise(client, client_size, from, to) })
-}
-
-/// What a request asks for if nothing else is said: 128 tokens, a temperature of 0.8, always the same seed, no session
-/// and no adapter.
-/// For decisions, set `temperature` to 0 and `max_tokens` to a few.
-#[unsafe(no_mangle)]
-pub extern "C" fn sel4_llm_default_params() -> sel4_llm_params_t {
-    let InferParams {
-        sampling,
-        max_tokens,
-        ..
-    } = InferParams::default();
-    sel4_llm_params_t {
-        session: null(),
-        adapter: null(),
-        seed: sampling.seed,
-        max_tokens,
-        temperature: sampling.temperature,
-        top_k: sampling.top_k,
-        top_p: sampling.top_p,
-        min_p: sampling.min_p,
-        repeat_penalty: sampling.repeat_penalty,
-        repeat_last_n: sampling.repeat_last_n,
-    }
-}
-
-/// Asks for text. Answer: `SEL4_LLM_EVENT_TEXT` any number of times, then `SEL4_LLM_EVENT_FINISHED`,
-/// `SEL4_LLM_EVENT_FAILED` or `SEL4_LLM_EVENT_LOST`.
-///
-/// `params`: what is asked for; null: what `sel4_llm_default_params` gives.
-/// `prompt`, `prompt_size`: what the model goes on from, as UTF-8, and its bytes without a zero at the end, from 1 to
-/// `SEL4_LLM_MAX_PROMPT_BYTES`. It may be the text of the last event.
-/// `id`: gets the number of the request, never 0. Events name it.
-///
-/// Nothing that it was given is needed after it has returned.
-///
-/// `SEL4_LLM_NOT_CONNECTED`, `SEL4_LLM_FULL`, `SEL4_LLM_TOO_MANY_IN_FLIGHT`: try again, as each says.
-/// `SEL4_LLM_OTHER_VERSION`, `SEL4_LLM_BROKEN_RING`, `SEL4_LLM_PROMPT_...`, `SEL4_LLM_BAD_...`, `SEL4_LLM_NULL_POINTER`,
-/// `SEL4_LLM_MISALIGNED`, `SEL4_LLM_OVERLAP`, `SEL4_LLM_NOT_INITIALISED`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sel4_llm_infer(
-    client: *mut sel4_llm_client_t,
-    params: *const sel4_llm_params_t,
-    prompt: *const c_char,
-    prompt_size: usize,
-    id: *mut u32,
-) -> sel4_llm_error_t {
-    let infer = || -> Result<()> {
-        // SAFETY: the caller's promise.
-        let Open { client, places, .. } = unsafe { raw::open(client)? };
-        // SAFETY: as above.
-        let id = unsafe { raw::out(id, &places)? };
-        // SAFETY: as above.
-        let params = unsafe { raw::value(params, &places)? };
-        let params = params.unwrap_or_else(|| sel4_llm_default_params());
-        // SAFETY: as above.
-        let session = unsafe { raw::name(params.session, &places, Error::SEL4_LLM_BAD_SESSION)? };
-        // SAFETY: as above.
-        let adapter = unsafe { raw::name(params.adapter, &places, Error::SEL4_LLM_BAD_ADAPTER)? };
-        let most = SEL4_LLM_MAX_PROMPT_BYTES;
-        // SAFETY: as above.
-        let prompt = unsafe { raw::text(prompt, prompt_size, most, PROMPT, &places)? };
-        let params = of_params(&params);
-        params
-            .check()
-            .map_err(|failure| Error::from(failure.code))?;
-        submitted(
-            client.submit(&Request::Infer {
-                params,
-                session,
-                adapter,
-                prompt,
-            }),
-            id,
-        )
-    };
-    told(infer())
-}
-
-const fn of_params(params: &sel4_llm_params_t) -> InferParams {
-    InferParams {
-        sampling: Sampling {
-            seed: params.seed,
-            temperature: params.temperature,
-            top_k: params.top_k,
-            top_p: params.top_p,
-            min_p: params.min_p,
-            repeat_penalty: params.repeat_penalty,
-            repeat_last_n: params.repeat_last_n,
-        },
-        max_tokens: params.max_tokens,
-        reserved: 0,
-    }
 }
 
 pub(crate) fn submitted(

@@ -61,6 +61,25 @@ pub enum sel4_llm_error_t {
     SEL4_LLM_BAD_RATE = 46,
     /// `targets` is neither `SEL4_LLM_TARGETS_ATTENTION` nor `SEL4_LLM_TARGETS_ALL`.
     SEL4_LLM_BAD_TARGETS = 47,
+    /// The format's name is longer than `SEL4_LLM_MAX_FORMAT_BYTES`, or is not visible ASCII without quotes and backslash.
+    SEL4_LLM_BAD_FORMAT = 48,
+    /// A segment's role is not the one that is due: after the system's, if there is one, user and assistant take turns, and
+    /// the user is last.
+    SEL4_LLM_BAD_ROLE = 49,
+    /// The conversation has more than `SEL4_LLM_MAX_SEGMENTS` segments.
+    SEL4_LLM_TOO_MANY_SEGMENTS = 63,
+    /// There are more than `SEL4_LLM_MAX_STOPS` stop strings.
+    SEL4_LLM_TOO_MANY_STOPS = 64,
+    /// A stop string has no byte, or more than `SEL4_LLM_MAX_STOP_BYTES`.
+    SEL4_LLM_BAD_STOP = 65,
+    /// There are more than `SEL4_LLM_MAX_CHOICES` choices.
+    SEL4_LLM_TOO_MANY_CHOICES = 66,
+    /// The choices have more than `SEL4_LLM_MAX_CHOICES_BYTES` bytes together.
+    SEL4_LLM_CHOICES_TOO_LONG = 67,
+    /// A choice has no byte or a line feed, or is there twice.
+    SEL4_LLM_BAD_CHOICE = 68,
+    /// Choices beside a format, or stop strings beside either.
+    SEL4_LLM_FORMAT_NOT_ALONE = 69,
     /// A text of the example, or its line, has no byte.
     SEL4_LLM_EXAMPLE_EMPTY = 60,
     /// A text of the example has more than `SEL4_LLM_MAX_EXAMPLE_BYTES` bytes, or its line has more than those or than its
@@ -136,6 +155,15 @@ texts! {
     SEL4_LLM_BAD_EPOCHS: c"epochs is not from 1 to 100";
     SEL4_LLM_BAD_RATE: c"rate is not from 1 to 1000000000 billionths";
     SEL4_LLM_BAD_TARGETS: c"targets is neither SEL4_LLM_TARGETS_ATTENTION nor SEL4_LLM_TARGETS_ALL";
+    SEL4_LLM_BAD_FORMAT: c"the format's name has more than 32 bytes, or others than visible ASCII without quotes and backslash";
+    SEL4_LLM_BAD_ROLE: c"the roles are not system (if any), then user and assistant in turns, with the user last";
+    SEL4_LLM_TOO_MANY_SEGMENTS: c"the conversation has more than 16 segments";
+    SEL4_LLM_TOO_MANY_STOPS: c"there are more than 4 stop strings";
+    SEL4_LLM_BAD_STOP: c"a stop string has no byte or more than 64";
+    SEL4_LLM_TOO_MANY_CHOICES: c"there are more than 32 choices";
+    SEL4_LLM_CHOICES_TOO_LONG: c"the choices have more than 512 bytes together, with one between each two";
+    SEL4_LLM_BAD_CHOICE: c"a choice has no byte or a line feed, or is there twice";
+    SEL4_LLM_FORMAT_NOT_ALONE: c"a format, choices and stop strings: a request has one of the three";
     SEL4_LLM_EXAMPLE_EMPTY: c"the example is empty";
     SEL4_LLM_EXAMPLE_TOO_LONG: c"the example has more bytes than 8192, or than its buffer, as a line of JSON";
     SEL4_LLM_EXAMPLE_NOT_UTF8: c"the example is not UTF-8";
@@ -183,6 +211,18 @@ impl From<ErrorCode> for Error {
             ErrorCode::TrainRate => Self::SEL4_LLM_BAD_RATE,
             ErrorCode::TrainTargets => Self::SEL4_LLM_BAD_TARGETS,
             ErrorCode::ExampleBytes => Self::SEL4_LLM_EXAMPLE_TOO_LONG,
+            ErrorCode::Segments => Self::SEL4_LLM_TOO_MANY_SEGMENTS,
+            ErrorCode::SegmentRole => Self::SEL4_LLM_BAD_ROLE,
+            ErrorCode::StopStrings => Self::SEL4_LLM_TOO_MANY_STOPS,
+            ErrorCode::StopBytes => Self::SEL4_LLM_BAD_STOP,
+            ErrorCode::Choices => Self::SEL4_LLM_TOO_MANY_CHOICES,
+            ErrorCode::ChoicesBytes => Self::SEL4_LLM_CHOICES_TOO_LONG,
+            ErrorCode::ChoiceEmpty | ErrorCode::ChoiceTwice | ErrorCode::ChoiceLineFeed => {
+                Self::SEL4_LLM_BAD_CHOICE
+            }
+            ErrorCode::FormatAndStops | ErrorCode::FormatAndChoices => {
+                Self::SEL4_LLM_FORMAT_NOT_ALONE
+            }
             // Nothing else is refused here.
             _ => Self::SEL4_LLM_INTERNAL,
         }

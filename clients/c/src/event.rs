@@ -4,7 +4,8 @@ use crate::adapter_types::*;
 use crate::types::*;
 use client::{
     AdapterEntry, AdapterInfo, AdapterOrigin, Budget, Event, Exported, Failure, FinishReason,
-    Finished, Incoming, ModelEntry, Notice, Progress, Signature, Status, Training, Tuned, User,
+    Finished, FormatEntry, Incoming, ModelEntry, Notice, Progress, Signature, Status, Training,
+    Tuned, User,
 };
 use core::ffi::c_char;
 use sel4_llm_client as client;
@@ -159,6 +160,11 @@ fn of_answer(event: &Event<'_>) -> Option<sel4_llm_event_t> {
             },
             ..NONE
         },
+        Event::Format(format) => sel4_llm_event_t {
+            kind: SEL4_LLM_EVENT_FORMAT,
+            format: of_format(&format),
+            ..NONE
+        },
         Event::Done => sel4_llm_event_t {
             kind: SEL4_LLM_EVENT_DONE,
             ..NONE
@@ -199,6 +205,7 @@ const fn of_finished(finished: &Finished) -> sel4_llm_finished_t {
             FinishReason::MaxTokens => SEL4_LLM_FINISH_MAX_TOKENS,
             FinishReason::ContextFull => SEL4_LLM_FINISH_CONTEXT_FULL,
             FinishReason::Cancelled => SEL4_LLM_FINISH_CANCELLED,
+            FinishReason::Stop => SEL4_LLM_FINISH_STOP,
         },
         prompt_tokens: finished.prompt_tokens,
         generated_tokens: finished.generated_tokens,
@@ -230,6 +237,7 @@ fn of_model(model: &ModelEntry) -> sel4_llm_model_t {
 fn of_status(status: &Status) -> sel4_llm_status_t {
     sel4_llm_status_t {
         model: of_name(status.name.as_str()),
+        template_name: of_name(status.model.template.as_str()),
         parameters: status.model.parameters,
         arena_bytes: status.arena.capacity,
         arena_used: status.arena.current(),
@@ -240,6 +248,16 @@ fn of_status(status: &Status) -> sel4_llm_status_t {
         waiting: status.waiting,
         sessions: status.sessions,
         restarts: status.restarts,
+    }
+}
+
+fn of_format(format: &FormatEntry) -> sel4_llm_format_t {
+    sel4_llm_format_t {
+        name: of_name(format.name.as_str()),
+        allowed: format.allowed,
+        states: format.states,
+        bytes: format.bytes,
+        sha256: format.sha256,
     }
 }
 

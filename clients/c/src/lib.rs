@@ -1,7 +1,7 @@
 //! The client library for C: `include/sel4_llm.h`, and `libsel4_llm.a` behind it. `README.md` is for who writes C.
 //!
 //! Responsible for: the types of the header (`types`, `adapter_types`, `error`, `codes`), what they are made of (`event`),
-//! the functions (`api`, `adapters`), and everything that is done with a caller's pointer (`raw`). The client itself is
+//! the functions (`api`, `texts`, `adapters`), and everything that is done with a caller's pointer (`raw`). The client itself is
 //! `sel4-llm-client`.
 //!
 //! The rule that keeps a caller safe: a pointer is checked, for null, alignment and what it lies over, before anything
@@ -35,6 +35,7 @@ mod error;
 mod event;
 mod facts;
 mod raw;
+mod texts;
 mod types;
 
 use error::Error;
@@ -48,6 +49,7 @@ pub use api::*;
 pub use codes::sel4_llm_code_t;
 pub use error::sel4_llm_error_t;
 pub use facts::{sel4_llm_protocol_version, sel4_llm_ring_bytes};
+pub use texts::*;
 pub use types::*;
 
 /// Nothing in this library panics; if it did all the same, it would end in a fault, which the domain's parent or

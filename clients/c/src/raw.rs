@@ -271,6 +271,42 @@ pub(crate) unsafe fn value<T: Copy>(pointer: *const T, places: &Places) -> Resul
     Ok(Some(unsafe { pointer.read() }))
 }
 
+/// A copy of an element of a caller's array.
+///
+/// # Safety
+/// The pointer is null, misaligned, over something of the library's, or to more than `at` values that can be read.
+pub(crate) unsafe fn element<T: Copy>(pointer: *const T, at: usize, places: &Places) -> Result<T> {
+    let pointer = not_null(pointer)?;
+    let element = not_null(pointer.as_ptr().wrapping_add(at))?;
+    places.check(Range::of(element)?)?;
+    // SAFETY: not null, aligned and apart from the library's own; the caller's promise for the rest.
+    Ok(unsafe { element.read() })
+}
+
+/// A caller's text that ends with a zero, of at most `most` bytes without that.
+///
+/// # Safety
+/// The pointer is null, over something of the library's, or to a text that ends with a zero, which nobody changes during
+/// `'a`; more than `most` bytes and one need not be there.
+pub(crate) unsafe fn string<'a>(
+    pointer: *const c_char,
+    most: usize,
+    too_long: Error,
+    places: &Places,
+) -> Result<&'a [u8]> {
+    let pointer = not_null(pointer)?;
+    for length in 0..=most {
+        let next = pointer.as_ptr().wrapping_add(length);
+        places.check(Range::new(next.addr(), 1)?)?;
+        // SAFETY: no byte before it was a zero, so that it is there by the caller's promise; it is apart from the library's.
+        if unsafe { next.read() } == 0 {
+            // SAFETY: these bytes have just been read; the caller's promise for the rest.
+            return Ok(unsafe { core::slice::from_raw_parts(pointer.as_ptr().cast(), length) });
+        }
+    }
+    Err(too_long)
+}
+
 /// What is said of a text without a byte, and of one with too many.
 #[derive(Clone, Copy)]
 pub(crate) struct Refusals {

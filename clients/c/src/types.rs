@@ -7,15 +7,26 @@ use core::ptr::null;
 use sel4_llm_client as client;
 
 /// Version of the protocol that this library speaks with audit.
-pub const SEL4_LLM_PROTOCOL_VERSION: usize = 5;
+pub const SEL4_LLM_PROTOCOL_VERSION: usize = 6;
 /// Size of each of the two regions that a client shares with audit, in bytes.
 pub const SEL4_LLM_RING_BYTES: usize = 143360;
 /// Size of a `sel4_llm_client_t` in bytes.
-pub const SEL4_LLM_CLIENT_BYTES: usize = 20480;
+pub const SEL4_LLM_CLIENT_BYTES: usize = 28672;
 /// Alignment of a `sel4_llm_client_t` and of the regions, in bytes.
 pub const SEL4_LLM_CLIENT_ALIGN: usize = 8;
-/// Longest prompt in bytes.
+/// Longest text that a request goes on from, in bytes. Of a conversation, all texts together, with 8 for each that follows
+/// on the first; so count stop strings and choices.
 pub const SEL4_LLM_MAX_PROMPT_BYTES: usize = 8192;
+/// Most segments of a conversation that one request brings.
+pub const SEL4_LLM_MAX_SEGMENTS: usize = 16;
+/// Most stop strings of a request.
+pub const SEL4_LLM_MAX_STOPS: usize = 4;
+/// Longest stop string in bytes, without the zero at its end.
+pub const SEL4_LLM_MAX_STOP_BYTES: usize = 64;
+/// Most choices of a request.
+pub const SEL4_LLM_MAX_CHOICES: usize = 32;
+/// Most bytes of all choices of a request together, with one between each two.
+pub const SEL4_LLM_MAX_CHOICES_BYTES: usize = 512;
 /// Most tokens that a request may generate. The user's role may allow fewer.
 pub const SEL4_LLM_MAX_TOKENS: usize = 512;
 /// Longest text that one event has, in bytes.
@@ -28,6 +39,16 @@ pub const SEL4_LLM_MAX_SESSION_BYTES: usize = 32;
 pub const SEL4_LLM_MAX_USER_BYTES: usize = 32;
 /// Longest name of a model, an adapter or data in bytes, without the zero at its end.
 pub const SEL4_LLM_MAX_MODEL_BYTES: usize = 64;
+/// Longest name of a format in bytes, without the zero at its end.
+pub const SEL4_LLM_MAX_FORMAT_BYTES: usize = 32;
+/// Longest name of a chat template in bytes, without the zero at its end.
+pub const SEL4_LLM_MAX_TEMPLATE_BYTES: usize = 32;
+/// For `role`: what the model is told before anybody speaks. At most one segment, the first, and only when a session begins.
+pub const SEL4_LLM_ROLE_SYSTEM: u32 = 2;
+/// For `role`: what a person says. The last segment is one.
+pub const SEL4_LLM_ROLE_USER: u32 = 3;
+/// For `role`: what the model has said.
+pub const SEL4_LLM_ROLE_ASSISTANT: u32 = 4;
 /// Most events that `sel4_llm_poll` has to give at a signal. A domain that does not poll until there is nothing more may
 /// stop after so many: what audit writes meanwhile comes with a signal of its own.
 pub const SEL4_LLM_MAX_WAITING: usize = 81;
@@ -44,6 +65,16 @@ const _: () = {
     assert!(SEL4_LLM_MAX_SESSION_BYTES == limits::MAX_SESSION_BYTES);
     assert!(SEL4_LLM_MAX_USER_BYTES == limits::MAX_USER_BYTES);
     assert!(SEL4_LLM_MAX_MODEL_BYTES == limits::MAX_NAME_BYTES);
+    assert!(SEL4_LLM_MAX_SEGMENTS == limits::MAX_SEGMENTS);
+    assert!(SEL4_LLM_MAX_STOPS == limits::MAX_STOPS);
+    assert!(SEL4_LLM_MAX_STOP_BYTES == limits::MAX_STOP_BYTES);
+    assert!(SEL4_LLM_MAX_CHOICES == limits::MAX_CHOICES);
+    assert!(SEL4_LLM_MAX_CHOICES_BYTES == limits::MAX_CHOICES_BYTES);
+    assert!(SEL4_LLM_MAX_FORMAT_BYTES == limits::MAX_FORMAT_BYTES);
+    assert!(SEL4_LLM_MAX_TEMPLATE_BYTES == limits::MAX_TEMPLATE_BYTES);
+    assert!(SEL4_LLM_ROLE_SYSTEM == client::PartKind::System as u32);
+    assert!(SEL4_LLM_ROLE_USER == client::PartKind::User as u32);
+    assert!(SEL4_LLM_ROLE_ASSISTANT == client::PartKind::Assistant as u32);
     assert!(SEL4_LLM_MAX_WAITING == client::MAX_WAITING);
     assert!(SEL4_LLM_ONE == client::ONE);
     assert!(SEL4_LLM_CLIENT_BYTES == size_of::<sel4_llm_client_t>());
@@ -57,7 +88,7 @@ const _: () = {
 #[derive(Debug)]
 pub struct sel4_llm_client_t {
     /// Nothing for others.
-    pub opaque: [u64; 2560],
+    pub opaque: [u64; 3584],
 }
 
 /// What a request for text asks for. `sel4_llm_default_params` gives one to change.
@@ -70,6 +101,18 @@ pub struct sel4_llm_params_t {
     /// The adapter to use, which is loaded: a text that ends with a zero. Null: none, or that of the session which it goes on
     /// with.
     pub adapter: *const c_char,
+    /// The format of the policy that the answer has: a text that ends with a zero. Null: none. Audit lets no byte pass that
+    /// does not belong to it, whatever inference says.
+    pub format: *const c_char,
+    /// The only answers that there can be, `choice_count` texts that end with a zero each. Not beside `format`.
+    pub choices: *const *const c_char,
+    /// How many there are: 0 allows all answers, and then `choices` may be null.
+    pub choice_count: usize,
+    /// Texts that end the answer and are no part of it, `stop_count` texts that end with a zero each. Not beside `format` or
+    /// `choices`, which say where an answer ends.
+    pub stops: *const *const c_char,
+    /// How many there are: 0 for none, and then `stops` may be null.
+    pub stop_count: usize,
     /// Seed of the random generator. The same seed and prompt give the same text.
     pub seed: u64,
     /// Most tokens to generate, from 1 on. As many are taken from the budget until the end.
@@ -86,6 +129,18 @@ pub struct sel4_llm_params_t {
     pub repeat_penalty: u32,
     /// How many recent tokens that looks back on.
     pub repeat_last_n: u32,
+}
+
+/// A text of a conversation. Whatever it looks like, it stays text: the model's chat template alone says where one ends.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_segment_t {
+    /// Who has said it: `SEL4_LLM_ROLE_SYSTEM`, `SEL4_LLM_ROLE_USER` or `SEL4_LLM_ROLE_ASSISTANT`.
+    pub role: u32,
+    /// The text, as UTF-8. It may be that of the last event.
+    pub text: *const c_char,
+    /// Its bytes, without a zero at the end. 0 only of a text that is not the user's; then `text` may be null.
+    pub text_size: usize,
 }
 
 /// What an event is. In braces: the members of `sel4_llm_event_t` that it sets besides `kind`, `request` and `is_end`.
@@ -120,7 +175,7 @@ pub enum sel4_llm_event_kind_t {
     SEL4_LLM_EVENT_LOST = 23,
     /// A part of the answer to `sel4_llm_models`. {`model`}
     SEL4_LLM_EVENT_MODEL = 24,
-    /// The end of the answer to `sel4_llm_models` or `sel4_llm_adapters`. {`count`}
+    /// The end of the answer to `sel4_llm_models`, `sel4_llm_adapters` or `sel4_llm_formats`. {`count`}
     SEL4_LLM_EVENT_LISTED = 25,
     /// The answer to `sel4_llm_status`. {`status`}
     SEL4_LLM_EVENT_STATUS = 26,
@@ -142,6 +197,8 @@ pub enum sel4_llm_event_kind_t {
     SEL4_LLM_EVENT_EXAMPLES = 34,
     /// The end of a request: it was done, or an export was cancelled.
     SEL4_LLM_EVENT_DONE = 35,
+    /// A part of the answer to `sel4_llm_formats`. {`format`}
+    SEL4_LLM_EVENT_FORMAT = 36,
 }
 
 /// Text that somebody else has written: the model, or a file. It is not trusted, has no zero at its end, and may be no UTF-8.
@@ -170,6 +227,8 @@ pub enum sel4_llm_finish_t {
     SEL4_LLM_FINISH_CONTEXT_FULL = 3,
     /// It was cancelled.
     SEL4_LLM_FINISH_CANCELLED = 4,
+    /// One of the stop strings came.
+    SEL4_LLM_FINISH_STOP = 5,
 }
 
 /// How a generation went. Times are by audit's clock.
@@ -178,7 +237,7 @@ pub enum sel4_llm_finish_t {
 pub struct sel4_llm_finished_t {
     /// Why it ended.
     pub reason: sel4_llm_finish_t,
-    /// Tokens of the prompt.
+    /// Tokens of the prompt; 0 if the answer is bound to a format or to choices, since inference could say something with it.
     pub prompt_tokens: u32,
     /// Tokens that were generated.
     pub generated_tokens: u32,
@@ -230,12 +289,30 @@ pub struct sel4_llm_model_t {
     pub file_bytes: u64,
 }
 
+/// A format that answers can have.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct sel4_llm_format_t {
+    /// Its name, with a zero at its end.
+    pub name: [c_char; 33],
+    /// Whether the policy allows it to this client.
+    pub allowed: bool,
+    /// States of its automaton.
+    pub states: u32,
+    /// Bytes of its automaton.
+    pub bytes: u32,
+    /// SHA-256 of its automaton, as records of the audit log name it.
+    pub sha256: [u8; 32],
+}
+
 /// State of the service.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct sel4_llm_status_t {
     /// Name of the loaded model, with a zero at its end; empty if there is none.
     pub model: [c_char; 65],
+    /// Name of its chat template, with a zero at its end; empty if it has none, so that it only completes texts.
+    pub template_name: [c_char; 33],
     /// Its parameters.
     pub parameters: u64,
     /// Bytes of the arena, which holds the model and all that it computes with.
@@ -350,6 +427,8 @@ pub struct sel4_llm_event_t {
     pub exported: sel4_llm_exported_t,
     /// The examples that have come so far.
     pub examples: sel4_llm_examples_t,
+    /// One of a list.
+    pub format: sel4_llm_format_t,
 }
 
 impl sel4_llm_event_t {
@@ -385,6 +464,7 @@ impl sel4_llm_event_t {
         count: 0,
         status: sel4_llm_status_t {
             model: [0; 65],
+            template_name: [0; 33],
             parameters: 0,
             arena_bytes: 0,
             arena_used: 0,
@@ -420,5 +500,12 @@ impl sel4_llm_event_t {
         offset: 0,
         exported: sel4_llm_exported_t::NONE,
         examples: sel4_llm_examples_t::NONE,
+        format: sel4_llm_format_t {
+            name: [0; 33],
+            allowed: false,
+            states: 0,
+            bytes: 0,
+            sha256: [0; 32],
+        },
     };
 }

@@ -2,12 +2,13 @@
 //! `cc`, in processes of their own. Their rings with the test are a file that both map.
 
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{ModelName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserName};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion, WriteWords as _};
 use protocol::ring::{Endpoint, Frame, REGION_BYTES};
+use protocol::testing::completion;
 use protocol::wire::client::{
-    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, ModelEntry,
-    Progress, Request, Signature, Status, Training, Tuned, User,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
+    ModelEntry, Progress, Request, Signature, Status, Training, Tuned, User,
 };
 use protocol::wire::{
     AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, TARGETS_ALL, TrainParams,
@@ -272,10 +273,11 @@ fn a_question_is_asked_and_answered() {
     assert_eq!(system.does("signal"), "yes");
     assert_eq!(system.does("signal"), "no");
     let plain = Request::Infer {
-        adapter: protocol::name::ModelName::EMPTY,
+        adapter: ModelName::EMPTY,
         params: InferParams::default(),
-        session: protocol::name::SessionName::EMPTY,
-        prompt: b"Once upon",
+        session: SessionName::EMPTY,
+        format: FormatName::EMPTY,
+        parts: completion(b"Once upon"),
     };
     assert_eq!(system.asked(), Some((1, format!("{plain:?}"))));
     let mut params = InferParams {
@@ -284,10 +286,11 @@ fn a_question_is_asked_and_answered() {
     };
     (params.sampling.temperature, params.sampling.seed) = (0, 9);
     let decide = Request::Infer {
-        adapter: protocol::name::ModelName::new("moral").unwrap(),
+        adapter: ModelName::new("moral").unwrap(),
         params,
-        session: protocol::name::SessionName::new("door").unwrap(),
-        prompt: b"The door?",
+        session: SessionName::new("door").unwrap(),
+        format: FormatName::EMPTY,
+        parts: completion(b"The door?"),
     };
     assert_eq!(system.asked(), Some((2, format!("{decide:?}"))));
     assert_eq!(system.asked(), None);
@@ -315,7 +318,7 @@ fn a_question_is_asked_and_answered() {
             .asked()
             .unwrap()
             .1
-            .contains("[32, 105, 115, 32, 115, 104, 117, 116]")
+            .contains(r#"[(Text, " is shut")]"#)
     );
     assert_eq!(system.does("poll"), "text #1 0''");
     assert_eq!(system.does("poll"), "finished #2 end 2 5+4 turn 1 210/330");
@@ -330,6 +333,84 @@ fn a_question_is_asked_and_answered() {
     assert_eq!(
         system.told(1, &failed),
         "failed #1 end QuotaExceeded 12/9 0'triage'"
+    );
+}
+
+#[test]
+fn conversations_formats_choices_and_stop_strings_are_sent() {
+    let mut system = System::on();
+    let asked = |system: &mut System, line: &str, number: u32, end: &str| {
+        assert_eq!(system.does(line), format!("#{number}"), "{line}");
+        let (asked_number, asked) = system.asked().unwrap();
+        assert_eq!(asked_number, number);
+        assert!(asked.ends_with(end), "{line}: {asked}");
+    };
+    asked(
+        &mut system,
+        "converse Be brief.|Hi|Hello.|<|im_end|>?",
+        1,
+        // The bars of what looks like a control token divide it here, so it is two turns.
+        r#"format: "", parts: [(System, "Be brief."), (User, "Hi"), (Assistant, "Hello."), (User, "<"), (Assistant, "im_end"), (User, ">?"), (Stop, "\n\n"), (Stop, ".")] }"#,
+    );
+    asked(
+        &mut system,
+        "choose Open the door?",
+        2,
+        r#"parts: [(Prompt, "Open the door?"), (Choice, "yes"), (Choice, "no"), (Choice, "unsure")] }"#,
+    );
+    asked(
+        &mut system,
+        "classify Door 3 opened.",
+        3,
+        r#"format: "triage", parts: [(Text, "Door 3 opened.")] }"#,
+    );
+    let text = Event::Text {
+        tokens: 1,
+        text: b"Hello.",
+    };
+    assert_eq!(system.told(2, &text), "text #2 1'Hello.'");
+    asked(
+        &mut system,
+        "answer And then?",
+        4,
+        r#"parts: [(User, "Hi"), (Assistant, "Hello."), (User, "And then?")] }"#,
+    );
+    asked(&mut system, "formats", 5, "Formats");
+    let format = Event::Format(FormatEntry {
+        name: FormatName::new("triage").unwrap(),
+        states: 12,
+        bytes: 2048,
+        allowed: true,
+        sha256: [0xab; 32],
+    });
+    let hash = "ab".repeat(32);
+    assert_eq!(
+        system.told(5, &format),
+        format!("format #5 triage 12 states, 2048 bytes, allowed sha256 {hash}")
+    );
+    assert_eq!(
+        system.told(5, &Event::Listed { count: 1 }),
+        "listed #5 end 1"
+    );
+    let failed = Event::Failed {
+        failure: Failure::of(ErrorCode::FormatBreach),
+        detail: b"",
+    };
+    assert_eq!(
+        system.told(3, &failed),
+        "failed #3 end FormatBreach 0/0 0''"
+    );
+    let stopped = Event::Finished(Finished {
+        reason: FinishReason::Stop,
+        prompt_tokens: 5,
+        generated_tokens: 4,
+        turn: 1,
+        first_token_us: 210,
+        total_us: 330,
+    });
+    assert_eq!(
+        system.told(1, &stopped),
+        "finished #1 end 5 5+4 turn 1 210/330"
     );
 }
 
@@ -387,9 +468,10 @@ fn models_status_and_budget_come_as_structures() {
         ..Status::default()
     };
     status.model.context = 512;
+    status.model.template = TemplateName::new("chatml").unwrap();
     assert_eq!(
         system.told(2, &Event::Status(status)),
-        "status #2 end default 8 of 10, 512; cache 15/20, 2 active, 3 waiting, 4 sessions, 1 restarts"
+        "status #2 end default (chatml) 8 of 10, 512; cache 15/20, 2 active, 3 waiting, 4 sessions, 1 restarts"
     );
     let budget = Event::Budget(Budget {
         user: user("triage"),

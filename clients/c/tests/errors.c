@@ -38,6 +38,9 @@ static void before_init(void)
     sel4_llm_event_t event;
     uint32_t id = 7;
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_infer(&client, NULL, "a", 1, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_prompt(&client, NULL, "a", 1, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_converse(&client, NULL, NULL, 0, &id));
+    GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_formats(&client, &id));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_models(&client, &id));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_status(&client, &id));
     GIVES(SEL4_LLM_NOT_INITIALISED, sel4_llm_budget(&client, &id));
@@ -139,7 +142,8 @@ static void params(void)
     uint32_t id;
 
     CHECK(params.max_tokens == 128 && params.temperature == 800000 && params.session == NULL);
-    CHECK(params.adapter == NULL);
+    CHECK(params.adapter == NULL && params.format == NULL);
+    CHECK(params.choices == NULL && params.choice_count == 0 && params.stops == NULL && params.stop_count == 0);
     GIVES(SEL4_LLM_NOT_CONNECTED, with(params));
     GIVES(SEL4_LLM_BAD_MAX_TOKENS, with(zero));
     GIVES(SEL4_LLM_MISALIGNED, sel4_llm_infer(&client, (sel4_llm_params_t *)((char *)&params + 2), "a", 1, &id));
@@ -170,11 +174,159 @@ static void params(void)
     BAD(adapter, "12345678901234567890123456789012345678901234567890123456789012345", SEL4_LLM_BAD_ADAPTER);
     BAD(adapter, from_audit, SEL4_LLM_OVERLAP);
     BAD(adapter, "1234567890123456789012345678901234567890123456789012345678901234", SEL4_LLM_NOT_CONNECTED);
+    BAD(format, "a b", SEL4_LLM_BAD_FORMAT);
+    BAD(format, "123456789012345678901234567890123", SEL4_LLM_BAD_FORMAT);
+    BAD(format, to_audit, SEL4_LLM_OVERLAP);
+    BAD(format, "12345678901234567890123456789012", SEL4_LLM_NOT_CONNECTED);
     /* Of the longest name and one byte, nothing behind is read: there is no zero, and then nothing. */
     char *end = malloc(SEL4_LLM_MAX_SESSION_BYTES + 1);
     memset(end, 'a', SEL4_LLM_MAX_SESSION_BYTES + 1);
     BAD(session, end, SEL4_LLM_BAD_SESSION);
     free(end);
+}
+
+static sel4_llm_error_t with_lists(const char *const *stops, size_t stop_count, const char *const *choices,
+                                   size_t choice_count, const char *format)
+{
+    sel4_llm_params_t params = sel4_llm_default_params();
+    params.stops = stops;
+    params.stop_count = stop_count;
+    params.choices = choices;
+    params.choice_count = choice_count;
+    params.format = format;
+    return with(params);
+}
+
+static void lists(void)
+{
+    static char long_stop[SEL4_LLM_MAX_STOP_BYTES + 2], long_choice[SEL4_LLM_MAX_CHOICES_BYTES + 2];
+    memset(long_stop, 'a', sizeof long_stop - 1);
+    memset(long_choice, 'a', sizeof long_choice - 1);
+    const char *const good[] = {"a", "b", "c", "d"};
+    const char *const empty[] = {"a", ""};
+    const char *const null[] = {"a", NULL};
+    const char *const bytes_of_none[] = {"\xc3("};
+    const char *const twice[] = {"a", "a"};
+    const char *const line[] = {"a\nb"};
+    const char *const in_client[] = {(const char *)&client};
+    const char *const in_region[] = {from_audit};
+    const char *stop[] = {long_stop}, *choice[] = {long_choice};
+    const char *many[SEL4_LLM_MAX_CHOICES];
+    static char numbers[SEL4_LLM_MAX_CHOICES][3];
+    for (size_t i = 0; i < SEL4_LLM_MAX_CHOICES; i += 1) {
+        snprintf(numbers[i], sizeof numbers[i], "%u", (unsigned)(i % 32));
+        many[i] = numbers[i];
+    }
+    const size_t most = SEL4_LLM_MAX_CHOICES;
+
+    GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(good, 4, NULL, 0, NULL));
+    GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(NULL, 0, good, 4, NULL));
+    GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(NULL, 0, many, most, NULL));
+    GIVES(SEL4_LLM_TOO_MANY_STOPS, with_lists(good, 5, NULL, 0, NULL));
+    /* A negative number of a caller's. Nothing is read. */
+    GIVES(SEL4_LLM_TOO_MANY_STOPS, with_lists(good, (size_t)-1, NULL, 0, NULL));
+    GIVES(SEL4_LLM_TOO_MANY_CHOICES, with_lists(NULL, 0, many, most + 1, NULL));
+    GIVES(SEL4_LLM_NULL_POINTER, with_lists(NULL, 1, NULL, 0, NULL));
+    GIVES(SEL4_LLM_NULL_POINTER, with_lists(NULL, 0, NULL, 1, NULL));
+    GIVES(SEL4_LLM_NULL_POINTER, with_lists(null, 2, NULL, 0, NULL));
+    GIVES(SEL4_LLM_NULL_POINTER, with_lists(NULL, 0, null, 2, NULL));
+    GIVES(SEL4_LLM_MISALIGNED, with_lists((const char *const *)((const char *)good + 1), 1, NULL, 0, NULL));
+    GIVES(SEL4_LLM_OVERLAP, with_lists((const char *const *)from_audit, 1, NULL, 0, NULL));
+    GIVES(SEL4_LLM_OVERLAP, with_lists(in_client, 1, NULL, 0, NULL));
+    GIVES(SEL4_LLM_OVERLAP, with_lists(NULL, 0, in_region, 1, NULL));
+    GIVES(SEL4_LLM_BAD_STOP, with_lists(empty, 2, NULL, 0, NULL));
+    GIVES(SEL4_LLM_BAD_STOP, with_lists(stop, 1, NULL, 0, NULL));
+    stop[0] += 1;
+    GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(stop, 1, NULL, 0, NULL));
+    GIVES(SEL4_LLM_PROMPT_NOT_UTF8, with_lists(bytes_of_none, 1, NULL, 0, NULL));
+    GIVES(SEL4_LLM_BAD_CHOICE, with_lists(NULL, 0, empty, 2, NULL));
+    GIVES(SEL4_LLM_BAD_CHOICE, with_lists(NULL, 0, twice, 2, NULL));
+    GIVES(SEL4_LLM_BAD_CHOICE, with_lists(NULL, 0, line, 1, NULL));
+    GIVES(SEL4_LLM_CHOICES_TOO_LONG, with_lists(NULL, 0, choice, 1, NULL));
+    choice[0] += 1;
+    GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(NULL, 0, choice, 1, NULL));
+    GIVES(SEL4_LLM_FORMAT_NOT_ALONE, with_lists(good, 1, good, 1, NULL));
+    GIVES(SEL4_LLM_FORMAT_NOT_ALONE, with_lists(good, 1, NULL, 0, "triage"));
+    GIVES(SEL4_LLM_FORMAT_NOT_ALONE, with_lists(NULL, 0, good, 1, "triage"));
+    GIVES(SEL4_LLM_NOT_CONNECTED, with_lists(NULL, 0, NULL, 0, "triage"));
+    /* Of the longest text and one byte, nothing behind is read. */
+    const char *end[] = {NULL};
+    char *room = malloc(SEL4_LLM_MAX_STOP_BYTES + 1);
+    memset(room, 'a', SEL4_LLM_MAX_STOP_BYTES + 1);
+    end[0] = room;
+    GIVES(SEL4_LLM_BAD_STOP, with_lists(end, 1, NULL, 0, NULL));
+    free(room);
+    CHECK(!sel4_llm_wants_signal(&client));
+}
+
+static void conversations(void)
+{
+    static char text[SEL4_LLM_MAX_PROMPT_BYTES + 1];
+    const size_t most = SEL4_LLM_MAX_PROMPT_BYTES;
+    uint32_t id = 7;
+    memset(text, 'a', sizeof text);
+    sel4_llm_segment_t segments[SEL4_LLM_MAX_SEGMENTS + 1];
+    for (size_t i = 0; i <= SEL4_LLM_MAX_SEGMENTS; i += 1) {
+        sel4_llm_segment_t turn = {i % 2 == 0 ? SEL4_LLM_ROLE_USER : SEL4_LLM_ROLE_ASSISTANT, "a", 1};
+        segments[i] = turn;
+    }
+#define SAYS(count) sel4_llm_converse(&client, NULL, segments, count, &id)
+    GIVES(SEL4_LLM_NOT_CONNECTED, SAYS(1));
+    GIVES(SEL4_LLM_NOT_CONNECTED, SAYS(15));
+    GIVES(SEL4_LLM_BAD_ROLE, SAYS(2));
+    GIVES(SEL4_LLM_BAD_ROLE, SAYS(16));
+    GIVES(SEL4_LLM_TOO_MANY_SEGMENTS, SAYS(17));
+    GIVES(SEL4_LLM_TOO_MANY_SEGMENTS, SAYS((size_t)-1));
+    GIVES(SEL4_LLM_PROMPT_EMPTY, SAYS(0));
+    GIVES(SEL4_LLM_PROMPT_EMPTY, sel4_llm_converse(&client, NULL, NULL, 0, &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_converse(&client, NULL, NULL, 1, &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_converse(&client, NULL, segments, 1, NULL));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_converse(NULL, NULL, segments, 1, &id));
+    GIVES(SEL4_LLM_MISALIGNED,
+          sel4_llm_converse(&client, NULL, (sel4_llm_segment_t *)((char *)segments + 4), 1, &id));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_converse(&client, NULL, (sel4_llm_segment_t *)to_audit, 1, &id));
+    GIVES(SEL4_LLM_OVERLAP, sel4_llm_converse(&client, NULL, (sel4_llm_segment_t *)&client, 1, &id));
+#define SAYS_THIS(who, what, size, error)                                                          \
+    do {                                                                                           \
+        sel4_llm_segment_t said = {who, what, size};                                               \
+        GIVES(error, sel4_llm_converse(&client, NULL, &said, 1, &id));                             \
+    } while (0)
+    SAYS_THIS(SEL4_LLM_ROLE_USER, "", 0, SEL4_LLM_PROMPT_EMPTY);
+    SAYS_THIS(SEL4_LLM_ROLE_USER, NULL, 1, SEL4_LLM_NULL_POINTER);
+    SAYS_THIS(SEL4_LLM_ROLE_USER, text, most, SEL4_LLM_NOT_CONNECTED);
+    SAYS_THIS(SEL4_LLM_ROLE_USER, text, most + 1, SEL4_LLM_PROMPT_TOO_LONG);
+    SAYS_THIS(SEL4_LLM_ROLE_USER, text, (size_t)-1, SEL4_LLM_PROMPT_TOO_LONG);
+    SAYS_THIS(SEL4_LLM_ROLE_USER, "\xc3(", 2, SEL4_LLM_PROMPT_NOT_UTF8);
+    SAYS_THIS(SEL4_LLM_ROLE_USER, from_audit, 8, SEL4_LLM_OVERLAP);
+    SAYS_THIS(SEL4_LLM_ROLE_SYSTEM, "a", 1, SEL4_LLM_BAD_ROLE);
+    SAYS_THIS(SEL4_LLM_ROLE_ASSISTANT, "a", 1, SEL4_LLM_BAD_ROLE);
+    SAYS_THIS(0, "a", 1, SEL4_LLM_BAD_ROLE);
+    /* A text to complete, or a stop string, is nobody's. */
+    SAYS_THIS(1, "a", 1, SEL4_LLM_BAD_ROLE);
+    SAYS_THIS(5, "a", 1, SEL4_LLM_BAD_ROLE);
+    SAYS_THIS(UINT32_MAX, "a", 1, SEL4_LLM_BAD_ROLE);
+    /* Only what the user says must be something; and a system text is the first. */
+    segments[0].role = SEL4_LLM_ROLE_SYSTEM;
+    segments[0].text = NULL;
+    segments[0].text_size = 0;
+    segments[1].role = SEL4_LLM_ROLE_USER;
+    GIVES(SEL4_LLM_NOT_CONNECTED, SAYS(2));
+    segments[2].role = SEL4_LLM_ROLE_SYSTEM;
+    GIVES(SEL4_LLM_BAD_ROLE, SAYS(3));
+    /* Together they are too long. */
+    segments[0].text = text;
+    segments[0].text_size = most - 8;
+    GIVES(SEL4_LLM_PROMPT_TOO_LONG, SAYS(2));
+    segments[0].text_size = most - 9;
+    GIVES(SEL4_LLM_NOT_CONNECTED, SAYS(2));
+
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_prompt(&client, NULL, NULL, 1, &id));
+    GIVES(SEL4_LLM_PROMPT_EMPTY, sel4_llm_prompt(&client, NULL, "a", 0, &id));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_prompt(&client, NULL, "a", 1, &id));
+    GIVES(SEL4_LLM_NULL_POINTER, sel4_llm_formats(&client, NULL));
+    GIVES(SEL4_LLM_NOT_CONNECTED, sel4_llm_formats(&client, &id));
+    CHECK(id == 7);
+    CHECK(!sel4_llm_wants_signal(&client));
 }
 
 static sel4_llm_error_t tune_with(sel4_llm_tuning_t tuning)
@@ -334,6 +486,8 @@ int main(void)
     init();
     prompts();
     params();
+    lists();
+    conversations();
     tunings();
     examples();
     others();

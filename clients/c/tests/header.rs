@@ -8,13 +8,14 @@ fn own(path: &str) -> PathBuf {
 }
 
 /// In the order in which the header has them.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "types.rs",
     "adapter_types.rs",
     "error.rs",
     "codes.rs",
     "facts.rs",
     "api.rs",
+    "texts.rs",
     "adapters.rs",
 ];
 

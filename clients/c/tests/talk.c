@@ -26,7 +26,7 @@ static const char *const kinds[] = {
     [SEL4_LLM_EVENT_ADAPTER_LOADED] = "adapter-loaded",
     [SEL4_LLM_EVENT_ADAPTER_PART] = "adapter-part",
     [SEL4_LLM_EVENT_EXPORTED] = "exported", [SEL4_LLM_EVENT_EXAMPLES] = "examples",
-    [SEL4_LLM_EVENT_DONE] = "done",
+    [SEL4_LLM_EVENT_DONE] = "done",         [SEL4_LLM_EVENT_FORMAT] = "format",
 };
 
 static void say_error(sel4_llm_error_t error)
@@ -93,7 +93,7 @@ static void say_event(void)
         printf(" %u", event.count);
         break;
     case SEL4_LLM_EVENT_STATUS:
-        printf(" %s %lu of %lu, %u; cache %u/%u, %u active, %u waiting, %u sessions, %u restarts", event.status.model,
+        printf(" %s (%s) %lu of %lu, %u; cache %u/%u, %u active, %u waiting, %u sessions, %u restarts", event.status.model, event.status.template_name,
                event.status.arena_used, event.status.arena_bytes, event.status.context,
                event.status.cache_free, event.status.cache_positions, event.status.active,
                event.status.waiting, event.status.sessions, event.status.restarts);
@@ -128,6 +128,11 @@ static void say_event(void)
         say_hash("base", event.exported.base_sha256, sizeof event.exported.base_sha256);
         say_hash("signature", event.exported.signature, sizeof event.exported.signature);
         break;
+    case SEL4_LLM_EVENT_FORMAT:
+        printf(" %s %u states, %u bytes%s", event.format.name, event.format.states, event.format.bytes,
+               event.format.allowed ? ", allowed" : "");
+        say_hash("sha256", event.format.sha256, sizeof event.format.sha256);
+        break;
     case SEL4_LLM_EVENT_EXAMPLES:
         printf(" %u, %u of %u bytes", event.examples.count, event.examples.bytes, event.examples.limit);
         break;
@@ -154,6 +159,35 @@ static sel4_llm_error_t add_example(char *text, uint32_t *id)
     sel4_llm_error_t error =
         sel4_llm_example_line(text, strlen(text), bar, answer_size, json, sizeof json, &length);
     return error == SEL4_LLM_OK ? sel4_llm_example(&client, json, length, id) : error;
+}
+
+/* A conversation: what the system says, what was asked and answered before, each behind a bar; then what is asked. */
+static sel4_llm_error_t converse(char *text, uint32_t *id)
+{
+    sel4_llm_params_t params = sel4_llm_default_params();
+    sel4_llm_segment_t segments[SEL4_LLM_MAX_SEGMENTS];
+    size_t count = 0;
+    for (char *part = strtok(text, "|"); part != NULL; part = strtok(NULL, "|")) {
+        static const uint32_t turns[] = {SEL4_LLM_ROLE_ASSISTANT, SEL4_LLM_ROLE_USER};
+        segments[count].role = count == 0 ? SEL4_LLM_ROLE_SYSTEM : turns[count % 2];
+        segments[count].text = part;
+        segments[count].text_size = strlen(part);
+        count += 1;
+    }
+    static const char *const stops[] = {"\n\n", "."};
+    params.stops = stops;
+    params.stop_count = 2;
+    return sel4_llm_converse(&client, &params, segments, count, id);
+}
+
+/* One question, and the answers that there are. */
+static sel4_llm_error_t choose(const char *text, uint32_t *id)
+{
+    static const char *const choices[] = {"yes", "no", "unsure"};
+    sel4_llm_params_t params = sel4_llm_default_params();
+    params.choices = choices;
+    params.choice_count = 3;
+    return sel4_llm_prompt(&client, &params, text, strlen(text), id);
 }
 
 int main(int argc, char **argv)
@@ -187,6 +221,24 @@ int main(int argc, char **argv)
             say_request(sel4_llm_infer(&client, &params, rest, strlen(rest), &id), &id);
         } else if (strcmp(what, "echo") == 0) {
             say_request(sel4_llm_infer(&client, NULL, event.text.bytes, event.text.length, &id), &id);
+        } else if (strcmp(what, "converse") == 0) {
+            say_request(converse(rest, &id), &id);
+        } else if (strcmp(what, "choose") == 0) {
+            say_request(choose(rest, &id), &id);
+        } else if (strcmp(what, "classify") == 0) {
+            sel4_llm_params_t params = sel4_llm_default_params();
+            params.format = "triage";
+            say_request(sel4_llm_infer(&client, &params, rest, strlen(rest), &id), &id);
+        } else if (strcmp(what, "answer") == 0) {
+            /* What the last event said, as what the model has answered. */
+            sel4_llm_segment_t segments[] = {
+                {SEL4_LLM_ROLE_USER, "Hi", 2},
+                {SEL4_LLM_ROLE_ASSISTANT, event.text.bytes, event.text.length},
+                {SEL4_LLM_ROLE_USER, rest, strlen(rest)},
+            };
+            say_request(sel4_llm_converse(&client, NULL, segments, 3, &id), &id);
+        } else if (strcmp(what, "formats") == 0) {
+            say_request(sel4_llm_formats(&client, &id), &id);
         } else if (strcmp(what, "models") == 0) {
             say_request(sel4_llm_models(&client, &id), &id);
         } else if (strcmp(what, "status") == 0) {

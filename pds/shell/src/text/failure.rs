@@ -428,12 +428,9 @@ impl Display for FailureText<'_> {
             ErrorCode::FormatTooLong => {
                 write!(f, "no answer of the format")?;
                 quoted(f, &detail, self.detail)?;
-                match value {
-                    0 => write!(f, " can be completed with so few tokens")?,
-                    _ => write!(
-                        f,
-                        " can be completed with {limit} tokens, {value} are needed"
-                    )?,
+                write!(f, " can be completed with {limit} tokens")?;
+                if value > 0 {
+                    write!(f, ", {value} are needed")?;
                 }
                 write!(f, "; raise --max-tokens")
             }
