@@ -12,24 +12,25 @@ NOTE = "- "
 
 NOTES = {
     "door": {
-        "repair": ("Door {t}: repair work.", "Repair work at the {t} door.", "The {t} door is under repair."),
-        "shut": ("Door {t}: must stay shut.", "The {t} door must stay shut.", "Nobody may use the {t} door."),
+        "repair": ("Door {t}: repair work.", "The {t} door is under repair.", "At the {t} door there is repair work."),
+        "shut": ("Door {t}: must stay shut.", "The {t} door must stay shut.", "The {t} door is to be shut at all times."),
     },
     "sensor": {
-        "test": ("Sensor {t}: test today.", "Test of the {t} sensor today.", "The {t} sensor is under test."),
-        "faulty": ("Sensor {t}: faulty.", "The {t} sensor is faulty.", "Do not trust the {t} sensor."),
+        "test": ("Sensor {t}: test today.", "The {t} sensor is under test.", "With the {t} sensor there is a test today."),
+        "faulty": ("Sensor {t}: faulty.", "The {t} sensor is faulty.", "As to the {t} sensor, it is known to be faulty."),
     },
     "login": {
-        "away": ("User {t}: away.", "User {t} is on leave.", "Nobody may log in as {t}."),
-        "new password": ("User {t}: new password.", "User {t} has a new password.", "A new password for user {t}."),
+        "away": ("User {t}: away.", "User {t} is away.", "User {t} is on leave."),
+        "new password": ("User {t}: new password.", "User {t} has a new password.", "For user {t} there is a new password."),
     },
-    "temperature": {"limit": ("Limit {t}: {n} degrees.", "The limit in the {t} is {n} degrees.", "At most {n} degrees in the {t}.")},
+    "temperature": {"limit": ("Limit {t}: {n} degrees.", "The limit in the {t} is {n} degrees.", "In the {t} there may be {n} degrees.")},
     "link": {
-        "spare": ("Link {t}: spare in use.", "The {t} link has a spare.", "A spare stands in for the {t} link."),
-        "works": ("Link {t}: works today.", "Works on the {t} link today.", "The {t} link is under repair."),
+        "spare": ("Link {t}: spare in use.", "The {t} link has a spare.", "For the {t} link there is a spare."),
+        "works": ("Link {t}: works today.", "The {t} link has works today.", "On the {t} link there are works today."),
     },
 }
-"""By kind and state."""
+"""By kind and state. Each names the thing before its state: a network this small learns to look up a state in some hundred steps
+then, and in none of the first thousand if it may stand on either side."""
 
 FRAMES = {
     "door": ("Door {t}: {p}.", "The {t} door {p}.", "Report from the {t} door: it {p}.", "It {p}, says the {t} door."),
