@@ -17,6 +17,7 @@ from tqdm import tqdm
 from . import data, evaluate
 from .config import Config, parse
 from .model import Llama
+from .muon import Muon
 from .parallel import Peers
 from .schedule import Schedule
 
@@ -28,11 +29,13 @@ PACE_SHARE = 0.25
 
 
 def optimizers(model: Llama, config: Config):
-    """Muon (Jordan et al. 2024) for the matrices in the blocks, AdamW for embeddings and norm gains."""
+    """Muon (Jordan et al. 2024) for the matrices in the blocks, AdamW for embeddings and norm gains. PyTorch's Muon computes in
+    bf16, which a CPU without instructions for it does slowly: a run without bf16 has one in F32."""
     t, matrices = config.train, model.matrices()
     gains = [p for p in model.parameters() if p.ndim == 1]
     embedding = [model.token_embd.weight]
-    muon = torch.optim.Muon(matrices, lr=t.muon_lr, weight_decay=t.weight_decay, momentum=0.95, nesterov=True)
+    kind = torch.optim.Muon if t.bf16 else Muon
+    muon = kind(matrices, lr=t.muon_lr, weight_decay=t.weight_decay, momentum=0.95)
     adam = torch.optim.AdamW(
         [{"params": embedding, "weight_decay": t.weight_decay}, {"params": gains, "weight_decay": 0.0}],
         lr=t.adam_lr,
