@@ -85,7 +85,7 @@ fn alone(prompt: &str, adapter: Option<u8>, params: &GenerateParams) -> Got {
             5
         });
         backend
-            .start(turn(0, place), prompt.as_bytes(), params)
+            .start(turn(0, place), Prompt::Text(prompt.as_bytes()), params)
             .unwrap();
         let mut got = [Got::default()];
         while step(backend, &mut got) {}
@@ -104,7 +104,9 @@ fn a_session_keeps_the_adapter_that_it_began_with() {
         }
         let mut got = [Got::default()];
         let params = sampled(1, 5);
-        backend.start(turn(0, Some(3)), b"hello", &params).unwrap();
+        backend
+            .start(turn(0, Some(3)), Prompt::Text(b"hello"), &params)
+            .unwrap();
         while step(backend, &mut got) {}
         for other in [None, Some(0)] {
             let next = Turn {
@@ -112,7 +114,7 @@ fn a_session_keeps_the_adapter_that_it_began_with() {
                 ..turn(0, other)
             };
             assert_eq!(
-                backend.start(next, b"more", &params),
+                backend.start(next, Prompt::Text(b"more"), &params),
                 Err(GenerateError::OtherAdapter)
             );
         }
@@ -123,7 +125,7 @@ fn a_session_keeps_the_adapter_that_it_began_with() {
             };
             let adapter = usize::from(missing);
             assert_eq!(
-                backend.start(next, b"more", &params),
+                backend.start(next, Prompt::Text(b"more"), &params),
                 Err(GenerateError::NoSuchAdapter { adapter })
             );
         }
@@ -132,11 +134,13 @@ fn a_session_keeps_the_adapter_that_it_began_with() {
             fresh: false,
             ..turn(0, Some(3))
         };
-        backend.start(next, b"more", &params).unwrap();
+        backend.start(next, Prompt::Text(b"more"), &params).unwrap();
         while step(backend, &mut got) {}
         assert_eq!(got[0].ids.len(), 10);
         // A fresh turn begins with whatever it names.
-        backend.start(turn(0, None), b"hello", &params).unwrap();
+        backend
+            .start(turn(0, None), Prompt::Text(b"hello"), &params)
+            .unwrap();
         let mut fresh = [Got::default()];
         while step(backend, &mut fresh) {}
         assert_eq!(fresh[0], alone("hello", None, &params));
@@ -150,7 +154,9 @@ fn an_adapter_in_use_is_not_dropped_and_idle_sessions_go_with_theirs() {
         backend.load_adapter(2, &adapters[2], &BASE).unwrap();
         let (params, mut got) = (sampled(1, 5), vec![Got::default(); 3]);
         for (n, adapter) in [None, Some(2)].into_iter().enumerate() {
-            backend.start(turn(n, adapter), b"hello", &params).unwrap();
+            backend
+                .start(turn(n, adapter), Prompt::Text(b"hello"), &params)
+                .unwrap();
         }
         while step(backend, &mut got) {}
         // One that rests uses it, too.
@@ -158,7 +164,9 @@ fn an_adapter_in_use_is_not_dropped_and_idle_sessions_go_with_theirs() {
             credit: 0,
             ..turn(2, Some(2))
         };
-        backend.start(rests, b"hello", &params).unwrap();
+        backend
+            .start(rests, Prompt::Text(b"hello"), &params)
+            .unwrap();
         assert_eq!(backend.drop_adapter(2), Err(AdapterError::Busy));
         backend.cancel(2);
         while step(backend, &mut got) {}
@@ -170,10 +178,12 @@ fn an_adapter_in_use_is_not_dropped_and_idle_sessions_go_with_theirs() {
             ..turn(session, adapter)
         };
         assert_eq!(
-            backend.start(next(1, Some(2)), b"more", &params),
+            backend.start(next(1, Some(2)), Prompt::Text(b"more"), &params),
             Err(GenerateError::NothingThere)
         );
-        backend.start(next(0, None), b"more", &params).unwrap();
+        backend
+            .start(next(0, None), Prompt::Text(b"more"), &params)
+            .unwrap();
         while step(backend, &mut got) {}
         assert_eq!(got[0].ids.len(), 10);
     });
@@ -234,7 +244,9 @@ fn adapters_take_the_room_of_the_pool_and_no_more_than_leaves_one_context() {
         let before = *backend.model().unwrap();
         let params = sampled(1, 5);
         let mut got = vec![Got::default(); 1];
-        backend.start(turn(0, None), b"hello", &params).unwrap();
+        backend
+            .start(turn(0, None), Prompt::Text(b"hello"), &params)
+            .unwrap();
         let info = backend.load_adapter(3, &adapters[3], &BASE).unwrap();
         assert_eq!((info, info.rank), (size.info, 16));
         let after = *backend.model().unwrap();
@@ -303,7 +315,11 @@ fn play(positions: usize, kv: KvType, cpu: crate::simd::Cpu, acts: &[Act]) -> Ve
             };
             let params = sampled(n as u64, 14);
             backend
-                .start(turn, PROMPTS[n % PROMPTS.len()].as_bytes(), &params)
+                .start(
+                    turn,
+                    Prompt::Text(PROMPTS[n % PROMPTS.len()].as_bytes()),
+                    &params,
+                )
                 .unwrap();
         }
         for act in acts {
@@ -384,7 +400,7 @@ fn the_room_of_a_training_comes_and_goes_and_requests_go_on() {
         let params = sampled(1, 12);
         let expected = alone("hello there", Some(1), &params);
         backend
-            .start(turn(4, Some(1)), b"hello there", &params)
+            .start(turn(4, Some(1)), Prompt::Text(b"hello there"), &params)
             .unwrap();
         let mut got = vec![Got::default(); 5];
         let before = backend.usage().current;
@@ -430,7 +446,7 @@ fn the_room_of_a_training_comes_and_goes_and_requests_go_on() {
         backend.arena.get_mut(span.unwrap()).fill(0xFF);
         backend.scheduler.displace_all();
         assert_eq!(
-            backend.start(turn(0, None), b"hello", &params),
+            backend.start(turn(0, None), Prompt::Text(b"hello"), &params),
             Err(GenerateError::Training)
         );
         assert_eq!(backend.step(&mut Text::new()), Progress::Idle);
@@ -445,7 +461,9 @@ fn the_room_of_a_training_comes_and_goes_and_requests_go_on() {
             fresh: false,
             ..turn(4, Some(1))
         };
-        backend.start(next, b"and more", &params).unwrap();
+        backend
+            .start(next, Prompt::Text(b"and more"), &params)
+            .unwrap();
         while step(backend, &mut got) {}
         assert_eq!(got[4].ids.len(), 24);
     });

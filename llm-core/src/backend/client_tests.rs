@@ -1,7 +1,8 @@
 //! Several clients on one engine: what each gets does not depend on the others, and nobody is starved.
 
 use super::session_tests::{
-    Act, Generated, OPTIONS, PLAYERS, PROMPTS, alone, reserved, sampled, tokenize, with_model,
+    Act, Contents, Generated, OPTIONS, PLAYERS, PROMPTS, alone, reserved, sampled, tokenize,
+    with_model,
 };
 use super::*;
 use crate::generate::{FinishReason, MAX_CLIENTS, Step};
@@ -62,7 +63,9 @@ fn who_has_many_requests_delays_one_of_another_client_by_no_more_than_its_part()
         let many = sampled(1, 30);
         for n in 0..5 {
             let turn = of(0, Turn::only(n));
-            backend.start(turn, b"hello there", &many).unwrap();
+            backend
+                .start(turn, Prompt::Text(b"hello there"), &many)
+                .unwrap();
         }
         // The cache is full of them, and some wait.
         let mut text = Text::new();
@@ -74,7 +77,7 @@ fn who_has_many_requests_delays_one_of_another_client_by_no_more_than_its_part()
         let params = sampled(7, 12);
         let ids = tokenize(backend, "x y z", true);
         backend
-            .start(of(1, Turn::only(5)), b"x y z", &params)
+            .start(of(1, Turn::only(5)), Prompt::Text(b"x y z"), &params)
             .unwrap();
         let (got, others, lost) = watch(backend, 5);
         assert_eq!(got, alone(KV, &ids, &params));
@@ -103,7 +106,9 @@ fn an_idle_conversation_outlives_another_client_that_wants_the_whole_cache() {
     with_clients(CACHE, |backend| {
         let params = sampled(3, 4);
         let first = of(1, Turn::first(5));
-        backend.start(first, b"hello there", &params).unwrap();
+        backend
+            .start(first, Prompt::Text(b"hello there"), &params)
+            .unwrap();
         watch(backend, 5);
         let held = reserved(backend, 5);
         assert!(held > 0);
@@ -112,13 +117,17 @@ fn an_idle_conversation_outlives_another_client_that_wants_the_whole_cache() {
             for n in 0..5 {
                 let turn = of(0, Turn::only(n));
                 // Some are under way.
-                let _ = backend.start(turn, b"longer than the others are", &sampled(round, 39));
+                let _ = backend.start(
+                    turn,
+                    Prompt::Text(b"longer than the others are"),
+                    &sampled(round, 39),
+                );
             }
             watch(backend, round as usize % 5);
         }
         assert_eq!(reserved(backend, 5), held);
         let next = of(1, Turn::next(5));
-        backend.start(next, b"more", &params).unwrap();
+        backend.start(next, Prompt::Text(b"more"), &params).unwrap();
         watch(backend, 5);
     });
 }
@@ -129,7 +138,7 @@ fn a_client_that_there_is_not_is_refused() {
         let turn = of(MAX_CLIENTS, Turn::only(0));
         let limit = MAX_CLIENTS;
         assert_eq!(
-            backend.start(turn, b"a", &sampled(1, 1)),
+            backend.start(turn, Prompt::Text(b"a"), &sampled(1, 1)),
             Err(GenerateError::NoSuchClient {
                 client: limit,
                 limit
@@ -167,13 +176,13 @@ struct Expected {
     cancelled: bool,
 }
 
-/// Plays `acts`, in which session `n` is of client `n` modulo `clients`, and lets everything come to its end. How often a
+/// Plays `acts`, in which session `n` is of client `n` modulo `clients` and of owner `n` modulo 2, and lets everything come to its end. How often a
 /// request at work lost its room.
 fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
     with_clients(positions, |backend| {
         let mut rows: Vec<Vec<u32>> = std::vec![Vec::new(); PLAYERS];
         let mut requests: HashMap<usize, Expected> = HashMap::new();
-        let mut displaced = 0;
+        let (mut displaced, mut contents) = (0, Contents::default());
         let mut step = |backend: &mut TransformerBackend,
                         rows: &mut Vec<Vec<u32>>,
                         requests: &mut HashMap<usize, Expected>| {
@@ -227,6 +236,7 @@ fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
                 occupancy.positions,
                 "no block is lost"
             );
+            contents.check(backend);
             true
         };
         for act in acts {
@@ -240,12 +250,13 @@ fn play(positions: usize, clients: usize, acts: Vec<Act>) -> usize {
                     let session = turn.session;
                     let turn = Turn {
                         credit: u32::MAX,
+                        owner: session as u32 % 2,
                         ..of(session % clients, turn)
                     };
                     let ids = tokenize(backend, PROMPTS[prompt], turn.fresh);
                     let params = sampled(seed, max_tokens);
                     if backend
-                        .start(turn, PROMPTS[prompt].as_bytes(), &params)
+                        .start(turn, Prompt::Text(PROMPTS[prompt].as_bytes()), &params)
                         .is_err()
                     {
                         continue;

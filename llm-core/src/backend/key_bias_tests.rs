@@ -23,7 +23,7 @@ const SHAPE: Shape = Shape {
 };
 
 /// Each head of the keys has this bias in an element of its slowest pair.
-fn biased(bias: f32) -> GgufWriter {
+pub(super) fn biased(bias: f32) -> GgufWriter {
     let mut writer = model(SHAPE);
     let mut values = [0.0; 32];
     values[14] = bias;

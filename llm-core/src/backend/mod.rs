@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod adapter_tests;
 #[cfg(test)]
+mod chat_tests;
+#[cfg(test)]
 mod client_tests;
 #[cfg(test)]
 mod key_bias_tests;
+#[cfg(test)]
+mod prefix_tests;
 #[cfg(test)]
 mod session_tests;
 #[cfg(test)]
@@ -18,8 +22,11 @@ pub use stub::StubBackend;
 
 use crate::NUMERICS_VERSION;
 use crate::arena::{Arena, Usage};
+use crate::chat::TemplateInfo;
 use crate::constrain::FormatTable;
-use crate::generate::{GenerateError, GenerateParams, Occupancy, Progress, Scheduler, Text, Turn};
+use crate::generate::{
+    GenerateError, GenerateParams, Occupancy, Progress, Prompt, Scheduler, Text, Turn,
+};
 use crate::kv_cache::KvType;
 use crate::transformer::training::{Draft, TrainError, TrainParams, TrainPlan, Training};
 use crate::transformer::{
@@ -47,6 +54,8 @@ pub struct ModelInfo {
     pub kv: KvType,
     /// Positions that all sessions share.
     pub kv_positions: u32,
+    /// The chat template that conversations are rendered with, if there is one that is known.
+    pub template: Option<TemplateInfo>,
 }
 
 /// A language model behind a ring. Every call does a bounded amount of work.
@@ -70,7 +79,7 @@ pub trait LlmBackend {
     /// Requests, and use of the cache.
     fn occupancy(&self) -> Occupancy;
 
-    /// Takes a request: `prompt` is tokenized behind what the session holds, and served when there is credit and the
+    /// Takes a request: the tokens of `prompt` go behind what the session holds. It is served when there is credit and the
     /// cache has room for the whole turn, in the order of arrival. Returns the tokens of the prompt.
     ///
     /// # Errors
@@ -78,7 +87,7 @@ pub trait LlmBackend {
     fn start(
         &mut self,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError>;
 
@@ -225,21 +234,6 @@ impl<'m> TransformerBackend<'m> {
         Ok(loaded)
     }
 
-    /// Takes a request whose prompt is token ids, as they are.
-    ///
-    /// # Errors
-    /// The request is refused.
-    pub fn start_tokens(
-        &mut self,
-        turn: Turn,
-        prompt: &[u32],
-        params: &GenerateParams,
-    ) -> Result<u32, GenerateError> {
-        let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;
-        self.scheduler
-            .start_tokens(model, &mut self.arena, turn, prompt, params)
-    }
-
     /// Whether the session has a request with room for its whole turn.
     #[cfg(test)]
     #[must_use]
@@ -272,6 +266,7 @@ impl LlmBackend for TransformerBackend<'_> {
             numerics_version: NUMERICS_VERSION,
             kv: model.cache().shape().ty,
             kv_positions: model.cache().positions() as u32,
+            template: model.template().copied(),
         };
         self.loaded = Some((model, info));
         self.measure_formats();
@@ -296,7 +291,7 @@ impl LlmBackend for TransformerBackend<'_> {
     fn start(
         &mut self,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
         let (model, _) = self.loaded.as_ref().ok_or(GenerateError::NoModel)?;

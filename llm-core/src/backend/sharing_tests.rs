@@ -30,7 +30,7 @@ const fn blocks(n: u32) -> u32 {
 fn begin(backend: &mut TransformerBackend, client: usize, session: usize, max_tokens: u32) {
     let params = sampled(session as u64, max_tokens);
     backend
-        .start(of(client, Turn::only(session)), b"a", &params)
+        .start(of(client, Turn::only(session)), Prompt::Text(b"a"), &params)
         .unwrap();
 }
 
@@ -114,7 +114,7 @@ fn what_is_displaced_is_not_displaced_again_and_again() {
             for n in [0, 1] {
                 let turn = of(0, Turn::only(n));
                 backend
-                    .start(turn, &prompt, &sampled(n as u64 + 10, 22))
+                    .start(turn, Prompt::Text(&prompt), &sampled(n as u64 + 10, 22))
                     .unwrap();
             }
             let mut text = Text::new();
@@ -129,7 +129,10 @@ fn what_is_displaced_is_not_displaced_again_and_again() {
                 let idle = !backend.is_running(2) && requests * 2 <= steps;
                 if attacked && idle && running && tokens[0] >= 1 {
                     let params = sampled(9, 1);
-                    if backend.start(of(1, Turn::only(2)), b"a", &params).is_ok() {
+                    if backend
+                        .start(of(1, Turn::only(2)), Prompt::Text(b"a"), &params)
+                        .is_ok()
+                    {
                         requests += 1;
                     }
                 }
@@ -164,7 +167,7 @@ fn the_newest_of_a_client_is_displaced_and_not_the_one_that_has_waited_for_credi
             credit: 2,
             ..of(0, Turn::only(0))
         };
-        backend.start(turn, b"a", &params).unwrap();
+        backend.start(turn, Prompt::Text(b"a"), &params).unwrap();
         let mut text = Text::new();
         let mut tokens = 0;
         while tokens < 1 {
@@ -173,7 +176,9 @@ fn the_newest_of_a_client_is_displaced_and_not_the_one_that_has_waited_for_credi
             }
         }
         // The second begins while the first is at work.
-        backend.start(of(0, Turn::only(1)), b"a", &params).unwrap();
+        backend
+            .start(of(0, Turn::only(1)), Prompt::Text(b"a"), &params)
+            .unwrap();
         while tokens < 2 {
             if let Progress::Session(0, Ok(Step::Token { .. })) = backend.step(&mut text) {
                 tokens += 1;
@@ -204,7 +209,9 @@ fn nobody_who_has_credit_waits_for_another_client_that_does_not_read() {
                 credit: 1,
                 ..of(1, Turn::only(n))
             };
-            backend.start(turn, b"a", &sampled(4, WHOLE)).unwrap();
+            backend
+                .start(turn, Prompt::Text(b"a"), &sampled(4, WHOLE))
+                .unwrap();
         }
         while backend.step(&mut text) != Progress::Idle {}
         assert_eq!(
@@ -230,7 +237,7 @@ fn an_idle_session_within_its_part_is_lost_to_none_that_is_within_its_own() {
         let mut text = Text::new();
         // 2 has a conversation of one block; a part of four clients is two.
         backend
-            .start(of(2, Turn::first(8)), b"a", &sampled(1, 2))
+            .start(of(2, Turn::first(8)), Prompt::Text(b"a"), &sampled(1, 2))
             .unwrap();
         while backend.step(&mut text) != Progress::Idle {}
         assert_eq!(reserved(backend, 8), BLOCK_POSITIONS);
@@ -303,14 +310,18 @@ fn a_long_prompt_goes_through_in_chunks_beside_another_client() {
             // One request of another client, a few tokens of prompt, long.
             let turn = of(1, Turn::only(7));
             backend
-                .start(turn, b"Once upon a time", &sampled(5, 480))
+                .start(turn, Prompt::Text(b"Once upon a time"), &sampled(5, 480))
                 .unwrap();
             for _ in 0..200 {
                 backend.step(&mut text);
             }
         }
         let tokens = backend
-            .start(of(0, Turn::only(3)), prompt.as_bytes(), &sampled(1, 2))
+            .start(
+                of(0, Turn::only(3)),
+                Prompt::Text(prompt.as_bytes()),
+                &sampled(1, 2),
+            )
             .unwrap();
         let mut others = 0_u64;
         loop {
@@ -320,7 +331,11 @@ fn a_long_prompt_goes_through_in_chunks_beside_another_client() {
                 Progress::Session(7, Ok(Step::Finished { .. })) => {
                     let turn = of(1, Turn::only(7));
                     backend
-                        .start(turn, b"Once upon a time", &sampled(others, 480))
+                        .start(
+                            turn,
+                            Prompt::Text(b"Once upon a time"),
+                            &sampled(others, 480),
+                        )
                         .unwrap();
                 }
                 Progress::Session(n, Err(error)) => panic!("{n}: {error}"),
@@ -357,7 +372,8 @@ fn one_that_asks_for_a_context_and_takes_it_back_holds_nobody_up() {
                         if attacked && n == 13 && of_third == 6 {
                             let params = sampled(seed, WHOLE);
                             let turn = of(1, Turn::only(12));
-                            requests += u32::from(backend.start(turn, b"a", &params).is_ok());
+                            requests +=
+                                u32::from(backend.start(turn, Prompt::Text(b"a"), &params).is_ok());
                         }
                     }
                     Progress::Session(n, Ok(Step::Finished { .. })) => {
@@ -372,7 +388,9 @@ fn one_that_asks_for_a_context_and_takes_it_back_holds_nobody_up() {
                             began = steps;
                         }
                         let turn = of(client, Turn::only(n));
-                        backend.start(turn, b"a", &sampled(seed, most)).unwrap();
+                        backend
+                            .start(turn, Prompt::Text(b"a"), &sampled(seed, most))
+                            .unwrap();
                     }
                     Progress::Session(n, Err(error)) => panic!("{n}: {error}"),
                     Progress::Idle => panic!("nobody goes on"),

@@ -3,8 +3,10 @@
 use super::{LlmBackend, ModelInfo};
 use crate::NUMERICS_VERSION;
 use crate::arena::Usage;
+use crate::chat::{Bound, Label, TemplateInfo};
 use crate::generate::{
-    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
+    FinishReason, GenerateError, GenerateParams, Occupancy, Output, Progress, Prompt, Step, Text,
+    Turn,
 };
 use crate::gguf::GgufError;
 use crate::kv_cache::KvType;
@@ -19,7 +21,9 @@ const CONTEXT: usize = 256;
 /// Bytes of an adapter that it makes: of more than one message.
 const MADE: usize = 6_001;
 
-/// It gives the bytes of the prompt back, one a token, to each session in turn; with an adapter, in capitals. An adapter is
+/// It gives the bytes of the prompt back, one a token, to each session in turn; with an adapter, in capitals. Of a
+/// conversation it gives back the texts, one behind the other; of tokens their lowest bytes. Stop strings end its answers, formats
+/// do not show in them. An adapter is
 /// any file that begins as a GGUF file does, and what it makes of data depends on every byte of them. It measures what the
 /// boundaries cost, and tests what surrounds a model.
 #[derive(Debug, Default)]
@@ -91,6 +95,8 @@ struct Active {
     credit: u32,
     keep: bool,
     cancelled: bool,
+    stopped: bool,
+    output: Output,
 }
 
 impl Session {
@@ -100,6 +106,8 @@ impl Session {
         let next = self.echo.get(active.generated as usize).copied();
         let reason = if active.cancelled {
             FinishReason::Cancelled
+        } else if active.stopped {
+            FinishReason::Stop
         } else if active.generated >= active.max_tokens {
             FinishReason::MaxTokens
         } else if self.tokens >= CONTEXT {
@@ -115,10 +123,16 @@ impl Session {
             } else {
                 '?'
             };
-            // `Text` is longer than one character.
-            drop(text.push(shown));
             active.generated += 1;
             self.tokens += 1;
+            // It is ASCII.
+            active.stopped = active.output.push(core::iter::once(shown as u8), text);
+            let is_last = active.generated >= active.max_tokens
+                || self.tokens >= CONTEXT
+                || active.generated as usize >= self.echo.len();
+            if is_last && !active.stopped {
+                active.stopped = active.output.finish(text);
+            }
             return Some(Step::Token {
                 id: u32::from(byte),
             });
@@ -152,6 +166,10 @@ impl LlmBackend for StubBackend {
             numerics_version: NUMERICS_VERSION,
             kv: KvType::Q8,
             kv_positions: (MAX_SESSIONS * CONTEXT) as u32,
+            template: Some(TemplateInfo {
+                name: Label::of("stub"),
+                bound: Bound::default(),
+            }),
         };
         self.reset();
         self.adapters = [false; MAX_ADAPTERS];
@@ -181,7 +199,7 @@ impl LlmBackend for StubBackend {
     fn start(
         &mut self,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
         if self.info.is_none() {
@@ -211,10 +229,18 @@ impl LlmBackend for StubBackend {
         } else if session.tokens == 0 {
             return Err(GenerateError::NothingThere);
         }
-        if prompt.is_empty() {
+        let said = match prompt {
+            Prompt::Text(text) => text.len(),
+            Prompt::Segments(segments) => segments.iter().map(|segment| segment.text.len()).sum(),
+            Prompt::Tokens(ids) => ids.len(),
+        };
+        if said == 0 {
             return Err(GenerateError::EmptyPrompt);
         }
-        let tokens = session.tokens + prompt.len();
+        if turn.format.is_some() && !turn.stops.is_empty() {
+            return Err(GenerateError::FormatAndStops);
+        }
+        let tokens = session.tokens + said;
         if tokens >= CONTEXT {
             return Err(match turn.fresh {
                 true => GenerateError::PromptTokens {
@@ -229,7 +255,15 @@ impl LlmBackend for StubBackend {
         }
         session.tokens = tokens;
         // It is shorter than the context.
-        session.echo = heapless::Vec::from_slice(prompt).unwrap_or_default();
+        session.echo.clear();
+        match prompt {
+            Prompt::Text(text) => session.echo.extend(text.iter().copied()),
+            Prompt::Segments(segments) => {
+                let bytes = segments.iter().flat_map(|segment| segment.text.bytes());
+                session.echo.extend(bytes);
+            }
+            Prompt::Tokens(ids) => session.echo.extend(ids.iter().map(|id| *id as u8)),
+        }
         session.active = Some(Active {
             loud: turn.adapter.is_some(),
             generated: 0,
@@ -237,8 +271,10 @@ impl LlmBackend for StubBackend {
             credit: turn.credit,
             keep: turn.keep,
             cancelled: false,
+            stopped: false,
+            output: Output::new(turn.stops),
         });
-        Ok(prompt.len() as u32)
+        Ok(said as u32)
     }
 
     fn grant(&mut self, session: usize, tokens: u32) {

@@ -83,7 +83,7 @@ fn run_from(backend: &mut impl LlmBackend, before: usize) -> (Vec<u32>, String, 
 
 fn generate(backend: &mut impl LlmBackend, prompt: &str, params: &GenerateParams) -> Vec<u32> {
     backend
-        .start(Turn::only(0), prompt.as_bytes(), params)
+        .start(Turn::only(0), Prompt::Text(prompt.as_bytes()), params)
         .unwrap();
     run(backend).0
 }
@@ -351,7 +351,7 @@ fn a_prompt_of_any_length_gives_what_its_tokens_give_one_by_one() {
                 .zip(&after)
                 .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
             backend
-                .start_tokens(Turn::only(0), &tokens[..n], &greedy(1))
+                .start(Turn::only(0), Prompt::Tokens(&tokens[..n]), &greedy(1))
                 .unwrap();
             assert_eq!(run(backend).0, [best.unwrap().0], "{n} tokens");
             let (model, arena) = backend.parts().unwrap();
@@ -370,18 +370,21 @@ fn a_generation_ends_at_its_limits() {
         },
         |backend| {
             backend.load(&file).unwrap();
-            backend.start(Turn::only(0), b"hello", &greedy(3)).unwrap();
+            backend
+                .start(Turn::only(0), Prompt::Text(b"hello"), &greedy(3))
+                .unwrap();
             let (ids, _, reason) = run(backend);
             assert_eq!((ids.len(), reason), (3, FinishReason::MaxTokens));
 
             backend
-                .start(Turn::only(0), b"hello", &greedy(500))
+                .start(Turn::only(0), Prompt::Text(b"hello"), &greedy(500))
                 .unwrap();
             let (ids, _, reason) = run(backend);
             // Begin, the space in front and five letters are seven of sixteen.
             assert_eq!((ids.len(), reason), (9, FinishReason::ContextFull));
 
-            let refused = backend.start(Turn::only(0), b"abcdefghijklmno", &greedy(1));
+            let refused =
+                backend.start(Turn::only(0), Prompt::Text(b"abcdefghijklmno"), &greedy(1));
             assert_eq!(
                 refused,
                 Err(GenerateError::PromptTokens {
@@ -396,7 +399,7 @@ fn a_generation_ends_at_its_limits() {
             spaceless[at..at + 3].copy_from_slice(b"xyz");
             backend.load(&spaceless).unwrap();
             assert_eq!(
-                backend.start(Turn::only(0), b"a b", &greedy(1)),
+                backend.start(Turn::only(0), Prompt::Text(b"a b"), &greedy(1)),
                 Err(GenerateError::PromptTokens {
                     tokens: 9,
                     limit: 5
@@ -404,18 +407,18 @@ fn a_generation_ends_at_its_limits() {
             );
             backend.load(&file).unwrap();
             assert_eq!(
-                backend.start(Turn::only(0), &[b'a'; 257], &greedy(1)),
+                backend.start(Turn::only(0), Prompt::Text(&[b'a'; 257]), &greedy(1)),
                 Err(GenerateError::PromptBytes {
                     bytes: 257,
                     limit: 256
                 })
             );
             assert_eq!(
-                backend.start(Turn::only(0), b"a\xFF", &greedy(1)),
+                backend.start(Turn::only(0), Prompt::Text(b"a\xFF"), &greedy(1)),
                 Err(GenerateError::NotUtf8 { offset: 1 })
             );
             assert_eq!(
-                backend.start(Turn::only(0), b"a", &greedy(0)),
+                backend.start(Turn::only(0), Prompt::Text(b"a"), &greedy(0)),
                 Err(GenerateError::NoTokens)
             );
             assert_eq!(backend.step(&mut Text::new()), Progress::Idle);
@@ -427,13 +430,15 @@ fn a_generation_ends_at_its_limits() {
 fn without_a_model_and_during_a_generation_a_request_is_refused() {
     with_backend(OPTIONS, |backend| {
         assert_eq!(
-            backend.start(Turn::only(0), b"a", &greedy(1)),
+            backend.start(Turn::only(0), Prompt::Text(b"a"), &greedy(1)),
             Err(GenerateError::NoModel)
         );
         backend.load(&model(Shape::default()).finish()).unwrap();
-        backend.start(Turn::only(0), b"a", &greedy(1)).unwrap();
+        backend
+            .start(Turn::only(0), Prompt::Text(b"a"), &greedy(1))
+            .unwrap();
         assert_eq!(
-            backend.start(Turn::only(0), b"a", &greedy(1)),
+            backend.start(Turn::only(0), Prompt::Text(b"a"), &greedy(1)),
             Err(GenerateError::Busy)
         );
     });
@@ -444,7 +449,11 @@ fn a_cancel_takes_effect_at_the_next_step() {
     with_backend(OPTIONS, |backend| {
         backend.load(&model(Shape::default()).finish()).unwrap();
         backend
-            .start(Turn::only(0), b"some longer prompt", &greedy(40))
+            .start(
+                Turn::only(0),
+                Prompt::Text(b"some longer prompt"),
+                &greedy(40),
+            )
             .unwrap();
         let mut text = Text::new();
         assert_eq!(backend.step(&mut text), Progress::Working);
@@ -475,7 +484,9 @@ fn overflow_in_the_model_ends_the_request_and_not_the_backend() {
         .for_each(|w| w.copy_from_slice(&3e38f32.to_le_bytes()));
     with_backend(OPTIONS, |backend| {
         backend.load(&writer.finish()).unwrap();
-        backend.start(Turn::only(0), b"a", &greedy(1)).unwrap();
+        backend
+            .start(Turn::only(0), Prompt::Text(b"a"), &greedy(1))
+            .unwrap();
         let mut text = Text::new();
         let mut step = || backend.step(&mut text);
         let steps = core::iter::from_fn(|| Some(step()));
@@ -492,14 +503,16 @@ fn overflow_in_the_model_ends_the_request_and_not_the_backend() {
 fn the_stub_gives_the_prompt_back() {
     let mut stub = StubBackend::default();
     assert_eq!(
-        stub.start(Turn::only(0), b"abc", &greedy(2)),
+        stub.start(Turn::only(0), Prompt::Text(b"abc"), &greedy(2)),
         Err(GenerateError::NoModel)
     );
     stub.load(b"anything").unwrap();
-    stub.start(Turn::only(0), b"abc", &greedy(2)).unwrap();
+    stub.start(Turn::only(0), Prompt::Text(b"abc"), &greedy(2))
+        .unwrap();
     let (_, text, reason) = run(&mut stub);
     assert_eq!((text.as_str(), reason), ("ab", FinishReason::MaxTokens));
-    stub.start(Turn::only(0), b"abc", &greedy(9)).unwrap();
+    stub.start(Turn::only(0), Prompt::Text(b"abc"), &greedy(9))
+        .unwrap();
     let (_, text, reason) = run(&mut stub);
     assert_eq!((text.as_str(), reason), ("abc", FinishReason::EndOfText));
 }
@@ -512,7 +525,7 @@ fn the_stub_rests_without_credit_and_its_end_needs_none() {
         credit: 2,
         ..Turn::only(0)
     };
-    stub.start(turn, b"abc", &greedy(9)).unwrap();
+    stub.start(turn, Prompt::Text(b"abc"), &greedy(9)).unwrap();
     let (mut shown, mut text) = (String::new(), Text::new());
     for (granted, expected) in [(0, "ab"), (2, "ab"), (1, "ab")] {
         stub.grant(0, granted);
@@ -604,7 +617,9 @@ fn sessions_do_not_show_in_one_another() {
                 {
                     let session = of_session.iter().position(Option::is_none).unwrap();
                     let turn = Turn::only(session);
-                    backend.start(turn, prompt.as_bytes(), &params(n)).unwrap();
+                    backend
+                        .start(turn, Prompt::Text(prompt.as_bytes()), &params(n))
+                        .unwrap();
                     of_session[session] = Some(n);
                 }
                 steps += 1;
@@ -644,13 +659,15 @@ fn a_session_that_ends_in_a_batch_leaves_the_others_in_it() {
         backend
             .start(
                 Turn::only(0),
-                b"a longer prompt that is cancelled",
+                Prompt::Text(b"a longer prompt that is cancelled"),
                 &greedy(9),
             )
             .unwrap();
         let other = 3;
         let turn = Turn::only(other);
-        backend.start(turn, b"the other", &greedy(4)).unwrap();
+        backend
+            .start(turn, Prompt::Text(b"the other"), &greedy(4))
+            .unwrap();
         let mut text = Text::new();
         assert_eq!(
             backend.step(&mut text),
@@ -697,11 +714,11 @@ fn one_is_lost(file: &[u8], bad: u32, credit: u32) {
     with_backend(SEVERAL, |backend| {
         backend.load(file).unwrap();
         backend
-            .start_tokens(Turn::only(0), &[1, 70, 61], &greedy(6))
+            .start(Turn::only(0), Prompt::Tokens(&[1, 70, 61]), &greedy(6))
             .unwrap();
         let alone = run(backend).0;
         backend
-            .start_tokens(Turn::only(0), &[1, bad], &greedy(6))
+            .start(Turn::only(0), Prompt::Tokens(&[1, bad]), &greedy(6))
             .unwrap();
         let good = 5;
         let turn = Turn {
@@ -709,7 +726,7 @@ fn one_is_lost(file: &[u8], bad: u32, credit: u32) {
             ..Turn::only(good)
         };
         backend
-            .start_tokens(turn, &[1, 70, 61], &greedy(6))
+            .start(turn, Prompt::Tokens(&[1, 70, 61]), &greedy(6))
             .unwrap();
         let (mut text, mut ids, mut lost) = (Text::new(), Vec::new(), Vec::new());
         let mut rests = 0;
@@ -731,7 +748,7 @@ fn one_is_lost(file: &[u8], bad: u32, credit: u32) {
         }
         assert_eq!(lost, [(0, GenerateError::NonFinite)]);
         assert_eq!(ids, alone);
-        let gone = backend.start_tokens(Turn::next(0), &[1], &greedy(1));
+        let gone = backend.start(Turn::next(0), Prompt::Tokens(&[1]), &greedy(1));
         assert_eq!(gone, Err(GenerateError::NothingThere));
     });
 }
@@ -823,7 +840,7 @@ proptest! {
             file[index.index(range)] = byte;
         }
         with_backend(OPTIONS, |backend| {
-            if backend.load(&file).is_ok() && backend.start(Turn::only(0), b"ab", &greedy(3)).is_ok() {
+            if backend.load(&file).is_ok() && backend.start(Turn::only(0), Prompt::Text(b"ab"), &greedy(3)).is_ok() {
                 let mut text = Text::new();
                 while backend.step(&mut text) != Progress::Idle {}
             }

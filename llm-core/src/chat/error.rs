@@ -1,11 +1,11 @@
 //! Why a conversation or a scaffold is refused.
 
 use super::{MAX_LITERAL_BYTES, MAX_REFUSED, MAX_SCAFFOLD_BYTES, MAX_SEGMENTS};
-use crate::gguf::{GgufError, Name};
+use crate::gguf::{self, GgufError};
 use crate::tokenizer::TokenizeError;
 
 /// Why a conversation is refused. Segments count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
     /// There is none, or there are more than [`MAX_SEGMENTS`].
     #[error("the conversation has {segments} segments, not 1 to {MAX_SEGMENTS}")]
@@ -46,7 +46,7 @@ pub enum ChatError {
         /// Which.
         segment: usize,
         /// What is in it.
-        spelling: Name,
+        spelling: Label,
     },
     /// The conversation is longer than the buffer for it.
     #[error("the conversation has {bytes} bytes with its scaffold, at most {limit} are allowed")]
@@ -59,6 +59,56 @@ pub enum ChatError {
     /// The text cannot be tokenized, or has more tokens than fit.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
+}
+
+/// The beginning of a text that a file brings, for people: at most [`Self::BYTES`] bytes of whole characters, control
+/// characters as `?`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    bytes: [u8; Self::BYTES],
+    len: u8,
+}
+
+impl Label {
+    /// Bytes that are kept.
+    pub const BYTES: usize = 32;
+
+    /// The label of this text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut label = Self {
+            bytes: [0; Self::BYTES],
+            len: 0,
+        };
+        let shown = gguf::name(text);
+        let fits = |&end: &usize| shown.is_char_boundary(end);
+        let end = (0..=shown.len().min(Self::BYTES)).rev().find(fits);
+        let part = shown.as_bytes().get(..end.unwrap_or(0)).unwrap_or(&[]);
+        for (place, byte) in label.bytes.iter_mut().zip(part) {
+            *place = *byte;
+            label.len = label.len.saturating_add(1);
+        }
+        label
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.len.into()).unwrap_or(&[]);
+        core::str::from_utf8(bytes).unwrap_or("")
+    }
+}
+
+impl core::fmt::Display for Label {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl core::fmt::Debug for Label {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
 }
 
 /// Why a scaffold that a file brings is refused.

@@ -38,14 +38,21 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ChatError, ScaffoldError};
+pub use error::{ChatError, Label, ScaffoldError};
 pub use families::{Published, recognise};
 pub use render::{Bound, Buffers, Conversation, Place};
 pub use scaffold::{Place as SystemPlace, Scaffold, System, Trim, Turn};
-pub use source::{SCAFFOLD_KEY, TEMPLATE_KEY, Template, template_digest};
+pub use source::{SCAFFOLD_KEY, TEMPLATE_KEY, Template, TemplateInfo, template_digest};
 
 /// Most segments of a request.
-pub const MAX_SEGMENTS: usize = 64;
+pub const MAX_SEGMENTS: usize = 16;
+
+/// Most tokens that a scaffold may add to a conversation, apart from those for each segment: whoever admits a request
+/// reserves them. The longest known, with a default system text of 4.6 KiB, takes about 1,200.
+pub const MAX_FIXED_TOKENS: u32 = 2048;
+
+/// Most tokens that a scaffold may add for each segment.
+pub const MAX_SEGMENT_TOKENS: u32 = 64;
 
 /// Spellings that a scaffold may refuse.
 pub const MAX_REFUSED: usize = 8;

@@ -1,8 +1,10 @@
 //! A conversation to token ids.
 
 use super::scaffold::{BOS, EOS, Place as SystemPlace};
-use super::{ChatError, MAX_SEGMENTS, Role, Scaffold, Segment, Turn};
-use crate::gguf;
+use super::{
+    ChatError, Label, MAX_FIXED_TOKENS, MAX_SEGMENT_TOKENS, MAX_SEGMENTS, Role, Scaffold, Segment,
+    Turn,
+};
 #[cfg(doc)]
 use crate::tokenizer::scratch_cells;
 use crate::tokenizer::{
@@ -65,11 +67,24 @@ impl Bound {
         sum(text_bytes, segments, self.fixed_tokens, self.segment_tokens)
     }
 
+    /// Whether it is small enough for requests to be admitted by it: at most [`MAX_FIXED_TOKENS`] and
+    /// [`MAX_SEGMENT_TOKENS`].
+    #[must_use]
+    pub const fn is_served(&self) -> bool {
+        self.fixed_tokens <= MAX_FIXED_TOKENS && self.segment_tokens <= MAX_SEGMENT_TOKENS
+    }
+
     /// Most bytes of the rendered text of such a conversation.
     #[must_use]
     pub fn bytes(&self, text_bytes: usize, segments: usize) -> usize {
         sum(text_bytes, segments, self.fixed_bytes, self.segment_bytes)
     }
+}
+
+/// What stands around texts, in bytes or tokens.
+struct Most {
+    once: usize,
+    each: usize,
 }
 
 fn sum(text: usize, segments: usize, fixed: u32, each: u32) -> usize {
@@ -176,7 +191,7 @@ impl Scaffold<'_> {
         buffer: &mut [u8],
         cells: &mut [Cell],
     ) -> Option<Bound> {
-        let mut measure = |literal: &str| -> Option<(usize, usize)> {
+        let mut expand = |literal: &str| -> Option<(usize, usize)> {
             let mut writer = Writer {
                 limit: buffer.len(),
                 text: buffer,
@@ -190,33 +205,54 @@ impl Scaffold<'_> {
             let tokens = vocabulary.most_tokens(text.get(..len)?, cells)?;
             Some((tokens, len))
         };
-        let mut both = |first: &str, second: &str| -> Option<(usize, usize)> {
-            let (first, second) = (measure(first)?, measure(second)?);
-            Some((
-                first.0.saturating_add(second.0),
-                first.1.saturating_add(second.1),
-            ))
-        };
-        let larger = |a: (usize, usize), b: (usize, usize)| (a.0.max(b.0), a.1.max(b.1));
-        let system = both(self.system.turn.before, self.system.turn.after)?;
-        let system = larger(system, both(self.system.default, "")?);
-        let ends = both(self.begin, self.generation)?;
-        // Before a turn that follows an answer.
-        let ending = both(self.assistant.after, "")?;
-        let user = both(self.user.before, self.user.after)?;
-        let segment = larger(user, both(self.assistant.before, self.assistant.after)?);
+        let tokens = self.most(|literal| Some(expand(literal)?.0))?;
+        let bytes = self.most(|literal| Some(expand(literal)?.1))?;
         let number = |number: usize| u32::try_from(number).ok();
-        let all = |of: fn(&(usize, usize)) -> usize| {
-            let parts = [&system, &ends, &ending];
-            parts.into_iter().map(of).fold(0, usize::saturating_add)
-        };
         Some(Bound {
             // The beginning of text, and a space in front of the first.
-            fixed_tokens: number(all(|part| part.0).saturating_add(2))?,
-            segment_tokens: number(segment.0)?,
-            fixed_bytes: number(all(|part| part.1))?,
-            segment_bytes: number(segment.1)?,
+            fixed_tokens: number(tokens.once.saturating_add(2))?,
+            segment_tokens: number(tokens.each)?,
+            fixed_bytes: number(bytes.once)?,
+            segment_bytes: number(bytes.each)?,
         })
+    }
+
+    /// Most bytes of the rendered text of [`MAX_SEGMENTS`] texts, which have `text_bytes` together, with tokens for
+    /// beginning and end of text of at most `marker` bytes.
+    #[must_use]
+    pub fn most_bytes(&self, text_bytes: usize, marker: usize) -> usize {
+        let marked = |literal: &str, name| literal.matches(name).count().saturating_mul(marker);
+        let length = |literal: &str| {
+            let markers = marked(literal, BOS).saturating_add(marked(literal, EOS));
+            Some(literal.len().saturating_add(markers))
+        };
+        let Some(Most { once, each }) = self.most(length) else {
+            return usize::MAX;
+        };
+        text_bytes
+            .saturating_add(once)
+            .saturating_add(each.saturating_mul(MAX_SEGMENTS))
+    }
+
+    /// Adds up what is at most around texts, of a measure that a literal has.
+    fn most(&self, mut of: impl FnMut(&str) -> Option<usize>) -> Option<Most> {
+        let mut both = |turn: &Turn<'_>| Some(of(turn.before)?.saturating_add(of(turn.after)?));
+        let system = both(&self.system.turn)?;
+        let segment = both(&self.user)?.max(both(&self.assistant)?);
+        let once = [
+            self.begin,
+            self.generation,
+            // Before a turn that follows an answer.
+            self.assistant.after,
+        ];
+        let mut most = Most {
+            once: system.max(of(self.system.default)?),
+            each: segment,
+        };
+        for literal in once {
+            most.once = most.once.saturating_add(of(literal)?);
+        }
+        Some(most)
     }
 
     /// Whether a control token stands between any two texts, so that no text can look like another's.
@@ -291,7 +327,7 @@ impl Scaffold<'_> {
             if let Some(spelling) = refused.find(|spelling| segment.text.contains(**spelling)) {
                 return Err(ChatError::Refused {
                     segment: number,
-                    spelling: gguf::name(spelling),
+                    spelling: Label::of(spelling),
                 });
             }
         }

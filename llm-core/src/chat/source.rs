@@ -1,6 +1,6 @@
 //! The chat template of a model file.
 
-use super::{Published, Scaffold, ScaffoldError, recognise};
+use super::{Bound, Label, Published, Scaffold, ScaffoldError, recognise};
 use crate::gguf::Gguf;
 use crate::verify::sha256;
 
@@ -52,6 +52,30 @@ impl<'a> Template<'a> {
             Self::None | Self::Unknown => None,
             Self::Published(published) => Some(published.scaffold),
             Self::Derived(scaffold) => Some(*scaffold),
+        }
+    }
+}
+
+/// A template that a model is served with: what people and whoever admits requests know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TemplateInfo {
+    /// What people call it; not empty.
+    pub name: Label,
+    /// What it adds to texts.
+    pub bound: Bound,
+}
+
+impl TemplateInfo {
+    /// What is known of a scaffold with this bound.
+    #[must_use]
+    pub fn new(scaffold: &Scaffold<'_>, bound: Bound) -> Self {
+        let name = match scaffold.name {
+            "" => "derived",
+            name => name,
+        };
+        Self {
+            name: Label::of(name),
+            bound,
         }
     }
 }

@@ -15,11 +15,14 @@
 //! granted more, and if another turn cannot begin otherwise, it gives its room in the cache up. Its tokens stay, and
 //! their keys and values are computed again.
 
+mod output;
 mod scheduler;
 mod sharing;
 
+pub(crate) use output::Output;
 pub use scheduler::Scheduler;
 
+use crate::chat::{ChatError, Segment};
 use crate::constrain::Format;
 use crate::kv_cache::CacheFull;
 use crate::sampling::SamplerParams;
@@ -27,13 +30,43 @@ use crate::tokenizer::{MAX_TOKEN_BYTES, TokenizeError};
 #[cfg(doc)]
 use crate::transformer::MAX_ADAPTERS;
 use crate::transformer::training::{TrainError, TrainProgress};
+use formats::stop::Stops;
 
 /// Clients among whom the engine is shared; see [`Turn::client`].
 pub const MAX_CLIENTS: usize = 4;
 
+/// Most bytes of text that a token brings in a request with stop strings, those that were held back before it included.
+/// What a token has beyond is left out, before stop strings are looked for. So whoever reads a report of a token, which
+/// has room for as many, has all the text that they were looked for in.
+pub const MAX_STOPPED_TEXT_BYTES: usize = 256;
+
 /// Text of one step. A token has at most [`MAX_TOKEN_BYTES`] bytes; up to three more were held back
 /// for it, and bytes that are no UTF-8 grow threefold.
 pub type Text = heapless::String<{ 3 * (MAX_TOKEN_BYTES + 4) }>;
+
+/// What a request begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt<'p> {
+    /// A text in UTF-8 that the model continues.
+    Text(&'p [u8]),
+    /// Texts with roles, which the model answers: its chat template writes them down, at the beginning of a session or
+    /// behind what the session holds.
+    Segments(&'p [Segment<'p>]),
+    /// Tokens, as they are.
+    Tokens(&'p [u32]),
+}
+
+impl<'p> Prompt<'p> {
+    /// The text that the answer comes behind: what is continued, or what was said last. Tokens have none.
+    #[must_use]
+    pub const fn last_text(self) -> &'p [u8] {
+        match self {
+            Self::Text(text) => text,
+            Self::Segments([.., last]) => last.text.as_bytes(),
+            Self::Segments([]) | Self::Tokens(_) => &[],
+        }
+    }
+}
 
 /// Where a request goes on, and what is left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +76,10 @@ pub struct Turn {
     /// Who asks, below [`MAX_CLIENTS`]: requests of one client share what the client has of the engine, and clients get
     /// equal parts of it. It shows in nobody's text.
     pub client: usize,
-    /// Whose conversation it is: requests of one owner with the same adapter that begin with the same tokens have them
-    /// computed once, and nobody else's are the faster for it. A session goes on with the owner that it began with.
+    /// Whose conversation it is. Requests of one owner and one adapter that begin with the same tokens have them computed
+    /// once; requests of other owners are no faster for it. A session goes on only with the owner that it began with.
+    /// A number that passes to somebody else must not meet what the former one asked: call
+    /// [`crate::backend::LlmBackend::reset`] in between.
     pub owner: u32,
     /// Forget what the session holds, and begin anew. Else the prompt follows what is there, which must be
     /// something.
@@ -56,6 +91,10 @@ pub struct Turn {
     /// What the text of this turn must be a word of: no token is generated after which it cannot become one with the tokens
     /// that are left.
     pub format: Option<Format>,
+    /// Texts that end this turn when they are generated, and of which nothing is shown. A turn with a format has none.
+    pub stops: Stops,
+    /// Whether what is spelled like a user-defined token in a text becomes that token.
+    pub user_defined: bool,
     /// The adapter that the session's tokens go through the model with, below [`MAX_ADAPTERS`]; that of a session that
     /// goes on must be the one that it began with.
     pub adapter: Option<u8>,
@@ -82,6 +121,8 @@ impl Turn {
             keep: true,
             credit: u32::MAX,
             format: None,
+            stops: Stops::NONE,
+            user_defined: false,
             adapter: None,
         }
     }
@@ -110,6 +151,8 @@ pub struct GenerateParams {
 pub enum FinishReason {
     /// The model ended its text, or nothing can follow in its format.
     EndOfText,
+    /// A stop string was generated.
+    Stop,
     /// As many tokens as were asked for.
     MaxTokens,
     /// The session's context is full.
@@ -128,7 +171,8 @@ pub enum Step {
         /// Tokens of the session, prompt included.
         total: u32,
     },
-    /// A token was generated; its text is in the step's [`Text`].
+    /// A token was generated. The step's [`Text`] has what can be shown now: nothing that may be the beginning of a stop
+    /// string.
     Token {
         /// Its number in the vocabulary.
         id: u32,
@@ -266,6 +310,19 @@ pub enum GenerateError {
         /// The byte.
         byte: u8,
     },
+    /// A conversation, but no known way to write it down.
+    #[error(
+        "the model has no chat template that is known and short enough, so it answers no conversations: have a text continued"
+    )]
+    NoTemplate,
+    /// The conversation is refused.
+    #[error(transparent)]
+    Chat(ChatError),
+    /// Stop strings for an answer whose format says where it ends.
+    #[error(
+        "a request has a format or stop strings, not both: the format says where an answer ends"
+    )]
+    FormatAndStops,
     /// There is no such format.
     #[error("there is no format {format}")]
     NoSuchFormat {
@@ -293,6 +350,17 @@ pub enum GenerateError {
     /// A value in the computation was not finite.
     #[error("a value in the computation was not finite")]
     NonFinite,
+}
+
+/// What a text may be refused for, too, stays the same error.
+impl From<ChatError> for GenerateError {
+    fn from(error: ChatError) -> Self {
+        match error {
+            ChatError::Tokenize(error) => error.into(),
+            ChatError::TooLong { bytes, limit } => Self::PromptBytes { bytes, limit },
+            error => Self::Chat(error),
+        }
+    }
 }
 
 impl From<TokenizeError> for GenerateError {

@@ -24,15 +24,18 @@
 //!
 //! The scheduler has no clock; whoever grants credit ends what takes too long.
 
+use super::output::Output;
 use super::sharing::{Admission, Holding, Standing, Time, admission};
 use super::{
-    FinishReason, GenerateError, GenerateParams, MAX_CLIENTS, Occupancy, Progress, Step, Text, Turn,
+    FinishReason, GenerateError, GenerateParams, MAX_CLIENTS, Occupancy, Progress, Prompt, Step,
+    Text, Turn,
 };
 use crate::arena::Arena;
+use crate::chat::{Buffers, Conversation, Place, Segment};
 use crate::constrain::{Choosing, Constraint, FormatTable};
 use crate::kv_cache::Origin;
 use crate::sampling::Sampler;
-use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions, Utf8Stream};
+use crate::tokenizer::{EXTRA_PROMPT_TOKENS, EncodeOptions};
 use crate::transformer::{Batch, MAX_BATCH, MAX_SESSIONS, Model, STEP_WORK, Token};
 
 /// A turn under way.
@@ -53,7 +56,7 @@ struct Generation {
     admitted: bool,
     /// If it was at work beyond its client's part of the cache and lost its room: that part.
     displaced: Option<usize>,
-    stream: Utf8Stream,
+    output: Output,
     finished: Option<FinishReason>,
 }
 
@@ -159,13 +162,11 @@ impl Session {
         workspace.tokens[self.tokens] = id;
         self.tokens += 1;
 
-        // `Text` has room for every token; see its definition.
-        let mut sink = |character| drop(text.push(character));
-        for byte in view.decode(id, false) {
-            generation.stream.push(byte, &mut sink);
-        }
+        let stopped = generation.output.push(view.decode(id, false), text);
         let constraint = generation.constraint.as_ref();
-        generation.finished = if view.is_eog(id)
+        generation.finished = if stopped {
+            Some(FinishReason::Stop)
+        } else if view.is_eog(id)
             || constraint.is_some_and(|constraint| constraint.is_over(formats))
         {
             Some(FinishReason::EndOfText)
@@ -176,8 +177,8 @@ impl Session {
         } else {
             None
         };
-        if generation.finished.is_some() {
-            generation.stream.finish(&mut sink);
+        if generation.finished.is_some() && !stopped && generation.output.finish(text) {
+            generation.finished = Some(FinishReason::Stop);
         }
         Some(Ok(id))
     }
@@ -263,8 +264,8 @@ impl Scheduler {
         }
     }
 
-    /// Tokenizes `prompt` behind what the session holds. The request is served when it has credit and the cache has room,
-    /// after those that wait already. Returns the tokens of the prompt.
+    /// Takes a request: the tokens of `prompt` go behind what the session holds. It is served when it has credit and the
+    /// cache has room, after those that wait already. Returns the tokens of the prompt.
     ///
     /// # Errors
     /// The request is refused, and the session as it was; a fresh one holds nothing.
@@ -274,73 +275,28 @@ impl Scheduler {
         arena: &mut Arena<'_>,
         formats: &FormatTable<'_>,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
-        let history = self.open(model, arena, turn, params)?;
-        let vocabulary = *model.vocabulary();
-        let workspace = model.tokenizing(arena, turn.session);
-        let limit = workspace.cells.len().saturating_sub(1);
-        if prompt.len() > limit {
-            return Err(GenerateError::PromptBytes {
-                bytes: prompt.len(),
-                limit,
-            });
-        }
-        let options = EncodeOptions {
-            add_special: turn.fresh,
-            parse_special: false,
-            parse_user_defined: true,
+        let history = self.open(model, arena, &turn, params)?;
+        let context = model.context();
+        let tokens = match prompt {
+            Prompt::Text(text) => write_text(model, arena, &turn, history, text),
+            Prompt::Segments(segments) => write_segments(model, arena, &turn, history, segments),
+            Prompt::Tokens(ids) => write_tokens(model, arena, &turn, history, ids),
         };
-        // One place is left for the first generated token.
-        let context = workspace.tokens.len();
-        let room = history.min(context.saturating_sub(1))..context.saturating_sub(1);
-        let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
-        let tokens = view
-            .encode(
-                prompt,
-                options,
-                workspace.cells,
-                &mut workspace.tokens[room],
-            )
-            .map_err(|error| too_long(error.into(), history, context))?;
-        // Who admits the request reserves by this bound before anything is tokenized. It is exceeded only if a space
-        // takes several tokens, or if beginning, end and a space are all added to a text of one token a byte.
-        let limit = prompt.len().saturating_add(EXTRA_PROMPT_TOKENS);
-        if tokens > limit {
-            return Err(GenerateError::PromptTokens { tokens, limit });
-        }
-        let room = context.saturating_sub(history).saturating_sub(tokens);
-        let most = room.min(params.max_tokens as usize);
-        let constraint = turn.format.as_ref();
-        let constraint = constraint.map(|format| Constraint::new(format, formats, &view, most));
-        self.enqueue(turn, history, tokens, params, constraint.transpose()?)
-    }
-
-    /// As [`Self::start`] from token ids, as they are.
-    ///
-    /// # Errors
-    /// There are none, too many, or one that the model does not have.
-    pub fn start_tokens(
-        &mut self,
-        model: &Model,
-        arena: &mut Arena<'_>,
-        turn: Turn,
-        prompt: &[u32],
-        params: &GenerateParams,
-    ) -> Result<u32, GenerateError> {
-        let history = self.open(model, arena, turn, params)?;
-        let workspace = model.tokenizing(arena, turn.session);
-        let context = workspace.tokens.len();
-        let limit = context.saturating_sub(1).saturating_sub(history);
-        let vocabulary = model.config().vocabulary;
-        if prompt.len() > limit || prompt.iter().any(|&id| id as usize >= vocabulary) {
-            let tokens = prompt.len();
-            let error = GenerateError::PromptTokens { tokens, limit };
-            return Err(too_long(error, history, context));
-        }
-        workspace.tokens[history..][..prompt.len()].copy_from_slice(prompt);
-        self.enqueue(turn, history, prompt.len(), params, None)
+        let tokens = tokens.map_err(|error| too_long(error, history, context))?;
+        let constraint = match &turn.format {
+            None => None,
+            Some(format) => {
+                let room = context.saturating_sub(history).saturating_sub(tokens);
+                let most = room.min(params.max_tokens as usize);
+                let vocabulary = model.vocabulary();
+                let view = vocabulary.view(arena.get(vocabulary.table()));
+                Some(Constraint::new(format, formats, &view, most)?)
+            }
+        };
+        self.enqueue(turn, history, tokens, params, constraint)
     }
 
     /// Tokens that the session of `turn` holds, if it can take one.
@@ -348,11 +304,14 @@ impl Scheduler {
         &mut self,
         model: &Model,
         arena: &mut Arena<'_>,
-        turn: Turn,
+        turn: &Turn,
         params: &GenerateParams,
     ) -> Result<usize, GenerateError> {
         if params.max_tokens == 0 {
             return Err(GenerateError::NoTokens);
+        }
+        if turn.format.is_some() && !turn.stops.is_empty() {
+            return Err(GenerateError::FormatAndStops);
         }
         let (session, limit) = (turn.session, model.sessions());
         if session >= limit {
@@ -411,7 +370,7 @@ impl Scheduler {
             keep: turn.keep,
             admitted: false,
             displaced: None,
-            stream: Utf8Stream::new(),
+            output: Output::new(turn.stops),
             finished: None,
         });
         if !session.rests() {
@@ -855,6 +814,99 @@ impl Scheduler {
         self.withdraw(session);
         self.clear(session, model, arena);
         Progress::Session(session, Err(GenerateError::NonFinite))
+    }
+}
+
+/// Writes the tokens of a text behind the `history` tokens that the session holds, and returns their number.
+fn write_text(
+    model: &Model,
+    arena: &mut Arena<'_>,
+    turn: &Turn,
+    history: usize,
+    text: &[u8],
+) -> Result<usize, GenerateError> {
+    check_bytes(text.len(), model)?;
+    let vocabulary = *model.vocabulary();
+    let workspace = model.tokenizing(arena, turn.session);
+    let options = EncodeOptions {
+        add_special: turn.fresh,
+        parse_special: false,
+        parse_user_defined: turn.user_defined,
+    };
+    let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
+    let room = room_behind(workspace.tokens, history);
+    let tokens = view.encode(text, options, workspace.cells, room)?;
+    // Who admits the request reserves by this bound before anything is tokenized. It is exceeded only if a space
+    // takes several tokens, or if beginning, end and a space are all added to a text of one token a byte.
+    let limit = text.len().saturating_add(EXTRA_PROMPT_TOKENS);
+    match tokens <= limit {
+        true => Ok(tokens),
+        false => Err(GenerateError::PromptTokens { tokens, limit }),
+    }
+}
+
+/// As [`write_text`], a conversation as the model's chat template has it.
+fn write_segments(
+    model: &Model,
+    arena: &mut Arena<'_>,
+    turn: &Turn,
+    history: usize,
+    segments: &[Segment<'_>],
+) -> Result<usize, GenerateError> {
+    let template = model.loaded_template().ok_or(GenerateError::NoTemplate)?;
+    let said = segments.iter().map(|segment| segment.text.len());
+    check_bytes(said.fold(0, usize::saturating_add), model)?;
+    let vocabulary = *model.vocabulary();
+    let workspace = model.tokenizing(arena, turn.session);
+    let scaffold = template.scaffold(&workspace.frozen);
+    let scaffold = scaffold.ok_or(GenerateError::NoTemplate)?;
+    let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
+    let last = workspace.tokens[..history].last();
+    let conversation = Conversation {
+        segments,
+        place: last.map_or(Place::Beginning, |&last| Place::Behind { last }),
+        user_defined: turn.user_defined,
+    };
+    let buffers = Buffers {
+        text: workspace.text,
+        cells: workspace.cells,
+        out: room_behind(workspace.tokens, history),
+    };
+    Ok(scaffold.encode(&view, template.bound(), &conversation, buffers)?)
+}
+
+/// As [`write_text`], token ids as they are.
+fn write_tokens(
+    model: &Model,
+    arena: &mut Arena<'_>,
+    turn: &Turn,
+    history: usize,
+    ids: &[u32],
+) -> Result<usize, GenerateError> {
+    let vocabulary = model.config().vocabulary;
+    let room = room_behind(model.tokenizing(arena, turn.session).tokens, history);
+    let (tokens, limit) = (ids.len(), room.len());
+    match room.get_mut(..tokens) {
+        Some(place) if ids.iter().all(|&id| (id as usize) < vocabulary) => {
+            place.copy_from_slice(ids);
+            Ok(tokens)
+        }
+        _ => Err(GenerateError::PromptTokens { tokens, limit }),
+    }
+}
+
+/// Where a prompt goes: one place is left behind it for the first token that is generated.
+fn room_behind(tokens: &mut [u32], history: usize) -> &mut [u32] {
+    let end = tokens.len().saturating_sub(1);
+    &mut tokens[history.min(end)..end]
+}
+
+/// Refuses texts that are longer than the model was loaded for.
+fn check_bytes(bytes: usize, model: &Model) -> Result<(), GenerateError> {
+    let limit = model.max_prompt_bytes();
+    match bytes <= limit {
+        true => Ok(()),
+        false => Err(GenerateError::PromptBytes { bytes, limit }),
     }
 }
 

@@ -260,6 +260,14 @@ impl Vocabulary {
         Source::open(gguf)?.check()
     }
 
+    /// Bytes of the longer of the tokens for beginning and end of text, or more.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(crate) fn longest_marker(gguf: &Gguf<'_>) -> Result<usize, VocabularyError> {
+        Source::open(gguf)?.longest_marker()
+    }
+
     /// Copies the vocabulary, which [`Self::check`] has checked, into the arena. If two tokens are the same after
     /// all, the later one counts.
     ///

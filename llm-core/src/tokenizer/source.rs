@@ -211,6 +211,17 @@ impl<'a, 'g> Source<'a, 'g> {
         Ok(header)
     }
 
+    /// Bytes of the longer of the tokens for beginning and end of text, as the file has them.
+    pub(super) fn longest_marker(&self) -> Result<usize, VocabularyError> {
+        let header = self.rules()?;
+        let mut longest = 0;
+        for id in [header.bos, header.eos].into_iter().flatten() {
+            let token = self.tokens.strings()?.nth(id as usize);
+            longest = token.map_or(longest, |token| longest.max(token.len()));
+        }
+        Ok(longest)
+    }
+
     /// The token that the metadata gives a role. An id that is out of range counts as none, as in
     /// llama.cpp.
     fn role(&self, key: &str) -> Result<Option<u32>, VocabularyError> {

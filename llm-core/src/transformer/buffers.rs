@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::families::{Gate, Residual};
+use super::template::Rendering;
 use crate::arena::{Arena, ArenaError, Plain, Purpose, Span, bytes_of};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType, SCALED};
 use crate::quantize::{ActivationQ8, BLOCK};
@@ -82,6 +83,8 @@ pub(super) struct Persistent {
     pub(super) tokens: Span<u32>,
     /// Scratch of the tokenizer, which a training uses, too.
     pub(super) cells: Span<Cell>,
+    /// A conversation as its template writes it down; empty without a template.
+    pub(super) text: Span<u8>,
 }
 
 impl Persistent {
@@ -89,11 +92,14 @@ impl Persistent {
     pub(super) fn lay_out(
         kv: &KvShape,
         max_prompt_bytes: usize,
+        rendering: Rendering,
         arena: &mut impl Allocate,
     ) -> Result<Self, ArenaError> {
+        let rendered = rendering.bytes(max_prompt_bytes);
         Ok(Self {
             tokens: arena.take(kv.sessions * kv.context)?,
-            cells: arena.take(scratch_cells(max_prompt_bytes))?,
+            cells: arena.take(scratch_cells(max_prompt_bytes.max(rendered)))?,
+            text: arena.take(rendered)?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use crate::arena::ArenaError;
+use crate::chat::ScaffoldError;
 use crate::gguf::{GgufError, KeyError, Name};
 use crate::tokenizer::VocabularyError;
 
@@ -14,6 +15,9 @@ pub enum LoadError {
     /// Its vocabulary is wrong.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
+    /// The scaffold that it brings for conversations is wrong.
+    #[error(transparent)]
+    Scaffold(#[from] ScaffoldError),
     /// A key of the architecture is not known, or has a value that the engine cannot honour.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -17,6 +17,7 @@ use super::adapter::Adapters;
 use super::buffers::{Buffers, Persistent};
 use super::key_bias::KeyBias;
 use super::plan::{Demand, kv_shape, without_pool};
+use super::template::{self, LoadedTemplate};
 use super::weights::{Loader, Weights};
 use super::{Checked, LoadError, LoadOptions, Model, Plan};
 use crate::arena::{Arena, ArenaError};
@@ -57,6 +58,10 @@ impl Model {
             },
         )?;
         let vocabulary = Vocabulary::load(gguf, arena)?;
+        let scaffold = match &checked.scaffold {
+            Some(scaffold) => Some(template::pack(scaffold, arena)?),
+            None => None,
+        };
         let kv = kv_shape(
             &config,
             plan.context as usize,
@@ -65,12 +70,15 @@ impl Model {
         );
         let key_bias = KeyBias::take(&config, &weights, &kv, arena)?;
         let frozen = arena.mark();
-        let persistent = Persistent::lay_out(&kv, options.max_prompt_bytes, arena)?;
+        let persistent =
+            Persistent::lay_out(&kv, options.max_prompt_bytes, checked.rendering, arena)?;
         let fixed = arena.mark();
         let buffers = Buffers::lay_out(&config, plan.batch as usize, &kv, arena)?;
-        let model = Self {
+        let mut model = Self {
             config,
             vocabulary,
+            template: None,
+            rendering: checked.rendering,
             tensors: checked.tensors,
             weights,
             key_bias,
@@ -87,6 +95,7 @@ impl Model {
             parameters: checked.parameters,
         };
         model.check_plan(arena);
+        model.template = scaffold.and_then(|packed| LoadedTemplate::new(&model, packed, arena));
         Ok(model)
     }
 
@@ -105,6 +114,7 @@ impl Model {
             options: &self.options,
             weights: self.plan.weights,
             vocabulary: self.plan.vocabulary,
+            rendering: self.rendering,
             key_biases: self.weights.has_key_biases(),
             adapters,
             training,

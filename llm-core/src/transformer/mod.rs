@@ -34,6 +34,7 @@ mod pass;
 mod plan;
 mod rope;
 mod steps;
+mod template;
 #[cfg(test)]
 mod tests;
 pub mod training;
@@ -54,16 +55,18 @@ pub use rope::{Angles, Divisors, Rope};
 pub use steps::{Batch, STEP_WORK};
 
 use crate::arena::{Arena, Frozen, Mark, Span, as_mut};
+use crate::chat::{Scaffold, Template, TemplateInfo};
 use crate::gguf::Gguf;
 use crate::kv_cache::{self, CacheFull, KvCache, KvType, Origin};
 use crate::quantize::NonFinite;
 use crate::simd::Cpu;
-use crate::tokenizer::{Cell, Requirements, Vocabulary};
+use crate::tokenizer::{Cell, Requirements, Vocabulary, scratch_cells};
 use adapter::{Adapters, Tensors};
 use buffers::{Buffers, Persistent};
 use key_bias::KeyBias;
 use pass::Pass;
 use steps::{Cursor, Meter, Stop};
+use template::{LoadedTemplate, Rendering};
 use weights::{Checker, Weights};
 
 pub use crate::simd::scalar::MAX_BATCH;
@@ -87,6 +90,9 @@ pub struct Checked<'a> {
     config: Config,
     vocabulary: Requirements,
     weight_bytes: u64,
+    /// What stands around the texts of conversations, if that is known.
+    scaffold: Option<Scaffold<'a>>,
+    rendering: Rendering,
     /// Whether keys have biases.
     key_biases: bool,
     tensors: Tensors,
@@ -98,6 +104,8 @@ pub struct Checked<'a> {
 pub struct Model {
     config: Config,
     vocabulary: Vocabulary,
+    template: Option<LoadedTemplate>,
+    rendering: Rendering,
     tensors: Tensors,
     weights: Weights,
     key_bias: Option<KeyBias>,
@@ -128,6 +136,8 @@ impl<'a> Checked<'a> {
         // The architecture first: whoever brings another one should read that, not a missing key.
         Config::family_of(&gguf)?;
         let vocabulary = Vocabulary::check(&gguf)?;
+        let scaffold = Template::of(&gguf)?.scaffold();
+        let rendering = Rendering::of(scaffold.as_ref(), &gguf)?;
         let config = Config::from_gguf(&gguf, vocabulary.tokens)?;
         let mut checker = Checker::default();
         let weights = Weights::lay_out(&gguf, &config, &mut checker)?;
@@ -135,6 +145,8 @@ impl<'a> Checked<'a> {
         Ok(Self {
             config,
             vocabulary,
+            scaffold,
+            rendering,
             weight_bytes: checker.bytes,
             key_biases: weights.has_key_biases(),
             tensors: Tensors::of(&gguf, &config),
@@ -162,6 +174,11 @@ impl<'a> Checked<'a> {
             config: &self.config,
             tensors: self.tensors,
         }
+    }
+
+    /// Bytes of the scaffold in the arena.
+    fn packed_bytes(&self) -> usize {
+        self.scaffold.map_or(0, |scaffold| scaffold.packed_bytes())
     }
 
     /// Number of weights; a tied embedding counts once.
@@ -360,6 +377,17 @@ impl Model {
         &self.vocabulary
     }
 
+    /// The chat template that conversations are rendered with. `None`: the file has none, it is not known, or it adds more
+    /// than may be admitted ([`crate::chat::Bound::is_served`]).
+    #[must_use]
+    pub fn template(&self) -> Option<&TemplateInfo> {
+        self.template.as_ref().map(LoadedTemplate::info)
+    }
+
+    pub(crate) const fn loaded_template(&self) -> Option<&LoadedTemplate> {
+        self.template.as_ref()
+    }
+
     /// The logits after the first token that they were wanted for, of the batch that [`Self::advance`] took
     /// to its end last.
     #[must_use]
@@ -387,15 +415,28 @@ impl Model {
         session: usize,
     ) -> Tokenizing<'a> {
         let (frozen, working) = arena.split(self.frozen);
-        let [tokens, cells] = working.into_disjoint([
+        let [tokens, cells, text] = working.into_disjoint([
             self.tokens_of(session).range(),
             self.persistent.cells.range(),
+            self.persistent.text.range(),
         ]);
         Tokenizing {
             frozen,
             tokens: as_mut(tokens),
             cells: as_mut(cells),
+            text,
         }
+    }
+
+    /// Longest prompt in bytes.
+    pub(crate) const fn max_prompt_bytes(&self) -> usize {
+        self.options.max_prompt_bytes
+    }
+
+    /// Scratch of the tokenizer for a text as long as a prompt, which is what a training has, too.
+    fn prompt_cells(&self) -> Span<Cell> {
+        let cells = scratch_cells(self.options.max_prompt_bytes);
+        self.persistent.cells.part(0, cells)
     }
 
     /// The frozen part of the arena and what a token is chosen with: the tokens of `session`, the `output`-th logits, and
@@ -635,6 +676,7 @@ pub(crate) struct Tokenizing<'a> {
     pub(crate) frozen: Frozen<'a>,
     pub(crate) tokens: &'a mut [u32],
     pub(crate) cells: &'a mut [Cell],
+    pub(crate) text: &'a mut [u8],
 }
 
 /// What [`Model::choosing`] lends.

@@ -2,6 +2,7 @@
 
 use super::buffers::{Buffers, Counter, Persistent};
 use super::config::Config;
+use super::template::Rendering;
 use super::{Checked, LoadError, MAX_BATCH, MAX_CONTEXT, MAX_SESSIONS, MIN_BATCH, key_bias};
 use crate::kv_cache::{BLOCK_POSITIONS, KvShape, KvType};
 use crate::simd::Cpu;
@@ -37,11 +38,12 @@ pub struct LoadOptions {
 pub struct Plan {
     /// Matrices and norms; a tied embedding once.
     pub weights: u64,
-    /// Keys and values of `positions` positions; large biases of keys and the angles that turn them.
+    /// Keys and values of `positions` positions, and what is known of the blocks that they lie in; large biases of keys and
+    /// the angles that turn them.
     pub kv_cache: u64,
     /// Buffers of the forward pass, logits, scratch.
     pub activations: u64,
-    /// The vocabulary's table.
+    /// The vocabulary's table, and the scaffold of the chat template.
     pub vocabulary: u64,
     /// The matrices of all adapters.
     pub adapters: u64,
@@ -83,6 +85,7 @@ pub(super) struct Demand<'d> {
     pub(super) options: &'d LoadOptions,
     pub(super) weights: u64,
     pub(super) vocabulary: u64,
+    pub(super) rendering: Rendering,
     /// Whether keys have biases.
     pub(super) key_biases: bool,
     pub(super) adapters: u64,
@@ -138,7 +141,7 @@ impl Demand<'_> {
         };
         let mut counter = Counter::default();
         // The counter never fails.
-        let _ = Persistent::lay_out(&kv, options.max_prompt_bytes, &mut counter);
+        let _ = Persistent::lay_out(&kv, options.max_prompt_bytes, self.rendering, &mut counter);
         if self.serves {
             let _ = Buffers::lay_out(config, batch, &kv, &mut counter);
         }
@@ -185,7 +188,9 @@ impl Checked<'_> {
             config: &self.config,
             options,
             weights: self.weight_bytes,
-            vocabulary: self.vocabulary.bytes().next_multiple_of(64) as u64,
+            vocabulary: (self.vocabulary.bytes().next_multiple_of(64)
+                + self.packed_bytes().next_multiple_of(64)) as u64,
+            rendering: self.rendering,
             key_biases: self.key_biases,
             adapters,
             training: 0,

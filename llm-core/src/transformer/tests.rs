@@ -212,7 +212,7 @@ fn a_vocabulary_too_large_for_the_arena_is_refused_with_what_it_takes() {
 /// The first tokens that a model generates, always the likeliest.
 fn generated(file: &[u8]) -> Vec<u32> {
     use crate::backend::{LlmBackend as _, TransformerBackend};
-    use crate::generate::{GenerateParams, Progress, Step, Text, Turn};
+    use crate::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
     let options = LoadOptions {
         context: 64,
         kv: KvType::F32,
@@ -229,7 +229,7 @@ fn generated(file: &[u8]) -> Vec<u32> {
         sampler: crate::sampling::SamplerParams::greedy(),
         max_tokens: 12,
     };
-    let started = backend.start(Turn::only(0), b"once upon", &params);
+    let started = backend.start(Turn::only(0), Prompt::Text(b"once upon"), &params);
     started.expect("a prompt");
     let mut ids = Vec::new();
     let mut text = Text::new();

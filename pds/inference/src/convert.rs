@@ -1,15 +1,23 @@
 //! The engine's types as they cross the boundary.
 
+use ::formats::stop::{Stops, StopsError};
 use llm_core::arena::{Purpose, Usage};
 use llm_core::backend::ModelInfo;
+use llm_core::chat::{Role, Segment};
+use llm_core::constrain::Format;
 use llm_core::generate::{self, GenerateParams, Occupancy};
 use llm_core::kv_cache;
 use llm_core::sampling::SamplerParams;
 use llm_core::transformer::AdapterInfo;
 use llm_core::transformer::training::{self, Targets};
+use protocol::error::{ErrorCode, Failure};
+use protocol::limits::{MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS, MAX_TEMPLATE_BYTES};
+use protocol::name::{TemplateName, is_allowed};
 use protocol::record::Hash;
 use protocol::wire::engine::{AdapterLoaded, Holdings, KvType, Loaded, Trained};
-use protocol::wire::{self, ArenaUse, FinishReason, InferParams, TARGETS_ALL, TrainProgress};
+use protocol::wire::{
+    self, ArenaUse, FinishReason, InferParams, PartKind, Parts, TARGETS_ALL, TrainProgress,
+};
 
 pub(crate) fn generate_params(params: &InferParams) -> GenerateParams {
     let sampling = &params.sampling;
@@ -27,16 +35,80 @@ pub(crate) fn generate_params(params: &InferParams) -> GenerateParams {
     }
 }
 
+/// The conversation that the parts have; empty if they have a text to be completed. Audit has checked how many there are.
+pub(crate) fn segments<'a>(parts: &Parts<'a>) -> heapless::Vec<Segment<'a>, MAX_SEGMENTS> {
+    let segment = |part: wire::Part<'a>| {
+        let role = match part.kind {
+            PartKind::System => Role::System,
+            PartKind::User => Role::User,
+            PartKind::Assistant => Role::Assistant,
+            PartKind::Text | PartKind::Stop | PartKind::Choice => return None,
+        };
+        Some(Segment::new(role, part.as_str()))
+    };
+    parts
+        .segments()
+        .filter_map(segment)
+        .take(MAX_SEGMENTS)
+        .collect()
+}
+
+/// What the answer must be a word of: the format with this number less one, or one of the choices that the parts have.
+///
+/// # Errors
+/// Both, or choices that are none; audit has checked it.
+pub(crate) fn format(number: u32, parts: &Parts<'_>) -> Result<Option<Format>, Failure> {
+    match (number.checked_sub(1), parts.allowed()?) {
+        (None, None) => Ok(None),
+        // The parse has checked that it is below 16.
+        (Some(number), None) => Ok(Some(Format::Named(number as u8))),
+        (None, Some(choices)) => Ok(Some(Format::Choices(choices))),
+        (Some(_), Some(_)) => Err(Failure::of(ErrorCode::FormatAndChoices)),
+    }
+}
+
+/// The stop strings that the parts have.
+///
+/// # Errors
+/// What is wrong with them; audit has checked them.
+pub(crate) fn stops(parts: &Parts<'_>) -> Result<Stops, Failure> {
+    let stops = parts.iter().filter(|part| part.kind == PartKind::Stop);
+    Stops::new(stops.map(|stop| stop.as_str())).map_err(|error| match error {
+        StopsError::Count => {
+            let stops = parts.stops().count() as u64;
+            Failure::over(ErrorCode::StopStrings, stops, MAX_STOPS as u64)
+        }
+        StopsError::Empty { .. } => Failure::over(ErrorCode::StopBytes, 0, MAX_STOP_BYTES as u64),
+        StopsError::Bytes { bytes, .. } => {
+            Failure::over(ErrorCode::StopBytes, bytes as u64, MAX_STOP_BYTES as u64)
+        }
+    })
+}
+
 pub(crate) const fn reason(reason: generate::FinishReason) -> FinishReason {
     match reason {
         generate::FinishReason::EndOfText => FinishReason::EndOfText,
+        generate::FinishReason::Stop => FinishReason::Stop,
         generate::FinishReason::MaxTokens => FinishReason::MaxTokens,
         generate::FinishReason::ContextFull => FinishReason::ContextFull,
         generate::FinishReason::Cancelled => FinishReason::Cancelled,
     }
 }
 
+/// A template's name as it crosses the boundary, where names have no spaces and nothing but ASCII: other characters are
+/// hyphens.
+fn template_name(name: &str) -> TemplateName {
+    let written = name.chars().map(|character| match u8::try_from(character) {
+        Ok(byte) if is_allowed(byte) => character,
+        _ => '-',
+    });
+    let written: heapless::String<MAX_TEMPLATE_BYTES> = written.take(MAX_TEMPLATE_BYTES).collect();
+    // It has as many bytes at most, and all of them are allowed.
+    TemplateName::new(&written).unwrap_or_default()
+}
+
 pub(crate) fn loaded(info: &ModelInfo, usage: &Usage) -> Loaded {
+    let template = info.template.as_ref();
     Loaded {
         info: wire::ModelInfo {
             parameters: info.parameters,
@@ -47,6 +119,10 @@ pub(crate) fn loaded(info: &ModelInfo, usage: &Usage) -> Loaded {
             vocabulary: info.vocabulary,
             // Audit has its own.
             sha256: [0; 32],
+            template: template
+                .map_or_else(TemplateName::default, |it| template_name(it.name.as_str())),
+            fixed_tokens: template.map_or(0, |it| it.bound.fixed_tokens),
+            segment_tokens: template.map_or(0, |it| it.bound.segment_tokens),
         },
         arena: arena(usage),
         numerics: info.numerics_version,

@@ -2,13 +2,14 @@
 //! name of what was wrong.
 
 use core::fmt::Write as _;
+use llm_core::chat::ChatError;
 use llm_core::generate::GenerateError;
 use llm_core::gguf::GgufError;
 use llm_core::tokenizer::VocabularyError;
 use llm_core::transformer::training::{Fits, MAX_DATA_BYTES, TrainError};
 use llm_core::transformer::{AdapterError, LoadError};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES};
+use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PIECE_BYTES, MAX_SEGMENTS};
 
 /// Text about a failure, cut at what an event carries.
 pub(crate) type Detail = heapless::String<MAX_PIECE_BYTES>;
@@ -66,6 +67,7 @@ pub(crate) fn of_load(error: &LoadError, file_bytes: usize) -> (Failure, Detail)
         | LoadError::UnknownTensor(_) => Failure::of(ErrorCode::UnsupportedModel),
         LoadError::Gguf(_)
         | LoadError::Vocabulary(_)
+        | LoadError::Scaffold(_)
         | LoadError::Shape { .. }
         | LoadError::NonFinite(_)
         | LoadError::Arena(_) => Failure::over(ErrorCode::BadModel, file_bytes as u64, 0),
@@ -98,13 +100,48 @@ pub(crate) fn of_generate(error: GenerateError) -> Failure {
         GenerateError::ContextFull { tokens, limit } => over(ErrorCode::ContextFull, tokens, limit),
         GenerateError::NotUtf8 { offset } => over(ErrorCode::PromptNotUtf8, offset, 0),
         GenerateError::NoToken { byte } => over(ErrorCode::UnsupportedModel, usize::from(byte), 0),
-        // Nothing asks for a format yet.
-        GenerateError::NoSuchFormat { .. }
-        | GenerateError::FormatNotSpelled
-        | GenerateError::FormatStuck => Failure::of(ErrorCode::Unsupported),
-        GenerateError::FormatTooLong { tokens, limit } => over(ErrorCode::MaxTokens, tokens, limit),
+        GenerateError::NoTemplate => Failure::of(ErrorCode::NoTemplate),
+        GenerateError::Chat(error) => of_chat(error),
+        // Audit has checked it.
+        GenerateError::FormatAndStops => Failure::of(ErrorCode::FormatAndStops),
+        GenerateError::NoSuchFormat { .. } => Failure::of(ErrorCode::UnknownFormat),
+        GenerateError::FormatNotSpelled | GenerateError::FormatStuck => {
+            Failure::of(ErrorCode::FormatNotSpelled)
+        }
+        GenerateError::FormatTooLong { tokens, limit } => {
+            over(ErrorCode::FormatTooLong, tokens, limit)
+        }
         GenerateError::NonFinite => Failure::of(ErrorCode::NonFinite),
     }
+}
+
+/// Why a conversation is refused.
+fn of_chat(error: ChatError) -> Failure {
+    let over = |code, value: usize, limit: usize| Failure::over(code, value as u64, limit as u64);
+    match error {
+        ChatError::Segments { segments } => over(ErrorCode::Segments, segments, MAX_SEGMENTS),
+        ChatError::Order { segment, .. } => over(ErrorCode::SegmentRole, segment, 0),
+        // It is the first.
+        ChatError::LateSystem => over(ErrorCode::SegmentRole, 1, 0),
+        ChatError::NoSystem => Failure::of(ErrorCode::NoSystem),
+        ChatError::Blank { segment } | ChatError::Refused { segment, .. } => {
+            over(ErrorCode::SegmentText, segment, 0)
+        }
+        ChatError::TooLong { bytes, limit } => over(ErrorCode::PromptBytes, bytes, limit),
+        ChatError::Tokenize(error) => of_generate(error.into()),
+    }
+}
+
+/// What people should hear besides the code of why a generation was refused.
+pub(crate) fn detail_of_generate(error: &GenerateError) -> Detail {
+    let mut detail = Detail::new();
+    if let GenerateError::Chat(error @ (ChatError::Blank { .. } | ChatError::Refused { .. })) =
+        error
+    {
+        // Only ever cut.
+        let _ = write!(Cut(&mut detail), "{error}");
+    }
+    detail
 }
 
 /// Why an adapter is not loaded, or not dropped.

@@ -2,7 +2,9 @@
 
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
-use llm_core::generate::{GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn};
+use llm_core::generate::{
+    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Prompt, Step, Text, Turn,
+};
 use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
 use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
 
@@ -24,6 +26,10 @@ pub const FPCR: &[u8] = b"!fpcr";
 /// A prompt that begins with this has the next training write outside the regions of the domain, in the middle: after the
 /// first update.
 pub const FAULT_TRAINING: &[u8] = b"!fault-training";
+/// A prompt that begins with this gives a text of its own in place of each token's, whatever the answer may be.
+pub const LEAK: &[u8] = b"!leak";
+/// A prompt that begins with this ends behind its first token, as if the text were over.
+pub const SHORT: &[u8] = b"!short";
 /// A prompt that begins with this makes the domain ignore its ring from then on.
 pub const SILENT: &[u8] = b"!silent";
 
@@ -82,6 +88,10 @@ enum Habit {
     Lie,
     /// Tokens of prompt at the end.
     LiePrompt,
+    /// A text of its own for each token.
+    Leak,
+    /// An end behind the first token.
+    Short,
 }
 
 /// Passes everything on to `backend`, but for the prompts above.
@@ -133,10 +143,28 @@ impl<B> Injector<B> {
             (FLOOD, Habit::Flood),
             (LIE_PROMPT, Habit::LiePrompt),
             (LIE, Habit::Lie),
+            (LEAK, Habit::Leak),
+            (SHORT, Habit::Short),
         ];
         let habit = habits.iter().find(|(prefix, _)| prompt.starts_with(prefix));
         if let Some((_, habit)) = habit {
             self.habit = Some((session, *habit));
+        }
+    }
+}
+
+impl<B: LlmBackend> Injector<B> {
+    /// A session has got a token, with this text.
+    fn spoil(&mut self, session: usize, text: &mut Text) {
+        match self.habit {
+            Some((liar, Habit::Leak)) if liar == session => {
+                text.clear();
+                // Shorter than a text can be.
+                let _ = text.push_str("leaked ");
+            }
+            // The next step is its end.
+            Some((liar, Habit::Short)) if liar == session => self.backend.cancel(session),
+            _ => {}
         }
     }
 }
@@ -165,11 +193,11 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
     fn start(
         &mut self,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
         let tokens = self.backend.start(turn, prompt, params)?;
-        self.misbehave(turn.session, prompt);
+        self.misbehave(turn.session, prompt.last_text());
         Ok(tokens)
     }
 
@@ -185,6 +213,9 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
             return Progress::Session(session, Ok(Step::Token { id: 0 }));
         }
         let progress = self.backend.step(text);
+        if let Progress::Session(session, Ok(Step::Token { .. })) = &progress {
+            self.spoil(*session, text);
+        }
         if let Progress::Training(Ok(training)) = &progress
             && training.step > 0
             && self.faults_training
@@ -205,9 +236,11 @@ impl<B: LlmBackend> LlmBackend for Injector<B> {
         let Some((_, habit)) = self.habit.take_if(|(liar, _)| *liar == session) else {
             return progress;
         };
-        let (prompt_tokens, generated) = match habit {
-            Habit::LiePrompt => (u32::MAX, generated),
-            _ => (prompt_tokens, generated.saturating_add(1)),
+        let (reason, prompt_tokens, generated) = match habit {
+            Habit::LiePrompt => (reason, u32::MAX, generated),
+            Habit::Lie | Habit::Flood => (reason, prompt_tokens, generated.saturating_add(1)),
+            Habit::Leak => (reason, prompt_tokens, generated),
+            Habit::Short => (FinishReason::EndOfText, prompt_tokens, generated),
         };
         let finished = Step::Finished {
             reason,
@@ -262,6 +295,7 @@ mod tests {
     use llm_core::backend::StubBackend;
     use llm_core::sampling::SamplerParams;
     use std::cell::Cell;
+    use std::string::String;
     use std::vec::Vec;
 
     std::thread_local! {
@@ -290,7 +324,7 @@ mod tests {
             max_tokens: 3,
         };
         injector
-            .start(Turn::only(session), prompt, &params)
+            .start(Turn::only(session), Prompt::Text(prompt), &params)
             .unwrap();
     }
 
@@ -320,6 +354,31 @@ mod tests {
         assert_eq!(run(&mut injector), (3, 4, 4));
         start(&mut injector, 2, b"!lie-prompt");
         assert_eq!(run(&mut injector), (3, u32::MAX, 3));
+        start(&mut injector, 2, b"true");
+        assert_eq!(run(&mut injector), (3, 4, 3));
+    }
+
+    #[test]
+    fn a_leak_is_in_each_token_and_a_short_answer_ends_as_if_it_were_whole() {
+        let mut injector = injector();
+        start(&mut injector, 2, b"!leak");
+        let (mut text, mut said) = (Text::new(), String::new());
+        while let Progress::Session(_, Ok(Step::Token { .. })) = injector.step(&mut text) {
+            said.push_str(&text);
+        }
+        assert_eq!(said, "leaked leaked leaked ");
+        start(&mut injector, 2, b"!short");
+        let token = injector.step(&mut text);
+        assert!(matches!(
+            token,
+            Progress::Session(2, Ok(Step::Token { .. }))
+        ));
+        let finished = Step::Finished {
+            reason: FinishReason::EndOfText,
+            prompt_tokens: 6,
+            generated: 1,
+        };
+        assert_eq!(injector.step(&mut text), Progress::Session(2, Ok(finished)));
         start(&mut injector, 2, b"true");
         assert_eq!(run(&mut injector), (3, 4, 3));
     }

@@ -36,7 +36,8 @@ use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
 use protocol::limits::{
     DEFAULT_CONTEXT_TOKENS, EXTRA_PROMPT_TOKENS, MAX_ADAPTERS, MAX_CLIENTS, MAX_DATA_BYTES,
-    MAX_PROMPT_BYTES, MAX_SESSIONS, maxima,
+    MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_SCAFFOLD_TOKENS, MAX_SEGMENT_TOKENS, MAX_SEGMENTS,
+    MAX_SESSIONS, maxima,
 };
 
 // Audit takes a prompt of more tokens for a breach.
@@ -46,6 +47,14 @@ const _: () = assert!(llm_core::transformer::MAX_SESSIONS == MAX_SESSIONS);
 const _: () = assert!(llm_core::generate::MAX_CLIENTS == MAX_CLIENTS);
 const _: () = assert!(llm_core::transformer::MAX_ADAPTERS == MAX_ADAPTERS);
 const _: () = assert!(llm_core::transformer::MAX_RANK == maxima::RANK as usize);
+// Audit takes more that a template adds for a breach.
+const _: () = assert!(llm_core::chat::MAX_FIXED_TOKENS == MAX_SCAFFOLD_TOKENS);
+const _: () = assert!(llm_core::chat::MAX_SEGMENT_TOKENS == MAX_SEGMENT_TOKENS);
+const _: () = assert!(llm_core::chat::MAX_SEGMENTS == MAX_SEGMENTS);
+// A report has room for all that formats and stop strings were looked for in. Of what a token of a format brings, up to
+// three bytes have come before it.
+const _: () = assert!(llm_core::constrain::MAX_FORMAT_TOKEN_BYTES + 3 <= MAX_PIECE_BYTES);
+const _: () = assert!(llm_core::generate::MAX_STOPPED_TEXT_BYTES <= MAX_PIECE_BYTES);
 // Audit refuses longer data before inference sees it.
 const _: () = assert!(llm_core::transformer::training::MAX_DATA_BYTES == MAX_DATA_BYTES);
 

@@ -9,7 +9,7 @@ use core::fmt::Write as _;
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo, StubBackend, TransformerBackend};
 use llm_core::generate::{
-    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
+    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Prompt, Step, Text, Turn,
 };
 use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
 use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
@@ -148,18 +148,18 @@ impl LlmBackend for Measurer<'_> {
     fn start(
         &mut self,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
         if self.echoing || self.measured.is_some() {
             return Err(GenerateError::Busy);
         }
-        if let Some(prompt) = prompt.strip_prefix(ECHO) {
-            let tokens = self.stub.start(turn, prompt, params)?;
+        if let Some(echo) = prompt.last_text().strip_prefix(ECHO) {
+            let tokens = self.stub.start(turn, Prompt::Text(echo), params)?;
             self.echoing = true;
             return Ok(tokens);
         }
-        if prompt.starts_with(REPEAT) {
+        if prompt.last_text().starts_with(REPEAT) {
             self.prepare()?;
             self.session = turn.session;
             self.credit = turn.credit;
@@ -288,6 +288,7 @@ mod tests {
             max_tokens: 4,
         };
         let mut run = |prompt: &[u8]| {
+            let prompt = Prompt::Text(prompt);
             measurer.start(Turn::only(0), prompt, &params).unwrap();
             let (mut all, mut text, mut tokens) = (String::new(), Text::new(), 0);
             loop {
@@ -323,7 +324,7 @@ mod tests {
             }
         };
         for (granted, reason) in [(1, FinishReason::EndOfText), (0, FinishReason::Cancelled)] {
-            measurer.start(turn, REPEAT, &params).unwrap();
+            measurer.start(turn, Prompt::Text(REPEAT), &params).unwrap();
             assert_eq!(to_rest(&mut measurer), Progress::Idle);
             if granted == 1 {
                 measurer.grant(0, 1);

@@ -4,7 +4,7 @@ use crate::convert;
 use crate::failure::{self, Detail};
 use crate::tuning::{Sending, Tuning};
 use llm_core::backend::LlmBackend;
-use llm_core::generate::{GenerateError, Progress, Step, Text, Turn};
+use llm_core::generate::{GenerateError, Progress, Prompt, Step, Text, Turn};
 use llm_core::transformer::training::{TrainError, TrainProgress};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_SESSIONS};
@@ -12,7 +12,7 @@ use protocol::record::Hash;
 use protocol::region::{ReadParts, ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::engine::{Command, Report, Source};
-use protocol::wire::{InferParams, TrainParams};
+use protocol::wire::{InferParams, Parts, TrainParams};
 
 /// What the server needs from its runtime.
 pub trait Port {
@@ -182,24 +182,28 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
                 params,
                 session,
                 client,
+                user,
                 fresh,
                 keep,
                 credit,
                 adapter,
-                prompt,
+                format,
+                user_defined,
+                parts,
             }) => {
                 cost = Cost::Large;
                 let turn = Turn {
-                    session: session as usize,
                     client: client as usize,
+                    owner: user,
                     fresh,
                     keep,
                     credit,
-                    format: None,
+                    user_defined,
                     // The parse has checked that it is a place, plus one.
                     adapter: adapter.checked_sub(1).map(|place| place as u8),
+                    ..Turn::first(session as usize)
                 };
-                self.infer(request, turn, prompt, &params)
+                self.infer(request, turn, format, &parts, &params, port)
             }
             Ok(Command::Cancel) => self.cancel(request, port),
             Ok(Command::Credit { tokens }) => {
@@ -271,12 +275,15 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         self.send(request, &report, port);
     }
 
+    /// Starts a request; `format` is what the command names, and the rest of `turn` stands.
     fn infer(
         &mut self,
         request: u32,
         turn: Turn,
-        prompt: &[u8],
+        format: u32,
+        parts: &Parts<'_>,
         params: &InferParams,
+        port: &mut impl Port,
     ) -> Result<(), Failure> {
         // The parse has checked the session.
         let Some(slot) = self.requests.get_mut(turn.session) else {
@@ -285,10 +292,23 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         if slot.is_some() {
             return Err(Failure::of(ErrorCode::SessionBusy));
         }
-        self.backend
-            .start(turn, prompt, &convert::generate_params(params))
-            .map_err(failure::of_generate)?;
-        *slot = Some(request);
+        let turn = Turn {
+            format: convert::format(format, parts)?,
+            stops: convert::stops(parts)?,
+            ..turn
+        };
+        let segments = convert::segments(parts);
+        let prompt = parts
+            .completion()
+            .map_or(Prompt::Segments(&segments), Prompt::Text);
+        let params = convert::generate_params(params);
+        match self.backend.start(turn, prompt, &params) {
+            Ok(_) => *slot = Some(request),
+            Err(error) => {
+                let detail = failure::detail_of_generate(&error);
+                self.fail(request, failure::of_generate(error), &detail, port);
+            }
+        }
         Ok(())
     }
 

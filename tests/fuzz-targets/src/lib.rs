@@ -10,7 +10,7 @@ pub mod seeds;
 
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Text, Turn};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Text, Turn};
 use llm_core::gguf::Gguf;
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
@@ -22,7 +22,7 @@ use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
 use protocol::testing::endpoints;
 use protocol::wire::client::{
-    AdapterEntry, Event, Exported, ModelEntry, Request, Training, Tuned, User,
+    AdapterEntry, Event, Exported, FormatEntry, ModelEntry, Request, Status, Training, Tuned, User,
 };
 use protocol::wire::engine::{Command, Report};
 use shell::{HALT_LINE, Mode, Shell};
@@ -86,7 +86,10 @@ pub fn gguf(file: &[u8]) {
         max_tokens: 3,
     };
     let mut text = Text::new();
-    if backend.start(Turn::only(0), b"a b", &params).is_ok() {
+    if backend
+        .start(Turn::only(0), Prompt::Text(b"a b"), &params)
+        .is_ok()
+    {
         while backend.step(&mut text) != Progress::Idle {}
     }
 }
@@ -261,6 +264,20 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
             detail: b"",
         }],
         Request::Login { .. } => vec![Event::User(user)],
+        // There is somebody to talk to.
+        Request::Status => {
+            let mut status = Status {
+                name: protocol::name::Name::new("tiny").expect("a name"),
+                ..Status::default()
+            };
+            status.model.template = name("chatml");
+            vec![Event::Status(status)]
+        }
+        Request::Sessions => vec![Event::Listed { count: 0 }],
+        Request::Formats => vec![
+            Event::Format(FormatEntry::default()),
+            Event::Listed { count: 1 },
+        ],
         Request::Infer { .. } => vec![
             Event::Text {
                 tokens: 1,

@@ -3,13 +3,13 @@
 use llm_core::quantize::TensorType;
 use llm_core::testing::{GgufWriter, Shape, byte_character, gpt2, model};
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::region::ReadWords as _;
 use protocol::ring::Frame;
-use protocol::testing::endpoints;
+use protocol::testing::{endpoints, parts};
 use protocol::wire::client::{BudgetChange, Event, Finished, LogQuery, Request, Stats, User};
 use protocol::wire::engine::{Command, Holdings, Report};
-use protocol::wire::{Fault, FaultKind, FinishReason, InferParams, TrainParams};
+use protocol::wire::{Fault, FaultKind, FinishReason, InferParams, PartKind, TrainParams};
 
 /// A model of one block, in `ty`.
 #[must_use]
@@ -128,6 +128,8 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
         "llm\tload\t \t\x1b[A\x1b[D\x1b[1;5D\x0b\x0c\x01\x05\x1b[3~\x10\x0e\r",
         "llmctl audit --follow --json\n\x03\x03llmstats --watch\n\x03\x03",
         "llminfer \"\\\"quoted\\\" \\\\ \u{e9}\x7f\x17\x15\x03\x1b[A\x04",
+        "llmchat --system s --stop .\nHi\n//x\n/he\t\n\x1b[A\x03/exit\nllmctl formats\n",
+        "llminfer x --format t\t --choices a,b --raw\nllmchat --session t\nHi\n\x04",
     ]
     .iter()
     .enumerate()
@@ -169,7 +171,12 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 params,
                 session,
                 adapter: name,
-                prompt: b"Once upon a time",
+                format: FormatName::EMPTY,
+                parts: parts(&[
+                    (PartKind::System, b"Be brief."),
+                    (PartKind::User, b"Once upon a time"),
+                    (PartKind::Stop, b"."),
+                ]),
             },
         ),
         (
@@ -260,11 +267,14 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 params,
                 session: 3,
                 client: 0,
+                user: 0,
                 fresh: true,
                 keep: false,
                 credit: 8,
                 adapter: 1,
-                prompt: b"Once",
+                format: 0,
+                user_defined: false,
+                parts: parts(&[(PartKind::Text, b"Once"), (PartKind::Choice, b"yes")]),
             },
         ),
         (

@@ -8,6 +8,7 @@
 //! An attack has failed, as it should, only if what was seen is what the list says, if no other domain was harmed (the
 //! counters of audit say so), and if the next honest request gives the canonical text and the log verifies.
 
+mod answers;
 mod clients;
 mod inference;
 mod shell;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let mut verdicts = inference::attack(&on);
     verdicts.extend(trainings::attack());
+    verdicts.extend(answers::attack());
     if std::env::var_os("SEL4_LLM_REDTEAM_SHELL").is_some() {
         verdicts.extend(shell::attack());
     }

@@ -24,6 +24,8 @@ pub(crate) struct Counters {
     pub(crate) faults: u64,
     pub(crate) restarts: u64,
     pub(crate) violations: u64,
+    /// Answers that left their format or went on over a stop string.
+    pub(crate) format_breaches: u64,
     pub(crate) egress_bytes: u64,
     pub(crate) used: u64,
 }
@@ -44,6 +46,7 @@ impl Counters {
             faults: number("faults")?,
             restarts: number("restarts")?,
             violations: number("violations")?,
+            format_breaches: number("format_breaches")?,
             egress_bytes: number("egress_bytes")?,
             used: number("used")?,
         })
@@ -55,6 +58,7 @@ impl Counters {
             faults: self.faults - before.faults,
             restarts: self.restarts - before.restarts,
             violations: self.violations - before.violations,
+            format_breaches: self.format_breaches - before.format_breaches,
             egress_bytes: self.egress_bytes - before.egress_bytes,
             used: self.used - before.used,
         }

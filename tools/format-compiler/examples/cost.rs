@@ -15,7 +15,7 @@ use formats::encode::image;
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::constrain::{Format, FormatTable};
-use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
@@ -71,7 +71,9 @@ fn run(
             format: format.map(Format::Named),
             ..Turn::only(0)
         };
-        backend.start(turn, b"Tell me:", &params).expect("started");
+        backend
+            .start(turn, Prompt::Text(b"Tell me:"), &params)
+            .expect("started");
         let mut reads = true;
         loop {
             let begun = now();

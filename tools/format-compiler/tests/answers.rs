@@ -11,7 +11,7 @@ use formats::{Formats, MAX_FORMATS};
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::constrain::{Format, FormatTable};
-use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
@@ -155,7 +155,7 @@ fn ask(formats: &[Encoded], mut judge: impl FnMut(usize, &str)) {
                 let prompt =
                     ["Once upon a time", "{\"a\": 1}", "The answer is: "][seed as usize / 3 % 3];
                 backend
-                    .start(turn, prompt.as_bytes(), &params)
+                    .start(turn, Prompt::Text(prompt.as_bytes()), &params)
                     .expect("started");
                 *slot = Some((number, String::new()));
             }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use llm_core::chat::{ChatError, ScaffoldError};
+use llm_core::chat::ScaffoldError;
 use llm_core::gguf::GgufError;
 use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
@@ -146,9 +146,6 @@ pub enum ToolError {
         /// What is wrong with it.
         source: Box<ScaffoldError>,
     },
-    /// A conversation is refused.
-    #[error(transparent)]
-    Chat(#[from] ChatError),
     /// A text cannot be tokenized.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
@@ -313,6 +310,9 @@ pub enum ToolError {
     /// A format of answers that cannot be had.
     #[error("the format of the answer: {0}")]
     Format(#[from] format_compiler::CompileError),
+    /// A stop string that cannot be used.
+    #[error(transparent)]
+    Stops(#[from] formats::stop::StopsError),
     /// A JSON schema that is no format.
     #[error("{}: {reason}", path.display())]
     Schema {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use llm_core::chat::{
-    Buffers, ChatError, Conversation, MAX_LITERAL_BYTES, Place, Scaffold, Segment,
+    Bound, Buffers, ChatError, Conversation, MAX_LITERAL_BYTES, Place, Scaffold, Segment,
 };
 use llm_core::gguf::Gguf;
 use llm_core::tokenizer::{
@@ -53,6 +53,17 @@ impl HostVocabulary {
         Ok(out)
     }
 
+    /// What a scaffold adds to texts with this vocabulary.
+    #[must_use]
+    pub fn bound(&self, scaffold: &Scaffold<'_>) -> Bound {
+        // A string of the scaffold may name two tokens of the vocabulary in place of their names.
+        let mut text = vec![0; MAX_LITERAL_BYTES + 16 * MAX_TOKEN_BYTES];
+        let mut cells = vec![Cell::default(); scratch_cells(text.len())];
+        scaffold
+            .bound(&self.view(), &mut text, &mut cells)
+            .unwrap_or_default()
+    }
+
     /// The tokens of a conversation that wants an answer. No text in it becomes a user-defined token.
     ///
     /// # Errors
@@ -63,12 +74,7 @@ impl HostVocabulary {
         segments: &[Segment<'_>],
     ) -> Result<Vec<u32>, ChatError> {
         let view = self.view();
-        // A string of the scaffold may name two tokens of the vocabulary in place of their names.
-        let mut text = vec![0; MAX_LITERAL_BYTES + 16 * MAX_TOKEN_BYTES];
-        let mut cells = vec![Cell::default(); scratch_cells(text.len())];
-        let bound = scaffold
-            .bound(&view, &mut text, &mut cells)
-            .unwrap_or_default();
+        let bound = self.bound(scaffold);
         let said = segments.iter().map(|segment| segment.text.len()).sum();
         let mut text = vec![0; bound.bytes(said, segments.len())];
         let mut cells = vec![Cell::default(); scratch_cells(text.len())];

@@ -9,7 +9,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use llm_core::NUMERICS_VERSION;
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
@@ -121,6 +121,7 @@ fn run(rounds: &[Vec<Request>]) -> Log {
             let turn = Turn {
                 session: request.slot,
                 client: 0,
+                owner: 0,
                 fresh: request.turn == 1,
                 keep: true,
                 credit: u32::MAX,
@@ -128,7 +129,7 @@ fn run(rounds: &[Vec<Request>]) -> Log {
                 adapter: None,
             };
             let params = generate_params(&record.params);
-            match backend.start(turn, request.prompt.as_bytes(), &params) {
+            match backend.start(turn, Prompt::Text(request.prompt.as_bytes()), &params) {
                 Ok(_) => running.push((request, record, Sha256::new())),
                 Err(_) => {
                     record.kind = Kind::Fail as u16;

@@ -532,7 +532,7 @@ fn tokens<T>(model: &Model, arena: &mut Arena<'_>, run: impl FnOnce(&mut Tokens<
     let workspace = model.tokenizing(arena, 0);
     run(&mut Tokens {
         vocabulary: vocabulary.view(workspace.frozen.get(vocabulary.table())),
-        cells: workspace.cells,
+        cells: &mut workspace.cells[..model.prompt_cells().len()],
         context,
     })
 }
@@ -545,7 +545,7 @@ fn fill(data: &[u8], area: &Area, model: &Model, arena: &mut Arena<'_>) -> Resul
     let [ids, examples, cells] = working.into_disjoint([
         area.tokens.range(),
         area.examples.range(),
-        model.persistent.cells.range(),
+        model.prompt_cells().range(),
     ]);
     let mut tokens = Tokens {
         vocabulary: vocabulary.view(frozen.get(vocabulary.table())),

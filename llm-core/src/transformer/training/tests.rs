@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::backend::{LlmBackend, TransformerBackend};
-use crate::generate::{GenerateError, GenerateParams, Progress, Step, Text, Turn};
+use crate::generate::{GenerateError, GenerateParams, Progress, Prompt, Step, Text, Turn};
 use crate::kv_cache::KvType;
 use crate::quantize::TensorType;
 use crate::sampling::SamplerParams;
@@ -82,7 +82,7 @@ fn says(backend: &mut TransformerBackend<'_>, prompt: &str, adapter: Option<u8>)
         sampler: SamplerParams::greedy(),
     };
     backend
-        .start(turn, prompt.as_bytes(), &params)
+        .start(turn, Prompt::Text(prompt.as_bytes()), &params)
         .expect("a request");
     let mut said = String::new();
     let mut text = Text::new();
@@ -259,7 +259,7 @@ fn a_training_without_room_for_requests_refuses_them_and_is_refused_beside_them(
     };
     let said = says(&mut backend, "hello", None);
     backend
-        .start(Turn::only(0), b"hello", &params)
+        .start(Turn::only(0), Prompt::Text(b"hello"), &params)
         .expect("a request");
     assert_eq!(
         backend.train(DATA.as_bytes(), &PARAMS),
@@ -269,7 +269,7 @@ fn a_training_without_room_for_requests_refuses_them_and_is_refused_beside_them(
     while backend.step(&mut Text::new()) != Progress::Idle {}
     let plan = backend.train(DATA.as_bytes(), &PARAMS).expect("a training");
     assert!(plan.alone);
-    let refused = backend.start(Turn::only(0), b"hello", &params);
+    let refused = backend.start(Turn::only(0), Prompt::Text(b"hello"), &params);
     assert_eq!(refused, Err(GenerateError::Training));
     finish(&mut backend).expect("an adapter");
     backend.end_training();

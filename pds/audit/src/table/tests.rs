@@ -1,10 +1,11 @@
 use super::*;
 use crate::quota::Reservation;
 use protocol::error::ErrorCode;
+use protocol::limits::MAX_CREDIT_TOKENS;
 use std::boxed::Box;
 use std::vec::Vec;
 
-fn generation(table: &Table<'_>) -> Generation {
+fn generation(table: &Table<'_>) -> Generation<'static> {
     Generation {
         slot: 0,
         session: 1,
@@ -14,10 +15,21 @@ fn generation(table: &Table<'_>) -> Generation {
         adapter: None,
         prompt_bytes: 4,
         prompt_sha256: [0; 32],
+        extent: Extent {
+            text_bytes: 4,
+            segments: 0,
+            stops: 0,
+            choices: 0,
+        },
+        most_prompt_tokens: 6,
+        format: FormatName::EMPTY,
+        format_sha256: [0; 32],
+        answer: Answer::Free,
         reservation: Reservation::default(),
         first_token_us: None,
         tokens: 0,
         handed_on: 0,
+        released: false,
         credit: 16,
         output: Sha256::new(),
         text: table.free_text(),
@@ -51,7 +63,7 @@ fn every_request_has_a_buffer_of_its_own_and_leaves_nothing_in_it() {
     let mut table = table();
     for id in 1..=MAX_REQUESTS as u32 {
         let index = enter(&mut table, id);
-        assert!(table.keep_text(index, &[id as u8; 9]));
+        assert_eq!(table.keep_text(index, &[id as u8; 9]), Ok(()));
     }
     assert_eq!(table.free_text(), MAX_REQUESTS, "all are taken");
     for entry in table.iter() {
@@ -74,10 +86,11 @@ fn every_request_has_a_buffer_of_its_own_and_leaves_nothing_in_it() {
 fn what_credit_allows_fits_and_more_is_not_kept() {
     let mut table = table();
     let index = enter(&mut table, 1);
-    for _ in 0..MAX_TEXT_BYTES / MAX_PIECE_BYTES {
-        assert!(table.keep_text(index, &[b'x'; MAX_PIECE_BYTES]));
+    for _ in 0..MAX_CREDIT_TOKENS {
+        assert_eq!(table.keep_text(index, &[b'x'; MAX_PIECE_BYTES]), Ok(()));
     }
-    assert!(!table.keep_text(index, b"x"));
+    let more = table.keep_text(index, &[b'x'; MAX_PIECE_BYTES]);
+    assert_eq!(more, Err(Wrong::Room));
     let generation = table.get_mut(index).unwrap().generation_mut().unwrap();
     generation.count(1, b"x", 5);
     assert_eq!(
@@ -92,7 +105,7 @@ fn what_credit_allows_fits_and_more_is_not_kept() {
     );
     // What is no request has no text.
     table.text_is_handed_on(9);
-    assert!(!table.keep_text(9, b"x"));
+    assert_eq!(table.keep_text(9, b"x"), Err(Wrong::Room));
 }
 
 #[test]

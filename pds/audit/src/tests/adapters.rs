@@ -3,8 +3,9 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{LOAD_DEADLINE_US, MAX_ADAPTERS, WATCHDOG_PERIOD_US};
-use protocol::name::{ModelName, SessionName};
+use protocol::name::{FormatName, ModelName, SessionName};
 use protocol::record::{Hash, Kind};
+use protocol::testing::completion;
 use protocol::wire::client::{AdapterOrigin, Request, Signature};
 use protocol::wire::engine::{AdapterLoaded, Report, Source};
 use protocol::wire::{AdapterInfo, ArenaUse, FinishReason, InferParams};
@@ -38,7 +39,8 @@ pub(super) fn infer_with(session: &str, adapter: &str) -> Request<'static> {
         params: InferParams::default(),
         session: SessionName::new(session).unwrap(),
         adapter: ModelName::new(adapter).unwrap(),
-        prompt: b"once",
+        format: FormatName::EMPTY,
+        parts: completion(b"once"),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::record::Kind;
 use protocol::region::WriteWords as _;
 use protocol::ring::Frame;
+use protocol::testing::completion;
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams};
@@ -19,7 +20,8 @@ pub(super) fn infer(session: &str, max_tokens: u32) -> Request<'static> {
         },
         session: SessionName::new(session).unwrap(),
         adapter: ModelName::EMPTY,
-        prompt: b"once",
+        format: FormatName::EMPTY,
+        parts: completion(b"once"),
     }
 }
 
@@ -276,7 +278,8 @@ fn a_flood_of_one_clients_requests_keeps_another_waiting_for_a_few_wake_ups_at_m
         params: InferParams::default(),
         session: SessionName::EMPTY,
         adapter: ModelName::EMPTY,
-        prompt: &prompt,
+        format: FormatName::EMPTY,
+        parts: completion(&prompt),
     };
     for round in 0..20 {
         // The other's ring is always full of the largest requests.

@@ -8,14 +8,14 @@ use crate::{Audit, ClientEnd, Memory, Texts};
 use protocol::adapters::REGION_BYTES;
 use protocol::error::Failure;
 use protocol::limits::WATCHDOG_PERIOD_US;
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::policy::Policy;
 use protocol::record::{Kind, Record};
 use protocol::ring::Frame;
-use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, endpoints};
+use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, completion, endpoints};
 use protocol::wire::client::{Budget, BudgetChange, Event, Request, Stats};
 use protocol::wire::engine::{Command, Report};
-use protocol::wire::{FinishReason, InferParams};
+use protocol::wire::{FinishReason, InferParams, Parts};
 use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::string::String;
@@ -40,6 +40,8 @@ pub(super) struct System {
     pub(super) credit: BTreeMap<u32, u32>,
     /// The adapter of the request that inference was asked for last, as the command has it.
     pub(super) used: u32,
+    /// Its format, as the command has it.
+    pub(super) bound: u32,
     /// Number of the load that audit asked for itself.
     pub(super) own_load: u32,
 }
@@ -66,6 +68,11 @@ fn leak<T: Clone>(value: T, count: usize) -> &'static mut [T] {
 impl System {
     /// Before anything has happened.
     pub(super) fn new(policy: &[u8], store: Vec<u8>) -> Self {
+        Self::with_formats(policy, store, Vec::new())
+    }
+
+    /// As [`Self::new`], and this is the region of formats.
+    pub(super) fn with_formats(policy: &[u8], store: Vec<u8>, formats: Vec<u8>) -> Self {
         let (ring, shell, shell_region) = endpoints();
         let (others_ring, other, _) = endpoints();
         let mut clients = heapless::Vec::new();
@@ -78,7 +85,7 @@ impl System {
             kdf: Box::leak(access::memory().into_boxed_slice()),
             texts: Box::leak(Box::new(Texts::new())),
             policy: Box::leak(policy.to_vec().into_boxed_slice()),
-            formats: &[],
+            formats: Box::leak(formats.into_boxed_slice()),
             store: Box::leak(store.into_boxed_slice()),
         };
         let adapters = TestRegion::with_words(REGION_BYTES / 8);
@@ -98,6 +105,7 @@ impl System {
             shell_region,
             credit: BTreeMap::new(),
             used: 0,
+            bound: 0,
             own_load: 0,
         };
         system.audit.start(&mut system.runtime);
@@ -247,7 +255,8 @@ impl System {
                 params,
                 session,
                 adapter: ModelName::EMPTY,
-                prompt,
+                format: FormatName::EMPTY,
+                parts: completion(prompt),
             },
         );
     }
@@ -326,7 +335,11 @@ impl System {
                 Event::Recovered { restarts, .. } => Told::Recovered(restarts),
                 Event::User(user) => Told::User(id, user),
                 Event::Budget(budget) => Told::Budget(id, budget),
-                Event::Record { record, text } => Told::Record(id, Box::new(record), string(text)),
+                Event::Record { record, text } => {
+                    // Of an admission, the text of a completion; an example is no parts.
+                    let parts = Parts::parse(text).and_then(|parts| parts.completion());
+                    Told::Record(id, Box::new(record), string(parts.unwrap_or(text)))
+                }
                 Event::LogEnd(extent) => Told::LogEnd(id, extent),
                 Event::LogVerified { extent, broken_at } => {
                     Told::LogVerified(id, extent, broken_at)
@@ -340,6 +353,7 @@ impl System {
                 Event::AdapterLoaded { name, info } => Told::AdapterLoaded(id, name, info),
                 Event::AdapterPart { offset, bytes } => Told::Part(id, offset, bytes.to_vec()),
                 Event::Exported(exported) => Told::Exported(id, exported),
+                Event::Format(format) => Told::Format(id, format),
                 Event::Examples { count, bytes, .. } => Told::Examples(id, count, bytes),
             });
         }
@@ -378,17 +392,18 @@ impl System {
                     keep,
                     credit,
                     adapter,
-                    prompt,
+                    format,
+                    parts,
                     ..
                 } => {
-                    self.used = adapter;
+                    (self.used, self.bound) = (adapter, format);
                     self.credit.insert(number, credit);
                     Asked::Infer {
                         number,
                         session,
                         fresh,
                         keep,
-                        prompt: String::from_utf8(prompt.to_vec()).unwrap(),
+                        prompt: parts.segments().map(|part| part.as_str()).collect(),
                     }
                 }
                 Command::Cancel => Asked::Cancel(number),

@@ -5,10 +5,11 @@ use crate::log::Verification;
 use proptest::prelude::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{INFERENCE_DEADLINE_US, MAX_SESSIONS, WATCHDOG_PERIOD_US};
-use protocol::name::{ModelName, SessionName};
+use protocol::name::{FormatName, ModelName, SessionName};
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords as _, WriteWords};
 use protocol::ring::{Frame, SLOTS};
+use protocol::testing::completion;
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams};
@@ -120,7 +121,8 @@ fn no_byte_of_what_the_shell_is_told_reaches_inferences_ring() {
             params,
             session,
             adapter: ModelName::EMPTY,
-            prompt: &prompt,
+            format: FormatName::EMPTY,
+            parts: completion(&prompt),
         };
         system.ask(10, &request);
         let number = system.admitted();
@@ -164,7 +166,8 @@ fn parameters_with_something_in_what_is_reserved_are_no_request() {
             params,
             session: SessionName::EMPTY,
             adapter: ModelName::EMPTY,
-            prompt: b"p",
+            format: FormatName::EMPTY,
+            parts: completion(b"p"),
         },
     );
     let unsupported = Failure::of(ErrorCode::Unsupported);
@@ -255,7 +258,8 @@ impl System {
                     params,
                     session: SessionName::new(session).unwrap(),
                     adapter: ModelName::EMPTY,
-                    prompt: b"p",
+                    format: FormatName::EMPTY,
+                    parts: completion(b"p"),
                 };
                 request.write(*id, &mut frame);
                 let _ = self.shell.send(&frame);

@@ -4,6 +4,7 @@ mod adapters;
 mod clients;
 mod credit;
 mod deadlines;
+mod formats;
 mod harness;
 mod hostile;
 mod lists;

@@ -7,8 +7,8 @@ use protocol::name::{ModelName, UserName};
 use protocol::policy::{Client, Policy};
 use protocol::record::{Hash, Record};
 use protocol::wire::client::{
-    AdapterEntry, Budget, Exported, Finished, LogExtent, ModelEntry, Progress, Session, Stats,
-    Status, Training, Tuned, User,
+    AdapterEntry, Budget, Exported, Finished, FormatEntry, LogExtent, ModelEntry, Progress,
+    Session, Stats, Status, Training, Tuned, User,
 };
 use protocol::wire::engine::{Holdings, KvType, Loaded, Report, Source};
 use protocol::wire::{
@@ -90,6 +90,7 @@ pub(super) enum Told {
     AdapterLoaded(u32, ModelName, AdapterInfo),
     Part(u32, u64, Vec<u8>),
     Exported(u32, Exported),
+    Format(u32, FormatEntry),
     /// How many, and their bytes.
     Examples(u32, u32, u32),
 }

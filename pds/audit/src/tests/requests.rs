@@ -4,8 +4,9 @@ use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::CLIENT_COMMANDS;
 use protocol::limits::{CONTROL_DEADLINE_US, MAX_PROMPT_BYTES, WATCHDOG_PERIOD_US};
-use protocol::name::{ModelName, SessionName};
+use protocol::name::{FormatName, ModelName, SessionName};
 use protocol::record::Kind;
+use protocol::testing::completion;
 use protocol::wire::client::Request;
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams, Sampling};
@@ -69,7 +70,8 @@ fn a_request_is_admitted_metered_timed_and_written_down() {
         .unwrap()
         .text
         .to_vec();
-    assert_eq!(text, b"once");
+    let parts = [&1u32.to_le_bytes()[..], &4u32.to_le_bytes(), b"once"].concat();
+    assert_eq!(text, parts);
     let finish = system.last_record(Kind::Finish);
     for record in [admit, finish] {
         assert_eq!(record.user.as_str(), "guest");
@@ -78,8 +80,13 @@ fn a_request_is_admitted_metered_timed_and_written_down() {
             (number, 1, 1)
         );
         assert_eq!(record.params.max_tokens, 5);
-        let hash: [u8; 32] = Sha256::digest(b"once").into();
-        assert_eq!((record.prompt_sha256, record.prompt_bytes), (hash, 4));
+        let hash: [u8; 32] = Sha256::digest(&parts).into();
+        assert_eq!((record.prompt_sha256, record.prompt_bytes), (hash, 12));
+        assert_eq!((record.segments, record.stops), (0, 0));
+        assert_eq!(
+            (record.format.is_empty(), record.format_sha256),
+            (true, [0; 32])
+        );
         let model: [u8; 32] = Sha256::digest(b"GGUF default").into();
         assert_eq!(
             (record.model_sha256, record.kv_type, record.numerics),
@@ -116,7 +123,8 @@ fn what_exceeds_a_limit_is_refused_and_costs_nothing() {
         params,
         session: SessionName::EMPTY,
         adapter: ModelName::EMPTY,
-        prompt,
+        format: FormatName::EMPTY,
+        parts: completion(prompt),
     };
     let with = |change: fn(&mut InferParams)| {
         let mut params = InferParams::default();
@@ -157,21 +165,32 @@ fn what_exceeds_a_limit_is_refused_and_costs_nothing() {
         system.is_refused(&infer(params, b"once"), failure);
     }
     let fine = InferParams::default();
-    system.is_refused(&infer(fine, b""), Failure::of(ErrorCode::EmptyPrompt));
+    system.is_refused(&infer(fine, b""), over(ErrorCode::EmptyPrompt, 1, 0));
     system.is_refused(&infer(fine, b"a\xff"), over(ErrorCode::PromptNotUtf8, 1, 0));
-    // The longest prompt that a ring carries is one that the policy's budget has no room for here.
+}
+
+#[test]
+fn the_longest_prompt_is_refused_if_the_budget_has_no_room_for_it() {
+    let over = Failure::over;
+    let infer = |parts| Request::Infer {
+        params: InferParams::default(),
+        session: SessionName::EMPTY,
+        adapter: ModelName::EMPTY,
+        format: FormatName::EMPTY,
+        parts,
+    };
     let longest = vec![b'x'; MAX_PROMPT_BYTES];
     let mut policy = policy();
     policy.users[0].budget_tokens = 8000;
     let mut system = System::serving_with(&policy);
     let most = 8192 + 2 + 128;
     system.is_refused(
-        &infer(fine, &longest),
+        &infer(completion(&longest)),
         over(ErrorCode::QuotaExceeded, most, 8000),
     );
     system.serves(5);
     system.is_refused(
-        &infer(fine, &longest),
+        &infer(completion(&longest)),
         over(ErrorCode::QuotaExceeded, most, 7996),
     );
 }
@@ -188,7 +207,8 @@ fn a_role_limits_the_tokens_of_a_request() {
         },
         session: SessionName::EMPTY,
         adapter: ModelName::EMPTY,
-        prompt: b"once",
+        format: FormatName::EMPTY,
+        parts: completion(b"once"),
     };
     system.is_refused(&request, Failure::over(ErrorCode::MaxTokens, 11, 10));
 }
@@ -411,7 +431,8 @@ fn a_request_says_its_sampler_to_inference_and_to_the_log() {
             params,
             session,
             adapter: ModelName::EMPTY,
-            prompt,
+            format: FormatName::EMPTY,
+            parts: completion(prompt),
         },
     );
     assert_eq!(system.last_record(Kind::Admit).params, params);

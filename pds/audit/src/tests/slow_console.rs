@@ -4,9 +4,10 @@ use super::harness::*;
 use crate::work::WORK_BYTES;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::INFERENCE_DEADLINE_US;
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::record::{Kind, RECORD_BYTES};
 use protocol::ring::Frame;
+use protocol::testing::completion;
 use protocol::wire::client::{Event, LogQuery, Request};
 use protocol::wire::{FinishReason, InferParams};
 use std::vec;
@@ -114,7 +115,8 @@ fn a_reading_hashes_no_more_in_a_wake_up_than_a_wake_up_may() {
                 params,
                 session,
                 adapter: ModelName::EMPTY,
-                prompt,
+                format: FormatName::EMPTY,
+                parts: completion(prompt),
             },
         );
         system.admitted();

@@ -3,9 +3,10 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::WATCHDOG_PERIOD_US;
-use protocol::name::{ModelName, SessionName};
+use protocol::name::{FormatName, ModelName, SessionName};
 use protocol::policy::Policy;
 use protocol::ring::{Frame, SLOTS};
+use protocol::testing::completion;
 use protocol::wire::client::{LogQuery, Request};
 use protocol::wire::engine::Report;
 use protocol::wire::{FinishReason, InferParams};
@@ -25,7 +26,8 @@ fn infer(max_tokens: u32) -> Request<'static> {
         },
         session: SessionName::EMPTY,
         adapter: ModelName::EMPTY,
-        prompt: b"once",
+        format: FormatName::EMPTY,
+        parts: completion(b"once"),
     }
 }
 
@@ -250,7 +252,7 @@ fn ends_that_are_audits_own_words_leave_the_turns_of_a_clients_requests_as_they_
     let texts = [
         (first, 200),
         (first, 200),
-        (first, 184),
+        (first, 144),
         (second, 200),
         (second, 250),
         (first, 9),

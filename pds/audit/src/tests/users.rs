@@ -3,9 +3,10 @@
 use super::harness::*;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_BUDGET_TOKENS, MAX_PASSPHRASE_BYTES};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::policy::Permission;
 use protocol::record::Kind;
+use protocol::testing::completion;
 use protocol::wire::FinishReason;
 use protocol::wire::InferParams;
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
@@ -94,7 +95,8 @@ fn each_permission_is_needed_for_what_it_names() {
             params: InferParams::default(),
             session,
             adapter: ModelName::EMPTY,
-            prompt: b"x",
+            format: FormatName::EMPTY,
+            parts: completion(b"x"),
         },
         Request::Models,
         Request::Status,

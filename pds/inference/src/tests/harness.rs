@@ -9,12 +9,14 @@ pub(super) use llm_core::testing::{Memory, Shape, model};
 pub(super) use llm_core::transformer::{LoadOptions, Positions};
 pub(super) use protocol::error::{ErrorCode, Failure};
 pub(super) use protocol::ring::{Frame, SLOTS};
-use protocol::testing::{TestEndpoint, TestRegion, endpoints};
-pub(super) use protocol::wire::FinishReason;
+pub(super) use protocol::testing::parts;
+use protocol::testing::{TestEndpoint, TestRegion, completion, endpoints};
 pub(super) use protocol::wire::engine::{
     AdapterLoaded, Command, Holdings, Loaded, Report, Source, Trained,
 };
-pub(super) use protocol::wire::{InferParams, Sampling, TrainParams, TrainProgress};
+pub(super) use protocol::wire::{
+    FinishReason, InferParams, PartKind, Parts, Sampling, TrainParams, TrainProgress,
+};
 pub(super) use std::string::String;
 pub(super) use std::vec;
 pub(super) use std::vec::Vec;
@@ -139,7 +141,7 @@ pub(super) fn load(offset: usize, bytes: usize) -> Command<'static> {
 }
 
 /// The first turn of a session that is kept.
-pub(super) fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> {
+pub(super) fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'static> {
     Command::Infer {
         params: InferParams {
             max_tokens,
@@ -151,16 +153,19 @@ pub(super) fn first(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_>
         },
         session,
         client: 0,
+        user: 0,
         fresh: true,
         keep: true,
         credit: max_tokens,
         adapter: 0,
-        prompt,
+        format: 0,
+        user_defined: false,
+        parts: completion(prompt),
     }
 }
 
 /// A later one.
-pub(super) fn next(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> {
+pub(super) fn next(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'static> {
     let mut command = first(session, prompt, max_tokens);
     if let Command::Infer { fresh, .. } = &mut command {
         *fresh = false;
@@ -169,10 +174,24 @@ pub(super) fn next(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> 
 }
 
 /// The only one.
-pub(super) fn only(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'_> {
+pub(super) fn only(session: u32, prompt: &[u8], max_tokens: u32) -> Command<'static> {
     let mut command = first(session, prompt, max_tokens);
     if let Command::Infer { keep, .. } = &mut command {
         *keep = false;
+    }
+    command
+}
+
+/// The only turn of session 0, with these parts and the format of this number, if it is not 0.
+pub(super) fn ask(parts: Parts<'static>, format: u32, max_tokens: u32) -> Command<'static> {
+    let mut command = only(0, b"", max_tokens);
+    if let Command::Infer {
+        parts: its,
+        format: number,
+        ..
+    } = &mut command
+    {
+        (*its, *number) = (parts, format);
     }
     command
 }

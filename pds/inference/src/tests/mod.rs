@@ -1,4 +1,5 @@
 mod adapters;
+mod answers;
 mod credit;
 mod harness;
 mod loads;

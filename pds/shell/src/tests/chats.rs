@@ -398,11 +398,7 @@ fn a_breach_of_the_format_is_told_behind_what_came_and_says_what_to_do() {
          answer is a beginning and nothing more: ask again\n"
     );
     let number = system.request("llminfer x --choices a,b --max-tokens 1");
-    system.fail(
-        number,
-        Failure::over(ErrorCode::FormatTooLong, 0, 1),
-        b"",
-    );
+    system.fail(number, Failure::over(ErrorCode::FormatTooLong, 0, 1), b"");
     assert_eq!(
         system.output(),
         "error: no answer of the format can be completed with 1 tokens; raise --max-tokens\n"

@@ -310,7 +310,8 @@ impl Display for Padded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::name::{ModelName, UserName};
+    use protocol::name::{FormatName, ModelName, UserName};
+    use protocol::testing::parts;
     use std::string::{String, ToString as _};
 
     fn line(kind: Kind, change: fn(&mut Record), text: &[u8]) -> String {
@@ -362,6 +363,44 @@ mod tests {
                 "#12      3.45 s  admit, request 3, session 5 turn 2: 60 bytes of prompt, at most 48 tokens, \
                  temperature 0.8, seed 0, \"{x}...\""
             )
+        );
+        let texts = parts(&[
+            (PartKind::System, b"Be brief."),
+            (PartKind::User, b"a\x1b\nb"),
+            (PartKind::Stop, b"."),
+            (PartKind::Stop, &[b'y'; 60]),
+            (PartKind::Stop, b"z"),
+        ]);
+        let said = line(
+            Kind::Admit,
+            |record| {
+                (record.segments, record.stops, record.prompt_bytes) = (2, 3, 99);
+                record.params.max_tokens = 4;
+            },
+            texts.as_bytes(),
+        );
+        let y = "y".repeat(34);
+        assert!(
+            said.ends_with(&std::format!(
+                "admit: 99 bytes of conversation (2 segments), at most 4 tokens, temperature 0, seed 0, 3 stop strings, \
+                 system \"Be brief.\", user \"a b\", stop \".\", stop \"{y}...\", ..."
+            )),
+            "{said}"
+        );
+        let bound = line(
+            Kind::Admit,
+            |record| {
+                record.format = FormatName::new("triage").unwrap();
+                record.format_sha256 = [0xab; 32];
+            },
+            parts(&[(PartKind::Text, b"Door 3")]).as_bytes(),
+        );
+        assert!(
+            bound.ends_with(
+                "0 bytes of prompt, at most 0 tokens, temperature 0, seed 0, format triage, sha256 abababababababab, \
+                 \"Door 3\""
+            ),
+            "{bound}"
         );
         let refuse = line(
             Kind::Refuse,

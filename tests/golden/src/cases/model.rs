@@ -5,7 +5,7 @@ use crate::bits::Bits;
 use alloc::vec::Vec;
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
 use llm_core::sampling::SamplerParams;
@@ -162,7 +162,7 @@ fn generation(cpu: Cpu, sampler: SamplerParams, bits: &mut Bits) {
         max_tokens: 8,
     };
     let start = |backend: &mut TransformerBackend<'_>, turn, prompt: &str, bits: &mut Bits| {
-        let answer = backend.start(turn, prompt.as_bytes(), &params);
+        let answer = backend.start(turn, Prompt::Text(prompt.as_bytes()), &params);
         bits.number(answer.map_or(REFUSED, u64::from));
     };
     start(&mut backend, Turn::first(0), "once upon a time", bits);

@@ -2,12 +2,12 @@
 
 use crate::ring::Forger;
 use crate::saboteur::Saboteur;
-use crate::{Ground, PREFIX, Say, memory, place};
+use crate::{Answer, Ground, PREFIX, Say, memory, place};
 use core::fmt::Write as _;
 use llm_core::arena::Usage;
 use llm_core::backend::{LlmBackend, ModelInfo};
 use llm_core::generate::{
-    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Step, Text, Turn,
+    FinishReason, GenerateError, GenerateParams, Occupancy, Progress, Prompt, Step, Text, Turn,
 };
 use llm_core::transformer::training::{TrainError, TrainParams, TrainPlan};
 use llm_core::transformer::{AdapterError, AdapterInfo, LoadError};
@@ -140,7 +140,7 @@ impl<B, G: Ground> Attacker<B, G> {
             _ if self.saboteur.arm(name) => {
                 let _ = say.push_str("armed");
             }
-            _ if self.forge(name) => {
+            _ if self.lie(name) || self.forge(name) => {
                 self.settle();
                 memory::die();
             }
@@ -151,6 +151,18 @@ impl<B, G: Ground> Attacker<B, G> {
             }
         }
         Habit::Say { at: 0 }
+    }
+
+    /// Attacks on an answer that is bound. False if there is none of this name.
+    fn lie(&mut self, name: &str) -> bool {
+        let Some(answer) = Answer::find(name) else {
+            return false;
+        };
+        let is_silent = answer.say();
+        while is_silent {
+            core::hint::spin_loop();
+        }
+        true
     }
 
     /// Attacks on the rings. False if there is none of this name.
@@ -273,10 +285,10 @@ impl<B: LlmBackend, G: Ground> LlmBackend for Attacker<B, G> {
     fn start(
         &mut self,
         turn: Turn,
-        prompt: &[u8],
+        prompt: Prompt<'_>,
         params: &GenerateParams,
     ) -> Result<u32, GenerateError> {
-        let name = prompt.strip_prefix(PREFIX);
+        let name = prompt.last_text().strip_prefix(PREFIX);
         let Some(name) = name.and_then(|name| core::str::from_utf8(name).ok()) else {
             return self.backend.start(turn, prompt, params);
         };

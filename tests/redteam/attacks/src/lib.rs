@@ -1,7 +1,7 @@
 //! The red team: a hostile inference that is the real one, plus an attack where a prompt names one, and a hostile client
 //! ([`client`]), which does nothing but attack.
 //!
-//! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`TRAININGS`], [`client::ATTACKS`]), and those of
+//! Responsible for: the lists of attacks and of what must become of each ([`ATTACKS`], [`TRAININGS`], [`ANSWERS`], [`client::ATTACKS`]), and those of
 //! them that need no kernel. Those that do are the runtime's ([`Ground`]).
 //!
 //! The rule that makes it worth something: an attack that is not stopped says so, in a line that the runner looks for,
@@ -11,6 +11,7 @@
 #![no_std]
 #![allow(unsafe_code)]
 
+mod answers;
 #[cfg(feature = "backend")]
 mod attacker;
 pub mod channel;
@@ -23,6 +24,7 @@ mod ring;
 mod saboteur;
 mod trainings;
 
+pub use answers::{ANSWERS, Answer, Bound, Ends, STOP, VERDICTS};
 #[cfg(feature = "backend")]
 pub use attacker::Attacker;
 pub use ground::Ground;

@@ -110,6 +110,9 @@ pub struct Generate {
     /// What the answer must be.
     #[command(flatten)]
     pub format: FormatArg,
+    /// End the answer before this text; up to 4 times
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub stop: Vec<String>,
     /// The engine.
     #[command(flatten)]
     pub engine: EngineArg,

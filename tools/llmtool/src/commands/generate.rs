@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::time::Instant;
 
+use formats::stop::Stops;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::chat::{Role, Segment, Template};
-use llm_core::generate::{FinishReason, GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::gguf::Gguf;
 use llm_core::sampling::SamplerParams;
 use llm_core::tokenizer::TokenizeError;
@@ -21,7 +22,6 @@ use crate::error::ToolError;
 use crate::files;
 use crate::keys::KeyError;
 use crate::output::{progress_bar, rate};
-use crate::vocabulary::HostVocabulary;
 
 pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(), ToolError> {
     let prompt = arguments.prompt.read()?;
@@ -31,13 +31,13 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let options = load_options(arguments.context.0, arguments.engine.kv.into());
     let lora = arguments.lora.read()?;
     let mut format = AnswerFormat::new(&arguments.format)?;
-    let (mut memory, prompt) = {
+    let (mut memory, segments) = {
         let checked = check_runs(model, &file)?;
-        let prompt = Prompt::new(arguments, checked.gguf(), prompt)?;
+        let segments = segments(arguments, checked.gguf(), &prompt)?;
         let adapters = adapter::bytes(&lora, &checked, &file)?;
         (
             Memory::with_adapters(&checked, &options, adapters).map_err(&error)?,
-            prompt,
+            segments,
         )
     };
     let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
@@ -58,6 +58,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
         backend.set_formats(table);
         turn.format = Some(format);
     }
+    turn.stops = Stops::new(arguments.stop.iter().map(String::as_str))?;
     let seed = seed(arguments.seed)?;
     let params = GenerateParams {
         max_tokens: arguments.predict.0,
@@ -78,11 +79,11 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     let mut prefill = Some(progress_bar("reading the prompt"));
     let mut text = Text::new();
     let mut shown = Sanitiser::new();
-    let started = match &prompt {
-        Prompt::Text(text) => backend.start(turn, text, &params),
-        Prompt::Tokens(tokens) => backend.start_tokens(turn, tokens, &params),
+    let prompt = match &segments {
+        Some(segments) => Prompt::Segments(segments),
+        None => Prompt::Text(&prompt),
     };
-    started.map_err(refused)?;
+    backend.start(turn, prompt, &params).map_err(refused)?;
     loop {
         let step = match backend.step(&mut text) {
             Progress::Idle => break,
@@ -128,6 +129,7 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
                     first.as_secs_f64() * 1e3,
                     match reason {
                         FinishReason::EndOfText => "end of text",
+                        FinishReason::Stop => "stop string",
                         FinishReason::MaxTokens => "-n reached",
                         FinishReason::ContextFull => "context full",
                         FinishReason::Cancelled => "cancelled",
@@ -139,43 +141,31 @@ pub(super) fn generate(arguments: &Generate, out: &mut impl Write) -> Result<(),
     Ok(())
 }
 
-/// What the model reads first.
-enum Prompt {
-    /// A text that it continues.
-    Text(Vec<u8>),
-    /// A conversation that it answers.
-    Tokens(Vec<u32>),
-}
-
-impl Prompt {
-    /// A user's turn if the model has a chat template, otherwise the text.
-    fn new(arguments: &Generate, gguf: &Gguf<'_>, prompt: Vec<u8>) -> Result<Self, ToolError> {
-        let path = arguments.model.path();
-        if arguments.raw {
-            return Ok(Self::Text(prompt));
-        }
-        let template = Template::of(gguf).map_err(ToolError::scaffold(path))?;
-        let path = path.to_path_buf();
-        let scaffold = match (template, &arguments.system) {
-            (Template::None, None) => return Ok(Self::Text(prompt)),
-            (Template::None, Some(_)) => return Err(ToolError::NoSystemPlace { path }),
-            (Template::Unknown, _) => return Err(ToolError::UnknownTemplate { path }),
-            (Template::Published(published), _) => published.scaffold,
-            (Template::Derived(scaffold), _) => scaffold,
-        };
-        let offset = |error: std::str::Utf8Error| TokenizeError::NotUtf8 {
-            offset: error.valid_up_to(),
-        };
-        let prompt = std::str::from_utf8(&prompt).map_err(offset)?;
-        let system = arguments.system.as_deref();
-        let system = system.map(|text| Segment::new(Role::System, text));
-        let segments: Vec<Segment<'_>> = system
-            .into_iter()
-            .chain([Segment::new(Role::User, prompt)])
-            .collect();
-        let vocabulary = HostVocabulary::load(&path, gguf)?;
-        Ok(Self::Tokens(vocabulary.converse(&scaffold, &segments)?))
+/// A conversation with this prompt if the model has a chat template; `None`: the prompt is continued as a text.
+fn segments<'p>(
+    arguments: &'p Generate,
+    gguf: &Gguf<'_>,
+    prompt: &'p [u8],
+) -> Result<Option<Vec<Segment<'p>>>, ToolError> {
+    let path = arguments.model.path();
+    if arguments.raw {
+        return Ok(None);
     }
+    let template = Template::of(gguf).map_err(ToolError::scaffold(path))?;
+    let path = path.to_path_buf();
+    match (template, &arguments.system) {
+        (Template::None, None) => return Ok(None),
+        (Template::None, Some(_)) => return Err(ToolError::NoSystemPlace { path }),
+        (Template::Unknown, _) => return Err(ToolError::UnknownTemplate { path }),
+        (Template::Published(_) | Template::Derived(_), _) => {}
+    }
+    let prompt = std::str::from_utf8(prompt).map_err(|error| TokenizeError::NotUtf8 {
+        offset: error.valid_up_to(),
+    })?;
+    let system = arguments.system.as_deref();
+    let system = system.map(|text| Segment::new(Role::System, text));
+    let user = Segment::new(Role::User, prompt);
+    Ok(Some(system.into_iter().chain([user]).collect()))
 }
 
 /// The seed that is asked for, or another one each time.

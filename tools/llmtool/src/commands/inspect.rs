@@ -4,7 +4,7 @@ mod adapter;
 
 use std::io::Write;
 
-use llm_core::chat::Template;
+use llm_core::chat::{MAX_FIXED_TOKENS, MAX_SEGMENT_TOKENS, Template};
 use llm_core::gguf::{Gguf, Value};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
@@ -17,6 +17,7 @@ use crate::engine::{load_error, service_options};
 use crate::error::ToolError;
 use crate::files;
 use crate::system::Regions;
+use crate::vocabulary::HostVocabulary;
 
 pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), ToolError> {
     let model = arguments.model.path();
@@ -84,6 +85,23 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
     }
     let template = Template::of(&gguf).map_err(ToolError::scaffold(model))?;
     line("chat", super::chat::name(&template))?;
+    if let Some(scaffold) = template.scaffold() {
+        // A file whose vocabulary is wrong is shown all the same.
+        if let Ok(vocabulary) = HostVocabulary::load(model, &gguf) {
+            let bound = vocabulary.bound(&scaffold);
+            let (once, each) = (bound.fixed_tokens, bound.segment_tokens);
+            line(
+                "",
+                match bound.is_served() {
+                    true => format!("adds at most {once} tokens, and {each} for each text"),
+                    false => format!(
+                        "not served: it adds {once} tokens, and {each} for each text; at most {MAX_FIXED_TOKENS} and \
+                         {MAX_SEGMENT_TOKENS} are allowed, so prompts are continued as texts"
+                    ),
+                },
+            )?;
+        }
+    }
     let key = |name: &str| number(&format!("{architecture}.{name}"));
     let layers = key("block_count");
     let each = |name: &str| {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::sampling::SamplerParams;
 use llm_core::verify::sha256;
 use protocol::limits::MAX_GENERATED_TOKENS;
@@ -95,7 +95,9 @@ fn answer(
         max_tokens: MAX_GENERATED_TOKENS,
     };
     let prompt = example.prompt.as_bytes();
-    backend.start(turn, prompt, &params).map_err(failed)?;
+    backend
+        .start(turn, Prompt::Text(prompt), &params)
+        .map_err(failed)?;
     let (mut text, mut answer) = (Text::new(), String::new());
     loop {
         match backend.step(&mut text) {

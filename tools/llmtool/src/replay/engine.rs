@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Step, Text, Turn};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache;
 use llm_core::sampling::SamplerParams;
 use llm_core::transformer::{AdapterFile, Checked};
@@ -134,15 +134,13 @@ impl Engine<'_> {
         tokens: u32,
     ) -> Result<Outcome, String> {
         let turn = Turn {
-            session: SESSION,
-            client: 0,
             fresh: first,
-            keep: true,
-            credit: u32::MAX,
-            format: None,
             adapter: self.adapter,
+            ..Turn::first(SESSION)
         };
-        let started = self.backend.start(turn, prompt, &generate_params(params));
+        let started = self
+            .backend
+            .start(turn, Prompt::Text(prompt), &generate_params(params));
         started.map_err(|error| format!("the engine refuses it: {error}"))?;
         let mut output = Sha256::new();
         let (mut passed, mut whole) = (0, String::new());

@@ -1,6 +1,6 @@
 //! What the hostile client does.
 
-use super::{End, Mallory, end_of, infer};
+use super::{End, Mallory, end_of, infer, no_parts};
 use crate::{Forger, Ground, Say, memory, place};
 use core::fmt::Write as _;
 use protocol::VERSION;
@@ -249,7 +249,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
 
     fn take_session(&mut self, say: &mut Say) {
         let session = SessionName::new(HONEST_SESSION).unwrap_or_default();
-        if self.ask(&infer(STORY, 2, session)) != End::Granted {
+        if self.ask(&infer(&mut no_parts(), STORY, 2, session)) != End::Granted {
             let _ = write!(say, "it has no session of this name ");
         }
         let (mut listed, mut foreign) = (0, 0);
@@ -320,7 +320,8 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
     }
 
     fn never_read(&mut self, say: &mut Say) {
-        let asked = (0..MANY).filter(|_| self.send(&infer(STORY, 64, SessionName::EMPTY)));
+        let asked =
+            (0..MANY).filter(|_| self.send(&infer(&mut no_parts(), STORY, 64, SessionName::EMPTY)));
         let asked = asked.count() as u32;
         self.ground.notify_audit();
         self.rest(LASTS_US);
@@ -363,7 +364,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
             name.clear();
             let _ = write!(name, "all-{index}");
             let session = SessionName::new(&name).unwrap_or_default();
-            if !self.send(&infer(STORY, LONGEST, session)) {
+            if !self.send(&infer(&mut no_parts(), STORY, LONGEST, session)) {
                 break;
             }
             let number = self.number;
@@ -406,7 +407,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         let until = self.until();
         let (mut texts, mut bytes) = (0_u32, 0);
         while self.ground.now_us() < until {
-            while self.send(&infer(STORY, LONGEST, SessionName::EMPTY)) {
+            while self.send(&infer(&mut no_parts(), STORY, LONGEST, SessionName::EMPTY)) {
                 texts += 1;
             }
             self.tell_audit();
@@ -423,7 +424,8 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
         let until = self.until();
         let (mut prompts, mut refusals, mut is_used_up) = (0_u32, 0_u32, false);
         while self.ground.now_us() < until {
-            prompts += u32::from(self.send(&infer(&LONG_PROMPT, 1, SessionName::EMPTY)));
+            prompts +=
+                u32::from(self.send(&infer(&mut no_parts(), &LONG_PROMPT, 1, SessionName::EMPTY)));
             self.tell_audit();
             while self.receive(|_, event| {
                 if let Event::Failed { failure, .. } = event {

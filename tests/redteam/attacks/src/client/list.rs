@@ -276,7 +276,10 @@ pub const ATTACKS: &[Attack] = &[
     dies("mallory-read-arena", "reads where inference has the arena"),
     dies("mallory-read-store", "reads where the model store is"),
     dies("mallory-read-adapters", "reads where audit keeps adapters"),
-    dies("mallory-read-formats", "reads the formats, which audit checks answers by"),
+    dies(
+        "mallory-read-formats",
+        "reads the formats, which audit checks answers by",
+    ),
     dies("mallory-write-audit-log", "writes where audit has the log"),
     dies("mallory-read-policy", "reads where audit has the policy"),
     dies(

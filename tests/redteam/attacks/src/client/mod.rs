@@ -11,11 +11,12 @@ pub use list::{ATTACKS, Attack, Must, NO_ORDER, ORDERS, ordered};
 use crate::{Ground, Say};
 use core::fmt::Write as _;
 use protocol::error::ErrorCode;
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::limits::MAX_PARTS_BYTES;
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame};
 use protocol::wire::client::{BudgetChange, Event, Request};
-use protocol::wire::{InferParams, Sampling};
+use protocol::wire::{InferParams, Sampling, completion};
 
 /// Longest wait for an answer to a request of its own.
 const PATIENCE_US: u64 = 40_000_000;
@@ -147,7 +148,13 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
     /// Says something where whoever reads the log sees it.
     fn report(&mut self, say: &Say) {
         for _ in 0..REPORTS {
-            if self.ask(&infer(say.as_bytes(), 1, SessionName::EMPTY)) == End::Granted {
+            if self.ask(&infer(
+                &mut no_parts(),
+                say.as_bytes(),
+                1,
+                SessionName::EMPTY,
+            )) == End::Granted
+            {
                 return;
             }
             self.pass(PAUSE_US);
@@ -251,8 +258,20 @@ impl<'m, R: ReadWords, W: WriteWords, G: Ground> Mallory<'m, R, W, G> {
     }
 }
 
+/// Where the parts of a request are written.
+type PartsBuffer = [u8; MAX_PARTS_BYTES];
+
+const fn no_parts() -> PartsBuffer {
+    [0; MAX_PARTS_BYTES]
+}
+
 /// A request for text, greedy.
-fn infer(prompt: &[u8], max_tokens: u32, session: SessionName) -> Request<'_> {
+fn infer<'b>(
+    buffer: &'b mut PartsBuffer,
+    prompt: &[u8],
+    max_tokens: u32,
+    session: SessionName,
+) -> Request<'b> {
     let sampling = Sampling {
         temperature: 0,
         ..Sampling::default()
@@ -266,7 +285,9 @@ fn infer(prompt: &[u8], max_tokens: u32, session: SessionName) -> Request<'_> {
         params,
         session,
         adapter: ModelName::EMPTY,
-        prompt,
+        format: FormatName::EMPTY,
+        // No prompt here is empty or too long.
+        parts: completion(buffer, prompt).unwrap_or_default(),
     }
 }
 
