@@ -310,6 +310,9 @@ pub enum ToolError {
     /// A format of answers that cannot be had.
     #[error("the format of the answer: {0}")]
     Format(#[from] format_compiler::CompileError),
+    /// A file of formats that is none.
+    #[error("the file of formats: {0}")]
+    Formats(#[from] formats::FormatsError),
     /// A stop string that cannot be used.
     #[error(transparent)]
     Stops(#[from] formats::stop::StopsError),

@@ -25,13 +25,22 @@ use protocol::wire::FinishReason;
 use crate::audit_log::{Entry, Export};
 use crate::error::ToolError;
 use crate::files;
-use engine::{Adapters, Engine, Outcome};
+use engine::{Adapters, Engine, Outcome, Request};
 use prompts::Prompts;
 use sources::Sources;
 use tuning::Tuning;
 
 /// The hash of no adapter, in a record of what ran without one.
 const NO_ADAPTER: Hash = [0; 32];
+
+/// What of a system's policy decides what its engine computes.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// The file of its formats.
+    pub formats: Option<Vec<u8>>,
+    /// Whether what is spelled like a user-defined token in a text becomes one.
+    pub user_defined: bool,
+}
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +93,7 @@ pub fn replay<'e>(
     folder: &Path,
     prompts: &[u8],
     data: &[PathBuf],
+    rules: &Rules,
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
     let mut sessions: BTreeMap<u32, Session<'_>> = BTreeMap::new();
@@ -164,7 +174,8 @@ pub fn replay<'e>(
         for session in &sessions {
             adapters.add(adapter_of(session), &sources)?;
         }
-        Engine::with(&path, &file, context_of(&model), &adapters, |engine| {
+        let context = context_of(&model);
+        Engine::with(&path, &file, context, &adapters, rules, |engine| {
             for session in sessions {
                 let engine = match engine.use_adapter(&adapter_of(session), &adapters) {
                     Ok(()) => Ok(&mut *engine),
@@ -247,9 +258,14 @@ fn replay_session<'e>(
                 (Verdict::Skipped(why), None)
             }
             (None, Ok(()), Ok(engine), Some(prompt)) => {
-                let outcome =
-                    engine.turn(number == 1, prompt, &record.params, record.generated_tokens);
-                compare(record, outcome)
+                let request = Request {
+                    first: number == 1,
+                    parts: prompt,
+                    format: record.format_sha256,
+                    params: record.params,
+                    tokens: record.generated_tokens,
+                };
+                compare(record, engine.turn(&request))
             }
         };
         if verdict != Verdict::Reproduced && broken.is_none() {

@@ -6,10 +6,15 @@ use std::path::PathBuf;
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin_cmd;
+use formats::stop::Stops;
+use formats::{Choices, Formats};
 use llm_core::NUMERICS_VERSION;
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::chat::{Role, SCAFFOLD_KEY, Segment, TEMPLATE_KEY, template_digest};
+use llm_core::constrain::{Format, FormatTable};
 use llm_core::generate::{FinishReason, GenerateParams, Progress, Prompt, Step, Text, Turn};
+use llm_core::gguf::{Gguf, Value};
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
 use llm_core::simd::Cpu;
@@ -17,10 +22,10 @@ use llm_core::transformer::{LoadOptions, Positions};
 use llm_core::verify::sha256;
 use llmtool::audit_log::export::entry_hash;
 use protocol::error::ErrorCode;
-use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PROMPT_BYTES};
+use protocol::limits::{DEFAULT_CONTEXT_TOKENS, MAX_PARTS_BYTES, MAX_PROMPT_BYTES};
 use protocol::name::UserName;
 use protocol::record::{Ending, Hex, Json, Kind, Opening, Record};
-use protocol::wire::{InferParams, engine};
+use protocol::wire::{InferParams, PartKind, PartsWriter, engine};
 use sha2::{Digest, Sha256};
 
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
@@ -73,15 +78,49 @@ impl Log {
 struct Request {
     slot: usize,
     turn: u32,
-    prompt: &'static str,
+    parts: Vec<(PartKind, &'static str)>,
+    /// Whether the answer is bound to the format of the image.
+    format: bool,
     seed: u64,
     max_tokens: u32,
     cancel_after: Option<u32>,
 }
 
+impl Request {
+    /// As it came.
+    fn bytes(&self) -> Vec<u8> {
+        let mut buffer = vec![0; MAX_PARTS_BYTES];
+        let mut writer = PartsWriter::new(&mut buffer);
+        for (kind, text) in &self.parts {
+            writer.push(*kind, text.as_bytes());
+        }
+        writer.finish().unwrap().as_bytes().to_vec()
+    }
+
+    fn of(&self, wanted: PartKind) -> impl Iterator<Item = &'static str> {
+        let parts = self.parts.iter();
+        parts
+            .filter(move |(kind, _)| *kind == wanted)
+            .map(|(_, text)| *text)
+    }
+}
+
+/// A format of one policy, as its file has it.
+fn formats() -> Vec<u8> {
+    let format = format_compiler::compile(format_compiler::Source::Regex("(yes|no)( [a-z]{3})*"));
+    formats::encode::image([("short", &format.unwrap())]).unwrap()
+}
+
 /// The requests of a round run at once; rounds one after another.
 fn run(rounds: &[Vec<Request>]) -> Log {
-    let file = fs::read(TINY).unwrap();
+    run_on(&fs::read(TINY).unwrap(), rounds)
+}
+
+fn run_on(file: &[u8], rounds: &[Vec<Request>]) -> Log {
+    let image = formats();
+    let named = Formats::read(&image).unwrap();
+    let mut costs = vec![0; named.states()];
+    let sha256_of_format = sha256(named.get(0).unwrap().table);
     let mut memory = vec![0; 16 << 20];
     let at = memory.as_ptr().align_offset(64);
     let options = LoadOptions {
@@ -95,7 +134,8 @@ fn run(rounds: &[Vec<Request>]) -> Log {
     let len = (memory.len() - at) & !63;
     let arena = Arena::new(&mut memory[at..at + len]).unwrap();
     let mut backend = TransformerBackend::new(arena, options);
-    backend.load(&file).unwrap();
+    backend.load(file).unwrap();
+    backend.set_formats(FormatTable::new(named, &mut costs).unwrap());
 
     let mut log = Log::default();
     log.append(Record::new(Kind::Boot), &[]);
@@ -109,27 +149,54 @@ fn run(rounds: &[Vec<Request>]) -> Log {
             record.user = UserName::new("guest").unwrap();
             record.session = request.slot as u32 + 1;
             record.turn = request.turn;
-            record.prompt_bytes = request.prompt.len() as u32;
-            record.prompt_sha256 = sha256(request.prompt.as_bytes());
-            record.model_sha256 = sha256(&file);
+            let parts = request.bytes();
+            record.prompt_bytes = parts.len() as u32;
+            record.prompt_sha256 = sha256(&parts);
+            record.model_sha256 = sha256(file);
             record.kv_type = engine::KvType::Q8 as u16;
             record.numerics = NUMERICS_VERSION;
             record.params = InferParams::default();
             record.params.sampling.seed = request.seed;
             record.params.max_tokens = request.max_tokens;
-            log.append(record, request.prompt.as_bytes());
+            let choices: Vec<&str> = request.of(PartKind::Choice).collect();
+            let format = match (request.format, choices.is_empty()) {
+                (true, _) => Some(Format::Named(0)),
+                (false, false) => Some(Format::Choices(Choices::new(choices.clone()).unwrap())),
+                (false, true) => None,
+            };
+            if let Some(format) = &format {
+                record.format_sha256 = match format {
+                    Format::Named(_) => sha256_of_format,
+                    Format::Choices(_) => sha256(choices.join("\n").as_bytes()),
+                };
+            }
+            log.append(record, &parts);
             let turn = Turn {
-                session: request.slot,
-                client: 0,
-                owner: 0,
                 fresh: request.turn == 1,
-                keep: true,
-                credit: u32::MAX,
-                format: None,
-                adapter: None,
+                format,
+                stops: Stops::new(request.of(PartKind::Stop)).unwrap(),
+                ..Turn::first(request.slot)
             };
             let params = generate_params(&record.params);
-            match backend.start(turn, Prompt::Text(request.prompt.as_bytes()), &params) {
+            let text = request.of(PartKind::Text).next();
+            let segments: Vec<Segment<'_>> = request
+                .parts
+                .iter()
+                .filter_map(|(kind, text)| {
+                    let role = match kind {
+                        PartKind::System => Role::System,
+                        PartKind::User => Role::User,
+                        PartKind::Assistant => Role::Assistant,
+                        _ => return None,
+                    };
+                    Some(Segment::new(role, text))
+                })
+                .collect();
+            let prompt = match text {
+                Some(text) => Prompt::Text(text.as_bytes()),
+                None => Prompt::Segments(&segments),
+            };
+            match backend.start(turn, prompt, &params) {
                 Ok(_) => running.push((request, record, Sha256::new())),
                 Err(_) => {
                     record.kind = Kind::Fail as u16;
@@ -172,6 +239,7 @@ fn run(rounds: &[Vec<Request>]) -> Log {
                         FinishReason::MaxTokens => 2,
                         FinishReason::ContextFull => 3,
                         FinishReason::Cancelled => 4,
+                        FinishReason::Stop => 5,
                     };
                     record.prompt_tokens = prompt_tokens;
                     record.output_sha256 = output.clone().finalize().into();
@@ -205,7 +273,8 @@ fn conversations() -> Log {
     let request = |slot, turn, prompt, max_tokens, cancel_after| Request {
         slot,
         turn,
-        prompt,
+        parts: vec![(PartKind::Text, prompt)],
+        format: false,
         seed: 7 + slot as u64,
         max_tokens,
         cancel_after,
@@ -297,8 +366,160 @@ fn requests_of_sessions_that_ran_at_once_are_reproduced_alone() {
         table.contains("6 requests reproduced, 0 differ, 1 not replayed"),
         "{table}"
     );
-    let digest = Hex(&sha256(b" and then")).to_string();
+    let mut buffer = [0; 100];
+    let missing = protocol::wire::completion(&mut buffer, b" and then").unwrap();
+    let digest = Hex(&sha256(missing.as_bytes())).to_string();
     assert!(table.contains(&digest), "{table}");
+}
+
+/// The small model with a chat template, and its scaffold.
+fn model_that_talks() -> Vec<u8> {
+    const TEMPLATE: &str = "{{ messages }}";
+    let scaffold = [
+        "1", "test", "{bos}", "first", "[", "none", "]\n", "", "none", "<", "none", ">\n", "",
+        "none", "{eos}", "-",
+    ];
+    let digest = String::from_utf8(template_digest(TEMPLATE).to_vec()).unwrap();
+    let strings: Vec<String> = std::iter::once(digest)
+        .chain(scaffold.map(str::to_owned))
+        .collect();
+    let file = fs::read(TINY).unwrap();
+    let gguf = Gguf::parse(&file).unwrap();
+    let mut copy = llmtool::gguf_writer::GgufWriter::with_metadata_of(&gguf);
+    copy.set(TEMPLATE_KEY, &Value::String(TEMPLATE.as_bytes()));
+    copy.set_strings(SCAFFOLD_KEY, &strings);
+    for tensor in gguf.tensors() {
+        let dims = &tensor.dims[..tensor.rank];
+        copy.tensor(tensor.name, tensor.ty, dims, tensor.data.to_vec());
+    }
+    copy.finish()
+}
+
+#[test]
+fn conversations_with_stop_strings_formats_and_choices_are_reproduced() {
+    use PartKind::{Assistant, Choice, Stop, System, Text, User};
+    let request = |slot, turn, parts: &[(PartKind, &'static str)], format| Request {
+        slot,
+        turn,
+        parts: parts.to_vec(),
+        format,
+        seed: 3 + u64::from(turn),
+        max_tokens: 12,
+        cancel_after: None,
+    };
+    let file = model_that_talks();
+    let mut log = run_on(
+        &file,
+        &[
+            vec![
+                request(
+                    0,
+                    1,
+                    &[(System, "s"), (User, "a"), (Assistant, "b"), (User, "c")],
+                    false,
+                ),
+                request(
+                    1,
+                    1,
+                    &[(User, "Is it?"), (Choice, "yes"), (Choice, "no")],
+                    false,
+                ),
+                request(
+                    2,
+                    1,
+                    &[(Text, "Once upon"), (Stop, " "), (Stop, "the")],
+                    false,
+                ),
+            ],
+            vec![
+                request(0, 2, &[(User, "more"), (Stop, "e")], false),
+                request(1, 2, &[(User, "Then?")], true),
+                request(2, 2, &[(Text, " and")], true),
+            ],
+        ],
+    );
+    let reasons: Vec<u16> = log
+        .0
+        .iter()
+        .filter(|(record, _)| record.kind() == Some(Kind::Finish))
+        .map(|(record, _)| record.code)
+        .collect();
+    assert_eq!(reasons.len(), 6);
+    assert!(
+        reasons.contains(&5),
+        "a stop string ended an answer: {reasons:?}"
+    );
+    let folder = path("talks");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("model.gguf"), &file).unwrap();
+    let folder = folder.to_str().unwrap();
+    let (export, _) = log.export();
+    let exported = write("talks.log", export);
+    let image = write("formats.bin", formats());
+    let arguments = ["replay", &exported, "--models", folder, "--formats", &image];
+    let (table, _) = output(&arguments, 0);
+    assert!(
+        table.contains("6 requests reproduced, 0 differ, 0 not replayed"),
+        "{table}"
+    );
+
+    // Without the policy's formats their answers are not computed; without stop strings another answer comes.
+    let (table, _) = output(&arguments[..4], 1);
+    assert!(
+        table.contains("--formats has no format with SHA-256"),
+        "{table}"
+    );
+    let other = format_compiler::compile(format_compiler::Source::Regex("yes|no")).unwrap();
+    let other = formats::encode::image([("short", &other)]).unwrap();
+    let other = write("other-formats.bin", other);
+    let (table, _) = output(
+        &["replay", &exported, "--models", folder, "--formats", &other],
+        1,
+    );
+    assert!(
+        table.contains("--formats has no format with SHA-256"),
+        "{table}"
+    );
+
+    // The same from a file of requests, where the log has only hashes.
+    let (export, _) = log.without_texts().export();
+    let hashes = write("talks-hashes.log", export);
+    let requests = write(
+        "talks.jsonl",
+        r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}
+{"prompt":"Is it?","choices":["yes","no"]}
+{"prompt":"Once upon","stop":[" ","the"]}
+{"prompt":"more","stop":["e"]}
+Then?
+ and
+"#,
+    );
+    let arguments = [
+        "replay",
+        &hashes,
+        "--models",
+        folder,
+        "--formats",
+        &image,
+        "--prompts",
+        &requests,
+    ];
+    let (table, _) = output(&arguments, 0);
+    assert!(
+        table.contains("6 requests reproduced, 0 differ, 0 not replayed"),
+        "{table}"
+    );
+
+    let (shown, _) = output(&["audit", "show", &exported], 0);
+    assert!(
+        shown.contains(r#" system "s" user "a" assistant "b" user "c""#),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(r#" "Once upon" stop " " stop "the""#),
+        "{shown}"
+    );
+    assert!(shown.contains("stop string"), "{shown}");
 }
 
 #[test]

@@ -132,9 +132,16 @@ pub struct Replay {
     /// Folder with the models, adapters and training data (.gguf, .jsonl, .txt), found by their SHA-256
     #[arg(long, value_name = "DIR")]
     pub models: PathBuf,
-    /// Texts of the prompts, one a line, plain or as JSON strings, found by their SHA-256
+    /// Texts of the prompts, one a line, found by their SHA-256: plain, as JSON strings, or requests as JSON objects with
+    /// `prompt` or `messages` (each with `role` and `content`), `stop`, `choices`
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
+    /// The formats of the system's policy: the `formats.bin` that `llmtool policy` wrote
+    #[arg(long, value_name = "FILE")]
+    pub formats: Option<PathBuf>,
+    /// The policy lets what is spelled like a user-defined token become one (`[tokens] user-defined = true`)
+    #[arg(long)]
+    pub user_defined: bool,
     /// Further training data, found by its SHA-256
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use protocol::error::ErrorCode;
-use protocol::record::{Hex, Kind, Record};
-use protocol::wire::{FaultKind, TARGETS_ALL, TARGETS_ATTENTION};
+use protocol::record::{Hex, JsonText, Kind, Record};
+use protocol::wire::{FaultKind, PartKind, Parts, TARGETS_ALL, TARGETS_ATTENTION};
 
 use super::export::Entry;
 
@@ -26,10 +26,31 @@ impl Display for Shown<'_> {
             write!(f, "session {} turn {} ", record.session, record.turn)?;
         }
         write_details(record, f)?;
-        if !self.0.text.is_empty() {
-            write!(f, " {}", protocol::record::JsonText(&self.0.text))?;
-        }
-        Ok(())
+        write_text(self.0, f)
+    }
+}
+
+/// The text of an entry: a request by its parts.
+fn write_text(entry: &Entry, f: &mut Formatter<'_>) -> fmt::Result {
+    let text = &entry.text;
+    let parts = match entry.record.kind() {
+        Some(Kind::Admit) => Parts::parse(text),
+        _ => None,
+    };
+    match parts {
+        _ if text.is_empty() => Ok(()),
+        None => write!(f, " {}", JsonText(text)),
+        Some(parts) => parts.iter().try_for_each(|part| {
+            let word = match part.kind {
+                PartKind::Text | PartKind::Prompt => "",
+                PartKind::System => " system",
+                PartKind::User => " user",
+                PartKind::Assistant => " assistant",
+                PartKind::Stop => " stop",
+                PartKind::Choice => " choice",
+            };
+            write!(f, "{word} {}", JsonText(part.text))
+        }),
     }
 }
 
@@ -68,11 +89,17 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
     };
     match record.kind() {
         Some(Kind::Load) => write!(f, "{name}, {value} bytes, context {limit}"),
-        Some(Kind::Admit) => write!(
-            f,
-            "{} bytes of prompt, at most {} tokens",
-            record.prompt_bytes, record.params.max_tokens
-        ),
+        Some(Kind::Admit) => {
+            write!(
+                f,
+                "{} bytes of prompt, at most {} tokens",
+                record.prompt_bytes, record.params.max_tokens
+            )?;
+            match record.format.is_empty() {
+                true => Ok(()),
+                false => write!(f, ", format {}", record.format),
+            }
+        }
         Some(Kind::Refuse | Kind::LoginFailed) => {
             write!(f, "{name} {}{}", reason(), Times(count))
         }
@@ -88,6 +115,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
                 2 => "as many as asked for",
                 3 => "context full",
                 4 => "cancelled",
+                5 => "stop string",
                 _ => "unknown reason",
             }
         ),

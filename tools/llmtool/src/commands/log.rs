@@ -95,11 +95,16 @@ pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), Too
     let export = read(&arguments.export)?;
     verify(&export, &arguments.export, out)?;
     let prompts = arguments.prompts.as_deref().map(files::read).transpose()?;
+    let rules = Rules {
+        formats: arguments.formats.as_deref().map(files::read).transpose()?,
+        user_defined: arguments.user_defined,
+    };
     let all = crate::replay::replay(
         &export,
         &arguments.models,
         prompts.as_deref().unwrap_or_default(),
         &arguments.data,
+        &rules,
     )?;
     if let Some(path) = &arguments.texts {
         files::write(path, crate::replay::texts(&all).as_bytes())?;

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use formats::Formats;
+use formats::stop::Stops;
 use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::chat::{Role, Segment};
+use llm_core::constrain::{Format, FormatTable};
 use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache;
 use llm_core::sampling::SamplerParams;
@@ -11,14 +15,17 @@ use llm_core::transformer::{AdapterFile, Checked};
 use llm_core::verify::sha256;
 use protocol::limits::MAX_PIECE_BYTES;
 use protocol::record::{Hash, Hex};
-use protocol::wire::InferParams;
 use protocol::wire::engine::KvType;
+use protocol::wire::{InferParams, PartKind, Parts};
 use sha2::{Digest, Sha256};
 
-use super::NO_ADAPTER;
 use super::sources::Sources;
+use super::{NO_ADAPTER, Rules};
 use crate::engine::{Memory, load_error, load_options};
 use crate::error::ToolError;
+
+/// The hash of no format, in a record of what had none.
+const NO_FORMAT: Hash = [0; 32];
 
 /// The adapter's place.
 const PLACE: usize = 0;
@@ -33,7 +40,24 @@ pub(super) struct Engine<'m> {
     /// SHA-256 of the model's file.
     base: Hash,
     adapter: Option<u8>,
+    /// SHA-256 of each format's automaton, in the order of their numbers.
+    formats: Vec<Hash>,
+    user_defined: bool,
     text: Text,
+}
+
+/// What a turn was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'r> {
+    /// Whether its session begins with it.
+    pub(super) first: bool,
+    /// Its parts.
+    pub(super) parts: &'r [u8],
+    /// SHA-256 of its format; zeros: none.
+    pub(super) format: Hash,
+    pub(super) params: InferParams,
+    /// Tokens that it gave.
+    pub(super) tokens: u32,
 }
 
 /// Adapters that sessions ran with.
@@ -80,6 +104,7 @@ impl Engine<'_> {
         file: &[u8],
         context: usize,
         adapters: &Adapters,
+        rules: &Rules,
         run: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> Result<T, ToolError> {
         let error = load_error(path);
@@ -87,12 +112,22 @@ impl Engine<'_> {
         let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
         let bytes = adapters.bytes(&checked);
         let mut memory = Memory::with_adapters(&checked, &options, bytes).map_err(&error)?;
+        let formats = match &rules.formats {
+            Some(image) => Formats::read(image)?,
+            None => Formats::NONE,
+        };
+        let mut costs = vec![0; formats.states()];
         let mut backend = TransformerBackend::new(memory.arena().map_err(&error)?, options);
         backend.load(file).map_err(Box::new).map_err(&error)?;
+        if let Some(table) = FormatTable::new(formats, &mut costs) {
+            backend.set_formats(table);
+        }
         Ok(run(&mut Engine {
             backend,
             base: sha256(file),
             adapter: None,
+            formats: formats.iter().map(|named| sha256(named.table)).collect(),
+            user_defined: rules.user_defined,
             text: Text::new(),
         }))
     }
@@ -125,22 +160,52 @@ impl Engine<'_> {
         kv_type == KvType::Q8 as u16
     }
 
-    /// Runs a turn until `tokens` have been generated, or fewer end it.
-    pub(super) fn turn(
-        &mut self,
-        first: bool,
-        prompt: &[u8],
-        params: &InferParams,
-        tokens: u32,
-    ) -> Result<Outcome, String> {
+    /// What the answer to this request is bound to: one of the policy's formats, or its own choices.
+    fn format(&self, parts: &Parts<'_>, sha256: &Hash) -> Result<Option<Format>, String> {
+        let choices = parts.allowed();
+        let choices = choices.map_err(|failure| format!("its choices are wrong: {failure:?}"))?;
+        if let Some(choices) = choices {
+            return Ok(Some(Format::Choices(choices)));
+        }
+        if *sha256 == NO_FORMAT {
+            return Ok(None);
+        }
+        match self.formats.iter().position(|format| format == sha256) {
+            // There are few.
+            Some(number) => Ok(Some(Format::Named(number as u8))),
+            None => Err(format!(
+                "--formats has no format with SHA-256 {}",
+                Hex(sha256)
+            )),
+        }
+    }
+
+    /// Runs a turn until as many tokens have been generated as it gave, or fewer end it.
+    pub(super) fn turn(&mut self, request: &Request<'_>) -> Result<Outcome, String> {
+        let tokens = request.tokens;
+        let parts = Parts::parse(request.parts);
+        let parts = parts.ok_or("what the log has of its prompt is no request")?;
+        let wrong = |failure| format!("the log has a request that is none: {failure:?}");
+        parts.check().map_err(wrong)?;
+        let stops = Stops::new(parts.stops()).map_err(|error| error.to_string())?;
         let turn = Turn {
-            fresh: first,
+            fresh: request.first,
             adapter: self.adapter,
+            format: self.format(&parts, &request.format)?,
+            stops,
+            user_defined: self.user_defined,
             ..Turn::first(SESSION)
         };
-        let started = self
-            .backend
-            .start(turn, Prompt::Text(prompt), &generate_params(params));
+        let segments: Vec<Segment<'_>> = parts
+            .segments()
+            .map(|part| Segment::new(role(part.kind), part.as_str()))
+            .collect();
+        let prompt = match parts.completion() {
+            Some(text) => Prompt::Text(text),
+            None => Prompt::Segments(&segments),
+        };
+        let params = generate_params(&request.params);
+        let started = self.backend.start(turn, prompt, &params);
         started.map_err(|error| format!("the engine refuses it: {error}"))?;
         let mut output = Sha256::new();
         let (mut passed, mut whole) = (0, String::new());
@@ -183,6 +248,17 @@ impl Engine<'_> {
                 | Progress::Evicted(_)
                 | Progress::Training(_) => {}
             }
+        }
+    }
+}
+
+/// Who says a segment of a conversation.
+const fn role(kind: PartKind) -> Role {
+    match kind {
+        PartKind::System => Role::System,
+        PartKind::Assistant => Role::Assistant,
+        PartKind::User | PartKind::Text | PartKind::Prompt | PartKind::Stop | PartKind::Choice => {
+            Role::User
         }
     }
 }

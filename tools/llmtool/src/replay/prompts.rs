@@ -1,31 +1,122 @@
-//! Texts of prompts, found by their SHA-256.
+//! What requests were made of, found by its SHA-256.
 
 use std::collections::HashMap;
 
 use llm_core::verify::sha256;
+use protocol::limits::MAX_PARTS_BYTES;
 use protocol::record::Hash;
+use protocol::wire::{PartKind, PartsWriter};
+use serde::Deserialize;
 
-/// Texts from the log and from a file.
+/// The parts of requests, and examples of fine-tunings, from the log and from a file.
 #[derive(Debug, Default)]
 pub(super) struct Prompts(HashMap<Hash, Vec<u8>>);
 
+/// A request, as a line of a file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// What a person says or a text to be completed.
+    prompt: Option<String>,
+    /// A conversation in its place.
+    #[serde(default)]
+    messages: Vec<Message>,
+    #[serde(default)]
+    stop: Vec<String>,
+    #[serde(default)]
+    choices: Vec<String>,
+}
+
+/// A segment of a conversation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    role: MessageRole,
+    content: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MessageRole {
+    System,
+    User,
+    Assistant,
+}
+
+impl MessageRole {
+    const fn kind(self) -> PartKind {
+        match self {
+            Self::System => PartKind::System,
+            Self::User => PartKind::User,
+            Self::Assistant => PartKind::Assistant,
+        }
+    }
+}
+
 impl Prompts {
-    /// The texts of a file: one a line, plain, or as JSON strings where they have ends of lines.
+    /// The requests of a file, one a line: a plain text, a JSON string where that has ends of lines, or an object.
     pub(super) fn read(file: &[u8]) -> Self {
         let mut prompts = Self::default();
         for line in file.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            // A line in quotes may also be a plain one: the hash decides.
-            prompts.add(line);
+            // A line in quotes or braces may also be a plain one: the hash decides.
+            prompts.add_text(line);
             if let Ok(text) = serde_json::from_slice::<String>(line) {
-                prompts.add(text.as_bytes());
+                prompts.add_text(text.as_bytes());
+            }
+            if let Ok(request) = serde_json::from_slice::<Request>(line) {
+                prompts.add_request(&request);
             }
         }
         prompts
     }
 
-    pub(super) fn add(&mut self, text: &[u8]) {
-        self.0.insert(sha256(text), text.to_vec());
+    /// Adds parts as they came, or an example.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0.insert(sha256(bytes), bytes.to_vec());
+    }
+
+    /// Adds a text: an example, or the only part of a request. Whether that was completed or answered, its hash says.
+    fn add_text(&mut self, text: &[u8]) {
+        self.add(text);
+        for kind in [PartKind::Text, PartKind::User] {
+            self.add_parts(&[(kind, text)]);
+        }
+    }
+
+    fn add_request(&mut self, request: &Request) {
+        let messages = request.messages.iter();
+        let said: Vec<_> = messages
+            .map(|message| (message.role.kind(), message.content.as_bytes()))
+            .collect();
+        let prompt = request.prompt.as_deref().map(str::as_bytes);
+        let alone = |kind| prompt.map(|text| vec![(kind, text)]);
+        let segments = [
+            alone(PartKind::Text),
+            alone(PartKind::User),
+            (!said.is_empty()).then_some(said),
+        ];
+        let stops = request.stop.iter();
+        let stops = stops.map(|text| (PartKind::Stop, text.as_bytes()));
+        let choices = request.choices.iter();
+        let choices = choices.map(|text| (PartKind::Choice, text.as_bytes()));
+        let rest: Vec<_> = stops.chain(choices).collect();
+        for mut parts in segments.into_iter().flatten() {
+            parts.extend(&rest);
+            self.add_parts(&parts);
+        }
+    }
+
+    /// Adds a request of these parts, if it is one.
+    fn add_parts(&mut self, parts: &[(PartKind, &[u8])]) {
+        let mut buffer = vec![0; MAX_PARTS_BYTES];
+        let mut writer = PartsWriter::new(&mut buffer);
+        for (kind, text) in parts {
+            writer.push(*kind, text);
+        }
+        if let Ok(parts) = writer.finish() {
+            self.add(parts.as_bytes());
+        }
     }
 
     pub(super) fn find(&self, sha256: &Hash) -> Option<&[u8]> {
@@ -37,13 +128,51 @@ impl Prompts {
 mod tests {
     use super::*;
 
+    fn parts(list: &[(PartKind, &str)]) -> Vec<u8> {
+        let mut buffer = vec![0; MAX_PARTS_BYTES];
+        let mut writer = PartsWriter::new(&mut buffer);
+        for (kind, text) in list {
+            writer.push(*kind, text.as_bytes());
+        }
+        writer.finish().expect("a request").as_bytes().to_vec()
+    }
+
     #[test]
     fn prompts_are_plain_lines_or_json_strings() {
         let prompts = Prompts::read(b"plain\r\n\"with\\nlines\"\n\"quoted\"");
         for text in ["plain", "with\nlines", "quoted", "\"quoted\""] {
+            for kind in [PartKind::Text, PartKind::User] {
+                let wanted = parts(&[(kind, text)]);
+                assert_eq!(prompts.find(&sha256(&wanted)), Some(&wanted[..]), "{text}");
+            }
+            // An example of a fine-tuning is the text alone.
             let found = prompts.find(&sha256(text.as_bytes()));
             assert_eq!(found, Some(text.as_bytes()), "{text}");
         }
         assert_eq!(prompts.find(&sha256(b"other")), None);
+    }
+
+    #[test]
+    fn requests_are_json_objects() {
+        let prompts = Prompts::read(
+            br#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}],"stop":["\n"]}
+{"prompt":"p","choices":["yes","no"]}"#,
+        );
+        let conversation = parts(&[
+            (PartKind::System, "s"),
+            (PartKind::User, "u"),
+            (PartKind::Stop, "\n"),
+        ]);
+        assert!(prompts.find(&sha256(&conversation)).is_some());
+        for kind in [PartKind::Text, PartKind::User] {
+            let list = [
+                (kind, "p"),
+                (PartKind::Choice, "yes"),
+                (PartKind::Choice, "no"),
+            ];
+            assert!(prompts.find(&sha256(&parts(&list))).is_some());
+        }
+        let without = parts(&[(PartKind::System, "s"), (PartKind::User, "u")]);
+        assert!(prompts.find(&sha256(&without)).is_none());
     }
 }
