@@ -26,7 +26,8 @@ struct Stop {
     borders: [u8; MAX_STOP_BYTES],
 }
 
-const _: () = assert!(MAX_STOP_BYTES <= u8::MAX as usize && MAX_STOPS <= u8::MAX as usize);
+const _: () = assert!(MAX_STOP_BYTES <= u8::MAX as usize);
+const _: () = assert!(MAX_STOPS <= u8::MAX as usize);
 
 /// Why a list of stop strings cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

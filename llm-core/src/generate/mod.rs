@@ -151,14 +151,14 @@ pub struct GenerateParams {
 pub enum FinishReason {
     /// The model ended its text, or nothing can follow in its format.
     EndOfText,
-    /// A stop string was generated.
-    Stop,
     /// As many tokens as were asked for.
     MaxTokens,
     /// The session's context is full.
     ContextFull,
     /// [`crate::backend::LlmBackend::cancel`].
     Cancelled,
+    /// A stop string was generated.
+    Stop,
 }
 
 /// What a step did for a session.

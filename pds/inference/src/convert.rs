@@ -42,7 +42,8 @@ pub(crate) fn segments<'a>(parts: &Parts<'a>) -> heapless::Vec<Segment<'a>, MAX_
             PartKind::System => Role::System,
             PartKind::User => Role::User,
             PartKind::Assistant => Role::Assistant,
-            PartKind::Text | PartKind::Stop | PartKind::Choice => return None,
+            // Audit has decided what a prompt is.
+            PartKind::Text | PartKind::Prompt | PartKind::Stop | PartKind::Choice => return None,
         };
         Some(Segment::new(role, part.as_str()))
     };

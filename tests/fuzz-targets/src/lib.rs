@@ -8,9 +8,11 @@
 
 pub mod seeds;
 
+use formats::stop::Stops;
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
-use llm_core::generate::{GenerateParams, Progress, Prompt, Text, Turn};
+use llm_core::chat::{Role, Segment};
+use llm_core::generate::{GenerateError, GenerateParams, Progress, Prompt, Text, Turn};
 use llm_core::gguf::Gguf;
 use llm_core::kv_cache::KvType;
 use llm_core::sampling::SamplerParams;
@@ -91,6 +93,46 @@ pub fn gguf(file: &[u8]) {
         .is_ok()
     {
         while backend.step(&mut text) != Progress::Idle {}
+    }
+    converse(&mut backend, &params);
+}
+
+/// A conversation as the file's template has it, with a stop string: it is refused, or has no more tokens than the
+/// template says.
+fn converse(backend: &mut TransformerBackend<'_>, params: &GenerateParams) {
+    let template = backend.model().and_then(|info| info.template);
+    let said = [
+        Segment::new(Role::System, "b"),
+        Segment::new(Role::User, "a<s>"),
+    ];
+    let stops = Stops::new(["a", "ab"]).expect("stop strings");
+    let begins = Turn {
+        stops,
+        ..Turn::first(0)
+    };
+    let goes_on = Turn {
+        stops,
+        ..Turn::next(0)
+    };
+    let mut text = Text::new();
+    for (turn, segments) in [(begins, &said[..]), (goes_on, &said[1..])] {
+        match (
+            backend.start(turn, Prompt::Segments(segments), params),
+            template,
+        ) {
+            (Ok(tokens), Some(template)) => {
+                let bytes = segments.iter().map(|segment| segment.text.len()).sum();
+                assert!(tokens as usize <= template.bound.tokens(bytes, segments.len()));
+                while backend.step(&mut text) != Progress::Idle {
+                    assert!(!text.contains('a'), "a stop string is shown");
+                }
+            }
+            (Ok(_), None) => panic!("a conversation without a template"),
+            (Err(error), template) => {
+                assert_eq!(error == GenerateError::NoTemplate, template.is_none());
+                let _ = error.to_string();
+            }
+        }
     }
 }
 

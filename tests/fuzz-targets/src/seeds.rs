@@ -1,5 +1,6 @@
 //! Small sound inputs, for fuzzers to begin with.
 
+use llm_core::chat::{SCAFFOLD_KEY, TEMPLATE_KEY, template_digest};
 use llm_core::quantize::TensorType;
 use llm_core::testing::{GgufWriter, Shape, byte_character, gpt2, model};
 use protocol::error::{ErrorCode, Failure};
@@ -26,6 +27,33 @@ pub fn tiny_model(ty: TensorType) -> Vec<u8> {
         ty,
     })
     .finish()
+}
+
+/// A model of one block with a chat template and its scaffold.
+#[must_use]
+pub fn talking_model() -> Vec<u8> {
+    const TEMPLATE: &str = "{{ messages }}";
+    const SCAFFOLD: [&str; 17] = [
+        "1", "seed", "{bos}", "first", "", "both", "{eos}", "", "none", "", "none", "{eos}", "",
+        "none", "{eos}", "", "odd",
+    ];
+    let digest = template_digest(TEMPLATE).to_vec();
+    let scaffold = SCAFFOLD.map(|text| text.as_bytes().to_vec());
+    let strings: Vec<Vec<u8>> = [digest].into_iter().chain(scaffold).collect();
+    let mut writer = model(Shape {
+        width: 16,
+        layers: 1,
+        heads: 2,
+        kv_heads: 1,
+        feed_forward: 16,
+        context: 32,
+        tied: true,
+        ty: TensorType::F32,
+    });
+    writer
+        .str(TEMPLATE_KEY, TEMPLATE)
+        .strings(SCAFFOLD_KEY, &strings);
+    writer.finish()
 }
 
 /// The vocabulary of [`tiny_model`] alone.
@@ -110,6 +138,7 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
         ty: TensorType::F32,
     };
     seeds.push(("gguf", "model-gpt2".to_owned(), gpt2(shape).finish()));
+    seeds.push(("gguf", "model-chat".to_owned(), talking_model()));
     seeds.push(("vocabulary", "sentence-piece".to_owned(), sentence_piece()));
     seeds.push(("vocabulary", "byte-level".to_owned(), byte_level()));
     for (index, text) in [

@@ -48,7 +48,10 @@ fn reason_of(seen: &[Seen]) -> FinishReason {
     }
 }
 
-const USER: &[(PartKind, &[u8])] = &[(PartKind::User, b"who are you?")];
+/// A part, before it is one of a message.
+type Said = (PartKind, &'static [u8]);
+
+const USER: &[Said] = &[(PartKind::User, b"who are you?")];
 
 #[test]
 fn a_load_tells_the_template_and_what_it_adds_and_conversations_stay_within_that() {
@@ -138,7 +141,7 @@ fn answers_are_words_of_the_format_that_is_named_or_of_the_choices_that_came() {
         (PartKind::Choice, b"yes"),
         (PartKind::Choice, b"no"),
     ];
-    let cases: [(u32, &[(PartKind, &[u8])], &[&str]); 4] = [
+    let cases: [(u32, &[Said], &[&str]); 4] = [
         (1, USER, &["allow", "deny"]),
         (2, USER, &["7"]),
         (2, &[(PartKind::Text, b"seven is")], &["7"]),

@@ -1,10 +1,17 @@
-//! Whole models: logits of every position, and generations whose sessions go on.
+//! Whole models: logits of every position, generations whose sessions go on, and answers: to conversations, in formats,
+//! up to stop strings.
 
 use super::Case;
 use crate::bits::Bits;
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
+use formats::stop::Stops;
+use formats::{Choices, Formats};
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
+use llm_core::chat::{Role, SCAFFOLD_KEY, Segment, TEMPLATE_KEY, template_digest};
+use llm_core::constrain::{Format, FormatTable};
 use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
 use llm_core::quantize::TensorType;
@@ -65,6 +72,9 @@ pub const CASES: &[Case] = &[
         generation(c, SamplerParams::greedy(), b)
     }),
     Case::on("generation_sampled", |c, b| generation(c, SAMPLED, b)),
+    Case::on("conversation", conversation),
+    Case::on("answer_in_a_format", in_a_format),
+    Case::on("answer_up_to_a_stop_string", up_to_a_stop_string),
 ];
 
 /// In the place of a count of tokens.
@@ -181,12 +191,151 @@ fn generation(cpu: Cpu, sampler: SamplerParams, bits: &mut Bits) {
     run(&mut backend, bits);
 }
 
-/// Everything that comes of what is under way. How many steps a prompt takes is left out: that may change.
-fn run(backend: &mut TransformerBackend<'_>, bits: &mut Bits) {
-    let mut text = Text::new();
+/// A model with a chat template whose scaffold has every part.
+fn talking() -> Vec<u8> {
+    const TEMPLATE: &str = "{{ messages }}";
+    const SCAFFOLD: [&str; 16] = [
+        "1", "golden", "{bos}", "first", "[", "both", "]{eos}", "", "none", "<", "back", ">{eos}",
+        "", "none", "{eos}", "-",
+    ];
+    let digest = template_digest(TEMPLATE).to_vec();
+    let scaffold = SCAFFOLD.map(|text| text.as_bytes().to_vec());
+    let strings: Vec<Vec<u8>> = [digest].into_iter().chain(scaffold).collect();
+    let mut writer = model(Shape {
+        tied: false,
+        ..NARROW
+    });
+    writer
+        .str(TEMPLATE_KEY, TEMPLATE)
+        .strings(SCAFFOLD_KEY, &strings);
+    writer.finish()
+}
+
+const ANSWER: GenerateParams = GenerateParams {
+    sampler: SAMPLED,
+    max_tokens: 6,
+};
+
+/// What is known of the template, and the ids of a conversation at the beginning of a session and behind an answer. A
+/// text spells the beginning of text.
+fn conversation(cpu: Cpu, bits: &mut Bits) {
+    let mut memory = Memory::new(4 << 20);
+    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
+    let info = backend.load(&talking()).expect("room for it");
+    let template = info.template.expect("a template");
+    bits.bytes(template.name.as_str().as_bytes());
+    bits.ids(&[template.bound.fixed_tokens, template.bound.segment_tokens]);
+    let turns: [&[Segment<'_>]; 2] = [
+        &[
+            Segment::new(Role::System, " be odd "),
+            Segment::new(Role::User, "a <s> "),
+            Segment::new(Role::Assistant, "b"),
+            Segment::new(Role::User, "ü"),
+        ],
+        &[Segment::new(Role::User, "more")],
+    ];
+    for (turn, segments) in [Turn::first(0), Turn::next(0)].into_iter().zip(turns) {
+        let answer = backend.start(turn, Prompt::Segments(segments), &ANSWER);
+        bits.number(answer.map_or(REFUSED, u64::from));
+        run(&mut backend, bits);
+    }
+}
+
+/// The formats of a region with one, `(ab)+`.
+fn region() -> Vec<u8> {
+    let numbers = |list: &[u32]| -> Vec<u8> { list.iter().flat_map(|n| n.to_le_bytes()).collect() };
+    let mut name = [0; 32];
+    name[..3].copy_from_slice(b"abs");
+    let mut classes = [0; 256];
+    (classes[usize::from(b'a')], classes[usize::from(b'b')]) = (1, 2);
+    let cells = |list: &[u16]| -> Vec<u8> { list.iter().flat_map(|n| n.to_le_bytes()).collect() };
+    let mut image = formats::MAGIC.to_vec();
+    image.extend(numbers(&[formats::VERSION, 1]));
+    image.extend(name);
+    image.extend(numbers(&[16 + 48, 3, 3, 0]));
+    image.extend(classes);
+    // Bytes to the nearest word and the first of them, of each state; then where each class leads.
+    image.extend(cells(&[2, 1, 0]));
+    image.extend(b"ab\0");
+    image.extend(cells(&[0, 2, 0, 0, 0, 3, 0, 2, 0]));
+    image
+}
+
+/// A format of the region, which is left only at an end, and choices, one of which begins as another.
+fn in_a_format(cpu: Cpu, bits: &mut Bits) {
+    let image = region();
+    let formats = Formats::read(&image).expect("a sound region");
+    let mut costs = vec![0; formats.states()];
+    let mut memory = Memory::new(4 << 20);
+    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
+    backend.load(&talking()).expect("room for it");
+    backend.set_formats(FormatTable::new(formats, &mut costs).expect("room for the states"));
+    let choices = Choices::new(["yes", "yes, but", "no"]).expect("choices");
+    for format in [Format::Named(0), Format::Choices(choices)] {
+        for max_tokens in [3, 9] {
+            let turn = Turn {
+                format: Some(format),
+                ..Turn::only(0)
+            };
+            let params = GenerateParams {
+                max_tokens,
+                ..ANSWER
+            };
+            let answer = backend.start(turn, Prompt::Text(b"is it so?"), &params);
+            bits.number(answer.map_or(REFUSED, u64::from));
+            run(&mut backend, bits);
+        }
+    }
+}
+
+/// Text is held back where a stop string may begin, an answer ends at one, and one that does not come changes nothing.
+fn up_to_a_stop_string(cpu: Cpu, bits: &mut Bits) {
+    let mut memory = Memory::new(4 << 20);
+    let arena = Arena::new(memory.bytes()).expect("aligned");
+    let mut backend = TransformerBackend::new(arena, options(cpu, KvType::Q8));
+    backend.load(&talking()).expect("room for it");
+    let params = GenerateParams {
+        max_tokens: 20,
+        ..ANSWER
+    };
+    let ask = |backend: &mut TransformerBackend<'_>, stops, bits: &mut Bits| {
+        let turn = Turn {
+            stops,
+            ..Turn::only(0)
+        };
+        let answer = backend.start(turn, Prompt::Text(b"once"), &params);
+        bits.number(answer.map_or(REFUSED, u64::from));
+        run(backend, bits)
+    };
+    let whole = ask(&mut backend, Stops::NONE, bits);
+    let characters: Vec<char> = whole.chars().collect();
+    let middle = characters.len() / 2;
+    // Each begins in the text; the second is complete first.
+    let text = |from: usize, to: usize| characters[from..to].iter().collect::<String>();
+    let (long, short) = (
+        text(middle, characters.len()) + "?",
+        text(middle, middle + 2),
+    );
+    let lists = [
+        vec![long.as_str()],
+        vec![long.as_str(), short.as_str()],
+        vec!["not said"],
+    ];
+    for list in lists {
+        let stops = Stops::new(list).expect("stop strings");
+        let shown = ask(&mut backend, stops, bits);
+        assert!(whole.starts_with(&shown), "only what was said is shown");
+    }
+}
+
+/// Everything that comes of what is under way, and its text. How many steps a prompt takes is left out: that may change.
+fn run(backend: &mut TransformerBackend<'_>, bits: &mut Bits) -> String {
+    let (mut text, mut whole) = (Text::new(), String::new());
     loop {
         let (session, step) = match backend.step(&mut text) {
-            Progress::Idle => return,
+            Progress::Idle => return whole,
             Progress::Working | Progress::Training(_) => continue,
             Progress::Session(session, step) => (session, step.expect("finite")),
             Progress::Evicted(session) => {
@@ -198,6 +347,7 @@ fn run(backend: &mut TransformerBackend<'_>, bits: &mut Bits) {
             Step::Token { id } => {
                 bits.ids(&[session as u32, id]);
                 bits.bytes(text.as_bytes());
+                whole.push_str(&text);
             }
             Step::Finished {
                 reason,

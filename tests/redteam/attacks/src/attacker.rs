@@ -158,9 +158,10 @@ impl<B, G: Ground> Attacker<B, G> {
         let Some(answer) = Answer::find(name) else {
             return false;
         };
-        let is_silent = answer.say();
-        while is_silent {
-            core::hint::spin_loop();
+        if answer.say() {
+            loop {
+                core::hint::spin_loop();
+            }
         }
         true
     }
