@@ -2,7 +2,7 @@
 //! host, and an inference that leaves a format is cut off.
 
 use sel4_llm_tests::console::{mark, text_and_closing};
-use sel4_llm_tests::{llmtool, llmtool_generate_with, session_with_faults};
+use sel4_llm_tests::{Terminal, llmtool, llmtool_generate_with, session_with_faults};
 
 /// The model of the test store that can be talked to.
 const CHAT: &str = "build/store-test/chat.gguf";
@@ -64,6 +64,72 @@ fn a_model_with_a_template_is_talked_to_and_says_what_the_host_says() {
     );
     assert_eq!(text(&said[6]), text(&said[2]));
     assert_ne!(text(&said[7]), "");
+}
+
+#[test]
+fn a_conversation_at_the_console_has_the_turns_of_a_session_and_leaves_none_behind() {
+    const TURNS: [&str; 2] = ["who are you?", "and then?"];
+    let infer = |prompt: &str, more: &str| format!("llminfer \"{prompt}\" {OPTIONS} {more}");
+    let system = "--system \"be brief.\"";
+    let [first, second] = TURNS;
+    let said = answers(&[
+        "llmctl load chat".to_owned(),
+        format!("llmchat {OPTIONS} {system}\n{first}\n{second}\n/exit"),
+        infer(first, &format!("{system} --session s")),
+        infer(second, "--session s"),
+        infer(second, &format!("{system} --session s")),
+        "llmctl close s".to_owned(),
+        "llmctl sessions".to_owned(),
+        "llmctl load default".to_owned(),
+        "llmchat".to_owned(),
+        infer(first, system),
+        infer(first, ""),
+    ]);
+    let turn = |said: &str| match text(said) {
+        "" => "[".to_owned(),
+        text => format!("{text}\n["),
+    };
+    let (_, rest) = said[1]
+        .split_once(&format!("leaves\n{}", turn(&said[2])))
+        .unwrap_or_else(|| panic!("{}{}", said[1], said[2]));
+    assert!(rest.contains(&format!("]\n{}", turn(&said[3]))), "{rest}");
+    assert!(said[4].contains("without --system"), "{}", said[4]);
+    assert!(said[6].contains("0 sessions"), "{}", said[6]);
+    // A model without a template is not talked to, and what is no conversation is completed.
+    assert!(
+        said[8].contains("error: the model 'default' has no chat template"),
+        "{}",
+        said[8]
+    );
+    assert!(said[9].contains("has no chat template"), "{}", said[9]);
+    assert_eq!(text(&said[10]), alone("models/tiny-f32.gguf", first, &[]));
+}
+
+#[test]
+fn a_person_stops_an_answer_and_stays_in_the_conversation_until_ctrl_d() {
+    let mut terminal = Terminal::start_of("SEL4_LLM_RUN_INJECT");
+    terminal.type_in("login tester\r");
+    terminal.expect("tester@llm> ");
+    terminal.type_in("llmctl load chat\r");
+    terminal.expect("loaded chat");
+    terminal.expect("tester@llm> ");
+    terminal.type_in("llmchat --max-tokens 20 --temperature 0\r");
+    terminal.expect("tester@chat> ");
+    // Ctrl-C comes before the answer can be over.
+    terminal.type_in("tell me a story\r\x03");
+    let stopped = terminal.expect("tester@chat> ");
+    assert!(stopped.contains("cancelled]"), "{stopped}");
+    // The line before comes back with an arrow; `llmchat` does not.
+    terminal.type_in("\x1b[A\x1b[A\r");
+    let answer = terminal.expect("tester@chat> ");
+    assert!(answer.contains("tokens/s"), "{answer}");
+    terminal.type_in([0x04]);
+    terminal.expect("tester@llm> ");
+    terminal.type_in("llmctl sessions\r");
+    terminal.expect("0 sessions");
+    terminal.expect("tester@llm> ");
+    terminal.type_in("exit\r");
+    assert_eq!(terminal.end(), 0);
 }
 
 #[test]

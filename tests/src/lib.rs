@@ -123,13 +123,15 @@ fn printed(output: &str) -> String {
     last_drawn.filter(|line| !is_prompt(line)).collect()
 }
 
-/// Whether a line is a prompt and what was typed there: `llm> `, before it the user who is not the default one, or the
-/// one for a passphrase.
+/// Whether a line is a prompt and what was typed there: `llm> ` or, in a conversation, `chat> `, before it the user who is
+/// not the default one, or the one for a passphrase.
 fn is_prompt(line: &str) -> bool {
-    line.starts_with("passphrase:")
-        || line.split_once("llm> ").is_some_and(|(user, _)| {
+    let is_behind_a_user = |prompt| {
+        line.split_once(prompt).is_some_and(|(user, _)| {
             user.is_empty() || (user.ends_with('@') && !user.contains(char::is_whitespace))
         })
+    };
+    line.starts_with("passphrase:") || ["llm> ", "chat> "].into_iter().any(is_behind_a_user)
 }
 
 /// `text` without colours and other control sequences of a terminal (ECMA-48), which the shell writes to one.
@@ -308,6 +310,7 @@ mod unit {
             "error: x [1m"
         );
         assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> exit\n"));
+        assert!(is_prompt("chat> Hi\n") && is_prompt("admin@chat> /exit\n"));
         assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
     }
 }
