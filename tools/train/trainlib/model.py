@@ -25,10 +25,14 @@ from .config import ModelConfig
 from .data import Batch
 
 
-LOCAL_DISTANCES = (1.0, 3.5)
-"""How far back, in tokens, the heads of `begin_local` look."""
+LOCAL_DISTANCES = (2.0, 4.5)
+"""How far back, in tokens, the two heads of `begin_with_lookup` look."""
 LOCAL_SCORE = 8.0
 """Their score at that distance; further away it falls to half of it and less."""
+LOOKUP_SCORE = 2.8
+"""Factor of queries and keys that compare tokens."""
+SLOW = 3.0
+"""Turn over a whole context, in radians, up to which a pair keeps what it compares."""
 
 
 class Rope(nn.Module):
@@ -156,30 +160,44 @@ class Llama(nn.Module):
                     nn.init.normal_(parameter, std=0.5 / math.sqrt(parameter.shape[1]))
 
     @torch.no_grad()
-    def begin_local(self):
-        """Has the first two heads of the first block begin as ones that look a few tokens back: at the last one or two, and three
-        or four back. What stands together is then mixed from the first step on, which is what looking up begins with.
+    def begin_with_lookup(self):
+        """Has three heads begin as what finds a note: an induction circuit (Olsson et al. 2022), which a network of this size comes
+        to by itself only after thousands of steps.
 
-        All embeddings get a part in common, and the queries and keys of these heads see that part alone: then a score depends on
-        the distance alone, as a sum of cosines of it.
+        - Two of the first block look a few tokens back and write down, in a part of the residual that no embedding uses, which
+          tokens stand there.
+        - One of the second block compares a token with what is written down at each place: it looks at what stands a few tokens
+          behind that same token elsewhere. What it takes from there, and all else, is left to training.
         """
-        common = torch.sign(torch.randn(self.config.dim))
-        self.token_embd.weight += self.token_embd.weight.std() * common
-        attention = self.blocks[0].attn
-        size = self.config.head_dim
+        c, first, second = self.config, self.blocks[0].attn, self.blocks[1].attn
+        size = c.head_dim
+        basis = torch.linalg.qr(torch.randn(c.dim, 2 * size + 1))[0].T
+        common, read, written = basis[0], basis[1 : size + 1], basis[size + 1 :]
+        embedding = self.token_embd.weight
+        scale = embedding.std()
+        # All embeddings get a part in common. Queries and keys that see that part alone give a score by distance alone: a sum of
+        # cosines of it.
+        embedding -= embedding @ basis.T @ basis
+        embedding += scale * torch.randn(len(embedding), size) @ read
+        embedding += scale * c.dim**0.5 * common
         pairs = size // 4
-        # With RMSNorm's unit gain, the part in common is some sqrt(dim / 2) long; scores are summed over `pairs` of them.
-        strength = (LOCAL_SCORE / pairs * size**0.5 * 2 / self.config.dim) ** 0.5
-        direction = common / self.config.dim**0.5
+        strength = (LOCAL_SCORE / pairs * size**0.5 * 2 / c.dim) ** 0.5
         angles = self.rope.turn[1, :pairs].angle()
-        attention.k.weight[:size] = 0.0
-        attention.k.weight[0 : 2 * pairs : 2] = strength * direction
+        first.k.weight[:size] = 0.0
+        first.k.weight[0 : 2 * pairs : 2] = strength * common
+        first.v.weight[:size] = read
         for head, back in enumerate(LOCAL_DISTANCES):
-            rows = attention.q.weight[head * size : (head + 1) * size]
+            rows = first.q.weight[head * size : (head + 1) * size]
             rows[:] = 0.0
             # Turned back by so many tokens, so that it meets the keys there.
-            rows[0 : 2 * pairs : 2] = strength * torch.cos(-back * angles)[:, None] * direction
-            rows[1 : 2 * pairs : 2] = strength * torch.sin(-back * angles)[:, None] * direction
+            rows[0 : 2 * pairs : 2] = strength * torch.cos(-back * angles)[:, None] * common
+            rows[1 : 2 * pairs : 2] = strength * torch.sin(-back * angles)[:, None] * common
+            first.output.weight[:, head * size : (head + 1) * size] = 2 * scale * written.T
+        # Rope turns pairs, the first ones fast: what is compared goes into those that turn by little in a text.
+        slow = self.rope.turn[1].angle() * c.context < SLOW
+        rows = slow.repeat_interleave(2)
+        second.q.weight[:size] = LOOKUP_SCORE * rows[:, None] * read
+        second.k.weight[:size] = LOOKUP_SCORE * rows[:, None] * written
 
     def forward(self, tokens):
         """Logits (B, T, vocab) of the token that follows each position of tokens (B, T)."""
