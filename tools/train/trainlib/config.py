@@ -58,8 +58,6 @@ class TrainConfig:
     answers: bool = False
     """Whether only the answers of conversations are learnt (`prepare --conversations`), each as if it had been asked for alone;
     else windows tile the text, and every token counts the same."""
-    lookup: bool = False
-    """Whether three heads begin as what looks up where a token stood before (`Llama.begin_with_lookup`)."""
     weight_decay: float = 0.1
     dropout: float = 0.0
     """Share of the activations that training sets to zero (`model.py` says which)."""

@@ -25,16 +25,6 @@ from .config import ModelConfig
 from .data import Batch
 
 
-LOCAL_DISTANCES = (2.0, 4.5)
-"""How far back, in tokens, the two heads of `begin_with_lookup` look."""
-LOCAL_SCORE = 8.0
-"""Their score at that distance; further away it falls to half of it and less."""
-LOOKUP_SCORE = 2.8
-"""Factor of queries and keys that compare tokens."""
-SLOW = 3.0
-"""Turn over a whole context, in radians, up to which a pair keeps what it compares."""
-
-
 class Rope(nn.Module):
     """The rotation of each pair at every position of the context, as unit complex numbers: (context, d/2)."""
 
@@ -158,46 +148,6 @@ class Llama(nn.Module):
                     nn.init.zeros_(parameter)
                 else:
                     nn.init.normal_(parameter, std=0.5 / math.sqrt(parameter.shape[1]))
-
-    @torch.no_grad()
-    def begin_with_lookup(self):
-        """Has three heads begin as what finds a note: an induction circuit (Olsson et al. 2022), which a network of this size comes
-        to by itself only after thousands of steps.
-
-        - Two of the first block look a few tokens back and write down, in a part of the residual that no embedding uses, which
-          tokens stand there.
-        - One of the second block compares a token with what is written down at each place: it looks at what stands a few tokens
-          behind that same token elsewhere. What it takes from there, and all else, is left to training.
-        """
-        c, first, second = self.config, self.blocks[0].attn, self.blocks[1].attn
-        size = c.head_dim
-        basis = torch.linalg.qr(torch.randn(c.dim, 2 * size + 1))[0].T
-        common, read, written = basis[0], basis[1 : size + 1], basis[size + 1 :]
-        embedding = self.token_embd.weight
-        scale = embedding.std()
-        # All embeddings get a part in common. Queries and keys that see that part alone give a score by distance alone: a sum of
-        # cosines of it.
-        embedding -= embedding @ basis.T @ basis
-        embedding += scale * torch.randn(len(embedding), size) @ read
-        embedding += scale * c.dim**0.5 * common
-        pairs = size // 4
-        strength = (LOCAL_SCORE / pairs * size**0.5 * 2 / c.dim) ** 0.5
-        angles = self.rope.turn[1, :pairs].angle()
-        first.k.weight[:size] = 0.0
-        first.k.weight[0 : 2 * pairs : 2] = strength * common
-        first.v.weight[:size] = read
-        for head, back in enumerate(LOCAL_DISTANCES):
-            rows = first.q.weight[head * size : (head + 1) * size]
-            rows[:] = 0.0
-            # Turned back by so many tokens, so that it meets the keys there.
-            rows[0 : 2 * pairs : 2] = strength * torch.cos(-back * angles)[:, None] * common
-            rows[1 : 2 * pairs : 2] = strength * torch.sin(-back * angles)[:, None] * common
-            first.output.weight[:, head * size : (head + 1) * size] = 2 * scale * written.T
-        # Rope turns pairs, the first ones fast: what is compared goes into those that turn by little in a text.
-        slow = self.rope.turn[1].angle() * c.context < SLOW
-        rows = slow.repeat_interleave(2)
-        second.q.weight[:size] = LOOKUP_SCORE * rows[:, None] * read
-        second.k.weight[:size] = LOOKUP_SCORE * rows[:, None] * written
 
     def forward(self, tokens):
         """Logits (B, T, vocab) of the token that follows each position of tokens (B, T)."""
