@@ -13,13 +13,13 @@
 //! # Export
 //!
 //! `llmctl audit --json` prints one JSON object a line: [`Opening`], the entries ([`Json`]), [`Ending`]. Names of the
-//! members are those of the fields; hashes are lower-case hexadecimal, text is escaped to ASCII. Everything that is
-//! hashed is there, so `llmtool audit verify` computes the chain from the lines alone.
+//! members are those of the fields; hashes are lower-case hexadecimal, text is escaped to ASCII. The text of a request is an
+//! array of its parts, each a kind and a text. Everything that is hashed is there, so `llmtool audit verify` computes the chain from the lines alone.
 
 use crate::name::{FormatName, ModelName, UserName};
 use crate::wire::codec::Wire;
 use crate::wire::declare::layout;
-use crate::wire::{InferParams, TrainParams};
+use crate::wire::{InferParams, Parts, TrainParams};
 use core::fmt::{self, Display, Formatter, Write as _};
 use zerocopy::TryFromBytes as _;
 
@@ -304,6 +304,32 @@ impl Display for JsonText<'_> {
     }
 }
 
+impl Json<'_> {
+    /// The parts of a request, whose lengths no text can hold; otherwise the text.
+    fn write_text(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let parts = match self.record.kind() {
+            Some(Kind::Admit) => Parts::parse(self.text),
+            _ => None,
+        };
+        let Some(parts) = parts else {
+            return write!(f, ",\"text\":{}", JsonText(self.text));
+        };
+        f.write_str(",\"parts\":[")?;
+        for (between, part) in core::iter::once("")
+            .chain(core::iter::repeat(","))
+            .zip(parts.iter())
+        {
+            write!(
+                f,
+                "{between}[\"{}\",{}]",
+                part.kind.word(),
+                JsonText(part.text)
+            )?;
+        }
+        f.write_char(']')
+    }
+}
+
 /// First line of an export.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
@@ -429,7 +455,7 @@ impl Display for Json<'_> {
             Hex(previous),
         )?;
         if *text_bytes > 0 {
-            write!(f, ",\"text\":{}", JsonText(self.text))?;
+            self.write_text(f)?;
         }
         f.write_char('}')
     }

@@ -1,5 +1,6 @@
 extern crate std;
 use super::*;
+use crate::wire::PartKind;
 use std::string::ToString;
 
 #[test]
@@ -22,6 +23,43 @@ fn text_in_an_export_is_ascii_on_one_line_and_comes_back() {
         text
     );
     assert_eq!(JsonText(b"a\xffb").to_string(), "\"a\\ufffdb\"");
+}
+
+#[test]
+fn the_parts_of_a_request_are_exported_one_by_one() {
+    // Their lengths are bytes that no text has.
+    let long = "x".repeat(200);
+    let mut buffer = [0; 300];
+    let mut writer = crate::wire::PartsWriter::new(&mut buffer);
+    writer
+        .push(PartKind::User, long.as_bytes())
+        .push(PartKind::Stop, b"\n");
+    let text = writer.finish().unwrap().as_bytes();
+    let mut record = Record::new(Kind::Admit);
+    record.text_bytes = text.len() as u32;
+    let line = Json {
+        record: &record,
+        text,
+    }
+    .to_string();
+    assert!(
+        line.ends_with(&std::format!(
+            r#","parts":[["user","{long}"],["stop","\u000a"]]}}"#
+        )),
+        "{line}"
+    );
+    for word in [
+        "text",
+        "system",
+        "user",
+        "assistant",
+        "stop",
+        "choice",
+        "prompt",
+    ] {
+        assert_eq!(PartKind::from_word(word).unwrap().word(), word);
+    }
+    assert_eq!(PartKind::from_word("User"), None);
 }
 
 #[test]

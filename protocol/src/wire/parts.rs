@@ -46,6 +46,35 @@ numbers! {
 }
 
 impl PartKind {
+    /// What the exported log calls it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Stop => "stop",
+            Self::Choice => "choice",
+            Self::Prompt => "prompt",
+        }
+    }
+
+    /// The kind that [`Self::word`] is of.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [
+            Self::Text,
+            Self::System,
+            Self::User,
+            Self::Assistant,
+            Self::Stop,
+            Self::Choice,
+            Self::Prompt,
+        ];
+        all.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// Whether it is what the answer goes on from.
     #[must_use]
     pub const fn is_segment(self) -> bool {

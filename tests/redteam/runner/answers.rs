@@ -6,6 +6,7 @@
 use crate::system::{Counters, System};
 use crate::{Verdict, wanted};
 use redteam_attacks::{ANSWERS, Answer, Bound, Ends, STOP, VERDICTS};
+use sel4_llm_tests::console::without_notices;
 
 const VARIABLE: &str = "SEL4_LLM_REDTEAM";
 
@@ -108,6 +109,7 @@ fn judge(answer: &Answer, said: &str, counted: Counters) -> Result<String, Strin
         format_breaches,
         ..
     } = counted;
+    let said = without_notices(said);
     let (shown, rest) = match answer.ends {
         Ends::Dropped => said.split_once("\n["),
         _ => said.split_once("error: "),

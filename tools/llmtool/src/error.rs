@@ -312,7 +312,7 @@ pub enum ToolError {
     Format(#[from] format_compiler::CompileError),
     /// A file of formats that is none.
     #[error("the file of formats: {0}")]
-    Formats(#[from] formats::FormatsError),
+    FormatsFile(#[from] formats::FormatsError),
     /// A stop string that cannot be used.
     #[error(transparent)]
     Stops(#[from] formats::stop::StopsError),

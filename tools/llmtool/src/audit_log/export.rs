@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use protocol::name::Name;
 use protocol::record::{Ending, Hash, Json, Kind, Opening, RECORD_VERSION, Record};
-use protocol::wire::{InferParams, Sampling, TrainParams};
+use protocol::wire::{
+    InferParams, PART_HEADER_BYTES, PartKind, PartsWriter, Sampling, TrainParams,
+};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -228,13 +230,20 @@ struct Line {
     count: u64,
     params: Params,
     train: Train,
+    format: String,
+    segments: u32,
+    stops: u32,
     model_sha256: String,
     adapter_sha256: String,
+    format_sha256: String,
     prompt_sha256: String,
     output_sha256: String,
     previous: String,
     #[serde(default)]
     text: String,
+    /// Of a request: each part's kind and text.
+    #[serde(default)]
+    parts: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -274,10 +283,11 @@ impl Line {
                 line.event, line.kind
             ));
         }
-        if line.text.len() != line.text_bytes as usize {
+        let text = line.whole_text()?;
+        if text.len() != line.text_bytes as usize {
             return Err(format!(
                 "the text has {} bytes, text_bytes says {}",
-                line.text.len(),
+                text.len(),
                 line.text_bytes
             ));
         }
@@ -322,6 +332,10 @@ impl Line {
             text_bytes: line.text_bytes,
             params,
             train,
+            format: name("format", &line.format)?,
+            format_sha256: hash("format_sha256", &line.format_sha256)?,
+            segments: line.segments,
+            stops: line.stops,
             model_sha256: hash("model_sha256", &line.model_sha256)?,
             adapter_sha256: hash("adapter_sha256", &line.adapter_sha256)?,
             prompt_sha256: hash("prompt_sha256", &line.prompt_sha256)?,
@@ -333,7 +347,26 @@ impl Line {
             count: line.count,
             name: name("name", &line.name)?,
         };
-        Ok((record, line.text.into_bytes()))
+        Ok((record, text))
+    }
+
+    /// The bytes of the text: of a request, its parts as they came.
+    fn whole_text(&self) -> Result<Vec<u8>, String> {
+        if self.parts.is_empty() {
+            return Ok(self.text.clone().into_bytes());
+        }
+        let sizes = self
+            .parts
+            .iter()
+            .map(|(_, text)| PART_HEADER_BYTES + text.len());
+        let mut bytes = vec![0; sizes.sum()];
+        let mut writer = PartsWriter::new(&mut bytes);
+        for (word, text) in &self.parts {
+            let kind = PartKind::from_word(word);
+            let kind = kind.ok_or_else(|| format!("a part is '{word}', which is no kind"))?;
+            writer.push(kind, text.as_bytes());
+        }
+        Ok(bytes)
     }
 }
 

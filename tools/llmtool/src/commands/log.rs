@@ -10,6 +10,7 @@ use crate::audit_log::{self, Export};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::text_or_stdin;
+use crate::replay::Rules;
 
 pub(super) fn audit(arguments: &Audit, out: &mut impl Write) -> Result<(), ToolError> {
     match arguments {
