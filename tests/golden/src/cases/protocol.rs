@@ -8,24 +8,24 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use protocol::decimal::{self, Millionths};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_PART_BYTES, MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::limits::{MAX_PART_BYTES, MAX_PARTS_BYTES, MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
+use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserName};
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
 use protocol::record::{Ending, Json, JsonText, Kind, Opening, Record};
 use protocol::region::{ReadWords as _, WriteWords as _};
 use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
 use protocol::store::{SIGNATURE_BYTES, Store};
-use protocol::testing::{endpoints, policy_bytes};
+use protocol::testing::{endpoints, parts, policy_bytes};
 use protocol::wire::client::{
-    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, LogExtent,
-    LogQuery, Refusals, Request, Stats, Training, Tuned,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
+    LogExtent, LogQuery, Refusals, Request, Stats, Training, Tuned,
 };
 use protocol::wire::engine::{
     AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Source, Trained,
 };
 use protocol::wire::{
-    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, TARGETS_ALL,
-    TrainParams, TrainProgress, check_prompt,
+    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, Parts,
+    TARGETS_ALL, TrainParams, TrainProgress, completion,
 };
 
 /// See the module.
@@ -160,6 +160,9 @@ const INFO: ModelInfo = ModelInfo {
     layers: 6,
     vocabulary: 4096,
     sha256: [0xA5; 32],
+    template: TemplateName::EMPTY,
+    fixed_tokens: 20,
+    segment_tokens: 5,
 };
 
 const ARENA: ArenaUse = ArenaUse {
@@ -203,23 +206,50 @@ fn model() -> ModelName {
     ModelName::new("default").expect("a name")
 }
 
+fn format() -> FormatName {
+    FormatName::new("verdict").expect("a name")
+}
+
+fn conversation() -> Parts<'static> {
+    parts(&[
+        (PartKind::System, b""),
+        (PartKind::User, PROMPT),
+        (PartKind::Assistant, b"there was"),
+        (PartKind::User, PROMPT),
+        (PartKind::Stop, b"\n\n"),
+        (PartKind::Stop, b"."),
+    ])
+}
+
+/// With an answer that there can be.
+fn question(kind: PartKind) -> Parts<'static> {
+    parts(&[
+        (kind, PROMPT),
+        (PartKind::Choice, b"yes"),
+        (PartKind::Choice, b"no"),
+    ])
+}
+
 fn wire_commands(bits: &mut Bits) {
-    let infer = |session, fresh, keep| Command::Infer {
+    let infer = |session, fresh, keep, parts| Command::Infer {
         params: InferParams::default(),
         session,
         client: session % 4,
+        user: session % 16,
         fresh,
         keep,
         credit: 7,
         adapter: session % 9,
-        prompt: PROMPT,
+        format: session % 17,
+        user_defined: keep,
+        parts,
     };
     round_trips!(
         Command,
         bits,
         [
-            infer(0, true, false),
-            infer(31, false, true),
+            infer(0, true, false, question(PartKind::Text)),
+            infer(31, false, true, conversation()),
             Command::Cancel,
             Command::Load {
                 offset: 512,
@@ -317,13 +347,22 @@ fn wire_requests(bits: &mut Bits) {
                 params: InferParams::default(),
                 session: session(),
                 adapter: model(),
-                prompt: PROMPT,
+                format: FormatName::EMPTY,
+                parts: conversation(),
+            },
+            Request::Infer {
+                params: InferParams::default(),
+                session: session(),
+                adapter: model(),
+                format: format(),
+                parts: parts(&[(PartKind::Prompt, PROMPT)]),
             },
             Request::Infer {
                 params: InferParams::default(),
                 session: SessionName::EMPTY,
                 adapter: ModelName::EMPTY,
-                prompt: &[b'x'; MAX_PROMPT_BYTES],
+                format: FormatName::EMPTY,
+                parts: parts(&[(PartKind::Text, &[b'x'; MAX_PROMPT_BYTES])]),
             },
             Request::Cancel,
             Request::Models,
@@ -379,6 +418,7 @@ fn wire_requests(bits: &mut Bits) {
             Request::LoadAdapter { name: model() },
             Request::DropAdapter { name: model() },
             Request::ExportAdapter { name: model() },
+            Request::Formats,
         ]
     );
 }
@@ -488,6 +528,13 @@ fn wire_events(bits: &mut Bits) {
                 bytes: 2,
                 limit: 3,
             },
+            Event::Format(FormatEntry {
+                name: format(),
+                states: 12,
+                bytes: 2048,
+                allowed: true,
+                sha256: [4; 32],
+            }),
         ]
     );
 }
@@ -497,7 +544,7 @@ fn wire_any_bytes(bits: &mut Bits) {
     let mut generator = Generator::new(902);
     let mut frame = Frame::new();
     for _ in 0..600 {
-        let kind = [0, 0x100, 0x200, 0x300][generator.below(4)] + generator.below(20) as u16;
+        let kind = [0, 0x100, 0x200, 0x300][generator.below(4)] + generator.below(28) as u16;
         let length = generator.below(200);
         let payload: Vec<u8> = match generator.below(2) {
             // Small numbers, as flags and enums have them.
@@ -513,9 +560,10 @@ fn wire_any_bytes(bits: &mut Bits) {
         ];
         bits.bytes(&accepted.map(u8::from));
     }
+    let mut buffer = vec![0; MAX_PARTS_BYTES];
     for prompt in [&b""[..], b"ab", b"ab\xff", &[b'x'; MAX_PROMPT_BYTES + 1]] {
-        match check_prompt(prompt) {
-            Ok(text) => bits.bytes(text.as_bytes()),
+        match completion(&mut buffer, prompt) {
+            Ok(parts) => bits.bytes(parts.as_bytes()),
             Err(Failure { code, value, limit }) => {
                 [code as u64, value, limit]
                     .iter()
@@ -543,6 +591,10 @@ fn record(kind: Kind) -> Record {
         text_bytes: PROMPT.len() as u32,
         params: InferParams::default(),
         train: TrainParams::default(),
+        format: format(),
+        format_sha256: [0xD2; 32],
+        segments: 4,
+        stops: 2,
         model_sha256: [0xF0; 32],
         adapter_sha256: [0xE1; 32],
         value: 17,
