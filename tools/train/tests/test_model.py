@@ -270,22 +270,3 @@ def test_muon_in_f32_takes_the_steps_of_pytorchs():
     for mine, other, before in zip(ours, theirs, begun):
         # PyTorch rounds to bf16.
         assert (mine - other).norm() < 0.03 * (mine - before).norm()
-
-
-def test_local_heads_begin_by_looking_back_a_few_tokens_and_nowhere_else():
-    from trainlib.model import LOCAL_DISTANCES
-
-    torch.manual_seed(1)
-    shape = dataclasses.replace(SMALL.model, context=64, dim=128, head_dim=32)
-    model, tokens = Llama(shape), torch.randint(3, VOCAB, (1, 64))
-    model.begin_local()
-    block = model.blocks[0]
-    x = block.attn_norm(model.token_embd(tokens))
-    queries, (keys, _) = block.attn.queries(x, model.rope), block.attn.keys_values(x, model.rope)
-    scores = (queries @ keys.transpose(-1, -2)) * shape.head_dim**-0.5
-    shares = scores.masked_fill(torch.ones(64, 64).triu(1).bool(), -torch.inf).softmax(-1)[0]
-    back = torch.stack([shares[:, torch.arange(32, 64), torch.arange(32, 64) - distance].mean(1) for distance in range(32)], 1)
-    for head, distance in enumerate(LOCAL_DISTANCES):
-        near = [place for place in range(32) if abs(place - distance) < 2]
-        assert back[head, near].sum() > 0.8
-    assert back[2:].max() < 0.1

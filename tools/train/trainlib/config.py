@@ -58,8 +58,6 @@ class TrainConfig:
     answers: bool = False
     """Whether only the answers of conversations are learnt (`prepare --conversations`), each as if it had been asked for alone;
     else windows tile the text, and every token counts the same."""
-    local_heads: bool = False
-    """Whether two heads of the first block begin as ones that look a few tokens back (`Llama.begin_local`)."""
     weight_decay: float = 0.1
     dropout: float = 0.0
     """Share of the activations that training sets to zero (`model.py` says which)."""

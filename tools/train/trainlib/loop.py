@@ -71,8 +71,6 @@ class Trainer:
             self.valid[name] = (data.read(data_folder / f"valid-{name}.bin"), size)
         torch.manual_seed(t.seed)
         self.model = Llama(config.model, t.dropout)
-        if t.local_heads:
-            self.model.begin_local()
         self.optimizers = optimizers(self.model, config)
         if self.peers.rank:  # The same weights as the others', and dropout of its own.
             torch.manual_seed(t.seed + 1_000_003 * self.peers.rank)

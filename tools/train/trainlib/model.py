@@ -25,12 +25,6 @@ from .config import ModelConfig
 from .data import Batch
 
 
-LOCAL_DISTANCES = (1.0, 3.5)
-"""How far back, in tokens, the heads of `begin_local` look."""
-LOCAL_SCORE = 8.0
-"""Their score at that distance; further away it falls to half of it and less."""
-
-
 class Rope(nn.Module):
     """The rotation of each pair at every position of the context, as unit complex numbers: (context, d/2)."""
 
@@ -154,32 +148,6 @@ class Llama(nn.Module):
                     nn.init.zeros_(parameter)
                 else:
                     nn.init.normal_(parameter, std=0.5 / math.sqrt(parameter.shape[1]))
-
-    @torch.no_grad()
-    def begin_local(self):
-        """Has the first two heads of the first block begin as ones that look a few tokens back: at the last one or two, and three
-        or four back. What stands together is then mixed from the first step on, which is what looking up begins with.
-
-        All embeddings get a part in common, and the queries and keys of these heads see that part alone: then a score depends on
-        the distance alone, as a sum of cosines of it.
-        """
-        common = torch.sign(torch.randn(self.config.dim))
-        self.token_embd.weight += self.token_embd.weight.std() * common
-        attention = self.blocks[0].attn
-        size = self.config.head_dim
-        pairs = size // 4
-        # With RMSNorm's unit gain, the part in common is some sqrt(dim / 2) long; scores are summed over `pairs` of them.
-        strength = (LOCAL_SCORE / pairs * size**0.5 * 2 / self.config.dim) ** 0.5
-        direction = common / self.config.dim**0.5
-        angles = self.rope.turn[1, :pairs].angle()
-        attention.k.weight[:size] = 0.0
-        attention.k.weight[0 : 2 * pairs : 2] = strength * direction
-        for head, back in enumerate(LOCAL_DISTANCES):
-            rows = attention.q.weight[head * size : (head + 1) * size]
-            rows[:] = 0.0
-            # Turned back by so many tokens, so that it meets the keys there.
-            rows[0 : 2 * pairs : 2] = strength * torch.cos(-back * angles)[:, None] * direction
-            rows[1 : 2 * pairs : 2] = strength * torch.sin(-back * angles)[:, None] * direction
 
     def forward(self, tokens):
         """Logits (B, T, vocab) of the token that follows each position of tokens (B, T)."""
