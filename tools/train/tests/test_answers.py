@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from events import generate, rules, wordings
+from events import generate, rules
 from small import SMALL, VOCAB
 from trainlib import chat, config
 
@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("answers")
     for name, split in (("events.txt", "train"), ("valid.txt", "valid")):
         with open(folder / name, "w") as file:
-            generate.write(file, 60, split, 1)
+            generate.write(file, 10, split, 1)
     (folder / "tokenizer.model").write_bytes(tokenizer.train([folder / "events.txt"], WORDS, conversations=True))
     processor = tokenizer.load(folder / "tokenizer.model")
     data.prepare(processor, [folder / "events.txt"], folder / "valid.txt", 0.0, 1, folder / "data", conversations=True)
@@ -89,7 +89,7 @@ def test_only_the_scaffold_gives_control_tokens(processor):
 
 
 def test_an_answer_is_one_piece_without_a_space_in_front(processor):
-    for word in (*rules.CLASSES, *wordings.STATE_WORDS.values()):
+    for word in rules.CLASSES:
         tokens = chat.encode(processor, [("assistant", word)])
         start = chat.answer_start(processor)
         assert tokens[: len(start)] == start
@@ -220,22 +220,22 @@ def test_a_run_learns_the_answers_and_goes_on_as_if_unbroken(folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def asked():
-    return list(generate.questions("valid", 1, 200))
+    return generate.make("valid", 1, 0, 200)
 
 
 def test_baselines_learn_and_do_not_solve_it(asked):
-    known = list(generate.questions("train", 1, 600))
-    right = [event.right for _, event in asked]
+    known = generate.make("train", 1, 0, 600)
+    right = [event.right for event in asked]
 
     def share(answers):
         return sum(map(str.__eq__, answers, right)) / len(right)
 
     assert 0.2 < share(triage.majority(known, asked)) < 0.5
-    for with_notes in (False, True):
-        assert 0.3 < share(triage.bag_of_words(known, asked, with_notes)) < 0.7
+    for with_pairs in (False, True):
+        assert 0.3 < share(triage.bag_of_words(known, asked, with_pairs)) < 0.7
         known_again = known[:200]
-        own = triage.bag_of_words(known_again, known_again, with_notes)
-        assert sum(map(str.__eq__, own, [event.right for _, event in known_again])) > 130
+        own = triage.bag_of_words(known_again, known_again, with_pairs)
+        assert sum(map(str.__eq__, own, [event.right for event in known_again])) > 130
 
 
 def test_a_model_is_asked_for_each_event_and_its_figures_are_those_of_its_answers(asked, tmp_path):
@@ -247,8 +247,8 @@ def test_a_model_is_asked_for_each_event_and_its_figures_are_those_of_its_answer
     )
     llmtool.chmod(llmtool.stat().st_mode | stat.S_IXUSR)
     few = asked[:20]
-    answers = [triage.ask(llmtool, tmp_path / "m.gguf", *one) for one in few]
-    assert answers == ["warn" if event.kind == "door" else "maybe" for _, event in few]
-    row = triage.report("m", few, [event.right for _, event in few]).split(" | ")
+    answers = [triage.ask(llmtool, tmp_path / "m.gguf", event) for event in few]
+    assert answers == ["warn" if event.kind == "door" else "maybe" for event in few]
+    row = triage.report("m", few, [event.right for event in few]).split(" | ")
     assert row[1] == "100.0 %" and row[-1] == "0 |"
     assert triage.report("m", few, answers).endswith(f"| {answers.count('maybe')} |")

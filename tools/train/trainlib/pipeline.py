@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .config import Config, load
 
-HELD_OUT_EVENTS = 200
+HELD_OUT_EVENTS = 20
 """Conversations that a run measures itself on. `triage.py` measures the shipped file, on others."""
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 
