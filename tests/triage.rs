@@ -18,8 +18,8 @@ const JUDGED: usize = 500;
 /// How many of them are judged right.
 const JUDGED_RIGHT: usize = 0;
 /// Tokens that all of them cost, and what the policy gives.
-const USED: u64 = 128_168;
-const BUDGET: u64 = 128_900;
+const USED: u64 = 111_570;
+const BUDGET: u64 = 112_110;
 const END: &str = "triage: all lines decided: 0 routine, 0 escalated";
 const CLASSES: &str = "ignore,log,warn,alarm";
 
@@ -95,7 +95,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     assert_eq!(judged_right(&answers), JUDGED_RIGHT);
     assert!(100 * JUDGED_RIGHT >= 97 * JUDGED);
 
-    // The notes have some 200 tokens and are paid for once.
+    // The system's text is the larger part of a question, and is computed once.
     let times = after(&shown, "the first answer took ");
     let mut numbers = times.split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.find_map(|text| text.parse::<u64>().ok()).unwrap();
@@ -105,7 +105,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
 
     // The shell asks the same model, and gets what the tool gets.
     terminal.expect("llm> ");
-    let line = "The lab sensor reports smoke.";
+    let line = "Closed: The lab sensor reports smoke.";
     terminal.type_in(&format!(
         "llminfer \"{line}\" --system \"You watch a site.\" --format triage --max-tokens 4 --temperature 0\r"
     ));
