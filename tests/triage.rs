@@ -1,40 +1,75 @@
 //! The example `triage`, whichever variant of its component runs in it: what it decides is the same on every runtime, since
 //! the model's arithmetic is.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sel4_llm_tests::export::Joined;
 use sel4_llm_tests::{Terminal, llmtool_generate_with, without_sequences};
 
-/// What the component says of the lines of `examples/triage/events.txt`.
-const DECISIONS: [&str; 14] = [
-    r#"line 1, routine: "The west door was left open." " log\n""#,
-    r#"line 2, ESCALATE: "The east door was left open." " warn\n""#,
-    r#"line 3, routine: "The roof sensor reports smoke." " log\n""#,
-    r#"line 4, ESCALATE: "The garage sensor reports smoke." " alarm\n""#,
-    r#"line 5, routine: "User ben failed to log in nine times." " log\n""#,
-    r#"line 6, ESCALATE: "User carla failed to log in nine times." " warn\n""#,
-    r#"line 8, ESCALATE: "User anna logged in at the first try." " alarm\n""#,
-    r#"line 9, routine: "User carla logged in at the first try." " log\n""#,
-    r#"line 10, ESCALATE: "It is 52 degrees and rising, says the lab temperature." " alarm\n""#,
-    r#"line 11, routine: "The store temperature is 52 degrees and rising." " log\n""#,
-    r#"line 12, routine: "Link red: is down." " log\n""#,
-    r#"line 13, ESCALATE: "Link gold: is down." " alarm\n""#,
-    r#"line 14, ESCALATE (no answer: QuotaExceeded): "The kitchen sensor saw motion.""#,
-    r#"line 15, ESCALATE (no answer: QuotaExceeded): "The cellar door was opened with a badge.""#,
-];
-const END: &str = "triage: all lines decided: 6 routine, 8 escalated";
-/// What the shell asks the same model, which expects notes before it.
-const LINE: &str = "> The lab sensor reports smoke.";
+/// The lines that the component reads, and what is right of each but the last two, for which no budget is left.
+const EVENTS: &str = include_str!("../examples/triage/events.txt");
+const RIGHT: &str = include_str!("../examples/triage/right.txt");
+const NOTES: &str = include_str!("../examples/triage/notes.txt");
+const MODEL: &str = "models/triage.gguf";
 
-/// Whether all decisions are there, each once and in their order.
-fn check(shown: &str) {
-    let shown = without_sequences(shown);
-    let mut rest = &*shown;
-    for decision in DECISIONS {
-        assert_eq!(shown.matches(decision).count(), 1, "{decision} in {shown}");
-        let (_, after) = rest.split_once(decision).unwrap_or_else(|| {
-            panic!("{decision} not after the one before it in {shown}");
-        });
-        rest = after;
+/// Events that are judged.
+const JUDGED: usize = 500;
+/// How many of them are judged right.
+const JUDGED_RIGHT: usize = 0;
+/// Tokens that all of them cost, and what the policy gives.
+const USED: u64 = 111_570;
+const BUDGET: u64 = 112_110;
+const END: &str = "triage: all lines decided: 0 routine, 0 escalated";
+const CLASSES: &str = "ignore,log,warn,alarm";
+
+/// Longest that all events take, on an emulator on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Waits until all lines are decided; what was shown until then.
+fn decided(terminal: &mut Terminal) -> String {
+    let shown = terminal.wait_for(END, PATIENCE);
+    without_sequences(&shown.expect("all lines are decided as they should be"))
+}
+
+/// What follows `before` in the one line that has it.
+fn after<'s>(shown: &'s str, before: &str) -> &'s str {
+    let mut parts = shown.split(before).skip(1);
+    match (parts.next(), parts.next()) {
+        (Some(rest), None) => rest.lines().next().unwrap_or_default(),
+        (found, _) => panic!("{before:?} is there {}", found.map_or("not", |_| "twice")),
     }
+}
+
+/// The answer to each line that was judged, from 1; each line is decided once, and by its answer.
+fn answers(shown: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(EVENTS.lines()).take(JUDGED) {
+        let decision = after(shown, &format!("line {number}, "));
+        let (verdict, said) = decision.split_once(": ").expect(decision);
+        let quoted = said.strip_prefix(&format!("{line:?} \"")).expect(decision);
+        let answer = quoted.trim_end().strip_suffix('"').expect(decision);
+        let expected = match answer {
+            "ignore" | "log" => "routine",
+            "warn" | "alarm" => "ESCALATE",
+            _ => panic!("an answer that is no class: {decision}"),
+        };
+        assert_eq!(verdict, expected, "{decision}");
+        found.push(answer);
+    }
+    // The budget is used up.
+    for (number, line) in (1..).zip(EVENTS.lines()).skip(JUDGED + 1) {
+        let decision = after(shown, &format!("line {number}, "));
+        let expected = format!("ESCALATE (no answer: QuotaExceeded): {line:?}");
+        assert_eq!(decision.trim_end(), expected);
+    }
+    found
+}
+
+fn judged_right(answers: &[&str]) -> usize {
+    assert_eq!(RIGHT.lines().count(), JUDGED);
+    let pairs = answers.iter().zip(RIGHT.lines());
+    pairs.filter(|(answer, right)| *answer == right).count()
 }
 
 fn log_in(terminal: &mut Terminal) {
@@ -45,36 +80,72 @@ fn log_in(terminal: &mut Terminal) {
     terminal.expect("llm> ");
 }
 
+/// What the budget of the component's user has become.
+fn budget() -> String {
+    let left = BUDGET - USED;
+    format!("triage: {left} of {BUDGET} tokens left ({USED} used, 0 reserved)")
+}
+
 #[test]
-fn each_line_is_decided_and_the_shell_beside_it_works_as_in_the_main_system() {
+fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_record() {
     let mut terminal = Terminal::launch("SEL4_LLM_EXAMPLE");
-    check(&terminal.expect(END));
+    let shown = decided(&mut terminal);
+    let answers = answers(&shown);
+    assert_eq!(answers.len(), JUDGED);
+    assert_eq!(judged_right(&answers), JUDGED_RIGHT);
+    assert!(100 * JUDGED_RIGHT >= 97 * JUDGED);
+
+    // The system's text is the larger part of a question, and is computed once.
+    let times = after(&shown, "the first answer took ");
+    let mut numbers = times.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.find_map(|text| text.parse::<u64>().ok()).unwrap();
+    let (first, others, each) = (number(), number(), number());
+    assert_eq!(others, JUDGED as u64 - 1);
+    assert!(5 * each < first, "{times}");
+
+    // The shell asks the same model, and gets what the tool gets.
+    terminal.expect("llm> ");
+    let line = "Closed: The lab sensor reports smoke.";
     terminal.type_in(&format!(
-        "llminfer \"{LINE}\" --max-tokens 3 --temperature 0\r"
+        "llminfer \"{line}\" --system \"You watch a site.\" --format triage --max-tokens 4 --temperature 0\r"
     ));
-    let options = ["--max-tokens", "3", "--temperature", "0"];
-    terminal.expect(
-        llmtool_generate_with("models/triage.gguf", LINE, &options)
-            .replace('\n', "\r\n")
-            .as_str(),
-    );
-    terminal.expect("--max-tokens reached");
+    let options = ["--system", "You watch a site.", "--choices", CLASSES];
+    let options = [&options[..], &["-n", "4", "--temperature", "0"]].concat();
+    terminal.expect(llmtool_generate_with(MODEL, line, &options).as_str());
     terminal.expect("llm> ");
     // Who the component is, nobody else can be.
     terminal.type_in("login triage\r");
     terminal.expect("that user is another client's own");
     terminal.expect("llm> ");
     log_in(&mut terminal);
+
     // Each asked for its own, and each is on record.
     terminal.type_in("llmctl budget triage\r");
-    terminal.expect("triage: 341 of 2000 tokens left (1659 used, 0 reserved)");
-    terminal.type_in("llmctl budget guest\r");
-    terminal.expect("of 20000 tokens left (11 used, 0 reserved)");
-    terminal.type_in("llmctl audit --user triage\r");
-    terminal.expect("admit by triage");
-    terminal.expect("refuse by triage");
+    terminal.expect(budget().as_str());
+    terminal.expect("llm> ");
     terminal.type_in("llmctl audit verify\r");
     terminal.expect(" are unbroken");
+    terminal.expect("llm> ");
+    terminal.type_in("llmctl audit --json\r");
+    let export = terminal.wait_for("\"filtered\":false}", PATIENCE).unwrap();
+    let mut log = Joined::default();
+    log.add(&without_sequences(&export)).unwrap();
+    let of_triage = |event| log.of(event).filter(|entry| entry.user == "triage");
+    assert_eq!(of_triage("admit").count(), JUDGED);
+    assert_eq!(of_triage("refuse").count(), 2);
+    assert_eq!(of_triage("fail").count(), 0);
+    assert_eq!(log.charged("triage"), USED);
+    let ends = log.ends().unwrap();
+    let ends = ends.values().filter(|entry| entry.user == "triage");
+    assert_eq!(ends.count(), JUDGED);
+    // What the log has of each answer is the hash of it.
+    let mut hashes = BTreeMap::new();
+    for (entry, answer) in of_triage("finish").zip(&answers) {
+        assert_eq!(entry.generated_tokens, 1, "a class is one token");
+        let hash = hashes.entry(*answer).or_insert(&entry.output_sha256);
+        assert_eq!(*hash, &entry.output_sha256, "{answer}");
+    }
+    assert_eq!(hashes.len(), 4);
     terminal.type_in("exit\r");
     assert_eq!(terminal.end(), 0);
 }
@@ -84,13 +155,29 @@ fn an_inference_that_dies_under_a_question_changes_no_decision() {
     let mut terminal = Terminal::launch("SEL4_LLM_EXAMPLE_INJECT");
     // The boot. The shell takes what is typed now, and asks as soon as the component does.
     terminal.expect("verifying");
-    terminal.type_in("llminfer \"!fault-write\"\r");
-    check(&terminal.expect(END));
+    terminal.type_in("llminfer \"!fault-write\" --raw\r");
+    let shown = decided(&mut terminal);
+    assert_eq!(judged_right(&answers(&shown)), JUDGED_RIGHT);
     log_in(&mut terminal);
     terminal.type_in("llmctl status\r");
     terminal.expect("restarts     1");
     terminal.type_in("llmctl budget triage\r");
-    terminal.expect("triage: 341 of 2000 tokens left (1659 used, 0 reserved)");
+    terminal.expect(budget().as_str());
     terminal.type_in("exit\r");
     assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn a_sample_of_the_answers_is_what_the_tool_says() {
+    let mut right = 0;
+    let sample = EVENTS.lines().zip(RIGHT.lines()).step_by(20);
+    let count = sample.clone().count();
+    for (line, expected) in sample {
+        let options = ["--system", NOTES.trim_end(), "--choices", CLASSES];
+        let options = [&options[..], &["-n", "4", "--temperature", "0"]].concat();
+        let answer = llmtool_generate_with(MODEL, line, &options);
+        assert!(CLASSES.split(',').any(|class| class == answer), "{answer}");
+        right += usize::from(answer == expected);
+    }
+    assert!(100 * right >= 90 * count, "{right} of {count}");
 }

@@ -13,7 +13,7 @@ EXAMPLE_FILES := $(EXAMPLE_OUT)/events.bin
 $(EXAMPLE_OUT)/events.bin: $(EXAMPLE_DIR)/events.txt
 	@mkdir -p $(@D)
 	@cp $< $@
-	@python3 -c 'import os, sys; assert os.path.getsize(sys.argv[1]) <= 0x1000, "events.txt has more bytes than its region"; os.truncate(sys.argv[1], 0x1000)' $@
+	@python3 -c 'import os, sys; assert os.path.getsize(sys.argv[1]) <= 0x8000, "events.txt has more bytes than its region"; os.truncate(sys.argv[1], 0x8000)' $@
 
 # The component for the simulation, and where the supervisor finds it; and the component for seL4.
 .PHONY: example-programs-sim example-programs-sel4
@@ -38,7 +38,7 @@ EXAMPLE_PROGRAMS := triage=$(EXAMPLE_OUT)/triage-sim
 
 $(EXAMPLE_OUT)/notes.h: $(EXAMPLE_DIR)/notes.txt
 	@mkdir -p $(@D)
-	@sed 's/[\"]/\&/g; s/.*/"&\n"/' $< >$@
+	@sed 's/[\"]/\\&/g; s/.*/"&/; $$!s/$$/\\n"/; $$s/$$/"/' $< >$@
 
 example-programs-sim: client-c-host sim-c $(EXAMPLE_OUT)/notes.h
 	@$(CC) $(TRIAGE_CFLAGS) -I sim/c/include $(TRIAGE_C) \

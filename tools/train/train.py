@@ -55,7 +55,7 @@ def command_tokenizer(args):
 
     args.work.mkdir(parents=True, exist_ok=True)
     place = args.work / "tokenizer.model"
-    pieces = tokenizer.train(args.text or corpus.train_files(), args.vocab)
+    pieces = tokenizer.train(args.text or corpus.train_files(), args.vocab, args.conversations)
     place.with_suffix(".new").write_bytes(pieces)
     place.with_suffix(".new").replace(place)
     print(f"{args.vocab} pieces in {place}")
@@ -66,7 +66,7 @@ def command_prepare(args):
 
     meta = data.prepare(
         load_tokenizer(args), args.text or corpus.train_files(), args.valid or corpus.valid_file(),
-        args.drop_titles, args.seed, args.work / "data", dict(args.also_valid), args.answers_after,
+        args.drop_titles, args.seed, args.work / "data", dict(args.also_valid), args.conversations,
     )
     print(json.dumps(meta, indent=1))
 
@@ -116,10 +116,13 @@ def train(args, peers):
         if peers.leads:
             print(f"stopped at step {trainer.step} of {trainer.schedule.steps}")
         return
-    bpb = trainer.measure_all(None, trainer.config.model.context // 2, whole=True)
+    found = trainer.measure_all(None, trainer.config.model.context // 2, whole=True)
     if peers.leads:
-        result = (f"step {trainer.step}, {trainer.step * trainer.config.train.batch * trainer.config.model.context:,} tokens, "
-                  f"{trainer.seconds / 60:.1f} minutes: held-out {bpb:.4f} bits per byte (whole file, stride half)")
+        config = trainer.config
+        read = "conversations" if config.train.answers else "tokens"
+        count = trainer.step * config.train.batch * (1 if config.train.answers else config.model.context)
+        whole = "whole file" if config.train.answers else "whole file, stride half"
+        result = f"step {trainer.step}, {count:,} {read}, {trainer.seconds / 60:.1f} minutes: {trainer.say(found)} ({whole})"
         print(result)
         write_gguf(trainer)
         plot.draw(folder / "log.jsonl", trainer.meta, folder / "loss.svg")
@@ -157,6 +160,10 @@ def command_evaluate(args):
     model, config, step = load_model(args)
     folder = args.work / "data"
     tokens, meta = data.read(folder / "valid.bin"), json.loads((folder / "meta.json").read_text())
+    if config.train.answers:
+        right, count = evaluate.right_answers(model, data.Questions(tokens, 1, 0, meta["answer_start"]).conversations)
+        print(f"step {step}: {right} of {count} held-out answers are right, {right / count:.2%}")
+        return
     nats, count = evaluate.nll(model, tokens, config.model.context, config.model.context // 2, bf16=False)
     print(f"step {step}: {evaluate.bits_per_byte(nats, meta['valid_bytes']):.4f} bits per byte, "
           f"{nats / count:.4f} nats per token over {count} tokens and {meta['valid_bytes']} bytes")
@@ -229,6 +236,9 @@ def arguments() -> argparse.ArgumentParser:
                          help="training text, may be repeated (default: corpus/train.txt and train-extra.txt of the "
                          "folder SEL4_LLM_SHARED, or of ../shared beside the repository)")
 
+    def conversations_option(sub):
+        sub.add_argument("--conversations", action="store_true", help="the documents are conversations (`python -m events`)")
+
     def run_option(sub, averaged=False):
         sub.add_argument("config", type=Path, help="TOML file of the model")
         sub.add_argument("--run", type=Path, help="the run's folder (default: runs/NAME-OF-CONFIG in the work folder)")
@@ -237,6 +247,7 @@ def arguments() -> argparse.ArgumentParser:
 
     sub = command("tokenizer", command_tokenizer, "train the vocabulary")
     text_option(sub)
+    conversations_option(sub)
     sub.add_argument("--vocab", type=int, default=2048, help="pieces, special ones and bytes included (default %(default)s)")
 
     sub = command("prepare", command_prepare, "write the text as token files")
@@ -248,7 +259,7 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--also-valid", type=named_file, action="append", default=[], metavar="NAME=FILE",
                      help="a further held-out text, measured beside the first; may be repeated (stories=stories-valid.txt)")
 
-    sub.add_argument("--answers-after", metavar="TEXT", help="of a text of questions: what begins a line whose rest is an answer")
+    conversations_option(sub)
 
     sub = command("train", command_train, "train, or go on with a run that was stopped")
     run_option(sub)
@@ -289,7 +300,7 @@ def arguments() -> argparse.ArgumentParser:
     sub.add_argument("--max-minutes", type=float, help="as for `train`, for each run, in place of the schedules beside the configs")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="GGUF")
 
-    sub = command("evaluate", command_evaluate, "held-out bits per byte of a checkpoint, in F32")
+    sub = command("evaluate", command_evaluate, "held-out bits per byte of a checkpoint, or right answers, in F32")
     run_option(sub, averaged=True)
 
     sub = command("average", command_average, "take the mean of a run's latest snapshots")

@@ -5,9 +5,9 @@
     python triage.py --llmtool ../../target/release/llmtool --model triage.gguf
 
 The baselines learn from events of the training split: the most frequent class; and multinomial logistic regression on bags
-of words, once of the event's line, once of the line and the notes (a word of a note is not the same as that word of the line).
-The model answers greedily, and its first word counts: one that is no class is wrong. Where each answer is a class, greedy is
-what it would say under a format that allows the classes alone.
+of words, and on bags of words and of pairs of neighbours.
+The model is asked as the example asks it: the standing text is the system's, the line is a user's, the answer is greedy and one
+of the choices. An answer that is none counts as wrong, and is counted.
 """
 
 import argparse
@@ -19,31 +19,29 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from events import generate
+from events import generate, wordings
 from events.rules import CLASSES, THINGS
 
 WORD = re.compile(r"[a-z0-9]+")
-ANSWER_TOKENS = 2
-"""As many as the example asks for: a class, and what ends its line."""
+ANSWER_TOKENS = 4
+"""As many as the example asks for. A class is one token of the model's vocabulary."""
 ROUNDS, RATE, DECAY = 600, 2.0, 1e-5
 """Gradient descent of the logistic regression, all events at a time; its loss no longer moves in the fourth digit."""
 
 
 def majority(known, asked) -> list[str]:
-    most = Counter(event.right for _, event in known).most_common(1)[0][0]
+    most = Counter(event.right for event in known).most_common(1)[0][0]
     return [most] * len(asked)
 
 
-def bag(site, event, with_notes: bool) -> set[str]:
-    words = set(WORD.findall(event.line.lower()))
-    if with_notes:
-        words |= {f"note {word}" for word in WORD.findall("\n".join(site.text.splitlines()[1:]).lower())}
-    return words
+def bag(line: str, with_pairs: bool) -> set[str]:
+    words = WORD.findall(line.lower())
+    return {*words, *(map(" ".join, zip(words, words[1:])) if with_pairs else ())}
 
 
-def bag_of_words(known, asked, with_notes: bool) -> list[str]:
+def bag_of_words(known, asked, with_pairs: bool) -> list[str]:
     """Multinomial logistic regression on which words there are."""
-    bags = [bag(*one, with_notes) for one in known]
+    bags = [bag(event.line, with_pairs) for event in known]
     column = {word: number for number, word in enumerate(sorted(set().union(*bags)))}
 
     def table(bags):
@@ -54,7 +52,7 @@ def bag_of_words(known, asked, with_notes: bool) -> list[str]:
         return rows
 
     x = table(bags)
-    right = np.eye(len(CLASSES), dtype=np.float32)[[CLASSES.index(event.right) for _, event in known]]
+    right = np.eye(len(CLASSES), dtype=np.float32)[[CLASSES.index(event.right) for event in known]]
     weights = np.zeros((x.shape[1], len(CLASSES)), dtype=np.float32)
     speed = np.zeros_like(weights)
     for _ in range(ROUNDS):
@@ -63,30 +61,25 @@ def bag_of_words(known, asked, with_notes: bool) -> list[str]:
         chances /= chances.sum(axis=1, keepdims=True)
         speed = 0.9 * speed - RATE / 10 * (x.T @ (chances - right) / len(x) + DECAY * weights)
         weights += speed
-    best = (table([bag(*one, with_notes) for one in asked]) @ weights).argmax(axis=1)
+    best = (table([bag(event.line, with_pairs) for event in asked]) @ weights).argmax(axis=1)
     return [CLASSES[number] for number in best]
 
 
-def first_word(answer: str) -> str:
-    found = re.match(r"\s*([A-Za-z]+)", answer)
-    return found.group(1).lower() if found else ""
-
-
-def ask(llmtool: Path, model: Path, site, event) -> str:
-    command = [llmtool, "generate", "-m", model, "-p", generate.prompt(site, event), "-n", str(ANSWER_TOKENS), "--temperature", "0"]
+def ask(llmtool: Path, model: Path, event) -> str:
+    command = [llmtool, "generate", "-m", model, "--system", wordings.STANDING, "-p", event.line, "--choices", ",".join(CLASSES),
+               "-n", str(ANSWER_TOKENS), "--temperature", "0"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(f"`{' '.join(map(str, command))}` failed:\n{done.stderr.decode(errors='replace')}")
-    return first_word(done.stdout.decode(errors="replace"))
+    return done.stdout.decode(errors="replace").removesuffix("\n")
 
 
-def report(name: str, asked, answers: list[str]) -> str:
+def report(name: str, events, answers: list[str]) -> str:
     """A row: all events, each kind, whether somebody looks, and how many answers were no class."""
     def share(hits) -> str:
         hits = list(hits)
         return f"{100.0 * sum(hits) / max(1, len(hits)):.1f} %"
 
-    events = [event for _, event in asked]
     calm = CLASSES[:2]
     cells = [share(a == e.right for a, e in zip(answers, events))]
     cells += [share(a == e.right for a, e in zip(answers, events) if e.kind == kind) for kind in THINGS]
@@ -100,24 +93,24 @@ def main():
     parser.add_argument("--llmtool", type=Path)
     parser.add_argument("--model", type=Path, action="append", default=[], metavar="GGUF", help="may be repeated")
     parser.add_argument("-n", type=int, default=1000, metavar="COUNT", help="held-out events (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="which (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=2, help="which (default %(default)s; 1 is what a run measures itself on)")
     parser.add_argument("--known", type=int, default=20000, metavar="COUNT", help="training events of the baselines (default %(default)s)")
     parser.add_argument("--wrong", action="store_true", help="also print what a model gets wrong")
     args = parser.parse_args()
     if args.model and not args.llmtool:
         parser.error("--model needs --llmtool")
-    asked = list(generate.questions("valid", args.seed, args.n))
-    known = list(generate.questions("train", args.seed, args.known))
+    asked = generate.make("valid", args.seed, 0, args.n)
+    known = generate.make("train", args.seed, 0, args.known)
     print(f"| {args.n} held-out events | right | {' | '.join(THINGS)} | calm or not | no class |\n|---|{'---:|' * (len(THINGS) + 3)}")
     print(report("most frequent class", asked, majority(known, asked)))
-    print(report("bag of words, line", asked, bag_of_words(known, asked, with_notes=False)))
-    print(report("bag of words, line and notes", asked, bag_of_words(known, asked, with_notes=True)), flush=True)
+    print(report("bag of words", asked, bag_of_words(known, asked, with_pairs=False)))
+    print(report("bag of words and pairs", asked, bag_of_words(known, asked, with_pairs=True)), flush=True)
     for model in args.model:
-        answers = [ask(args.llmtool, model, *one) for one in tqdm(asked, unit="event", desc=model.name)]
+        answers = [ask(args.llmtool, model, event) for event in tqdm(asked, unit="event", desc=model.name)]
         print(report(model.name, asked, answers), flush=True)
-        for (site, event), answer in zip(asked, answers):
+        for event, answer in zip(asked, answers):
             if args.wrong and answer != event.right:
-                print(f"{site.text}> {event.line}\n= {answer}, not {event.right}\n")
+                print(f"{event.line} = {answer}, not {event.right}")
 
 
 if __name__ == "__main__":

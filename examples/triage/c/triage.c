@@ -2,9 +2,9 @@
  * The component of this example in plain C: gets events, a line of text each, asks the model about each, and decides:
  * routine, or escalate. ../core is the same in Rust.
  *
- * The rule that keeps it safe: the model can only calm, and only by a word of a closed set. Everything else escalates:
- * another word, half a word, no answer, a refusal, a line that cannot be asked about. So whatever fails, nobody is left
- * unwarned, and each line is decided once.
+ * The rule that keeps it safe: it can only be told one of four classes, which the policy's format and audit see to, and only
+ * two of them calm. Everything else escalates: no answer, a refusal, an answer that left the format, a line that cannot be
+ * asked about. So whatever fails, nobody is left unwarned, and each line is decided once.
  *
  * It needs libmicrokit and libsel4_llm and nothing else: no libc, no heap, no floating point, no timer.
  */
@@ -14,18 +14,17 @@
 
 /* Longest line that the model is asked about, in bytes. It bounds what a question can cost. */
 #define MAX_LINE 120
-/* Most tokens of an answer: a class, which is one token of the model's vocabulary, and what shows that it is whole. */
-#define MAX_ANSWER_TOKENS 2
-/* Bytes of an answer that are kept. */
-#define MAX_ANSWER 64
-/* What an event stands behind in the text that the model was trained on, and what its class stands behind. */
-#define EVENT "> "
-#define CLASS "\n="
+/* Most tokens of an answer. A class is one token of the model's vocabulary; another model may need a few. */
+#define MAX_ANSWER_TOKENS 4
+/* Bytes of an answer that are kept. No class is longer. */
+#define MAX_ANSWER 16
+/* The format of the policy that an answer must have. The policy lets this client ask for no other. */
+#define FORMAT "triage"
 /* A question that inference was restarted under is asked so often. */
 #define ATTEMPTS 2
 
-/* What the model is told of the site, before each line; build.mk makes literals of notes.txt. It is a part of the program: who
- * writes events cannot change it. */
+/* What the model is told before each event: the system's text in every question; build.mk makes literals of notes.txt. It is a
+ * part of the program, and whoever writes events cannot change it: only the model's chat template says where it ends. */
 static const char notes[] =
 #include "notes.h"
     ;
@@ -72,21 +71,14 @@ enum reason { JUDGED = 1, UNCLEAR, NO_ANSWER, LOST, NOT_SENT, TOO_LONG, NOT_TEXT
 
 static uint64_t routine, escalated;
 
+/* How long answers take, by audit's clock: the first question pays for the notes, which the others share. */
+static uint64_t answers, first_us, others_us;
+
 /* ---- Text ----------------------------------------------------------------------------------------------------------- */
 
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
-}
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 /* What others have written is not shown as it is. */
@@ -204,6 +196,18 @@ static void say_decision(bool is_routine, enum reason reason, uint32_t code)
     microkit_dbg_putc('\n');
 }
 
+static void say_times(void)
+{
+    uint64_t others = answers > 0 ? answers - 1 : 0;
+    microkit_dbg_puts(PREFIX "the first answer took ");
+    microkit_dbg_put32((uint32_t)first_us);
+    microkit_dbg_puts(" us, each of ");
+    microkit_dbg_put32((uint32_t)others);
+    microkit_dbg_puts(" others ");
+    microkit_dbg_put32(others > 0 ? (uint32_t)(others_us / others) : 0);
+    microkit_dbg_puts(" us\n");
+}
+
 /* Decides about the current line and goes on to the next. */
 static void decide(bool is_routine, enum reason reason, uint32_t code)
 {
@@ -212,6 +216,7 @@ static void decide(bool is_routine, enum reason reason, uint32_t code)
     stage = TO_ASK;
     if (!next_line()) {
         stage = DONE;
+        say_times();
         microkit_dbg_puts(PREFIX "all lines decided: ");
         microkit_dbg_put32((uint32_t)routine);
         microkit_dbg_puts(" routine, ");
@@ -233,43 +238,26 @@ static void take_text(const char *bytes, size_t length)
     }
 }
 
-/* Whether the word is one of the set, in letters of either case. */
-static bool is_one_of(const char *const set[], const char *word, size_t length)
+static bool answer_is(const char *class)
 {
-    for (; *set != NULL; set++) {
-        size_t i = 0;
-        while (i < length && (*set)[i] != 0 && (*set)[i] == lower(word[i]))
-            i++;
-        if (i == length && (*set)[i] == 0)
-            return true;
-    }
-    return false;
+    size_t i = 0;
+    while (i < answer_length && class[i] != 0 && class[i] == answer[i])
+        i++;
+    return i == answer_length && class[i] == 0 && !answer_is_cut;
 }
 
-/* Decides by an answer. Only a whole word counts: one that the limit of tokens may have cut is none. */
-static void judge(sel4_llm_finish_t ended_by)
+/* Decides by an answer that has finished. An answer that is no class cannot be: then the policy has another format under that
+ * name. */
+static void judge(uint64_t took_us)
 {
-    /* The words that calm. No other does. */
-    static const char *const calm[] = {
-        "ignore", "log", NULL,
-    };
-    /* Those that say themselves that something is wrong. What is in neither list escalates as well. */
-    static const char *const alarming[] = {
-        "warn", "alarm", NULL,
-    };
-    size_t start = 0;
-    while (start < answer_length && is_space(answer[start]))
-        start++;
-    size_t end = start;
-    /* What is not ASCII may be a letter, too. */
-    while (end < answer_length && (is_letter(answer[end]) || (unsigned char)answer[end] > 127))
-        end++;
-    if (end == answer_length && ended_by != SEL4_LLM_FINISH_END_OF_TEXT)
-        end = start;
-    if (is_one_of(calm, answer + start, end - start))
+    if (answers++ == 0)
+        first_us = took_us;
+    else
+        others_us += took_us;
+    if (answer_is("ignore") || answer_is("log"))
         decide(true, JUDGED, 0);
     else
-        decide(false, is_one_of(alarming, answer + start, end - start) ? JUDGED : UNCLEAR, 0);
+        decide(false, answer_is("warn") || answer_is("alarm") ? JUDGED : UNCLEAR, 0);
 }
 
 /* The question has no answer because audit or inference began anew, or was refused. The former are asked once more. */
@@ -277,6 +265,7 @@ static void no_answer(enum reason reason, uint32_t code)
 {
     bool was_restarted = reason == LOST || code == SEL4_LLM_CODE_INFERENCE_FAULT ||
                          code == SEL4_LLM_CODE_PROTOCOL_VIOLATION ||
+                         code == SEL4_LLM_CODE_FORMAT_BREACH ||
                          code == SEL4_LLM_CODE_UNRESPONSIVE;
     attempts++;
     if (was_restarted && attempts < ATTEMPTS)
@@ -287,14 +276,6 @@ static void no_answer(enum reason reason, uint32_t code)
 
 /* ---- The conversation with audit ------------------------------------------------------------------------------------ */
 
-/* Adds to a text that has room for it; returns its length. */
-static size_t append(char *text, size_t length, const char *more, size_t more_length)
-{
-    for (size_t i = 0; i < more_length; i++)
-        text[length++] = more[i];
-    return length;
-}
-
 /* Asks about the next line that can be asked about. */
 static void ask(void)
 {
@@ -303,16 +284,17 @@ static void ask(void)
             decide(false, TOO_LONG, 0);
             continue;
         }
-        char prompt[sizeof notes + sizeof EVENT + MAX_LINE + sizeof CLASS];
-        size_t length = append(prompt, 0, notes, sizeof notes - 1);
-        length = append(prompt, length, EVENT, sizeof EVENT - 1);
-        length = append(prompt, length, line, line_length);
-        length = append(prompt, length, CLASS, sizeof CLASS - 1);
-        /* The likeliest words: the same line gets the same answer. */
+        /* The notes come first and are always the same, so that inference computes them once. */
+        sel4_llm_segment_t segments[] = {
+            { .role = SEL4_LLM_ROLE_SYSTEM, .text = notes, .text_size = sizeof notes - 1 },
+            { .role = SEL4_LLM_ROLE_USER, .text = line, .text_size = line_length },
+        };
+        /* The likeliest class: the same line gets the same answer. */
         sel4_llm_params_t params = sel4_llm_default_params();
+        params.format = FORMAT;
         params.max_tokens = MAX_ANSWER_TOKENS;
         params.temperature = 0;
-        switch (sel4_llm_infer(&client, &params, prompt, length, &question)) {
+        switch (sel4_llm_converse(&client, &params, segments, 2, &question)) {
         case SEL4_LLM_OK:
             answer_length = 0;
             answer_is_cut = false;
@@ -357,7 +339,7 @@ static void take_event(void)
         take_text(event.text.bytes, event.text.length);
         break;
     case SEL4_LLM_EVENT_FINISHED:
-        judge(event.finished.reason);
+        judge(event.finished.total_us);
         break;
     case SEL4_LLM_EVENT_FAILED:
         no_answer(NO_ANSWER, event.failure.code);

@@ -1,25 +1,47 @@
-"""`python -m events`: writes documents, each the notes of a site and events with their classes.
+"""`python -m events`: writes documents of events with their classes; or the files of the example.
 
-    python -m events --documents 20000 -o events.txt
-    python -m events --documents 200 --split valid -o events-valid.txt
+    python -m events --documents 1600 -o events.txt
+    python -m events --documents 20 --split valid -o events-valid.txt
+    python -m events --watch ../../examples/triage --seed 4
 """
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
-from . import generate
+from . import generate, wordings
+
+WATCHED = 500
+"""Held-out events of the example, with what is right of each."""
+UNPAID = ("Closed: The kitchen sensor saw motion.", "Open: The cellar door was opened with a badge.")
+"""Lines behind them, for which the example's policy leaves no budget."""
+
+
+def write_example(folder: Path, seed: int):
+    events = generate.make("valid", seed, 0, WATCHED)
+    for name, lines in (
+        ("notes.txt", [wordings.STANDING]),
+        ("events.txt", [*(event.line for event in events), "", *UNPAID]),
+        ("right.txt", [event.right for event in events]),
+    ):
+        (folder / name).write_text("\n".join(lines) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m events", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=20000, help="how many (default %(default)s)")
+    parser.add_argument("--documents", type=int, default=1600, help=f"how many, of {generate.EVENTS} events each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which (default %(default)s)")
     parser.add_argument("--split", choices=generate.SPLITS, default="train",
-                        help="valid: combinations and wordings that the training split never has (default %(default)s)")
+                        help="valid: combinations, readings and wordings that the training split never has (default %(default)s)")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+    parser.add_argument("--watch", type=Path, metavar="FOLDER",
+                        help=f"write notes.txt, events.txt and right.txt there instead: the standing text, {WATCHED} held-out events, "
+                        "and their classes")
     args = parser.parse_args()
-    if args.output:
+    if args.watch:
+        write_example(args.watch, args.seed)
+    elif args.output:
         unfinished = f"{args.output}.new"  # A kill leaves no short text in its place. (This package stands alone.)
         with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
             size = generate.write(file, args.documents, args.split, args.seed)

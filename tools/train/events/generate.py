@@ -1,20 +1,22 @@
-"""Sites and events by number: document i of seed s is a function of (split, s, i) alone, whatever was written before.
+"""Events by number: document i of seed s is a function of (split, s, i) alone, whatever was written before.
 
-Three things keep the splits apart, and tests hold each:
+Four things keep the splits apart, and tests hold each:
 
 - *Seeds*: every random choice starts from the text `split/seed/number`.
 - *Combinations*: one in five of (kind, thing, state, fact) is held out. The training text never has what happened there
-  happen to that thing in that state; it has each of the three with others.
+  happen to that thing in that state, at any hours; it has each of the three with others.
+- *Readings*: one in five pairs of a limit and a reading is held out.
 - *Wordings*: one in four of (frame, phrase) is held out, so that no line of the one split is one of the other. The training
   text has each frame and each phrase with others.
 
-A held-out event is held out in both ways.
+A held-out event is held out in all these ways.
 """
 
 import random
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from trainlib import chat
 
 from . import rules, wordings
 from .rules import PLAIN
@@ -22,52 +24,38 @@ from .rules import PLAIN
 SEPARATOR = "<|endoftext|>"
 SPLITS = ("train", "valid")
 HELD_OUT_OF = 5
-"""One combination in so many is held out."""
-MOST_NOTES = 18
-"""Of a site. The fewest are two."""
-EVENTS = 12
-"""Of a document of the training text, so that what its notes cost to read is paid once for all of them."""
-NOTED = 0.6
-"""Share of the events that happen to a thing that a note is about, as far as there is one."""
+"""One combination in so many is held out, and one reading."""
+EVENTS = 128
+"""Of a document, so that what the standing text costs to read is paid once for all of them."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happens, and what is right."""
+    """What happens, what applies to it, and what is right."""
 
     kind: str
     thing: str
     state: str
-    """Of the thing, by the notes; of a temperature, on which side of the limit the reading lies."""
+    """Of the thing; of a temperature, on which side of the limit the reading lies."""
     fact: str
+    is_open: bool
     line: str
-    right: str
+    limit: int = 0
+    """Degrees, of a temperature."""
+    reading: int = 0
+    """Degrees, of a temperature."""
 
     @property
     def combination(self) -> tuple[str, str, str, str]:
         return self.kind, self.thing, self.state, self.fact
 
-
-@dataclass(frozen=True)
-class Site:
-    """What the one who judges knows of a site."""
-
-    is_open: bool
-    states: dict[tuple[str, str], str] = field(default_factory=dict)
-    """By kind and thing; of a thing that is not there, nothing is noted."""
-    limits: dict[str, int] = field(default_factory=dict)
-    """Degrees, by place."""
-    notes: tuple[str, ...] = ()
-
     @property
-    def text(self) -> str:
-        """The notes as the model reads them, with a newline at the end."""
-        notes = (wordings.HOURS[self.is_open], *self.notes)
-        return "\n".join((wordings.PREAMBLE, *(wordings.NOTE + note for note in notes))) + "\n"
+    def right(self) -> str:
+        return rules.right_class(self.kind, self.state, self.fact, self.is_open)
 
 
-def is_held_out(combination: tuple[str, str, str, str]) -> bool:
-    return zlib.crc32("/".join(combination).encode()) % HELD_OUT_OF == 0
+def is_held_out(combination: tuple) -> bool:
+    return zlib.crc32("/".join(map(str, combination)).encode()) % HELD_OUT_OF == 0
 
 
 def is_held_out_wording(frame: int, phrase: int) -> bool:
@@ -75,78 +63,58 @@ def is_held_out_wording(frame: int, phrase: int) -> bool:
     return (frame + phrase) % 4 == 0
 
 
-def make_site(chance: random.Random) -> Site:
-    things = [(kind, thing) for kind, names in rules.THINGS.items() for thing in names]
-    noted = chance.sample(things, chance.randint(2, MOST_NOTES))
-    states, limits, notes = {}, {}, []
-    for kind, thing in noted:
-        state = chance.choice(sorted(wordings.NOTES[kind]))
-        degrees = chance.choice(rules.LIMITS)
-        if kind == "temperature":
-            limits[thing] = degrees
-        else:
-            states[kind, thing] = state
-        notes.append(chance.choice(wordings.NOTES[kind][state]).format(t=thing, n=degrees))
-    return Site(chance.random() < 0.5, states, limits, tuple(notes))
+def beginning(kind: str, state: str, limit: int, is_open: bool, chance: random.Random) -> str:
+    """What applies, in words."""
+    hours = chance.choice(wordings.HOURS[is_open])
+    if state == PLAIN:
+        text = wordings.PLAIN_BEGINNING.format(hours=hours)
+    else:
+        known = chance.choice(wordings.KNOWN[kind]["limit" if kind == "temperature" else state]).format(n=limit)
+        text = chance.choice(wordings.BEGINNINGS).format(hours=hours, known=known)
+    return text[0].upper() + text[1:]
 
 
-def make_event(site: Site, split: str, chance: random.Random) -> Event | None:
-    """An event of this split at this site; none if what was drawn is of the other."""
-    noted = [*site.states, *(("temperature", place) for place in site.limits)]
-    if noted and chance.random() < NOTED:
-        kind, thing = chance.choice(noted)
-    else:
-        kind = chance.choice(sorted(rules.THINGS))
-        thing = chance.choice(sorted(site.limits) if kind == "temperature" and site.limits else rules.THINGS[kind])
-    degrees = 0
-    if kind == "temperature":
-        if thing not in site.limits:
-            return None
-        state = chance.choice(("below", "above"))
-        distance = chance.randint(1, rules.FAR)
-        degrees = site.limits[thing] + (distance if state == "above" else -distance)
-    else:
-        state = site.states.get((kind, thing), PLAIN)
+def draw(kind: str, split: str, chance: random.Random) -> Event | None:
+    """An event of this kind and split; none if what was drawn is not of the split."""
+    thing = chance.choice(rules.THINGS[kind])
+    state = chance.choice(sorted(rules.RULES[kind]))
     fact = chance.choice(sorted(rules.RULES[kind][state]))
+    is_open = chance.random() < 0.5
     frame = chance.randrange(len(wordings.FRAMES[kind]))
     phrase = chance.randrange(len(wordings.PHRASES[kind][fact]))
-    wanted = split == "valid"
-    if is_held_out((kind, thing, state, fact)) != wanted or is_held_out_wording(frame, phrase) != wanted:
+    limit = reading = 0
+    held_out = [is_held_out((kind, thing, state, fact)), is_held_out_wording(frame, phrase)]
+    if kind == "temperature":
+        limit = chance.choice(rules.LIMITS)
+        distance = chance.randint(1, rules.FAR)
+        reading = limit + (distance if state == "above" else -distance)
+        held_out.append(is_held_out((limit, reading)))
+    if any(one != (split == "valid") for one in held_out):
         return None
-    said = wordings.PHRASES[kind][fact][phrase].format(n=degrees)
-    line = wordings.FRAMES[kind][frame].format(t=thing, p=said)
-    return Event(kind, thing, state, fact, line, rules.right_class(kind, state, fact, site.is_open))
+    said = wordings.PHRASES[kind][fact][phrase].format(n=reading)
+    line = beginning(kind, state, limit, is_open, chance) + wordings.FRAMES[kind][frame].format(t=thing, p=said)
+    return Event(kind, thing, state, fact, is_open, line, limit, reading)
 
 
-def make(split: str, seed: int, number: int, events: int) -> tuple[Site, list[Event]]:
-    """A site, and events at it."""
+def make(split: str, seed: int, number: int, count: int) -> list[Event]:
+    """Events, each drawn for itself: what applies to one says nothing of the next."""
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, must be one of {', '.join(SPLITS)}")
     chance = random.Random(f"events/{split}/{seed}/{number}")
-    site, found = make_site(chance), []
-    while len(found) < events:
-        event = make_event(site, split, chance)
-        if event:
-            found.append(event)
-    return site, found
+    found = []
+    for _ in range(count):
+        kind, event = chance.choice(sorted(rules.THINGS)), None
+        while event is None:
+            event = draw(kind, split, chance)
+        found.append(event)
+    return found
 
 
-def prompt(site: Site, event: Event) -> str:
-    """What the model goes on from."""
-    return f"{site.text}{wordings.EVENT}{event.line}\n{wordings.ANSWER}"
-
-
-def document(split: str, seed: int, number: int, events: int = EVENTS) -> str:
-    """The notes of a site, and events with their classes."""
-    site, found = make(split, seed, number, events)
-    return site.text + "\n".join(f"{wordings.EVENT}{event.line}\n{wordings.ANSWER} {event.right}" for event in found)
-
-
-def questions(split: str, seed: int, count: int) -> Iterator[tuple[Site, Event]]:
-    """One event each at `count` sites."""
-    for number in range(count):
-        site, (event,) = make(split, seed, number, 1)
-        yield site, event
+def document(split: str, seed: int, number: int, count: int = EVENTS) -> str:
+    """A conversation: the standing text as the system's, the line of each event as a user's, its class as the answer. Each
+    event is judged by its line alone, so the order of the events means nothing."""
+    turns = [turn for event in make(split, seed, number, count) for turn in (("user", event.line), ("assistant", event.right))]
+    return chat.write([("system", wordings.STANDING), *turns])
 
 
 def write(file, count: int, split: str, seed: int) -> int:

@@ -1,4 +1,4 @@
-"""What is right: the class of an event, from what happened, what the notes say of the thing it happened to, and the hours.
+"""What is right: the class of an event, from what happened, what is known of the thing it happened to, and the hours.
 
 The tables are the whole of the judgement; nothing else in this package knows a class. A rule is a class, or two: while the
 site is open, and while it is closed. No class follows from what happened alone: each fact has two classes or more (a test
@@ -16,7 +16,7 @@ THINGS = {"door": PLACES, "sensor": PLACES, "login": USERS, "temperature": PLACE
 """What an event can happen to, by kind."""
 
 PLAIN = "plain"
-"""The state of a thing that no note is about."""
+"""The state of a thing of which a line says nothing."""
 
 RULES = {
     "door": {
@@ -34,7 +34,7 @@ RULES = {
         "away": {"at once": ALARM, "after one": ALARM, "after many": ALARM, "failed once": LOG, "failed often": ALARM},
         "new password": {"at once": IGNORE, "after one": IGNORE, "after many": (LOG, WARN), "failed once": IGNORE, "failed often": LOG},
     },
-    # The notes give a limit; the state is whether the reading lies above it.
+    # The line gives a limit; the state is whether the reading lies above it.
     "temperature": {
         "below": {"first": IGNORE, "rising": LOG, "falling": IGNORE, "steady": IGNORE},
         "above": {"first": WARN, "rising": ALARM, "falling": LOG, "steady": WARN},
@@ -49,10 +49,10 @@ RULES = {
 
 LIMITS = (30, 40, 50, 60, 70)
 """Degrees. A reading lies at most `FAR` from the limit, and never on it."""
-FAR = 25
+FAR = 20
 
 
 def right_class(kind: str, state: str, fact: str, is_open: bool) -> str:
-    """The class of an event. `state` is what the notes make of the thing."""
+    """The class of an event."""
     rule = RULES[kind][state][fact]
     return rule if isinstance(rule, str) else rule[0 if is_open else 1]

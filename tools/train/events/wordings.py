@@ -1,42 +1,42 @@
-"""How it is said: notes, and the lines of events.
+"""How it is said: the standing text, and the lines of events.
 
-A line is a *frame*, which names the thing, around a *phrase*, which says what happened. Frames and phrases fit each other by
-their grammar; which pairs of them are seen in training is `generate.py`'s to say.
+A line is what applies, a *frame*, which names the thing, and in it a *phrase*, which says what happened. What applies are the
+hours, and what is known of the thing: `Closed, under repair: The north door was opened, no badge.` Frames and phrases fit each
+other by their grammar; which pairs of them are seen in training is `generate.py`'s to say.
 """
 
-PREAMBLE = "You watch a site. Judge each event by the notes, in one word: ignore, log, warn or alarm."
-HOURS = {True: "The site is open.", False: "The site is closed."}
+STANDING = """\
+You watch a site. Each line is one event. Answer with one word: ignore, log, warn or alarm.
+- ignore: it is as it should be, and nobody need know.
+- log: nothing to do, but it should stand in the log.
+- warn: somebody should look at it.
+- alarm: somebody must come at once.
+- A line begins with the hours, open or closed, and with what is known of the thing.
+- What is known can make the same event better or worse.
+- A temperature is to be compared with its limit.
+- If nothing is known of the thing, judge by the event and the hours alone."""
+"""What the model is told before every line."""
 
-NOTE, EVENT, ANSWER = "- ", "> ", "="
-"""What a note, the line of an event, and a class (after a space) stand behind. One token each."""
+HOURS = {True: ("open", "open now", "in hours"), False: ("closed", "closed now", "after hours")}
 
-NOTES = {
-    "door": {
-        "repair": ("Door {t}: repair work.", "Repair work at the {t} door.", "The {t} door is under repair."),
-        "shut": ("Door {t}: must stay shut.", "The {t} door must stay shut.", "Nobody may use the {t} door."),
-    },
-    "sensor": {
-        "test": ("Sensor {t}: test today.", "Test of the {t} sensor today.", "The {t} sensor is under test."),
-        "faulty": ("Sensor {t}: faulty.", "The {t} sensor is faulty.", "Do not trust the {t} sensor."),
-    },
-    "login": {
-        "away": ("User {t}: away.", "User {t} is on leave.", "Nobody may log in as {t}."),
-        "new password": ("User {t}: new password.", "User {t} has a new password.", "A new password for user {t}."),
-    },
-    "temperature": {"limit": ("Limit {t}: {n} degrees.", "The limit in the {t} is {n} degrees.", "At most {n} degrees in the {t}.")},
-    "link": {
-        "spare": ("Link {t}: spare in use.", "The {t} link has a spare.", "A spare stands in for the {t} link."),
-        "works": ("Link {t}: works today.", "Works on the {t} link today.", "The {t} link is under repair."),
-    },
+KNOWN = {
+    "door": {"repair": ("under repair", "repair work", "being repaired"), "shut": ("must stay shut", "to be shut", "no entry")},
+    "sensor": {"test": ("under test", "test today", "being tested"), "faulty": ("faulty", "has a fault", "not reliable")},
+    "login": {"away": ("away", "on leave", "not here"), "new password": ("new password", "password is new", "password reset")},
+    "temperature": {"limit": ("limit {n}", "at most {n}", "{n} allowed")},
+    "link": {"spare": ("spare in use", "has a spare", "spare ready"), "works": ("works today", "line works", "works on it")},
 }
 """By kind and state."""
 
+BEGINNINGS = ("{hours}, {known}: ", "{known}, {hours}: ")
+PLAIN_BEGINNING = "{hours}: "
+
 FRAMES = {
-    "door": ("Door {t}: {p}.", "The {t} door {p}.", "Report from the {t} door: it {p}.", "It {p}, says the {t} door."),
-    "sensor": ("Sensor {t}: {p}.", "The {t} sensor {p}.", "Report from the {t} sensor: it {p}.", "It {p}, says the {t} sensor."),
-    "login": ("Login {t}: {p}.", "User {t} {p}.", "Report from the login of {t}: the user {p}.", "The user {p}, and it was {t}."),
-    "temperature": ("Temperature {t}: it {p}.", "The {t} temperature {p}.", "Report from the {t}: the temperature {p}.", "It {p}, says the {t} temperature."),
-    "link": ("Link {t}: {p}.", "The {t} link {p}.", "Report from the {t} link: it {p}.", "It {p}, says the {t} link."),
+    "door": ("Door {t}: {p}.", "The {t} door {p}.", "From the {t} door: it {p}.", "It {p}, says the {t} door."),
+    "sensor": ("Sensor {t}: {p}.", "The {t} sensor {p}.", "From the {t} sensor: it {p}.", "It {p}, says the {t} sensor."),
+    "login": ("Login {t}: {p}.", "User {t} {p}.", "Login of {t}: the user {p}.", "The user {p}, and it was {t}."),
+    "temperature": ("Temperature {t}: it {p}.", "The {t} temperature {p}.", "From the {t}: the temperature {p}.", "It {p}, says the {t} gauge."),
+    "link": ("Link {t}: {p}.", "The {t} link {p}.", "From the {t} link: it {p}.", "It {p}, says the {t} link."),
 }
 
 PHRASES = {

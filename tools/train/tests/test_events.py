@@ -2,20 +2,21 @@
 
 import io
 import itertools
-import random
 import re
 from pathlib import Path
 
 import pytest
 
 from events import generate, rules, wordings
+from events.__main__ import write_example
 from events.rules import CLASSES, PLAIN
+from trainlib import chat
 
 COUNT = 3000
 
 
 def every(split, count=COUNT):
-    return [event for number in range(count // 10) for event in generate.make(split, 1, number, 10)[1]]
+    return [event for number in range(count // 100) for event in generate.make(split, 1, number, 100)]
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +50,20 @@ def test_no_held_out_combination_happens_in_training(trained, held_out):
     assert 0.15 < share < 0.25
 
 
+def test_no_held_out_reading_comes_with_its_limit_in_training(trained, held_out):
+    train, valid = ({(event.limit, event.reading) for event in events if event.limit} for events in (trained, held_out))
+    assert not train & valid
+    assert 0.1 < len(valid) / len(train | valid) < 0.3
+    for events in (trained, held_out):
+        assert all((event.reading > event.limit) == (event.state == "above") for event in events if event.limit)
+
+
 def test_no_held_out_line_is_a_training_line(trained, held_out):
     assert not {event.line for event in trained} & {event.line for event in held_out}
 
 
-def all_lines(split):
-    """Every line that a split can have."""
+def all_sayings(split):
+    """Every frame with a phrase that a split can have, without what applies."""
     for kind, facts in wordings.PHRASES.items():
         for fact, phrases in facts.items():
             for (f, frame), (p, phrase) in itertools.product(enumerate(wordings.FRAMES[kind]), enumerate(phrases)):
@@ -63,22 +72,23 @@ def all_lines(split):
                         yield kind, fact, frame.format(t=thing, p=phrase)
 
 
-def test_no_line_can_be_of_both_splits_and_none_has_two_meanings():
-    train, valid = ({line: (kind, fact) for kind, fact, line in all_lines(split)} for split in generate.SPLITS)
+def test_no_saying_can_be_of_both_splits_and_none_has_two_meanings():
+    train, valid = ({line: (kind, fact) for kind, fact, line in all_sayings(split)} for split in generate.SPLITS)
     assert not set(train) & set(valid)
     for split, lines in zip(generate.SPLITS, (train, valid)):
-        assert all(lines[line] == (kind, fact) for kind, fact, line in all_lines(split))
+        assert all(lines[line] == (kind, fact) for kind, fact, line in all_sayings(split))
 
 
-def test_every_word_of_a_held_out_line_is_known_from_training():
-    train, valid = ({word for *_, line in all_lines(split) for word in re.findall(r"[A-Za-z]+", line)} for split in generate.SPLITS)
+def test_every_word_of_a_held_out_line_is_known_from_training(trained, held_out):
+    train, valid = ({word for event in events for word in re.findall(r"[A-Za-z]+", event.line)} for events in (trained, held_out))
     assert valid <= train
 
 
 def test_every_thing_state_and_fact_happens_in_training_with_others(trained):
     assert {(event.kind, event.thing) for event in trained} == {(kind, thing) for kind, names in rules.THINGS.items() for thing in names}
-    assert {(event.kind, event.state, event.fact) for event in trained} == {
-        (kind, state, fact) for kind, states in rules.RULES.items() for state, facts in states.items() for fact in facts
+    assert {(event.kind, event.state, event.fact, event.is_open) for event in trained} == {
+        (kind, state, fact, is_open)
+        for kind, states in rules.RULES.items() for state, facts in states.items() for fact in facts for is_open in (False, True)
     }
 
 
@@ -108,28 +118,27 @@ def test_nothing_is_better_for_a_site_that_is_closed():
                 assert closed >= is_open, (kind, state, fact)
 
 
-def state_by_the_notes(site, event):
-    """Read off the text of the notes, as the model must."""
+def by_the_line(event):
+    """Hours and state, read off the line, as the model must."""
+    before, said = event.line.split(": ", 1)
+    parts = before.lower().split(", ")
+    (is_open,) = [hours for hours, texts in wordings.HOURS.items() for text in texts if text in parts]
+    known = [part for part in parts if part not in wordings.HOURS[is_open]]
     if event.kind == "temperature":
-        (limit,) = [
-            int(re.search(r"\d+", note)[0]) for note in site.notes
-            if note in {text.format(t=event.thing, n=n) for text in wordings.NOTES["temperature"]["limit"] for n in rules.LIMITS}
-        ]
-        reading = int(re.search(r"\d+", event.line)[0])
+        limit, reading = (int(re.search(r"\d+", text)[0]) for text in (known[0], said))
         assert reading != limit
-        return "above" if reading > limit else "below"
-    found = [
-        state for state, texts in wordings.NOTES[event.kind].items() for text in texts if text.format(t=event.thing) in site.notes
-    ]
-    assert len(found) < 2
-    return found[0] if found else PLAIN
+        return is_open, "above" if reading > limit else "below"
+    if not known:
+        return is_open, PLAIN
+    (state,) = [state for state, texts in wordings.KNOWN[event.kind].items() if known == [text for text in texts if text in known]]
+    return is_open, state
 
 
 @pytest.mark.parametrize("split", generate.SPLITS)
-def test_the_class_is_that_of_the_notes_as_they_are_written(split):
-    for site, event in generate.questions(split, 3, 1000):
-        state, is_open = state_by_the_notes(site, event), wordings.HOURS[True] in site.text
-        assert state == event.state
+def test_the_class_is_that_of_the_line_as_it_is_written(split):
+    for event in generate.make(split, 3, 0, 1000):
+        is_open, state = by_the_line(event)
+        assert (is_open, state) == (event.is_open, event.state)
         assert event.right == rules.right_class(event.kind, state, event.fact, is_open)
 
 
@@ -142,26 +151,16 @@ def test_no_class_and_no_kind_is_rare(held_out):
 # Text
 
 
-def test_a_document_has_the_notes_once_and_a_class_after_each_line():
-    site, events = generate.make("train", 1, 5, 4)
-    lines = generate.document("train", 1, 5, 4).splitlines()
-    assert lines[0] == wordings.PREAMBLE
-    notes = 2 + len(site.notes)
-    assert all(line.startswith("- ") for line in lines[1:notes])
-    assert lines[notes:] == [text for event in events for text in (f"> {event.line}", f"= {event.right}")]
+def test_a_document_has_the_standing_text_once_and_a_class_after_each_line():
+    events = generate.make("valid", 1, 5, 4)
+    segments = chat.read(generate.document("valid", 1, 5, 4))
+    assert segments[0] == ("system", wordings.STANDING)
+    assert segments[1:] == [turn for event in events for turn in (("user", event.line), ("assistant", event.right))]
 
 
-def test_a_prompt_is_the_beginning_of_a_document():
-    for number in range(50):
-        site, (event,) = generate.make("valid", 1, number, 1)
-        assert generate.document("valid", 1, number, 1) == f"{generate.prompt(site, event)} {event.right}"
-
-
-def test_a_thing_has_one_note_at_most():
-    for number in range(300):
-        site = generate.make_site(random.Random(number))
-        assert 2 <= len(site.notes) <= generate.MOST_NOTES
-        assert len(site.notes) == len(site.states) + len(site.limits)
+def test_the_standing_text_says_what_each_class_means():
+    for name in CLASSES:
+        assert f"\n- {name}: " in wordings.STANDING
 
 
 def test_a_line_fits_into_the_example(trained, held_out):
@@ -175,16 +174,13 @@ def test_a_text_has_as_many_documents_as_were_asked_for():
     assert file.getvalue().split(f"\n{generate.SEPARATOR}\n") == [*(generate.document("train", 1, n) for n in range(5)), ""]
 
 
-def test_the_example_asks_about_lines_and_notes_that_the_generator_could_write():
+def test_the_examples_files_are_what_the_generator_writes(tmp_path):
     example = Path(__file__).resolve().parents[3] / "examples" / "triage"
-    preamble, hours, *notes = (example / "notes.txt").read_text().splitlines()
-    assert preamble == wordings.PREAMBLE and hours in {wordings.NOTE + text for text in wordings.HOURS.values()}
-    possible = {
-        wordings.NOTE + text.format(t=thing, n=limit)
-        for kind, states in wordings.NOTES.items() for texts in states.values() for text in texts
-        for thing in rules.THINGS[kind] for limit in rules.LIMITS
-    }
-    assert len(set(notes)) == len(notes) and set(notes) <= possible
-    lines = {line.replace("{n}", "#") for split in generate.SPLITS for *_, line in all_lines(split)}
-    asked = [re.sub(r"\d+", "#", line) for line in (example / "events.txt").read_text().splitlines() if line]
-    assert len(asked) > 10 and set(asked) <= lines
+    write_example(tmp_path, 4)
+    for name in ("notes.txt", "events.txt", "right.txt"):
+        assert (example / name).read_text() == (tmp_path / name).read_text(), name
+    lines = (tmp_path / "events.txt").read_text().splitlines()
+    events = generate.make("valid", 4, 0, 500)
+    assert (tmp_path / "notes.txt").read_text() == wordings.STANDING + "\n"
+    assert lines[:500] == [event.line for event in events] and len(lines) == 503 and not lines[500]
+    assert (tmp_path / "events.txt").stat().st_size < 0x8000

@@ -251,3 +251,22 @@ def test_exported_file_holds_every_weight_and_key(folder, processor, tmp_path):
     written = torch.from_numpy(tensors["blk.1.ffn_down.weight"].data.copy())
     assert torch.equal(written, model.blocks[1].ffn.down.weight)
     assert list(tensors["blk.0.attn_k.weight"].shape) == [c.dim, c.kv_heads * c.head_dim]
+
+
+def test_muon_in_f32_takes_the_steps_of_pytorchs():
+    from trainlib.muon import Muon
+
+    torch.manual_seed(1)
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in ((8, 16), (16, 8), (8, 16), (8, 8))]
+    theirs = [torch.nn.Parameter(matrix.detach().clone()) for matrix in ours]
+    optimizers = Muon(ours, 0.02, 0.1, 0.95), torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95)
+    begun = [matrix.detach().clone() for matrix in ours]
+    for _ in range(4):
+        for mine, other in zip(ours, theirs):
+            mine.grad = torch.randn_like(mine)
+            other.grad = mine.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for mine, other, before in zip(ours, theirs, begun):
+        # PyTorch rounds to bf16.
+        assert (mine - other).norm() < 0.03 * (mine - before).norm()

@@ -55,9 +55,9 @@ class TrainConfig:
     """AdamW's learning rate, for embeddings and norm gains."""
     init: str = ""
     """Name of the config, beside this one, whose run this one begins with; empty: random weights."""
-    answers: float = 0.0
-    """Share of the loss that the answers of a text of questions have (`prepare --answers-after`), each document in a window of
-    its own; 0: windows tile the text, and every token counts the same."""
+    answers: bool = False
+    """Whether only the answers of conversations are learnt (`prepare --conversations`), each as if it had been asked for alone;
+    else windows tile the text, and every token counts the same."""
     weight_decay: float = 0.1
     dropout: float = 0.0
     """Share of the activations that training sets to zero (`model.py` says which)."""
@@ -81,8 +81,6 @@ class TrainConfig:
         if self.average_every < 0 or self.average_last < 1:
             raise ConfigError(f"average_every = {self.average_every} must not be negative, average_last = {self.average_last} "
                               "must be at least 1")
-        if not 0.0 <= self.answers <= 1.0:
-            raise ConfigError(f"answers = {self.answers} must lie between 0 and 1")
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout = {self.dropout} must be at least 0 and below 1")
 
@@ -136,7 +134,9 @@ class Config:
             raise ConfigError(f"blend = {self.ship.blend} in [ship] must be at least 0 and below 1, and needs init in [train]")
 
         if self.train.answers and not self.text.events:
-            raise ConfigError(f"answers = {self.train.answers} in [train] needs events in [text]: other texts have no answers")
+            raise ConfigError("answers = true in [train] needs events in [text]: other texts have no answers")
+        if self.train.answers and self.train.bf16:
+            raise ConfigError("answers = true in [train] needs bf16 = false")
 
     def as_dict(self) -> dict:
         return dataclasses.asdict(self)

@@ -2,42 +2,38 @@
 
 A token file is a flat array of little-endian uint16: BOS, the document, EOS, and so on without padding.
 
-There are two orders. `Windows` tile the text wherever its documents begin; a step reads tokens and their targets.
-`Documents` are for a text of questions and answers: a window is a document from its beginning, and a step has weights
-besides, for what is learnt there is above all the answers.
+There are two orders. `Windows` tile the text wherever its documents begin. `Questions` are for a text of conversations, each
+a system text and many questions about it with their answers: there a question sees the system text and itself, never the
+others, as if each had been asked alone, and what the system text costs is paid once for all of them.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from . import corpus
-from .tokenizer import BOS, EOS, NEWLINE
+from . import chat, corpus
+from .tokenizer import BOS, EOS
 
 
 def encode(processor, texts: list[str]) -> np.ndarray:
     pieces = []
-    for ids in processor.encode(texts):
-        pieces += [BOS, *ids, EOS]
+    for text in texts:
+        segments = chat.read(text)
+        pieces += [BOS, *(chat.encode(processor, segments) if segments else processor.encode(text)), EOS]
     return np.array(pieces, dtype="<u2")
-
-
-def line_start(processor, text: str) -> list[int]:
-    """The tokens of `text` at the start of a line, with the newline before it."""
-    ids = processor.encode(f"\n{text}")
-    return ids[ids.index(processor.piece_to_id(NEWLINE)) :]
 
 
 def prepare(
     processor, train_files: list[Path], valid_file: Path, drop_titles: float, seed: int, folder: Path,
-    also_valid: dict[str, Path] | None = None, answers_after: str | None = None,
+    also_valid: dict[str, Path] | None = None, conversations: bool = False,
 ) -> dict:
     """Writes train.bin, valid.bin and meta.json; returns what meta.json says.
 
     `also_valid` names further held-out texts, which go to valid-NAME.bin and are measured beside the first.
-    `answers_after` begins the lines whose rest is an answer; meta.json keeps its tokens.
+    With `conversations`, meta.json says behind which tokens an answer stands.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = [text for path in train_files for text in corpus.documents(path)]
@@ -52,7 +48,7 @@ def prepare(
         "valid_bytes": valid_file.stat().st_size,
         "vocab": processor.vocab_size(),
         "also_valid": {},
-        "answers_after": line_start(processor, answers_after) if answers_after else [],
+        "answer_start": chat.answer_start(processor) if conversations else [],
     }
     for name, path in (also_valid or {}).items():
         encode(processor, corpus.documents(path)).tofile(folder / f"valid-{name}.bin")
@@ -102,57 +98,89 @@ class Windows:
         return self.per_epoch * self.context
 
 
-def answers(tokens: np.ndarray, start: list[int]) -> np.ndarray:
-    """Which tokens are of an answer: those behind the tokens `start`, up to the end of the line or of the document."""
-    found = np.ones(len(tokens) - len(start) + 1, dtype=bool)
-    for place, token in enumerate(start):
-        found &= tokens[place : place + len(found)] == token
-    of_answer = np.zeros(len(tokens), dtype=bool)
-    for first in np.flatnonzero(found) + len(start):
-        last = first
-        while last < len(tokens) and tokens[last] not in (start[0], EOS):
-            last += 1
-        of_answer[first:last] = True
-    return of_answer
+@dataclass(frozen=True)
+class Batch:
+    """System texts, and questions with their answers. Rows of unequal length are filled up at their ends."""
+
+    system: torch.Tensor
+    """Tokens (B, S)."""
+    system_length: torch.Tensor
+    """Of each row (B)."""
+    questions: torch.Tensor
+    """Tokens of E questions to each system text, with their answers (B, E, T)."""
+    answers: torch.Tensor
+    """The places in a question whose next tokens are its answer and what ends it (B, E, 2)."""
+    targets: torch.Tensor
+    """Those tokens (B, E, 2)."""
+
+    def share(self, cut) -> "Batch":
+        return Batch(*(cut(rows) for rows in (self.system, self.system_length, self.questions, self.answers, self.targets)))
 
 
-class Documents:
-    """As `Windows`, with a document in each window. What has no room in the context is left out, and weighs nothing; so does
-    what fills up the shorter windows of a step."""
+class Questions:
+    """Conversations, each one once in an epoch. The order comes from (seed, epoch); neighbours in it have similar lengths, so
+    that little is filled up."""
 
-    def __init__(self, tokens: np.ndarray, context: int, batch: int, seed: int, start: list[int], share: float):
-        self.tokens, self.context, self.batch, self.seed, self.share = tokens, context, batch, seed, share
-        self.answers = answers(tokens, start)
-        if not self.answers.any():
-            raise ValueError("the text has no answers: `prepare --answers-after` says what they stand behind")
-        self.starts = np.flatnonzero(tokens == BOS)
-        self.lengths = np.minimum(np.diff(self.starts, append=len(tokens)), context + 1)
-        self.per_epoch = len(self.starts) // batch * batch
-        if self.per_epoch < batch:
-            raise ValueError(f"{len(self.starts)} documents are too few for a batch of {batch}")
-        self.epoch, self.order = None, None
+    SORTED = 8
+    """Batches whose conversations are sorted by length."""
 
-    @property
-    def epoch_tokens(self) -> int:
-        return int(self.lengths.sum())
+    def __init__(self, tokens: np.ndarray, batch: int, seed: int, start: list[int]):
+        self.batch, self.seed, self.epoch, self.order = batch, seed, None, None
+        self.conversations = []
+        places = np.append(np.flatnonzero(tokens == BOS), len(tokens))
+        for first, behind in zip(places, places[1:]):
+            # The end of text is nobody's segment.
+            self.conversations.append(self._cut(tokens[first : behind - 1].tolist(), start))
+        if len({len(questions) for _, questions in self.conversations}) > 1:
+            raise ValueError("the conversations of a text must have as many questions each")
+        if len(self.conversations) < batch:
+            raise ValueError(f"{len(self.conversations)} conversations are too few for a batch of {batch}")
+        self.per_epoch = len(self.conversations) // batch
+        self.epoch_tokens = sum(len(system) + sum(map(len, questions)) for system, questions in self.conversations)
 
-    def at(self, step: int):
-        """Tokens, targets and weights of a step, each (batch, length of the longest document). The weights of all tokens make
-        up 1 - share, those of the answers share besides."""
-        first = step * self.batch
-        epoch = first // self.per_epoch
+    @staticmethod
+    def _cut(tokens: list[int], start: list[int]) -> tuple[list[int], list[tuple[list[int], int]]]:
+        """The tokens of the system text, and of each question and its answer, with the answer's place in them."""
+        turns = [place for place, token in enumerate(tokens) if token == start[0]]
+        parts = [tokens[a:b] for a, b in zip(turns, [*turns[1:], len(tokens)])]
+        system = [*tokens[: turns[0]], *parts[0]] if turns else []
+        questions = []
+        for question, answer in zip(parts[1::2], parts[2::2]):
+            # An answer is one token here, and one ends it.
+            if answer[: len(start)] != start or len(answer) < len(start) + 2:
+                break
+            questions.append((question + answer[: len(start) + 1], answer[len(start) + 1]))
+        if not questions or 1 + 2 * len(questions) != len(parts):
+            raise ValueError("a document is no system text with questions and answers of a token each")
+        return system, questions
+
+    def at(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.per_epoch)
         if epoch != self.epoch:
-            self.epoch, self.order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.starts))
-        first %= self.per_epoch
-        chosen = self.order[first : first + self.batch]
-        rows = np.full((self.batch, self.lengths[chosen].max()), EOS, dtype=np.int64)
-        is_text, is_answer = (np.zeros(rows.shape, dtype=np.float32) for _ in range(2))
-        for row, document in enumerate(chosen):
-            start, length = self.starts[document], self.lengths[document]
-            rows[row, :length] = self.tokens[start : start + length]
-            is_text[row, :length] = 1.0
-            is_answer[row, :length] = self.answers[start : start + length]
-        is_text, is_answer = is_text[:, 1:], is_answer[:, 1:]
-        weights = (1.0 - self.share) * is_text / is_text.sum() + self.share * is_answer / max(is_answer.sum(), 1.0)
-        rows = torch.from_numpy(rows)
-        return rows[:, :-1], rows[:, 1:], torch.from_numpy(weights)
+            chance = np.random.default_rng([self.seed, epoch])
+            mixed = chance.permutation(len(self.conversations))[: self.per_epoch * self.batch]
+            lengths = np.array([len(self.conversations[number][0]) for number in mixed])
+            group = self.SORTED * self.batch
+            batches = [
+                batch for first in range(0, len(mixed), group)
+                for batch in mixed[first + np.argsort(lengths[first : first + group], kind="stable")].reshape(-1, self.batch)
+            ]
+            self.epoch, self.order = epoch, [batches[number] for number in chance.permutation(len(batches))]
+        return self.of([self.conversations[number] for number in self.order[place]])
+
+    @staticmethod
+    def of(conversations) -> Batch:
+        questions = [question for _, each in conversations for question in each]
+        each, length = len(conversations[0][1]), max(len(tokens) for tokens, _ in questions)
+        system = np.full((len(conversations), max(len(tokens) for tokens, _ in conversations)), EOS)
+        for row, (tokens, _) in zip(system, conversations):
+            row[: len(tokens)] = tokens
+        rows = np.full((len(questions), length), EOS)
+        answers, targets = (np.zeros((len(questions), 2), dtype=np.int64) for _ in range(2))
+        for number, (tokens, end) in enumerate(questions):
+            rows[number, : len(tokens)] = tokens
+            answers[number] = len(tokens) - 2, len(tokens) - 1
+            targets[number] = tokens[-1], end
+        shape = len(conversations), each, -1
+        lengths = torch.tensor([len(tokens) for tokens, _ in conversations])
+        return Batch(torch.from_numpy(system), lengths, *(torch.from_numpy(rows).reshape(shape) for rows in (rows, answers, targets)))

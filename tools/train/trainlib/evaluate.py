@@ -1,10 +1,13 @@
-"""Bits per byte of held-out text: negative log-likelihood of all tokens / ln 2 / bytes of the file."""
+"""Bits per byte of held-out text: negative log-likelihood of all tokens / ln 2 / bytes of the file. Of conversations, how many
+answers are right."""
 
 import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from .data import Questions
 
 BATCH = 8
 
@@ -40,6 +43,21 @@ def nll(model, tokens: np.ndarray, context: int, stride: int, bf16: bool, max_wi
         count += int(keep.sum())
     model.train(training)
     return total, count
+
+
+@torch.no_grad()
+def right_answers(model, conversations) -> tuple[int, int]:
+    """How many answers are the likeliest of all tokens there, and how many answers there are."""
+    training = model.training
+    model.eval()
+    right, count = 0, 0
+    for first in range(0, len(conversations), BATCH):
+        batch = Questions.of(conversations[first : first + BATCH])
+        found = model.answer_logits(batch)[:, :, 0].argmax(-1)
+        right += int((found == batch.targets[:, :, 0]).sum())
+        count += found.numel()
+    model.train(training)
+    return right, count
 
 
 def bits_per_byte(nats: float, file_bytes: float) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from . import chat
 from .model import Llama
 from .tokenizer import BOS, EOS, UNK
 
@@ -65,7 +66,13 @@ def write(model: Llama, processor, path: Path, description: str):
     out.add_token_scores(scores)
     out.add_token_types(types)
     out.add_bos_token_id(BOS)
-    out.add_eos_token_id(EOS)
+    # Of a model for conversations, an answer's end is the end of text.
+    end = processor.piece_to_id(chat.END)
+    if end == UNK:
+        out.add_eos_token_id(EOS)
+    else:
+        out.add_eos_token_id(end)
+        out.add_chat_template(chat.TEMPLATE)
     out.add_unk_token_id(UNK)
     out.add_add_bos_token(True)
     out.add_add_eos_token(False)

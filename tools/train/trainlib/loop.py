@@ -17,6 +17,7 @@ from tqdm import tqdm
 from . import data, evaluate
 from .config import Config, parse
 from .model import Llama
+from .muon import Muon
 from .parallel import Peers
 from .schedule import Schedule
 
@@ -28,11 +29,13 @@ PACE_SHARE = 0.25
 
 
 def optimizers(model: Llama, config: Config):
-    """Muon (Jordan et al. 2024) for the matrices in the blocks, AdamW for embeddings and norm gains."""
+    """Muon (Jordan et al. 2024) for the matrices in the blocks, AdamW for embeddings and norm gains. PyTorch's Muon computes in
+    bf16, which a CPU without instructions for it does slowly: a run without bf16 has one in F32."""
     t, matrices = config.train, model.matrices()
     gains = [p for p in model.parameters() if p.ndim == 1]
     embedding = [model.token_embd.weight]
-    muon = torch.optim.Muon(matrices, lr=t.muon_lr, weight_decay=t.weight_decay, momentum=0.95, nesterov=True)
+    kind = torch.optim.Muon if t.bf16 else Muon
+    muon = kind(matrices, lr=t.muon_lr, weight_decay=t.weight_decay, momentum=0.95)
     adam = torch.optim.AdamW(
         [{"params": embedding, "weight_decay": t.weight_decay}, {"params": gains, "weight_decay": 0.0}],
         lr=t.adam_lr,
@@ -55,13 +58,14 @@ class Trainer:
             raise SystemExit(f"a batch of {t.batch} windows cannot be shared evenly by {self.peers.count} processes")
         tokens = data.read(data_folder / "train.bin")
         if t.answers:
-            start = self.meta.get("answers_after")
+            start = self.meta.get("answer_start")
             if not start:
-                raise SystemExit("answers in [train] needs token files that say where answers are: `prepare --answers-after`")
-            self.windows = data.Documents(tokens, config.model.context, t.batch, t.seed, start, t.answers)
+                raise SystemExit("answers in [train] needs token files of conversations: `prepare --conversations`")
+            self.windows = data.Questions(tokens, t.batch, t.seed, start)
         else:
             self.windows = data.Windows(tokens, config.model.context, t.batch, t.seed)
-        # Held-out texts by name, each with its bytes; "" is the one that the headline figure is measured on.
+        # Held-out texts by name, each with its bytes; "" is the one that the headline figure is measured on. Of conversations
+        # there is that one.
         self.valid = {"": (data.read(data_folder / "valid.bin"), self.meta["valid_bytes"])}
         for name, size in self.meta.get("also_valid", {}).items():
             self.valid[name] = (data.read(data_folder / f"valid-{name}.bin"), size)
@@ -153,9 +157,12 @@ class Trainer:
     def train_step(self) -> float:
         """One optimiser step; returns the loss before it, in nats per token."""
         t = self.config.train
-        batch = map(self.peers.share, self.windows.at(self.step))
+        batch = self.windows.at(self.step)
         with torch.autocast("cpu", torch.bfloat16, enabled=t.bf16):
-            loss = self.model.loss(*batch)
+            if t.answers:
+                loss = self.model.answer_loss(batch.share(self.peers.share))
+            else:
+                loss = self.model.loss(*map(self.peers.share, batch))
         loss.backward()
         self.peers.average_gradients(list(self.model.parameters()))
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.grad_clip)
@@ -175,8 +182,13 @@ class Trainer:
         return self.peers.sum(loss.item())[0] / self.peers.count
 
     def measure(self, max_windows: int | None, stride: int, text: str = "") -> float:
-        """Held-out bits per byte; over part of a text, its bytes are counted in proportion to its tokens."""
+        """Held-out bits per byte; over part of a text, its bytes are counted in proportion to its tokens. Of conversations, the
+        share of the answers that are right."""
         tokens, size = self.valid[text]
+        if self.config.train.answers:
+            held_out = data.Questions(tokens, 1, 0, self.meta["answer_start"]).conversations[:max_windows]
+            right, count = self.peers.sum(*evaluate.right_answers(self.model, self.peers.share(held_out)))
+            return right / count
         nats, count = self.peers.sum(*evaluate.nll(
             self.model, tokens, self.config.model.context, stride, self.config.train.bf16, max_windows, self.peers.share
         ))
@@ -184,10 +196,23 @@ class Trainer:
 
     def measure_all(self, max_windows: int | None, stride: int, **more) -> float:
         """Measures and logs every held-out text; returns the headline figure."""
+        if self.config.train.answers:
+            right = self.measure(max_windows, stride)
+            self.log(kind="valid", step=self.step, right=right, **more)
+            return right
         found = {name: self.measure(max_windows, stride, name) for name in self.valid}
         also = {name: bpb for name, bpb in found.items() if name}
         self.log(kind="valid", step=self.step, bits_per_byte=found[""], **({"also": also} if also else {}), **more)
         return found[""]
+
+    def say(self, found: float) -> str:
+        """What `measure_all` has returned, for people."""
+        return f"{found:.2%} of the held-out answers are right" if self.config.train.answers else f"held-out {found:.4f} bits per byte"
+
+    @property
+    def parts(self) -> str:
+        """What a held-out text is measured by."""
+        return "conversations" if self.config.train.answers else "windows"
 
     def run(self, max_minutes: float | None, checkpoint_minutes: float, stop_at: int | None, on_checkpoint=None):
         """Trains to the end of the schedule (or `stop_at`), under a limit on the whole run's training time."""
@@ -208,9 +233,9 @@ class Trainer:
             bar.set_postfix_str(f"loss {loss:.3f}, {self.step * tokens_per_step / self.seconds:.0f} tokens/s", refresh=False)
             last = self.step == self.schedule.steps
             if self.step % t.eval_every == 0 and not last:
-                bpb = self.measure_all(t.eval_windows, self.config.model.context)
+                found = self.measure_all(t.eval_windows, self.config.model.context)
                 if self.peers.leads:
-                    bar.write(f"step {self.step}: held-out {bpb:.4f} bits per byte (first {t.eval_windows} windows)")
+                    bar.write(f"step {self.step}: {self.say(found)} (first {t.eval_windows} {self.parts})")
             if max_minutes is not None and self.step % REFIT_EVERY == 0 and not last:
                 latest = (self.seconds - looked[1]) / (self.step - looked[0])
                 pace = latest if pace is None else pace + PACE_SHARE * (latest - pace)

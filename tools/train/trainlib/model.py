@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .config import ModelConfig
+from .data import Batch
 
 
 class Rope(nn.Module):
@@ -33,10 +34,11 @@ class Rope(nn.Module):
         angle = torch.outer(torch.arange(context, dtype=torch.float64), frequency)
         self.register_buffer("turn", torch.polar(torch.ones_like(angle), angle).to(torch.complex64), persistent=False)
 
-    def forward(self, x):
-        """Rotates x (B, heads, T, d), whose rows stand at positions 0..T."""
+    def forward(self, x, places=None):
+        """Rotates x (B, heads, T, d), whose rows stand at positions 0..T, or at `places` (B, T)."""
         pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-        return torch.view_as_real(pairs * self.turn[: x.shape[-2]]).flatten(-2).to(x.dtype)
+        turn = self.turn[: x.shape[-2]] if places is None else self.turn[places][:, None]
+        return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
 
 
 def attend(q, k, v, mask):
@@ -60,14 +62,38 @@ class Attention(nn.Module):
         self.v = nn.Linear(c.dim, c.kv_heads * c.head_dim, bias=False)
         self.output = nn.Linear(c.heads * c.head_dim, c.dim, bias=False)
 
-    def forward(self, x, rope, mask):
-        q = rope(self.q(x).unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2))
-        k = rope(self.k(x).unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2))
+    def queries(self, x, rope, places=None):
+        return rope(self.q(x).unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2), places)
+
+    def keys_values(self, x, rope, places=None):
+        k = rope(self.k(x).unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2), places)
         v = self.v(x).unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2)
         # Query heads g*H/G .. (g+1)*H/G use key/value head g, as in GGUF.
         share = self.heads // self.kv_heads
-        k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
-        return self.output(attend(q, k, v, mask).transpose(1, 2).flatten(-2))
+        return k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
+
+    def forward(self, x, rope, mask):
+        k, v = self.keys_values(x, rope)
+        return self.output(attend(self.queries(x, rope), k, v, mask).transpose(1, 2).flatten(-2))
+
+
+def attend_behind(q, k, v, before_k, before_v, mask, before_mask):
+    """Attention of E sequences behind each of B: q (B*E, heads, Q, d); k, v (B*E, heads, T, d) of themselves, with mask
+    (B*E, 1, Q, T); before_k, before_v (B, heads, S, d) of what stands before all E, with mask (B, 1, 1, S)."""
+    (own, heads, length, size), rows = q.shape, len(before_k)
+
+    def together(x):
+        """(B*E, heads, Q, n) as (B, heads, E*Q, n): those behind the same."""
+        return x.unflatten(0, (rows, -1)).transpose(1, 2).flatten(2, 3)
+
+    def apart(x):
+        return x.unflatten(2, (own // rows, length)).transpose(1, 2).flatten(0, 1)
+
+    q = q * size**-0.5
+    near = q @ k.transpose(-1, -2) + mask
+    far = together(q) @ before_k.transpose(-1, -2) + before_mask
+    far, near = torch.cat([far, together(near)], -1).softmax(-1).split([far.shape[-1], near.shape[-1]], -1)
+    return apart(far @ before_v) + apart(near) @ v
 
 
 class FeedForward(nn.Module):
@@ -96,7 +122,9 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x, rope, mask):
-        x = x + self.dropout(self.attn(matmul_type(self.attn_norm(x)), rope, mask))
+        return self.feed(x + self.dropout(self.attn(matmul_type(self.attn_norm(x)), rope, mask)))
+
+    def feed(self, x):
         return x + self.dropout(self.ffn(matmul_type(self.ffn_norm(x))))
 
 
@@ -130,12 +158,45 @@ class Llama(nn.Module):
             x = block(x, self.rope, mask)
         return F.linear(self.output_norm(x), self.token_embd.weight)
 
-    def loss(self, tokens, targets, weights=None):
-        """Cross entropy in nats per token; with `weights` (B, T), their weighted mean."""
-        logits = self(tokens).flatten(0, 1).float()
-        if weights is None:
-            return F.cross_entropy(logits, targets.flatten())
-        return F.cross_entropy(logits, targets.flatten(), reduction="none") @ weights.flatten() / weights.sum()
+    def loss(self, tokens, targets):
+        """Cross entropy in nats per token."""
+        return F.cross_entropy(self(tokens).flatten(0, 1).float(), targets.flatten())
+
+    def answer_logits(self, batch: Batch):
+        """Logits (B, E, 2, vocab) where the answers of a batch stand: what `forward` gives for each question behind its system
+        text, without computing that once more for each question.
+
+        In the last block, of the system text only keys and values are needed, and of the questions only where answers stand.
+        """
+        rows, each, length = batch.questions.shape
+        system_length = batch.system.shape[1]
+        x, y = self.token_embd(batch.system), self.token_embd(batch.questions.flatten(0, 1))
+        x, y = self.dropout(x), self.dropout(y)
+        mask = matmul_type(torch.full((system_length, system_length), -torch.inf).triu(1))
+        is_filled = torch.arange(system_length)[None] >= batch.system_length[:, None]
+        before_mask = torch.zeros(is_filled.shape).masked_fill(is_filled, -torch.inf)[:, None, None]
+        places = (batch.system_length[:, None, None] + torch.arange(length)).expand(rows, each, length).flatten(0, 1)
+        own_mask = torch.full((length, length), -torch.inf).triu(1)[None, None]
+        wanted = batch.answers.flatten(0, 1)
+        for block in self.blocks:
+            is_last = block is self.blocks[-1]
+            system, question = block.attn_norm(x), block.attn_norm(y)
+            before = block.attn.keys_values(system, self.rope)
+            keys, values = block.attn.keys_values(question, self.rope, places)
+            if is_last:
+                y, question = (rows.take_along_dim(wanted[..., None], 1) for rows in (y, question))
+                places, own_mask = places.take_along_dim(wanted, 1), own_mask[0, 0][wanted][:, None]
+            queries = block.attn.queries(question, self.rope, places)
+            found = attend_behind(queries, keys, values, *before, own_mask, before_mask)
+            y = block.feed(y + self.dropout(block.attn.output(found.transpose(1, 2).flatten(-2))))
+            if not is_last:
+                found = attend(block.attn.queries(system, self.rope), *before, mask)
+                x = block.feed(x + self.dropout(block.attn.output(found.transpose(1, 2).flatten(-2))))
+        return F.linear(self.output_norm(y), self.token_embd.weight).unflatten(0, (rows, each))
+
+    def answer_loss(self, batch: Batch):
+        """Cross entropy of the answers and of what ends them, in nats per token."""
+        return F.cross_entropy(self.answer_logits(batch).flatten(0, 2).float(), batch.targets.flatten())
 
     def matrices(self) -> list[nn.Parameter]:
         """The matrices inside the blocks, in the order of the blocks."""

@@ -12,12 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from events.wordings import ANSWER
-
 from .config import Config, load
 
-HELD_OUT_EVENTS = 200
-"""Documents that the loss is measured on. `triage.py` measures the answers, on others."""
+HELD_OUT_EVENTS = 20
+"""Conversations that a run measures itself on. `triage.py` measures the shipped file, on others."""
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 
 
@@ -65,7 +63,7 @@ class Pipeline:
         """Up to the end of the run."""
         text, model, base = self.config.text, self.config.model, self.base
         train = [sys.executable, TRAIN, "--work", self.work]
-        steps, words, also, init = base.training_steps() if base else [], [], [], []
+        steps, words, also, kind, init = base.training_steps() if base else [], [], [], [], []
         if text.events:
             events, held_out = self.work / "events.txt", self.work / "events-valid.txt"
             write = [sys.executable, "-m", "events", "--seed", text.seed, "--documents"]
@@ -73,7 +71,7 @@ class Pipeline:
                 Step(events, [*write, text.events, "-o", events]),
                 Step(held_out, [*write, HELD_OUT_EVENTS, "--split", "valid", "-o", held_out]),
             ]
-            words, also = ["--text", events], ["--valid", held_out, "--answers-after", ANSWER]
+            words, also, kind = ["--text", events], ["--valid", held_out], ["--conversations"]
         elif text.stories:
             mix, held_out = self.work / "mix.txt", self.work / "stories-valid.txt"
             size = ["--megabytes", text.megabytes] if text.megabytes else []
@@ -87,13 +85,13 @@ class Pipeline:
             steps.append(Step(vocabulary, ["cp", base.work / "tokenizer.model", vocabulary]))
             init = ["--init", base.run / "checkpoint.pt"]
         else:
-            steps.append(Step(vocabulary, [*train, "tokenizer", *words, "--vocab", model.vocab]))
+            steps.append(Step(vocabulary, [*train, "tokenizer", *words, *kind, "--vocab", model.vocab]))
         knots = self.config_file.with_suffix(".knots.json")
         schedule = ["--max-minutes", self.max_minutes] if self.max_minutes else ["--knots", knots] if knots.exists() else []
         run = [*train, "train", self.config_file, *init, "--processes", self.processes, *schedule]
         return [
             *steps,
-            Step(self.work / "data" / "meta.json", [*train, "prepare", *words, *also, "--drop-titles", text.drop_titles, "--seed", text.seed]),
+            Step(self.work / "data" / "meta.json", [*train, "prepare", *words, *also, *kind, "--drop-titles", text.drop_titles, "--seed", text.seed]),
             Step(self.run / "finished", run, (self.run / "checkpoint.pt", self.run / "log.jsonl")),
         ]
 

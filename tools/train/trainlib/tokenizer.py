@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sentencepiece
 
-from . import corpus
+from . import chat, corpus
 
 UNK, BOS, EOS = 0, 1, 2
 NEWLINE = "<0x0A>"
@@ -20,13 +20,15 @@ LONGEST_PARAGRAPH = 1 << 20
 """Bytes; SentencePiece skips longer lines, and the corpus has one paragraph per line."""
 
 
-def train(files: list[Path], vocab: int) -> bytes:
-    """Trains a vocabulary and returns SentencePiece's model file. SentencePiece's BPE draws no random numbers."""
+def train(files: list[Path], vocab: int, conversations: bool = False) -> bytes:
+    """Trains a vocabulary and returns SentencePiece's model file. SentencePiece's BPE draws no random numbers. One for
+    conversations has the control tokens of their template."""
 
     def paragraphs():
         for path in files:
             for document in corpus.documents(path):
-                yield from (line for line in document.split("\n") if line)
+                segments = chat.read(document)
+                yield from chat.words(segments) if segments else (line for line in document.split("\n") if line)
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -45,6 +47,7 @@ def train(files: list[Path], vocab: int) -> bytes:
         bos_id=BOS,
         eos_id=EOS,
         pad_id=-1,
+        control_symbols=[chat.START, chat.END] if conversations else [],
         num_threads=1,
         minloglevel=1,
     )

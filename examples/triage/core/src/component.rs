@@ -1,28 +1,25 @@
 //! The component itself: asks about one line after the other.
 
 use crate::decisions::Decisions;
-use crate::events::{Events, Line, MAX_LINE_BYTES};
+use crate::events::{Events, Line};
 use crate::verdict::{Reason, Verdict};
 use client::region::{ReadWords, WriteWords};
 use client::{
-    Answer, Client, Endpoint, ErrorCode, Inbox, Incoming, Infer, MAX_WAITING, Notice, Outcome,
-    SubmitError,
+    Answer, Client, Endpoint, ErrorCode, Finished, FormatName, Inbox, Incoming, Infer, MAX_WAITING,
+    Notice, Outcome, SubmitError,
 };
-use core::fmt::{self, Write as _};
-use heapless::String;
+use core::fmt;
 use sel4_llm_client as client;
 
-/// Most tokens of an answer: a class, which is one token of the model's vocabulary, and what shows that it is whole.
-pub const MAX_TOKENS: u32 = 2;
-/// Bytes of an answer that are kept: as above. Pieces of a vocabulary are short words.
-pub const ANSWER_BYTES: usize = 64;
-/// What the model is told of the site, before each line. It is a part of the program: who writes events cannot change it.
-pub(crate) const NOTES: &str = include_str!("../../notes.txt");
-/// What an event stands behind in the text that the model was trained on, and what its class stands behind.
-const EVENT: &str = "> ";
-const CLASS: &str = "\n=";
-/// Room for the question about every line that can be asked about.
-const QUESTION_BYTES: usize = NOTES.len() + EVENT.len() + MAX_LINE_BYTES + CLASS.len();
+/// Most tokens of an answer. A class is one token of the model's vocabulary; another model may need a few.
+pub const MAX_TOKENS: u32 = 4;
+/// Bytes of an answer that are kept. No class is longer.
+pub const ANSWER_BYTES: usize = 16;
+/// What the model is told before each event: the system's text in every question. It is a part of the program, and whoever
+/// writes events cannot change it: only the model's chat template says where it ends.
+pub(crate) const NOTES: &str = include_str!("../../notes.txt").trim_ascii_end();
+/// The format of the policy that an answer must have: one of the four classes. The policy lets this client ask for no other.
+pub(crate) const FORMAT: &str = "triage";
 /// A question that inference was restarted under is asked so often.
 const ATTEMPTS: u8 = 2;
 
@@ -71,6 +68,39 @@ enum Stage {
     Done,
 }
 
+/// How long answers take, by audit's clock: the first question pays for the notes, which the others share.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    answers: u64,
+    /// Of the first answer, in microseconds.
+    first_us: u64,
+    /// Of all others together.
+    others_us: u64,
+}
+
+impl Times {
+    fn add(&mut self, finished: &Finished) {
+        if self.answers == 0 {
+            self.first_us = finished.total_us;
+        } else {
+            self.others_us = self.others_us.saturating_add(finished.total_us);
+        }
+        self.answers = self.answers.saturating_add(1);
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let others = self.answers.saturating_sub(1);
+        let each = self.others_us.checked_div(others).unwrap_or_default();
+        let first = self.first_us;
+        write!(
+            f,
+            "the first answer took {first} us, each of {others} others {each} us"
+        )
+    }
+}
+
 /// The component. `R` is the region that audit writes, `W` is how it writes its own two.
 #[derive(Debug)]
 pub struct Triage<'m, R, W> {
@@ -84,6 +114,7 @@ pub struct Triage<'m, R, W> {
     stage: Stage,
     /// How often inference was restarted under its question.
     attempts: u8,
+    times: Times,
     /// Whether audit has said that it takes questions: not before it is ready, nor while inference is restarted.
     takes_questions: bool,
 }
@@ -111,6 +142,7 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
             decisions: Decisions::new(decisions),
             stage: Stage::ToAsk,
             attempts: 0,
+            times: Times::default(),
             takes_questions: false,
         }
     }
@@ -159,11 +191,13 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
                     continue;
                 }
             };
-            let mut prompt = String::<QUESTION_BYTES>::new();
-            // It has room for every line.
-            let _ = write!(prompt, "{NOTES}{EVENT}{text}{CLASS}");
-            // The likeliest words: the same line gets the same answer.
-            let question = Infer::new(&prompt).max_tokens(MAX_TOKENS).greedy();
+            // The notes come first and are always the same, so that inference computes them once. The likeliest class: the same
+            // line gets the same answer.
+            let question = Infer::say(text)
+                .system(NOTES)
+                .format(FormatName::new(FORMAT).unwrap_or(FormatName::EMPTY))
+                .max_tokens(MAX_TOKENS)
+                .greedy();
             match self.client.infer(&question) {
                 Ok(request) => {
                     self.answer.begin(request);
@@ -182,7 +216,10 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
     fn ended(&mut self, outcome: Outcome, port: &mut impl Port) {
         self.stage = Stage::ToAsk;
         let verdict = match outcome {
-            Outcome::Finished(finished) => Verdict::of_answer(self.answer.bytes(), finished.reason),
+            Outcome::Finished(finished) => {
+                self.times.add(&finished);
+                Verdict::of_answer(self.answer.bytes())
+            }
             Outcome::Failed(failure) => Verdict::Escalate(Reason::NoAnswer(failure.code)),
             Outcome::Lost => Verdict::Escalate(Reason::Lost),
         };
@@ -218,6 +255,7 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
     fn finish(&mut self, port: &mut impl Port) {
         self.stage = Stage::Done;
         let (routine, escalated) = self.decisions.counts();
+        port.debug(format_args!("{}", self.times));
         port.debug(format_args!(
             "all lines decided: {routine} routine, {escalated} escalated"
         ));
@@ -233,6 +271,7 @@ const fn was_restarted(verdict: Verdict) -> bool {
                 | Reason::NoAnswer(
                     ErrorCode::InferenceFault
                         | ErrorCode::ProtocolViolation
+                        | ErrorCode::FormatBreach
                         | ErrorCode::Unresponsive
                 )
         )

@@ -4,9 +4,9 @@
 //! Responsible for: one question at a time ([`Triage`]), what an answer means ([`Verdict::of_answer`]), and the region that
 //! the decisions are written into ([`Decisions`]), which whoever drives an actuator reads.
 //!
-//! The rule that keeps it safe: the model can only calm, and only by a word of a closed set. Everything else escalates:
-//! another word, half a word, no answer, a refusal, a line that cannot be asked about. So whatever fails, nobody is left
-//! unwarned, and each line is decided once.
+//! The rule that keeps it safe: it can only be told one of four classes, which the policy's format and audit see to, and only
+//! two of them calm. Everything else escalates: no answer, a refusal, an answer that left the format, a line that cannot be
+//! asked about. So whatever fails, nobody is left unwarned, and each line is decided once.
 //!
 //! It has no timer. Audit ends each request, at its deadline if nothing else does, and signals then: an end is what the
 //! next question waits for, and nothing else is waited for without audit's promise to tell.

@@ -1,9 +1,9 @@
 //! The component, with an audit that the tests play.
 
 use crate::client::{
-    ErrorCode, Event, Failure, Fault, FaultKind, FinishReason, Finished, Request, User,
+    ErrorCode, Event, Failure, Fault, FaultKind, FinishReason, Finished, PartKind, Request, User,
 };
-use crate::component::NOTES;
+use crate::component::{FORMAT, NOTES};
 use crate::{MAX_TOKENS, Memory, Port, Triage};
 use core::fmt;
 use protocol::region::ReadWords as _;
@@ -71,28 +71,32 @@ impl System {
         if !self.audit.receive(&mut frame).unwrap() {
             return None;
         }
-        let Ok(Request::Infer { params, prompt, .. }) = Request::parse(&frame) else {
+        let Ok(Request::Infer {
+            params,
+            format,
+            parts,
+            ..
+        }) = Request::parse(&frame)
+        else {
             panic!("no question: {:?}", frame.header());
         };
         assert_eq!(
             (params.max_tokens, params.sampling.temperature),
             (MAX_TOKENS, 0)
         );
-        let prompt = String::from_utf8(prompt.to_vec()).unwrap();
-        let line = prompt.strip_prefix(NOTES).unwrap();
-        let line = line
-            .strip_prefix("> ")
-            .unwrap()
-            .strip_suffix("\n=")
-            .unwrap();
+        assert_eq!(format.as_str(), FORMAT);
+        let parts: Vec<_> = parts.iter().map(|part| (part.kind, part.as_str())).collect();
+        let [(PartKind::System, NOTES), (PartKind::User, line)] = parts[..] else {
+            panic!("{parts:?}");
+        };
         let asked = (frame.header().request, line.to_string());
         assert_eq!(self.audit.receive(&mut frame), Ok(false), "one at a time");
         Some(asked)
     }
 
     fn answer(&mut self, number: u32, text: &[u8]) -> Option<(u32, String)> {
-        self.say(number, &Event::Text { tokens: 2, text });
-        self.say(number, &Event::Finished(finished(FinishReason::MaxTokens)));
+        self.say(number, &Event::Text { tokens: 1, text });
+        self.say(number, &Event::Finished(finished(FinishReason::EndOfText)));
         self.wake()
     }
 
@@ -156,12 +160,12 @@ fn nothing_is_asked_before_audit_is_ready() {
 #[test]
 fn each_line_is_asked_about_after_the_answer_to_the_one_before() {
     let (mut system, first) = ready(b"A cake.\n\nA storm.\nA noise.");
-    let second = system.answer(first.unwrap().0, b" log\n> ").unwrap();
+    let second = system.answer(first.unwrap().0, b"log").unwrap();
     assert_eq!(second.1, "A storm.");
     assert_eq!(system.counts(), [1, 0, 1, 0]);
-    let third = system.answer(second.0, b" warn\n>").unwrap();
+    let third = system.answer(second.0, b"warn").unwrap();
     assert_eq!(system.counts(), [2, 1, 1, 1]);
-    assert_eq!(system.answer(third.0, b" a loud"), None);
+    assert_eq!(system.answer(third.0, b"loud"), None);
     // The alarm stays, and nothing more is asked.
     assert_eq!(system.counts(), [3, 1, 1, 2]);
     assert_eq!(system.triage.result(), Some((1, 2)));
@@ -169,9 +173,10 @@ fn each_line_is_asked_about_after_the_answer_to_the_one_before() {
     assert_eq!(
         system.port.lines,
         [
-            r#"line 1, routine: "A cake." " log\n> ""#,
-            r#"line 3, ESCALATE: "A storm." " warn\n>""#,
-            r#"line 4, ESCALATE (unclear answer): "A noise." " a loud""#,
+            r#"line 1, routine: "A cake." "log""#,
+            r#"line 3, ESCALATE: "A storm." "warn""#,
+            r#"line 4, ESCALATE (unclear answer): "A noise." "loud""#,
+            "the first answer took 2 us, each of 2 others 2 us",
             "all lines decided: 1 routine, 2 escalated",
         ]
     );
@@ -186,6 +191,8 @@ fn what_audit_refuses_or_stops_escalates_and_the_next_line_is_asked_about() {
         ErrorCode::UnknownClient,
         ErrorCode::NoModel,
         ErrorCode::RestartsExhausted,
+        ErrorCode::FormatNotSpelled,
+        ErrorCode::NoTemplate,
     ] {
         let (mut system, first) = ready(b"one\ntwo\n");
         let second = system.fail(first.unwrap().0, code).unwrap();
@@ -201,6 +208,7 @@ fn a_question_under_which_inference_was_restarted_is_asked_once_more_when_it_ser
     for code in [
         ErrorCode::InferenceFault,
         ErrorCode::ProtocolViolation,
+        ErrorCode::FormatBreach,
         ErrorCode::Unresponsive,
     ] {
         let (mut system, first) = ready(b"one\ntwo\n");
@@ -216,7 +224,7 @@ fn a_question_under_which_inference_was_restarted_is_asked_once_more_when_it_ser
         assert_eq!(system.counts(), [1, 1, 0, 1]);
         system.say(0, &RECOVERED);
         let second = system.wake().unwrap();
-        assert_eq!(system.answer(second.0, b" ignore, "), None);
+        assert_eq!(system.answer(second.0, b"ignore"), None);
         assert_eq!(system.counts(), [2, 1, 1, 1]);
     }
 }
@@ -225,13 +233,13 @@ fn a_question_under_which_inference_was_restarted_is_asked_once_more_when_it_ser
 fn text_of_before_a_restart_decides_nothing() {
     let (mut system, first) = ready(b"one\n");
     let number = first.unwrap().0;
-    let text = b" log";
+    let text = b"lo";
     system.say(number, &Event::Text { tokens: 1, text });
     system.say(0, &fault());
     assert_eq!(system.fail(number, ErrorCode::InferenceFault), None);
     system.say(0, &RECOVERED);
     let again = system.wake().unwrap();
-    assert_eq!(system.answer(again.0, b" . "), None);
+    assert_eq!(system.answer(again.0, b"g"), None);
     assert_eq!(system.counts(), [1, 1, 0, 1]);
 }
 
@@ -277,7 +285,7 @@ fn lines_that_cannot_be_asked_about_escalate_unseen() {
         system.port.lines[1],
         r#"line 2, ESCALATE (not asked: too long): """#
     );
-    assert_eq!(system.answer(number, b" log. "), None);
+    assert_eq!(system.answer(number, b"log"), None);
     assert_eq!(system.triage.result(), Some((1, 2)));
 }
 

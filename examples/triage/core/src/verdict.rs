@@ -1,23 +1,23 @@
 //! What an answer means.
 
 use crate::events::BadLine;
-use client::{ErrorCode, FinishReason};
+use client::ErrorCode;
 use core::fmt;
 use sel4_llm_client as client;
 
-/// The words that calm. No other does.
+/// The classes that calm. No other does.
 const CALM: [&str; 2] = ["ignore", "log"];
 
-/// The words that say themselves that something is wrong. Those that are in neither list escalate as well, but then it was
-/// not the model that said so.
+/// The classes that say that something is wrong. The policy's format has these and the calm ones; what is in neither list
+/// escalates as well, but then it was not the model that said so.
 const ALARMING: [&str; 2] = ["warn", "alarm"];
 
 /// Why it was decided so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The answer's first word is one of a closed set.
+    /// The answer is one of the classes.
     Judged,
-    /// There is an answer, and its first word is not.
+    /// It is none. Audit lets no such answer pass, so the policy has another format under that name.
     Unclear,
     /// There is no answer: audit has refused the question, or it has failed.
     NoAnswer(ErrorCode),
@@ -39,23 +39,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What to do after this answer. Only a whole word counts: one that the limit of tokens may have cut is none.
+    /// What to do after this answer, which has finished.
     #[must_use]
-    pub fn of_answer(answer: &[u8], ended_by: FinishReason) -> Self {
-        let answer = answer.trim_ascii_start();
-        // What is not ASCII may be a letter, too.
-        let ends = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphabetic();
-        let end = answer.iter().position(ends);
-        let word = match end {
-            Some(end) => answer.get(..end).unwrap_or_default(),
-            None if ended_by == FinishReason::EndOfText => answer,
-            None => &[],
-        };
-        let is_one_of = |words: &[&str]| {
-            words
-                .iter()
-                .any(|one| one.as_bytes().eq_ignore_ascii_case(word))
-        };
+    pub fn of_answer(answer: &[u8]) -> Self {
+        let is_one_of = |classes: &[&str]| classes.iter().any(|class| class.as_bytes() == answer);
         if is_one_of(&CALM) {
             Self::Routine
         } else if is_one_of(&ALARMING) {
@@ -88,48 +75,34 @@ impl fmt::Display for Verdict {
 mod tests {
     use super::*;
 
-    fn of(answer: &[u8]) -> Verdict {
-        Verdict::of_answer(answer, FinishReason::MaxTokens)
-    }
-
-    const UNCLEAR: Verdict = Verdict::Escalate(Reason::Unclear);
-
     #[test]
-    fn only_a_word_of_the_closed_set_calms() {
-        for calm in [" ignore\n> It", "log of it", "\n Log,"] {
-            assert_eq!(of(calm.as_bytes()), Verdict::Routine, "{calm}");
+    fn only_two_classes_calm_and_only_to_the_byte() {
+        for calm in CALM {
+            assert_eq!(Verdict::of_answer(calm.as_bytes()), Verdict::Routine);
         }
-        for alarming in [" warn, first", "alarm.", "Alarm\n"] {
-            assert_eq!(
-                of(alarming.as_bytes()),
-                Verdict::Escalate(Reason::Judged),
-                "{alarming}"
-            );
+        for alarming in ALARMING {
+            let verdict = Verdict::of_answer(alarming.as_bytes());
+            assert_eq!(verdict, Verdict::Escalate(Reason::Judged), "{alarming}");
         }
         for unclear in [
             "",
             " ",
-            "a log. ",
-            "not ignore. ",
-            "backlog ",
-            "logs ",
-            "log\u{e9} ",
-            "\"log\" ",
-            "12 ",
-            "\u{1b}[2J ",
-            "lo\u{00ff} ",
+            " log",
+            "log ",
+            "Log",
+            "lo",
+            "logs",
+            "log\n",
+            "not ignore",
+            "log\u{e9}",
+            "\u{1b}[2J",
         ] {
-            assert_eq!(of(unclear.as_bytes()), UNCLEAR, "{unclear}");
+            let verdict = Verdict::of_answer(unclear.as_bytes());
+            assert_eq!(verdict, Verdict::Escalate(Reason::Unclear), "{unclear}");
         }
-        assert_eq!(of(b"\xff\xfelog "), UNCLEAR);
-    }
-
-    #[test]
-    fn a_word_that_may_have_been_cut_is_none() {
-        assert_eq!(of(b"log"), UNCLEAR);
         assert_eq!(
-            Verdict::of_answer(b"log", FinishReason::EndOfText),
-            Verdict::Routine
+            Verdict::of_answer(b"log\xff"),
+            Verdict::Escalate(Reason::Unclear)
         );
     }
 }
