@@ -75,13 +75,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         }
     }
 
-    fn handle_request(
-        &mut self,
-        client: usize,
-        frame: &mut Frame,
-        now: u64,
-        port: &mut impl Port,
-    ) {
+    fn handle_request(&mut self, client: usize, frame: &mut Frame, now: u64, port: &mut impl Port) {
         let id = frame.header().request;
         // A prompt that is to go as the model has it. No client can decide that without a race; here there is none, since
         // no model is loaded while a request for text is under way.
