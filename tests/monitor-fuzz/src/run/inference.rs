@@ -43,9 +43,12 @@ impl Run<'_> {
         let mut frame = Frame::new();
         let numbers: Vec<u32> = self.judge.model.live.keys().copied().collect();
         let newest = self.judge.model.last_number;
-        if dice.percent(20) && !numbers.is_empty() {
-            // More than it may, perhaps.
-            let number = *dice.pick(&numbers);
+        let live = self.judge.model.live.iter();
+        let texts = live.filter(|(_, live)| live.text().is_some());
+        let texts: Vec<u32> = texts.map(|(number, _)| *number).collect();
+        if dice.percent(40) && !texts.is_empty() {
+            // More than it may, perhaps, or what the answer may not be.
+            let number = *dice.pick(&texts);
             for _ in 0..dice.within(1, SLOTS as u64) {
                 let say = match dice.percent(70) {
                     true => Say::Short(dice.any() as u32, any_short(dice)),
