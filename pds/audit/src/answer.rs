@@ -161,7 +161,6 @@ pub(crate) struct Begun<'m> {
 
 /// What a request has brought for its answer. It lies with the text that waits, outside of the monitor.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum Words {
     None,
     Choices(Choices),

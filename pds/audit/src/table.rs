@@ -19,7 +19,6 @@ use sha2::{Digest, Sha256};
 
 /// What a request asks for.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum Work<'m> {
     /// Text.
     Infer(Generation<'m>),

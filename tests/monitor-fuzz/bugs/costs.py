@@ -7,7 +7,7 @@ BUGS = [
     (
         "a restart gives nothing back",
         "monitor/reports.rs",
-        "                self.gate.accounts.settle(generation.reservation, 0, now);\n",
+        "            self.gate.accounts.settle(generation.reservation, 0, now);\n",
         "",
     ),
     (

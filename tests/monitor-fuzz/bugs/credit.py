@@ -33,8 +33,8 @@ BUGS = [
     (
         "inference may be ahead by more than a full bucket holds",
         "egress.rs",
-        "let most = burst.checked_div(MOST_TOKEN_BYTES);",
-        "let most = burst.checked_div(TOKEN_BYTES);",
+        "let most = burst.saturating_sub(held).checked_div(MOST_TOKEN_BYTES);",
+        "let most = burst.saturating_sub(held).checked_div(TOKEN_BYTES);",
     ),
     (
         "a token more than its credit passes",
@@ -45,8 +45,8 @@ BUGS = [
     (
         "the end of a request is told before its text",
         "monitor/delivery.rs",
-        "let waiting = entry.generation().filter(|it| it.waiting() > 0);\n        let is_text",
-        "let waiting = entry.generation().filter(|it| it.waiting() > 0 && !entry.is_over());\n        let is_text",
+        "let waiting = entry.generation().filter(|it| it.has_text());\n        let is_text",
+        "let waiting = entry.generation().filter(|it| it.has_text() && !entry.is_over());\n        let is_text",
     ),
     (
         "text of one client is sent to another",
@@ -64,9 +64,7 @@ BUGS = [
     (
         "text that has been handed on is handed on again with what comes then",
         "table.rs",
-        "            generation.handed_on = generation.tokens;\n"
-        "            if let Some(text) = self.texts.0.get_mut(generation.text) {\n                text.clear();",
-        "            generation.handed_on = generation.tokens;\n"
-        "            if let Some(text) = self.texts.0.get_mut(generation.text) {\n                text.truncate(1);",
+        "            generation.released = false;\n            buffer.text.clear();",
+        "            generation.released = false;\n            buffer.text.truncate(1);",
     ),
 ]

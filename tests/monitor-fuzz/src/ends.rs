@@ -2,8 +2,10 @@
 //! told, and from nothing else.
 
 use crate::claims::{Broken, Claim};
+use crate::formats::Answer;
 use crate::world::Message;
 use protocol::error::ErrorCode;
+use protocol::wire::FinishReason;
 use protocol::wire::client::{Event, Request};
 use std::collections::BTreeMap;
 
@@ -32,7 +34,11 @@ impl Kind {
         Some(match request {
             Request::Infer { .. } => Self::Infer,
             Request::Cancel => return None,
-            Request::Models | Request::Users | Request::Sessions | Request::Adapters => Self::List,
+            Request::Models
+            | Request::Users
+            | Request::Sessions
+            | Request::Adapters
+            | Request::Formats => Self::List,
             Request::FineTune { .. } => Self::Tune,
             Request::LoadAdapter { .. } => Self::Adapter,
             Request::ExportAdapter { .. } => Self::Export,
@@ -89,6 +95,9 @@ struct Asked {
     told_tokens: u32,
     /// Inference keeps to the protocol and its prompt says whose it is.
     is_followed: bool,
+    /// What its answer may be, and what of it was told.
+    answer: Answer,
+    text: Vec<u8>,
 }
 
 /// What the clients have asked under numbers that were new, each by its place and its number.
@@ -109,6 +118,11 @@ impl Ends {
                 told: 0,
                 told_tokens: 0,
                 is_followed,
+                answer: match request {
+                    Request::Infer { format, parts, .. } => Answer::of(*format, parts),
+                    _ => Answer::Free,
+                },
+                text: Vec::new(),
             };
             self.0.insert((client, id), asked);
         }
@@ -154,6 +168,16 @@ impl Ends {
         };
         let broken = |claim, detail| Err(Broken { claim, detail });
         if let Event::Text { tokens, text } = event {
+            asked.text.extend_from_slice(text);
+            if !asked.answer.may_begin(&asked.text) {
+                return broken(
+                    Claim::Formats,
+                    format!(
+                        "client {client} is told {text:?} of {id}, which {:?} does not allow",
+                        asked.answer
+                    ),
+                );
+            }
             let was_over = asked.ends > 0;
             let (from, to) = (asked.told, asked.told + text.len());
             asked.told = to;
@@ -171,6 +195,18 @@ impl Ends {
                     ),
                 ),
             };
+        }
+        if let Event::Finished(finished) = event
+            && finished.reason != FinishReason::Cancelled
+            && !asked.answer.may_end(&asked.text)
+        {
+            return broken(
+                Claim::Formats,
+                format!(
+                    "{id} of client {client} has ended at {:?} of {:?}",
+                    asked.text, asked.answer
+                ),
+            );
         }
         if let Event::Finished(finished) = event {
             let all = asked.told == asked.said.len()

@@ -8,6 +8,7 @@
 //! - [`world`]: the clock, the peers' regions, the journal of what audit did;
 //! - [`model`]: the reference, which shares nothing with audit;
 //! - [`claims`]: what is compared; [`ends`]: one end for each request and each token once, without the reference;
+//! - [`formats`]: what answers may be, as lists of words;
 //! - [`acts`]: what the peers do; [`store`]: policies and stores; [`dice`]: where chance comes from.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod acts;
 pub mod claims;
 pub mod dice;
 pub mod ends;
+pub mod formats;
 pub mod model;
 mod run;
 pub mod store;

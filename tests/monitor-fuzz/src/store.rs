@@ -1,6 +1,7 @@
 //! Stores and policies of all sorts, for the worlds.
 
 use crate::dice::Dice;
+use crate::formats::FORMATS;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ed25519_dalek::{Signer as _, SigningKey};
 use protocol::limits::{
@@ -8,10 +9,12 @@ use protocol::limits::{
 };
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{
-    Client, DeviceKey, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role, TrustedKey, User,
+    Client, DeviceKey, FormatRule, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role,
+    TrustedKey, User,
 };
 use protocol::record::Hash;
 use protocol::store::{Content, Store};
+use protocol::wire::client::FormatEntry;
 use sha2::{Digest as _, Sha256};
 
 /// What there is of a signature.
@@ -67,6 +70,10 @@ const SECONDS: u64 = 1_000_000;
 pub struct Fixtures {
     stores: Vec<AnyStore>,
     hashes: Vec<PassphraseHash>,
+    /// The region of formats, of policies that have any.
+    pub formats: Vec<u8>,
+    /// As they are listed.
+    pub listed: Vec<FormatEntry>,
 }
 
 /// The passphrases of users, by index.
@@ -241,7 +248,10 @@ impl Fixtures {
                 .expect("a hash");
             made
         };
+        let (formats, listed) = crate::formats::compiled();
         Self {
+            formats,
+            listed,
             stores: (0..16).map(any_store).collect(),
             hashes: PASSPHRASES.iter().map(hash).collect(),
         }
@@ -307,6 +317,7 @@ impl Fixtures {
                     0 => dice.within(u64::from(MIN_LOG_BYTES_PER_HOUR), 1 << 18) as u32,
                     _ => 1 << 30,
                 },
+                formats: FormatRule::ANY,
             };
         }
         if dice.percent(70) {
@@ -329,6 +340,20 @@ impl Fixtures {
                 reserved: 0,
                 passphrase: self.hashes[place],
             };
+        }
+        policy.user_defined = u32::from(dice.percent(50));
+        if dice.percent(85) {
+            policy.format_count = FORMATS.len() as u32;
+            policy.formats_bytes = self.formats.len() as u32;
+            policy.formats_sha256 = Sha256::digest(&self.formats).into();
+            if dice.percent(1) {
+                // The image was built with other formats.
+                policy.formats_sha256[7] ^= 1;
+            }
+        }
+        let count = policy.format_count as usize;
+        for role in policy.roles.iter_mut().take(3) {
+            role.formats = any_rule(count, dice);
         }
         policy.context_tokens = dice.within(1, 1 << 17) as u32;
         policy.key_count = 2;
@@ -392,10 +417,31 @@ pub fn clients(policy: &mut Policy, dice: &mut Dice) -> Vec<u8> {
             requests: parts[0][place],
             sessions: parts[1][place],
             commands: parts[2][place],
+            formats: any_rule(policy.format_count as usize, dice),
         };
     }
     policy.client_count = named.len() as u32;
     channels
+}
+
+/// Which of so many formats may be used: mostly all.
+fn any_rule(formats: usize, dice: &mut Dice) -> FormatRule {
+    let mut rule = match dice.percent(70) {
+        true => FormatRule::ANY,
+        false => FormatRule::NONE,
+    };
+    for format in 0..formats {
+        if dice.percent(60) {
+            rule = rule.with(format);
+        }
+    }
+    if dice.percent(60) {
+        rule = rule.with_choices();
+    }
+    match dice.percent(10) {
+        true => rule.with_must(),
+        false => rule,
+    }
 }
 
 /// Parts of so much for so many, each at least one.

@@ -433,8 +433,8 @@ fn bare(failure: Failure, generation: &Generation<'_>) -> Failure {
         ErrorCode::FormatTooLong => {
             Failure::over(failure.code, 0, generation.params.max_tokens.into())
         }
-        // Audit's own numbers.
-        ErrorCode::SessionEvicted => failure,
+        // Audit's own number: how many turns it had.
+        ErrorCode::SessionEvicted if generation.turn > 1 => failure,
         code => Failure::of(code),
     }
 }

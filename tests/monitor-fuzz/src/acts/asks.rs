@@ -2,12 +2,13 @@
 
 use super::Habits;
 use crate::dice::Dice;
+use crate::formats::FORMATS;
 use crate::store::PASSPHRASES;
 use protocol::adapters::EXAMPLES;
 use protocol::limits::{MAX_GENERATED_TOKENS, MAX_PROMPT_BYTES};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::wire::client::{BudgetChange, LogQuery, Request};
-use protocol::wire::{InferParams, TrainParams};
+use protocol::wire::{InferParams, PartKind, Parts, TrainParams};
 
 /// A prompt or a passphrase, with what else a request borrows.
 #[derive(Debug, Default)]
@@ -24,6 +25,13 @@ pub struct Ask {
     last: u64,
     adapter: ModelName,
     train: TrainParams,
+    format: FormatName,
+    /// What comes before the text in a request for text, and what it is itself.
+    before: Vec<PartKind>,
+    shape: Option<PartKind>,
+    /// Stop strings and choices.
+    behind: Vec<(PartKind, &'static str)>,
+    parts: Vec<u8>,
 }
 
 impl Ask {
@@ -102,6 +110,7 @@ impl Ask {
             24 => ask.flag = dice.percent(30),
             _ => {}
         }
+        ask.put_together();
         ask
     }
 
@@ -133,6 +142,66 @@ impl Ask {
         if dice.percent(25) {
             self.adapter = any_adapter(dice);
         }
+        self.shape = Some(match dice.below(4) {
+            0 => PartKind::Prompt,
+            1 => PartKind::User,
+            _ => PartKind::Text,
+        });
+        if self.shape == Some(PartKind::User) {
+            self.before = match dice.below(8) {
+                0 => vec![PartKind::User],
+                1..=3 => vec![PartKind::System],
+                4 => vec![PartKind::User, PartKind::Assistant],
+                _ => Vec::new(),
+            };
+        }
+        self.answer(dice);
+    }
+
+    /// What the answer may be.
+    fn answer(&mut self, dice: &mut Dice) {
+        let asked = dice.below(10);
+        if asked < 3 || dice.percent(1) {
+            let name = match dice.below(20) {
+                0 => "nothing",
+                n => FORMATS[n as usize % FORMATS.len()].0,
+            };
+            self.format = FormatName::new(name).unwrap_or_default();
+        }
+        let (kind, list, most): (_, &[&'static str], _) = match asked {
+            // Twice the same is refused, and nothing among the choices, too.
+            3 => (
+                PartKind::Choice,
+                &["no", "not yet", "a", "ab", "abb", "b", ""],
+                3,
+            ),
+            4 | 5 => (PartKind::Stop, &["ab", "aab", "cc", "bcb", "aaaa"], 3),
+            6 => (PartKind::Stop, &["ab"], 6),
+            _ => return,
+        };
+        for _ in 0..dice.within(1, most) {
+            self.behind.push((kind, *dice.pick(list)));
+        }
+    }
+
+    /// The parts of a request for text.
+    fn put_together(&mut self) {
+        self.parts.clear();
+        let Some(shape) = self.shape else {
+            return;
+        };
+        let mut add = |kind: PartKind, text: &[u8]| {
+            self.parts.extend((kind as u32).to_le_bytes());
+            self.parts.extend((text.len() as u32).to_le_bytes());
+            self.parts.extend(text);
+        };
+        for kind in &self.before {
+            add(*kind, b"before");
+        }
+        add(shape, &self.bytes);
+        for (kind, text) in &self.behind {
+            add(*kind, text.as_bytes());
+        }
     }
 
     fn tuning(&mut self, dice: &mut Dice) {
@@ -160,6 +229,7 @@ impl Ask {
         {
             room.copy_from_slice(signed.as_bytes());
         }
+        self.put_together();
     }
 
     /// As the protocol has it.
@@ -170,7 +240,8 @@ impl Ask {
                 params: self.params,
                 session: self.session,
                 adapter: self.adapter,
-                prompt: &self.bytes,
+                format: self.format,
+                parts: Parts::parse(&self.parts).unwrap_or_default(),
             },
             1 => Request::Load { name: self.model },
             2 => Request::Models,
@@ -198,6 +269,7 @@ impl Ask {
             14 => Request::Close {
                 session: self.session,
             },
+            15 => Request::Formats,
             16 | 17 => Request::FineTune {
                 params: self.train,
                 data: self.model,
@@ -237,9 +309,10 @@ fn any_session(dice: &mut Dice) -> SessionName {
     }
 }
 
-/// Who has asked with this prompt, and under which number, if it says so.
+/// Who has asked with these parts, and under which number, if the last segment says so.
 #[must_use]
-pub fn tag(prompt: &[u8]) -> Option<(usize, u32)> {
+pub fn tag(parts: &Parts<'_>) -> Option<(usize, u32)> {
+    let prompt = parts.segments().last()?.text;
     let end = prompt.iter().position(|byte| *byte == b':')?;
     let signed = std::str::from_utf8(prompt.get(..end)?).ok()?;
     let (client, id) = signed.split_once('/')?;

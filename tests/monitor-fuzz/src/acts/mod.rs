@@ -7,7 +7,7 @@ mod asks;
 mod server;
 
 pub use asks::{Ask, KINDS, tag};
-pub use server::{Say, Server, file, lie, piece};
+pub use server::{Say, Server, Short, any_short, file, lie, model_info, piece};
 
 use crate::dice::Dice;
 use protocol::wire::{Fault, FaultKind};

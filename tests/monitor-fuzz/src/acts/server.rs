@@ -2,8 +2,10 @@
 
 use super::asks::tag;
 use crate::dice::Dice;
+use crate::formats::{Answer, FORMATS};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_PART_BYTES, MAX_PIECE_BYTES, MAX_SESSIONS};
+use protocol::name::{FormatName, TemplateName};
 use protocol::ring::Frame;
 use protocol::wire::engine::{AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Trained};
 use protocol::wire::{AdapterInfo, ArenaUse, FinishReason, ModelInfo, TrainProgress};
@@ -18,6 +20,9 @@ struct Task {
     most: u32,
     credit: u32,
     said: u32,
+    /// What its answer may be, and what is left of the word that it will be, or all that was said before stop strings.
+    answer: Answer,
+    text: Vec<u8>,
 }
 
 /// Something that inference says.
@@ -27,12 +32,16 @@ pub enum Say {
     Ready,
     /// Its bytes follow from these.
     Token(u32, usize),
+    /// A token with this text.
+    Short(u32, Short),
     /// See the protocol.
     Finished(FinishReason, u32, u32),
     /// See the protocol.
     Failed(ErrorCode, usize),
     /// See the protocol.
     Loaded,
+    /// The same, with a template that adds so many tokens, and so many for each segment.
+    Boasts(u32, u32),
     /// See the protocol.
     Holdings,
     /// See the protocol.
@@ -78,6 +87,52 @@ pub fn piece(id: u32, len: usize) -> [u8; MAX_PIECE_BYTES] {
     piece
 }
 
+/// What inference says of every model.
+#[must_use]
+pub fn model_info() -> ModelInfo {
+    ModelInfo {
+        parameters: 5,
+        template: TemplateName::new("chat").unwrap_or_default(),
+        fixed_tokens: 9,
+        segment_tokens: 3,
+        ..ModelInfo::default()
+    }
+}
+
+fn loaded(info: ModelInfo) -> Loaded {
+    Loaded {
+        info,
+        arena: ArenaUse {
+            weights: 3,
+            ..ArenaUse::default()
+        },
+        numerics: 2,
+        kv_type: KvType::Q8,
+        kv_positions: 99,
+    }
+}
+
+/// A text of a few bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Short([u8; 24], usize);
+
+impl Short {
+    /// As much of `text` as it has room for.
+    #[must_use]
+    pub fn new(text: &[u8]) -> Self {
+        let len = text.len().min(24);
+        let mut bytes = [0; 24];
+        bytes[..len].copy_from_slice(&text[..len]);
+        Self(bytes, len)
+    }
+
+    /// It.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
+}
+
 impl Say {
     /// Writes it.
     pub fn write(self, number: u32, frame: &mut Frame) {
@@ -86,6 +141,11 @@ impl Say {
             Self::Token(id, len) => Report::Token {
                 id,
                 text: &piece(id, len)[..len],
+            }
+            .write(number, frame),
+            Self::Short(id, text) => Report::Token {
+                id,
+                text: text.as_bytes(),
             }
             .write(number, frame),
             Self::Finished(reason, prompt_tokens, generated_tokens) => Report::Finished {
@@ -99,20 +159,15 @@ impl Say {
                 detail: &piece(9, len)[..len],
             }
             .write(number, frame),
-            Self::Loaded => Report::Loaded(Loaded {
-                info: ModelInfo {
-                    parameters: 5,
-                    ..ModelInfo::default()
-                },
-                arena: ArenaUse {
-                    weights: 3,
-                    ..ArenaUse::default()
-                },
-                numerics: 2,
-                kv_type: KvType::Q8,
-                kv_positions: 99,
-            })
-            .write(number, frame),
+            Self::Loaded => Report::Loaded(loaded(model_info())).write(number, frame),
+            Self::Boasts(fixed_tokens, segment_tokens) => {
+                let info = ModelInfo {
+                    fixed_tokens,
+                    segment_tokens,
+                    ..model_info()
+                };
+                Report::Loaded(loaded(info)).write(number, frame);
+            }
             Self::Holdings => Report::Holdings(Holdings {
                 kv_positions: 9,
                 ..Holdings::default()
@@ -180,9 +235,10 @@ impl Server {
                 params,
                 session,
                 fresh,
-                prompt,
+                parts,
                 credit,
                 adapter,
+                format,
                 ..
             } => {
                 let refuses = |code| (number, Say::Failed(code, 0));
@@ -201,6 +257,8 @@ impl Server {
                         ErrorCode::UnsupportedModel,
                         ErrorCode::ContextFull,
                         ErrorCode::NoModel,
+                        ErrorCode::FormatTooLong,
+                        ErrorCode::SegmentText,
                     ]);
                     return self.unsent.push_back((number, Say::Failed(code, 0)));
                 }
@@ -211,12 +269,22 @@ impl Server {
                 if !self.kept.contains(&session) {
                     self.kept.push(session);
                 }
-                let tag = tag(prompt);
+                let named = (format as usize).checked_sub(1);
+                let named = named.and_then(|at| FORMATS.get(at));
+                let name = named.and_then(|(name, _)| FormatName::new(name));
+                let answer = Answer::of(name.unwrap_or_default(), &parts);
+                let text = match &answer {
+                    Answer::Words(words) => dice.pick(words).clone(),
+                    _ => Vec::new(),
+                };
+                let tag = tag(&parts);
                 self.tags.extend(tag.map(|tag| (number, tag)));
                 self.tasks.push(Task {
                     number,
                     session,
-                    prompt: prompt.len() as u32,
+                    prompt: parts.extent().most_tokens(&model_info()),
+                    answer,
+                    text,
                     most: params.max_tokens,
                     credit,
                     said: 0,
@@ -306,7 +374,7 @@ impl Server {
 
     fn ends(&mut self, at: usize, reason: FinishReason, dice: &mut Dice) {
         let task = self.tasks.swap_remove(at);
-        let prompt = dice.within(0, u64::from(task.prompt) + 2) as u32;
+        let prompt = dice.within(0, u64::from(task.prompt)) as u32;
         let end = Say::Finished(reason, prompt, task.said);
         self.unsent.push_back((task.number, end));
     }
@@ -327,6 +395,9 @@ impl Server {
             credit,
             ..
         } = self.tasks[at];
+        if self.tasks[at].answer.is_bound() {
+            return self.spells(at, dice);
+        }
         if said == most {
             return self.ends(at, FinishReason::MaxTokens, dice);
         }
@@ -341,6 +412,9 @@ impl Server {
         if said >= credit {
             return;
         }
+        if let Answer::Stops(_) = self.tasks[at].answer {
+            return self.stops_in_time(at, dice);
+        }
         self.tasks[at].said += 1;
         let len = match dice.below(10) {
             0 => MAX_PIECE_BYTES,
@@ -348,6 +422,42 @@ impl Server {
         };
         let id = dice.any() as u32;
         self.unsent.push_back((number, Say::Token(id, len)));
+    }
+
+    /// Goes on with the word that its answer will be.
+    fn spells(&mut self, at: usize, dice: &mut Dice) {
+        let task = &mut self.tasks[at];
+        if task.text.is_empty() {
+            let reason = *dice.pick(&[FinishReason::EndOfText, FinishReason::MaxTokens]);
+            return self.ends(at, reason, dice);
+        }
+        if task.said >= task.credit {
+            return;
+        }
+        task.said += 1;
+        let len = match task.said == task.most {
+            true => task.text.len(),
+            false => task.text.len().min(dice.below(4) as usize),
+        };
+        let text = Short::new(&task.text[..len]);
+        task.text.drain(..len);
+        let number = task.number;
+        self.unsent
+            .push_back((number, Say::Short(dice.any() as u32, text)));
+    }
+
+    /// Says letters of which stop strings are made, and ends in front of one.
+    fn stops_in_time(&mut self, at: usize, dice: &mut Dice) {
+        let letters: Vec<u8> = (0..dice.below(4)).map(|_| *dice.pick(b"abc")).collect();
+        let task = &mut self.tasks[at];
+        task.text.extend_from_slice(&letters);
+        if !task.answer.may_begin(&task.text) {
+            return self.ends(at, FinishReason::Stop, dice);
+        }
+        task.said += 1;
+        let say = Say::Short(dice.any() as u32, Short::new(&letters));
+        let number = task.number;
+        self.unsent.push_back((number, say));
     }
 
     /// Goes on with the training: a step, or a part of what came out.
@@ -387,7 +497,11 @@ impl Server {
     /// Whether it could go on without being told anything.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
-        let goes_on = |task: &Task| task.said < task.credit || task.said == task.most;
+        let goes_on = |task: &Task| {
+            task.said < task.credit
+                || task.said == task.most
+                || task.answer.is_bound() && task.text.is_empty()
+        };
         !self.unsent.is_empty() || self.training.is_some() || self.tasks.iter().any(goes_on)
     }
 }
@@ -402,6 +516,15 @@ const fn trained(training: &Training, bytes: u64) -> Say {
     })
 }
 
+/// Part of a word of some format, or of a stop string, or neither.
+#[must_use]
+pub fn any_short(dice: &mut Dice) -> Short {
+    let texts = [
+        "", "y", "yes", "n", "no", "not", "t yet", "x", "a", "ab", "aab", "b", "c", "\u{fc}",
+    ];
+    Short::new(dice.pick(&texts).as_bytes())
+}
+
 /// A lie, about one of these numbers or another.
 #[must_use]
 pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
@@ -411,7 +534,10 @@ pub fn lie(numbers: &[u32], newest: u32, dice: &mut Dice) -> (u32, Say) {
         _ => newest,
     };
     let few = dice.below(5) as u32;
-    let say = match dice.below(16) {
+    let say = match dice.below(22) {
+        16..=19 => Say::Short(dice.any() as u32, any_short(dice)),
+        20 => Say::Finished(*dice.pick(FinishReason::ALL), few, dice.below(4) as u32),
+        21 => Say::Boasts(*dice.pick(&[9, 2049]), *dice.pick(&[3, 65])),
         10 => Say::AdapterLoaded,
         11 | 12 => Say::Training(TrainProgress {
             step: dice.below(3) as u32,

@@ -66,6 +66,11 @@ impl Judge<'_> {
             ("timeouts", told.timeouts, counts.timeouts),
             ("violations", told.violations, counts.violations),
             ("evicted", told.evicted, counts.evicted),
+            (
+                "format breaches",
+                told.format_breaches,
+                counts.format_breaches,
+            ),
             ("egress", told.egress_bytes, self.model.bucket.passed),
             ("egress limit", told.egress_limit, u64::from(rate)),
             ("active", u64::from(told.active), u64::from(active)),

@@ -42,10 +42,11 @@ impl Judge<'_> {
                 params,
                 session,
                 adapter,
-                prompt,
-            } => match self.may_infer(client, id, params, (session, adapter), prompt) {
+                format,
+                parts,
+            } => match self.may_infer(client, id, params, (session, adapter, format), &parts) {
                 Ok(place) => self
-                    .admitted(client, id, params, session, prompt, place)
+                    .admitted(client, id, params, (session, format), parts, place)
                     .map(Ok),
                 Err(failure) => Ok(Err(failure)),
             },

@@ -129,7 +129,7 @@ impl Judge<'_> {
         claim!(
             self,
             Tokens,
-            waiting.tokens > 0 && (waiting.tokens, &waiting.text[..]) == (tokens, text),
+            waiting.is_due() && (waiting.tokens, &waiting.text[..]) == (tokens, text),
             "client {client} is told {tokens} tokens of {id} with {} bytes, and {} with {} wait",
             text.len(),
             waiting.tokens,
@@ -147,7 +147,7 @@ impl Judge<'_> {
         claim!(
             self,
             Tokens,
-            over.waiting.tokens == 0,
+            !over.waiting.is_due(),
             "client {} is told {event:?}, and text comes first: {over:?}",
             over.client
         );
@@ -181,10 +181,9 @@ impl Judge<'_> {
             name: file.map_or_else(Default::default, |file| file.name),
             // As inference says it, with what audit knows better.
             model: file.map_or_else(Default::default, |file| protocol::wire::ModelInfo {
-                parameters: 5,
                 file_bytes: file.bytes,
                 sha256: file.sha256,
-                ..Default::default()
+                ..crate::acts::model_info()
             }),
             arena: holdings.arena,
             kv_positions: holdings.kv_positions,
@@ -308,7 +307,11 @@ impl Judge<'_> {
             return Ok(());
         }
         let waits = |list: &&List| match &list.kind {
-            ListKind::Models | ListKind::Adapters | ListKind::Users | ListKind::Sessions(_) => true,
+            ListKind::Models
+            | ListKind::Adapters
+            | ListKind::Formats(_)
+            | ListKind::Users
+            | ListKind::Sessions(_) => true,
             ListKind::Watch(due) => *due,
             // They take of the wake-up's work: the timer has the rest.
             ListKind::Log { .. } | ListKind::Verify(_) | ListKind::Export(..) => false,

@@ -7,7 +7,9 @@ use ed25519_dalek::Signature as Signed25519;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_PART_BYTES;
 use protocol::policy::Permission;
-use protocol::wire::client::{self, Event, LogExtent, LogQuery, Request, SessionState, Signature};
+use protocol::wire::client::{
+    self, Event, FormatEntry, LogExtent, LogQuery, Request, SessionState, Signature,
+};
 
 impl<'m> Judge<'m> {
     pub(super) fn extent_now(&self) -> LogExtent {
@@ -42,6 +44,10 @@ impl<'m> Judge<'m> {
             Request::Adapters => {
                 self.require(client, Permission::Infer)?;
                 ListKind::Adapters
+            }
+            Request::Formats => {
+                self.require(client, Permission::Infer)?;
+                ListKind::Formats(self.rules(client))
             }
             Request::Users => ListKind::Users,
             Request::Sessions => {
@@ -126,7 +132,11 @@ impl<'m> Judge<'m> {
         let told = Event::parse(&frame);
         let right = match (&list.kind, &told) {
             (
-                ListKind::Models | ListKind::Adapters | ListKind::Users | ListKind::Sessions(_),
+                ListKind::Models
+                | ListKind::Adapters
+                | ListKind::Formats(_)
+                | ListKind::Users
+                | ListKind::Sessions(_),
                 Ok(Event::Listed { count }),
             ) => *count == list.sent,
             (ListKind::Log { sent, .. }, Ok(Event::LogEnd(extent))) => {
@@ -225,6 +235,28 @@ impl<'m> Judge<'m> {
                     Lists,
                     *count == list.sent && place >= all,
                     "{count} adapters, {place} were sent, of {all}"
+                );
+                true
+            }
+            (ListKind::Formats(rules), Event::Format(entry)) => {
+                let expected = self.model.formats.get(place).map(|listed| FormatEntry {
+                    allowed: rules.iter().all(|rule| rule.allows(place)),
+                    ..*listed
+                });
+                claim!(
+                    self,
+                    Lists,
+                    expected == Some(*entry),
+                    "{entry:?} in place {place}, not {expected:?}"
+                );
+                false
+            }
+            (ListKind::Formats(_), Event::Listed { count }) => {
+                claim!(
+                    self,
+                    Lists,
+                    *count == list.sent && place == self.model.formats.len(),
+                    "{count} formats, {place} were sent"
                 );
                 true
             }

@@ -54,6 +54,8 @@ pub enum Claim {
     Answers,
     /// What a client hears is what inference said, in order, and no more than was asked for.
     Tokens,
+    /// What a client hears is what the format, the choices or the stop strings of its request allow.
+    Formats,
     /// What can be told is told in the same wake-up.
     Prompt,
     /// What waits for the egress cap is told in turn.

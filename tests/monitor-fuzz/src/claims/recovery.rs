@@ -65,7 +65,7 @@ impl Judge<'_> {
     }
 
     /// A request ends with the life of inference that had it. It costs nothing.
-    fn is_lost(&mut self, number: u32, code: ErrorCode) -> Held {
+    pub(super) fn is_lost(&mut self, number: u32, code: ErrorCode) -> Held {
         if self
             .model
             .live

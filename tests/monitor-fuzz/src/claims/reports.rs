@@ -1,10 +1,10 @@
 //! What inference says, and what must follow from it.
 
 use super::*;
-use crate::model::{ENTRY, End, Live, Phase, Placed, Session, Stage, State, Text, Work};
+use crate::formats::Answer;
+use crate::model::{ENTRY, End, Live, Phase, Placed, Session, Stage, State, Stop, Text, Work};
 use crate::world::{Garbage, Message};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::EXTRA_PROMPT_TOKENS;
 use protocol::name::UserName;
 use protocol::record::{Kind, Record};
 use protocol::ring::SLOTS;
@@ -73,13 +73,16 @@ impl Judge<'_> {
                 if text.tokens >= text.credit {
                     return Ok(false);
                 }
+                if !text.answer.may_begin(&[&text.all[..], piece].concat()) {
+                    return self.is_broken_off(number).map(|()| false);
+                }
                 text.tokens += 1;
                 text.first_us = text.first_us.or(Some(self.now));
                 text.output.update(id.to_le_bytes());
                 text.output.update((piece.len() as u32).to_le_bytes());
                 text.output.update(piece);
                 text.waiting.tokens += 1;
-                text.waiting.text.extend_from_slice(piece);
+                text.takes(piece);
                 self.model.note_token(self.now);
                 self.figures.tokens += 1;
                 Ok(true)
@@ -92,12 +95,23 @@ impl Judge<'_> {
                     generated_tokens,
                 },
             ) => {
-                let most = text.prompt_bytes + EXTRA_PROMPT_TOKENS;
-                if generated_tokens != text.tokens || prompt_tokens > most {
+                if generated_tokens != text.tokens || prompt_tokens > text.most_prompt {
                     return Ok(false);
+                }
+                if reason == FinishReason::Stop && !matches!(text.answer, Answer::Stops(_)) {
+                    return Ok(false);
+                }
+                let is_stopped = text.stop != Stop::No && reason == FinishReason::Cancelled;
+                if !is_stopped && !text.answer.may_end(&text.all) {
+                    return self.is_broken_off(number).map(|()| false);
                 }
                 self.finished(number, reason, prompt_tokens, cost(message))?;
                 Ok(true)
+            }
+            (Work::Load(_), Report::Loaded(loaded))
+                if loaded.info.fixed_tokens > 2048 || loaded.info.segment_tokens > 64 =>
+            {
+                Ok(false)
             }
             (Work::Load(model), Report::Loaded(loaded)) => {
                 let model = *model;
@@ -153,6 +167,22 @@ impl Judge<'_> {
             }
             _ => Ok(false),
         }
+    }
+
+    /// The answer of a request is none that it may have: it ends with that, and what was held back is not shown.
+    fn is_broken_off(&mut self, number: u32) -> Held {
+        let live = self.model.live.get_mut(&number);
+        let Some(text) = live.and_then(Live::text_mut) else {
+            return Ok(());
+        };
+        let code = match text.answer {
+            Answer::Stops(_) => ErrorCode::StopBreach,
+            _ => ErrorCode::FormatBreach,
+        };
+        text.all.truncate(text.shown);
+        self.model.counts.format_breaches += 1;
+        self.figures.format_breaches += 1;
+        self.is_lost(number, code)
     }
 
     /// Inference says that it has forgotten a session: nobody is told, and it counts at once if it is believed.
@@ -213,6 +243,8 @@ impl Judge<'_> {
                     && record.params == text.params
                     && record.prompt_bytes == text.prompt_bytes
                     && record.prompt_sha256 == text.prompt_sha256
+                    && (record.segments, record.stops) == text.counts
+                    && (record.format, record.format_sha256) == text.format
                     && record.generated_tokens == text.tokens
                     && record.first_token_us == first;
                 let adapter = text.adapter.map(|(_, sha256)| sha256);
@@ -269,11 +301,13 @@ impl Judge<'_> {
         let Some(text) = live.text() else {
             return Ok(());
         };
+        let is_stopped = text.stop != Stop::No && reason == FinishReason::Cancelled;
         let used = u64::from(prompt_tokens) + u64::from(text.tokens);
         if let Some(ledger) = self.model.ledgers.get_mut(live.user) {
             ledger.settle(number, used, self.now);
         }
         self.model.sessions.rest(text.slot, used, self.now);
+        self.figures.stopped += u64::from(reason == FinishReason::Stop);
         let total_us = self.now - live.admitted_us;
         let counts = &mut self.model.counts;
         counts.prompt_tokens += u64::from(prompt_tokens);
@@ -306,8 +340,15 @@ impl Judge<'_> {
         let end = match late {
             true => End::Failed(failure, Vec::new()),
             false => End::Finished(Finished {
-                reason,
-                prompt_tokens,
+                // Of a bound answer nothing else that inference says is told.
+                reason: match text.answer.is_bound() && !is_stopped {
+                    true => FinishReason::EndOfText,
+                    false => reason,
+                },
+                prompt_tokens: match text.answer.is_bound() {
+                    true => 0,
+                    false => prompt_tokens,
+                },
                 generated_tokens: text.tokens,
                 turn: text.turn,
                 first_token_us: text.first_us.map_or(0, |at| at - live.admitted_us),
@@ -357,6 +398,11 @@ impl Judge<'_> {
             "{record:?} for {failure:?}"
         );
         self.is_said_to_all(&live, cost);
+        let bound = live.text().filter(|text| text.answer.is_bound());
+        let (failure, detail) = match bound {
+            None => (failure, detail),
+            Some(text) => (bare(failure, text), &[][..]),
+        };
         self.is_over(number, End::Failed(failure, detail.to_vec()), cost);
         self.model.note_busy(self.now);
         if let (Work::Adapter(place, _), None) = (&live.work, live.client) {
@@ -442,6 +488,17 @@ impl Judge<'_> {
     }
 }
 
+/// What is told of a failure if the answer is bound: the reason, and numbers that inference has not chosen.
+fn bare(failure: Failure, text: &Text) -> Failure {
+    match failure.code {
+        ErrorCode::FormatTooLong => {
+            Failure::over(failure.code, 0, u64::from(text.params.max_tokens))
+        }
+        ErrorCode::SessionEvicted if text.turn > 1 => failure,
+        code => Failure::of(code),
+    }
+}
+
 /// Whether a request that fails so before its first token leaves its session as it was.
 fn leaves_session(code: ErrorCode) -> bool {
     use ErrorCode as Code;
@@ -457,6 +514,12 @@ fn leaves_session(code: ErrorCode) -> bool {
         Code::NoSuchAdapter,
         Code::OtherAdapter,
         Code::Training,
+        Code::FormatNotSpelled,
+        Code::FormatTooLong,
+        Code::NoTemplate,
+        Code::NoSystem,
+        Code::SegmentRole,
+        Code::SegmentText,
     ]
     .contains(&code)
 }

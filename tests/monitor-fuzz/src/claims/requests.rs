@@ -8,7 +8,8 @@ use protocol::limits::CONTROL_DEADLINE_US;
 use protocol::name::ModelName;
 use protocol::policy::{Permission, Role};
 use protocol::record::{Kind, Record};
-use protocol::ring::SLOTS;
+use protocol::ring::{Frame, SLOTS};
+use protocol::wire::PartKind;
 use protocol::wire::client::Request;
 use protocol::wire::engine::Command;
 
@@ -20,7 +21,7 @@ impl Judge<'_> {
             return self.violation(Some(client));
         };
         let id = message.request;
-        let frame = message.frame();
+        let frame = self.with_its_prompt_decided(&message);
         let Ok(request) = Request::parse(&frame) else {
             self.figures.garbage += 1;
             self.violation(Some(client))?;
@@ -46,13 +47,38 @@ impl Judge<'_> {
         self.refused(client, id, failure, expected)
     }
 
+    /// A message with a prompt in it, as audit takes it: what a person says if the model in service has a template, as every
+    /// model here has.
+    fn with_its_prompt_decided(&self, message: &Message) -> Frame {
+        let frame = message.frame();
+        let Ok(Request::Infer { parts, .. }) = Request::parse(&frame) else {
+            return frame;
+        };
+        if parts.iter().next().map(|part| part.kind) != Some(PartKind::Prompt) {
+            return frame;
+        }
+        let mut message = message.clone();
+        let at = message.payload.len() - parts.as_bytes().len();
+        message.payload[at] = match self.model.current {
+            Some(_) => PartKind::User as u8,
+            None => PartKind::Text as u8,
+        };
+        message.frame()
+    }
+
     /// What is written down of a request if it is refused.
     fn refusal(&self, client: usize, request: &Request<'_>, code: ErrorCode) -> Record {
         let mut expected = Record::new(Kind::Refuse);
         match *request {
-            Request::Infer { params, prompt, .. } => {
-                expected.prompt_bytes = prompt.len() as u32;
+            Request::Infer {
+                params,
+                format,
+                parts,
+                ..
+            } => {
+                expected.prompt_bytes = parts.as_bytes().len() as u32;
                 expected.params = params;
+                expected.format = format;
             }
             Request::Load { name }
             | Request::LoadAdapter { name }
@@ -355,7 +381,10 @@ impl Judge<'_> {
             return;
         };
         let waiting = match live.work {
-            Work::Text(text) => text.waiting,
+            Work::Text(mut text) => {
+                text.releases();
+                text.waiting
+            }
             _ => Default::default(),
         };
         let over = Over {

@@ -3,12 +3,13 @@
 use super::*;
 use crate::model::{ENTRY, Live, Place, Stage, State, Stop, Text, Tune, Waiting, Work};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::EXTRA_PROMPT_TOKENS;
-use protocol::name::{ModelName, SessionName};
-use protocol::policy::Permission;
+use protocol::name::{FormatName, ModelName, SessionName};
+use protocol::policy::{FormatRule, Permission};
 use protocol::record::Kind;
 use protocol::wire::engine::Command;
-use protocol::wire::{self, InferParams};
+use protocol::wire::{InferParams, Parts};
+
+use crate::formats::{Answer, sha256_of};
 
 impl Judge<'_> {
     /// Where a request for text goes, if it may.
@@ -17,14 +18,14 @@ impl Judge<'_> {
         client: usize,
         id: u32,
         params: InferParams,
-        (session, adapter): (SessionName, ModelName),
-        prompt: &[u8],
+        (session, adapter, format): (SessionName, ModelName, FormatName),
+        parts: &Parts<'_>,
     ) -> Result<(Place, Option<(u32, Hash)>), Failure> {
         self.require(client, Permission::Infer)?;
         self.require_running()?;
         self.require_new(client, id)?;
         self.has_place(client)?;
-        wire::check_prompt(prompt)?;
+        parts.check()?;
         params.check()?;
         let (most, of_user) = self
             .role(client)
@@ -33,6 +34,7 @@ impl Judge<'_> {
             let (value, limit) = (u64::from(params.max_tokens), u64::from(most));
             return Err(Failure::over(ErrorCode::MaxTokens, value, limit));
         }
+        self.may_answer(client, format, parts)?;
         if self.model.loads_for_client() {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
@@ -64,7 +66,7 @@ impl Judge<'_> {
             }
             _ => named,
         };
-        let tokens = Self::most(prompt, params);
+        let tokens = u64::from(Self::most(parts)) + u64::from(params.max_tokens);
         let now = self.now;
         if let Some(ledger) = self.model.ledgers.get_mut(user) {
             ledger.roll(now);
@@ -76,7 +78,7 @@ impl Judge<'_> {
         let begins = !matches!(place, Place::On(_)) && !session.is_empty();
         // A session that begins with a name can be evicted once.
         let eviction = if begins { ENTRY } else { 0 };
-        self.take_share(client, self.share_of(prompt) + eviction)?;
+        self.take_share(client, self.share_of(parts.as_bytes()) + eviction)?;
         Ok((place, adapter))
     }
 
@@ -88,9 +90,73 @@ impl Judge<'_> {
         ENTRIES[0] * ENTRY + if keeps { prompt.len() as u64 } else { 0 }
     }
 
-    /// Tokens that it can cost.
-    fn most(prompt: &[u8], params: InferParams) -> u64 {
-        prompt.len() as u64 + u64::from(EXTRA_PROMPT_TOKENS) + u64::from(params.max_tokens)
+    /// Tokens that its prompt can have: one for each byte, two, and what the template adds, which is the same for all models
+    /// here.
+    fn most(parts: &Parts<'_>) -> u32 {
+        let segments: Vec<_> = parts.segments().collect();
+        let bytes: usize = segments.iter().map(|segment| segment.text.len()).sum();
+        let info = crate::acts::model_info();
+        let added = match parts.completion() {
+            Some(_) => 0,
+            None => info.fixed_tokens + segments.len() as u32 * info.segment_tokens,
+        };
+        bytes as u32 + 2 + added
+    }
+
+    /// Which formats a client may use, as it says and as its user's role does.
+    pub(super) fn rules(&self, client: usize) -> [FormatRule; 2] {
+        let none = FormatRule::NONE.with_must();
+        let identity = self.model.clients[client].identity;
+        let of_role = self.role(client).map_or(none, |role| role.formats);
+        [of_role, identity.map_or(none, |identity| identity.formats)]
+    }
+
+    /// Whether an answer may be bound, or not bound, so.
+    fn may_answer(
+        &self,
+        client: usize,
+        format: FormatName,
+        parts: &Parts<'_>,
+    ) -> Result<(), Failure> {
+        let refused = |code| Err(Failure::of(code));
+        let rules = self.rules(client);
+        let has_choices = parts.choices().next().is_some();
+        if !format.is_empty() {
+            let mut formats = self.model.formats.iter();
+            let place = formats.position(|listed| listed.name == format);
+            return match place {
+                _ if has_choices => refused(ErrorCode::FormatAndChoices),
+                _ if parts.stops().next().is_some() => refused(ErrorCode::FormatAndStops),
+                None => refused(ErrorCode::UnknownFormat),
+                Some(place) if rules.iter().all(|rule| rule.allows(place)) => Ok(()),
+                Some(_) => refused(ErrorCode::FormatNotAllowed),
+            };
+        }
+        if has_choices {
+            return match rules.iter().all(|rule| rule.allows_choices()) {
+                true => parts.allowed().map(drop),
+                false => refused(ErrorCode::FormatNotAllowed),
+            };
+        }
+        match rules.iter().any(|rule| rule.must_use()) {
+            true => refused(ErrorCode::FormatNeeded),
+            false => Ok(()),
+        }
+    }
+
+    /// What records and inference call the format of a request: its name and hash, and its number.
+    fn format_of(&self, format: FormatName, parts: &Parts<'_>) -> ((FormatName, Hash), u32) {
+        let mut formats = (1..).zip(self.model.formats);
+        if let Some((number, listed)) = formats.find(|(_, listed)| listed.name == format) {
+            return ((format, listed.sha256), number);
+        }
+        match parts.choices().next() {
+            Some(_) => {
+                let name = FormatName::new("choices").unwrap_or_default();
+                ((name, sha256_of(parts)), 0)
+            }
+            None => ((FormatName::EMPTY, [0; 32]), 0),
+        }
     }
 
     pub(super) fn admitted(
@@ -98,11 +164,13 @@ impl Judge<'_> {
         client: usize,
         id: u32,
         params: InferParams,
-        name: SessionName,
-        prompt: &[u8],
+        (name, format): (SessionName, FormatName),
+        parts: Parts<'_>,
         (place, adapter): (Place, Option<(u32, Hash)>),
     ) -> Held {
         self.figures.comparisons += 1;
+        let prompt = parts.as_bytes();
+        let (named, format_number) = self.format_of(format, &parts);
         let number = self.model.last_number + 1;
         let sent = match self.seen.front() {
             Some(Seen::Sent(Ring::Inference, message)) if message.request == number => message,
@@ -136,11 +204,17 @@ impl Judge<'_> {
             params,
             session: slot,
             client: client as u32,
+            user: self.model.clients[client].user() as u32,
             fresh: !matches!(place, Place::On(_)),
             keep: !name.is_empty(),
             credit,
             adapter: adapter.map_or(0, |(place, _)| place + 1),
-            prompt,
+            format: format_number,
+            user_defined: self
+                .model
+                .policy
+                .is_ok_and(|policy| policy.user_defined == 1),
+            parts,
         };
         self.model.last_number = number;
         self.commands(Some(client), number, &command, Claim::Answers)?;
@@ -162,6 +236,17 @@ impl Judge<'_> {
             adapter,
             prompt_bytes: prompt.len() as u32,
             prompt_sha256: Sha256::digest(prompt).into(),
+            counts: (
+                parts
+                    .completion()
+                    .map_or(parts.segments().count() as u32, |_| 0),
+                parts.stops().count() as u32,
+            ),
+            most_prompt: Self::most(&parts),
+            format: named,
+            answer: Answer::of(format, &parts),
+            all: Vec::new(),
+            shown: 0,
             tokens: 0,
             handed_on: 0,
             waiting: Waiting::default(),
@@ -195,10 +280,13 @@ impl Judge<'_> {
             kept.len()
         );
         if let Some(ledger) = self.model.ledgers.get_mut(user) {
-            ledger.reserve(number, Self::most(prompt, params));
+            let most = u64::from(Self::most(&parts)) + u64::from(params.max_tokens);
+            ledger.reserve(number, most);
         }
         self.model.counts.admitted += 1;
         self.figures.admitted += 1;
+        let answer = Answer::of(format, &parts);
+        self.figures.bound += u64::from(answer.is_bound());
         self.model.note_busy(self.now);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::Repeats;
 use protocol::error::Failure;
 use protocol::name::UserName;
-use protocol::policy::Policy;
+use protocol::policy::{FormatRule, Policy};
 use protocol::wire::Fault;
 use protocol::wire::client::{LogExtent, LogQuery, Progress, Stage};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct Identity {
     pub own: usize,
     /// It may become another.
     pub may_log_in: bool,
+    /// Which formats its answers may have.
+    pub formats: FormatRule,
     /// Requests at once.
     pub requests: usize,
     /// Sessions at once.
@@ -65,6 +67,7 @@ impl Client {
                 user: client.user as usize,
                 own: client.user as usize,
                 may_log_in: client.login == 1,
+                formats: client.formats,
                 requests: client.requests as usize,
                 sessions: client.sessions as usize,
                 commands: client.commands as usize,
@@ -150,6 +153,8 @@ pub enum ListKind {
     Users,
     /// Adapters.
     Adapters,
+    /// Formats, with which the client and its role may use.
+    Formats([FormatRule; 2]),
     /// The file of an adapter made here, by its number, and how much was sent.
     Export(u32, u64),
     /// Sessions: of one user at this client, or all.

@@ -108,8 +108,9 @@ impl Bucket {
     #[must_use]
     pub fn new(policy: &Policy, now: u64) -> Self {
         let burst = i128::from(policy.egress_burst_bytes) * SECOND_US;
-        // A token's text has 256 bytes at most, and 12 more are counted for it.
-        let window = (policy.egress_burst_bytes / 268).clamp(1, 16);
+        // A token's text has 256 bytes at most, and 12 more are counted for it; so they are for what is held back, which has
+        // at most 64.
+        let window = ((policy.egress_burst_bytes - 76) / 268).clamp(1, 16);
         Self {
             rate: i128::from(policy.egress_bytes_per_second),
             burst,

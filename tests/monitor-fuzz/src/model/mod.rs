@@ -19,6 +19,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{MIN_LOG_BYTES_PER_HOUR, Policy};
 use protocol::record::Hash;
+use protocol::wire::client::FormatEntry;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What audit is doing as a whole.
@@ -50,6 +51,7 @@ pub struct Counts {
     pub timeouts: u64,
     pub violations: u64,
     pub evicted: u64,
+    pub format_breaches: u64,
     pub refused_by_code: BTreeMap<u16, u32>,
 }
 
@@ -83,6 +85,8 @@ pub struct Model<'m> {
     pub store: Option<&'m [ModelFile]>,
     /// Adapters that lie there.
     pub adapters: &'m [ModelFile],
+    /// Formats of the policy, as they are listed for who may use none.
+    pub formats: &'m [FormatEntry],
     /// Training data that lie there.
     pub data: &'m [ModelFile],
     /// Adapters that inference was told to load, by place.
@@ -152,7 +156,12 @@ pub struct Model<'m> {
 impl<'m> Model<'m> {
     /// Before the start.
     #[must_use]
-    pub fn new(policy: Result<&'m Policy, u64>, files: &'m AnyStore, channels: &[u8]) -> Self {
+    pub fn new(
+        policy: Result<&'m Policy, u64>,
+        files: &'m AnyStore,
+        listed: &'m [FormatEntry],
+        channels: &[u8],
+    ) -> Self {
         let store = files.models.as_deref();
         let store_bytes = files.bytes.len() as u64;
         let none = protocol::testing::policy();
@@ -166,6 +175,10 @@ impl<'m> Model<'m> {
             store,
             adapters: &files.adapters,
             data: &files.data,
+            formats: match policy {
+                Ok(policy) if policy.format_count > 0 => listed,
+                _ => &[],
+            },
             placed: BTreeMap::new(),
             made: Vec::new(),
             last_made: 0,

@@ -1,8 +1,10 @@
 //! Requests: those that audit or inference is at, and those that are over and whose clients have yet to hear of it.
 
+use crate::formats::Answer;
+
 use super::{Placed, Stage, Tune};
 use protocol::error::Failure;
-use protocol::name::ModelName;
+use protocol::name::{FormatName, ModelName};
 use protocol::record::Hash;
 use protocol::wire::client::{Finished, Tuned};
 use protocol::wire::engine::Holdings;
@@ -39,10 +41,19 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// Whether its client is to be told of it: of tokens, or of text that was held back.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.tokens > 0 || !self.text.is_empty()
+    }
+
     /// What it counts for in the egress cap: each token with its number as an event of its own.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        u64::from(self.tokens) * 12 + self.text.len() as u64
+        match self.is_due() {
+            true => u64::from(self.tokens.max(1)) * 12 + self.text.len() as u64,
+            false => 0,
+        }
     }
 }
 
@@ -61,8 +72,20 @@ pub struct Text {
     pub adapter: Option<(u32, Hash)>,
     /// As asked for.
     pub prompt_bytes: u32,
-    /// Of the prompt.
+    /// Of the parts.
     pub prompt_sha256: Hash,
+    /// Segments of a conversation, and stop strings.
+    pub counts: (u32, u32),
+    /// Tokens that the prompt may have.
+    pub most_prompt: u32,
+    /// The format's name and hash.
+    pub format: (FormatName, Hash),
+    /// What its answer may be.
+    pub answer: Answer,
+    /// All text that has come.
+    pub all: Vec<u8>,
+    /// Bytes of it that were held back no longer.
+    pub shown: usize,
     /// That have come.
     pub tokens: u32,
     /// Of them, those that its client was sent.
@@ -82,6 +105,22 @@ pub struct Text {
 }
 
 impl Text {
+    /// Takes text that it may have: what cannot become a stop string waits for the client.
+    pub fn takes(&mut self, piece: &[u8]) {
+        self.all.extend_from_slice(piece);
+        let shown = self.all.len() - self.answer.held(&self.all);
+        self.waiting
+            .text
+            .extend_from_slice(&self.all[self.shown..shown]);
+        self.shown = shown;
+    }
+
+    /// It is over: nothing is held back any more.
+    pub fn releases(&mut self) {
+        self.waiting.text.extend_from_slice(&self.all[self.shown..]);
+        self.shown = self.all.len();
+    }
+
     /// SHA-256 of what has come.
     #[must_use]
     pub fn output_sha256(&self) -> Hash {
@@ -245,9 +284,9 @@ impl Over {
     /// What the next event counts for in the egress cap.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        match self.waiting.tokens {
-            0 => self.bytes,
-            _ => self.waiting.cost(),
+        match self.waiting.is_due() {
+            false => self.bytes,
+            true => self.waiting.cost(),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Run<'_> {
             Request::Cancel => self.judge.ends.cancelled(client, id),
             _ if fresh && self.people[client].is_right => {
                 let is_signed = match request {
-                    Request::Infer { prompt, .. } => crate::acts::tag(prompt) == Some((client, id)),
+                    Request::Infer { parts, .. } => crate::acts::tag(parts) == Some((client, id)),
                     _ => false,
                 };
                 let is_followed = is_signed && self.character.is_honest();

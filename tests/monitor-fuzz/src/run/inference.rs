@@ -1,7 +1,7 @@
 //! What inference does.
 
 use super::{Held, Run, garbage};
-use crate::acts::{self, Say, piece};
+use crate::acts::{self, Say, any_short, piece};
 use crate::dice::Dice;
 use crate::world::Cause;
 use protocol::ring::{Frame, SLOTS};
@@ -43,11 +43,17 @@ impl Run<'_> {
         let mut frame = Frame::new();
         let numbers: Vec<u32> = self.judge.model.live.keys().copied().collect();
         let newest = self.judge.model.last_number;
-        if dice.percent(20) && !numbers.is_empty() {
-            // More than it may, perhaps.
-            let number = *dice.pick(&numbers);
+        let live = self.judge.model.live.iter();
+        let texts = live.filter(|(_, live)| live.text().is_some());
+        let texts: Vec<u32> = texts.map(|(number, _)| *number).collect();
+        if dice.percent(40) && !texts.is_empty() {
+            // More than it may, perhaps, or what the answer may not be.
+            let number = *dice.pick(&texts);
             for _ in 0..dice.within(1, SLOTS as u64) {
-                let say = Say::Token(dice.any() as u32, dice.below(20) as usize);
+                let say = match dice.percent(70) {
+                    true => Say::Short(dice.any() as u32, any_short(dice)),
+                    false => Say::Token(dice.any() as u32, dice.below(20) as usize),
+                };
                 say.write(number, &mut frame);
                 let sent = self.world.inference.send(&frame);
                 self.note(|| format!(" inference goes on with {number}: {say:?}: {sent}"));
@@ -141,10 +147,12 @@ impl Run<'_> {
                 break;
             }
             self.server.unsent.pop_front();
-            if let Say::Token(id, len) = say
-                && let Some(whose) = self.server.tag(number)
-            {
-                self.judge.ends.said(whose, &piece(id, len)[..len]);
+            if let Some(whose) = self.server.tag(number) {
+                match say {
+                    Say::Token(id, len) => self.judge.ends.said(whose, &piece(id, len)[..len]),
+                    Say::Short(_, text) => self.judge.ends.said(whose, text.as_bytes()),
+                    _ => {}
+                }
             }
             self.note(|| format!(" inference says {number}: {say:?}"));
         }

@@ -16,7 +16,11 @@ use protocol::record::Kind;
 use protocol::region::WriteWords as _;
 use protocol::ring::SLOTS;
 use protocol::wire::FaultKind;
+use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes as _;
+
+/// The number of the reason for which a policy with other formats is none.
+const OTHER_FORMATS: u64 = 8;
 
 /// Alarms in a step of time, at most.
 const MOST_ALARMS: u32 = 1_000;
@@ -70,6 +74,11 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
     }
     let read = Policy::read(policy.as_bytes());
     let read = read.as_ref().map_err(|error| *error as u64);
+    let is_of_formats = |policy: &&Policy| {
+        let sha256: [u8; 32] = Sha256::digest(&fixtures.formats).into();
+        policy.format_count == 0 || policy.formats_sha256 == sha256
+    };
+    let read = read.and_then(|policy| Some(policy).filter(is_of_formats).ok_or(OTHER_FORMATS));
     let character = Character::new(&mut dice);
     let mut buffers = Buffers::new(dice.within(256 << 10, 400 << 10) as usize);
     let work = Dice::new(plan.seed, u64::MAX - 1);
@@ -82,13 +91,13 @@ pub fn run(fixtures: &Fixtures, plan: &Plan) -> (Figures, Result<(), Found>) {
         was_right: true,
     });
     let people = people.collect();
-    let model = Model::new(read, store, &channels);
+    let model = Model::new(read, store, &fixtures.listed, &channels);
     // What it is asked at the beginning of a wake-up it hears of when that ends, and another may be under way when it answers.
     let has_us = policy.stop_grace_us.saturating_sub(6 * character.work_us);
     let mut run = Run {
         world: World::new(
             &mut buffers,
-            policy.as_bytes(),
+            (policy.as_bytes(), &fixtures.formats),
             &store.bytes,
             work,
             (character.work_us, character.refuses),

@@ -144,7 +144,7 @@ impl<'m> World<'m> {
     /// A monitor that has not started, with clients on these channels.
     pub fn new(
         buffers: &'m mut Buffers,
-        policy: &'m [u8],
+        (policy, formats): (&'m [u8], &'m [u8]),
         store: &'m [u8],
         dice: Dice,
         (work_us, refuses): (u64, u64),
@@ -168,7 +168,7 @@ impl<'m> World<'m> {
             kdf: &mut buffers.kdf,
             texts: &mut buffers.texts,
             policy,
-            formats: &[],
+            formats,
             store,
         };
         let (adapters, audits) = adapters(&journal);
