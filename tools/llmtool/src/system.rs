@@ -451,11 +451,11 @@ fn change(text: &mut String, tag: &str, values: &[(&str, u64)]) -> Option<()> {
     found
 }
 
+/// Files of JSON schemas: names and contents.
+type Schemas = Vec<(String, Vec<u8>)>;
+
 /// The template with this machine's key, the context, and times that a larger model needs.
-fn adapt_policy(
-    layout: &Layout,
-    template: &Path,
-) -> Result<(String, Vec<(String, Vec<u8>)>), ToolError> {
+fn adapt_policy(layout: &Layout, template: &Path) -> Result<(String, Schemas), ToolError> {
     let wrong = |reason: String| ToolError::Template {
         path: template.to_path_buf(),
         reason,
@@ -491,10 +491,7 @@ fn adapt_policy(
 }
 
 /// The files of the policy's JSON schemas, which are beside the policy from now on: name and content of each.
-fn take_schemas(
-    document: &mut DocumentMut,
-    beside: &Path,
-) -> Result<Vec<(String, Vec<u8>)>, ToolError> {
+fn take_schemas(document: &mut DocumentMut, beside: &Path) -> Result<Schemas, ToolError> {
     let mut schemas = Vec::new();
     let formats = document.get_mut("formats");
     let formats = formats.and_then(|item| item.as_table_like_mut());

@@ -398,6 +398,10 @@ fn model_that_talks() -> Vec<u8> {
 #[test]
 fn conversations_with_stop_strings_formats_and_choices_are_reproduced() {
     use PartKind::{Assistant, Choice, Stop, System, Text, User};
+    // Its length is a byte that is no UTF-8 by itself.
+    const LONG: &str = "The king and the queen lived in a castle near the sea. They had a little dog, and the dog had a big \
+                        red ball. Every day they played with it in the garden.";
+    assert!(LONG.len() >= 0x80);
     let request = |slot, turn, parts: &[(PartKind, &'static str)], format| Request {
         slot,
         turn,
@@ -415,7 +419,7 @@ fn conversations_with_stop_strings_formats_and_choices_are_reproduced() {
                 request(
                     0,
                     1,
-                    &[(System, "s"), (User, "a"), (Assistant, "b"), (User, "c")],
+                    &[(System, LONG), (User, "a"), (Assistant, "b"), (User, "c")],
                     false,
                 ),
                 request(
@@ -486,13 +490,14 @@ fn conversations_with_stop_strings_formats_and_choices_are_reproduced() {
     let hashes = write("talks-hashes.log", export);
     let requests = write(
         "talks.jsonl",
-        r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}
+        r#"{"messages":[{"role":"system","content":"LONG"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}
 {"prompt":"Is it?","choices":["yes","no"]}
 {"prompt":"Once upon","stop":[" ","the"]}
 {"prompt":"more","stop":["e"]}
 Then?
  and
-"#,
+"#
+        .replace("LONG", LONG),
     );
     let arguments = [
         "replay",
@@ -512,7 +517,9 @@ Then?
 
     let (shown, _) = output(&["audit", "show", &exported], 0);
     assert!(
-        shown.contains(r#" system "s" user "a" assistant "b" user "c""#),
+        shown.contains(&format!(
+            r#" system "{LONG}" user "a" assistant "b" user "c""#
+        )),
         "{shown}"
     );
     assert!(

@@ -305,7 +305,7 @@ fn a_conversation_that_no_template_takes_is_refused_with_the_segment() {
     };
     let (user, answer) = (segment(Role::User, "u"), segment(Role::Assistant, "a"));
     let beginning = |segments: &[Segment<'_>]| refusal(segments, Place::Beginning);
-    assert!(beginning(&[]).contains("0 segments, not 1 to 64"));
+    assert!(beginning(&[]).contains("0 segments, not 1 to 16"));
     assert!(beginning(&[user; 17]).contains("17 segments"));
     assert!(beginning(&[user, user]).contains("segment 2 is user's, but assistant's is due"));
     assert!(beginning(&[answer]).contains("segment 1 is assistant's, but user's is due"));
@@ -600,4 +600,40 @@ fn what_no_scaffold_can_do_is_refused_with_the_reason() {
     ]);
     assert!(shown.contains("04 Mar 2025"), "{shown}");
     assert!(Date::parse("2025-02-31x").is_err());
+}
+
+#[test]
+fn an_answer_ends_before_a_stop_string() {
+    let asked = [
+        "generate",
+        "-m",
+        tool::TINY,
+        "-p",
+        "Once",
+        "-n",
+        "24",
+        "--temp",
+        "0",
+    ];
+    let answer = output(&asked);
+    let answer = answer.trim_end_matches('\n');
+    let half = answer.chars().count() / 2;
+    let stop: String = answer.chars().skip(half).take(3).collect();
+    let before = &answer[..answer.find(&stop).expect("it was said")];
+    let with = |more: &[&'static str]| [&asked[..], &["--stop", &stop], more].concat();
+    assert_eq!(output(&with(&[])), format!("{before}\n"));
+    assert_eq!(
+        output(&with(&["--stop", "never said"])),
+        format!("{before}\n")
+    );
+    let many = ["--stop", "b", "--stop", "c", "--stop", "d", "--stop", "e"];
+    let reason = failure(&with(&many), 1);
+    assert!(reason.contains("more than 4 stop strings"), "{reason}");
+    let reason = failure(&with(&["--stop", ""]), 1);
+    assert!(reason.contains("stop string 2 is empty"), "{reason}");
+    let reason = failure(&with(&["--choices", "yes,no"]), 1);
+    assert!(
+        reason.contains("a format or stop strings, not both"),
+        "{reason}"
+    );
 }

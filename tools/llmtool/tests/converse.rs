@@ -6,8 +6,11 @@
 use std::fs;
 use std::path::Path;
 
+use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::chat::{Role, Segment, Template};
+use llm_core::generate::{GenerateParams, Progress, Prompt, Step, Text, Turn};
 use llm_core::kv_cache::KvType;
+use llm_core::sampling::SamplerParams;
 use llm_core::transformer::Checked;
 use llm_core::verify::sha256;
 use llmtool::engine::{Memory, Runner, load_options};
@@ -94,4 +97,45 @@ fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
     }
     println!("{same} of {steps} tokens of the answers are the same");
     assert!(20 * same >= 19 * steps);
+
+    // The same as requests: the engine renders the conversation, and its answer is llama.cpp's up to a choice that is
+    // within the noise.
+    let mut memory = Memory::for_model(&checked, &options).expect("memory");
+    let mut backend = TransformerBackend::new(memory.arena().expect("an arena"), options);
+    let info = backend.load(&file).expect("loaded");
+    let name = info.template.expect("a template").name;
+    assert_eq!(name.as_str(), "SmolLM2");
+    let mut whole = 0;
+    for answer in &reference.answers {
+        let said = [Segment::new(Role::User, &answer.question)];
+        let params = GenerateParams {
+            sampler: SamplerParams::greedy(),
+            max_tokens: answer.tokens.len() as u32,
+        };
+        let started = backend.start(Turn::only(0), Prompt::Segments(&said), &params);
+        assert_eq!(started, Ok(answer.prompt.len() as u32));
+        let ids = ids(&mut backend);
+        let mut steps = ids.iter().zip(&answer.tokens).zip(&answer.gaps);
+        match steps.find(|((ours, theirs), _)| ours != theirs) {
+            Some((_, gap)) => assert!(*gap <= NOISE, "{}", answer.question),
+            None => {
+                assert_eq!(ids, answer.tokens, "{}", answer.question);
+                whole += 1;
+            }
+        }
+    }
+    println!("{whole} of 10 answers are the same from the first token to the last");
+}
+
+/// The tokens of the request under way.
+fn ids(backend: &mut TransformerBackend<'_>) -> Vec<u32> {
+    let (mut ids, mut text) = (Vec::new(), Text::new());
+    loop {
+        match backend.step(&mut text) {
+            Progress::Session(_, Ok(Step::Token { id })) => ids.push(id),
+            Progress::Session(_, Ok(Step::Finished { .. })) => return ids,
+            Progress::Working | Progress::Session(_, Ok(Step::Prefill { .. })) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use formats::{Automaton, Formats, REGION_BYTES};
 use tool::{TINY, failure, fresh, llmtool, output};
 
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod tool;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -9,23 +9,23 @@ use core::fmt::Write as _;
 use protocol::decimal::{self, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_PART_BYTES, MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
-use protocol::name::{ModelName, SessionName, UserName};
+use protocol::name::{FormatName, ModelName, SessionName, TemplateName, UserName};
 use protocol::policy::{POLICY_REGION_BYTES, Policy};
 use protocol::record::{Ending, Json, JsonText, Kind, Opening, Record};
 use protocol::region::{ReadWords as _, WriteWords as _};
 use protocol::ring::{Frame, PAYLOAD_BYTES, SLOTS, SendError};
 use protocol::store::{SIGNATURE_BYTES, Store};
-use protocol::testing::{endpoints, policy_bytes};
+use protocol::testing::{completion, endpoints, parts, policy_bytes};
 use protocol::wire::client::{
-    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, LogExtent,
-    LogQuery, Refusals, Request, Stats, Training, Tuned,
+    AdapterEntry, AdapterOrigin, Budget, BudgetChange, Event, Exported, Finished, FormatEntry,
+    LogExtent, LogQuery, Refusals, Request, Stats, Training, Tuned,
 };
 use protocol::wire::engine::{
     AdapterLoaded, Command, Holdings, KvType, Loaded, Report, Source, Trained,
 };
 use protocol::wire::{
-    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, TARGETS_ALL,
-    TrainParams, TrainProgress, check_prompt,
+    AdapterInfo, ArenaUse, Fault, FaultKind, FinishReason, InferParams, ModelInfo, PartKind, Parts,
+    TARGETS_ALL, TrainParams, TrainProgress,
 };
 
 /// See the module.
@@ -160,6 +160,9 @@ const INFO: ModelInfo = ModelInfo {
     layers: 6,
     vocabulary: 4096,
     sha256: [0xA5; 32],
+    template: TemplateName::EMPTY,
+    fixed_tokens: 40,
+    segment_tokens: 9,
 };
 
 const ARENA: ArenaUse = ArenaUse {
@@ -203,16 +206,39 @@ fn model() -> ModelName {
     ModelName::new("default").expect("a name")
 }
 
+fn format() -> FormatName {
+    FormatName::new("triage").expect("a name")
+}
+
+/// A conversation with all that can come with one.
+fn conversation() -> Parts<'static> {
+    parts(&[
+        (PartKind::System, b"be brief"),
+        (PartKind::User, PROMPT),
+        (PartKind::Assistant, b""),
+        (PartKind::User, &[b'x'; 200]),
+        (PartKind::Stop, b"\n"),
+        (PartKind::Stop, b"User:"),
+        (PartKind::Choice, b"yes"),
+    ])
+}
+
 fn wire_commands(bits: &mut Bits) {
     let infer = |session, fresh, keep| Command::Infer {
         params: InferParams::default(),
         session,
         client: session % 4,
+        user: session % 3,
         fresh,
         keep,
         credit: 7,
         adapter: session % 9,
-        prompt: PROMPT,
+        format: session % 5,
+        user_defined: keep,
+        parts: match fresh {
+            true => completion(PROMPT),
+            false => conversation(),
+        },
     };
     round_trips!(
         Command,
@@ -317,13 +343,15 @@ fn wire_requests(bits: &mut Bits) {
                 params: InferParams::default(),
                 session: session(),
                 adapter: model(),
-                prompt: PROMPT,
+                format: format(),
+                parts: conversation(),
             },
             Request::Infer {
                 params: InferParams::default(),
                 session: SessionName::EMPTY,
                 adapter: ModelName::EMPTY,
-                prompt: &[b'x'; MAX_PROMPT_BYTES],
+                format: FormatName::EMPTY,
+                parts: completion(&[b'x'; MAX_PROMPT_BYTES]),
             },
             Request::Cancel,
             Request::Models,
@@ -376,6 +404,7 @@ fn wire_requests(bits: &mut Bits) {
             Request::Example { text: PROMPT },
             Request::DropExamples,
             Request::Adapters,
+            Request::Formats,
             Request::LoadAdapter { name: model() },
             Request::DropAdapter { name: model() },
             Request::ExportAdapter { name: model() },
@@ -410,6 +439,13 @@ fn wire_events(bits: &mut Bits) {
                 failure: Failure::of(ErrorCode::InferenceFault),
                 detail: b"",
             },
+            Event::Format(FormatEntry {
+                name: format(),
+                states: 9,
+                bytes: 700,
+                allowed: true,
+                sha256: [6; 32],
+            }),
             Event::Listed { count: 2 },
             Event::Loaded {
                 name: model(),
@@ -513,9 +549,21 @@ fn wire_any_bytes(bits: &mut Bits) {
         ];
         bits.bytes(&accepted.map(u8::from));
     }
-    for prompt in [&b""[..], b"ab", b"ab\xff", &[b'x'; MAX_PROMPT_BYTES + 1]] {
-        match check_prompt(prompt) {
-            Ok(text) => bits.bytes(text.as_bytes()),
+    let requests = [
+        completion(b""),
+        completion(b"ab"),
+        completion(b"ab\xff"),
+        completion(&[b'x'; MAX_PROMPT_BYTES + 1]),
+        conversation(),
+        parts(&[(PartKind::User, b"a"), (PartKind::User, b"b")]),
+        parts(&[(PartKind::User, b"a"), (PartKind::Stop, &[b's'; 65])]),
+    ];
+    for request in requests {
+        match request.check() {
+            Ok(extent) => {
+                bits.ids(&[extent.text_bytes, extent.segments]);
+                bits.ids(&[extent.stops, extent.choices]);
+            }
             Err(Failure { code, value, limit }) => {
                 [code as u64, value, limit]
                     .iter()
@@ -545,6 +593,10 @@ fn record(kind: Kind) -> Record {
         train: TrainParams::default(),
         model_sha256: [0xF0; 32],
         adapter_sha256: [0xE1; 32],
+        format: format(),
+        format_sha256: [0xD2; 32],
+        segments: 3,
+        stops: 2,
         value: 17,
         limit: 18,
         name: model(),
@@ -563,7 +615,10 @@ fn record_json(bits: &mut Bits) {
     line(format_args!("{opening}"));
     for kind in Kind::ALL {
         let record = record(*kind);
-        let text = PROMPT;
+        let text = match kind {
+            Kind::Admit => conversation().as_bytes(),
+            _ => PROMPT,
+        };
         line(format_args!(
             "{}",
             Json {

@@ -102,7 +102,7 @@ fn regions_grow_and_their_addresses_follow() {
 
 #[test]
 fn the_policy_gets_the_key_the_context_and_longer_times_and_keeps_the_rest() {
-    let text = adapt_policy(&layout(0, 0, 0x1000), &repository("policy.toml")).unwrap();
+    let (text, _) = adapt_policy(&layout(0, 0, 0x1000), &repository("policy.toml")).unwrap();
     for line in [
         "context = 700",
         "deadline = \"77000ms\"",

@@ -220,11 +220,9 @@ fn special_in(template: &str) -> Vec<String> {
         }
     }
     for role in ["system", "user", "assistant"] {
-        for (open, close) in [("<|", "|>")] {
-            let token = format!("{open}{role}{close}");
-            if template.contains("'<|' + message['role']") && !found.contains(&token) {
-                found.push(token);
-            }
+        let token = format!("<|{role}|>");
+        if template.contains("'<|' + message['role']") && !found.contains(&token) {
+            found.push(token);
         }
     }
     found
