@@ -93,7 +93,9 @@ impl Choices {
             let end = start.saturating_add(text.len());
             let range = list.ranges.get_mut(list.count).ok_or(ChoicesError::Count)?;
             let room = list.text.get_mut(start..end).ok_or(ChoicesError::Bytes)?;
-            room.copy_from_slice(text.as_bytes());
+            for (place, byte) in room.iter_mut().zip(text.bytes()) {
+                *place = byte;
+            }
             // Both are at most `MAX_CHOICES_BYTES`.
             *range = (start as u16, end as u16);
             (list.count, used) = (choice, end);
@@ -127,7 +129,7 @@ impl Choices {
     /// Where the rest of each choice that is alive begins in one row of all their bytes, and that rest. A place says which
     /// rest it is: there are [`MAX_CHOICES_BYTES`] and one.
     pub fn rests(&self, state: ChoiceState) -> impl Iterator<Item = (usize, &[u8])> + Clone {
-        let ranges = (0u32..).zip(self.ranges.iter().take(self.count));
+        let ranges = (0..MAX_CHOICES as u32).zip(self.ranges.iter().take(self.count));
         ranges.filter_map(move |(n, (start, end))| {
             let alive = state.alive.checked_shr(n).is_some_and(|bits| bits & 1 == 1);
             let from = usize::from(*start).saturating_add(usize::from(state.at));

@@ -64,7 +64,7 @@ impl Stop {
         stop.bytes.get_mut(..text.len())?.copy_from_slice(text);
         stop.len = text.len() as u8;
         let mut border = 0;
-        for (at, byte) in text.iter().enumerate().skip(1) {
+        for (at, byte) in (1..MAX_STOP_BYTES).zip(text.iter().skip(1)) {
             border = stop.step(border, *byte);
             *stop.borders.get_mut(at)? = border;
         }

@@ -451,7 +451,9 @@ impl<'m> Table<'m> {
             let held = generation.answer.release(words);
             generation.released |= !held.is_empty();
             // There is room: it is what the buffer has beyond the longest tokens.
-            let _ = kept.extend_from_slice(held);
+            for byte in held {
+                let _ = kept.push(*byte);
+            }
         }
     }
 

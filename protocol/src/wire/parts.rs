@@ -197,7 +197,10 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn of(&self, wanted: fn(PartKind) -> bool) -> impl Iterator<Item = Part<'a>> + Clone + use<'a> {
+    fn of<F: Fn(PartKind) -> bool + Clone>(
+        &self,
+        wanted: F,
+    ) -> impl Iterator<Item = Part<'a>> + Clone + use<'a, F> {
         self.iter().filter(move |part| wanted(part.kind))
     }
 
@@ -305,7 +308,9 @@ impl<'a> Parts<'a> {
     fn check_roles(&self) -> Result<(), Failure> {
         let mut due = PartKind::User;
         let mut last = None;
-        for (at, segment) in (1u64..).zip(self.segments()) {
+        let mut at = 0u64;
+        for segment in self.segments() {
+            at = at.saturating_add(1);
             let kind = segment.kind;
             match (kind, last) {
                 (PartKind::Text | PartKind::Prompt | PartKind::System, None) => {}
