@@ -490,7 +490,8 @@ fn a_token_that_no_report_has_room_for_is_never_chosen() {
             with_table(&[of_words(&[&text])], &view, |table| {
                 let (dfa, costs) = table.get(0).unwrap();
                 let cost = |state| cost::of_state(costs, state);
-                let mask = Mask::new(&dfa, dfa.start(), cost, view, 1000);
+                let firsts = table.firsts();
+                let mask = Mask::new(&dfa, dfa.start(), cost, firsts, view, 1000);
                 assert_eq!(mask.after(4).is_some(), may, "{spelled}");
             });
         }

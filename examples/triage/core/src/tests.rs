@@ -85,7 +85,10 @@ impl System {
             (MAX_TOKENS, 0)
         );
         assert_eq!(format.as_str(), FORMAT);
-        let parts: Vec<_> = parts.iter().map(|part| (part.kind, part.as_str())).collect();
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|part| (part.kind, part.as_str()))
+            .collect();
         let [(PartKind::System, NOTES), (PartKind::User, line)] = parts[..] else {
             panic!("{parts:?}");
         };
