@@ -3,8 +3,10 @@
 use super::{Held, Run, garbage};
 use crate::acts::{self, Say, any_short, piece};
 use crate::dice::Dice;
+use crate::model::Live;
 use crate::world::Cause;
 use protocol::ring::{Frame, SLOTS};
+use protocol::wire::FinishReason;
 use protocol::wire::engine::Command;
 
 impl Run<'_> {
@@ -49,6 +51,18 @@ impl Run<'_> {
         if dice.percent(40) && !texts.is_empty() {
             // More than it may, perhaps, or what the answer may not be.
             let number = *dice.pick(&texts);
+            let text = self.judge.model.live.get(&number).and_then(Live::text);
+            if dice.percent(40)
+                && let Some(text) = text
+            {
+                // With the right count, where the answer may not end, perhaps.
+                let reason = *dice.pick(FinishReason::ALL);
+                let say = Say::Finished(reason, 0, text.tokens);
+                say.write(number, &mut frame);
+                let sent = self.world.inference.send(&frame);
+                self.note(|| format!(" inference ends {number}: {say:?}: {sent}"));
+                return;
+            }
             for _ in 0..dice.within(1, SLOTS as u64) {
                 let say = match dice.percent(70) {
                     true => Say::Short(dice.any() as u32, any_short(dice)),
