@@ -117,7 +117,7 @@ const MUTATIONS: &[Mutation] = &[
             r#"name="formats" size="0x101000""#,
         )],
         "D",
-        &["'formats'", "0x101000 bytes", "0x100000 to"],
+        &["'formats'", "0x101000 bytes", "need 0x100000"],
     ),
     (
         "the_formats_are_not_mapped_in_audit",
