@@ -722,6 +722,7 @@ pub(super) const PROMPTS: [&str; 6] = [
 ];
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few dozen of them, in a test")]
 pub(super) enum Act {
     Start {
         turn: Turn,

@@ -153,7 +153,7 @@ mod tests {
     fn the_text_of_a_token_fits_a_report_whatever_was_held_back() {
         let stop = "a".repeat(MAX_STOP_BYTES);
         let long = "b".repeat(500);
-        let tokens = [stop[1..].as_bytes(), long.as_bytes()];
+        let tokens = [&stop.as_bytes()[1..], long.as_bytes()];
         let (shown, stopped) = run(&[&stop], &tokens);
         assert!(!stopped);
         assert_eq!(shown[0], "");
