@@ -16,11 +16,11 @@ const MODEL: &str = "models/triage.gguf";
 /// Events that are judged.
 const JUDGED: usize = 500;
 /// How many of them are judged right.
-const JUDGED_RIGHT: usize = 0;
+const JUDGED_RIGHT: usize = 496;
 /// Tokens that all of them cost, and what the policy gives.
-const USED: u64 = 111_570;
-const BUDGET: u64 = 112_110;
-const END: &str = "triage: all lines decided: 0 routine, 0 escalated";
+const USED: u64 = 112_074;
+const BUDGET: u64 = 112_600;
+const END: &str = "triage: all lines decided: 281 routine, 221 escalated";
 const CLASSES: &str = "ignore,log,warn,alarm";
 
 /// Longest that all events take, on an emulator on a busy machine.
@@ -95,7 +95,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     assert_eq!(judged_right(&answers), JUDGED_RIGHT);
     assert!(100 * JUDGED_RIGHT >= 97 * JUDGED);
 
-    // The system's text is the larger part of a question, and is computed once.
+    // The standing text has some 190 tokens and is paid for once.
     let times = after(&shown, "the first answer took ");
     let mut numbers = times.split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.find_map(|text| text.parse::<u64>().ok()).unwrap();
@@ -105,7 +105,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
 
     // The shell asks the same model, and gets what the tool gets.
     terminal.expect("llm> ");
-    let line = "Closed: The lab sensor reports smoke.";
+    let line = "The lab sensor reports smoke.";
     terminal.type_in(&format!(
         "llminfer \"{line}\" --system \"You watch a site.\" --format triage --max-tokens 4 --temperature 0\r"
     ));

@@ -23,8 +23,8 @@
 /* A question that inference was restarted under is asked so often. */
 #define ATTEMPTS 2
 
-/* What the model is told before each event: the system's text in every question; build.mk makes literals of notes.txt. It is a
- * part of the program, and whoever writes events cannot change it: only the model's chat template says where it ends. */
+/* What the model is told before every line: the system's text in every question; build.mk makes literals of notes.txt. It is
+ * a part of the program, and whoever writes events cannot change it: only the model's chat template says where it ends. */
 static const char notes[] =
 #include "notes.h"
     ;

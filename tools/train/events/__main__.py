@@ -33,7 +33,7 @@ def main():
     parser.add_argument("--documents", type=int, default=1600, help=f"how many, of {generate.EVENTS} events each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which (default %(default)s)")
     parser.add_argument("--split", choices=generate.SPLITS, default="train",
-                        help="valid: combinations, readings and wordings that the training split never has (default %(default)s)")
+                        help="valid: combinations and wordings that the training split never has (default %(default)s)")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
     parser.add_argument("--watch", type=Path, metavar="FOLDER",
                         help=f"write notes.txt, events.txt and right.txt there instead: the standing text, {WATCHED} held-out events, "

@@ -50,14 +50,6 @@ def test_no_held_out_combination_happens_in_training(trained, held_out):
     assert 0.15 < share < 0.25
 
 
-def test_no_held_out_reading_comes_with_its_limit_in_training(trained, held_out):
-    train, valid = ({(event.limit, event.reading) for event in events if event.limit} for events in (trained, held_out))
-    assert not train & valid
-    assert 0.1 < len(valid) / len(train | valid) < 0.3
-    for events in (trained, held_out):
-        assert all((event.reading > event.limit) == (event.state == "above") for event in events if event.limit)
-
-
 def test_no_held_out_line_is_a_training_line(trained, held_out):
     assert not {event.line for event in trained} & {event.line for event in held_out}
 

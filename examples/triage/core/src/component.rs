@@ -15,8 +15,8 @@ use sel4_llm_client as client;
 pub const MAX_TOKENS: u32 = 4;
 /// Bytes of an answer that are kept. No class is longer.
 pub const ANSWER_BYTES: usize = 16;
-/// What the model is told before each event: the system's text in every question. It is a part of the program, and whoever
-/// writes events cannot change it: only the model's chat template says where it ends.
+/// What the model is told before every line: the system's text in every question. It is a part of the program, and whoever writes
+/// events cannot change it: only the model's chat template says where it ends.
 pub(crate) const NOTES: &str = include_str!("../../notes.txt").trim_ascii_end();
 /// The format of the policy that an answer must have: one of the four classes. The policy lets this client ask for no other.
 pub(crate) const FORMAT: &str = "triage";
