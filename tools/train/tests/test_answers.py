@@ -58,7 +58,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("answers")
     for name, split in (("events.txt", "train"), ("valid.txt", "valid")):
         with open(folder / name, "w") as file:
-            generate.write(file, 10, split, 1)
+            for number in range(60):
+                file.write(f"{generate.document(split, 1, number, 16)}\n{generate.SEPARATOR}\n")
     (folder / "tokenizer.model").write_bytes(tokenizer.train([folder / "events.txt"], WORDS, conversations=True))
     processor = tokenizer.load(folder / "tokenizer.model")
     data.prepare(processor, [folder / "events.txt"], folder / "valid.txt", 0.0, 1, folder / "data", conversations=True)
