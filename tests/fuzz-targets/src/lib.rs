@@ -129,7 +129,10 @@ fn converse(backend: &mut TransformerBackend<'_>, params: &GenerateParams) {
             }
             (Ok(_), None) => panic!("a conversation without a template"),
             (Err(error), template) => {
-                assert_eq!(error == GenerateError::NoTemplate, template.is_none());
+                // Without a template the first conversation says so, and there is no session for the second.
+                if turn.fresh {
+                    assert_eq!(error == GenerateError::NoTemplate, template.is_none());
+                }
                 let _ = error.to_string();
             }
         }
