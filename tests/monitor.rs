@@ -276,7 +276,7 @@ fn audit_stops_after_too_many_restarts_until_an_admin_resets_it() {
 #[test]
 fn a_person_has_completion_history_and_a_passphrase_that_is_not_shown() {
     let mut terminal = Terminal::start();
-    terminal.type_in("llmc\tmod\t\r");
+    terminal.type_in("llmct\tmod\t\r");
     assert!(terminal.expect("models in the store").contains("* default"));
     terminal.expect("llm> ");
     // Up: the line before; Ctrl-A and Ctrl-K empty it.
