@@ -138,19 +138,19 @@ impl<R: ReadWords, W: WriteWords> Client<R, W> {
         ended.is_some()
     }
 
-    /// Tells of faults.
-    pub(crate) fn tell_fault(&mut self) {
+    /// Tells of faults; one that is bound to formats, only that there was one.
+    pub(crate) fn tell_fault(&mut self, is_bound: bool) {
         if !self.notices.is_empty() {
             let (notices, tell) = self.notices_and_voice();
-            notices.deliver_fault(tell);
+            notices.deliver_fault(is_bound, tell);
         }
     }
 
-    /// Tells the rest of what concerns all. `user`: who the client is.
-    pub(crate) fn tell_notices(&mut self, user: User) {
+    /// Tells the rest of what concerns all. `user`: who the client is; `is_bound`: whether it must use a format.
+    pub(crate) fn tell_notices(&mut self, user: User, is_bound: bool) {
         if !self.notices.is_empty() {
             let (notices, tell) = self.notices_and_voice();
-            notices.deliver(user, tell);
+            notices.deliver(user, is_bound, tell);
         }
     }
 

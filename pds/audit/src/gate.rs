@@ -5,6 +5,7 @@
 
 use crate::access::{Access, KdfBlock};
 use crate::answer::Languages;
+use crate::client::Identity;
 use crate::quota::Accounts;
 use crate::sessions::Sessions;
 use protocol::error::{ErrorCode, Failure};
@@ -66,6 +67,11 @@ impl<'m> Gate<'m> {
         // Of nobody's role: none.
         let role = role.map_or(usize::MAX, |role| role as usize);
         self.policy().format_rule(role, client)
+    }
+
+    /// Whether a client must use a format, and so is told nothing else that inference can choose.
+    pub(crate) fn is_bound(&self, client: Identity) -> bool {
+        self.format_rule(client.user, client.entry).must_use()
     }
 
     /// A user as others see one.

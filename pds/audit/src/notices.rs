@@ -84,22 +84,37 @@ impl Notices {
             && !*ready
     }
 
-    /// Tells of faults. What they have cost is told after them.
-    pub(crate) fn deliver_fault(&mut self, tell: impl FnOnce(&Event<'_>) -> bool) {
-        if let Some((fault, count)) = self.fault
-            && tell(&Event::Fault { fault, count })
+    /// Tells of faults. What they have cost is told after them. Where inference dies, and at which address, is its own
+    /// choice, so a client that is bound to formats (`is_bound`) is told only that it died.
+    pub(crate) fn deliver_fault(&mut self, is_bound: bool, tell: impl FnOnce(&Event<'_>) -> bool) {
+        if let Some((mut fault, count)) = self.fault
+            && {
+                if is_bound {
+                    (fault.ip, fault.address) = (0, 0);
+                }
+                tell(&Event::Fault { fault, count })
+            }
         {
             self.fault = None;
         }
     }
 
     /// Tells the rest, in an order that makes sense to a reader, as far as there is room. `user`: who the client is.
-    pub(crate) fn deliver(&mut self, user: User, mut tell: impl FnMut(&Event<'_>) -> bool) {
+    /// `is_bound`: it must use a format, so of what inference says about a failed load it is told the reason's code alone.
+    pub(crate) fn deliver(
+        &mut self,
+        user: User,
+        is_bound: bool,
+        mut tell: impl FnMut(&Event<'_>) -> bool,
+    ) {
         if self.fault.is_some() {
             return;
         }
         if let Some((failure, detail)) = &self.load_failed {
-            let failure = *failure;
+            let (failure, detail) = match is_bound {
+                true => (Failure::of(failure.code), &[][..]),
+                false => (*failure, &detail[..]),
+            };
             if !tell(&Event::Failed { failure, detail }) {
                 return;
             }
@@ -156,8 +171,8 @@ mod tests {
             }
             has_room
         };
-        notices.deliver_fault(&mut tell);
-        notices.deliver(User::default(), &mut tell);
+        notices.deliver_fault(false, &mut tell);
+        notices.deliver(User::default(), false, &mut tell);
         told
     }
 
@@ -196,7 +211,7 @@ mod tests {
             notices.fault(FAULT);
         }
         let mut count = 0;
-        notices.deliver_fault(|event| {
+        notices.deliver_fault(false, |event| {
             count = match event {
                 Event::Fault { count, .. } => *count,
                 other => panic!("{other:?}"),

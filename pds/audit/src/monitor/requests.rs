@@ -24,6 +24,38 @@ const QUESTION_ENTRIES: u64 = 2;
 /// takes. So a wake-up handles no more of them than one client's ring holds, however many clients send.
 const MESSAGE_BYTES: usize = 1 << 10;
 
+/// Whether what a request is answered with has bytes that are inference's to choose, beside a text. Whoever must use a
+/// format is told none of them.
+const fn tells_more_than_answers(request: &Request<'_>) -> bool {
+    match request {
+        // Sizes, names and reasons are inference's, as are the bytes and the hash of what it trains; the log has all of them.
+        Request::Load { .. }
+        | Request::Status
+        | Request::Log { .. }
+        | Request::FineTune { .. }
+        | Request::Adapters
+        | Request::LoadAdapter { .. }
+        | Request::ExportAdapter { .. } => true,
+        Request::Infer { .. }
+        | Request::Cancel
+        | Request::Models
+        | Request::Stats { .. }
+        | Request::Login { .. }
+        | Request::Logout
+        | Request::WhoAmI
+        | Request::Users
+        | Request::Budget { .. }
+        | Request::VerifyLog
+        | Request::Reset
+        | Request::Sessions
+        | Request::Close { .. }
+        | Request::Example { .. }
+        | Request::DropExamples
+        | Request::DropAdapter { .. }
+        | Request::Formats => false,
+    }
+}
+
 impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
     /// Reads requests, one of each client in turn, as long as the wake-up is not too long.
     pub(super) fn read_clients(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
@@ -112,6 +144,10 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             return Err(Failure::of(ErrorCode::UnknownClient));
         };
         let user = identity.user;
+        let rule = self.gate.format_rule(user, identity.entry);
+        if rule.must_use() && tells_more_than_answers(request) {
+            return Err(Failure::of(ErrorCode::FormatNeeded));
+        }
         match *request {
             Request::Infer {
                 params,
@@ -241,7 +277,6 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             }
             Request::Formats => {
                 self.gate.access.require(user, Permission::Infer)?;
-                let rule = self.gate.format_rule(user, identity.entry);
                 self.list(client, id, ListKind::Formats { next: 0, rule })
             }
         }

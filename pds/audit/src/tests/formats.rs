@@ -11,7 +11,7 @@ use protocol::policy::{FormatRule, Policy, PolicyError};
 use protocol::record::Kind;
 use protocol::ring::Frame;
 use protocol::testing::{completion, parts};
-use protocol::wire::client::{FormatEntry, Request};
+use protocol::wire::client::{Event, FormatEntry, LogQuery, Request};
 use protocol::wire::engine::{Command, Loaded, Report};
 use protocol::wire::{FinishReason, InferParams, ModelInfo, PartKind, Parts};
 use sha2::{Digest as _, Sha256};
@@ -379,6 +379,60 @@ fn role_and_client_say_which_formats_may_and_whether_one_must_be_used() {
         of_client(policy, only_digits);
     };
     refuses_and_admits(both, &[(verdict, not), (digits, not)], &[free]);
+}
+
+#[test]
+fn who_must_use_a_format_is_told_nothing_else_that_inference_chooses() {
+    let name = ModelName::new("default").unwrap();
+    let mut policy = with_formats(policy());
+    for (is_bound, ip) in [(false, FAULT.ip), (true, 0)] {
+        policy.clients[0].formats = match is_bound {
+            true => FormatRule::ANY.with_must(),
+            false => FormatRule::ANY,
+        };
+        let mut system = serving_with(&policy);
+        system.audit.on_fault(FAULT, &mut system.runtime);
+        system.wake();
+        match &system.told()[..] {
+            [Told::Fault(fault, 1)] => assert_eq!(fault.ip, ip),
+            other => panic!("{other:?}"),
+        }
+        system.join();
+        let failure = Failure::over(ErrorCode::BadModel, 0x5ec2e7, 0x5ec2e7);
+        let load = system.own_load;
+        let detail = b"anything";
+        system.say(load, &Report::Failed { failure, detail });
+        let mut frame = Frame::new();
+        let mut heard = 0;
+        while system.shell.receive(&mut frame).unwrap() {
+            if let Event::Failed {
+                failure: told,
+                detail,
+            } = Event::parse(&frame).unwrap()
+            {
+                let (passes, says) = match is_bound {
+                    true => (Failure::of(failure.code), &b""[..]),
+                    false => (failure, &b"anything"[..]),
+                };
+                assert_eq!((told, detail), (passes, says));
+                heard += 1;
+            }
+        }
+        assert_eq!(heard, 1);
+    }
+    let mut system = serving_with(&policy);
+    for request in [
+        Request::Status,
+        Request::Load { name },
+        Request::Adapters,
+        Request::LoadAdapter { name },
+        Request::ExportAdapter { name },
+        Request::Log(LogQuery::default()),
+    ] {
+        system.is_refused(&request, Failure::of(ErrorCode::FormatNeeded));
+    }
+    system.ask(5, &Request::Models);
+    assert!(matches!(system.told()[..], [.., Told::Listed(5, _)]));
 }
 
 #[test]

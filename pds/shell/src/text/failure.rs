@@ -410,7 +410,7 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::FormatNeeded => write!(
                 f,
-                "the policy allows you only answers with a format; give one with --format NAME (see 'llmctl formats')"
+                "the policy lets you be told answers in a format and nothing else of inference; give one with --format NAME (see 'llmctl formats')"
             ),
             ErrorCode::FormatAndStops => write!(
                 f,
