@@ -3,10 +3,11 @@
 //! A *mark* is a line that is no command. The shell answers it itself, when everything before it has been answered: so
 //! what stands between two answers to marks belongs to the command between the marks.
 
-/// Whether a line is news that no command has asked for: of audit, or of a job that has ended.
+/// Whether a line is news that no command has asked for: of audit, of a job that has ended, or of the simulation about a
+/// process that died.
 #[must_use]
 pub fn is_notice(line: &str) -> bool {
-    line.starts_with("audit: ") || ended_job(line).is_some()
+    ["audit: ", "sim: "].iter().any(|who| line.starts_with(who)) || ended_job(line).is_some()
 }
 
 /// The job that a notice is about, and what it says.

@@ -119,8 +119,8 @@ impl Bench {
             .command("llmctl audit --user mallory --last 12 --json")?;
         let entry = log.lines().rev().find(|line| line.contains(what));
         Ok(entry.and_then(|entry| {
-            let (_, text) = entry.split_once("\"text\":\"")?;
-            Some(text.trim_end().trim_end_matches("\"}").to_owned())
+            let (_, text) = entry.split_once("\"parts\":[[\"text\",\"")?;
+            Some(text.trim_end().trim_end_matches("\"]]}").to_owned())
         }))
     }
 
