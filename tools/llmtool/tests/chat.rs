@@ -440,7 +440,9 @@ fn an_unknown_template_is_derived_into_a_copy_that_talks() {
     );
     assert!(shown.contains("told apart by text"), "{shown}");
     assert!(output(&["chat-template", &derived]).starts_with("derived"));
-    assert!(output(&["inspect", &derived]).contains("chat          derived"));
+    let inspected = output(&["inspect", &derived]);
+    assert!(inspected.contains("chat          derived"), "{inspected}");
+    assert!(inspected.contains("text can imitate roles"), "{inspected}");
     let file = fs::read(&derived).expect("written");
     let gguf = Gguf::parse(&file).expect("parsed");
     let scaffold = Template::of(&gguf)

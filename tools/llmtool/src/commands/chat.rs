@@ -37,6 +37,17 @@ pub(super) fn chat_template(
     derive_into(path, &gguf, output, arguments.date, out)
 }
 
+/// Whether a text can imitate another role's, in words.
+pub(super) fn roles(scaffold: &Scaffold<'_>, vocabulary: &VocabularyView<'_>) -> &'static str {
+    match scaffold.separates(vocabulary) {
+        true => "control tokens keep roles apart",
+        false => {
+            "text can imitate roles: they are told apart by text that anybody can write, not by control tokens of this \
+             vocabulary"
+        }
+    }
+}
+
 /// What is known of a template, in a line.
 pub(super) fn name(template: &Template<'_>) -> String {
     match template {
@@ -136,11 +147,10 @@ fn show(
     {
         line("refuses", &format!("texts with {spelling}"))?;
     }
-    if !scaffold.separates(vocabulary) {
-        writeln!(
-            out,
-            "  caution       turns are told apart by text that anybody can write, not by control tokens of this vocabulary"
-        )?;
-    }
+    let word = match scaffold.separates(vocabulary) {
+        true => "roles",
+        false => "caution",
+    };
+    line(word, roles(scaffold, vocabulary))?;
     Ok(())
 }
