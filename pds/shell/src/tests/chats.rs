@@ -199,8 +199,7 @@ fn a_model_without_template_that_was_loaded_meanwhile_ends_the_conversation_and_
 
 #[test]
 fn a_load_and_the_status_say_whether_texts_can_imitate_roles() {
-    let mut system = System::terminal();
-    system.output();
+    let mut system = System::plain();
     for (template, separates, said, help) in [
         (
             "ChatML",
