@@ -20,8 +20,9 @@ use super::jinja::Date;
 /// The hidden command that runs [`answer`].
 pub const COMMAND: &str = "derive-scaffold";
 
-/// Stack for a template as long and as deep as one may be; what is not used takes no memory.
-const STACK_BYTES: usize = 1 << 30;
+/// Stack: some four times what the deepest template of [`MAX_TEMPLATE_BYTES`](super::jinja::MAX_TEMPLATE_BYTES) takes in a build
+/// without optimisation. What is not used takes no memory.
+const STACK_BYTES: usize = 256 << 20;
 
 /// Memory beside the stack and the model's file, which is read as a whole.
 const HEAP_BYTES: u64 = 512 << 20;
