@@ -1034,6 +1034,10 @@ typedef struct {
      */
     char template_name[33];
     /**
+     * Whether control tokens keep the template's roles apart, as inference says. If not, a text can imitate another role's.
+     */
+    bool roles_separated;
+    /**
      * Its parameters.
      */
     uint64_t parameters;

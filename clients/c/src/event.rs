@@ -238,6 +238,7 @@ fn of_status(status: &Status) -> sel4_llm_status_t {
     sel4_llm_status_t {
         model: of_name(status.name.as_str()),
         template_name: of_name(status.model.template.as_str()),
+        roles_separated: status.model.separates,
         parameters: status.model.parameters,
         arena_bytes: status.arena.capacity,
         arena_used: status.arena.current(),

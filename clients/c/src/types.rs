@@ -313,6 +313,8 @@ pub struct sel4_llm_status_t {
     pub model: [c_char; 65],
     /// Name of its chat template, with a zero at its end; empty if it has none, so that it only completes texts.
     pub template_name: [c_char; 33],
+    /// Whether control tokens keep the template's roles apart, as inference says. If not, a text can imitate another role's.
+    pub roles_separated: bool,
     /// Its parameters.
     pub parameters: u64,
     /// Bytes of the arena, which holds the model and all that it computes with.
@@ -465,6 +467,7 @@ impl sel4_llm_event_t {
         status: sel4_llm_status_t {
             model: [0; 65],
             template_name: [0; 33],
+            roles_separated: false,
             parameters: 0,
             arena_bytes: 0,
             arena_used: 0,

@@ -469,9 +469,10 @@ fn models_status_and_budget_come_as_structures() {
     };
     status.model.context = 512;
     status.model.template = TemplateName::new("chatml").unwrap();
+    status.model.separates = true;
     assert_eq!(
         system.told(2, &Event::Status(status)),
-        "status #2 end default (chatml) 8 of 10, 512; cache 15/20, 2 active, 3 waiting, 4 sessions, 1 restarts"
+        "status #2 end default (chatml, roles apart) 8 of 10, 512; cache 15/20, 2 active, 3 waiting, 4 sessions, 1 restarts"
     );
     let budget = Event::Budget(Budget {
         user: user("triage"),

@@ -93,7 +93,8 @@ static void say_event(void)
         printf(" %u", event.count);
         break;
     case SEL4_LLM_EVENT_STATUS:
-        printf(" %s (%s) %lu of %lu, %u; cache %u/%u, %u active, %u waiting, %u sessions, %u restarts", event.status.model, event.status.template_name,
+        printf(" %s (%s%s) %lu of %lu, %u; cache %u/%u, %u active, %u waiting, %u sessions, %u restarts",
+               event.status.model, event.status.template_name, event.status.roles_separated ? ", roles apart" : "",
                event.status.arena_used, event.status.arena_bytes, event.status.context,
                event.status.cache_free, event.status.cache_positions, event.status.active,
                event.status.waiting, event.status.sessions, event.status.restarts);

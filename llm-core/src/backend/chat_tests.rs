@@ -158,6 +158,13 @@ fn the_plan_counts_the_scaffold_and_a_file_without_one_takes_as_much_as_before()
     let (with, rendering, template) = taken(&file(&SCAFFOLD));
     let template = template.expect("a template");
     assert_eq!(template.name.as_str(), "synthetic");
+    assert!(template.separates);
+    let open = Scaffold {
+        user: turn("u:", "\n"),
+        ..SCAFFOLD
+    };
+    let (_, _, open) = taken(&file(&open));
+    assert!(!open.expect("a template").separates);
     assert_eq!(
         with - vocabulary,
         (SCAFFOLD.packed_bytes() as u64).next_multiple_of(64)

@@ -169,6 +169,7 @@ impl LlmBackend for StubBackend {
             template: Some(TemplateInfo {
                 name: Label::of("stub"),
                 bound: Bound::default(),
+                separates: false,
             }),
         };
         self.reset();

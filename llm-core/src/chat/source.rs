@@ -2,6 +2,7 @@
 
 use super::{Bound, Label, Published, Scaffold, ScaffoldError, recognise};
 use crate::gguf::Gguf;
+use crate::tokenizer::VocabularyView;
 use crate::verify::sha256;
 
 /// The key of the template, a program in Jinja.
@@ -63,12 +64,15 @@ pub struct TemplateInfo {
     pub name: Label,
     /// What it adds to texts.
     pub bound: Bound,
+    /// Whether it keeps roles apart by control tokens of the model's vocabulary. If not, a text can imitate another
+    /// role's ([`Scaffold::separates`]).
+    pub separates: bool,
 }
 
 impl TemplateInfo {
-    /// What is known of a scaffold with this bound.
+    /// What is known of a scaffold that has this bound with this vocabulary.
     #[must_use]
-    pub fn new(scaffold: &Scaffold<'_>, bound: Bound) -> Self {
+    pub fn new(scaffold: &Scaffold<'_>, bound: Bound, vocabulary: &VocabularyView<'_>) -> Self {
         let name = match scaffold.name {
             "" => "derived",
             name => name,
@@ -76,6 +80,7 @@ impl TemplateInfo {
         Self {
             name: Label::of(name),
             bound,
+            separates: scaffold.separates(vocabulary),
         }
     }
 }

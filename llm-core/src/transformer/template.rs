@@ -53,7 +53,7 @@ impl LoadedTemplate {
         let scaffold = Scaffold::unpack(workspace.frozen.get(packed)).ok()?;
         let view = vocabulary.view(workspace.frozen.get(vocabulary.table()));
         let bound = scaffold.bound(&view, workspace.text, workspace.cells)?;
-        let info = TemplateInfo::new(&scaffold, bound);
+        let info = TemplateInfo::new(&scaffold, bound, &view);
         bound.is_served().then_some(Self { packed, info })
     }
 

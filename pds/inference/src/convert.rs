@@ -124,6 +124,7 @@ pub(crate) fn loaded(info: &ModelInfo, usage: &Usage) -> Loaded {
                 .map_or_else(TemplateName::default, |it| template_name(it.name.as_str())),
             fixed_tokens: template.map_or(0, |it| it.bound.fixed_tokens),
             segment_tokens: template.map_or(0, |it| it.bound.segment_tokens),
+            separates: template.is_some_and(|it| it.separates),
         },
         arena: arena(usage),
         numerics: info.numerics_version,

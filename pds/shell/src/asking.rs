@@ -5,7 +5,7 @@ use crate::json::StatsJson;
 use crate::shell::{Activity, List, Purpose, Session, about};
 use crate::text::{
     AdapterEntryLine, AdapterLine, BudgetText, ExamplesText, FailureText, FormatLine, ModelLine,
-    SessionLine, SignatureWord, StatsText, StatusText, UserText, VerifiedText,
+    SessionLine, SignatureWord, StatsText, StatusText, TemplateText, UserText, VerifiedText,
 };
 use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
@@ -36,7 +36,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Listed { count } => self.end_list(purpose, count, port),
             Event::Loaded { name, info } => {
                 let name = name.as_str();
-                self.print_line(format_args!("loaded {}", ModelLine { info, name }), port);
+                let model = ModelLine { info, name };
+                let template = TemplateText(&info);
+                self.print_line(format_args!("loaded {model}; template {template}"), port);
                 self.load_next(port);
             }
             Event::Adapter(ref entry) => self.take_adapter(purpose, entry, port),

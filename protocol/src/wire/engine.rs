@@ -130,7 +130,7 @@ numbers! {
 
 layout! {
     /// What has been loaded, as inference says.
-    pub struct Loaded [188] {
+    pub struct Loaded [192] {
         /// The model; its hash is zeros, since audit has its own.
         pub info: ModelInfo,
         /// Use of the arena, which does not change until the next load.
@@ -226,7 +226,7 @@ messages! {
             detail: &'a [u8] where len <= MAX_PIECE_BYTES,
         } => ["its request is under way, whatever it is, and the reason is inference's to give", "breach"],
         /// A model has been loaded.
-        0x305 Loaded [188] (loaded: Loaded) => [
+        0x305 Loaded [192] (loaded: Loaded) => [
             "its request is a load, and what its template adds is at most 2048 tokens and 64 for each segment",
             "breach",
         ],

@@ -63,7 +63,7 @@ numbers! {
 layout! {
     /// A model that has been loaded.
     #[derive(Default)]
-    pub struct ModelInfo [104] {
+    pub struct ModelInfo [108] {
         /// Parameters.
         pub parameters: u64,
         /// Size of the file in bytes.
@@ -84,6 +84,8 @@ layout! {
         pub fixed_tokens: u32,
         /// Tokens that it adds for each segment, at most.
         pub segment_tokens: u32,
+        /// Whether control tokens keep its roles apart, as inference says; if not, a text can imitate another role's.
+        pub separates: bool,
     }
 }
 

@@ -251,6 +251,56 @@ fn schemas_that_cannot_be_kept_are_refused_with_their_place() {
     assert!(error(r#"{"type": "string", "maxLength": 60000}"#).contains("too large"));
 }
 
+/// A schema of `n` definitions, of which each is made of the next, and the last is null.
+fn nested(n: usize, with: impl Fn(&str) -> String) -> String {
+    let mut defs = vec![format!(r#""a{n}": {{"type": "null"}}"#)];
+    for i in 0..n {
+        let next = format!(r##"{{"$ref": "#/$defs/a{}"}}"##, i + 1);
+        defs.push(format!(r#""a{i}": {}"#, with(&next)));
+    }
+    format!(
+        r##"{{"$defs": {{{}}}, "$ref": "#/$defs/a0"}}"##,
+        defs.join(",")
+    )
+}
+
+#[test]
+fn a_schema_that_many_refer_to_is_compiled_once() {
+    let twice = |next: &str| format!(r#"{{"anyOf": [{next}, {next}]}}"#);
+    assert!(accepts(&schema_format(&nested(40, twice)), "null"));
+    // Branches that differ, and items, double what has to be written down.
+    for with in [
+        |next: &str| format!(r#"{{"anyOf": [{next}, {{"type": "array", "items": {next}}}]}}"#),
+        |next: &str| format!(r#"{{"type": "array", "prefixItems": [{next}, {next}]}}"#),
+        |next: &str| format!(r#"{{"type": "object", "properties": {{"a": {next}, "b": {next}}}}}"#),
+    ] {
+        let refused = refused(Source::JsonSchema(&nested(40, with)));
+        assert!(refused.contains("the schema is too large"), "{refused}");
+    }
+}
+
+#[test]
+fn references_and_steps_that_lead_too_deep_are_refused_and_exhaust_no_stack() {
+    let plain = str::to_owned;
+    assert!(accepts(&schema_format(&nested(63, plain)), "null"));
+    for n in [64, 20_000] {
+        let refused = refused(Source::JsonSchema(&nested(n, plain)));
+        assert_eq!(
+            refused,
+            "the schema at #/$defs/a63: #/$defs/a64 is reached by more than 64 references, each behind another: use fewer"
+        );
+    }
+    let lists = |next: &str| {
+        let (open, close) = (r#"{"type": "array", "items": "#, "}");
+        format!("{}{next}{}", open.repeat(100), close.repeat(100))
+    };
+    let refused = refused(Source::JsonSchema(&nested(60, lists)));
+    assert!(
+        refused.contains("more than 256 steps lead here"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn one_of_takes_branches_that_nothing_can_be_two_of() {
     for schema in [

@@ -13,7 +13,7 @@ pub mod values;
 
 use clap::{Parser, Subcommand};
 
-pub use make::{ChatTemplate, Inspect, Pack, Quantize};
+pub use make::{ChatTemplate, DeriveScaffold, Inspect, Pack, Quantize};
 pub use run::{Bench, Generate, Imatrix, Logits, Perplexity, Tokenize, Wcet};
 pub use values::ByteSize;
 
@@ -110,6 +110,9 @@ Examples:
   A template that writes today's date shall always write this one:
     llmtool chat-template -m model.gguf -o model-chat.gguf --date 2026-01-31")]
     ChatTemplate(ChatTemplate),
+    /// What `chat-template -o` starts to run a template in, with limits to its memory and time
+    #[command(hide = true, name = crate::chat::apart::COMMAND)]
+    DeriveScaffold(DeriveScaffold),
     /// Print the logits that follow a prompt, as JSON
     #[command(after_long_help = "\
 The output is one object: \"tokens\" (the ids that were fed), \"positions\" and, for each of these,

@@ -46,6 +46,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Finetune(arguments) => finetune::finetune(arguments, out),
         Command::Score(arguments) => score::score(arguments, out),
         Command::ChatTemplate(arguments) => chat::chat_template(arguments, out),
+        Command::DeriveScaffold(arguments) => chat::derive_scaffold(arguments, out),
         Command::Logits(arguments) => logits(arguments, out),
         Command::Perplexity(arguments) => measure::perplexity(arguments, out),
         Command::Imatrix(arguments) => measure::imatrix(arguments, out),

@@ -22,8 +22,8 @@ use protocol::limits::{
 };
 use protocol::name::UserName;
 use protocol::policy::{
-    self as wire, DeviceKey, MIN_EGRESS_BURST_BYTES, MIN_LOG_BYTES_PER_HOUR, PassphraseHash,
-    Permission, Policy, TrustedKey,
+    self as wire, DeviceKey, FormatRule, MIN_EGRESS_BURST_BYTES, MIN_LOG_BYTES_PER_HOUR,
+    PassphraseHash, Permission, Policy, TrustedKey,
 };
 use toml::Spanned;
 use zerocopy::FromZeros;
@@ -483,6 +483,7 @@ fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
     for (name, client) in &document.clients {
         warnings.extend(nothing_left(name, client, policy));
     }
+    warnings.extend(formats_needed(document, policy));
     if policy.clients().is_empty() {
         let reason = "there are no clients, so nobody can ask for anything";
         warnings.push(Flaw::new(&document.prompts, reason));
@@ -490,27 +491,19 @@ fn warnings(document: &Document, policy: &Policy) -> Vec<Flaw> {
     warnings
 }
 
-/// A client whose user may ask for nothing there: a format must be used, and no format is both the role's and the client's.
-fn nothing_left(
-    name: &Spanned<String>,
-    client: &document::Client,
-    policy: &Policy,
-) -> Option<Flaw> {
-    let clients = policy.clients().iter();
-    let index = clients
-        .clone()
-        .position(|other| other.name == name_of(name))?;
-    let user = policy
-        .users()
-        .get(policy.clients().get(index)?.user as usize)?;
-    let role = policy.roles().get(user.role as usize)?;
-    let rule = policy.format_rule(user.role as usize, index);
-    if !(rule.must_use() && rule.is_none()) {
-        return None;
-    }
+/// Users who may ask for nothing at a client, as its own user or logged in: a format must be used there, and none is both
+/// the role's and the client's.
+fn nothing_left(name: &Spanned<String>, client: &document::Client, policy: &Policy) -> Vec<Flaw> {
+    let mut left = reach(policy);
+    left.retain(|reached| {
+        reached.client.name == name_of(name)
+            && reached.role.may(Permission::Infer)
+            && reached.rule.must_use()
+            && reached.rule.is_none()
+    });
     let place = client.formats.as_ref().map_or(name.span(), Spanned::span);
-    Some(Flaw {
-        at: place,
+    let flaw = |Reach { user, role, .. }: Reach<'_>| Flaw {
+        at: place.clone(),
         reason: format!(
             "user '{}' can ask for nothing at client '{}': a format must be used, and role '{}' and the client allow none in \
              common",
@@ -518,7 +511,87 @@ fn nothing_left(
             name.get_ref(),
             role.name
         ),
-    })
+    };
+    left.into_iter().map(flaw).collect()
+}
+
+/// Rules that a format must be used, where users would otherwise load or fine-tune: these requests have no format, so audit
+/// refuses them.
+fn formats_needed(document: &Document, policy: &Policy) -> Vec<Flaw> {
+    let refused = |role: &wire::Role| {
+        let wanted = [Permission::Load, Permission::FineTune].into_iter();
+        let wanted = wanted.filter(|permission| role.may(*permission));
+        wanted.map(Permission::as_str).collect::<Vec<_>>()
+    };
+    let warning = |place, user: &wire::User, role: &wire::Role, by: &str| {
+        let what = refused(role).join(" and ");
+        let reason = format!(
+            "user '{}' may {what} by role '{}', but {by} has must-use-format: such requests have no format and are refused",
+            user.name, role.name
+        );
+        Flaw::new(place, reason)
+    };
+    let mut warnings = Vec::new();
+    for (name, role) in &document.roles {
+        let Some(place) = role.must_use_format.as_ref().filter(|must| *must.get_ref()) else {
+            continue;
+        };
+        for user in policy.users() {
+            let compiled = policy.roles().get(user.role as usize);
+            let compiled = compiled.filter(|role| role.name == name_of(name));
+            if let Some(role) = compiled.filter(|role| !refused(role).is_empty()) {
+                warnings.push(warning(place, user, role, "the role"));
+            }
+        }
+    }
+    for (name, client) in &document.clients {
+        let must = client.must_use_format.as_ref();
+        let Some(place) = must.filter(|must| *must.get_ref()) else {
+            continue;
+        };
+        for Reach {
+            client, user, role, ..
+        } in reach(policy)
+        {
+            // Of a role that must use one, it is said above.
+            if client.name == name_of(name) && !role.formats.must_use() && !refused(role).is_empty()
+            {
+                let by = format!("client '{}'", client.name);
+                warnings.push(warning(place, user, role, &by));
+            }
+        }
+    }
+    warnings
+}
+
+/// A user at a client.
+struct Reach<'p> {
+    client: &'p wire::Client,
+    user: &'p wire::User,
+    role: &'p wire::Role,
+    /// Of the role and the client together.
+    rule: FormatRule,
+}
+
+/// Who can ask where: each client's own user, and where one may log in all others.
+fn reach(policy: &Policy) -> Vec<Reach<'_>> {
+    let mut all = Vec::new();
+    for (at, client) in policy.clients().iter().enumerate() {
+        for (number, user) in policy.users().iter().enumerate() {
+            let Some(role) = policy.roles().get(user.role as usize) else {
+                continue;
+            };
+            if client.user as usize == number || client.login == 1 {
+                all.push(Reach {
+                    client,
+                    user,
+                    role,
+                    rule: policy.format_rule(user.role as usize, at),
+                });
+            }
+        }
+    }
+    all
 }
 
 /// The name, which [`in_order`] has checked.

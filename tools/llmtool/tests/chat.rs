@@ -15,7 +15,7 @@ use llm_core::chat::{
 use llm_core::gguf::Gguf;
 use llm_core::tokenizer::{Cell, TokenType, scratch_cells};
 use llmtool::chat::derive;
-use llmtool::chat::jinja::{Date, Jinja};
+use llmtool::chat::jinja::{Date, Jinja, MAX_TEMPLATE_BYTES};
 use llmtool::chat::random::{self, Source};
 use tool::{failure, fresh, output};
 
@@ -440,7 +440,9 @@ fn an_unknown_template_is_derived_into_a_copy_that_talks() {
     );
     assert!(shown.contains("told apart by text"), "{shown}");
     assert!(output(&["chat-template", &derived]).starts_with("derived"));
-    assert!(output(&["inspect", &derived]).contains("chat          derived"));
+    let inspected = output(&["inspect", &derived]);
+    assert!(inspected.contains("chat          derived"), "{inspected}");
+    assert!(inspected.contains("text can imitate roles"), "{inspected}");
     let file = fs::read(&derived).expect("written");
     let gguf = Gguf::parse(&file).expect("parsed");
     let scaffold = Template::of(&gguf)
@@ -600,6 +602,71 @@ fn what_no_scaffold_can_do_is_refused_with_the_reason() {
     ]);
     assert!(shown.contains("04 Mar 2025"), "{shown}");
     assert!(Date::parse("2025-02-31x").is_err());
+}
+
+#[test]
+fn a_hostile_template_costs_so_much_and_no_more_and_gives_one_line() {
+    // As long as a template may be.
+    let long = |before: &str, part: &str, after: &str| {
+        let room = MAX_TEMPLATE_BYTES - before.len() - after.len();
+        format!("{before}{}{after}", part.repeat(room / part.len()))
+    };
+    let said = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    let memory = |step: &str| {
+        format!(
+            "{{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}}{{% for i in range(60) %}}{{% set ns.x = {step} %}}{{% endfor %}}{said}"
+        )
+    };
+    // Expressions that are deep, and have nothing wrong but that.
+    let deep = [
+        ("not", long("{{ ", "not ", "1 }}")),
+        ("minus", long("{{ ", "-", "1 }}")),
+        ("plus", long("{{ 1", "+1", " }}")),
+        ("filter", long("{{ 'a'", "|upper", " }}")),
+        ("attribute", long("{{ a", ".b", " }}")),
+        ("elif", long("{% if 0 %}", "{% elif 0 %}", "{% endif %}")),
+        ("if", long("{{ ", "1 if 0 else ", "1 }}")),
+        ("and", long("{{ 1", " and 1", " }}")),
+        ("call", long("{{ a", "()", " }}")),
+        ("index", long("{{ a", "[0]", " }}")),
+        ("join", long("{{ 1", "~1", " }}")),
+        ("brackets", long("{{ ", "[", " }}")),
+    ];
+    for (name, template) in deep {
+        let path = model(&format!("deep-{name}.gguf"), Some(&template), None);
+        let refused = refused(&path);
+        assert!(!refused.contains("was stopped"), "{name}: {refused}");
+    }
+    let stopped = [
+        ("double", memory("ns.x ~ ns.x")),
+        ("replace", memory("ns.x.replace('a', ns.x)")),
+        (
+            "lists",
+            format!(
+                "{{% set ns = namespace(x=[]) %}}{{% for i in range(9999) %}}{{% set ns.x = [ns.x, range(99999)|list] %}}{{% endfor %}}{said}"
+            ),
+        ),
+    ];
+    for (name, template) in stopped {
+        let path = model(&format!("large-{name}.gguf"), Some(&template), None);
+        let refused = refused(&path);
+        assert!(refused.contains("was stopped"), "{name}: {refused}");
+    }
+    let path = model("long.gguf", Some(&" ".repeat(MAX_TEMPLATE_BYTES + 1)), None);
+    let refused = refused(&path);
+    assert!(
+        refused.contains("the chat template is 65537 bytes long: at most 65536 are run"),
+        "{refused}"
+    );
+}
+
+/// The line in which it is refused to derive a scaffold.
+fn refused(model: &str) -> String {
+    let out = fresh("hostile-out.gguf");
+    let refused = failure(&["chat-template", "-m", model, "-o", &out], 1);
+    assert_eq!(refused.trim_end().lines().count(), 1, "{refused}");
+    assert!(fs::metadata(&out).is_err(), "nothing is written");
+    refused
 }
 
 #[test]

@@ -116,9 +116,14 @@ fn roles_and_clients_are_bound_to_formats_that_the_policy_pins_by_their_hash() {
         "               answers in no format, or in b, choices of the request",
         "               answers only in a format: a, b",
         "               512 tokens (owner): 0.0 bits, or 1.6 if it may be broken off",
+        // The client forbids choices and free text, whatever the roles allow.
+        "               512 tokens (reader, owner): 13.3 bits, or ",
         "what users write may become user-defined tokens",
     ] {
         assert!(words.contains(line), "{line}: {words}");
+    }
+    for line in ["  no format ", "  choices  "] {
+        assert!(!words.contains(line), "{line}: {words}");
     }
 }
 
@@ -209,12 +214,93 @@ fn a_client_that_can_ask_for_nothing_is_warned_of() {
             "formats = ['a']\nmust-use-format = true",
         )
     });
-    let assert = llmtool(&["policy", &path]).assert().success();
-    let warned = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    let warned = warnings(&path);
     assert!(
         warned.contains("user 'guest' can ask for nothing at client 'shell'"),
         "{warned}"
     );
+}
+
+/// What is warned of when a policy is compiled.
+fn warnings(path: &str) -> String {
+    let assert = llmtool(&["policy", path]).assert().success();
+    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+}
+
+#[test]
+fn users_who_can_log_in_at_a_client_and_then_ask_for_nothing_are_warned_of() {
+    let path = bound("formats-login.toml", |text| {
+        let text = with_line(
+            &text,
+            "[roles.owner]",
+            "formats = ['b']\nmust-use-format = true",
+        );
+        with_line(&text, "[clients.shell]", "formats = ['a']")
+    });
+    let warned = warnings(&path);
+    let nothing = |user: &str, client: &str, role: &str| {
+        format!(
+            "user '{user}' can ask for nothing at client '{client}': a format must be used, and role '{role}' and the client \
+             allow none in common"
+        )
+    };
+    assert!(
+        warned.contains(&nothing("admin", "shell", "owner")),
+        "{warned}"
+    );
+    assert!(!warned.contains("user 'guest'"), "{warned}");
+    // Nobody can log in, so it does not matter.
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace("login = true", "login = false");
+    fs::write(&path, text).unwrap();
+    assert!(!warnings(&path).contains("can ask for nothing"));
+}
+
+#[test]
+fn what_leaks_is_said_of_a_role_where_its_users_can_be() {
+    let path = bound("formats-narrow.toml", |text| {
+        let text = with_line(
+            &text,
+            "[clients.shell]",
+            "formats = ['a']\nmust-use-format = true",
+        );
+        format!("{text}\n[clients.door]\nuser = 'guest'\nformats = ['b']\n")
+    });
+    let words = output(&["policy", &path]);
+    for line in [
+        "               512 tokens (reader at shell, owner): 0.0 bits",
+        "               512 tokens (reader at door): 13.3 bits",
+        "  no format    512 tokens (reader at door): 1,048,576 bits",
+    ] {
+        assert!(words.contains(line), "{line}: {words}");
+    }
+    assert!(!words.contains("  choices  "), "{words}");
+}
+
+#[test]
+fn a_format_that_must_be_used_where_users_load_or_train_is_warned_of() {
+    let refused = |by: &str| {
+        format!(
+            "user 'admin' may load and fine-tune by role 'owner', but {by} has must-use-format: such requests have no format and \
+             are refused"
+        )
+    };
+    for (table, by) in [
+        ("[roles.owner]", "the role"),
+        ("[clients.shell]", "client 'shell'"),
+    ] {
+        let path = bound("formats-load.toml", |text| {
+            with_line(&text, table, "must-use-format = true")
+        });
+        let warned = warnings(&path);
+        assert_eq!(warned.matches(&refused(by)).count(), 1, "{warned}");
+        assert!(!warned.contains("user 'guest'"), "{warned}");
+    }
+    let path = bound("formats-load.toml", |text| {
+        with_line(&text, "[roles.reader]", "must-use-format = true")
+    });
+    assert!(!warnings(&path).contains("has must-use-format"));
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn a_load_tells_the_template_and_what_it_adds_and_conversations_stay_within_that
     };
     assert_eq!(loaded.info.template.as_str(), "ChatML");
     assert!(loaded.info.has_sound_template() && loaded.info.segment_tokens > 0);
+    assert!(loaded.info.separates);
     let conversation = parts(&[
         (PartKind::System, b"be brief."),
         (PartKind::User, b"who are you?"),
@@ -82,6 +83,22 @@ fn a_load_tells_the_template_and_what_it_adds_and_conversations_stay_within_that
 }
 
 #[test]
+fn a_load_tells_that_texts_can_imitate_roles_if_the_vocabulary_lacks_the_control_tokens() {
+    let mut writer = model(Shape::default());
+    writer.str("tokenizer.chat_template", TEMPLATE);
+    let file = writer.finish();
+    let mut memory = Memory::new(4 << 20);
+    let (mut audit, mut server) = set_up(transformer(&mut memory, CHAT_OPTIONS), &file);
+    audit.send(1, &load(0, file.len()));
+    let seen = audit.settle(&mut server);
+    let [Seen::Loaded(1, loaded)] = seen[..] else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(loaded.info.template.as_str(), "ChatML");
+    assert!(!loaded.info.separates);
+}
+
+#[test]
 fn a_model_without_a_template_completes_texts_and_answers_no_conversation() {
     let file = model(Shape::default()).finish();
     let mut memory = Memory::new(1 << 20);
@@ -91,7 +108,7 @@ fn a_model_without_a_template_completes_texts_and_answers_no_conversation() {
     let [Seen::Loaded(1, loaded)] = seen[..] else {
         panic!("{seen:?}");
     };
-    assert!(loaded.info.template.is_empty());
+    assert!(loaded.info.template.is_empty() && !loaded.info.separates);
     assert_eq!(
         (loaded.info.fixed_tokens, loaded.info.segment_tokens),
         (0, 0)

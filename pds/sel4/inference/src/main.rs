@@ -63,13 +63,16 @@ struct Engine {
 
 /// Nothing if the description has given inference no rings: then it does nothing, and audit says at the deadline of
 /// the first load that it is silent.
-struct Domain(Option<Engine>);
+struct Domain(Option<&'static mut Engine>);
+
+/// It has the state of every session, and is too large to be handed from function to function on the stack.
+static ENGINE: StaticCell<Engine> = StaticCell::new();
 
 fn init() -> Domain {
     Domain(begin().ok())
 }
 
-fn begin() -> Result<Engine, RingError> {
+fn begin() -> Result<&'static mut Engine, RingError> {
     #[cfg(feature = "inject")]
     misdeeds::check_stack();
     // It survives a restart, and another rounding mode would change the numerics.
@@ -91,25 +94,28 @@ fn begin() -> Result<Engine, RingError> {
     // leaves them alone until the answer; the server reads a part while it carries out the command.
     let adapters = unsafe { region::parts(adapters)? };
     let arena = Arena::new(arena).expect("pages are aligned");
-    let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
-    backend.set_formats(component::read_formats(formats, COSTS.take()));
-    #[cfg(feature = "measure")]
-    let backend = component::measure::Measurer::new(backend, runtime::clock::now_us);
-    #[cfg(feature = "inject")]
-    let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
-    Ok(Engine {
-        server: Server::new(ring, backend, store, ADAPTERS.init(adapters)),
-        port: Port {
-            audit: Channel::new(audit_channel()),
-        },
-    })
+    let adapters = ADAPTERS.init(adapters);
+    Ok(ENGINE.init_with(|| {
+        let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+        backend.set_formats(component::read_formats(formats, COSTS.take()));
+        #[cfg(feature = "measure")]
+        let backend = component::measure::Measurer::new(backend, runtime::clock::now_us);
+        #[cfg(feature = "inject")]
+        let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
+        Engine {
+            server: Server::new(ring, backend, store, adapters),
+            port: Port {
+                audit: Channel::new(audit_channel()),
+            },
+        }
+    }))
 }
 
 impl Handler for Domain {
     type Error = Infallible;
 
     fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
-        if let Some(Engine { server, port }) = &mut self.0 {
+        if let Some(Engine { server, port }) = self.0.as_deref_mut() {
             while !is_silent() && server.poll(port) == Activity::Busy {}
         }
         Ok(())

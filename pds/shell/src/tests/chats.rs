@@ -198,6 +198,46 @@ fn a_model_without_template_that_was_loaded_meanwhile_ends_the_conversation_and_
 }
 
 #[test]
+fn a_load_and_the_status_say_whether_texts_can_imitate_roles() {
+    let mut system = System::plain();
+    for (template, separates, said, help) in [
+        (
+            "ChatML",
+            true,
+            "ChatML: control tokens keep roles apart",
+            "llmchat",
+        ),
+        (
+            "Llama-2",
+            false,
+            "Llama-2: text can imitate roles",
+            "llmchat",
+        ),
+        ("", false, "none: it completes texts", "llminfer"),
+    ] {
+        let mut status = Status {
+            name: name("smol"),
+            ..Status::default()
+        };
+        status.model.template = name(template);
+        status.model.separates = separates;
+        let number = system.request("llmctl load smol");
+        let loaded = Event::Loaded {
+            name: name("smol"),
+            info: status.model,
+        };
+        system.say(number, &loaded);
+        let output = system.output();
+        assert!(output.contains(&format!("; template {said}\n")), "{output}");
+        let number = system.request("llmctl status");
+        system.say(number, &Event::Status(status));
+        let line = format!("template     {said}; see 'help {help}'\n");
+        let output = system.output();
+        assert!(output.contains(&line), "{output}");
+    }
+}
+
+#[test]
 fn a_session_that_was_lost_begins_anew_with_what_the_system_says() {
     for code in [ErrorCode::SessionLost, ErrorCode::SessionEvicted] {
         let mut system = System::plain();

@@ -66,6 +66,19 @@ impl Display for ModelLine<'_> {
     }
 }
 
+/// A model's chat template, and whether texts can imitate roles with it.
+pub(crate) struct TemplateText<'a>(pub(crate) &'a ModelInfo);
+
+impl Display for TemplateText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (self.0.template.as_str(), self.0.separates) {
+            ("", _) => f.write_str("none: it completes texts"),
+            (template, true) => write!(f, "{template}: control tokens keep roles apart"),
+            (template, false) => write!(f, "{template}: text can imitate roles"),
+        }
+    }
+}
+
 /// What is known of a model's signature.
 pub(crate) struct SignatureWord(pub(crate) Signature);
 
@@ -111,16 +124,12 @@ impl Display for StatusText<'_> {
                 name: status.name.as_str(),
             };
             writeln!(f, "model        {model}")?;
-            match status.model.template.as_str() {
-                "" => writeln!(
-                    f,
-                    "template     none: it completes texts, see 'help llminfer'"
-                )?,
-                template => writeln!(
-                    f,
-                    "template     {template}: it can be talked to, see 'help llmchat'"
-                )?,
-            }
+            let help = match status.model.template.is_empty() {
+                true => "llminfer",
+                false => "llmchat",
+            };
+            let template = TemplateText(&status.model);
+            writeln!(f, "template     {template}; see 'help {help}'")?;
         }
         writeln!(
             f,

@@ -14,8 +14,8 @@ pub(crate) use adapters::{
 };
 pub(crate) use answers::{
     BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, ModelLine, ProgressBar,
-    RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText, UserText,
-    VerifiedText,
+    RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText, TemplateText,
+    UserText, VerifiedText,
 };
 pub(crate) use failure::{CodeName, FailureText};
 pub(crate) use help::{CHAT_HELP, Help};

@@ -65,7 +65,7 @@ layout! {
 layout! {
     /// State of the server.
     #[derive(Default)]
-    pub struct Status [368] {
+    pub struct Status [372] {
         /// Name of the loaded model; empty if there is none.
         pub name: ModelName,
         /// The loaded model; zeros if there is none.
@@ -316,14 +316,14 @@ messages! {
             count: u32,
         } => ["a list is complete"],
         /// A model has been loaded.
-        0x107 Loaded [168] {
+        0x107 Loaded [172] {
             /// Its name.
             name: ModelName,
             /// What it is.
             info: ModelInfo,
         } => ["a model is loaded"],
         /// Answer to [`Request::Status`].
-        0x108 Status [368] (status: Status) => ["what inference holds"],
+        0x108 Status [372] (status: Status) => ["what inference holds"],
         /// Answer to [`Request::Stats`].
         0x109 Stats [416] (stats: Stats) => ["counters"],
         /// Inference died or was stopped, and is restarted.

@@ -104,6 +104,7 @@ pub(super) fn reports() -> Vec<Report<'static>> {
                 parameters: 1,
                 template: TemplateName::new(&"t".repeat(MAX_TEMPLATE_BYTES)).unwrap(),
                 fixed_tokens: 9,
+                separates: true,
                 ..Default::default()
             },
             arena: ArenaUse::default(),

@@ -163,6 +163,7 @@ const INFO: ModelInfo = ModelInfo {
     template: TemplateName::EMPTY,
     fixed_tokens: 40,
     segment_tokens: 9,
+    separates: true,
 };
 
 const ARENA: ArenaUse = ArenaUse {

@@ -95,6 +95,7 @@ pub fn model_info() -> ModelInfo {
         template: TemplateName::new("chat").unwrap_or_default(),
         fixed_tokens: 9,
         segment_tokens: 3,
+        separates: true,
         ..ModelInfo::default()
     }
 }

@@ -19,6 +19,9 @@
 mod number;
 mod value;
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Number;
 use value::{Value, write_text};
 
@@ -73,6 +76,14 @@ pub enum Problem {
     /// A reference that leads to itself.
     #[error("{0} refers to itself: values of any depth are no regular language")]
     Circle(String),
+    /// Too many references, each of which leads to the next.
+    #[error(
+        "{0} is reached by more than {MAX_REFERENCES} references, each behind another: use fewer"
+    )]
+    Chain(String),
+    /// Too many schemas within each other.
+    #[error("more than {MAX_DEPTH} steps lead here: let schemas lie less deep within each other")]
+    Deep,
     /// A member that is required and not described.
     #[error("the required \"{0}\" is not among the properties")]
     NoProperty(String),
@@ -83,6 +94,12 @@ pub enum Problem {
 
 /// Longest expression, in bytes.
 const MAX_BYTES: usize = 4 << 20;
+
+/// Most references that are followed at once.
+const MAX_REFERENCES: usize = 64;
+
+/// Most steps from the root, through references: each takes room on the stack.
+const MAX_DEPTH: usize = 256;
 
 /// Keywords that say nothing about values.
 const ANNOTATIONS: [&str; 12] = [
@@ -122,10 +139,13 @@ const CHARACTER: &str = r#"(?:[^"\\\x00-\x1F]|\\(?:["\\/bfnrt]|u(?:[0-9A-CE-Fa-c
 /// The expression of a schema.
 pub(crate) fn to_regex(text: &str) -> Result<String, SchemaError> {
     let root: Value = serde_json::from_str(text)?;
+    let known = RefCell::default();
     let place = Place {
         root: &root,
+        known: &known,
         pointer: "#".to_owned(),
         open: Vec::new(),
+        depth: 0,
     };
     place.schema(&root)
 }
@@ -134,9 +154,13 @@ pub(crate) fn to_regex(text: &str) -> Result<String, SchemaError> {
 #[derive(Clone)]
 struct Place<'v> {
     root: &'v Value,
+    /// The expressions of references: a schema that many refer to is compiled once.
+    known: &'v RefCell<HashMap<&'v str, String>>,
     pointer: String,
     /// References that are being followed.
-    open: Vec<String>,
+    open: Vec<&'v str>,
+    /// Steps from the root.
+    depth: usize,
 }
 
 type Expression = Result<String, SchemaError>;
@@ -152,11 +176,15 @@ impl<'v> Place<'v> {
         let step = step.to_string().replace('~', "~0").replace('/', "~1");
         Self {
             pointer: format!("{}/{step}", self.pointer),
+            depth: self.depth + 1,
             ..self.clone()
         }
     }
 
     fn schema(&self, schema: &'v Value) -> Expression {
+        if self.depth > MAX_DEPTH {
+            return self.wrong(Problem::Deep);
+        }
         let members = match schema {
             Value::Object(members) => members,
             Value::Bool(true) => return self.wrong(Problem::Anything),
@@ -208,9 +236,7 @@ impl<'v> Place<'v> {
         if let Some((key, _)) = members.iter().find(|(key, _)| !known(key)) {
             return self.at(key).wrong(Problem::Keyword(key.clone()));
         }
-        let parts: Result<Vec<String>, SchemaError> =
-            types.iter().map(|name| self.value(name, schema)).collect();
-        self.any(parts?)
+        self.any(self.all(types.iter().map(|name| self.value(name, schema)))?)
     }
 
     /// The types that are named; `None` if none is.
@@ -242,9 +268,28 @@ impl<'v> Place<'v> {
         self.at(keyword).wrong(Problem::Value { keyword, expected })
     }
 
-    /// Any of these expressions.
+    /// These expressions, if they are not too long together.
+    fn all(&self, parts: impl Iterator<Item = Expression>) -> Result<Vec<String>, SchemaError> {
+        let (mut all, mut bytes) = (Vec::new(), 0);
+        for part in parts {
+            let part = part?;
+            bytes += part.len();
+            if bytes > MAX_BYTES {
+                return self.wrong(Problem::Large);
+            }
+            all.push(part);
+        }
+        Ok(all)
+    }
+
+    /// Any of these expressions. Equal ones count once.
     fn any(&self, parts: Vec<String>) -> Expression {
-        let expression = number::one_of(parts);
+        let mut different = HashSet::new();
+        let first = parts.iter().map(|part| different.insert(part.as_str()));
+        let first: Vec<bool> = first.collect();
+        let parts = parts.into_iter().zip(first);
+        let parts = parts.filter_map(|(part, is_first)| is_first.then_some(part));
+        let expression = number::one_of(parts.collect());
         match expression {
             None => self.wrong(Problem::Nothing),
             Some(expression) if expression.len() > MAX_BYTES => self.wrong(Problem::Large),
@@ -253,12 +298,15 @@ impl<'v> Place<'v> {
     }
 
     /// What a reference leads to, if it is not being followed already.
-    fn target(&self, reference: &Value) -> Result<(Self, &'v Value), SchemaError> {
+    fn target(&self, reference: &'v Value) -> Result<(Self, &'v Value), SchemaError> {
         let Value::String(name) = reference else {
             return self.expected("$ref", "a text such as \"#/$defs/name\"");
         };
-        if self.open.contains(name) {
+        if self.open.contains(&name.as_str()) {
             return self.wrong(Problem::Circle(name.clone()));
+        }
+        if self.open.len() >= MAX_REFERENCES {
+            return self.wrong(Problem::Chain(name.clone()));
         }
         let missing = || self.wrong(Problem::NoReference(name.clone()));
         let Some(path) = name.strip_prefix('#') else {
@@ -273,18 +321,28 @@ impl<'v> Place<'v> {
             }
         }
         let mut open = self.open.clone();
-        open.push(name.clone());
+        open.push(name);
         let place = Self {
-            root: self.root,
             pointer: name.clone(),
             open,
+            depth: self.depth + 1,
+            ..*self
         };
         Ok((place, value))
     }
 
-    fn reference(&self, reference: &Value) -> Expression {
+    fn reference(&self, reference: &'v Value) -> Expression {
+        if let Value::String(name) = reference
+            && let Some(expression) = self.known.borrow().get(name.as_str())
+        {
+            return Ok(expression.clone());
+        }
         let (place, schema) = self.target(reference)?;
-        place.schema(schema)
+        let expression = place.schema(schema)?;
+        if let Value::String(name) = reference {
+            self.known.borrow_mut().insert(name, expression.clone());
+        }
+        Ok(expression)
     }
 
     /// Some values, those of other types left out.
@@ -326,10 +384,7 @@ impl<'v> Place<'v> {
         let branches = self.branches(keyword, branches)?;
         let place = self.at(keyword);
         let parts = branches.iter().enumerate();
-        let parts: Result<Vec<String>, SchemaError> = parts
-            .map(|(n, branch)| place.at(n).schema(branch))
-            .collect();
-        self.any(parts?)
+        self.any(self.all(parts.map(|(n, branch)| place.at(n).schema(branch)))?)
     }
 
     fn one_of(&self, branches: &'v Value) -> Expression {
@@ -538,9 +593,8 @@ impl<'v> Place<'v> {
             }
             let place = self.at("prefixItems");
             let items = items.iter().enumerate();
-            let items: Result<Vec<String>, SchemaError> =
-                items.map(|(n, item)| place.at(n).schema(item)).collect();
-            return Ok(format!(r"\[{}\]", items?.join(",")));
+            let items = self.all(items.map(|(n, item)| place.at(n).schema(item)))?;
+            return Ok(format!(r"\[{}\]", items.join(",")));
         }
         if most == Some(0) {
             return Ok(r"\[\]".to_owned());
@@ -563,9 +617,8 @@ impl<'v> Place<'v> {
     }
 
     fn object(&self, schema: &'v Value) -> Expression {
-        let none = Vec::new();
-        let properties = match schema.get("properties") {
-            None => &none,
+        let properties: &[(String, Value)] = match schema.get("properties") {
+            None => &[],
             Some(Value::Object(properties)) => properties,
             Some(_) => return self.expected("properties", "an object of schemas"),
         };
@@ -576,12 +629,15 @@ impl<'v> Place<'v> {
         }
         let required = self.required(schema, properties)?;
         let place = self.at("properties");
-        let mut members = Vec::new();
-        for (name, schema) in properties {
+        let members = self.all(properties.iter().map(|(name, schema)| {
             let value = place.at(name).schema(schema)?;
             let key = regex_syntax::escape(&write_text(name));
-            members.push((format!("{key}:{value}"), required.contains(&name.as_str())));
-        }
+            Ok(format!("{key}:{value}"))
+        }))?;
+        let needed = properties
+            .iter()
+            .map(|(name, _)| required.contains(&name.as_str()));
+        let members: Vec<(String, bool)> = members.into_iter().zip(needed).collect();
         // What may follow from each member on, after another, and as the first.
         let (mut rest, mut first) = (String::new(), String::new());
         for (member, required) in members.iter().rev() {

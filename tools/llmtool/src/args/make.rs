@@ -58,6 +58,17 @@ pub struct ChatTemplate {
     pub date: Option<Date>,
 }
 
+/// Arguments of `derive-scaffold`.
+#[derive(Debug, Args)]
+pub struct DeriveScaffold {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArg,
+    /// As of `chat-template`
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = Date::parse)]
+    pub date: Option<Date>,
+}
+
 /// Arguments of `quantize`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true)

@@ -1,8 +1,28 @@
 //! Why no scaffold can be derived from a chat template.
 
+use super::jinja::MAX_TEMPLATE_BYTES;
+
 /// Why no scaffold can be derived.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
+    /// The template is longer than one may be.
+    #[error("the chat template is {bytes} bytes long: at most {MAX_TEMPLATE_BYTES} are run")]
+    Long {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// The process that ran it was stopped.
+    #[error(
+        "the chat template takes more memory, time or depth than a template may, and was stopped ({0}): nothing can be derived \
+         from it"
+    )]
+    Stopped(String),
+    /// What the process that ran it said.
+    #[error("{0}")]
+    Refused(String),
+    /// The process to run it cannot be started.
+    #[error("a process to run the chat template in cannot be started: {0}")]
+    Process(#[from] std::io::Error),
     /// The template is no Jinja, or refuses a conversation that all take.
     #[error("the chat template cannot be rendered: {0}")]
     Jinja(String),

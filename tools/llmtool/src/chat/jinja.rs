@@ -1,6 +1,7 @@
 //! Renders chat templates as Transformers and llama.cpp do: blocks take the line end behind them and the white space
 //! before them; `raise_exception`, `strftime_now` and Python's methods of strings are there; no tools, no documents.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,8 +11,15 @@ use minijinja::{Environment, Error, ErrorKind, Value, context};
 
 use super::TemplateError;
 
+/// Longest template. Those of known models have at most a few thousand bytes, those that write tools some ten thousand; the
+/// parser calls itself for every operator.
+pub const MAX_TEMPLATE_BYTES: usize = 64 << 10;
+
 /// Steps that a rendering may take: a template is a program from outside.
-const FUEL: u64 = 2_000_000;
+const FUEL: u64 = 200_000;
+
+/// Longest message of the template's own, in characters.
+const MESSAGE_CHARS: usize = 300;
 
 /// A day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +86,31 @@ impl Date {
     }
 }
 
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { year, month, day } = self;
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// An error in a line: what it says may be the template's own.
+fn wrong(error: &Error) -> TemplateError {
+    let text = format!("{error:#}");
+    let mut chars = text.chars();
+    let mut line = String::new();
+    for character in chars.by_ref().take(MESSAGE_CHARS) {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    if chars.next().is_some() {
+        line.push('…');
+    }
+    TemplateError::Jinja(line)
+}
+
 /// A template that can be rendered.
 #[derive(Debug)]
 pub struct Jinja {
@@ -92,12 +125,16 @@ impl Jinja {
     /// A template for a model with this vocabulary. Where `date` is given, it is always that day.
     ///
     /// # Errors
-    /// The template is no Jinja.
+    /// The template is too long, or no Jinja.
     pub fn new(
         template: &str,
         vocabulary: &VocabularyView<'_>,
         date: Option<Date>,
     ) -> Result<Self, TemplateError> {
+        let bytes = template.len();
+        if bytes > MAX_TEMPLATE_BYTES {
+            return Err(TemplateError::Long { bytes });
+        }
         let dated = Arc::new(AtomicBool::new(false));
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
@@ -128,7 +165,7 @@ impl Jinja {
         );
         environment
             .add_template_owned("chat", template.to_owned())
-            .map_err(|error| TemplateError::Jinja(error.to_string()))?;
+            .map_err(|error| wrong(&error))?;
         let spelled = |id: Option<u32>| {
             let piece = id.map_or(&[][..], |id| vocabulary.piece(id));
             String::from_utf8_lossy(piece).into_owned()
@@ -165,7 +202,7 @@ impl Jinja {
         self.environment
             .get_template("chat")
             .and_then(|template| template.render(values))
-            .map_err(|error| TemplateError::Jinja(format!("{error:#}")))
+            .map_err(|error| wrong(&error))
     }
 
     /// Whether a rendering has asked for the date.
@@ -185,6 +222,7 @@ mod tests {
         assert_eq!(date.format("%d %b %Y").unwrap(), "06 Jul 2024");
         assert_eq!(date.format("%B %d, %y/%m%%").unwrap(), "July 06, 24/07%");
         assert_eq!(date.format("%H:%M"), None);
+        assert_eq!(date.to_string(), "2024-07-06");
         for wrong in [
             "",
             "2024-13-01",

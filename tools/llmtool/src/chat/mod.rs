@@ -2,8 +2,10 @@
 //!
 //! - [`jinja`]: renders a template as Transformers does;
 //! - [`derive()`]: the scaffold of a template, from conversations with markers;
+//! - [`apart`]: the same in a process of its own, for templates from outside;
 //! - [`check`]: whether scaffold and template agree, on many random conversations.
 
+pub mod apart;
 pub mod check;
 pub mod derive;
 mod error;

@@ -10,8 +10,9 @@ use llm_core::gguf::Gguf;
 use llm_core::tokenizer::VocabularyView;
 
 use super::printable;
-use crate::args::ChatTemplate;
-use crate::chat::{derive, jinja::Date};
+use crate::args::{ChatTemplate, DeriveScaffold};
+use crate::chat::apart::{answer, derive_apart};
+use crate::chat::jinja::Date;
 use crate::error::ToolError;
 use crate::files;
 use crate::gguf_writer::GgufWriter;
@@ -37,6 +38,41 @@ pub(super) fn chat_template(
     derive_into(path, &gguf, output, arguments.date, out)
 }
 
+/// Whether a text can imitate another role's, in words.
+pub(super) fn roles(scaffold: &Scaffold<'_>, vocabulary: &VocabularyView<'_>) -> &'static str {
+    match scaffold.separates(vocabulary) {
+        true => "control tokens keep roles apart",
+        false => {
+            "text can imitate roles: they are told apart by text that anybody can write, not by control tokens of this \
+             vocabulary"
+        }
+    }
+}
+
+/// The process in which a template runs.
+pub(super) fn derive_scaffold(
+    arguments: &DeriveScaffold,
+    out: &mut impl Write,
+) -> Result<(), ToolError> {
+    let path = arguments.model.path();
+    let file = files::read(path)?;
+    let gguf = Gguf::parse(&file).map_err(ToolError::gguf(path))?;
+    let template = template(path, &gguf)?;
+    let vocabulary = HostVocabulary::load(path, &gguf)?;
+    let date = arguments.date;
+    Ok(answer(template, &vocabulary.view(), date, file.len(), out)?)
+}
+
+/// The template of a file.
+fn template<'g>(path: &Path, gguf: &Gguf<'g>) -> Result<&'g str, ToolError> {
+    let no_template = || ToolError::NoTemplate {
+        path: path.to_path_buf(),
+    };
+    gguf.str_opt(TEMPLATE_KEY)
+        .map_err(ToolError::gguf(path))?
+        .ok_or_else(no_template)
+}
+
 /// What is known of a template, in a line.
 pub(super) fn name(template: &Template<'_>) -> String {
     match template {
@@ -56,19 +92,13 @@ fn derive_into(
     date: Option<Date>,
     out: &mut impl Write,
 ) -> Result<(), ToolError> {
-    let no_template = || ToolError::NoTemplate {
-        path: path.to_path_buf(),
-    };
-    let template = gguf
-        .str_opt(TEMPLATE_KEY)
-        .map_err(ToolError::gguf(path))?
-        .ok_or_else(no_template)?;
+    let template = template(path, gguf)?;
     let vocabulary = HostVocabulary::load(path, gguf)?;
     let wrong = |source| ToolError::ChatTemplate {
         path: path.to_path_buf(),
         source: Box::new(source),
     };
-    let (strings, compared) = derive(template, &vocabulary.view(), date).map_err(wrong)?;
+    let (strings, compared) = derive_apart(path, date).map_err(wrong)?;
     let scaffold = Scaffold::from_strings(strings.iter().map(String::as_bytes))
         .map_err(ToolError::scaffold(path))?;
     show(&scaffold, &vocabulary.view(), out)?;
@@ -136,11 +166,10 @@ fn show(
     {
         line("refuses", &format!("texts with {spelling}"))?;
     }
-    if !scaffold.separates(vocabulary) {
-        writeln!(
-            out,
-            "  caution       turns are told apart by text that anybody can write, not by control tokens of this vocabulary"
-        )?;
-    }
+    let word = match scaffold.separates(vocabulary) {
+        true => "roles",
+        false => "caution",
+    };
+    line(word, roles(scaffold, vocabulary))?;
     Ok(())
 }

@@ -88,6 +88,10 @@ pub(super) fn inspect(arguments: &Inspect, out: &mut impl Write) -> Result<(), T
     if let Some(scaffold) = template.scaffold() {
         // A file whose vocabulary is wrong is shown all the same.
         if let Ok(vocabulary) = HostVocabulary::load(model, &gguf) {
+            line(
+                "",
+                super::chat::roles(&scaffold, &vocabulary.view()).to_owned(),
+            )?;
             let bound = vocabulary.bound(&scaffold);
             let (once, each) = (bound.fixed_tokens, bound.segment_tokens);
             line(

@@ -8,7 +8,7 @@ use protocol::limits::MAX_PIECE_BYTES;
 use protocol::policy::{CHOICES, Client, FormatRule, Permission, Policy, Role, User};
 use protocol::record::Hex;
 
-use super::{Compiled, Format};
+use super::{Compiled, Format, reach};
 
 /// Most bits of payload that can pass the egress cap in an hour, whatever inference does.
 #[must_use]
@@ -214,18 +214,42 @@ const fn bytes_of(tokens: u32) -> usize {
     tokens as usize * MAX_PIECE_BYTES
 }
 
-/// The limits of tokens of roles that may generate text and whose rule is such, each with the names of its roles.
+/// The limits of tokens of roles that may generate text and whose rule is such, each with the names of its roles. A role's rule
+/// is narrowed by that of the client where its users ask; where it is such at some of their clients only, these are named.
 fn by_limit(policy: &Policy, is_such: impl Fn(FormatRule) -> bool) -> Vec<(u32, String)> {
-    let roles = policy.roles().iter();
-    let roles: Vec<&Role> = roles
-        .filter(|role| role.may(Permission::Infer) && is_such(role.formats))
-        .collect();
-    let mut limits: Vec<u32> = roles.iter().map(|role| role.max_tokens).collect();
+    let reached = reach(policy);
+    let mut roles: Vec<(&Role, String)> = Vec::new();
+    for role in policy
+        .roles()
+        .iter()
+        .filter(|role| role.may(Permission::Infer))
+    {
+        let mut clients: Vec<(&str, bool)> = Vec::new();
+        for reached in reached
+            .iter()
+            .filter(|reached| reached.role.name == role.name)
+        {
+            let client = (reached.client.name.as_str(), is_such(reached.rule));
+            if !clients.contains(&client) {
+                clients.push(client);
+            }
+        }
+        let name = role.name.as_str();
+        let such = clients.iter().filter(|(_, such)| *such);
+        let such: Vec<&str> = such.map(|(client, _)| *client).collect();
+        if such.len() < clients.len() && !such.is_empty() {
+            roles.push((role, format!("{name} at {}", such.join(" and "))));
+        } else if such.len() == clients.len() && (!such.is_empty() || is_such(role.formats)) {
+            // At all clients, or nobody of the role is anywhere yet.
+            roles.push((role, name.to_owned()));
+        }
+    }
+    let mut limits: Vec<u32> = roles.iter().map(|(role, _)| role.max_tokens).collect();
     limits.sort_unstable();
     limits.dedup();
     let names = |limit| {
-        let roles = roles.iter().filter(|role| role.max_tokens == limit);
-        roles.map(|role| role.name.as_str()).collect::<Vec<_>>()
+        let roles = roles.iter().filter(|(role, _)| role.max_tokens == limit);
+        roles.map(|(_, name)| name.as_str()).collect::<Vec<_>>()
     };
     let limits = limits.into_iter();
     limits
