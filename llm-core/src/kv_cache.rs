@@ -18,7 +18,7 @@
 //! after n tokens does not depend on how they were fed, on other sessions, or on where the blocks lie.
 //!
 //! So sessions of one owner that begin with the same tokens, with the same adapter, can have the same blocks in their tables
-//! ([`KvCache::share`]): whole blocks that have been computed, which nobody writes any more. Such blocks outlive their
+//! (`KvCache::share`): whole blocks that have been computed, which nobody writes any more. Such blocks outlive their
 //! sessions until their room is needed.
 
 mod prefixes;
