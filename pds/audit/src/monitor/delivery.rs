@@ -20,7 +20,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         let is_quiet = self.clients.iter().all(|peer| peer.notices.is_empty());
         if !is_quiet {
             for peer in self.clients.iter_mut() {
-                let is_bound = peer.identity.is_some_and(|it| self.gate.is_bound(it));
+                let is_bound = peer.identity.is_none_or(|it| self.gate.is_bound(it));
                 peer.tell_fault(is_bound);
             }
         }
@@ -30,7 +30,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
                 // One that the policy does not know is nobody, and not the first user.
                 let user = peer.identity.map(|it| self.gate.describe(it.user));
                 let user = user.unwrap_or_default();
-                let is_bound = peer.identity.is_some_and(|it| self.gate.is_bound(it));
+                let is_bound = peer.identity.is_none_or(|it| self.gate.is_bound(it));
                 peer.tell_notices(user, is_bound);
             }
         }

@@ -146,6 +146,14 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let user = identity.user;
         let rule = self.gate.format_rule(user, identity.entry);
         if rule.must_use() && tells_more_than_answers(request) {
+            (record.name, record.train) = match *request {
+                Request::Load { name }
+                | Request::LoadAdapter { name }
+                | Request::ExportAdapter { name } => (name, record.train),
+                Request::FineTune { params, data, .. } => (data, params),
+                Request::Log(query) => (model_name(&query.user), record.train),
+                _ => (record.name, record.train),
+            };
             return Err(Failure::of(ErrorCode::FormatNeeded));
         }
         match *request {

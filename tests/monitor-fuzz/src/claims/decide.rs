@@ -37,6 +37,20 @@ impl Judge<'_> {
         {
             return Ok(Err(Failure::of(ErrorCode::ClientsUser)));
         }
+        // What these are answered with is inference's to choose.
+        let tells_more = matches!(
+            request,
+            Request::Load { .. }
+                | Request::Status
+                | Request::Log(_)
+                | Request::FineTune { .. }
+                | Request::Adapters
+                | Request::LoadAdapter { .. }
+                | Request::ExportAdapter { .. }
+        );
+        if tells_more && self.is_bound(client) {
+            return Ok(Err(Failure::of(ErrorCode::FormatNeeded)));
+        }
         match *request {
             Request::Infer {
                 params,

@@ -30,7 +30,10 @@ impl Judge<'_> {
             return broken(Claim::Answers, format!("{message:?} is no event"));
         };
         self.figures.comparisons += 1;
-        if let Some((fault, count)) = self.model.clients[client].notices.fault {
+        if let Some((mut fault, count)) = self.model.clients[client].notices.fault {
+            if self.is_bound(client) {
+                (fault.ip, fault.address) = (0, 0);
+            }
             let told = Event::Fault { fault, count };
             claim!(
                 self,
@@ -65,11 +68,15 @@ impl Judge<'_> {
         let lost = |over: &Over| over.client == client && over.cost() == 0;
         let is_owed_a_loss = self.model.over.values().any(lost);
         let user = self.user_now(client);
+        let is_bound = self.is_bound(client);
         let notices = &mut self.model.clients[client].notices;
         let was_owed = match event {
             Event::Failed { failure, detail } => {
                 let load = notices.load_failed.as_ref();
-                if load.is_some_and(|(owed, about)| owed == failure && about == detail) {
+                if load.is_some_and(|(owed, about)| match is_bound {
+                    true => Failure::of(owed.code) == *failure && detail.is_empty(),
+                    false => owed == failure && about == detail,
+                }) {
                     notices.load_failed = None;
                     true
                 } else {

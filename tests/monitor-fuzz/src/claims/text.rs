@@ -111,6 +111,11 @@ impl Judge<'_> {
         [of_role, identity.map_or(none, |identity| identity.formats)]
     }
 
+    /// Whether a client must use a format, and so is told nothing else that inference chooses.
+    pub(super) fn is_bound(&self, client: usize) -> bool {
+        self.rules(client).iter().any(|rule| rule.must_use())
+    }
+
     /// Whether an answer may be bound, or not bound, so.
     fn may_answer(
         &self,
@@ -138,7 +143,7 @@ impl Judge<'_> {
                 false => refused(ErrorCode::FormatNotAllowed),
             };
         }
-        match rules.iter().any(|rule| rule.must_use()) {
+        match self.is_bound(client) {
             true => refused(ErrorCode::FormatNeeded),
             false => Ok(()),
         }
