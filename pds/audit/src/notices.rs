@@ -87,14 +87,13 @@ impl Notices {
     /// Tells of faults. What they have cost is told after them. Where inference dies, and at which address, is its own
     /// choice, so a client that is bound to formats (`is_bound`) is told only that it died.
     pub(crate) fn deliver_fault(&mut self, is_bound: bool, tell: impl FnOnce(&Event<'_>) -> bool) {
-        if let Some((mut fault, count)) = self.fault
-            && {
-                if is_bound {
-                    (fault.ip, fault.address) = (0, 0);
-                }
-                tell(&Event::Fault { fault, count })
-            }
-        {
+        let Some((mut fault, count)) = self.fault else {
+            return;
+        };
+        if is_bound {
+            (fault.ip, fault.address) = (0, 0);
+        }
+        if tell(&Event::Fault { fault, count }) {
             self.fault = None;
         }
     }

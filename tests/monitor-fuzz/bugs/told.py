@@ -19,8 +19,20 @@ BUGS = [
     (
         "a fault that finds no room is never told",
         "notices.rs",
-        "        if let Some((fault, count)) = self.fault\n            && tell(&Event::Fault { fault, count })\n        {",
-        "        if let Some((fault, count)) = self.fault {\n            tell(&Event::Fault { fault, count });",
+        "        if tell(&Event::Fault { fault, count }) {\n            self.fault = None;\n        }",
+        "        tell(&Event::Fault { fault, count });\n        self.fault = None;",
+    ),
+    (
+        "a client that is bound to formats is told the address of a fault",
+        "notices.rs",
+        "            (fault.ip, fault.address) = (0, 0);",
+        "            fault.ip = 0;",
+    ),
+    (
+        "a client that is bound to formats is told what inference says of a failed load",
+        "notices.rs",
+        "                true => (Failure::of(failure.code), &[][..]),",
+        "                true => (*failure, &detail[..]),",
     ),
     (
         "faults that a client was not told of are forgotten",
