@@ -101,8 +101,17 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     let mut number = || numbers.find_map(|text| text.parse::<u64>().ok()).unwrap();
     let (first, others, each) = (number(), number(), number());
     assert_eq!(others, JUDGED as u64 - 1);
-    // A fifth of the work (llm-core's tests count it); times of a busy machine are not that exact.
-    assert!(3 * each < first, "{times}");
+    // A fifth in the emulator. In the simulation this model takes no longer than messages do, and their times are the busy
+    // machine's.
+    let in_emulator = std::env::var("SEL4_LLM_EXAMPLE").is_ok_and(|run| run.contains("qemu"));
+    assert!(
+        if in_emulator {
+            5 * each < first
+        } else {
+            each < first
+        },
+        "{times}"
+    );
 
     // The shell, which has had its prompt since the boot, asks the same model, and gets what the tool gets.
     let line = "The lab sensor reports smoke.";

@@ -68,13 +68,18 @@ impl component::Port for Port {
 
 type Hostile = Attacker<TransformerBackend<'static>, Sel4>;
 
-struct Domain(Option<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>>);
+struct Domain(Option<&'static mut Hosting>);
+
+type Hosting = Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>;
+
+/// Not on the stack, as in the real one.
+static SERVER: StaticCell<Hosting> = StaticCell::new();
 
 fn init() -> Domain {
     Domain(begin().ok())
 }
 
-fn begin() -> Result<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>, RingError> {
+fn begin() -> Result<&'static mut Hosting, RingError> {
     // First of all, before they are used.
     let registers = remains::registers();
     // As in the real one. SAFETY: concerns this thread's floating point alone, before any is done.
@@ -92,10 +97,13 @@ fn begin() -> Result<Server<'static, ReadOnlyRegion, ReadWriteRegion, Hostile>, 
     let adapters = unsafe { region::parts(adapters)? };
     let remains = remains::look(arena, registers);
     let arena = Arena::new(arena).expect("pages are aligned");
-    let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
-    backend.set_formats(component::read_formats(formats, COSTS.take()));
-    let backend = Attacker::new(backend, Sel4 { remains });
-    Ok(Server::new(ring, backend, store, ADAPTERS.init(adapters)))
+    let adapters = ADAPTERS.init(adapters);
+    Ok(SERVER.init_with(|| {
+        let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
+        backend.set_formats(component::read_formats(formats, COSTS.take()));
+        let backend = Attacker::new(backend, Sel4 { remains });
+        Server::new(ring, backend, store, adapters)
+    }))
 }
 
 impl Handler for Domain {
