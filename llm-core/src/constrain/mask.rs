@@ -40,18 +40,19 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
     /// The state after a token; `None` if it may not follow.
     #[inline]
     pub(super) fn after(&self, id: u32) -> Option<A::State> {
-        let after = match self.view.verbatim(id) {
+        let (after, has_text) = match self.view.verbatim(id) {
             Some(text) if text.len() > MAX_FORMAT_TOKEN_BYTES => return None,
-            Some(text) => self.automaton.walk(self.state, text)?,
+            Some(text) => (self.automaton.walk(self.state, text)?, !text.is_empty()),
             None => {
                 let mut text = self.view.decode(id, false);
                 let mut most = text.by_ref().take(MAX_FORMAT_TOKEN_BYTES);
-                let after =
-                    most.try_fold(self.state, |state, byte| self.automaton.next(state, byte))?;
+                let (after, bytes) = most.try_fold((self.state, 0), |(state, bytes), byte| {
+                    Some((self.automaton.next(state, byte)?, bytes + 1))
+                })?;
                 if text.next().is_some() {
                     return None;
                 }
-                after
+                (after, bytes > 0)
             }
         };
         if self.view.is_suppressed(id) {
@@ -60,7 +61,6 @@ impl<'a, A: Automaton, C: Fn(A::State) -> u16> Mask<'a, A, C> {
         if self.view.is_eog(id) {
             return self.automaton.accepts(after).then_some(after);
         }
-        let has_text = self.view.decode(id, false).next().is_some();
         (has_text && (self.cost)(after) <= self.left).then_some(after)
     }
 

@@ -205,7 +205,7 @@ impl Answer<'_> {
     /// whether it has room.
     ///
     /// # Errors
-    /// It is not what the answer may be, or has no room. Then nothing was given, and the answer is over.
+    /// It is not what the answer may be; then nothing was given. Or it has no room. The answer is over.
     pub(crate) fn take(
         &mut self,
         words: &Words,
