@@ -184,8 +184,8 @@ fn play(acts: Vec<Act>) -> (usize, usize) {
                 });
                 let longest = of_next.map(|known| in_common(&known.tokens, &tokens[..len - 1]));
                 let longest = longest.max().filter(|&longest| longest > whole);
-                // With no block left there is none to copy to.
-                if got != whole || free > 2 * BLOCK_POSITIONS {
+                // A copy needs a block besides those shared and the one copied from, all of which may have been free.
+                if got != whole || free > whole + BLOCK_POSITIONS {
                     assert_eq!(got, longest.unwrap_or(whole));
                 }
                 shared += got;
