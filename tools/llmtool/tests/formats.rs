@@ -16,11 +16,11 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const EVENT: &str = r#"{"type": "object", "properties": {"class": {"enum": ["ignore", "note"]},
     "level": {"type": "integer", "minimum": 0, "maximum": 3}}, "required": ["class", "level"]}"#;
 
-/// The shipped policy with more in it, in a folder with a schema.
+/// The shipped policy with more in it, with a schema in a folder of its own: tests run beside each other.
 fn policy_with(name: &str, more: &str) -> String {
-    let path = fresh(name);
-    let schema = Path::new(&path).with_file_name("event.schema.json");
-    fs::write(schema, EVENT).unwrap();
+    let folder = fresh_folder(&format!("{name}.d"));
+    fs::write(format!("{folder}/event.schema.json"), EVENT).unwrap();
+    let path = format!("{folder}/{name}");
     let shipped = fs::read_to_string(format!("{ROOT}/policy.toml")).unwrap();
     fs::write(&path, format!("{shipped}\n{more}\n")).unwrap();
     path
@@ -426,7 +426,7 @@ fn a_schema_that_cannot_be_kept_stops_the_build_with_its_line_in_the_policy_and_
     ] {
         fs::write(&schema, text).unwrap();
         let path = bound("formats-wrong-schema.toml", |text| {
-            format!("{text}[formats.c]\njson-schema = 'formats-wrong.schema.json'\n")
+            format!("{text}[formats.c]\njson-schema = '{schema}'\n")
         });
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         let message = failure(&["policy", &path], 1);
