@@ -10,7 +10,7 @@ use sel4_llm_tests::{Terminal, llmtool_generate_with, without_sequences};
 /// The lines that the component reads, and what is right of each but the last two, for which no budget is left.
 const EVENTS: &str = include_str!("../examples/triage/events.txt");
 const RIGHT: &str = include_str!("../examples/triage/right.txt");
-const NOTES: &str = include_str!("../examples/triage/notes.txt");
+const STANDING: &str = include_str!("../examples/triage/standing.txt");
 const MODEL: &str = "models/triage.gguf";
 
 /// Events that are judged.
@@ -183,7 +183,7 @@ fn a_sample_of_the_answers_is_what_the_tool_says() {
     let sample = EVENTS.lines().zip(RIGHT.lines()).step_by(20);
     let count = sample.clone().count();
     for (line, expected) in sample {
-        let options = ["--system", NOTES.trim_end(), "--choices", CLASSES];
+        let options = ["--system", STANDING.trim_end(), "--choices", CLASSES];
         let options = [&options[..], &["-n", "4", "--temperature", "0"]].concat();
         let answer = llmtool_generate_with(MODEL, line, &options);
         assert!(CLASSES.split(',').any(|class| class == answer), "{answer}");

@@ -36,15 +36,15 @@ TRIAGE_C := $(EXAMPLE_DIR)/c/triage.c
 TRIAGE_CFLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Werror -I $(CLIENT_C)/include -I $(EXAMPLE_OUT)
 EXAMPLE_PROGRAMS := triage=$(EXAMPLE_OUT)/triage-sim
 
-$(EXAMPLE_OUT)/notes.h: $(EXAMPLE_DIR)/notes.txt
+$(EXAMPLE_OUT)/standing.h: $(EXAMPLE_DIR)/standing.txt
 	@mkdir -p $(@D)
 	@sed 's/[\"]/\\&/g; s/.*/"&/; $$!s/$$/\\n"/; $$s/$$/"/' $< >$@
 
-example-programs-sim: client-c-host sim-c $(EXAMPLE_OUT)/notes.h
+example-programs-sim: client-c-host sim-c $(EXAMPLE_OUT)/standing.h
 	@$(CC) $(TRIAGE_CFLAGS) -I sim/c/include $(TRIAGE_C) \
 		$(CLIENT_C)/host/libsel4_llm.a $(BIN)/libmicrokit_sim.a -lpthread -ldl -lm -o $(EXAMPLE_OUT)/triage-sim
 
-example-programs-sel4: check-sdk client-c-sel4 $(EXAMPLE_OUT)/notes.h
+example-programs-sel4: check-sdk client-c-sel4 $(EXAMPLE_OUT)/standing.h
 	@mkdir -p $(SEL4_OUT)
 	@$(AARCH64_CC) $(TRIAGE_CFLAGS) -DPREFIX='"triage: "' -isystem $(SDK)/board/$(BOARD)/$(CONFIG)/include \
 		-ffreestanding -mgeneral-regs-only -mstrict-align -c $(TRIAGE_C) -o $(SEL4_OUT)/triage.o

@@ -157,14 +157,15 @@ unsafe fn ask<'a>(
         let list = (params.choices, params.choice_count);
         // SAFETY: as above.
         let choices = unsafe { texts(list, &mut choices, CHOICES, &places)? };
+        let sampling = of_params(&params);
         let infer = infer(&places)?
-            .params(of_params(&params))
+            .params(sampling)
             .session(session)
             .adapter(adapter)
             .format(format)
             .stops(stops)
             .choices(choices);
-        of_params(&params)
+        sampling
             .check()
             .map_err(|failure| Error::from(failure.code))?;
         submitted(client.infer(&infer), id)

@@ -23,10 +23,10 @@
 /* A question that inference was restarted under is asked so often. */
 #define ATTEMPTS 2
 
-/* What the model is told before every line: the system's text in every question; build.mk makes literals of notes.txt. It is
+/* What the model is told before every line: the system's text in every question; build.mk makes literals of standing.txt. It is
  * a part of the program, and whoever writes events cannot change it: only the model's chat template says where it ends. */
-static const char notes[] =
-#include "notes.h"
+static const char standing[] =
+#include "standing.h"
     ;
 
 /* Before a line of debug output. The simulation writes the domain's name itself, libmicrokit does not. */
@@ -71,7 +71,7 @@ enum reason { JUDGED = 1, UNCLEAR, NO_ANSWER, LOST, NOT_SENT, TOO_LONG, NOT_TEXT
 
 static uint64_t routine, escalated;
 
-/* How long answers take, by audit's clock: the first question pays for the notes, which the others share. */
+/* How long answers take, by audit's clock: the first question pays for the standing text, which the others share. */
 static uint64_t answers, first_us, others_us;
 
 /* ---- Text ----------------------------------------------------------------------------------------------------------- */
@@ -284,9 +284,9 @@ static void ask(void)
             decide(false, TOO_LONG, 0);
             continue;
         }
-        /* The notes come first and are always the same, so that inference computes them once. */
+        /* The standing text comes first and is always the same, so that inference computes them once. */
         sel4_llm_segment_t segments[] = {
-            { .role = SEL4_LLM_ROLE_SYSTEM, .text = notes, .text_size = sizeof notes - 1 },
+            { .role = SEL4_LLM_ROLE_SYSTEM, .text = standing, .text_size = sizeof standing - 1 },
             { .role = SEL4_LLM_ROLE_USER, .text = line, .text_size = line_length },
         };
         /* The likeliest class: the same line gets the same answer. */

@@ -21,7 +21,7 @@ UNPAID = ("Closed: The kitchen sensor saw motion.", "Open: The cellar door was o
 def write_example(folder: Path, seed: int):
     events = generate.make("valid", seed, 0, WATCHED)
     for name, lines in (
-        ("notes.txt", [wordings.STANDING]),
+        ("standing.txt", [wordings.STANDING]),
         ("events.txt", [*(event.line for event in events), "", *UNPAID]),
         ("right.txt", [event.right for event in events]),
     ):
@@ -36,7 +36,7 @@ def main():
                         help="valid: combinations and wordings that the training split never has (default %(default)s)")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
     parser.add_argument("--watch", type=Path, metavar="FOLDER",
-                        help=f"write notes.txt, events.txt and right.txt there instead: the standing text, {WATCHED} held-out events, "
+                        help=f"write standing.txt, events.txt and right.txt there instead: the standing text, {WATCHED} held-out events, "
                         "and their classes")
     args = parser.parse_args()
     if args.watch:

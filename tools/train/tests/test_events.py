@@ -169,10 +169,10 @@ def test_a_text_has_as_many_documents_as_were_asked_for():
 def test_the_examples_files_are_what_the_generator_writes(tmp_path):
     example = Path(__file__).resolve().parents[3] / "examples" / "triage"
     write_example(tmp_path, 4)
-    for name in ("notes.txt", "events.txt", "right.txt"):
+    for name in ("standing.txt", "events.txt", "right.txt"):
         assert (example / name).read_text() == (tmp_path / name).read_text(), name
     lines = (tmp_path / "events.txt").read_text().splitlines()
     events = generate.make("valid", 4, 0, 500)
-    assert (tmp_path / "notes.txt").read_text() == wordings.STANDING + "\n"
+    assert (tmp_path / "standing.txt").read_text() == wordings.STANDING + "\n"
     assert lines[:500] == [event.line for event in events] and len(lines) == 503 and not lines[500]
     assert (tmp_path / "events.txt").stat().st_size < 0x8000

@@ -14,7 +14,6 @@ TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 """The published template of ChatML, which the engine recognises by all of its text."""
-ROLES = ("system", "user", "assistant")
 MARK = re.compile(r"<\|(system|user|assistant)\|>\n")
 
 

@@ -14,8 +14,6 @@ import sentencepiece
 from . import chat, corpus
 
 UNK, BOS, EOS = 0, 1, 2
-NEWLINE = "<0x0A>"
-"""The piece that a newline is written with."""
 LONGEST_PARAGRAPH = 1 << 20
 """Bytes; SentencePiece skips longer lines, and the corpus has one paragraph per line."""
 

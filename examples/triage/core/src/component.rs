@@ -17,7 +17,7 @@ pub const MAX_TOKENS: u32 = 4;
 pub const ANSWER_BYTES: usize = 16;
 /// What the model is told before every line: the system's text in every question. It is a part of the program, and whoever writes
 /// events cannot change it: only the model's chat template says where it ends.
-pub(crate) const NOTES: &str = include_str!("../../notes.txt").trim_ascii_end();
+pub(crate) const STANDING: &str = include_str!("../../standing.txt").trim_ascii_end();
 /// The format of the policy that an answer must have: one of the four classes. The policy lets this client ask for no other.
 pub(crate) const FORMAT: &str = "triage";
 /// A question that inference was restarted under is asked so often.
@@ -68,7 +68,7 @@ enum Stage {
     Done,
 }
 
-/// How long answers take, by audit's clock: the first question pays for the notes, which the others share.
+/// How long answers take, by audit's clock: the first question pays for the standing text, which the others share.
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
     answers: u64,
@@ -191,10 +191,10 @@ impl<'m, R: ReadWords, W: WriteWords> Triage<'m, R, W> {
                     continue;
                 }
             };
-            // The notes come first and are always the same, so that inference computes them once. The likeliest class: the same
+            // The standing text comes first and is always the same, so that inference computes them once. The likeliest class: the same
             // line gets the same answer.
             let question = Infer::say(text)
-                .system(NOTES)
+                .system(STANDING)
                 .format(FormatName::new(FORMAT).unwrap_or(FormatName::EMPTY))
                 .max_tokens(MAX_TOKENS)
                 .greedy();

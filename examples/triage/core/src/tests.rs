@@ -3,7 +3,7 @@
 use crate::client::{
     ErrorCode, Event, Failure, Fault, FaultKind, FinishReason, Finished, PartKind, Request, User,
 };
-use crate::component::{FORMAT, NOTES};
+use crate::component::{FORMAT, STANDING};
 use crate::{MAX_TOKENS, Memory, Port, Triage};
 use core::fmt;
 use protocol::region::ReadWords as _;
@@ -89,7 +89,7 @@ impl System {
             .iter()
             .map(|part| (part.kind, part.as_str()))
             .collect();
-        let [(PartKind::System, NOTES), (PartKind::User, line)] = parts[..] else {
+        let [(PartKind::System, STANDING), (PartKind::User, line)] = parts[..] else {
             panic!("{parts:?}");
         };
         let asked = (frame.header().request, line.to_string());
