@@ -4,7 +4,7 @@
 
 use crate::{Automaton, MAX_CHOICES, MAX_CHOICES_BYTES};
 
-/// What is between two choices in a message.
+/// What is between two choices where they are hashed; no choice has it.
 pub const SEPARATOR: char = '\n';
 
 /// Choices: texts without line feeds, none empty, no two the same. One may be a prefix of another; an answer that is at
@@ -106,17 +106,6 @@ impl Choices {
         }
     }
 
-    /// The choices in the text of a message, which are divided by [`SEPARATOR`].
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    pub fn parse(text: &str) -> Result<Self, ChoicesError> {
-        match text {
-            "" => Err(ChoicesError::None),
-            _ => Self::new(text.split(SEPARATOR)),
-        }
-    }
-
     /// The bytes of each choice.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let ranges = self.ranges.iter().take(self.count);
@@ -206,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_text_is_accepted_exactly_if_it_is_a_choice() {
-        let choices = Choices::parse("yes\nno\nyes, but\nünsicher").unwrap();
+        let choices = Choices::new(["yes", "no", "yes, but", "ünsicher"]).unwrap();
         let accepted = |text: &str| {
             let state = choices.walk(choices.start(), text.as_bytes());
             state.is_some_and(|state| choices.accepts(state))
@@ -225,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_exit_is_the_nearest_end() {
-        let choices = Choices::parse("yes, but\nyes, and so on").unwrap();
+        let choices = Choices::new(["yes, but", "yes, and so on"]).unwrap();
         let state = choices.walk(choices.start(), b"yes").unwrap();
         assert_eq!(choices.shortest(state), 5);
         let state = choices.walk(state, b", ").unwrap();
@@ -235,21 +224,20 @@ mod tests {
 
     #[test]
     fn lists_that_mean_nothing_or_are_too_long_are_refused() {
-        let error = |text: &str| Choices::parse(text).unwrap_err();
-        assert_eq!(error(""), ChoicesError::None);
-        assert_eq!(error("a\n\nb"), ChoicesError::Empty { choice: 2 });
-        assert_eq!(error("a\nb\n"), ChoicesError::Empty { choice: 3 });
-        assert_eq!(error("a\nb\na"), ChoicesError::Twice { choice: 3 });
-        assert_eq!(
-            Choices::new(["a", "b\nc"]).unwrap_err(),
-            ChoicesError::LineFeed { choice: 2 }
-        );
+        let error = |list: &[&str]| Choices::new(list.iter().copied()).unwrap_err();
+        assert_eq!(error(&[]), ChoicesError::None);
+        assert_eq!(error(&[""]), ChoicesError::Empty { choice: 1 });
+        assert_eq!(error(&["a", "", "b"]), ChoicesError::Empty { choice: 2 });
+        assert_eq!(error(&["a", "b", ""]), ChoicesError::Empty { choice: 3 });
+        assert_eq!(error(&["a", "b", "a"]), ChoicesError::Twice { choice: 3 });
+        assert_eq!(error(&["a", "b\nc"]), ChoicesError::LineFeed { choice: 2 });
         let many: Vec<String> = (0..=MAX_CHOICES).map(|n| std::format!("{n}")).collect();
-        assert_eq!(error(&many.join("\n")), ChoicesError::Count);
-        assert!(Choices::parse(&many[..MAX_CHOICES].join("\n")).is_ok());
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(error(&many), ChoicesError::Count);
+        assert!(Choices::new(many[..MAX_CHOICES].iter().copied()).is_ok());
         let long = "a".repeat(MAX_CHOICES_BYTES + 1);
-        assert_eq!(error(&long), ChoicesError::Bytes);
-        let all = Choices::parse(&long[1..]).unwrap();
+        assert_eq!(error(&[&long]), ChoicesError::Bytes);
+        let all = Choices::new([&long[1..]]).unwrap();
         assert_eq!(usize::from(all.shortest(all.start())), MAX_CHOICES_BYTES);
     }
 

@@ -100,23 +100,10 @@ impl<'f> Dfa<'f> {
         self.shortest.len()
     }
 
-    /// Bytes of its table.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        Self::bytes(self.states(), self.width).unwrap_or(usize::MAX)
-    }
-
     /// All its states, the start first.
     pub fn all(&self) -> impl Iterator<Item = State> + use<> {
         // At most `MAX_STATES`.
         (0..self.shortest.len() as u16).map(State)
-    }
-
-    /// The state of this number, if there is one.
-    #[must_use]
-    pub fn state(&self, index: usize) -> Option<State> {
-        let state = u16::try_from(index).ok().map(State);
-        state.filter(|_| index < self.states())
     }
 }
 

@@ -71,28 +71,27 @@ pub fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// Why bytes are no set of formats. The numbers are stable.
+/// Why bytes are no set of formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[repr(u16)]
 pub enum FormatsError {
     /// They are too few.
     #[error("the region is too small for the formats that it says it has")]
-    Size = 1,
+    Size,
     /// They do not begin with [`MAGIC`].
     #[error("this is no set of formats; 'llmtool policy --formats' writes one")]
-    Magic = 2,
+    Magic,
     /// Another layout.
     #[error("formats of another version; compile them anew")]
-    Version = 3,
+    Version,
     /// More formats or states than the limits allow.
     #[error("more formats or states than the limits allow")]
-    Count = 4,
+    Count,
     /// A name that is none, or that two have.
     #[error("the name of a format is missing, wrong, or there twice")]
-    Name = 5,
+    Name,
     /// A table that leads out of itself, or to where no word can be reached.
     #[error("the table of a format is damaged")]
-    Table = 6,
+    Table,
 }
 
 /// The formats in a region.

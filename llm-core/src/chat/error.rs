@@ -1,6 +1,6 @@
 //! Why a conversation or a scaffold is refused.
 
-use super::{MAX_LITERAL_BYTES, MAX_REFUSED, MAX_SCAFFOLD_BYTES, MAX_SEGMENTS};
+use super::{MAX_LITERAL_BYTES, MAX_SCAFFOLD_BYTES, MAX_SEGMENTS};
 use crate::gguf::{self, GgufError};
 use crate::tokenizer::TokenizeError;
 
@@ -141,12 +141,6 @@ pub enum ScaffoldError {
     TooLong {
         /// How many.
         bytes: usize,
-    },
-    /// It refuses too many spellings.
-    #[error("the chat scaffold refuses {spellings} spellings, at most {MAX_REFUSED} are allowed")]
-    TooManyRefused {
-        /// How many.
-        spellings: usize,
     },
     /// It was derived from another template than the file has.
     #[error(

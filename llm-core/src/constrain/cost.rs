@@ -7,7 +7,9 @@
 
 use super::firsts::Firsts;
 use crate::tokenizer::{Spelled, VocabularyView};
-use formats::{Automaton, ChoiceState, Choices, Dfa, Formats, MAX_CHOICES_BYTES, State};
+use formats::{
+    Automaton, ChoiceState, Choices, Dfa, Formats, MAX_CHOICES_BYTES, MAX_FORMATS, State,
+};
 
 /// The way to a word cannot be spelled.
 pub(super) const UNSPELLED: u16 = u16::MAX;
@@ -22,7 +24,8 @@ pub(super) const CHOICE_COSTS: usize = MAX_CHOICES_BYTES + 1;
 /// choosing a token needs to know of its vocabulary.
 #[derive(Debug)]
 pub struct FormatTable<'m> {
-    formats: Formats<'m>,
+    /// By number: each format's automaton, and where the numbers of its states begin in `costs`.
+    automata: [Option<(Dfa<'m>, usize)>; MAX_FORMATS],
     costs: &'m mut [u16],
     firsts: Firsts,
 }
@@ -32,7 +35,7 @@ impl<'m> FormatTable<'m> {
     #[must_use]
     pub const fn none() -> Self {
         Self {
-            formats: Formats::NONE,
+            automata: [None; MAX_FORMATS],
             costs: &mut [],
             firsts: Firsts::EMPTY,
         }
@@ -46,26 +49,24 @@ impl<'m> FormatTable<'m> {
             return None;
         }
         costs.fill(UNSPELLED);
+        let mut automata = [None; MAX_FORMATS];
+        for (place, named) in automata.iter_mut().zip(formats.iter()) {
+            *place = Some((named.dfa, named.first_state));
+        }
         Some(Self {
-            formats,
+            automata,
             costs,
             firsts: Firsts::EMPTY,
         })
-    }
-
-    /// The formats.
-    #[must_use]
-    pub const fn formats(&self) -> &Formats<'m> {
-        &self.formats
     }
 
     /// Finds out what each state takes with this vocabulary. It costs some lookups in it for each state, and one look at
     /// each token.
     pub(crate) fn measure(&mut self, view: &VocabularyView<'_>) {
         self.firsts.fill(view);
-        for named in self.formats.iter() {
-            let range = named.first_state..named.first_state + named.dfa.states();
-            measure(&named.dfa, view, &mut self.costs[range]);
+        for (dfa, first_state) in self.automata.iter().flatten() {
+            let range = *first_state..first_state + dfa.states();
+            measure(dfa, view, &mut self.costs[range]);
         }
     }
 
@@ -76,9 +77,9 @@ impl<'m> FormatTable<'m> {
 
     /// A format, and what its states take.
     pub(super) fn get(&self, format: usize) -> Option<(Dfa<'m>, &[u16])> {
-        let named = self.formats.get(format)?;
-        let costs = self.costs.get(named.first_state..)?;
-        Some((named.dfa, costs.get(..named.dfa.states())?))
+        let (dfa, first_state) = (*self.automata.get(format)?)?;
+        let costs = self.costs.get(first_state..)?;
+        Some((dfa, costs.get(..dfa.states())?))
     }
 }
 

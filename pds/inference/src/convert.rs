@@ -1,6 +1,5 @@
 //! The engine's types as they cross the boundary.
 
-use ::formats::stop::{Stops, StopsError};
 use llm_core::arena::{Purpose, Usage};
 use llm_core::backend::ModelInfo;
 use llm_core::chat::{Role, Segment};
@@ -11,7 +10,7 @@ use llm_core::sampling::SamplerParams;
 use llm_core::transformer::AdapterInfo;
 use llm_core::transformer::training::{self, Targets};
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS, MAX_TEMPLATE_BYTES};
+use protocol::limits::{MAX_SEGMENTS, MAX_TEMPLATE_BYTES};
 use protocol::name::{TemplateName, is_allowed};
 use protocol::record::Hash;
 use protocol::wire::engine::{AdapterLoaded, Holdings, KvType, Loaded, Trained};
@@ -66,24 +65,6 @@ pub(crate) fn format(number: u32, parts: &Parts<'_>) -> Result<Option<Format>, F
         (None, Some(choices)) => Ok(Some(Format::Choices(choices))),
         (Some(_), Some(_)) => Err(Failure::of(ErrorCode::FormatAndChoices)),
     }
-}
-
-/// The stop strings that the parts have.
-///
-/// # Errors
-/// What is wrong with them; audit has checked them.
-pub(crate) fn stops(parts: &Parts<'_>) -> Result<Stops, Failure> {
-    let stops = parts.iter().filter(|part| part.kind == PartKind::Stop);
-    Stops::new(stops.map(|stop| stop.as_str())).map_err(|error| match error {
-        StopsError::Count => {
-            let stops = parts.stops().count() as u64;
-            Failure::over(ErrorCode::StopStrings, stops, MAX_STOPS as u64)
-        }
-        StopsError::Empty { .. } => Failure::over(ErrorCode::StopBytes, 0, MAX_STOP_BYTES as u64),
-        StopsError::Bytes { bytes, .. } => {
-            Failure::over(ErrorCode::StopBytes, bytes as u64, MAX_STOP_BYTES as u64)
-        }
-    })
 }
 
 pub(crate) const fn reason(reason: generate::FinishReason) -> FinishReason {

@@ -36,7 +36,7 @@ use llm_core::simd::Cpu;
 use llm_core::transformer::{LoadOptions, Positions};
 use protocol::limits::{
     DEFAULT_CONTEXT_TOKENS, EXTRA_PROMPT_TOKENS, MAX_ADAPTERS, MAX_CLIENTS, MAX_DATA_BYTES,
-    MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_SCAFFOLD_TOKENS, MAX_SEGMENT_TOKENS, MAX_SEGMENTS,
+    MAX_FIXED_TOKENS, MAX_PIECE_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENT_TOKENS, MAX_SEGMENTS,
     MAX_SESSIONS, maxima,
 };
 
@@ -48,7 +48,7 @@ const _: () = assert!(llm_core::generate::MAX_CLIENTS == MAX_CLIENTS);
 const _: () = assert!(llm_core::transformer::MAX_ADAPTERS == MAX_ADAPTERS);
 const _: () = assert!(llm_core::transformer::MAX_RANK == maxima::RANK as usize);
 // Audit takes more that a template adds for a breach.
-const _: () = assert!(llm_core::chat::MAX_FIXED_TOKENS == MAX_SCAFFOLD_TOKENS);
+const _: () = assert!(llm_core::chat::MAX_FIXED_TOKENS == MAX_FIXED_TOKENS);
 const _: () = assert!(llm_core::chat::MAX_SEGMENT_TOKENS == MAX_SEGMENT_TOKENS);
 const _: () = assert!(llm_core::chat::MAX_SEGMENTS == MAX_SEGMENTS);
 // A report has room for all that formats and stop strings were looked for in. Of what a token of a format brings, up to

@@ -294,7 +294,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
         }
         let turn = Turn {
             format: convert::format(format, parts)?,
-            stops: convert::stops(parts)?,
+            stops: parts.ending()?,
             ..turn
         };
         let segments = convert::segments(parts);

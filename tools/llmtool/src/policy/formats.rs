@@ -4,7 +4,7 @@ use std::path::Path;
 
 use format_compiler::Source;
 use formats::encode::{EncodeError, Encoded, image};
-use protocol::limits::{FORMATS_REGION_BYTES, MAX_FORMATS, MAX_USER_BYTES};
+use protocol::limits::MAX_USER_BYTES;
 use protocol::policy::{CHOICES, FormatRule};
 use toml::Spanned;
 
@@ -13,8 +13,6 @@ use super::in_order;
 use crate::files;
 
 // What audit reads and what the automata are made for.
-const _: () = assert!(MAX_FORMATS == formats::MAX_FORMATS);
-const _: () = assert!(FORMATS_REGION_BYTES == formats::REGION_BYTES);
 const _: () = assert!(MAX_USER_BYTES == formats::MAX_NAME_BYTES);
 
 /// A format of answers.
