@@ -820,7 +820,7 @@ $(TRAIN_VENV)/installed: tools/train/requirements.txt
 	@touch $@
 
 .PHONY: train
-train: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make TRAIN=default|tiny|triage again, from the corpus to a signed GGUF in build/model (three hours; goes on where it stopped)
+train: llmtool $(if $(TRAIN_PYTHON),,$(TRAIN_VENV)/installed) ## make TRAIN=default|tiny|triage again, from its data to a signed GGUF in build/model (default: three hours; goes on where it stopped)
 	@$(or $(TRAIN_PYTHON),$(TRAIN_VENV)/bin/python) tools/train/train.py --work $(BUILD)/model model tools/train/configs/$(TRAIN).toml \
 		--llmtool $(BIN)/llmtool --key $(MODEL_KEY) $(if $(MAX_MINUTES),--max-minutes $(MAX_MINUTES)) -o $(BUILD)/model/$(TRAIN).gguf
 
