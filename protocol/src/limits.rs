@@ -1,7 +1,7 @@
 //! The limits of the system, in one table. What exceeds one gets an error that names the limit and
 //! the value it got.
 
-/// Longest prompt in bytes. Bounds the size of a ring slot and of the shell's line; 2048 tokens of
+/// Longest prompt in bytes. Bounds the shell's line; 2048 tokens of
 /// English are about this long.
 pub const MAX_PROMPT_BYTES: usize = 8192;
 
@@ -20,7 +20,7 @@ pub const MAX_STOP_BYTES: usize = formats::MAX_STOP_BYTES;
 
 /// Most tokens that a model's chat template may add to a conversation, whatever its segments; inference says how many, and
 /// audit reserves them for each request.
-pub const MAX_SCAFFOLD_TOKENS: u32 = 2048;
+pub const MAX_FIXED_TOKENS: u32 = 2048;
 
 /// Most tokens that a model's chat template may add for each segment.
 pub const MAX_SEGMENT_TOKENS: u32 = 64;

@@ -39,8 +39,8 @@ const TAIL_WORD: usize = 3;
 const FIRST_SLOT_WORD: usize = 8;
 const HEADER_WORDS: usize = 2;
 
-/// Largest payload of one message: the longest prompt, and before it its parameters, or a record of the log.
-pub const PAYLOAD_BYTES: usize = crate::limits::MAX_PROMPT_BYTES + 512;
+/// Largest payload of one message: the longest parts of a request, and before them a record of the log.
+pub const PAYLOAD_BYTES: usize = crate::limits::MAX_PARTS_BYTES + 504;
 /// [`PAYLOAD_BYTES`] in words.
 pub const PAYLOAD_WORDS: usize = PAYLOAD_BYTES / 8;
 /// Messages that a ring holds. Sixteen tokens in flight hide the slowest consumer, the UART.

@@ -105,8 +105,7 @@ impl<'m> Languages<'m> {
         }
         let (answer, words) = match has_stops {
             true => {
-                // They have been checked.
-                let stops = Stops::new(parts.stops()).unwrap_or_default();
+                let stops = parts.ending()?;
                 (Answer::Stops(StopMatcher::new()), Words::Stops(stops))
             }
             false => (Answer::Free, Words::None),

@@ -85,7 +85,7 @@ impl Notices {
     }
 
     /// Tells of faults. What they have cost is told after them. Where inference dies, and at which address, is its own
-    /// choice, so a client that is bound to formats (`is_bound`) is told only that it died.
+    /// choice, so a client that is bound to formats (`is_bound`) is told only how it died.
     pub(crate) fn deliver_fault(&mut self, is_bound: bool, tell: impl FnOnce(&Event<'_>) -> bool) {
         let Some((mut fault, count)) = self.fault else {
             return;

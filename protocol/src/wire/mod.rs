@@ -20,7 +20,7 @@ pub use params::{InferParams, Sampling};
 pub use parts::{Extent, PART_HEADER_BYTES, Part, PartKind, Parts, PartsWriter, completion};
 pub use training::{AdapterInfo, TARGETS_ALL, TARGETS_ATTENTION, TrainParams, TrainProgress};
 
-use crate::limits::{MAX_SCAFFOLD_TOKENS, MAX_SEGMENT_TOKENS};
+use crate::limits::{MAX_FIXED_TOKENS, MAX_SEGMENT_TOKENS};
 use crate::name::TemplateName;
 use crate::record::Hash;
 use declare::{layout, numbers};
@@ -93,7 +93,7 @@ impl ModelInfo {
     /// Whether what its template adds is within the limits of what audit believes.
     #[must_use]
     pub const fn has_sound_template(&self) -> bool {
-        self.fixed_tokens <= MAX_SCAFFOLD_TOKENS && self.segment_tokens <= MAX_SEGMENT_TOKENS
+        self.fixed_tokens <= MAX_FIXED_TOKENS && self.segment_tokens <= MAX_SEGMENT_TOKENS
     }
 }
 

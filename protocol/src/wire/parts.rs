@@ -18,6 +18,7 @@ use crate::limits::{
     EXTRA_PROMPT_TOKENS, MAX_PARTS_BYTES, MAX_PROMPT_BYTES, MAX_SEGMENTS, MAX_STOP_BYTES, MAX_STOPS,
 };
 use core::str;
+use formats::stop::{Stops, StopsError};
 use formats::{Choices, ChoicesError, MAX_CHOICES, MAX_CHOICES_BYTES};
 
 /// Bytes in front of each part's text.
@@ -132,7 +133,7 @@ pub struct Parts<'a> {
     bytes: &'a [u8],
 }
 
-/// What all segments of a request are together.
+/// What all parts of a request are together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Bytes of their texts.
@@ -282,13 +283,6 @@ impl<'a> Parts<'a> {
         at_most(ErrorCode::PromptBytes, bytes, most)?;
         let extent = self.extent();
         at_most(ErrorCode::Segments, extent.segments as usize, MAX_SEGMENTS)?;
-        at_most(ErrorCode::StopStrings, extent.stops as usize, MAX_STOPS)?;
-        for stop in self.of(|kind| kind == PartKind::Stop) {
-            if !(1..=MAX_STOP_BYTES).contains(&stop.text.len()) {
-                let (value, limit) = (stop.text.len() as u64, MAX_STOP_BYTES as u64);
-                return Err(Failure::over(ErrorCode::StopBytes, value, limit));
-            }
-        }
         if extent.stops > 0 && extent.choices > 0 {
             return Err(Failure::of(ErrorCode::FormatAndStops));
         }
@@ -301,6 +295,7 @@ impl<'a> Parts<'a> {
             }
             before = before.saturating_add(part.text.len());
         }
+        self.ending()?;
         Ok(extent)
     }
 
@@ -334,6 +329,25 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// The stop strings; none if there are none.
+    ///
+    /// # Errors
+    /// There are too many, or one has a length that none may have.
+    pub fn ending(&self) -> Result<Stops, Failure> {
+        Stops::new(self.stops()).map_err(|error| match error {
+            StopsError::Count => {
+                let value = self.stops().count() as u64;
+                Failure::over(ErrorCode::StopStrings, value, MAX_STOPS as u64)
+            }
+            StopsError::Empty { .. } => {
+                Failure::over(ErrorCode::StopBytes, 0, MAX_STOP_BYTES as u64)
+            }
+            StopsError::Bytes { bytes, .. } => {
+                Failure::over(ErrorCode::StopBytes, bytes as u64, MAX_STOP_BYTES as u64)
+            }
+        })
+    }
+
     /// The automaton of the choices; `None` if there are none.
     ///
     /// # Errors
@@ -342,7 +356,6 @@ impl<'a> Parts<'a> {
         if self.choices().next().is_none() {
             return Ok(None);
         }
-        let extent = self.extent();
         Choices::new(self.choices()).map(Some).map_err(|error| {
             let which = |choice: usize| choice as u64;
             match error {
@@ -357,7 +370,7 @@ impl<'a> Parts<'a> {
                     Failure::over(ErrorCode::ChoiceLineFeed, which(choice), 0)
                 }
                 ChoicesError::Count => {
-                    let value = u64::from(extent.choices);
+                    let value = self.choices().count() as u64;
                     Failure::over(ErrorCode::Choices, value, MAX_CHOICES as u64)
                 }
                 ChoicesError::Bytes => {

@@ -111,7 +111,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let id = frame.header().request;
         // A prompt that is to go as the model has it. No client can decide that without a race; here there is none, since
         // no model is loaded while a request for text is under way.
-        let current = self.link.current;
+        let current = self.link.current.as_ref();
         let has_template = current.is_some_and(|model| !model.loaded.info.template.is_empty());
         Request::decide_prompt(frame, has_template);
         let Ok(request) = Request::parse(frame) else {
@@ -167,7 +167,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 record.prompt_bytes = u32::try_from(parts.as_bytes().len()).unwrap_or(u32::MAX);
                 record.params = params;
                 record.format = format;
-                self.infer(client, id, params, (session, adapter, format), parts, now)
+                let names = (session, adapter, format);
+                self.infer(client, id, params, names, (rule, parts), now)
             }
             // It has been dealt with.
             Request::Cancel => Ok(()),

@@ -10,7 +10,7 @@ use crate::table::{End, Entry, Generation, Origin, State, Stop, Work};
 use crate::tuning::Stage;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::{FormatName, ModelName, SessionName};
-use protocol::policy::Permission;
+use protocol::policy::{FormatRule, Permission};
 use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::FinishReason;
@@ -28,14 +28,15 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         id: u32,
         params: InferParams,
         (name, adapter, format): (SessionName, ModelName, FormatName),
-        parts: Parts<'_>,
+        (rule, parts): (FormatRule, Parts<'_>),
         now: u64,
     ) -> Result<(), Failure> {
         let owner = Owner {
             client,
             user: self.clients.user(client),
         };
-        let (limits, extent, begun) = self.check_infer(owner, id, &params, format, &parts)?;
+        let (limits, extent, begun) =
+            self.check_infer(owner, id, &params, (format, rule), &parts)?;
         let wanted = self.adapter_to_use(adapter)?;
         // Room first, since nothing is taken by looking for it.
         let place = self.gate.sessions.place(owner, name, limits)?;
@@ -45,8 +46,8 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         };
         let prompt = parts.as_bytes();
         let prompt_bytes = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
-        let model = self.link.current.map(|current| current.loaded.info);
-        let most_prompt_tokens = extent.most_tokens(&model.unwrap_or_default());
+        let model = self.link.current.as_ref();
+        let most_prompt_tokens = model.map_or(0, |it| extent.most_tokens(&it.loaded.info));
         let most = u64::from(most_prompt_tokens).saturating_add(u64::from(params.max_tokens));
         let text: &[u8] = match self.gate.policy().keep_prompts {
             1 => prompt,
@@ -151,7 +152,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         owner: Owner,
         id: u32,
         params: &InferParams,
-        format: FormatName,
+        (format, rule): (FormatName, FormatRule),
         parts: &Parts<'_>,
     ) -> Result<(Limits, Extent, Begun<'m>), Failure> {
         let Owner { client, user } = owner;
@@ -169,8 +170,6 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             return Err(Failure::over(ErrorCode::MaxTokens, value, limit));
         }
         let identity = self.clients.get(client).and_then(|peer| peer.identity);
-        let entry = identity.map_or(usize::MAX, |identity| identity.entry);
-        let rule = self.gate.format_rule(user, entry);
         let begun = self.gate.languages.answer(rule, format, parts, &extent)?;
         if self.is_loading_for_client() {
             return Err(Failure::of(ErrorCode::ModelInUse));

@@ -5,7 +5,7 @@ use crate::models::tests as models;
 use formats::encode::{Encoded, image, words};
 use proptest::prelude::*;
 use protocol::error::{ErrorCode, Failure};
-use protocol::limits::{MAX_SCAFFOLD_TOKENS, MAX_SEGMENT_TOKENS};
+use protocol::limits::{MAX_FIXED_TOKENS, MAX_SEGMENT_TOKENS};
 use protocol::name::{FormatName, ModelName, SessionName, TemplateName};
 use protocol::policy::{FormatRule, Policy, PolicyError};
 use protocol::record::Kind;
@@ -629,7 +629,7 @@ fn a_conversation_reserves_what_its_template_adds_and_no_more_is_believed() {
 
 #[test]
 fn a_template_that_claims_to_add_too_much_is_a_breach() {
-    let (fixed, each) = (MAX_SCAFFOLD_TOKENS, MAX_SEGMENT_TOKENS);
+    let (fixed, each) = (MAX_FIXED_TOKENS, MAX_SEGMENT_TOKENS);
     for (loaded, restarts) in [
         (instruct(fixed, each), 0),
         (instruct(fixed + 1, 0), 1),
@@ -657,7 +657,7 @@ fn the_formats_are_listed_with_whether_one_may_use_them() {
             FormatEntry {
                 name: FormatName::new(named.name).unwrap(),
                 states: named.dfa.states() as u32,
-                bytes: named.dfa.size() as u32,
+                bytes: named.table.len() as u32,
                 allowed,
                 sha256: Sha256::digest(named.table).into(),
             },

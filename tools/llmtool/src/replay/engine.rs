@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use formats::Formats;
-use formats::stop::Stops;
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::chat::{Role, Segment};
 use llm_core::constrain::{Format, FormatTable};
@@ -187,7 +186,7 @@ impl Engine<'_> {
         let parts = parts.ok_or("what the log has of its prompt is no request")?;
         let wrong = |failure| format!("the log has a request that is none: {failure:?}");
         parts.check().map_err(wrong)?;
-        let stops = Stops::new(parts.stops()).map_err(|error| error.to_string())?;
+        let stops = parts.ending().map_err(wrong)?;
         let turn = Turn {
             fresh: request.first,
             adapter: self.adapter,
