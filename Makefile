@@ -513,18 +513,19 @@ isolation-fixture: isolation-tool image
 
 ## ---- Test ---------------------------------------------------------------------------------------
 
+STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim
+STAGES_SEL4 := lint-sel4 isolation test-sel4 e2e-qemu panic-check
+STAGE_TIMES := $(BUILD)/stages.txt
+
 .PHONY: test
-test: lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
-ifneq ($(wildcard $(SDK)/bin/microkit),)
-	@$(MAKE) --no-print-directory lint-sel4
-	@$(MAKE) --no-print-directory isolation
-	@$(MAKE) --no-print-directory test-sel4
-	@$(MAKE) --no-print-directory e2e-qemu
-	@$(MAKE) --no-print-directory panic-check
-else
-	@echo
-	@echo '*** SKIPPED: the seL4 lane: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
-endif
+test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
+	@mkdir -p $(dir $(STAGE_TIMES)) && : >$(STAGE_TIMES)
+	@set -e; for stage in $(STAGES) $(if $(wildcard $(SDK)/bin/microkit),$(STAGES_SEL4)); do \
+		start=$$(date +%s); $(MAKE) --no-print-directory $$stage; \
+		printf '%6d s  %s\n' $$(($$(date +%s) - start)) $$stage >>$(STAGE_TIMES); \
+	done
+	@cat $(STAGE_TIMES)
+	@$(if $(wildcard $(SDK)/bin/microkit),,echo; echo '*** SKIPPED: the seL4 lane ($(STAGES_SEL4)): no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***')
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors
