@@ -112,7 +112,7 @@ BUGS = [
     (
         "what a template adds is not reserved",
         "monitor/text.rs",
-        "let most_prompt_tokens = extent.most_tokens(&model.unwrap_or_default());",
-        "let most_prompt_tokens = extent.most_tokens(&model.filter(|_| false).unwrap_or_default());",
+        "model.map_or(0, |it| extent.most_tokens(&it.loaded.info));",
+        "model.map_or(0, |_| extent.most_tokens(&Default::default()));",
     ),
 ]

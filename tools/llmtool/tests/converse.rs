@@ -1,10 +1,11 @@
 //! A published instruct model against llama.cpp: the ids of ten questions as its chat template has them, and of the answers.
 //! `tests/chat/smollm2.json` has what llama.cpp gave (`make_chat.py` there says how, and where the model is);
-//! the folder that `SEL4_LLM_REAL` names has the model. llama.cpp rounds activations in another way for weights of 4 bits, so the
-//! choice may differ where its two best tokens are closer than its own results for two sizes of batches.
+//! the folder that `SEL4_LLM_REAL` names has the model and its copy in F32. With the copy every token is the same. With the
+//! file as published llama.cpp rounds activations in another way than we do, so a choice may differ where its two best tokens
+//! are closer than its own results for two sizes of batches.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use llm_core::backend::{LlmBackend, TransformerBackend};
 use llm_core::chat::{Role, Segment, Template};
@@ -16,6 +17,14 @@ use llm_core::verify::sha256;
 use llmtool::engine::{Memory, Runner, load_options};
 use llmtool::vocabulary::HostVocabulary;
 use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct References {
+    #[serde(rename = "Q4_1")]
+    published: Reference,
+    #[serde(rename = "F32")]
+    exact: Reference,
+}
 
 #[derive(Deserialize)]
 struct Reference {
@@ -48,24 +57,33 @@ fn argmax(logits: &[f32]) -> u32 {
     best as u32
 }
 
-#[test]
-fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
+fn references() -> References {
+    serde_json::from_slice(&fs::read(REFERENCE).expect("the reference")).expect("JSON")
+}
+
+/// The model of this type, or nothing if it is not there.
+fn model(ty: &str, sha256_of_reference: &str) -> Option<(PathBuf, Vec<u8>)> {
     let Some(folder) = std::env::var_os("SEL4_LLM_REAL") else {
         println!("SKIPPED: SEL4_LLM_REAL names no folder with the model");
-        return;
+        return None;
     };
-    let reference: Reference =
-        serde_json::from_slice(&fs::read(REFERENCE).expect("the reference")).expect("JSON");
-    let path = Path::new(&folder).join("SmolLM2-135M-Instruct.Q4_1.gguf");
+    let path = Path::new(&folder).join(format!("SmolLM2-135M-Instruct.{ty}.gguf"));
     let Ok(file) = fs::read(&path) else {
         println!("SKIPPED: {} is not there", path.display());
+        return None;
+    };
+    let digest = sha256(&file);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, sha256_of_reference, "another model");
+    Some((path, file))
+}
+
+#[test]
+fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
+    let reference = references().published;
+    let Some((path, file)) = model("Q4_1", &reference.sha256) else {
         return;
     };
-    let digest: String = sha256(&file)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(digest, reference.sha256, "another model");
     let checked = Checked::new(&file).expect("sound");
     let template = Template::of(checked.gguf()).expect("sound");
     let scaffold = template.scaffold().expect("known");
@@ -100,21 +118,8 @@ fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
 
     // The same as requests: the engine renders the conversation, and its answer is llama.cpp's up to a choice that is
     // within the noise.
-    let mut memory = Memory::for_model(&checked, &options).expect("memory");
-    let mut backend = TransformerBackend::new(memory.arena().expect("an arena"), options);
-    let info = backend.load(&file).expect("loaded");
-    let name = info.template.expect("a template").name;
-    assert_eq!(name.as_str(), "SmolLM2");
     let mut whole = 0;
-    for answer in &reference.answers {
-        let said = [Segment::new(Role::User, &answer.question)];
-        let params = GenerateParams {
-            sampler: SamplerParams::greedy(),
-            max_tokens: answer.tokens.len() as u32,
-        };
-        let started = backend.start(Turn::only(0), Prompt::Segments(&said), &params);
-        assert_eq!(started, Ok(answer.prompt.len() as u32));
-        let ids = ids(&mut backend);
+    for (answer, ids) in reference.answers.iter().zip(answers(&file, &reference)) {
         let mut steps = ids.iter().zip(&answer.tokens).zip(&answer.gaps);
         match steps.find(|((ours, theirs), _)| ours != theirs) {
             Some((_, gap)) => assert!(*gap <= NOISE, "{}", answer.question),
@@ -125,6 +130,45 @@ fn ten_questions_and_their_answers_have_the_ids_of_llama_cpp() {
         }
     }
     println!("{whole} of 10 answers are the same from the first token to the last");
+}
+
+#[test]
+fn with_exact_weights_the_answers_are_those_of_llama_cpp_to_the_last_token() {
+    let reference = references().exact;
+    let Some((_, file)) = model("F32", &reference.sha256) else {
+        return;
+    };
+    assert_eq!(reference.answers.len(), 10);
+    for (answer, ids) in reference.answers.iter().zip(answers(&file, &reference)) {
+        assert_eq!(ids, answer.tokens, "{}", answer.question);
+    }
+}
+
+/// What the engine answers to the questions as requests, having rendered each into llama.cpp's ids.
+fn answers(file: &[u8], reference: &Reference) -> Vec<Vec<u32>> {
+    let checked = Checked::new(file).expect("sound");
+    let options = load_options(512, KvType::F32);
+    let mut memory = Memory::for_model(&checked, &options).expect("memory");
+    let mut backend = TransformerBackend::new(memory.arena().expect("an arena"), options);
+    let info = backend.load(file).expect("loaded");
+    let name = info.template.expect("a template").name;
+    assert_eq!(name.as_str(), "SmolLM2");
+    let answer = |answer: &Answer| {
+        let said = [Segment::new(Role::User, &answer.question)];
+        let params = GenerateParams {
+            sampler: SamplerParams::greedy(),
+            max_tokens: answer.tokens.len() as u32,
+        };
+        let started = backend.start(Turn::only(0), Prompt::Segments(&said), &params);
+        assert_eq!(
+            started,
+            Ok(answer.prompt.len() as u32),
+            "{}",
+            answer.question
+        );
+        ids(&mut backend)
+    };
+    reference.answers.iter().map(answer).collect()
 }
 
 /// The tokens of the request under way.

@@ -17,6 +17,8 @@ use protocol::wire::{Fault, FaultKind};
 pub struct Character {
     /// Times of a hundred that inference lies.
     pub lies: u64,
+    /// Times of a hundred that inference, at a bound answer, leaves the form or ends in the middle.
+    pub breaches: u64,
     /// Times of a hundred that inference writes garbage.
     pub inference_garbage: u64,
     /// It never answers.
@@ -55,10 +57,15 @@ impl Character {
             true => *dice.pick(choices),
             false => 0,
         };
-        let lies = of_hostile(&[1, 2, 5, 20]);
-        let inference_garbage = of_hostile(&[0, 0, 1, 5]);
+        let breaches = of_hostile(&[0, 3, 20]);
+        // One that does nothing else wrong is not restarted before it has a bound answer.
+        let (lies, inference_garbage) = match breaches {
+            20 => (0, 0),
+            _ => (of_hostile(&[1, 2, 5, 20]), of_hostile(&[0, 0, 1, 5])),
+        };
         Self {
             lies,
+            breaches,
             inference_garbage,
             silent: !prompt && dice.percent(7),
             prompt,
@@ -89,7 +96,7 @@ impl Character {
     /// Whether inference keeps to the protocol.
     #[must_use]
     pub const fn is_honest(&self) -> bool {
-        self.lies == 0 && self.inference_garbage == 0
+        self.lies == 0 && self.breaches == 0 && self.inference_garbage == 0
     }
 }
 

@@ -380,8 +380,9 @@ impl Server {
         self.unsent.push_back((task.number, end));
     }
 
-    /// Takes a step of one of its requests, unless it rests for want of credit.
-    pub fn steps(&mut self, ends: u64, dice: &mut Dice) {
+    /// Takes a step of one of its requests, unless it rests for want of credit. Times of a hundred that it ends one instead, and
+    /// that it breaks a bound one.
+    pub fn steps(&mut self, ends: u64, breaches: u64, dice: &mut Dice) {
         if self.training.is_some() && (self.tasks.is_empty() || dice.percent(40)) {
             return self.trains(dice);
         }
@@ -397,7 +398,7 @@ impl Server {
             ..
         } = self.tasks[at];
         if self.tasks[at].answer.is_bound() {
-            return self.spells(at, dice);
+            return self.spells(at, breaches, dice);
         }
         if said == most {
             return self.ends(at, FinishReason::MaxTokens, dice);
@@ -425,9 +426,18 @@ impl Server {
         self.unsent.push_back((number, Say::Token(id, len)));
     }
 
-    /// Goes on with the word that its answer will be.
-    fn spells(&mut self, at: usize, dice: &mut Dice) {
+    /// Goes on with the word that its answer will be, or breaks its form.
+    fn spells(&mut self, at: usize, breaches: u64, dice: &mut Dice) {
+        let breaks = dice.percent(breaches);
+        if breaks && dice.percent(50) {
+            return self.ends(at, *dice.pick(FinishReason::ALL), dice);
+        }
         let task = &mut self.tasks[at];
+        if breaks && task.said < task.credit {
+            task.said += 1;
+            let say = Say::Short(dice.any() as u32, any_short(dice));
+            return self.unsent.push_back((task.number, say));
+        }
         if task.text.is_empty() {
             let reason = *dice.pick(&[FinishReason::EndOfText, FinishReason::MaxTokens]);
             return self.ends(at, reason, dice);

@@ -1,7 +1,7 @@
 //! What inference does.
 
 use super::{Held, Run, garbage};
-use crate::acts::{self, Say, any_short, piece};
+use crate::acts::{self, Character, Say, any_short, piece};
 use crate::dice::Dice;
 use crate::model::Live;
 use crate::world::Cause;
@@ -149,7 +149,8 @@ impl Run<'_> {
             if !self.server.unsent.is_empty() {
                 break;
             }
-            self.server.steps(self.character.ends, dice);
+            let Character { ends, breaches, .. } = self.character;
+            self.server.steps(ends, breaches, dice);
             self.inference_sends(&mut frame);
         }
     }
