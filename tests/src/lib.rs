@@ -285,6 +285,16 @@ impl Terminal {
         found.map(|found| String::from_utf8_lossy(found.before()).into_owned() + what)
     }
 
+    /// Leaves it by Ctrl-], which whatever runs the system takes for itself; its exit status.
+    ///
+    /// # Panics
+    /// It does not end, or not by itself.
+    #[must_use]
+    pub fn leave(mut self) -> i32 {
+        self.type_in([0x1d]);
+        self.end()
+    }
+
     /// Waits for the end of the system; its exit status.
     ///
     /// # Panics
@@ -309,7 +319,7 @@ mod unit {
             without_sequences("\x1b[31merror: x\x1b[0m [1m\x1b[2K"),
             "error: x [1m"
         );
-        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> exit\n"));
+        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> whoami\n"));
         assert!(is_prompt("chat> Hi\n") && is_prompt("admin@chat> /exit\n"));
         assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
     }

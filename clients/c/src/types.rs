@@ -247,6 +247,8 @@ pub struct sel4_llm_finished_t {
     pub first_token_us: u64,
     /// From the admission of the request to its end, in microseconds.
     pub total_us: u64,
+    /// Of that, how long the egress cap has held text back, of this request or of others: they share it.
+    pub held_us: u64,
 }
 
 /// Why a request was refused or has failed.
@@ -451,6 +453,7 @@ impl sel4_llm_event_t {
             turn: 0,
             first_token_us: 0,
             total_us: 0,
+            held_us: 0,
         },
         failure: sel4_llm_failure_t {
             code: 0,

@@ -10,7 +10,10 @@ pub trait Port {
     fn write(&mut self, bytes: &[u8]);
     /// The next byte of the console, if there is one. The end of the input is byte 0x04.
     fn read(&mut self) -> Option<u8>;
-    /// Ends the session.
+    /// All that was typed before an end of the input (0x04) is done, and what that ends has ended: a conversation, a login.
+    /// A runtime whose input is over for good can end now; on a terminal it was Ctrl-D, and somebody types on.
+    fn input_done(&mut self);
+    /// Ends the system, which audit has allowed.
     fn halt(&mut self);
 }
 

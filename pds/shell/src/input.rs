@@ -1,15 +1,17 @@
 //! What keys do: the line, its history, passphrases.
 
-use crate::command::COMMANDS;
 use crate::console::{CLEAR_SCREEN, Console, Mode, Port};
 use crate::keys::{END_OF_INPUT, INTERRUPT, Key};
-use crate::shell::{Activity, Buffers, Purpose, Session};
+use crate::shell::{Activity, Buffers, Ending, Purpose, Session};
 use crate::suggest::nearest;
+use crate::table::COMMANDS;
+use crate::text::HowToLeave;
 use crate::words::Words;
 use protocol::error::{ErrorCode, Failure};
 use protocol::limits::MAX_PASSPHRASE_BYTES;
 use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::client::Request;
 
 /// Keys that one byte completes at most.
 const KEYS: usize = 4;
@@ -42,17 +44,17 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     /// Edits and runs lines for as long as no command is under way.
     fn run_lines(&mut self, words: &mut Words, port: &mut impl Port) {
         while matches!(self.activity, Activity::Idle | Activity::Passphrase(_)) {
-            if self.input_over && self.activity == Activity::Idle {
-                match self.chat {
-                    Some(chat) => self.leave_chat(chat, port),
-                    None => self.halt(port),
+            if self.ending != Ending::NotDue && self.activity == Activity::Idle {
+                if self.client.room() == 0 {
+                    return;
                 }
+                self.end_input(port);
                 continue;
             }
             let byte = match self.buffers.type_ahead.peek() {
                 Some(byte) => byte,
                 // The passphrase's line was not ended either.
-                None if self.input_over => END_OF_INPUT,
+                None if self.ending != Ending::NotDue => END_OF_INPUT,
                 None => return,
             };
             // Audit signals when it has read, and then this goes on. Until then a line can be edited.
@@ -94,14 +96,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 return;
             }
             Key::Enter => return self.run_line(words, port),
+            // As in other shells it deletes: whoever is in the middle of a line does not mean to leave.
+            Key::EndOfInput if is_terminal && !editor.bytes().is_empty() => editor.delete(),
             Key::EndOfInput => {
-                if let (Some(chat), true) = (self.chat, is_terminal) {
-                    // Of a terminal it ends the conversation, and another one the session.
-                    editor.clear();
-                    self.print("\n", port);
-                    return self.leave_chat(chat, port);
-                }
-                self.input_over = true;
+                self.ending = Ending::Leave;
                 return self.run_line(words, port);
             }
             Key::Backspace => editor.backspace(),
@@ -173,6 +171,31 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         words.wipe();
     }
 
+    // ---- The end of the input ---------------------------------------------------------------------
+
+    /// Ends what Ctrl-D ends, now that no command is under way: one thing at a time. None of them ends the system, which is
+    /// the business of whoever may halt it, and of what runs the system.
+    fn end_input(&mut self, port: &mut impl Port) {
+        let is_over = core::mem::replace(&mut self.ending, Ending::Tell) == Ending::Tell;
+        match self.chat {
+            _ if is_over => {
+                self.ending = Ending::NotDue;
+                port.input_done();
+                self.prompt(port);
+            }
+            Some(chat) => self.leave_chat(chat, port),
+            None if self.user.name == self.default_user => {
+                self.ending = Ending::NotDue;
+                port.input_done();
+                if self.mode == Mode::Terminal {
+                    self.print_line(HowToLeave(&self.user.name), port);
+                }
+                self.prompt(port);
+            }
+            None => self.ask(&Request::Logout, Purpose::EndOfInput, port),
+        }
+    }
+
     // ---- Passphrases ------------------------------------------------------------------------------
 
     /// A key of a passphrase: nothing shows, and nothing is kept.
@@ -183,12 +206,21 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Key::Tab => editor.insert(b"\t"),
             Key::Backspace => editor.backspace(),
             Key::KillToStart => editor.kill_to_start(),
-            Key::Enter | Key::EndOfInput => {
-                self.input_over |= *key == Key::EndOfInput;
+            Key::Enter => {
                 if self.mode == Mode::Terminal {
                     self.print("\n", port);
                 }
                 self.log_in(user, port);
+            }
+            Key::EndOfInput => {
+                editor.clear();
+                self.ending = Ending::Tell;
+                let start = if self.mode == Mode::Terminal {
+                    "\n"
+                } else {
+                    ""
+                };
+                self.answer(format_args!("{start}no login: it was given up"), port);
             }
             _ => {}
         }
@@ -234,6 +266,6 @@ fn may_hold_a_passphrase(line: &[u8]) -> bool {
         .filter(|word| !word.is_empty());
     let is_login = words
         .next()
-        .is_some_and(|word| nearest(word, COMMANDS) == Some("login"));
+        .is_some_and(|word| nearest(word, COMMANDS.iter().copied()) == Some("login"));
     is_login && words.nth(1).is_some()
 }

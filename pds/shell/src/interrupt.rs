@@ -2,7 +2,7 @@
 
 use crate::console::{Mode, Port, Style};
 use crate::keys::Keys;
-use crate::shell::{Activity, Purpose, Session};
+use crate::shell::{Activity, Ending, Purpose, Session};
 use crate::text::BootText;
 use protocol::region::{ReadWords, WriteWords};
 use sel4_llm_client::RequestId;
@@ -12,6 +12,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn interrupt(&mut self, port: &mut impl Port) {
         self.buffers.type_ahead.clear();
         self.keys = Keys::new();
+        self.ending = Ending::NotDue;
         match &mut self.activity {
             Activity::Booting => self.ask_before_ready(port),
             // These have an end that is worth seeing: what it cost, the line that makes an export verifiable.
@@ -76,7 +77,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                         "^C: asked audit to stop the load; 'llmctl status' says which model is loaded",
                         port,
                     ),
-                    Purpose::LoginWithout(_) | Purpose::Login | Purpose::Logout => {
+                    Purpose::LoginWithout(_)
+                    | Purpose::Login
+                    | Purpose::Logout
+                    | Purpose::EndOfInput => {
                         self.answer("^C: 'whoami' says who is logged in", port);
                     }
                     _ => self.answer("^C", port),
@@ -118,7 +122,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     fn stop_asking(&mut self, request: RequestId, purpose: Purpose) {
         if !matches!(
             purpose,
-            Purpose::LoginWithout(_) | Purpose::Login | Purpose::Logout
+            Purpose::LoginWithout(_) | Purpose::Login | Purpose::Logout | Purpose::EndOfInput
         ) {
             self.client.abandon(request);
             return;

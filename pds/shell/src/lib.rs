@@ -54,6 +54,7 @@ mod readings;
 mod run;
 mod shell;
 mod suggest;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -69,9 +70,13 @@ pub use shell::{Memory, Shell};
 /// for it.
 pub const READY_LINE: &str = "sel4-llm is ready. Type 'help'.";
 
-/// The line that says that the session is over, without its end of line. It begins with a control
-/// byte, which no text of a model can hold ([`safe_text`]).
+/// The line that says that the system is over, without its end of line: somebody who may has halted it. It begins with a
+/// control byte, which no text of a model can hold ([`safe_text`]).
 pub const HALT_LINE: &str = "\u{1}sel4-llm: halted";
+
+/// What a runtime without a better way writes for [`Port::input_done`]: the byte that the end of the input is, which no text
+/// of a model can hold either, and which a terminal does not show.
+pub const INPUT_DONE: u8 = 0x04;
 
 /// Longest line in bytes: the longest texts of a request with their command and options.
 pub(crate) const MAX_LINE_BYTES: usize = protocol::limits::MAX_PROMPT_BYTES + 512;

@@ -5,7 +5,7 @@ use crate::console::{Console, Port, Style, Styled};
 use crate::infer::{Said, submit};
 use crate::jobs::{Job, MAX_JOBS};
 use crate::shell::{Activity, Purpose, Session, Shown};
-use crate::text::{Help, JobLine};
+use crate::text::{Help, HowToLeave, JobLine};
 use crate::words::Words;
 use core::fmt::Write as _;
 use protocol::error::{ErrorCode, Failure};
@@ -35,7 +35,12 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let (request, purpose) = match *command {
             Command::Empty => return self.become_idle(port),
             Command::Help(topic) => return self.answer(Help(topic), port),
-            Command::Exit => return self.halt(port),
+            Command::Exit if self.user.name == self.default_user => {
+                let name = self.user.name;
+                return self.answer(HowToLeave(&name), port);
+            }
+            Command::Exit => (Request::Logout, Purpose::Logout),
+            Command::Halt => (Request::Halt, Purpose::Halt),
             Command::FineTune {
                 params,
                 data,

@@ -121,6 +121,10 @@ pub(crate) enum Purpose {
     Login,
     /// Who is left after a logout.
     Logout,
+    /// Who is left after the logout that the end of the input is.
+    EndOfInput,
+    /// Whether the system may be halted.
+    Halt,
     /// Who is logged in.
     WhoAmI,
     /// Names for the word that is being typed.
@@ -194,8 +198,19 @@ pub(crate) enum Activity {
         /// It has been asked to stop.
         interrupted: bool,
     },
-    /// Nothing: the session is over.
+    /// Nothing: the system is over.
     Halted,
+}
+
+/// What the end of the input, or Ctrl-D, still asks for once the command under way is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It has not come.
+    NotDue,
+    /// To leave the conversation, or else to log out.
+    Leave,
+    /// To say that all is done.
+    Tell,
 }
 
 /// What was shown of the log.
@@ -252,8 +267,7 @@ pub(crate) struct Session<'m, R, W> {
     pub(crate) asked_format: FormatName,
     /// The conversation that lines are said in; without one they are commands.
     pub(crate) chat: Option<Chat>,
-    /// The input is over; end the session when the command under way is done.
-    pub(crate) input_over: bool,
+    pub(crate) ending: Ending,
     pub(crate) buffers: &'m mut Buffers,
 }
 
@@ -285,7 +299,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
                 subject: heapless::Vec::new(),
                 asked_format: FormatName::EMPTY,
                 chat: None,
-                input_over: false,
+                ending: Ending::NotDue,
                 buffers,
             },
             words,
@@ -347,7 +361,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Shows where to type, and what has been typed already.
     pub(crate) fn prompt(&mut self, port: &mut impl Port) {
-        if self.mode == Mode::Plain || self.input_over {
+        if self.mode == Mode::Plain || self.ending != Ending::NotDue {
             return;
         }
         let (style, mode) = (Style::Prompt, self.mode);

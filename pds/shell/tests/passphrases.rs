@@ -29,6 +29,7 @@ impl Port for Terminal {
     fn read(&mut self) -> Option<u8> {
         self.input.pop_front()
     }
+    fn input_done(&mut self) {}
     fn halt(&mut self) {}
 }
 

@@ -10,6 +10,10 @@ use std::rc::Rc;
 
 /// What [`Console::read`] gives once when the input ends, as Ctrl-D on a terminal.
 pub const END_OF_INPUT: u8 = 4;
+/// Ctrl-] on a terminal ends the simulation, as telnet and others have it: no domain sees it, so none can forbid it.
+const LEAVE: u8 = 0x1d;
+/// Ctrl-C.
+const INTERRUPT: u8 = 3;
 /// Exit status of the domain that halts the system.
 pub(crate) const HALT: u8 = 0;
 /// Exit status of a domain whose console is gone (a closed pipe, a hung-up terminal).
@@ -94,6 +98,8 @@ pub struct Console {
     buffer: Box<[u8; INPUT_BYTES]>,
     /// What of the buffer was not given out.
     waiting: core::ops::Range<usize>,
+    /// The last byte that was given out.
+    last: u8,
     state: Input,
 }
 
@@ -120,6 +126,7 @@ impl Console {
             terminal,
             buffer,
             waiting: 0..0,
+            last: b'\n',
             state: Input::Drained,
         }
     }
@@ -130,15 +137,12 @@ impl Console {
         self.terminal
     }
 
-    /// The next byte of input, if there is one; [`END_OF_INPUT`] once at its end. Who stops
-    /// reading before `None` has no room for more.
+    /// The next byte of input, if there is one; [`END_OF_INPUT`] once at its end, after that of an unfinished last line. In
+    /// a pipe or a file, that byte is the end. Who stops reading before `None` has no room for more.
     pub fn read(&mut self) -> Option<u8> {
         if self.waiting.is_empty() && self.state != Input::Ended {
             match self.refill() {
-                Ok(0) | Err(Errno::IO) => {
-                    self.state = Input::Ended;
-                    return Some(END_OF_INPUT);
-                }
+                Ok(0) | Err(Errno::IO) => self.end(),
                 Ok(bytes) => {
                     self.waiting = 0..bytes;
                     self.state = Input::HeldBack;
@@ -146,8 +150,35 @@ impl Console {
                 Err(_) => self.state = Input::Drained,
             }
         }
-        let byte = self.buffer.get(self.waiting.next()?)?;
-        Some(*byte)
+        let mut byte = *self.buffer.get(self.waiting.next()?)?;
+        if self.terminal && byte == LEAVE {
+            self.halt()
+        }
+        if !self.terminal && byte == END_OF_INPUT && self.state != Input::Ended {
+            self.end();
+            byte = *self.buffer.get(self.waiting.next()?)?;
+        }
+        self.last = byte;
+        Some(byte)
+    }
+
+    /// There is no more: what is read next is the end of the line, if it has none, and [`END_OF_INPUT`].
+    fn end(&mut self) {
+        self.state = Input::Ended;
+        let [end_of_line, end_of_input, ..] = &mut self.buffer[..] else {
+            return;
+        };
+        // Nobody has ended the line at a terminal that was hung up: it is dropped.
+        *end_of_line = if self.terminal { INTERRUPT } else { b'\n' };
+        *end_of_input = END_OF_INPUT;
+        let is_line_over = matches!(self.last, b'\n' | b'\r');
+        self.waiting = usize::from(is_line_over)..2;
+    }
+
+    /// Whether the input is over for good.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state == Input::Ended
     }
 
     /// Whether more input shall wake the domain.

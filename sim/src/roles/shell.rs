@@ -23,6 +23,12 @@ impl shell::Port for Port {
         self.console.read()
     }
 
+    fn input_done(&mut self) {
+        if self.console.has_ended() {
+            self.console.halt()
+        }
+    }
+
     /// Ends the whole simulation: its halt line is the end of the process.
     fn halt(&mut self) {
         self.console.halt()

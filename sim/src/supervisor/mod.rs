@@ -176,6 +176,9 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
     // Restored when it is dropped: on every way out of here.
     let has_console = (0..system.domains.len()).any(|d| resources.has_console(&system, d));
     let terminal = if has_console {
+        if rustix::termios::isatty(rustix::stdio::stdin()) {
+            eprintln!("sim: Ctrl-] ends the simulation");
+        }
         RawTerminal::enter()?
     } else {
         None

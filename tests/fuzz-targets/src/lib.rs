@@ -275,6 +275,8 @@ impl shell::Port for Console {
         self.input.pop_front()
     }
 
+    fn input_done(&mut self) {}
+
     fn halt(&mut self) {
         self.halted = true;
     }

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use component::{HALT_LINE, Memory, Mode, Shell};
+use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Shell};
 use core::fmt;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::Endpoint;
@@ -41,6 +41,10 @@ impl component::Port for Console {
 
     fn read(&mut self) -> Option<u8> {
         self.uart.read()
+    }
+
+    fn input_done(&mut self) {
+        self.write(&[INPUT_DONE]);
     }
 
     fn halt(&mut self) {

@@ -21,6 +21,8 @@ pub(super) struct Terminal {
     pub(super) signals: usize,
     /// How often something was written.
     pub(super) writes: usize,
+    /// How often all was said to be done.
+    pub(super) input_done: usize,
     pub(super) halted: bool,
 }
 
@@ -34,6 +36,9 @@ impl Port for Terminal {
     }
     fn read(&mut self) -> Option<u8> {
         self.input.pop_front()
+    }
+    fn input_done(&mut self) {
+        self.input_done += 1;
     }
     fn halt(&mut self) {
         self.halted = true;
@@ -206,5 +211,6 @@ pub(super) fn finished(reason: FinishReason) -> Event<'static> {
         turn: 1,
         first_token_us: 210_000,
         total_us: 4_000_000,
+        held_us: 0,
     })
 }

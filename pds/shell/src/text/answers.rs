@@ -1,8 +1,9 @@
 //! What audit answers, in lines.
 
-use super::{Bytes, CodeName, Rate, Seconds, Time, TrainingState};
+use super::{Bytes, CodeName, Count, Rate, Seconds, Time, TrainingState};
 use crate::shell::Bar;
 use core::fmt::{self, Display, Formatter};
+use protocol::name::UserName;
 use protocol::policy::Permission;
 use protocol::record::Hex;
 use protocol::wire::client::{
@@ -12,22 +13,54 @@ use protocol::wire::client::{
 use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
 
 /// The line that closes a generation.
+///
+/// Reading the prompt and generating have each a rate of their own. Audit sees the admission, the first token and the end, so
+/// the prompt's time is that to the first token, waiting for others included, and its tokens are all of the prompt's, those
+/// that were known from a session or a beginning in common included: inference does not say how many these were.
 pub(crate) struct Closing(pub(crate) Finished);
 
 impl Display for Closing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Finished {
             generated_tokens: tokens,
-            total_us: us,
+            prompt_tokens,
+            first_token_us,
+            total_us,
+            held_us,
             ..
         } = self.0;
-        let rate = Rate {
-            tokens: u64::from(tokens),
-            us,
+        write!(f, "[{}, ", Count(u64::from(tokens), "token"))?;
+        // The first one came at the end of the prompt.
+        let after_us = total_us.saturating_sub(first_token_us);
+        let rate = match tokens {
+            0 | 1 => Rate {
+                tokens: u64::from(tokens),
+                us: total_us,
+            },
+            more => Rate {
+                tokens: u64::from(more).saturating_sub(1),
+                us: after_us,
+            },
         };
-        write!(f, "[{tokens} tokens, {rate} tokens/s")?;
+        write!(f, "{rate} tokens/s")?;
         if tokens > 0 {
-            write!(f, ", first after {} s", Seconds(self.0.first_token_us))?;
+            write!(f, ", first after {} s", Seconds(first_token_us))?;
+            // Bound to a format, the prompt's length is not told.
+            if prompt_tokens > 0 {
+                let rate = Rate {
+                    tokens: u64::from(prompt_tokens),
+                    us: first_token_us,
+                };
+                let prompt = Count(u64::from(prompt_tokens), "token");
+                write!(f, " (prompt of {prompt}, {rate} tokens/s)")?;
+            }
+        }
+        if held_us >= HELD_US {
+            write!(
+                f,
+                ", held back by the egress cap for {} s",
+                Seconds(held_us)
+            )?;
         }
         let reason = match self.0.reason {
             FinishReason::EndOfText => "end of text",
@@ -39,6 +72,9 @@ impl Display for Closing {
         write!(f, ", {reason}]")
     }
 }
+
+/// Shortest time that is worth a word, in microseconds (10 ms): the least that two digits show.
+const HELD_US: u64 = 10_000;
 
 /// Digits of a hash that tell two files apart.
 const SHORT_HASH: usize = 8;
@@ -147,6 +183,11 @@ impl Display for StatusText<'_> {
             writeln!(f, "fine-tuning  {}: {training}", status.tuning)?;
         }
         writeln!(f, "restarts     {}", status.restarts)?;
+        writeln!(
+            f,
+            "egress cap   {} of {} bytes may leave at once now; {} come each second, a token takes about 15",
+            status.egress_left, status.egress_burst, status.egress_limit
+        )?;
         arena_lines(f, &status.arena)
     }
 }
@@ -265,6 +306,13 @@ impl Display for StatsText<'_> {
             "egress       {} bytes left inference, {} in a second are allowed",
             stats.egress_bytes, stats.egress_limit
         )?;
+        if stats.egress_held_us > 0 {
+            writeln!(
+                f,
+                "             text has waited {} s for the egress cap",
+                Seconds(stats.egress_held_us)
+            )?;
+        }
         writeln!(f, "budget       {}", BudgetText(&stats.budget))?;
         writeln!(f, "audit log    {} records since boot", stats.records)?;
         arena_lines(f, &stats.arena)
@@ -290,6 +338,20 @@ impl Display for UserText<'_> {
     }
 }
 
+/// What `exit` can do for the user who is logged in at boot: nobody is left to log out to.
+pub(crate) struct HowToLeave<'a>(pub(crate) &'a UserName);
+
+impl Display for HowToLeave<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is logged in from boot on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
+             ends the system for everybody, if your role may",
+            self.0
+        )
+    }
+}
+
 /// A session in a line.
 pub(crate) struct SessionLine<'a>(pub(crate) &'a Session);
 
@@ -300,11 +362,17 @@ impl Display for SessionLine<'_> {
             "" => "(one request)",
             name => name,
         };
-        write!(
-            f,
-            "{name}  {}  {} turns, {} tokens, ",
-            session.user, session.turns, session.tokens
-        )?;
+        let tokens = Count(session.tokens, "token");
+        if session.state == SessionState::Active {
+            // Tokens are counted when a turn ends.
+            return write!(
+                f,
+                "{name}  {}  turn {} under way, {tokens} in those before",
+                session.user, session.turns
+            );
+        }
+        let turns = Count(u64::from(session.turns), "turn");
+        write!(f, "{name}  {}  {turns}, {tokens}, ", session.user)?;
         match session.state {
             SessionState::Idle => write!(f, "idle for {}", Time(session.idle_us)),
             SessionState::Active => write!(f, "active"),

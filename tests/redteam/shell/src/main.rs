@@ -1,4 +1,4 @@
-//! The hostile shell on seL4: the real one, that does something else where Ctrl-] and a letter are typed.
+//! The hostile shell on seL4: the real one, that does something else where Ctrl-\ and a letter are typed.
 //! It has no capability and no region more.
 
 #![no_std]
@@ -9,7 +9,7 @@ mod attacks;
 mod kernel;
 
 use attacks::Receiver;
-use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
+use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Port as _, Shell};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::device::Device;
 use runtime::pl011::Uart;
@@ -46,8 +46,8 @@ fn audit() -> Channel {
     Channel::new(audit_channel())
 }
 
-/// Ctrl-]: the next byte names an attack.
-const ATTACK: u8 = 0x1d;
+/// Ctrl-\: the next byte names an attack.
+const ATTACK: u8 = 0x1c;
 /// Ends the receiver.
 const END: u8 = 0x1e;
 
@@ -88,6 +88,10 @@ impl component::Port for Console {
                 return Some(byte);
             }
         }
+    }
+
+    fn input_done(&mut self) {
+        self.write(&[INPUT_DONE]);
     }
 
     fn halt(&mut self) {
