@@ -326,5 +326,5 @@ fn an_inference_that_spins_is_restarted_after_its_deadline() {
         "{output}"
     );
     assert!(output.contains("inference serves again"), "{output}");
-    assert!(output.contains("[1 tokens, "), "{output}");
+    assert!(output.contains("[1 token, "), "{output}");
 }

@@ -32,7 +32,7 @@ fn users_log_in_with_their_passphrase_and_may_what_their_role_may() {
             "guest (reader; may infer)",
             "error: you need the permission 'log', which the role of 'guest' does not have",
             "error: user or passphrase is wrong; another try is possible in 1 s",
-            "error: too soon after another login",
+            "error: a passphrase was tried here a moment ago",
         ],
     );
     assert!(
@@ -187,7 +187,7 @@ fn the_oldest_idle_session_makes_room_and_its_user_is_told() {
     has(
         &session,
         &[
-            "error: the session was evicted to make room for others: its conversation of 1 turns is gone",
+            "error: the session was evicted to make room for others: its conversation of 1 turn is gone",
         ],
     );
     assert_eq!(session.generations().len(), 6, "{}", session.output);
@@ -231,9 +231,7 @@ fn the_log_is_exported_verified_and_any_change_is_found() {
 
 #[test]
 fn counters_are_told_in_words_and_as_json() {
-    let session = session(
-        "llminfer x --max-tokens 3\nllminfer x --max-tokens 0\nllmstats\nllmstats --json\n",
-    );
+    let session = session("llminfer x --max-tokens 3\nllmctl audit\nllmstats\nllmstats --json\n");
     has(
         &session,
         &[

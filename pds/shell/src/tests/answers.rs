@@ -82,7 +82,7 @@ fn answers_are_shown() {
     system.say(number, &Event::Listed { count: 1 });
     assert_eq!(
         system.output(),
-        "tale  guest  3 turns, 120 tokens, idle for 1 min 1 s\n1 sessions\n"
+        "tale  guest  3 turns, 120 tokens, idle for 1 min 1 s\n1 session\n"
     );
     let number = system.request("llmctl close tale");
     system.fail(number, Failure::of(ErrorCode::NoSuchSession), b"");

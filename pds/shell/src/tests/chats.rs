@@ -105,7 +105,7 @@ fn each_line_is_a_turn_of_a_session_that_ends_with_the_conversation() {
     );
     assert_eq!(
         system.output(),
-        " Well.\n[48 tokens, 12.0 tokens/s, first after 0.21 s, end of text]\n"
+        " Well.\n[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), end of text]\n"
     );
     // What it was told, it knows.
     system.turn(
@@ -442,6 +442,6 @@ fn a_breach_of_the_format_is_told_behind_what_came_and_says_what_to_do() {
     system.fail(number, Failure::over(ErrorCode::FormatTooLong, 0, 1), b"");
     assert_eq!(
         system.output(),
-        "error: no answer of the format can be completed with 1 tokens; raise --max-tokens\n"
+        "error: no answer of the format can be completed with 1 token; raise --max-tokens\n"
     );
 }

@@ -69,7 +69,11 @@ fn a_login_is_one_message_before_the_passphrase() {
     let number = system.asked_for("Login admin None");
     // Too soon, or no policy: there is nothing to type.
     system.fail(number, Failure::over(ErrorCode::LoginDelayed, 5, 0), b"");
-    assert!(system.output().starts_with("error: too soon"));
+    assert!(
+        system
+            .output()
+            .starts_with("error: a passphrase was tried here a moment ago")
+    );
     system.request("whoami");
 }
 

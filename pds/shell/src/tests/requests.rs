@@ -14,7 +14,7 @@ fn a_generation_is_streamed_and_closed() {
     system.say(number, &finished(FinishReason::EndOfText));
     assert_eq!(
         system.output(),
-        " a fox.\n[48 tokens, 12.0 tokens/s, first after 0.21 s, end of text]\n"
+        " a fox.\n[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), end of text]\n"
     );
 }
 
@@ -30,7 +30,7 @@ fn ctrl_c_cancels_the_generation_and_not_the_system() {
     let output = system.output();
     assert!(
         output.ends_with(
-            " abc\r\n\x1b[2m[48 tokens, 12.0 tokens/s, first after 0.21 s, cancelled]\x1b[0m\r\n\x1b[1mllm> \x1b[0m"
+            " abc\r\n\x1b[2m[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), cancelled]\x1b[0m\r\n\x1b[1mllm> \x1b[0m"
         )
     );
     system.type_in(b"abc\x03");
