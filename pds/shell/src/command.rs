@@ -1,5 +1,6 @@
 //! What a line asks for, and what can be wrong with it.
 
+use crate::screen::Colour;
 use crate::table::Kind;
 use protocol::error::Failure;
 use protocol::limits::{MAX_ADAPTERS, MAX_STOPS};
@@ -100,6 +101,8 @@ pub(crate) enum Command<'a> {
     ExportAdapter(ModelName),
     /// Explain everything, a command, or a control.
     Help(Option<&'static str>),
+    /// Have colours, or not.
+    Colour(Colour),
     /// Log out.
     Exit,
     /// End the system.
@@ -120,6 +123,8 @@ pub(crate) enum Wrong {
 pub(crate) enum CommandError<'a> {
     /// A quote is not closed.
     Unterminated(char),
+    /// More than one line, outside of quotes.
+    ManyLines,
     /// More than [`crate::words::MAX_WORDS`] words.
     TooManyWords,
     /// No such command, option or control; the nearest there is.

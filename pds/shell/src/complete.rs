@@ -1,9 +1,10 @@
 //! What can stand where the cursor is.
 
-use crate::console::{Console, Port};
+use crate::console::{Console, Port, Wrapped};
+use crate::screen::USUAL_COLUMNS;
 use crate::shell::{Buffers, List, Purpose, Session};
 use crate::table::{
-    ADAPTER_DEEDS, CHAT_COMMANDS, COMMANDS, CONTROLS, Kind, OptionSpec, Source, VERIFY, command,
+    ADAPTER_DEEDS, CHAT_COMMANDS, COLOURS, COMMANDS, CONTROLS, Kind, OptionSpec, Source, VERIFY, command,
     is_option,
 };
 use core::fmt::Write as _;
@@ -77,6 +78,7 @@ fn offer_after<'w>(earlier: impl Iterator<Item = &'w [u8]> + Clone, word: &[u8])
     // Those that another word belongs to first.
     match spec.name {
         "llmctl" if is_first => return Offer::words(CONTROLS),
+        "color" if is_first => return Offer::words(COLOURS),
         "llmctl adapter" if is_first => return Offer::words(ADAPTER_DEEDS),
         "help" if given.clone().eq([b"llmctl"]) => return Offer::words(CONTROLS),
         "llmctl audit" if is_first => {
@@ -132,7 +134,8 @@ const fn offer_of(kind: Kind) -> Offer {
     }
 }
 
-fn in_quote(before: &[u8]) -> bool {
+/// Whether a quote is open at the end of a line.
+pub(crate) fn in_quote(before: &[u8]) -> bool {
     let mut words = before.iter();
     let mut open = None;
     while let Some(byte) = words.next() {
@@ -231,17 +234,16 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         });
         let extension = candidates.extension();
         if candidates.count > 1 && extension.is_empty() {
-            self.print("\n", port);
-            let mut console = Console {
-                port,
-                mode: self.mode,
-            };
+            let mode = self.mode;
+            let columns = self.screen.known_columns().unwrap_or(USUAL_COLUMNS);
+            let mut rows = Wrapped::new(Console { port, mode }, columns);
+            let _ = rows.write_char('\n');
             each(offer, self.buffers, user, &mut |word| {
                 if candidates.fits(word) {
-                    let _ = write!(console, "{word}  ");
+                    let _ = write!(rows, "{word}  ");
                 }
             });
-            self.print("\n", port);
+            let _ = rows.write_char('\n');
             return self.prompt(port);
         }
         self.buffers.editor.insert(extension);
@@ -344,6 +346,7 @@ mod tests {
             ),
             ("help llmctl a", words(CONTROLS)),
             ("llmstats --", options(STATS)),
+            ("color o", words(COLOURS)),
             ("frob x", none),
         ] {
             assert_eq!(offer(line.as_bytes()).0, expected, "{line}");

@@ -5,9 +5,10 @@
 //! such as `getargs`, read `-sys` as `-s ys`; llama.cpp has such names, and they work here.)
 
 use crate::command::{Ask, Command, CommandError};
+use crate::screen::Colour;
 use crate::suggest::nearest;
 use crate::table::{
-    ADAPTER_DEEDS, AuditOption, BudgetOption, COMMANDS, CONTROLS, Control, Deed, FineTuneOption,
+    ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed, FineTuneOption, Hue,
     InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec, StatsOption, TARGETS, Target,
     VERIFY, Verb, is_option,
 };
@@ -158,7 +159,28 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         Verb::WhoAmI => nothing_more(&spec, words, Command::WhoAmI),
         Verb::Exit => nothing_more(&spec, words, Command::Exit),
         Verb::Help => help(words),
+        Verb::Colour => colour(&spec, words),
     }
+}
+
+/// `color auto`, `color on`, `color off`.
+fn colour<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let given = take(spec, words)?;
+    let word = given.operand().unwrap_or(&[]);
+    Ok(Command::Colour(match Hue::find(word) {
+        Some(Hue::Auto) => Colour::Auto,
+        Some(Hue::On) => Colour::On,
+        Some(Hue::Off) => Colour::Off,
+        None => {
+            return Err(CommandError::Unknown {
+                what: "value",
+                of: spec.name,
+                word,
+                nearest: nearest(word, COLOURS.iter().copied()),
+                topic: Some(spec.topic),
+            });
+        }
+    }))
 }
 
 /// One of a list of words.

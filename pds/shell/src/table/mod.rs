@@ -138,6 +138,7 @@ words! {
         Logout = "logout",
         WhoAmI = "whoami",
         Help = "help",
+        Colour = "color",
         Exit = "exit",
     }
 }
@@ -177,6 +178,15 @@ words! {
     Target as TARGETS {
         Attention = "attention",
         All = "all",
+    }
+}
+
+words! {
+    /// What `color` can be.
+    Hue as COLOURS {
+        Auto = "auto",
+        On = "on",
+        Off = "off",
     }
 }
 
@@ -245,6 +255,10 @@ impl Verb {
             Self::Help => Spec {
                 operands: const { &[possible("a topic", Source::Topics)] },
                 ..alone("help", "help")
+            },
+            Self::Colour => Spec {
+                operands: const { &[needed("auto, on or off", Source::Nowhere)] },
+                ..alone("color", "color")
             },
             Self::Exit => alone("exit", "exit"),
         }

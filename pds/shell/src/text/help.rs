@@ -143,6 +143,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
          llmstats [--json] [--watch]   what audit has counted\n\
          login USER, logout, whoami    who asks\n\
          help [TOPIC]                  this, or more about a command or a control: help llminfer, help audit\n\
+         color auto|on|off             colours of this terminal\n\
          exit                          log out (also: Ctrl-D); Ctrl-] leaves the emulator or the simulation\n\
          Keys: arrows, Home, End, Tab completes, Ctrl-A/E/K/U/W/L edit, Ctrl-C cancels (again: at once).",
     )
@@ -219,6 +220,11 @@ const fn of_verb(verb: Verb) -> Page {
             summary: "help [TOPIC]",
             body: "TOPIC is a command, or what llmctl can do.",
             examples: &["help llminfer", "help audit"],
+        },
+        Verb::Colour => Page {
+            summary: "color auto|on|off",
+            body: "Whether the terminal gets colours. 'auto', as it is at first: if it has said how wide it is.",
+            examples: &["color off"],
         },
         Verb::Exit => Page {
             summary: "exit",

@@ -14,7 +14,7 @@ use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::device::Device;
 use runtime::pl011::Uart;
 use runtime::region::{self, Mapped};
-use runtime::{facts, patched};
+use runtime::{Serial as _, facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 
 patched! {
@@ -63,11 +63,13 @@ impl component::Port for Console {
         audit().notify();
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.driver.write(*byte);
-        }
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        // It is no example: it waits.
+        bytes.iter().for_each(|byte| self.driver.write(*byte));
+        bytes.len()
     }
+
+    fn want_room(&mut self, _: bool) {}
 
     fn read(&mut self) -> Option<u8> {
         loop {
@@ -91,12 +93,12 @@ impl component::Port for Console {
     }
 
     fn input_done(&mut self) {
-        self.write(&[INPUT_DONE]);
+        INPUT_DONE.bytes().for_each(|byte| self.driver.write(byte));
     }
 
     fn halt(&mut self) {
-        self.write(HALT_LINE.as_bytes());
-        self.write(b"\r\n");
+        let line = HALT_LINE.bytes().chain(*b"\r\n");
+        line.for_each(|byte| self.driver.write(byte));
     }
 }
 
@@ -114,9 +116,9 @@ impl Console {
     }
 
     fn tell(&mut self, text: &str) {
-        self.write(b"\r\nredteam-shell ");
-        self.write(text.as_bytes());
-        self.write(b" :end\r\n");
+        for part in ["\r\nredteam-shell ", text, " :end\r\n"] {
+            part.bytes().for_each(|byte| self.driver.write(byte));
+        }
     }
 }
 
