@@ -244,11 +244,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Key::EndOfInput => {
                 editor.clear();
                 self.ending = Ending::Tell;
-                let start = if self.mode != Mode::Plain {
-                    "\n"
-                } else {
-                    ""
-                };
+                let start = if self.mode != Mode::Plain { "\n" } else { "" };
                 self.answer(format_args!("{start}no login: it was given up"), port);
             }
             _ => {}

@@ -8,9 +8,9 @@ use crate::command::{Ask, Command, CommandError};
 use crate::screen::Colour;
 use crate::suggest::nearest;
 use crate::table::{
-    ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed, FineTuneOption, Hue,
-    InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec, StatsOption, TARGETS, Target,
-    VERIFY, Verb, is_option,
+    ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed,
+    FineTuneOption, Hue, InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
+    StatsOption, TARGETS, Target, VERIFY, Verb, is_option,
 };
 use crate::values::{job_number, name};
 use crate::words::{MAX_WORDS, Words};

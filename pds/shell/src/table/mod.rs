@@ -356,6 +356,9 @@ pub(crate) fn is_option(word: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+pub(crate) use tests::all_specs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::vec::Vec;
@@ -420,6 +423,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-pub(crate) use tests::all_specs;
