@@ -34,6 +34,21 @@ fn a_command_is_answered_on_every_terminal() {
     });
 }
 
+#[test]
+fn exit_leaves_a_prompt_and_a_wrong_option_an_advice_on_every_terminal() {
+    everywhere(|person, _, _| {
+        for _ in 0..2 {
+            let answer = person.ask("exit");
+            assert!(answer.contains("Ctrl-]"), "{answer}");
+        }
+        let answer = person.ask("llminfer x --tempe 1");
+        assert!(answer.contains("'--temperature'?"), "{answer}");
+        let answer = person.ask("llminfer x -n 0");
+        assert!(answer.contains("--max-tokens 0 is out"), "{answer}");
+        assert!(person.ask("whoami").starts_with("guest ("));
+    });
+}
+
 /// A prompt that is longer than each of the terminals is wide.
 const LONG: &str = "Once upon a time there was a little girl named Lily who loved to play in the big garden behind the \
     house, and every morning she went out to see whether the red flowers were still there";

@@ -13,7 +13,7 @@
 //! person.wait_for("guest");                           // until it is on the screen
 //! person.wait_for_prompt();                           // until the last line is a prompt
 //! assert!(person.text().contains("\nguest (reader"));  // scrollback and screen, trailing spaces removed
-//! person.leave();                                     // `exit`, and the status must be 0
+//! person.leave();                                     // Ctrl-], and the status must be 0
 //! ```
 //!
 //! A line that the terminal itself has wrapped is one line of [`Person::text`] and several of [`Person::rows`].
@@ -393,12 +393,12 @@ impl Person {
 
     // ---- The end ----------------------------------------------------------------------------------
 
-    /// Types `exit`, and waits for the end of the system.
+    /// Leaves by Ctrl-], which whatever runs the system takes for itself, and waits for its end.
     ///
     /// # Panics
     /// It does not end, or not with status 0.
     pub fn leave(mut self) {
-        self.type_in("exit\r");
+        self.type_in("\x1d");
         self.session.set_expect_timeout(Some(PATIENCE));
         self.session.expect(Eof).expect("the end of the output");
         match self.session.get_process().wait() {
