@@ -112,8 +112,13 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 return;
             }
             Key::Enter => return self.run_line(words, port),
-            // As in other shells it deletes: whoever is in the middle of a line does not mean to leave.
-            Key::EndOfInput if is_terminal && !editor.bytes().is_empty() => editor.delete(),
+            // As in other shells it deletes: whoever is in the middle of a line does not mean to leave. A quote that is
+            // still open at the end of the input would wait for ever.
+            Key::EndOfInput
+                if is_terminal && !editor.bytes().is_empty() && !editor.is_continued() =>
+            {
+                editor.delete()
+            }
             Key::EndOfInput => {
                 self.ending = Ending::Leave;
                 return self.run_line(words, port);

@@ -125,6 +125,17 @@ fn ctrl_d_in_a_line_deletes_and_does_not_leave() {
 }
 
 #[test]
+fn the_end_of_the_input_in_an_open_quote_is_answered_too() {
+    for mode in [Mode::Terminal, Mode::Plain] {
+        let mut system = System::boot(mode);
+        system.type_in("llminfer \"Once\n\x04");
+        assert_eq!(system.terminal.input_done, 1);
+        assert!(system.output().contains("the quote \" is not closed"));
+        assert_eq!(system.asked(), []);
+    }
+}
+
+#[test]
 fn a_logout_at_the_end_of_the_input_that_fails_or_is_lost_holds_nothing_up() {
     let mut system = System::plain();
     system.log_in("admin");
