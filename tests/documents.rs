@@ -21,7 +21,7 @@ const REASONS: &[&str] = &[
 ];
 
 /// Commands that are not run.
-const NOT_RUN: usize = 25;
+const NOT_RUN: usize = 26;
 
 /// What a line of the host begins with, or a line of a console: such a block must say that it is one.
 const COMMANDS: &[&str] = &[
@@ -113,12 +113,11 @@ fn host_commands(block: &Block) -> Vec<(String, Option<String>)> {
 
 /// What is typed at a console: commands behind its prompt, and passphrases.
 fn typed(line: &str) -> Option<&str> {
-    let (before, typed) = line.split_once("> ")?;
-    let is_prompt = before == "llm" || before.ends_with("@llm");
-    match line.strip_prefix("passphrase: ") {
-        Some(passphrase) => Some(passphrase),
-        None => is_prompt.then_some(typed),
+    if let Some(passphrase) = line.strip_prefix("passphrase: ") {
+        return Some(passphrase);
     }
+    let (before, typed) = line.split_once("> ")?;
+    (before == "llm" || before.ends_with("@llm")).then_some(typed)
 }
 
 /// A folder with what the host's commands work on, which they may write into.
