@@ -38,7 +38,7 @@ const COMMANDS: &[&str] = &[
     "llmchat",
     "llmfinetune ",
     "llmstats",
-    "login ",
+    "login admin",
 ];
 
 fn root() -> PathBuf {
