@@ -169,7 +169,7 @@ fn a_paste_is_one_prompt_and_runs_nothing() {
         );
         assert!(!person.text().contains("tokens/s"), "{rows:#?}");
         person.type_in("\"\r");
-        person.wait_for("[1 tokens, ");
+        person.wait_for("[1 token, ");
         person.wait_for_prompt();
         assert!(
             person.text().contains("\n... Two\n... exit\n... \"\n"),
@@ -193,7 +193,7 @@ fn a_quote_that_is_open_goes_on_in_the_next_line() {
         person.settle();
         assert_eq!(person.rows().last().map(String::as_str), Some("..."));
         person.type_in("Two\"\r");
-        person.wait_for("[1 tokens, ");
+        person.wait_for("[1 token, ");
         person.wait_for_prompt();
         person.type_in("llminfer \"One\r");
         person.settle();
