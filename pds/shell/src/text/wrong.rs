@@ -75,10 +75,28 @@ impl Display for CommandError<'_> {
                 let word = Untrusted(word);
                 match why {
                     Wrong::OutOfRange => {
+                        let (bounds, most) = match kind {
+                            Kind::Whole {
+                                min,
+                                max,
+                                all: Some(_),
+                                default,
+                            } => {
+                                let all = None;
+                                let bounds = Kind::Whole {
+                                    min,
+                                    max,
+                                    all,
+                                    default,
+                                };
+                                (bounds, ", or -1 for the most")
+                            }
+                            other => (other, ""),
+                        };
+                        let bounds = Range(bounds);
                         write!(
                             f,
-                            "{option} {word} is out of range, {} are allowed",
-                            Range(kind)
+                            "{option} {word} is out of range, {bounds} are allowed{most}"
                         )
                     }
                     Wrong::Malformed => write!(f, "{option} '{word}' is not {}", Expected(kind)),
