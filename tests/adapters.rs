@@ -50,13 +50,13 @@ fn answers(commands: &[String]) -> Vec<String> {
     for (number, command) in (1..).zip(commands) {
         script += &format!("{command}\n{}", mark(number));
     }
-    let session = session_with_faults(script + "exit\n");
+    let session = session_with_faults(script);
     let numbers = 1..=commands.len();
     numbers.map(|number| session.before(number)).collect()
 }
 
 fn as_tester(script: &str) -> Session {
-    session_with_faults(format!("login tester\n{script}exit\n"))
+    session_with_faults(format!("login tester\n{script}"))
 }
 
 /// The file of what was exported, which the device has signed.
@@ -200,7 +200,7 @@ fn what_cannot_be_trained_or_loaded_is_one_clear_line_and_nothing_is_lost() {
         assert!(output.contains(expected), "{line}: {output}");
         assert!(output.contains("\n[4 tokens, "), "{line}: {output}");
     }
-    let session = session_with_faults("llmfinetune feelings\nllmfinetune --example a\nexit\n");
+    let session = session_with_faults("llmfinetune feelings\nllmfinetune --example a\n");
     let refusals = session
         .output
         .matches("you need the permission 'fine-tune'");

@@ -21,7 +21,7 @@ fn quoted(prompt: &str) -> String {
 
 #[test]
 fn a_prompt_becomes_a_story_and_exit_ends_with_status_0() {
-    let session = session("llminfer \"Once upon a time\" --max-tokens 48 --temperature 0\nexit\n");
+    let session = session("llminfer \"Once upon a time\" --max-tokens 48 --temperature 0\n");
     assert_eq!(session.status, Some(0));
     assert!(
         session.output.contains("\n[48 tokens, "),
@@ -94,7 +94,7 @@ fn bad_input_gets_a_clear_line_and_the_system_goes_on() {
         ),
     ] {
         let script = format!(
-            "login admin\nsel4\n{line}\nllminfer \"One day\" --max-tokens 2 --temperature 0\nexit\n"
+            "login admin\nsel4\n{line}\nllminfer \"One day\" --max-tokens 2 --temperature 0\n"
         );
         let session = session(script);
         let error = session
@@ -147,7 +147,7 @@ fn a_model_that_is_refused_leaves_the_loaded_one_in_service() {
         ("large", "; largest context that fits: "),
     ] {
         let session = session_with_faults(format!(
-            "login tester\n{infer}llmctl load {name}\n{infer}llmctl status\nexit\n"
+            "login tester\n{infer}llmctl load {name}\n{infer}llmctl status\n"
         ));
         let output = &session.output;
         let error = output.lines().find(|line| line.starts_with("error: "));
@@ -203,16 +203,14 @@ fn a_person_edits_a_line_and_cancels_a_generation_but_not_the_system() {
     assert!(answer.contains(&first), "{answer}");
     terminal.expect("llm> ");
 
-    // Ctrl-D on an empty line is the end of input.
-    terminal.type_in([0x04]);
-    assert_eq!(terminal.end(), 0);
+    assert_eq!(terminal.leave(), 0);
 }
 
 #[test]
 fn a_request_in_the_background_gives_the_text_that_it_gives_in_front() {
     let options = ["--max-tokens", "20", "--temperature", "0"];
     let session = session(format!(
-        "llminfer \"One day\" {} --background\nllmctl wait 1\nllmctl wait 1\nllmctl jobs\nexit\n",
+        "llminfer \"One day\" {} --background\nllmctl wait 1\nllmctl wait 1\nllmctl jobs\n",
         options.join(" ")
     ));
     let output = &session.output;
@@ -227,16 +225,77 @@ fn a_request_in_the_background_gives_the_text_that_it_gives_in_front() {
 }
 
 #[test]
-fn exit_on_a_terminal_ends_with_status_0() {
+fn whoever_sits_at_the_console_ends_it_only_with_the_permission() {
     let mut terminal = Terminal::start();
-    terminal.type_in("exit\r");
+    for keys in ["exit\r", "\x04", "\x04", "exit\r"] {
+        terminal.type_in(keys);
+        terminal.expect("cannot log out");
+        terminal.expect("llm> ");
+    }
+    terminal.type_in("llmctl halt\r");
+    terminal.expect("you need the permission 'halt'");
+    terminal.expect("llm> ");
+    // Ctrl-D gives up the login, and logs out whoever has logged in.
+    terminal.type_in("login admin\r");
+    terminal.expect("passphrase: ");
+    terminal.type_in([0x04]);
+    terminal.expect("given up");
+    terminal.expect("llm> ");
+    for keys in ["exit\r", "\x04"] {
+        terminal.type_in("login admin\r");
+        terminal.expect("passphrase: ");
+        terminal.type_in("sel4\r");
+        terminal.expect("admin@llm> ");
+        terminal.type_in(keys);
+        terminal.expect("logged out; now guest");
+        terminal.expect("llm> ");
+    }
+    terminal.type_in("login admin\r");
+    terminal.expect("passphrase: ");
+    terminal.type_in("sel4\r");
+    terminal.expect("admin@llm> ");
+    terminal.type_in("llmctl audit --last 20\r");
+    let log = terminal.expect("admin@llm> ");
+    assert!(log.contains("refuse by guest"), "{log}");
+    assert!(!log.contains("halt by"), "{log}");
+    terminal.type_in("llmctl halt\r");
+    terminal.expect("halted");
     assert_eq!(terminal.end(), 0);
+}
+
+#[test]
+fn the_end_of_a_pipe_ends_the_system_after_its_last_line_in_whatever_state() {
+    for script in [
+        "llminfer \"Once upon a time\" --max-tokens 3 --temperature 0",
+        "llminfer x --max-tokens 3 --background\n",
+        "login admin\n",
+        "login admin\nsel4\nwhoami\n",
+        "llmctl status\n\x04llmctl models\n",
+        "",
+    ] {
+        let session = session(script);
+        assert_eq!(session.status, Some(0), "{script:?}: {}", session.output);
+        let has = |part: &str| session.output.contains(part);
+        assert_eq!(
+            has("tokens/s"),
+            script.starts_with("llminfer \""),
+            "{}",
+            session.output
+        );
+        assert_eq!(
+            has("admin (owner"),
+            script.contains("sel4"),
+            "{}",
+            session.output
+        );
+        assert!(!has("* default"), "what follows the byte is not run");
+    }
 }
 
 #[test]
 fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
     let infer = "llminfer \"Once upon a time\" --max-tokens 20 --temperature 0\n";
-    let script = format!("{infer}llminfer \"!fault-write\"\n{infer}llmstats\nexit\n");
+    let script = format!("{infer}llminfer \"!fault-write\"\n{infer}llmstats\n");
     let session = session_with_faults(script);
     let output = &session.output;
     assert!(
@@ -260,12 +319,12 @@ fn after_a_fault_the_next_prompt_gets_the_same_text_as_before() {
 
 #[test]
 fn an_inference_that_spins_is_restarted_after_its_deadline() {
-    let session = session_with_faults("llminfer \"!spin\"\nllminfer x --max-tokens 1\nexit\n");
+    let session = session_with_faults("llminfer \"!spin\"\nllminfer x --max-tokens 1\n");
     let output = &session.output;
     assert!(
         output.contains("inference did not answer by its deadline"),
         "{output}"
     );
     assert!(output.contains("inference serves again"), "{output}");
-    assert!(output.contains("[1 tokens, "), "{output}");
+    assert!(output.contains("[1 token, "), "{output}");
 }

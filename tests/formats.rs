@@ -18,7 +18,7 @@ fn answers(commands: &[String]) -> Vec<String> {
     for (number, command) in (1..).zip(commands) {
         script += &format!("{command}\n{}", mark(number));
     }
-    let session = session_with_faults(script + "exit\n");
+    let session = session_with_faults(script);
     assert_eq!(session.status, Some(0), "{}", session.output);
     let numbers = 1..=commands.len();
     numbers.map(|number| session.before(number)).collect()
@@ -128,8 +128,7 @@ fn a_person_stops_an_answer_and_stays_in_the_conversation_until_ctrl_d() {
     terminal.type_in("llmctl sessions\r");
     terminal.expect("0 sessions");
     terminal.expect("tester@llm> ");
-    terminal.type_in("exit\r");
-    assert_eq!(terminal.end(), 0);
+    assert_eq!(terminal.leave(), 0);
 }
 
 #[test]

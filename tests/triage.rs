@@ -156,8 +156,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
         assert_eq!(*hash, &entry.output_sha256, "{answer}");
     }
     assert_eq!(hashes.len(), 4);
-    terminal.type_in("exit\r");
-    assert_eq!(terminal.end(), 0);
+    assert_eq!(terminal.leave(), 0);
 }
 
 #[test]
@@ -173,8 +172,7 @@ fn an_inference_that_dies_under_a_question_changes_no_decision() {
     terminal.expect("restarts     1");
     terminal.type_in("llmctl budget triage\r");
     terminal.expect(budget().as_str());
-    terminal.type_in("exit\r");
-    assert_eq!(terminal.end(), 0);
+    assert_eq!(terminal.leave(), 0);
 }
 
 #[test]

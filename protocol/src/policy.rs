@@ -41,18 +41,31 @@ pub enum Permission {
     Log = 16,
     /// Make audit try again after too many restarts.
     Reset = 32,
+    /// End the system for everybody.
+    Halt = 64,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Infer,
         Self::Load,
         Self::FineTune,
         Self::Budget,
         Self::Log,
         Self::Reset,
+        Self::Halt,
     ];
+
+    /// The bits of all of them: those that a role's permissions can have.
+    pub const EVERY: u32 = {
+        let (mut bits, mut rest) = (0, Self::ALL.as_slice());
+        while let [first, others @ ..] = rest {
+            bits |= *first as u32;
+            rest = others;
+        }
+        bits
+    };
 
     /// Its name in `policy.toml` and on the console.
     #[must_use]
@@ -64,6 +77,7 @@ impl Permission {
             Self::Budget => "budget",
             Self::Log => "log",
             Self::Reset => "reset",
+            Self::Halt => "halt",
         }
     }
 
@@ -77,13 +91,11 @@ impl Permission {
             8 => Some(Self::Budget),
             16 => Some(Self::Log),
             32 => Some(Self::Reset),
+            64 => Some(Self::Halt),
             _ => None,
         }
     }
 }
-
-/// The bits that a role's permissions can have.
-const PERMISSIONS: u32 = 63;
 
 /// Name in `formats = [...]` of `policy.toml` for choices that come with a request; no format can be called so.
 pub const CHOICES: &str = "choices";
@@ -493,7 +505,7 @@ impl Policy {
         };
         require(formats, PolicyError::Range)?;
         for role in self.roles() {
-            let fits = role.permissions & !PERMISSIONS == 0
+            let fits = role.permissions & !Permission::EVERY == 0
                 && (1..=MAX_GENERATED_TOKENS).contains(&role.max_tokens)
                 && (1..=MAX_SESSIONS).contains(&(role.max_sessions as usize))
                 && role.log_bytes_per_hour >= MIN_LOG_BYTES_PER_HOUR

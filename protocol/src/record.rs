@@ -132,6 +132,8 @@ kinds! {
     /// An example was typed; `prompt_sha256` and `prompt_bytes` are those of the line, `value` how many bytes there are with
     /// it. Without a hash: all were forgotten.
     Example = 25 "example",
+    /// A user may end the system, and was told so: what follows is up to the client that asked.
+    Halt = 26 "halt",
 }
 
 layout! {

@@ -126,7 +126,9 @@ pub fn policy_bytes() -> alloc::vec::Vec<u8> {
 pub fn policy() -> crate::policy::Policy {
     use crate::limits;
     use crate::name::UserName;
-    use crate::policy::{Client, FormatRule, MAGIC, POLICY_VERSION, Policy, Role, User};
+    use crate::policy::{
+        Client, FormatRule, MAGIC, POLICY_VERSION, Permission, Policy, Role, User,
+    };
     let mut policy: Policy = zerocopy::FromZeros::new_zeroed();
     policy.magic = MAGIC;
     policy.version = POLICY_VERSION;
@@ -153,7 +155,7 @@ pub fn policy() -> crate::policy::Policy {
         formats: FormatRule::ANY,
     };
     policy.roles[0] = role("reader", 1, 8);
-    policy.roles[1] = role("owner", 63, 32);
+    policy.roles[1] = role("owner", Permission::EVERY, 32);
     let user = |name, role, tokens| User {
         name: UserName::new(name).unwrap_or_default(),
         budget_tokens: tokens,

@@ -7,12 +7,14 @@
 //! repository's root.
 //!
 //! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
-//! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
+//! a person at a serial console: a pseudo-terminal and keys, and what bytes come. [`person::Person`] has a terminal of a size
+//! besides, which answers as one does, and looks at its screen.
 
 pub mod books;
 pub mod console;
 pub mod export;
 pub mod live;
+pub mod person;
 pub mod scripted;
 
 use std::io::Write as _;
@@ -285,6 +287,16 @@ impl Terminal {
         found.map(|found| String::from_utf8_lossy(found.before()).into_owned() + what)
     }
 
+    /// Leaves it by Ctrl-], which whatever runs the system takes for itself; its exit status.
+    ///
+    /// # Panics
+    /// It does not end, or not by itself.
+    #[must_use]
+    pub fn leave(mut self) -> i32 {
+        self.type_in([0x1d]);
+        self.end()
+    }
+
     /// Waits for the end of the system; its exit status.
     ///
     /// # Panics
@@ -309,7 +321,7 @@ mod unit {
             without_sequences("\x1b[31merror: x\x1b[0m [1m\x1b[2K"),
             "error: x [1m"
         );
-        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> exit\n"));
+        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> whoami\n"));
         assert!(is_prompt("chat> Hi\n") && is_prompt("admin@chat> /exit\n"));
         assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
     }

@@ -47,7 +47,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Live {
     child: Child,
-    stdin: ChildStdin,
+    /// `None`: it has got the end of its input.
+    stdin: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
     /// Lines of its standard error.
     errors: Receiver<String>,
@@ -73,7 +74,7 @@ impl Live {
             .spawn()
             .expect("sh starts");
         let (stdin, mut stdout, stderr) = (
-            child.stdin.take().expect("a pipe"),
+            child.stdin.take(),
             child.stdout.take().expect("a pipe"),
             child.stderr.take().expect("a pipe"),
         );
@@ -148,8 +149,11 @@ impl Live {
     }
 
     fn type_in(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        self.stdin.write_all(bytes)?;
-        Ok(self.stdin.flush()?)
+        let Some(stdin) = &mut self.stdin else {
+            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+        };
+        stdin.write_all(bytes)?;
+        Ok(stdin.flush()?)
     }
 
     fn answer(&mut self, command: &str, began: Instant) -> Result<Answer, Broken> {
@@ -210,12 +214,12 @@ impl Live {
         self.pending[start.unwrap_or(0)..].to_owned()
     }
 
-    /// Ends it by `exit`.
+    /// Ends its input, and with that the system.
     ///
     /// # Errors
     /// It does not end with status 0.
     pub fn end(mut self) -> Result<(), Broken> {
-        self.type_in(b"exit\n")?;
+        self.stdin = None;
         let until = Instant::now() + crate::PATIENCE;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait()? {
@@ -227,7 +231,7 @@ impl Live {
             std::thread::sleep(Duration::from_millis(10));
         }
         Err(Broken::Silent {
-            command: "exit".to_owned(),
+            command: "the end of the input".to_owned(),
             last: self.last(),
         })
     }

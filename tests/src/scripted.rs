@@ -202,7 +202,7 @@ impl Scripted {
             self.user = user;
             return Ok(true);
         }
-        match answer.starts_with("error: too soon after another login") {
+        match answer.starts_with("error: a passphrase was tried here a moment ago") {
             true => Ok(false),
             false => Err(Broken::Wrong(format!("{line:?}: {answer}"))),
         }

@@ -47,6 +47,28 @@ class Pipes(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout, b"sel4-llm is ready.\r\na\x01b")
 
+    def test_the_end_of_the_input_ends_it_when_the_shell_has_answered(self):
+        emulator = """
+            say(READY)
+            data = b""
+            while not data.endswith(b"\\x04"):
+                data += os.read(0, 100)
+            time.sleep(0.3)
+            say(data[:-1].hex().encode() + b" done\\x04never shown"); time.sleep(60)
+            """
+        for given, seen in (
+            (b"llmstats\n", b"llmstats\n"),
+            (b"", b""),
+            # An unfinished line is a line, and nothing comes after the byte.
+            (b"llmstats", b"llmstats\n"),
+            (b"llmstats\x04whoami\n", b"llmstats\n"),
+        ):
+            done = run(emulator, given)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(
+                done.stdout, b"sel4-llm is ready.\r\n" + seen.hex().encode() + b" done"
+            )
+
     def test_input_waits_for_the_ready_line_and_its_end_is_a_byte(self):
         emulator = """
             time.sleep(0.3)
@@ -56,11 +78,11 @@ class Pipes(unittest.TestCase):
             data = b""
             while not data.endswith(b"\\x04"):
                 data += os.read(0, 100)
-            say(b"early" if early else b"<" + data + b">")
+            say(b"early" if early else b"<" + data[:-1] + b">")
             say(HALT); time.sleep(60)
             """
-        done = run(emulator, b"exit\n")
-        self.assertIn(b"<exit\n\x04>", done.stdout)
+        done = run(emulator, b"whoami\n")
+        self.assertIn(b"<whoami\n", done.stdout)
         with open(__file__, "rb") as file:
             from_file = subprocess.run(
                 command(emulator), stdin=file, capture_output=True, timeout=60
@@ -113,6 +135,30 @@ class Pipes(unittest.TestCase):
             os.kill(emulator, 0)
 
 
+class Questions(unittest.TestCase):
+    EMULATOR = r"for byte in READY + b'a\x1b[999C\x1b[6n\rb\x1b[1mc': say(bytes([byte])); time.sleep(0.002)"
+    EMULATOR += "\nsay(HALT); time.sleep(60)"
+
+    def shown_on_a_terminal(self, term):
+        terminal, line = pty.openpty()
+        environment = {**os.environ, "TERM": term}
+        process = subprocess.Popen(
+            command(self.EMULATOR), stdin=line, stdout=line, env=environment
+        )
+        self.assertEqual(process.wait(timeout=30), 0)
+        shown = os.read(terminal, 1000)
+        os.close(terminal)
+        os.close(line)
+        return shown.partition(b"ready.")[2].strip()
+
+    def test_a_terminal_is_asked(self):
+        self.assertEqual(self.shown_on_a_terminal("xterm"), b"a\x1b[999C\x1b[6n\rb\x1b[1mc")
+
+    def test_nobody_else_is(self):
+        self.assertEqual(self.shown_on_a_terminal("dumb"), b"ab\x1b[1mc")
+        self.assertEqual(run(self.EMULATOR).stdout, b"sel4-llm is ready.\r\nab\x1b[1mc")
+
+
 class Terminal(unittest.TestCase):
     def test_keys_reach_the_system_and_the_terminal_is_restored(self):
         terminal, line = pty.openpty()
@@ -129,6 +175,25 @@ class Terminal(unittest.TestCase):
         self.assertEqual(process.wait(timeout=30), 0)
         process.stdout.close()
         self.assertEqual(termios.tcgetattr(line), before)
+        os.close(terminal)
+        os.close(line)
+
+    def test_ctrl_d_reaches_the_system_and_ctrl_bracket_leaves_it(self):
+        terminal, line = pty.openpty()
+        process = subprocess.Popen(
+            command("say(READY); say(os.read(0, 10).hex().encode() + b'\\x04\\n'); time.sleep(60)"),
+            stdin=line,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        process.stdout.readline()
+        os.write(terminal, b"\x04")
+        self.assertEqual(process.stdout.readline(), b"04\n")
+        self.assertIsNone(process.poll())
+        os.write(terminal, b"\x1d")
+        self.assertEqual(process.stdout.read(), b"")
+        self.assertEqual(process.wait(timeout=30), 0)
+        process.stdout.close()
         os.close(terminal)
         os.close(line)
 

@@ -18,7 +18,7 @@
 /**
  * Version of the protocol that this library speaks with audit.
  */
-#define SEL4_LLM_PROTOCOL_VERSION 6
+#define SEL4_LLM_PROTOCOL_VERSION 7
 
 /**
  * Size of each of the two regions that a client shares with audit, in bytes.
@@ -979,6 +979,10 @@ typedef struct {
      * From the admission of the request to its end, in microseconds.
      */
     uint64_t total_us;
+    /**
+     * Of that, how long the egress cap has held text back, of this request or of others: they share it.
+     */
+    uint64_t held_us;
 } sel4_llm_finished_t;
 
 /**

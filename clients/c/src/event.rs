@@ -212,6 +212,7 @@ const fn of_finished(finished: &Finished) -> sel4_llm_finished_t {
         turn: finished.turn,
         first_token_us: finished.first_token_us,
         total_us: finished.total_us,
+        held_us: finished.held_us,
     }
 }
 

@@ -7,7 +7,7 @@ use core::ptr::null;
 use sel4_llm_client as client;
 
 /// Version of the protocol that this library speaks with audit.
-pub const SEL4_LLM_PROTOCOL_VERSION: usize = 6;
+pub const SEL4_LLM_PROTOCOL_VERSION: usize = 7;
 /// Size of each of the two regions that a client shares with audit, in bytes.
 pub const SEL4_LLM_RING_BYTES: usize = 143360;
 /// Size of a `sel4_llm_client_t` in bytes.
@@ -247,6 +247,8 @@ pub struct sel4_llm_finished_t {
     pub first_token_us: u64,
     /// From the admission of the request to its end, in microseconds.
     pub total_us: u64,
+    /// Of that, how long the egress cap has held text back, of this request or of others: they share it.
+    pub held_us: u64,
 }
 
 /// Why a request was refused or has failed.
@@ -451,6 +453,7 @@ impl sel4_llm_event_t {
             turn: 0,
             first_token_us: 0,
             total_us: 0,
+            held_us: 0,
         },
         failure: sel4_llm_failure_t {
             code: 0,

@@ -192,6 +192,7 @@ fn finished() -> Event<'static> {
         turn: 1,
         first_token_us: 210,
         total_us: 330,
+        held_us: 0,
     })
 }
 
@@ -407,6 +408,7 @@ fn conversations_formats_choices_and_stop_strings_are_sent() {
         turn: 1,
         first_token_us: 210,
         total_us: 330,
+        held_us: 0,
     });
     assert_eq!(
         system.told(1, &stopped),

@@ -57,7 +57,10 @@ impl Kind {
             Request::Budget { .. } => Self::Budget,
             Request::Log(_) => Self::Log,
             Request::VerifyLog => Self::VerifyLog,
-            Request::Reset | Request::Close { .. } | Request::DropAdapter { .. } => Self::Deed,
+            Request::Reset
+            | Request::Halt
+            | Request::Close { .. }
+            | Request::DropAdapter { .. } => Self::Deed,
             Request::Sessions => Self::Sessions,
             Request::FineTune { .. } => Self::FineTune,
             Request::Example { .. } | Request::DropExamples => Self::Examples,

@@ -92,6 +92,7 @@
 //!     turn: 1,
 //!     first_token_us: 210_000,
 //!     total_us: 330_000,
+//!     held_us: 0,
 //! };
 //! say(&mut audit, request, Event::Finished(finished));
 //! guard.notified(&mut inbox);

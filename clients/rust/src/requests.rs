@@ -481,6 +481,11 @@ impl<R: ReadWords, W: WriteWords> Client<'_, R, W> {
         self.submit(&Request::Reset)
     }
 
+    /// Asks whether this user may end the system, which goes on the record. Ends with `Done`; audit itself goes on.
+    pub fn halt(&mut self) -> Result<RequestId, SubmitError> {
+        self.submit(&Request::Halt)
+    }
+
     /// Lists this user's sessions, or everybody's for who may change budgets. Parts: `Session`. Ends with `Listed`.
     pub fn sessions(&mut self) -> Result<RequestId, SubmitError> {
         self.submit(&Request::Sessions)

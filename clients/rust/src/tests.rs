@@ -110,6 +110,7 @@ const fn finished() -> Event<'static> {
         turn: 1,
         first_token_us: 1,
         total_us: 2,
+        held_us: 0,
     })
 }
 

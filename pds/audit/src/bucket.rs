@@ -68,6 +68,13 @@ impl Bucket {
         self.level = level.min(self.size);
     }
 
+    /// How many units are in it.
+    pub(crate) fn left(&self, now: u64) -> u64 {
+        let mut filled = *self;
+        filled.fill(now);
+        filled.level.checked_div(self.period_us).unwrap_or(0)
+    }
+
     /// Whether so many units are in it.
     pub(crate) fn holds(&mut self, units: u64, now: u64) -> bool {
         self.fill(now);

@@ -29,6 +29,9 @@ pub(crate) struct Egress {
     debt: u64,
     window: u32,
     burst: u64,
+    /// How long text has waited for it, in microseconds, and since when some does.
+    held_us: u64,
+    held_since_us: Option<u64>,
 }
 
 impl Egress {
@@ -46,6 +49,8 @@ impl Egress {
             debt: 0,
             window: u32::try_from(window).unwrap_or(1),
             burst,
+            held_us: 0,
+            held_since_us: None,
         }
     }
 
@@ -104,6 +109,28 @@ impl Egress {
     /// Bytes that have left since boot.
     pub(crate) const fn passed(&self) -> u64 {
         self.passed
+    }
+
+    /// Notes whether text waits for it from now on.
+    pub(crate) fn note_held(&mut self, waits: bool, now: u64) {
+        self.held_us = self.held_us(now);
+        self.held_since_us = waits.then_some(now);
+    }
+
+    /// How long text has waited for it since boot, in microseconds.
+    pub(crate) fn held_us(&self, now: u64) -> u64 {
+        let since = self.held_since_us.unwrap_or(now);
+        self.held_us.saturating_add(now.saturating_sub(since))
+    }
+
+    /// Bytes that may leave at once now.
+    pub(crate) fn left(&self, now: u64) -> u64 {
+        self.bucket.left(now).saturating_sub(self.debt)
+    }
+
+    /// Bytes that may leave at once at most.
+    pub(crate) const fn burst(&self) -> u64 {
+        self.burst
     }
 
     /// Bytes that may leave in a second.

@@ -58,6 +58,8 @@ pub(crate) struct Generation<'m> {
     pub(crate) answer: Answer<'m>,
     pub(crate) reservation: Reservation,
     pub(crate) first_token_us: Option<u64>,
+    /// How long the egress cap had held text back when it was admitted.
+    pub(crate) held_before_us: u64,
     /// Tokens that have come.
     pub(crate) tokens: u32,
     /// Of them, those whose text its client has been sent.

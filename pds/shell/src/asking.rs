@@ -4,8 +4,9 @@ use crate::console::{Port, Style};
 use crate::json::StatsJson;
 use crate::shell::{Activity, List, Purpose, Session, about};
 use crate::text::{
-    AdapterEntryLine, AdapterLine, BudgetText, ExamplesText, FailureText, FormatLine, ModelLine,
-    SessionLine, SignatureWord, StatsText, StatusText, TemplateText, UserText, VerifiedText,
+    AdapterEntryLine, AdapterLine, BudgetText, Count, ExamplesText, FailureText, FormatLine,
+    ModelLine, SessionLine, SignatureWord, StatsText, StatusText, TemplateText, UserText,
+    VerifiedText,
 };
 use protocol::error::{ErrorCode, Failure};
 use protocol::region::{ReadWords, WriteWords};
@@ -64,7 +65,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 _ => self.answer(StatusText(status), port),
             },
             Event::Stats(ref stats) => match purpose {
-                Purpose::StatsJson => self.answer(StatsJson(stats), port),
+                Purpose::StatsJson => self.answer_exactly(StatsJson(stats), port),
                 _ => self.answer(StatsText(stats), port),
             },
             Event::Budget(ref budget) => self.answer(BudgetText(budget), port),
@@ -86,6 +87,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 } else if let Purpose::DropAdapter(adapter) = purpose {
                     self.buffers.names.forget_adapters();
                     self.answer(format_args!("dropped {adapter}"), port);
+                } else if purpose == Purpose::Halt {
+                    self.print_line("halted", port);
+                    self.halt(port);
                 } else {
                     self.answer("done", port);
                 }
@@ -161,7 +165,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let before = match purpose {
             Purpose::Complete(_) => return self.buffers.names.add_user(user),
             Purpose::LoginWithout(_) | Purpose::Login => "logged in as ",
-            Purpose::Logout => "logged out; now ",
+            Purpose::Logout | Purpose::EndOfInput => "logged out; now ",
             Purpose::WhoAmI => "",
             _ => return,
         };
@@ -171,26 +175,33 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn end_list(&mut self, purpose: Purpose, count: u32, port: &mut impl Port) {
         let names = &mut self.buffers.names;
+        let count = u64::from(count);
         match purpose {
             Purpose::Models => {
                 names.models_are_known = true;
                 self.answer(
-                    format_args!("{count} models in the store; * is loaded"),
+                    format_args!("{} in the store; * is loaded", Count(count, "model")),
                     port,
                 );
             }
             Purpose::Adapters => {
                 names.adapters_are_known = true;
-                self.answer(format_args!("{count} adapters; * is loaded"), port);
+                self.answer(
+                    format_args!("{}; * is loaded", Count(count, "adapter")),
+                    port,
+                );
             }
             Purpose::Formats => {
                 names.formats_are_known = true;
                 self.answer(
-                    format_args!("{count} formats in the policy; * may be used by you"),
+                    format_args!(
+                        "{} in the policy; * may be used by you",
+                        Count(count, "format")
+                    ),
                     port,
                 );
             }
-            Purpose::Sessions => self.answer(format_args!("{count} sessions"), port),
+            Purpose::Sessions => self.answer(Count(count, "session"), port),
             Purpose::NameChat(taken) => self.begin_unnamed_chat(taken, port),
             Purpose::Complete(list) => {
                 match list {

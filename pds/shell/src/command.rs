@@ -1,104 +1,12 @@
-//! Which commands there are, and what can be wrong with a line.
+//! What a line asks for, and what can be wrong with it.
 
-use protocol::decimal::DecimalError;
+use crate::screen::Colour;
+use crate::table::Kind;
 use protocol::error::Failure;
 use protocol::limits::{MAX_ADAPTERS, MAX_STOPS};
 use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::wire::client::LogQuery;
 use protocol::wire::{InferParams, TrainParams};
-
-/// Commands, for help, completion and suggestions.
-pub(crate) const COMMANDS: &[&str] = &[
-    "llminfer",
-    "llmchat",
-    "llmctl",
-    "llmstats",
-    "llmfinetune",
-    "login",
-    "logout",
-    "whoami",
-    "help",
-    "exit",
-];
-
-/// What `llmctl` can do.
-pub(crate) const CONTROLS: &[&str] = &[
-    "models", "load", "adapters", "adapter", "formats", "status", "sessions", "close", "jobs",
-    "wait", "cancel", "budget", "audit", "reset",
-];
-
-/// What `llmctl adapter` can do.
-pub(crate) const ADAPTER_DEEDS: &[&str] = &["load", "drop", "export"];
-
-/// Options of `llminfer`.
-pub(crate) const INFER_OPTIONS: &[&str] = &[
-    "--max-tokens",
-    "--temperature",
-    "--top-k",
-    "--top-p",
-    "--min-p",
-    "--repeat-penalty",
-    "--repeat-last-n",
-    "--seed",
-    "--session",
-    "--adapter",
-    "--system",
-    "--stop",
-    "--format",
-    "--choices",
-    "--raw",
-    "--background",
-];
-
-/// Options of `llmchat`: those of `llminfer` that a conversation can have.
-pub(crate) const CHAT_OPTIONS: &[&str] = &[
-    "--max-tokens",
-    "--temperature",
-    "--top-k",
-    "--top-p",
-    "--min-p",
-    "--repeat-penalty",
-    "--repeat-last-n",
-    "--seed",
-    "--session",
-    "--adapter",
-    "--system",
-    "--stop",
-    "--format",
-    "--choices",
-];
-
-/// What a line of a conversation can be besides something that is said.
-pub(crate) const CHAT_COMMANDS: &[&str] = &["/exit", "/help"];
-
-/// Options of `llmfinetune`.
-pub(crate) const FINETUNE_OPTIONS: &[&str] = &[
-    "--adapter",
-    "--rank",
-    "--alpha",
-    "--epochs",
-    "--rate",
-    "--targets",
-    "--seed",
-    "--example",
-    "--answer",
-    "--drop-examples",
-];
-
-/// Which matrices a fine-tuning may change.
-pub(crate) const TARGETS: &[&str] = &["attention", "all"];
-
-/// Options of `llmctl load`.
-pub(crate) const LOAD_OPTIONS: &[&str] = &["--adapter"];
-
-/// Options of `llmctl budget`.
-pub(crate) const BUDGET_OPTIONS: &[&str] = &["--tokens", "--period"];
-
-/// Options of `llmctl audit`.
-pub(crate) const AUDIT_OPTIONS: &[&str] = &["--last", "--user", "--json", "--follow"];
-
-/// Options of `llmstats`.
-pub(crate) const STATS_OPTIONS: &[&str] = &["--json", "--watch"];
 
 /// What `llminfer` and `llmchat` say about an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -193,7 +101,21 @@ pub(crate) enum Command<'a> {
     ExportAdapter(ModelName),
     /// Explain everything, a command, or a control.
     Help(Option<&'static str>),
+    /// Have colours, or not.
+    Colour(Colour),
+    /// Log out.
     Exit,
+    /// End the system.
+    Halt,
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// It is none of its kind.
+    Malformed,
+    /// It is one, and too small or too large.
+    OutOfRange,
 }
 
 /// Why a line is no command.
@@ -201,16 +123,22 @@ pub(crate) enum Command<'a> {
 pub(crate) enum CommandError<'a> {
     /// A quote is not closed.
     Unterminated(char),
+    /// More than one line, outside of quotes.
+    ManyLines,
     /// More than [`crate::words::MAX_WORDS`] words.
     TooManyWords,
     /// No such command, option or control; the nearest there is.
     Unknown {
-        /// "command", "option of llminfer", …
+        /// "command", "option" or "value".
         what: &'static str,
+        /// Of what; empty for nothing.
+        of: &'static str,
         /// What was typed.
         word: &'a [u8],
         /// What may have been meant.
         nearest: Option<&'static str>,
+        /// What `help` says more about; `None` for all.
+        topic: Option<&'static str>,
     },
     /// An option or control without its value.
     MissingValue {
@@ -218,6 +146,15 @@ pub(crate) enum CommandError<'a> {
         of: &'static str,
         /// What is missing.
         what: &'static str,
+        /// What `help` says more about.
+        topic: &'static str,
+    },
+    /// An option that takes no value, with one.
+    NoValue {
+        /// The option.
+        option: &'static str,
+        /// The value.
+        word: &'a [u8],
     },
     /// A word too many.
     Extra {
@@ -228,28 +165,16 @@ pub(crate) enum CommandError<'a> {
     },
     /// A word after the user's name: perhaps a passphrase, so it is not shown.
     AfterUser,
-    /// A value that is no whole number in range.
-    Whole {
+    /// A value that the option cannot have.
+    Value {
         /// The option.
         option: &'static str,
+        /// What it takes.
+        kind: Kind,
         /// What was typed.
         word: &'a [u8],
-        /// Largest number that there is.
-        max: u64,
-    },
-    /// A value that is no decimal number.
-    Decimal {
-        /// The option.
-        option: &'static str,
-        /// What was typed.
-        word: &'a [u8],
-        /// Why.
-        why: DecimalError,
-    },
-    /// A value that is no learning rate.
-    Rate {
-        /// What was typed.
-        word: &'a [u8],
+        /// Why not.
+        why: Wrong,
     },
     /// Options of which one excludes the other.
     Beside {
@@ -266,13 +191,6 @@ pub(crate) enum CommandError<'a> {
         option: &'static str,
         /// How often it may be given.
         limit: usize,
-    },
-    /// A value that is no period.
-    Period {
-        /// The option.
-        option: &'static str,
-        /// What was typed.
-        word: &'a [u8],
     },
     /// A name that is none.
     Name {

@@ -1,97 +1,141 @@
 //! What can stand where the cursor is.
 
-use crate::command::{
-    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, CHAT_COMMANDS, CHAT_OPTIONS, COMMANDS, CONTROLS,
-    FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
-};
-use crate::console::{Console, Port};
+use crate::console::{Console, Port, Wrapped};
+use crate::screen::USUAL_COLUMNS;
 use crate::shell::{Buffers, List, Purpose, Session};
+use crate::table::{
+    ADAPTER_DEEDS, CHAT_COMMANDS, COLOURS, COMMANDS, CONTROLS, Kind, OptionSpec, Source, VERIFY,
+    command, is_option,
+};
 use core::fmt::Write as _;
 use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::Request;
 
-/// Where the words come from that can stand here.
+/// What can stand somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Nowhere,
-    Words(&'static [&'static str]),
-    /// Commands and controls.
-    Topics,
-    Models,
-    Adapters,
-    Formats,
-    Users,
-    /// Users, or options of `llmctl budget`.
-    UsersOrOptions,
-    Sessions,
-    Jobs,
+pub(crate) struct Offer {
+    pub(crate) words: &'static [&'static str],
+    pub(crate) names: Source,
+    pub(crate) options: &'static [OptionSpec],
 }
 
-/// The source for the word that `before` ends with, and where that begins.
-pub(crate) fn source(before: &[u8]) -> (Source, usize) {
+impl Offer {
+    const NOTHING: Self = Self {
+        words: &[],
+        names: Source::Nowhere,
+        options: &[],
+    };
+
+    const fn words(words: &'static [&'static str]) -> Self {
+        Self {
+            words,
+            ..Self::NOTHING
+        }
+    }
+
+    const fn names(names: Source) -> Self {
+        Self {
+            names,
+            ..Self::NOTHING
+        }
+    }
+
+    const fn options(options: &'static [OptionSpec]) -> Self {
+        Self {
+            options,
+            ..Self::NOTHING
+        }
+    }
+}
+
+/// What can stand where the word is that `before` ends with, and where that begins.
+pub(crate) fn offer(before: &[u8]) -> (Offer, usize) {
     // In a quote there is a prompt.
     if before.iter().any(|byte| matches!(byte, b'"' | b'\'')) && in_quote(before) {
-        return (Source::Nowhere, before.len());
+        return (Offer::NOTHING, before.len());
     }
     let start = before
         .iter()
         .rposition(|byte| *byte == b' ')
         .map_or(0, |space| space.saturating_add(1));
     let (earlier, word) = before.split_at_checked(start).unwrap_or((&[], before));
-    let is_option = word.first() == Some(&b'-');
-    let mut words = earlier
+    let words = earlier
         .split(|byte| *byte == b' ')
         .filter(|w| !w.is_empty());
-    let last = words.clone().next_back();
-    let source = match (words.next(), words.next()) {
-        (None, _) => Source::Words(COMMANDS),
-        (Some(b"help"), None) => Source::Topics,
-        (Some(b"help"), Some(b"llmctl")) => Source::Words(CONTROLS),
-        (Some(b"login"), None) => Source::Users,
-        (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--session") => Source::Sessions,
-        (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--adapter") => Source::Adapters,
-        (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--format") => Source::Formats,
-        (Some(b"llmfinetune"), _) if last == Some(b"--targets") => Source::Words(TARGETS),
-        (Some(b"llmfinetune"), _) if is_option => Source::Words(FINETUNE_OPTIONS),
-        (Some(b"llminfer"), _) if is_option => Source::Words(INFER_OPTIONS),
-        (Some(b"llmchat"), _) if is_option => Source::Words(CHAT_OPTIONS),
-        (Some(b"llmstats"), _) => Source::Words(STATS_OPTIONS),
-        (Some(b"llmctl"), None) => Source::Words(CONTROLS),
-        (Some(b"llmctl"), Some(control)) => match control {
-            b"load" => match last {
-                Some(b"--adapter") => Source::Adapters,
-                _ if is_option => Source::Words(LOAD_OPTIONS),
-                _ => Source::Models,
-            },
-            b"adapter" => match last {
-                Some(b"adapter") => Source::Words(ADAPTER_DEEDS),
-                Some(b"load" | b"drop" | b"export") => Source::Adapters,
-                _ => Source::Nowhere,
-            },
-            b"close" => Source::Sessions,
-            b"wait" | b"cancel" => Source::Jobs,
-            b"budget" => match last {
-                Some(b"--tokens" | b"--period") => Source::Nowhere,
-                _ if is_option => Source::Words(BUDGET_OPTIONS),
-                _ => Source::UsersOrOptions,
-            },
-            b"audit" => match last {
-                Some(b"--user") => Source::Users,
-                Some(b"--last" | b"verify") => Source::Nowhere,
-                Some(b"audit") => {
-                    Source::Words(&["verify", "--last", "--user", "--json", "--follow"])
-                }
-                _ => Source::Words(AUDIT_OPTIONS),
-            },
-            _ => Source::Nowhere,
-        },
-        _ => Source::Nowhere,
-    };
-    (source, start)
+    (offer_after(words, word), start)
 }
 
-fn in_quote(before: &[u8]) -> bool {
+fn offer_after<'w>(earlier: impl Iterator<Item = &'w [u8]> + Clone, word: &[u8]) -> Offer {
+    let Some((spec, begins)) = command(earlier.clone()) else {
+        return match earlier.clone().next() {
+            None => Offer::words(COMMANDS),
+            Some(_) => Offer::NOTHING,
+        };
+    };
+    let mut given = earlier.skip(begins);
+    let is_first = given.clone().next().is_none();
+    // Those that another word belongs to first.
+    match spec.name {
+        "llmctl" if is_first => return Offer::words(CONTROLS),
+        "color" if is_first => return Offer::words(COLOURS),
+        "llmctl adapter" if is_first => return Offer::words(ADAPTER_DEEDS),
+        "help" if given.clone().eq([b"llmctl"]) => return Offer::words(CONTROLS),
+        "llmctl audit" if is_first => {
+            return Offer {
+                words: &[VERIFY],
+                ..Offer::options(spec.options)
+            };
+        }
+        "llmctl audit" if given.clone().next() == Some(VERIFY.as_bytes()) => {
+            return Offer::NOTHING;
+        }
+        _ => {}
+    }
+    let mut operands = spec.operands.iter();
+    while let Some(earlier) = given.next() {
+        if !is_option(earlier) {
+            operands.next();
+            continue;
+        }
+        let option = spec.options.iter().find(|option| option.is_called(earlier));
+        match option.map(|option| option.kind) {
+            None | Some(Kind::Flag) => {}
+            Some(kind) if given.next().is_none() => return offer_of(kind),
+            Some(_) => {}
+        }
+    }
+    match operands.next() {
+        _ if word.first() == Some(&b'-') => Offer::options(spec.options),
+        None => Offer::options(spec.options),
+        Some(operand) if operand.is_needed => Offer::names(operand.source),
+        Some(operand) => match operand.source {
+            // It is the user's own words.
+            Source::Nowhere => Offer::NOTHING,
+            names => Offer {
+                names,
+                ..Offer::options(spec.options)
+            },
+        },
+    }
+}
+
+/// What can be the value of an option.
+const fn offer_of(kind: Kind) -> Offer {
+    match kind {
+        Kind::Name(source) => Offer::names(source),
+        Kind::OneOf(words) => Offer::words(words),
+        Kind::Flag
+        | Kind::Whole { .. }
+        | Kind::Fraction { .. }
+        | Kind::Rate { .. }
+        | Kind::Period
+        | Kind::Text => Offer::NOTHING,
+    }
+}
+
+/// Whether a quote is open at the end of a line.
+pub(crate) fn in_quote(before: &[u8]) -> bool {
     let mut words = before.iter();
     let mut open = None;
     while let Some(byte) = words.next() {
@@ -157,18 +201,18 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     /// Tab: completes the word before the cursor as far as that is possible, else lists what there is.
     pub(crate) fn complete(&mut self, port: &mut impl Port) {
         let before = self.buffers.editor.before_cursor();
-        let (source, start) = match self.chat {
-            None => source(before),
+        let (offer, start) = match self.chat {
+            None => offer(before),
             // What is said is nobody's to complete.
             Some(_) if before.first() != Some(&b'/') || before.contains(&b' ') => return,
-            Some(_) => (Source::Words(CHAT_COMMANDS), 0),
+            Some(_) => (Offer::words(CHAT_COMMANDS), 0),
         };
         let word = before.get(start..).unwrap_or(&[]);
         let Ok(typed) = heapless::Vec::<u8, LONGEST>::from_slice(word) else {
             return;
         };
         let names = &self.buffers.names;
-        match source {
+        match offer.names {
             Source::Models if !names.models_are_known => {
                 return self.ask(&Request::Models, Purpose::Complete(List::Models), port);
             }
@@ -178,29 +222,28 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Source::Formats if !names.formats_are_known => {
                 return self.ask(&Request::Formats, Purpose::Complete(List::Formats), port);
             }
-            Source::Users | Source::UsersOrOptions if !names.users_are_known => {
+            Source::Users if !names.users_are_known => {
                 return self.ask(&Request::Users, Purpose::Complete(List::Users), port);
             }
             _ => {}
         }
         let mut candidates = Candidates::new(&typed);
         let user = self.user.name;
-        each(source, self.buffers, user, &mut |word| {
+        each(offer, self.buffers, user, &mut |word| {
             candidates.offer(word)
         });
         let extension = candidates.extension();
         if candidates.count > 1 && extension.is_empty() {
-            self.print("\n", port);
-            let mut console = Console {
-                port,
-                mode: self.mode,
-            };
-            each(source, self.buffers, user, &mut |word| {
+            let mode = self.mode;
+            let columns = self.screen.known_columns().unwrap_or(USUAL_COLUMNS);
+            let mut rows = Wrapped::new(Console { port, mode }, columns);
+            let _ = rows.write_char('\n');
+            each(offer, self.buffers, user, &mut |word| {
                 if candidates.fits(word) {
-                    let _ = write!(console, "{word}  ");
+                    let _ = write!(rows, "{word}  ");
                 }
             });
-            self.print("\n", port);
+            let _ = rows.write_char('\n');
             return self.prompt(port);
         }
         self.buffers.editor.insert(extension);
@@ -211,21 +254,17 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 }
 
-/// Gives every word of `source` to `take`.
-fn each(source: Source, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&str)) {
+/// Gives every word of `offer` to `take`.
+fn each(offer: Offer, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&str)) {
     let names = &buffers.names;
-    match source {
+    offer.words.iter().for_each(|word| take(word));
+    match offer.names {
         Source::Nowhere => {}
-        Source::Words(words) => words.iter().for_each(|word| take(word)),
         Source::Topics => COMMANDS.iter().chain(CONTROLS).for_each(|word| take(word)),
         Source::Models => names.models.iter().for_each(|name| take(name.as_str())),
         Source::Adapters => names.adapters.iter().for_each(|name| take(name.as_str())),
         Source::Formats => names.formats.iter().for_each(|name| take(name.as_str())),
         Source::Users => names.users.iter().for_each(|user| take(user.name.as_str())),
-        Source::UsersOrOptions => {
-            names.users.iter().for_each(|user| take(user.name.as_str()));
-            BUDGET_OPTIONS.iter().for_each(|word| take(word));
-        }
         Source::Sessions => names.sessions(user).for_each(|name| take(name.as_str())),
         Source::Jobs => {
             for job in buffers.jobs.of(user) {
@@ -236,62 +275,92 @@ fn each(source: Source, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(
             }
         }
     }
+    offer.options.iter().for_each(|option| take(option.name));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{AUDIT, BUDGET, CHAT, FINE_TUNE, INFER, LOAD, STATS, TARGETS};
 
     #[test]
     fn the_word_before_decides_what_can_follow() {
+        let (words, names, options) = (Offer::words, Offer::names, Offer::options);
+        let none = Offer::NOTHING;
         for (line, expected) in [
-            ("", Source::Words(COMMANDS)),
-            ("llmi", Source::Words(COMMANDS)),
-            ("  llmi", Source::Words(COMMANDS)),
-            ("llmctl ", Source::Words(CONTROLS)),
-            ("llmctl load de", Source::Models),
-            ("llmctl load default --ad", Source::Words(LOAD_OPTIONS)),
-            ("llmctl load default --adapter m", Source::Adapters),
-            ("llmctl close t", Source::Sessions),
-            ("llmctl wait ", Source::Jobs),
-            ("llmctl budget ", Source::UsersOrOptions),
-            ("llmctl budget guest --t", Source::Words(BUDGET_OPTIONS)),
-            ("llmctl budget --tokens 1", Source::Nowhere),
-            ("llmctl audit --last 3 --", Source::Words(AUDIT_OPTIONS)),
-            ("llmctl audit --user ", Source::Users),
-            ("llminfer x --se", Source::Words(INFER_OPTIONS)),
-            ("llminfer \"Once --se", Source::Nowhere),
-            ("llminfer \"a \\\" b\" --se", Source::Words(INFER_OPTIONS)),
-            ("llminfer \"it's\" --session t", Source::Sessions),
-            ("llminfer Onc", Source::Nowhere),
-            ("llminfer x --adapter m", Source::Adapters),
-            ("llminfer x --format t", Source::Formats),
-            ("llminfer x --sy", Source::Words(INFER_OPTIONS)),
-            ("llmchat --se", Source::Words(CHAT_OPTIONS)),
-            ("llmchat --session t", Source::Sessions),
-            ("llmchat --format ", Source::Formats),
-            ("llmchat --system ", Source::Nowhere),
-            ("llmctl adapter ", Source::Words(ADAPTER_DEEDS)),
-            ("llmctl adapter drop m", Source::Adapters),
-            ("llmctl adapter drop moral ", Source::Nowhere),
-            ("llmfinetune examples --ra", Source::Words(FINETUNE_OPTIONS)),
-            ("llmfinetune examples --targets ", Source::Words(TARGETS)),
-            ("llmfinetune exa", Source::Nowhere),
-            ("login ad", Source::Users),
-            ("help mod", Source::Topics),
-            ("llmstats --", Source::Words(STATS_OPTIONS)),
-            ("frob x", Source::Nowhere),
+            ("", words(COMMANDS)),
+            ("llmi", words(COMMANDS)),
+            ("  llmi", words(COMMANDS)),
+            ("llmctl ", words(CONTROLS)),
+            ("llmctl load de", names(Source::Models)),
+            ("llmctl load default --ad", options(LOAD)),
+            ("llmctl load default --adapter m", names(Source::Adapters)),
+            ("llmctl load --adapter moral de", names(Source::Models)),
+            ("llmctl close t", names(Source::Sessions)),
+            ("llmctl wait ", names(Source::Jobs)),
+            (
+                "llmctl budget ",
+                Offer {
+                    names: Source::Users,
+                    ..options(BUDGET)
+                },
+            ),
+            ("llmctl budget guest --t", options(BUDGET)),
+            ("llmctl budget --tokens 1", none),
+            (
+                "llmctl audit ",
+                Offer {
+                    words: &[VERIFY],
+                    ..options(AUDIT)
+                },
+            ),
+            ("llmctl audit verify ", none),
+            ("llmctl audit --last 3 --", options(AUDIT)),
+            ("llmctl audit --user ", names(Source::Users)),
+            ("llminfer x --se", options(INFER)),
+            ("llminfer \"Once --se", none),
+            ("llminfer \"a \\\" b\" --se", options(INFER)),
+            ("llminfer \"it's\" --session t", names(Source::Sessions)),
+            ("llminfer Onc", none),
+            ("llminfer x --adapter m", names(Source::Adapters)),
+            ("llminfer x --lora m", names(Source::Adapters)),
+            ("llminfer x --format t", names(Source::Formats)),
+            ("llminfer x --sy", options(INFER)),
+            ("llmchat --se", options(CHAT)),
+            ("llmchat --session t", names(Source::Sessions)),
+            ("llmchat --format ", names(Source::Formats)),
+            ("llmchat --system ", none),
+            ("llmctl adapter ", words(ADAPTER_DEEDS)),
+            ("llmctl adapter drop m", names(Source::Adapters)),
+            ("llmctl adapter drop moral ", none),
+            ("llmfinetune examples --ra", options(FINE_TUNE)),
+            ("llmfinetune examples --targets ", words(TARGETS)),
+            ("llmfinetune exa", none),
+            ("login ad", names(Source::Users)),
+            (
+                "help mod",
+                Offer {
+                    names: Source::Topics,
+                    ..none
+                },
+            ),
+            ("help llmctl a", words(CONTROLS)),
+            ("llmstats --", options(STATS)),
+            ("color o", words(COLOURS)),
+            ("frob x", none),
         ] {
-            assert_eq!(source(line.as_bytes()).0, expected, "{line}");
+            assert_eq!(offer(line.as_bytes()).0, expected, "{line}");
         }
-        assert_eq!(source(b"llmctl load de").1, 12);
+        assert_eq!(offer(b"llmctl load de").1, 12);
     }
 
     #[test]
     fn candidates_are_completed_as_far_as_they_agree() {
         let complete = |typed: &str| {
             let mut candidates = Candidates::new(typed.as_bytes());
-            INFER_OPTIONS.iter().for_each(|word| candidates.offer(word));
+            INFER
+                .iter()
+                .for_each(|option| candidates.offer(option.name));
             let extension = candidates.extension().to_vec();
             (
                 candidates.count,

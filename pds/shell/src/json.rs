@@ -34,6 +34,7 @@ impl Display for StatsJson<'_> {
             latency_max_us,
             egress_bytes,
             egress_limit,
+            egress_held_us,
             budget,
             arena,
             active,
@@ -68,6 +69,7 @@ impl Display for StatsJson<'_> {
             ("latency_max_us", latency_max_us),
             ("egress_bytes", egress_bytes),
             ("egress_limit", egress_limit),
+            ("egress_held_us", egress_held_us),
         ] {
             write!(f, "\"{name}\":{value},")?;
         }

@@ -1,18 +1,130 @@
-//! Words become a command.
+//! Words become a command, by the [table](crate::table) of what there is.
+//!
+//! The words of a command are first sorted into operands and options, the same way for every command. Then the command
+//! decides about each of its options by name: there is no rest that an unknown one could fall into. (Crates for options,
+//! such as `getargs`, read `-sys` as `-s ys`; llama.cpp has such names, and they work here.)
 
-use crate::command::{
-    ADAPTER_DEEDS, AUDIT_OPTIONS, Ask, BUDGET_OPTIONS, CHAT_OPTIONS, COMMANDS, CONTROLS, Command,
-    CommandError, FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
-};
+use crate::command::{Ask, Command, CommandError};
+use crate::screen::Colour;
 use crate::suggest::nearest;
-use crate::values::{millionths, name, period, rate, whole, whole_u32};
-use crate::words::Words;
-use protocol::limits::{MAX_ADAPTERS, MAX_NAME_BYTES, MAX_STOPS};
+use crate::table::{
+    ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed,
+    FineTuneOption, Hue, InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
+    StatsOption, TARGETS, Target, VERIFY, Verb, is_option,
+};
+use crate::values::{job_number, name};
+use crate::words::{MAX_WORDS, Words};
+use protocol::limits::MAX_ADAPTERS;
 use protocol::name::{ModelName, UserName};
 use protocol::wire::client::LogQuery;
 use protocol::wire::{TARGETS_ALL, TARGETS_ATTENTION, TrainParams};
 
 type Parsed<'a, T = Command<'a>> = Result<T, CommandError<'a>>;
+
+/// The words of a command, sorted.
+struct Given<'a> {
+    operands: heapless::Vec<&'a [u8], MAX_OPERANDS>,
+    /// The place of an option in the command's list, and its value, which is empty for a flag.
+    options: heapless::Vec<(usize, &'a [u8]), MAX_WORDS>,
+}
+
+impl<'a> Given<'a> {
+    /// The first operand, if there is one.
+    fn operand(&self) -> Option<&'a [u8]> {
+        self.operands.first().copied()
+    }
+}
+
+/// Sorts the words of a command.
+fn take<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a, Given<'a>> {
+    let of = spec.name;
+    let mut given = Given {
+        operands: heapless::Vec::new(),
+        options: heapless::Vec::new(),
+    };
+    let mut may_be_option = true;
+    while let Some(word) = words.next() {
+        if may_be_option && word == b"--" {
+            may_be_option = false;
+        } else if may_be_option && is_option(word) {
+            let (place, value) = take_option(spec, word, words)?;
+            let option = spec.options.get(place);
+            let limit = option.map_or(1, |option| option.times);
+            let before = given.options.iter().filter(|(other, _)| *other == place);
+            if before.count() >= limit {
+                let option = option.map_or("", |option| option.name);
+                return Err(CommandError::TooOften { option, limit });
+            }
+            // A line has no more words than there is room for.
+            let _ = given.options.push((place, value));
+        } else if given.operands.len() >= spec.operands.len() || given.operands.push(word).is_err()
+        {
+            return Err(CommandError::Extra { of, word });
+        }
+    }
+    match spec.operands.get(given.operands.len()) {
+        Some(missing) if missing.is_needed => Err(CommandError::MissingValue {
+            of,
+            what: missing.what,
+            topic: spec.topic,
+        }),
+        _ => Ok(given),
+    }
+}
+
+/// The place of the option that `word` is, and its value: behind `=`, or the next word.
+fn take_option<'a>(
+    spec: &Spec,
+    word: &'a [u8],
+    words: &mut impl Iterator<Item = &'a [u8]>,
+) -> Parsed<'a, (usize, &'a [u8])> {
+    let end = word.iter().position(|byte| *byte == b'=');
+    let (called, value) = match end.and_then(|at| word.split_at_checked(at)) {
+        Some((called, rest)) => (called, rest.get(1..)),
+        None => (word, None),
+    };
+    let mut known = spec.options.iter().enumerate();
+    let Some((place, option)) = known.find(|(_, option)| option.is_called(called)) else {
+        let names = spec.options.iter().flat_map(OptionSpec::names);
+        return Err(CommandError::Unknown {
+            what: "option",
+            of: spec.name,
+            word: called,
+            nearest: nearest(called, names),
+            topic: Some(spec.topic),
+        });
+    };
+    let value = match (option.kind, value) {
+        (Kind::Flag, None) => &[],
+        (Kind::Flag, Some(word)) => {
+            let option = option.name;
+            return Err(CommandError::NoValue { option, word });
+        }
+        (_, Some(value)) => value,
+        (_, None) => words.next().ok_or(CommandError::MissingValue {
+            of: option.name,
+            what: "a value",
+            topic: spec.topic,
+        })?,
+    };
+    Ok((place, value))
+}
+
+/// The options that were given, each by its name in the enum of the command, with its entry in the table.
+fn each<'a, Name>(
+    spec: &Spec,
+    given: &Given<'a>,
+    at: fn(usize) -> Option<Name>,
+    mut decide: impl FnMut(Name, &'static OptionSpec, &'a [u8]) -> Parsed<'a, ()>,
+) -> Parsed<'a, ()> {
+    let options: &'static [OptionSpec] = spec.options;
+    for (place, value) in &given.options {
+        if let (Some(name), Some(option)) = (at(*place), options.get(*place)) {
+            decide(name, option, value)?;
+        }
+    }
+    Ok(())
+}
 
 /// The command in `words`.
 pub(crate) fn parse(words: &Words) -> Parsed<'_> {
@@ -20,282 +132,298 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
     let Some(first) = words.next() else {
         return Ok(Command::Empty);
     };
-    match first {
-        b"llminfer" => infer(&mut words),
-        b"llmchat" => chat(&mut words),
-        b"llmctl" => control(&mut words),
-        b"llmstats" => stats(&mut words),
-        b"llmfinetune" => fine_tune(&mut words),
-        b"login" => {
-            let user = name(value("login", "a user's name", &mut words)?)?;
-            match words.next() {
-                Some(_) => Err(CommandError::AfterUser),
-                None => Ok(Command::Login(user)),
+    let words = &mut words;
+    let verb = Verb::find(first).ok_or_else(|| CommandError::Unknown {
+        what: "command",
+        of: "",
+        word: first,
+        nearest: nearest(first, COMMANDS.iter().copied()),
+        topic: None,
+    })?;
+    let spec = verb.spec();
+    match verb {
+        Verb::Infer => infer(&spec, words),
+        Verb::Chat => Ok(Command::Chat(ask(&spec, &take(&spec, words)?)?.ask)),
+        Verb::Control => control(words),
+        Verb::Stats => stats(&spec, words),
+        Verb::FineTune => fine_tune(&spec, words),
+        Verb::Login => match take(&spec, words) {
+            Ok(given) => Ok(Command::Login(name(given.operand().unwrap_or(&[]))?)),
+            // It may be a passphrase.
+            Err(CommandError::Extra { .. } | CommandError::Unknown { .. }) => {
+                Err(CommandError::AfterUser)
             }
+            Err(error) => Err(error),
+        },
+        Verb::Logout => nothing_more(&spec, words, Command::Logout),
+        Verb::WhoAmI => nothing_more(&spec, words, Command::WhoAmI),
+        Verb::Exit => nothing_more(&spec, words, Command::Exit),
+        Verb::Help => help(words),
+        Verb::Colour => colour(&spec, words),
+    }
+}
+
+/// `color auto`, `color on`, `color off`.
+fn colour<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let given = take(spec, words)?;
+    let word = given.operand().unwrap_or(&[]);
+    Ok(Command::Colour(match Hue::find(word) {
+        Some(Hue::Auto) => Colour::Auto,
+        Some(Hue::On) => Colour::On,
+        Some(Hue::Off) => Colour::Off,
+        None => {
+            return Err(CommandError::Unknown {
+                what: "value",
+                of: spec.name,
+                word,
+                nearest: nearest(word, COLOURS.iter().copied()),
+                topic: Some(spec.topic),
+            });
         }
-        b"logout" => nothing_more("logout", &mut words, Command::Logout),
-        b"whoami" => nothing_more("whoami", &mut words, Command::WhoAmI),
-        b"exit" => nothing_more("exit", &mut words, Command::Exit),
-        b"help" => help(&mut words),
-        word => Err(unknown("command", word, COMMANDS)),
-    }
+    }))
 }
 
-fn nothing_more<'a, T>(
-    of: &'static str,
-    words: &mut impl Iterator<Item = &'a [u8]>,
-    done: T,
-) -> Parsed<'a, T> {
-    match words.next() {
-        Some(word) => Err(CommandError::Extra { of, word }),
-        None => Ok(done),
-    }
-}
-
-fn value<'a>(
-    of: &'static str,
+/// One of a list of words.
+fn one_of<'a>(
     what: &'static str,
-    words: &mut impl Iterator<Item = &'a [u8]>,
-) -> Parsed<'a, &'a [u8]> {
-    words.next().ok_or(CommandError::MissingValue { of, what })
-}
-
-/// The option that `word` is.
-fn option<'a>(
-    what: &'static str,
+    of: &'static str,
     word: &'a [u8],
     there_are: &[&'static str],
+    topic: &'static str,
 ) -> Parsed<'a, &'static str> {
     let known = there_are.iter().find(|name| name.as_bytes() == word);
-    known.copied().ok_or_else(|| unknown(what, word, there_are))
-}
-
-fn unknown<'a>(what: &'static str, word: &'a [u8], there_are: &[&'static str]) -> CommandError<'a> {
-    CommandError::Unknown {
+    known.copied().ok_or_else(|| CommandError::Unknown {
         what,
+        of,
         word,
-        nearest: nearest(word, there_are),
-    }
+        nearest: nearest(word, there_are.iter().copied()),
+        topic: Some(topic),
+    })
 }
 
 /// `help`, `help COMMAND`, `help CONTROL`, `help llmctl CONTROL`.
 fn help<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let Some(word) = words.next() else {
-        return Ok(Command::Help(None));
+    let topic = match words.next() {
+        None => None,
+        Some(b"llmctl") => Some(match words.next() {
+            None => "llmctl",
+            Some(word) => one_of("command", "llmctl", word, CONTROLS, "llmctl")?,
+        }),
+        Some(word) => Some(match CONTROLS.iter().find(|name| name.as_bytes() == word) {
+            Some(control) => control,
+            None => one_of("command", "", word, COMMANDS, "help")?,
+        }),
     };
-    let of = "help";
-    if word == b"llmctl" {
-        return match words.next() {
-            None => Ok(Command::Help(Some("llmctl"))),
-            Some(word) => {
-                let topic = option("command of llmctl", word, CONTROLS)?;
-                nothing_more(of, words, Command::Help(Some(topic)))
-            }
-        };
+    match words.next() {
+        Some(word) => Err(CommandError::Extra { of: "help", word }),
+        None => Ok(Command::Help(topic)),
     }
-    let control = CONTROLS.iter().find(|name| name.as_bytes() == word);
-    let topic = match control {
-        Some(control) => control,
-        None => option("command", word, COMMANDS)?,
-    };
-    nothing_more(of, words, Command::Help(Some(topic)))
 }
 
 fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let word = value("llmctl", "a command; see 'help llmctl'", words)?;
-    match option("command of llmctl", word, CONTROLS)? {
-        "models" => nothing_more("llmctl models", words, Command::Models),
-        "load" => load(words),
-        "adapters" => nothing_more("llmctl adapters", words, Command::Adapters),
-        "adapter" => adapter(words),
-        "formats" => nothing_more("llmctl formats", words, Command::Formats),
-        "status" => nothing_more("llmctl status", words, Command::Status),
-        "sessions" => nothing_more("llmctl sessions", words, Command::Sessions),
-        "close" => {
-            let of = "llmctl close";
-            let session = name(value(of, "a session's name", words)?)?;
-            nothing_more(of, words, Command::Close(session))
+    let (of, topic) = ("llmctl", "llmctl");
+    let what = "a command";
+    let word = words
+        .next()
+        .ok_or(CommandError::MissingValue { of, what, topic })?;
+    let Some(control) = Control::find(word) else {
+        return Err(CommandError::Unknown {
+            what: "command",
+            of,
+            word,
+            nearest: nearest(word, CONTROLS.iter().copied()),
+            topic: Some(topic),
+        });
+    };
+    let spec = control.spec();
+    let spec = &spec;
+    match control {
+        Control::Models => nothing_more(spec, words, Command::Models),
+        Control::Load => load(spec, &take(spec, words)?),
+        Control::Adapters => nothing_more(spec, words, Command::Adapters),
+        Control::Adapter => adapter(spec, words),
+        Control::Formats => nothing_more(spec, words, Command::Formats),
+        Control::Status => nothing_more(spec, words, Command::Status),
+        Control::Sessions => nothing_more(spec, words, Command::Sessions),
+        Control::Close => {
+            let given = take(spec, words)?;
+            Ok(Command::Close(name(given.operand().unwrap_or(&[]))?))
         }
-        "jobs" => nothing_more("llmctl jobs", words, Command::Jobs),
-        "wait" => {
-            let of = "llmctl wait";
-            let job = value(of, "a job's number, see 'llmctl jobs'", words)?;
-            let job = whole_u32(of, job)?;
-            nothing_more(of, words, Command::Wait(job))
+        Control::Jobs => nothing_more(spec, words, Command::Jobs),
+        Control::Wait => {
+            let given = take(spec, words)?;
+            let job = given.operand().unwrap_or(&[]);
+            Ok(Command::Wait(job_number(spec.name, job)?))
         }
-        "cancel" => {
-            let of = "llmctl cancel";
-            let job = words.next().map(|word| whole_u32(of, word)).transpose()?;
-            nothing_more(of, words, Command::Cancel(job))
+        Control::Cancel => {
+            let given = take(spec, words)?;
+            let job = given.operand().map(|word| job_number(spec.name, word));
+            Ok(Command::Cancel(job.transpose()?))
         }
-        "budget" => budget(words),
-        "audit" => audit(words),
-        // The last of the list.
-        _ => nothing_more("llmctl reset", words, Command::Reset),
+        Control::Budget => budget(spec, &take(spec, words)?),
+        Control::Audit => audit(spec, words),
+        Control::Reset => nothing_more(spec, words, Command::Reset),
+        Control::Halt => nothing_more(spec, words, Command::Halt),
     }
 }
 
-fn load<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let of = "llmctl load";
-    let mut model = None;
+fn nothing_more<'a>(
+    spec: &Spec,
+    words: &mut impl Iterator<Item = &'a [u8]>,
+    command: Command<'a>,
+) -> Parsed<'a> {
+    take(spec, words).map(|_| command)
+}
+
+fn load<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a> {
+    let model = name(given.operand().unwrap_or(&[]))?;
     let mut adapters: [&[u8]; MAX_ADAPTERS] = [&[]; MAX_ADAPTERS];
     let mut places = adapters.iter_mut();
-    while let Some(word) = words.next() {
-        if !word.starts_with(b"--") {
-            if model.replace(name(word)?).is_some() {
-                return Err(CommandError::Extra { of, word });
+    each(
+        spec,
+        given,
+        LoadOption::at,
+        |option, _, word| match option {
+            LoadOption::Adapter => {
+                let _: ModelName = name(word)?;
+                // There is a place for as many as may be given.
+                if let Some(place) = places.next() {
+                    *place = word;
+                }
+                Ok(())
             }
-            continue;
-        }
-        let option = option("option of llmctl load", word, LOAD_OPTIONS)?;
-        let word = value(option, "an adapter's name", words)?;
-        name::<MAX_NAME_BYTES>(word)?;
-        let place = places.next().ok_or(CommandError::Extra { of, word })?;
-        *place = word;
-    }
-    let missing = CommandError::MissingValue {
-        of,
-        what: "a model's name",
+        },
+    )?;
+    Ok(Command::Load { model, adapters })
+}
+
+fn adapter<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let (of, topic) = (spec.name, spec.topic);
+    let what = "load, drop or export";
+    let word = words
+        .next()
+        .ok_or(CommandError::MissingValue { of, what, topic })?;
+    let Some(deed) = Deed::find(word) else {
+        return Err(CommandError::Unknown {
+            what: "command",
+            of,
+            word,
+            nearest: nearest(word, ADAPTER_DEEDS.iter().copied()),
+            topic: Some(topic),
+        });
     };
-    Ok(Command::Load {
-        model: model.ok_or(missing)?,
-        adapters,
+    let given = take(&deed.spec(), words)?;
+    let adapter = name(given.operand().unwrap_or(&[]))?;
+    Ok(match deed {
+        Deed::Load => Command::LoadAdapter(adapter),
+        Deed::Drop => Command::DropAdapter(adapter),
+        Deed::Export => Command::ExportAdapter(adapter),
     })
 }
 
-fn adapter<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let of = "llmctl adapter";
-    let word = value(of, "load, drop or export", words)?;
-    let deed = option("command of llmctl adapter", word, ADAPTER_DEEDS)?;
-    let adapter = name(value(of, "an adapter's name", words)?)?;
-    let command = match deed {
-        "load" => Command::LoadAdapter(adapter),
-        "drop" => Command::DropAdapter(adapter),
-        // The last of the list.
-        _ => Command::ExportAdapter(adapter),
-    };
-    nothing_more(of, words, command)
-}
-
-fn budget<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let (mut user, mut tokens, mut time) = (UserName::EMPTY, None, None);
-    while let Some(word) = words.next() {
-        if !word.starts_with(b"--") {
-            let of = "llmctl budget";
-            if !user.is_empty() {
-                return Err(CommandError::Extra { of, word });
-            }
-            user = name(word)?;
-            continue;
-        }
-        let option = option("option of llmctl budget", word, BUDGET_OPTIONS)?;
-        let word = value(option, "a value", words)?;
+fn budget<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a> {
+    let user = given.operand().map(name).transpose()?;
+    let (mut tokens, mut period) = (None, None);
+    each(spec, given, BudgetOption::at, |option, entry, word| {
         match option {
-            "--tokens" => tokens = Some(whole(option, word, u64::MAX)?),
-            _ => time = Some(period(option, word)?),
+            BudgetOption::Tokens => tokens = Some(entry.whole(word)?),
+            BudgetOption::Period => period = Some(entry.period(word)?),
         }
-    }
+        Ok(())
+    })?;
     Ok(Command::Budget {
-        user,
+        user: user.unwrap_or(UserName::EMPTY),
         tokens,
-        period: time,
+        period,
     })
 }
 
-fn audit<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let (mut query, mut json) = (LogQuery::default(), false);
-    let mut first = true;
-    while let Some(word) = words.next() {
-        if core::mem::take(&mut first) && word == b"verify" {
-            return nothing_more("llmctl audit verify", words, Command::VerifyAudit);
-        }
-        let option = option("option of llmctl audit", word, AUDIT_OPTIONS)?;
-        match option {
-            "--last" => query.last = whole(option, value(option, "a number", words)?, u64::MAX)?,
-            "--user" => query.user = name(value(option, "a user's name", words)?)?,
-            "--json" => json = true,
-            _ => query.follow = true,
-        }
+fn audit<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let mut words = words.peekable();
+    if words.next_if(|word| *word == VERIFY.as_bytes()).is_some() {
+        return match words.next() {
+            Some(word) => Err(CommandError::Extra {
+                of: "llmctl audit verify",
+                word,
+            }),
+            None => Ok(Command::VerifyAudit),
+        };
     }
+    let given = take(spec, &mut words)?;
+    let (mut query, mut json) = (LogQuery::default(), false);
+    each(spec, &given, AuditOption::at, |option, entry, word| {
+        match option {
+            AuditOption::Last => query.last = entry.whole(word)?,
+            AuditOption::User => query.user = name(word)?,
+            AuditOption::Json => json = true,
+            AuditOption::Follow => query.follow = true,
+        }
+        Ok(())
+    })?;
     Ok(Command::Audit { query, json })
 }
 
-fn stats<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+fn stats<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let given = take(spec, words)?;
     let (mut json, mut watch) = (false, false);
-    for word in words {
-        match option("option of llmstats", word, STATS_OPTIONS)? {
-            "--json" => json = true,
-            _ => watch = true,
+    each(spec, &given, StatsOption::at, |option, _, _| {
+        match option {
+            StatsOption::Json => json = true,
+            StatsOption::Watch => watch = true,
         }
-    }
+        Ok(())
+    })?;
     Ok(Command::Stats { json, watch })
 }
 
-fn fine_tune<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let of = "llmfinetune";
+fn fine_tune<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let of = spec.name;
+    let given = take(spec, words)?;
     let mut params = TrainParams::default();
-    let (mut data, mut adapter) = (ModelName::EMPTY, ModelName::EMPTY);
+    let data = given.operand().map(name).transpose()?;
+    let mut adapter = ModelName::EMPTY;
     let (mut text, mut answer, mut drop) = (None, None, false);
     // What belongs to a fine-tuning itself, if anything does.
-    let mut tunes = None;
-    while let Some(word) = words.next() {
-        if !word.starts_with(b"--") {
-            if !data.is_empty() {
-                return Err(CommandError::Extra { of, word });
-            }
-            data = name(word)?;
-            tunes = tunes.or(Some("data"));
-            continue;
-        }
-        let option = option("option of llmfinetune", word, FINETUNE_OPTIONS)?;
-        if option == "--drop-examples" {
-            drop = true;
-            continue;
-        }
-        let word = value(option, "a value", words)?;
+    let mut tunes = data.map(|_: ModelName| "data");
+    each(spec, &given, FineTuneOption::at, |option, entry, word| {
         match option {
-            "--example" => text = Some(word),
-            "--answer" => answer = Some(word),
-            _ => tunes = tunes.or(Some(option)),
+            FineTuneOption::Adapter => adapter = name(word)?,
+            FineTuneOption::Rank => params.rank = entry.whole_u32(word)?,
+            FineTuneOption::Alpha => params.alpha = entry.fraction(word)?,
+            FineTuneOption::Epochs => params.epochs = entry.whole_u32(word)?,
+            FineTuneOption::Rate => params.rate = entry.rate(word)?,
+            FineTuneOption::Targets => params.targets = targets(entry, word)?,
+            FineTuneOption::Seed => params.seed = entry.whole(word)?,
+            FineTuneOption::Example => text = Some(word),
+            FineTuneOption::Answer => answer = Some(word),
+            FineTuneOption::DropExamples => drop = true,
         }
-        match option {
-            "--adapter" => adapter = name(word)?,
-            "--rank" => params.rank = whole_u32(option, word)?,
-            "--alpha" => params.alpha = millionths(option, word)?,
-            "--epochs" => params.epochs = whole_u32(option, word)?,
-            "--rate" => params.rate = rate(word)?,
-            "--targets" => params.targets = targets(word)?,
-            "--seed" => params.seed = whole(option, word, u64::MAX)?,
-            _ => {}
+        if !matches!(
+            option,
+            FineTuneOption::Example | FineTuneOption::Answer | FineTuneOption::DropExamples
+        ) {
+            tunes = tunes.or(Some(entry.name));
         }
-    }
-    match (text, answer, drop, tunes) {
-        (Some(_), _, _, Some(other)) => Err(CommandError::Beside {
-            of,
-            option: "--example",
-            other,
-        }),
-        (Some(_), _, true, _) => Err(CommandError::Beside {
-            of,
-            option: "--example",
-            other: "--drop-examples",
-        }),
+        Ok(())
+    })?;
+    let beside = |option, other| Err(CommandError::Beside { of, option, other });
+    match (text, answer, drop, tunes, data) {
+        (Some(_), _, _, Some(other), _) => beside("--example", other),
+        (Some(_), _, true, ..) => beside("--example", "--drop-examples"),
         (None, Some(_), ..) => Err(CommandError::MissingValue {
             of: "--answer",
             what: "its prompt, with --example",
+            topic: spec.topic,
         }),
-        (None, None, true, Some(other)) => Err(CommandError::Beside {
-            of,
-            option: "--drop-examples",
-            other,
-        }),
-        (Some(text), answer, false, None) => Ok(Command::Example { text, answer }),
-        (None, None, true, None) => Ok(Command::DropExamples),
-        (None, None, false, _) if data.is_empty() => Err(CommandError::MissingValue {
+        (None, None, true, Some(other), _) => beside("--drop-examples", other),
+        (Some(text), answer, false, None, _) => Ok(Command::Example { text, answer }),
+        (None, None, true, None, _) => Ok(Command::DropExamples),
+        (None, None, false, _, None) => Err(CommandError::MissingValue {
             of,
             what: "the name of data, or 'examples' for those that were typed",
+            topic: spec.topic,
         }),
-        (None, None, false, _) => Ok(Command::FineTune {
+        (None, None, false, _, Some(data)) => Ok(Command::FineTune {
             params,
             data,
             adapter,
@@ -303,11 +431,11 @@ fn fine_tune<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     }
 }
 
-fn targets(word: &[u8]) -> Parsed<'_, u32> {
-    match option("value of --targets", word, TARGETS)? {
-        "attention" => Ok(TARGETS_ATTENTION),
-        // The last of the list.
-        _ => Ok(TARGETS_ALL),
+fn targets<'a>(entry: &'static OptionSpec, word: &'a [u8]) -> Parsed<'a, u32> {
+    match Target::find(word) {
+        Some(Target::Attention) => Ok(TARGETS_ATTENTION),
+        Some(Target::All) => Ok(TARGETS_ALL),
+        None => one_of("value", entry.name, word, TARGETS, "llmfinetune").map(|_| 0),
     }
 }
 
@@ -316,39 +444,36 @@ struct Asked<'a> {
     ask: Ask<'a>,
     raw: bool,
     background: bool,
-    /// The word that is no option.
+    /// What --prompt says.
     prompt: Option<&'a [u8]>,
 }
 
-fn infer<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let of = "llminfer";
-    let asked = ask(of, "option of llminfer", INFER_OPTIONS, words)?;
-    let what = "a prompt";
+fn infer<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let of = spec.name;
+    let given = take(spec, words)?;
+    let asked = ask(spec, &given)?;
+    let prompt = match (given.operand(), asked.prompt) {
+        (Some(prompt), None) | (None, Some(prompt)) => prompt,
+        (Some(_), Some(_)) => {
+            let (option, other) = ("--prompt", "a prompt of its own");
+            return Err(CommandError::Beside { of, option, other });
+        }
+        (None, None) => {
+            let what = "a prompt";
+            let topic = spec.topic;
+            return Err(CommandError::MissingValue { of, what, topic });
+        }
+    };
     Ok(Command::Infer {
         ask: asked.ask,
         raw: asked.raw,
         background: asked.background,
-        prompt: asked
-            .prompt
-            .ok_or(CommandError::MissingValue { of, what })?,
+        prompt,
     })
 }
 
-fn chat<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
-    let of = "llmchat";
-    let asked = ask(of, "option of llmchat", CHAT_OPTIONS, words)?;
-    match asked.prompt {
-        Some(word) => Err(CommandError::Extra { of, word }),
-        None => Ok(Command::Chat(asked.ask)),
-    }
-}
-
-fn ask<'a>(
-    of: &'static str,
-    what: &'static str,
-    options: &[&'static str],
-    words: &mut impl Iterator<Item = &'a [u8]>,
-) -> Parsed<'a, Asked<'a>> {
+fn ask<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a, Asked<'a>> {
+    let of = spec.name;
     let mut asked = Asked {
         ask: Ask::default(),
         raw: false,
@@ -364,53 +489,42 @@ fn ask<'a>(
         format,
         choices,
     } = &mut asked.ask;
+    let sampling = &mut params.sampling;
+    let (raw, background, prompt) = (&mut asked.raw, &mut asked.background, &mut asked.prompt);
     let mut free_stops = stops.iter_mut();
-    let mut stops = None;
-    while let Some(word) = words.next() {
-        if !word.starts_with(b"--") {
-            if asked.prompt.replace(word).is_some() {
-                return Err(CommandError::Extra { of, word });
-            }
-            continue;
-        }
-        let option = option(what, word, options)?;
+    each(spec, given, InferOption::at, |option, entry, word| {
         match option {
-            "--background" => asked.background = true,
-            "--raw" => asked.raw = true,
-            _ => {}
-        }
-        if matches!(option, "--background" | "--raw") {
-            continue;
-        }
-        let word = value(option, "a value", words)?;
-        let sampling = &mut params.sampling;
-        match option {
-            "--max-tokens" => params.max_tokens = whole_u32(option, word)?,
-            "--temperature" => sampling.temperature = millionths(option, word)?,
-            "--top-k" => sampling.top_k = whole_u32(option, word)?,
-            "--top-p" => sampling.top_p = millionths(option, word)?,
-            "--min-p" => sampling.min_p = millionths(option, word)?,
-            "--repeat-penalty" => sampling.repeat_penalty = millionths(option, word)?,
-            "--repeat-last-n" => sampling.repeat_last_n = whole_u32(option, word)?,
-            "--seed" => sampling.seed = whole(option, word, u64::MAX)?,
-            "--session" => *session = name(word)?,
-            "--adapter" => *adapter = name(word)?,
-            "--system" => *system = Some(word),
-            "--format" => *format = name(word)?,
-            "--choices" => *choices = Some(word),
-            // The last of the list that takes a value.
-            _ => {
-                let limit = MAX_STOPS;
-                let stop = free_stops.next();
-                *stop.ok_or(CommandError::TooOften { option, limit })? = Some(word);
-                stops = Some(option);
+            InferOption::System => *system = Some(word),
+            InferOption::Session => *session = name(word)?,
+            InferOption::Format => *format = name(word)?,
+            InferOption::Choices => *choices = Some(word),
+            InferOption::Stop => {
+                // There is a place for as many as may be given.
+                if let Some(place) = free_stops.next() {
+                    *place = Some(word);
+                }
             }
+            InferOption::MaxTokens => params.max_tokens = entry.whole_u32(word)?,
+            InferOption::Temperature => sampling.temperature = entry.fraction(word)?,
+            InferOption::TopK => sampling.top_k = entry.whole_u32(word)?,
+            InferOption::TopP => sampling.top_p = entry.fraction(word)?,
+            InferOption::MinP => sampling.min_p = entry.fraction(word)?,
+            InferOption::RepeatPenalty => sampling.repeat_penalty = entry.fraction(word)?,
+            InferOption::RepeatLastN => sampling.repeat_last_n = entry.whole_u32(word)?,
+            InferOption::Seed => sampling.seed = entry.whole(word)?,
+            InferOption::Adapter => *adapter = name(word)?,
+            InferOption::Raw => *raw = true,
+            InferOption::Background => *background = true,
+            InferOption::Prompt => *prompt = Some(word),
         }
-    }
+        Ok(())
+    })?;
     let raw = asked.raw.then_some("--raw");
-    let system = system.map(|_| "--system");
-    let choices = choices.map(|_| "--choices");
-    let format = (!format.is_empty()).then_some("--format");
+    let system = asked.ask.system.map(|_| "--system");
+    let choices = asked.ask.choices.map(|_| "--choices");
+    let format = (!asked.ask.format.is_empty()).then_some("--format");
+    let [first_stop, ..] = asked.ask.stops;
+    let stops = first_stop.map(|_| "--stop");
     // The format says where an answer ends, so nothing else does.
     for (option, other) in [
         (raw, system),
@@ -583,6 +697,113 @@ mod tests {
     }
 
     #[test]
+    fn short_names_and_those_of_llama_cpp_are_the_same_options() {
+        for (line, same) in [
+            (
+                "llminfer -p 'Once upon' -n 48 --temp 0 --top-k=5 -s 7 -sys 'Be brief.' -r x --lora moral",
+                "llminfer 'Once upon' --max-tokens 48 --temperature 0 --top-k 5 --seed 7 --system 'Be brief.' --stop x \
+                 --adapter moral",
+            ),
+            (
+                "llminfer -no-cnv --predict -1 --repeat-last-n -1 x",
+                "llminfer x --raw --n-predict 512 --repeat-last-n=-1",
+            ),
+            (
+                "llmchat --system-prompt=\"a = b\"",
+                "llmchat --system 'a = b'",
+            ),
+            (
+                "llmctl audit -n 3 -u guest -f",
+                "llmctl audit --last 3 --user guest --follow",
+            ),
+            ("llmstats -w", "llmstats --watch"),
+            (
+                "llmfinetune a -epochs 2 -lr 1e-3",
+                "llmfinetune a --epochs 2 --rate 0.001",
+            ),
+        ] {
+            let command = parsed(line.as_bytes());
+            assert!(command.starts_with("Ok("), "{line}: {command}");
+            assert_eq!(command, parsed(same.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_prompt_may_begin_with_a_dash() {
+        for (line, prompt) in [
+            ("llminfer '- a list'", "- a list"),
+            ("llminfer '-5 degrees' -n 4", "-5 degrees"),
+            ("llminfer -n 4 -- --seed", "--seed"),
+            ("llminfer --prompt -n", "-n"),
+            ("llminfer -5", "-5"),
+        ] {
+            let mut words = Words::new();
+            words.split(line.as_bytes()).unwrap();
+            match parse(&words) {
+                Ok(Command::Infer { prompt: found, .. }) => assert_eq!(found, prompt.as_bytes()),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+
+    /// Every option of every command takes a value of its kind and leaves none of the others as it would be.
+    #[test]
+    fn every_option_of_the_table_is_read_and_changes_the_command() {
+        use crate::table::all_specs;
+        for spec in all_specs()
+            .into_iter()
+            .filter(|spec| !spec.options.is_empty())
+        {
+            let beginning = match spec.name {
+                "llminfer" => "llminfer",
+                "llmctl load" => "llmctl load tiny",
+                "llmfinetune" => "llmfinetune",
+                name => name,
+            };
+            let mut seen = std::vec::Vec::new();
+            for option in spec.options {
+                let value = match option.kind {
+                    Kind::Flag => "",
+                    Kind::Whole { .. } => " 5",
+                    Kind::Fraction { .. } => " 1.5",
+                    Kind::Rate { .. } => " 0.5",
+                    Kind::Period => " 5m",
+                    Kind::Text | Kind::Name(_) => " word",
+                    Kind::OneOf(words) => &format!(" {}", words[words.len() - 1]),
+                };
+                let value = match option.name {
+                    "--top-p" | "--min-p" => " 0.5",
+                    _ => value,
+                };
+                let alone = ["--example", "--answer", "--drop-examples"].contains(&option.name);
+                let rest = match (spec.name, option.name) {
+                    ("llminfer", "--prompt") => "",
+                    ("llminfer", _) => " x",
+                    ("llmfinetune", "--answer") => " --example y",
+                    ("llmfinetune", _) if !alone => " data",
+                    _ => "",
+                };
+                for name in option.names() {
+                    let line = format!("{beginning} {name}{value}{rest}");
+                    let command = parsed(line.as_bytes());
+                    assert!(command.starts_with("Ok("), "{line}: {command}");
+                    assert_ne!(
+                        command,
+                        parsed(format!("{beginning}{rest}").as_bytes()),
+                        "{line}"
+                    );
+                    if name == option.name {
+                        assert!(!seen.contains(&command), "{line}: as another option");
+                        seen.push(command);
+                    } else {
+                        assert!(seen.contains(&command), "{line}: not as {}", option.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_nearest_is_suggested_if_it_is_near() {
         let nearest = |line: &str| {
             let mut words = Words::new();
@@ -602,6 +823,9 @@ mod tests {
             ("llminfer x --temprature 1", Some("--temperature")),
             ("llmstats --jsn", Some("--json")),
             ("help exot", Some("exit")),
+            ("llminfer x --temper 1", Some("--temperature")),
+            ("llminfer x --n-predic 1", Some("--n-predict")),
+            ("llmctl stat", Some("status")),
             ("frobnicate", None),
             (&"x".repeat(100), None),
         ] {
@@ -618,11 +842,32 @@ mod tests {
             ),
             ("llminfer a b", "Extra"),
             ("llminfer a --seed", "MissingValue { of: \"--seed\""),
-            ("llminfer a --max-tokens -1", "Whole"),
-            ("llminfer a --max-tokens 4294967296", "Whole"),
-            ("llminfer a --seed 18446744073709551616", "Whole"),
-            ("llminfer a --temperature hot", "Decimal"),
-            ("llminfer a --top-p 0.1234567", "TooPrecise"),
+            ("llminfer a --max-tokens -2", "why: OutOfRange"),
+            ("llminfer a --max-tokens 4294967296", "why: OutOfRange"),
+            ("llminfer a --repeat-last-n 99999", "why: OutOfRange"),
+            ("llminfer a --seed 18446744073709551616", "why: OutOfRange"),
+            ("llminfer a --max-tokens many", "why: Malformed"),
+            ("llminfer a --temperature hot", "why: Malformed"),
+            ("llminfer a --temperature -1", "why: OutOfRange"),
+            ("llminfer a --top-p 0.1234567", "why: Malformed"),
+            (
+                "llminfer a --seed 1 --seed 2",
+                "TooOften { option: \"--seed\", limit: 1",
+            ),
+            (
+                "llminfer a --temp 1 --temperature 2",
+                "TooOften { option: \"--temperature\", limit: 1",
+            ),
+            (
+                "llminfer a --raw --raw",
+                "TooOften { option: \"--raw\", limit: 1",
+            ),
+            ("llminfer a --raw=yes", "NoValue { option: \"--raw\""),
+            ("llminfer a --prompt b", "Beside"),
+            (
+                "llminfer -x",
+                "Unknown { what: \"option\", of: \"llminfer\"",
+            ),
             ("llminfer a --session \"a b\"", "BadName"),
             ("llminfer a --format \"a b\"", "BadName"),
             (
@@ -646,7 +891,10 @@ mod tests {
                 "TooOften { option: \"--stop\", limit: 4",
             ),
             ("llmchat hello", "Extra { of: \"llmchat\""),
-            ("llmchat --raw", "Unknown { what: \"option of llmchat\""),
+            (
+                "llmchat --raw",
+                "Unknown { what: \"option\", of: \"llmchat\"",
+            ),
             ("llmchat --background", "Unknown"),
             ("llmctl formats now", "Extra { of: \"llmctl formats\""),
             ("llmctl", "MissingValue { of: \"llmctl\""),
@@ -659,26 +907,31 @@ mod tests {
             (
                 "llmctl load a --adapter 1 --adapter 2 --adapter 3 --adapter 4 --adapter 5 --adapter 6 --adapter 7 \
                  --adapter 8 --adapter 9",
-                "Extra { of: \"llmctl load\"",
+                "TooOften { option: \"--adapter\", limit: 8",
             ),
             ("llmctl wait", "MissingValue { of: \"llmctl wait\""),
-            ("llmctl wait x", "Whole"),
+            ("llmctl wait x", "why: Malformed"),
+            ("llmctl wait 0", "why: OutOfRange"),
+            ("llmctl wait -3", "why: OutOfRange"),
             ("llmctl budget a b", "Extra"),
-            ("llmctl budget --period 5", "Period"),
-            ("llmctl audit now", "Unknown"),
+            ("llmctl budget --period 5", "kind: Period"),
+            ("llmctl audit now", "Extra"),
             ("llmctl audit verify now", "Extra"),
-            ("llmctl audit --json verify", "Unknown"),
-            ("llmstats now", "Unknown"),
+            ("llmctl audit --json verify", "Extra"),
+            ("llmstats now", "Extra"),
             ("llmctl adapter", "MissingValue { of: \"llmctl adapter\""),
             ("llmctl adapter load", "an adapter's name"),
             ("llmctl adapter lod x", "nearest: Some(\"load\")"),
             ("llmctl adapter load a b", "Extra"),
             ("llmfinetune", "the name of data"),
             ("llmfinetune a b", "Extra"),
-            ("llmfinetune a --rank x", "Whole"),
-            ("llmfinetune a --rate fast", "Rate"),
-            ("llmfinetune a --alpha -1", "Decimal"),
-            ("llmfinetune a --targets some", "value of --targets"),
+            ("llmfinetune a --rank x", "why: Malformed"),
+            ("llmfinetune a --rate fast", "why: Malformed"),
+            ("llmfinetune a --alpha -1", "why: OutOfRange"),
+            (
+                "llmfinetune a --targets some",
+                "what: \"value\", of: \"--targets\"",
+            ),
             ("llmfinetune a --epoch 3", "nearest: Some(\"--epochs\")"),
             ("llmfinetune a --example b", "Beside"),
             ("llmfinetune --rank 4 --example b", "Beside"),

@@ -3,11 +3,22 @@
 /// Longest word that is compared.
 const LONGEST: usize = 24;
 
-/// What may have been meant by `word`; nothing if all is far from it.
-pub(crate) fn nearest(word: &[u8], there_are: &[&'static str]) -> Option<&'static str> {
+/// Shortest beginning that tells what was meant: two dashes and a letter are too little.
+const MIN_BEGINNING: usize = 4;
+
+/// What may have been meant by `word`: what begins with it if only one does, else what is spelt nearly so; nothing if all is
+/// far from it.
+pub(crate) fn nearest(
+    word: &[u8],
+    there_are: impl Iterator<Item = &'static str> + Clone,
+) -> Option<&'static str> {
+    let begins = |name: &&str| word.len() >= MIN_BEGINNING && name.as_bytes().starts_with(word);
+    let mut beginnings = there_are.clone().filter(begins);
+    if let (Some(only), None) = (beginnings.next(), beginnings.next()) {
+        return Some(only);
+    }
     there_are
-        .iter()
-        .map(|name| (distance(word, name.as_bytes()), *name))
+        .map(|name| (distance(word, name.as_bytes()), name))
         .min()
         // Farther away it is a guess.
         .filter(|(distance, name)| *distance <= name.len() / 3)

@@ -1,57 +1,109 @@
 //! Values of options: numbers, fractions, periods, names.
 
-use crate::command::CommandError;
+use crate::command::{CommandError, Wrong};
+use crate::table::{Kind, OptionSpec};
 use protocol::decimal::{self, DecimalError};
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::Name;
 
 const SECOND_US: u64 = 1_000_000;
 
-pub(crate) fn whole<'a>(
-    option: &'static str,
-    word: &'a [u8],
-    max: u64,
-) -> Result<u64, CommandError<'a>> {
-    digits(word)
-        .filter(|value| *value <= max)
-        .ok_or(CommandError::Whole { option, word, max })
-}
+impl OptionSpec {
+    fn is_wrong<'a>(&self, word: &'a [u8], why: Wrong) -> CommandError<'a> {
+        let (option, kind) = (self.name, self.kind);
+        CommandError::Value {
+            option,
+            kind,
+            word,
+            why,
+        }
+    }
 
-pub(crate) fn whole_u32<'a>(option: &'static str, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
-    let max = u64::from(u32::MAX);
-    u32::try_from(whole(option, word, max)?).map_err(|_| CommandError::Whole { option, word, max })
-}
-
-pub(crate) fn millionths<'a>(
-    option: &'static str,
-    word: &'a [u8],
-) -> Result<u32, CommandError<'a>> {
-    let wrong = |why| CommandError::Decimal { option, word, why };
-    let text = core::str::from_utf8(word).map_err(|_| wrong(DecimalError::Malformed))?;
-    decimal::parse(text).map_err(wrong)
-}
-
-/// A learning rate such as `0.001` or `1e-3`, in billionths.
-pub(crate) fn rate(word: &[u8]) -> Result<u32, CommandError<'_>> {
-    let text = core::str::from_utf8(word).ok();
-    text.and_then(decimal::parse_billionths)
-        .ok_or(CommandError::Rate { word })
-}
-
-/// A period such as `3600s`, `60m`, `1h` or `1d`, in microseconds.
-pub(crate) fn period<'a>(option: &'static str, word: &'a [u8]) -> Result<u64, CommandError<'a>> {
-    let parse = || {
-        let (unit, number) = word.split_last()?;
-        let seconds: u64 = match unit {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            b'd' => 86_400,
-            _ => return None,
+    /// A whole number in the range of the table.
+    pub(crate) fn whole<'a>(&self, word: &'a [u8]) -> Result<u64, CommandError<'a>> {
+        let Kind::Whole { min, max, all, .. } = self.kind else {
+            return Err(self.is_wrong(word, Wrong::Malformed));
         };
-        digits(number)?.checked_mul(seconds)?.checked_mul(SECOND_US)
+        match (digits(word), all) {
+            (None, Some(all)) if word == b"-1" => Ok(all),
+            (Some(value), _) if (min..=max).contains(&value) => Ok(value),
+            (Some(_), _) => Err(self.is_wrong(word, Wrong::OutOfRange)),
+            (None, _) if is_number(word) => Err(self.is_wrong(word, Wrong::OutOfRange)),
+            (None, _) => Err(self.is_wrong(word, Wrong::Malformed)),
+        }
+    }
+
+    /// As [`Self::whole`]; the range must not go beyond 32 bits.
+    pub(crate) fn whole_u32<'a>(&self, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
+        u32::try_from(self.whole(word)?).map_err(|_| self.is_wrong(word, Wrong::OutOfRange))
+    }
+
+    /// A decimal number in the range of the table, in millionths.
+    pub(crate) fn fraction<'a>(&self, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
+        let Kind::Fraction { min, max, .. } = self.kind else {
+            return Err(self.is_wrong(word, Wrong::Malformed));
+        };
+        let text = core::str::from_utf8(word).unwrap_or("");
+        match decimal::parse(text) {
+            Ok(value) if (min..=max).contains(&value) => Ok(value),
+            Ok(_) | Err(DecimalError::TooLarge) => Err(self.is_wrong(word, Wrong::OutOfRange)),
+            Err(DecimalError::Malformed) if is_number(word) => {
+                Err(self.is_wrong(word, Wrong::OutOfRange))
+            }
+            Err(DecimalError::Malformed | DecimalError::TooPrecise) => {
+                Err(self.is_wrong(word, Wrong::Malformed))
+            }
+        }
+    }
+
+    /// A learning rate such as `0.001` or `1e-3`, in billionths.
+    pub(crate) fn rate<'a>(&self, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
+        let Kind::Rate { max, .. } = self.kind else {
+            return Err(self.is_wrong(word, Wrong::Malformed));
+        };
+        let text = core::str::from_utf8(word).ok();
+        match text.and_then(decimal::parse_billionths) {
+            Some(rate) if (1..=max).contains(&rate) => Ok(rate),
+            Some(_) => Err(self.is_wrong(word, Wrong::OutOfRange)),
+            None => Err(self.is_wrong(word, Wrong::Malformed)),
+        }
+    }
+
+    /// A period such as `3600s`, `60m`, `1h` or `1d`, in microseconds.
+    pub(crate) fn period<'a>(&self, word: &'a [u8]) -> Result<u64, CommandError<'a>> {
+        period(word).ok_or_else(|| self.is_wrong(word, Wrong::Malformed))
+    }
+}
+
+/// The number of a job.
+pub(crate) fn job_number<'a>(of: &'static str, word: &'a [u8]) -> Result<u32, CommandError<'a>> {
+    let max = u64::from(u32::MAX);
+    OptionSpec {
+        name: of,
+        aliases: &[],
+        kind: Kind::Whole {
+            min: 1,
+            max,
+            all: None,
+            default: None,
+        },
+        times: 1,
+        value: "ID",
+        help: "",
+    }
+    .whole_u32(word)
+}
+
+fn period(word: &[u8]) -> Option<u64> {
+    let (unit, number) = word.split_last()?;
+    let seconds: u64 = match unit {
+        b's' => 1,
+        b'm' => 60,
+        b'h' => 3600,
+        b'd' => 86_400,
+        _ => return None,
     };
-    parse().ok_or(CommandError::Period { option, word })
+    digits(number)?.checked_mul(seconds)?.checked_mul(SECOND_US)
 }
 
 /// A name, which may not be empty.
@@ -76,6 +128,14 @@ fn digits(word: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
+/// Whether a word is a number at all, perhaps a negative one or one that is too large.
+fn is_number(word: &[u8]) -> bool {
+    let digits = word.strip_prefix(b"-").unwrap_or(word);
+    let mut parts = digits.splitn(2, |byte| *byte == b'.');
+    let are_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    parts.all(are_digits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +148,7 @@ mod tests {
             ("1h", 3600),
             ("2d", 172_800),
         ] {
-            assert_eq!(period("--period", text.as_bytes()), Ok(seconds * SECOND_US));
+            assert_eq!(period(text.as_bytes()), Some(seconds * SECOND_US));
         }
         for wrong in [
             "",
@@ -100,7 +160,7 @@ mod tests {
             "99999999999999999999s",
             "999999999999999d",
         ] {
-            assert!(period("--period", wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(period(wrong.as_bytes()).is_none(), "{wrong}");
         }
     }
 

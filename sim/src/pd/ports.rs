@@ -10,12 +10,18 @@ use std::rc::Rc;
 
 /// What [`Console::read`] gives once when the input ends, as Ctrl-D on a terminal.
 pub const END_OF_INPUT: u8 = 4;
+/// Ctrl-] on a terminal ends the simulation, as telnet and others have it: no domain sees it, so none can forbid it.
+const LEAVE: u8 = 0x1d;
+/// Ctrl-C.
+const INTERRUPT: u8 = 3;
 /// Exit status of the domain that halts the system.
 pub(crate) const HALT: u8 = 0;
 /// Exit status of a domain whose console is gone (a closed pipe, a hung-up terminal).
 pub(crate) const CONSOLE_GONE: u8 = 3;
 /// Bytes of input taken in one system call.
 const INPUT_BYTES: usize = 4096;
+/// Bytes of output given in one system call: what a pipe that can be written to has room for.
+const OUTPUT_BYTES: usize = 4096;
 const MICROS: u64 = 1_000_000;
 const NANOS_PER_MICRO: u64 = 1000;
 
@@ -91,9 +97,13 @@ pub struct Console {
     input: BorrowedFd<'static>,
     output: BorrowedFd<'static>,
     terminal: bool,
+    has_sequences: bool,
+    wants_room: bool,
     buffer: Box<[u8; INPUT_BYTES]>,
     /// What of the buffer was not given out.
     waiting: core::ops::Range<usize>,
+    /// The last byte that was given out.
+    last: u8,
     state: Input,
 }
 
@@ -112,14 +122,18 @@ impl Console {
         input: BorrowedFd<'static>,
         output: BorrowedFd<'static>,
         terminal: bool,
+        has_sequences: bool,
     ) -> Self {
         let buffer = Box::new([0; INPUT_BYTES]);
         Self {
             input,
             output,
             terminal,
+            has_sequences,
+            wants_room: false,
             buffer,
             waiting: 0..0,
+            last: b'\n',
             state: Input::Drained,
         }
     }
@@ -130,15 +144,29 @@ impl Console {
         self.terminal
     }
 
-    /// The next byte of input, if there is one; [`END_OF_INPUT`] once at its end. Who stops
-    /// reading before `None` has no room for more.
+    /// Whether that terminal has control sequences.
+    #[must_use]
+    pub const fn has_sequences(&self) -> bool {
+        self.has_sequences
+    }
+
+    /// Whether room to write shall wake the domain.
+    pub const fn want_room(&mut self, wanted: bool) {
+        self.wants_room = wanted;
+    }
+
+    /// What was said last to [`Self::want_room`].
+    #[must_use]
+    pub const fn wants_room(&self) -> bool {
+        self.wants_room
+    }
+
+    /// The next byte of input, if there is one; [`END_OF_INPUT`] once at its end, after that of an unfinished last line. In
+    /// a pipe or a file, that byte is the end. Who stops reading before `None` has no room for more.
     pub fn read(&mut self) -> Option<u8> {
         if self.waiting.is_empty() && self.state != Input::Ended {
             match self.refill() {
-                Ok(0) | Err(Errno::IO) => {
-                    self.state = Input::Ended;
-                    return Some(END_OF_INPUT);
-                }
+                Ok(0) | Err(Errno::IO) => self.end(),
                 Ok(bytes) => {
                     self.waiting = 0..bytes;
                     self.state = Input::HeldBack;
@@ -146,8 +174,35 @@ impl Console {
                 Err(_) => self.state = Input::Drained,
             }
         }
-        let byte = self.buffer.get(self.waiting.next()?)?;
-        Some(*byte)
+        let mut byte = *self.buffer.get(self.waiting.next()?)?;
+        if self.terminal && byte == LEAVE {
+            self.halt()
+        }
+        if !self.terminal && byte == END_OF_INPUT && self.state != Input::Ended {
+            self.end();
+            byte = *self.buffer.get(self.waiting.next()?)?;
+        }
+        self.last = byte;
+        Some(byte)
+    }
+
+    /// There is no more: what is read next is the end of the line, if it has none, and [`END_OF_INPUT`].
+    fn end(&mut self) {
+        self.state = Input::Ended;
+        let [end_of_line, end_of_input, ..] = &mut self.buffer[..] else {
+            return;
+        };
+        // Nobody has ended the line at a terminal that was hung up: it is dropped.
+        *end_of_line = if self.terminal { INTERRUPT } else { b'\n' };
+        *end_of_input = END_OF_INPUT;
+        let is_line_over = matches!(self.last, b'\n' | b'\r');
+        self.waiting = usize::from(is_line_over)..2;
+    }
+
+    /// Whether the input is over for good.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state == Input::Ended
     }
 
     /// Whether more input shall wake the domain.
@@ -170,20 +225,33 @@ impl Console {
         rustix::io::read(self.input, &mut self.buffer[..])
     }
 
-    /// Writes all of it. Does not return if the console is gone.
-    pub fn write(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            match rustix::io::write(self.output, bytes) {
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+    /// Writes what there is room for, and says how much. Does not return if the console is gone.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(written..) {
+            // Also before the first: where the file is shared with other programs, a write can wait.
+            if !self.has_room() {
+                break;
+            }
+            let piece = rest.get(..OUTPUT_BYTES).unwrap_or(rest);
+            match rustix::io::write(self.output, piece) {
+                Ok(more) => written += more,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    // Somebody has made the shared file non-blocking.
-                    let mut output = [PollFd::from_borrowed_fd(self.output, PollFlags::OUT)];
-                    let _ = poll(&mut output, None);
-                }
+                Err(Errno::AGAIN) => break,
                 Err(_) => super::descriptors::exit(CONSOLE_GONE),
             }
         }
+        written
+    }
+
+    fn has_room(&self) -> bool {
+        let mut output = [PollFd::from_borrowed_fd(self.output, PollFlags::OUT)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // A console that is gone can be written to: that says so.
+        poll(&mut output, Some(&now)) != Ok(0)
     }
 
     /// Ends the system, with success.

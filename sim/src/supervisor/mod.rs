@@ -176,6 +176,9 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
     // Restored when it is dropped: on every way out of here.
     let has_console = (0..system.domains.len()).any(|d| resources.has_console(&system, d));
     let terminal = if has_console {
+        if rustix::termios::isatty(rustix::stdio::stdin()) {
+            eprintln!("sim: Ctrl-] ends the simulation");
+        }
         RawTerminal::enter()?
     } else {
         None
@@ -187,6 +190,7 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
             traced,
             debug: arguments.debug,
             terminal: terminal.is_some(),
+            has_sequences: terminal::has_sequences(),
             boot_us: pd::monotonic_us(),
         },
         system,

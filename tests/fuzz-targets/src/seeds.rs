@@ -272,6 +272,7 @@ fn messages() -> Vec<(String, Vec<(u16, u64)>)> {
                 turn: 1,
                 first_token_us: 7,
                 total_us: 8,
+                held_us: 0,
             }),
         ),
         ("event-stats", Event::Stats(Stats::default())),

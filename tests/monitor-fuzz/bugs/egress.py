@@ -58,4 +58,16 @@ BUGS = [
         "            let turn = (costs, entry.number.wrapping_sub(last).wrapping_sub(1));",
         "            let turn = (costs, entry.number.wrapping_sub(last.min(0)));",
     ),
+    (
+        "a request is told how long the egress cap has held text back since boot, not since its admission",
+        "monitor/reports.rs",
+        "self.egress.held_us(now).saturating_sub(generation.held_before_us)",
+        "self.egress.held_us(now)",
+    ),
+    (
+        "the time for which the egress cap holds text back is not counted",
+        "monitor/delivery.rs",
+        "self.egress.note_held(self.egress_at_us.is_some(), now);",
+        "self.egress.note_held(false, now);",
+    ),
 ]

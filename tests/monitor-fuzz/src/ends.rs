@@ -51,7 +51,10 @@ impl Kind {
             Request::Budget { .. } => Self::Budget,
             Request::Log(_) => Self::Log,
             Request::VerifyLog => Self::Verify,
-            Request::Reset | Request::Close { .. } | Request::DropAdapter { .. } => Self::Done,
+            Request::Reset
+            | Request::Halt
+            | Request::Close { .. }
+            | Request::DropAdapter { .. } => Self::Done,
         })
     }
 

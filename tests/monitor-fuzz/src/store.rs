@@ -9,8 +9,8 @@ use protocol::limits::{
 };
 use protocol::name::{ModelName, UserName};
 use protocol::policy::{
-    Client, DeviceKey, FormatRule, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Policy, Role,
-    TrustedKey, User,
+    Client, DeviceKey, FormatRule, MIN_LOG_BYTES_PER_HOUR, PassphraseHash, Permission, Policy,
+    Role, TrustedKey, User,
 };
 use protocol::record::Hash;
 use protocol::store::{Content, Store};
@@ -307,9 +307,9 @@ impl Fixtures {
             *role = Role {
                 name: UserName::new(&format!("role{place}")).unwrap_or_default(),
                 permissions: match dice.below(5) {
-                    0 => dice.below(64) as u32,
+                    0 => dice.below(u64::from(Permission::EVERY) + 1) as u32,
                     1 => 1,
-                    _ => 63,
+                    _ => Permission::EVERY,
                 },
                 max_tokens: *dice.pick(&[1, 4, 30, 512, 512, 512]),
                 max_sessions: *dice.pick(&[1, 2, 5, MAX_SESSIONS as u32, MAX_SESSIONS as u32]),
@@ -321,7 +321,7 @@ impl Fixtures {
             };
         }
         if dice.percent(70) {
-            policy.roles[0].permissions = 63;
+            policy.roles[0].permissions = Permission::EVERY;
         }
         for (place, user) in policy.users.iter_mut().take(PASSPHRASES.len()).enumerate() {
             *user = User {

@@ -33,7 +33,7 @@ pub(crate) fn attack(on: &str) -> Vec<Verdict> {
     {
         verdicts.push(Verdict::new(
             "inference",
-            "exit",
+            "leave",
             "lets the system end",
             Err(wrong),
         ));

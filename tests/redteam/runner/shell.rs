@@ -179,7 +179,7 @@ pub(crate) fn attack() -> Vec<Verdict> {
 
 /// Types the keys of an attack; what it says, or none where it says nothing.
 fn type_attack(system: &mut System, letter: &str, patience: Duration) -> Option<String> {
-    system.type_in(format!("\x1d{letter}"));
+    system.type_in(format!("\x1c{letter}"));
     system.wait_for("redteam-shell attempts :end", PATIENCE)?;
     system.wait_for(":end", patience)
 }
@@ -209,7 +209,7 @@ fn lives(letter: &str, name: &str, must: &str, system: &mut System) -> Result<St
 
 fn dies(letter: &str) -> Result<String, String> {
     let mut system = System::boot(VARIABLE);
-    system.type_in(format!("\x1d{letter}"));
+    system.type_in(format!("\x1c{letter}"));
     let tried = system.wait_for("redteam-shell attempts :end", PATIENCE);
     tried.ok_or("it was not attempted")?;
     system.type_in("\rwhoami\r");
@@ -230,7 +230,7 @@ fn channel(system: &mut System) -> Result<String, String> {
     if !started.contains("job ") {
         return Err(format!("no job: {started:?}"));
     }
-    system.type_in("\x1dk");
+    system.type_in("\x1ck");
     let receives = system.wait_for("redteam-shell receives :end", PATIENCE);
     receives.ok_or("the receiver does not start")?;
     for _ in 0..CARRIERS {

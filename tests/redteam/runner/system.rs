@@ -152,9 +152,8 @@ impl System {
     }
 
     /// Ends it.
-    pub(crate) fn end(mut self) -> Result<(), String> {
-        self.type_in("exit\r");
-        match self.terminal.end() {
+    pub(crate) fn end(self) -> Result<(), String> {
+        match self.terminal.leave() {
             0 => Ok(()),
             status => Err(format!("the system ended with status {status}")),
         }

@@ -38,6 +38,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("log", Request::Log(LogQuery::default())),
         ("verify", Request::VerifyLog),
         ("reset", Request::Reset),
+        ("halt", Request::Halt),
         ("sessions", Request::Sessions),
         ("close", Request::Close { session }),
         (

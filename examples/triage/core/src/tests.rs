@@ -128,6 +128,7 @@ fn finished(reason: FinishReason) -> Finished {
         turn: 1,
         first_token_us: 1,
         total_us: 2,
+        held_us: 0,
     }
 }
 

@@ -35,6 +35,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             }
         }
         self.deliver_requests(false, now);
+        self.egress.note_held(self.egress_at_us.is_some(), now);
         if self.clients.iter().any(|peer| peer.lists.len() > 0) {
             for client in self.clients.in_turn() {
                 self.deliver_lists(client, now);

@@ -160,6 +160,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             latency_max_us: latencies.max(),
             egress_bytes: self.egress.passed(),
             egress_limit: self.egress.limit(),
+            egress_held_us: self.egress.held_us(now),
             budget: self.gate.accounts.budget(user, name, now),
             arena: self
                 .link
@@ -191,6 +192,9 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             adapters: self.places.count(),
             tuning,
             training,
+            egress_left: self.egress.left(now),
+            egress_burst: self.egress.burst(),
+            egress_limit: self.egress.limit(),
         }
     }
 }

@@ -137,6 +137,18 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         Ok(())
     }
 
+    /// Somebody wants to end the system. Whoever may is told so and is on record before anything ends; audit itself goes on,
+    /// since it has nothing that it could end.
+    pub(super) fn halt(&mut self, client: usize, id: u32, now: u64) -> Result<(), Failure> {
+        let user = self.clients.user(client);
+        self.gate.access.require(user, Permission::Halt)?;
+        self.ledger.take_share(user, ENTRY, now)?;
+        let record = self.record_of_client(client, Kind::Halt);
+        self.record(record, now);
+        self.clients.tell(client, id, &Event::Done);
+        Ok(())
+    }
+
     // ---- Deadlines ----------------------------------------------------------------------------
 
     /// Whatever inference had to say, it could: its ring was read before.

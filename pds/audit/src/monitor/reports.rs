@@ -229,6 +229,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             turn: generation.turn,
             first_token_us: record.first_token_us,
             total_us,
+            held_us: self
+                .egress
+                .held_us(now)
+                .saturating_sub(generation.held_before_us),
         };
         self.gate.accounts.settle(reservation, used, now);
         self.gate.sessions.end_turn(slot, used, now);

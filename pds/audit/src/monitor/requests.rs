@@ -52,7 +52,8 @@ const fn tells_more_than_answers(request: &Request<'_>) -> bool {
         | Request::Example { .. }
         | Request::DropExamples
         | Request::DropAdapter { .. }
-        | Request::Formats => false,
+        | Request::Formats
+        | Request::Halt => false,
     }
 }
 
@@ -237,6 +238,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 self.list(client, id, ListKind::Verify(verification))
             }
             Request::Reset => self.reset(client, id, now, port),
+            Request::Halt => self.halt(client, id, now),
             Request::Sessions => {
                 self.gate.access.require(user, Permission::Infer)?;
                 let all = self.gate.access.require(user, Permission::Budget).is_ok();

@@ -120,6 +120,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 answer: begun.answer,
                 reservation,
                 first_token_us: None,
+                held_before_us: self.egress.held_us(now),
                 tokens: 0,
                 handed_on: 0,
                 released: false,

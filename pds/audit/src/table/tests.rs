@@ -27,6 +27,7 @@ fn generation(table: &Table<'_>) -> Generation<'static> {
         answer: Answer::Free,
         reservation: Reservation::default(),
         first_token_us: None,
+        held_before_us: 0,
         tokens: 0,
         handed_on: 0,
         released: false,

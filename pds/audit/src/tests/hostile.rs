@@ -351,7 +351,7 @@ proptest! {
     ) {
         let mut policy = policy();
         policy.max_restarts = 256;
-        policy.roles[0].permissions = 63;
+        policy.roles[0].permissions = protocol::policy::Permission::EVERY;
         // One period, so that the log's sum is the budget's.
         policy.users[0].budget_period_us = 31_622_400_000_000;
         let mut system = System::serving_with(&policy);
@@ -396,7 +396,7 @@ proptest! {
         acts in prop::collection::vec(act(true), 0..200)
     ) {
         let mut policy = policy();
-        policy.roles[0].permissions = 63;
+        policy.roles[0].permissions = protocol::policy::Permission::EVERY;
         let mut system = System::serving_with(&policy);
         for act in &acts {
             let before = system.audit.log().written();

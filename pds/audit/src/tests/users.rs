@@ -5,7 +5,7 @@ use protocol::error::{ErrorCode, Failure};
 use protocol::limits::{MAX_BUDGET_TOKENS, MAX_PASSPHRASE_BYTES};
 use protocol::name::{FormatName, ModelName, SessionName, UserName};
 use protocol::policy::Permission;
-use protocol::record::Kind;
+use protocol::record::{Kind, Record};
 use protocol::testing::completion;
 use protocol::wire::FinishReason;
 use protocol::wire::InferParams;
@@ -83,6 +83,7 @@ fn each_permission_is_needed_for_what_it_names() {
         (Request::Log(LogQuery::default()), Permission::Log),
         (Request::VerifyLog, Permission::Log),
         (Request::Reset, Permission::Reset),
+        (Request::Halt, Permission::Halt),
     ] {
         system.is_refused(&request, not_permitted(permission as u64));
     }
@@ -230,6 +231,20 @@ fn a_login_without_a_passphrase_is_a_question_that_costs_nothing_and_tells_no_na
 }
 
 #[test]
+fn whoever_may_halt_the_system_is_on_record_first() {
+    let mut system = System::serving();
+    system.is_refused(&Request::Halt, not_permitted(Permission::Halt as u64));
+    let is_halt = |record: &Record| record.kind() == Some(Kind::Halt);
+    assert!(!system.records().iter().any(is_halt));
+    system.log_in("admin", "secret");
+    system.ask(9, &Request::Halt);
+    assert_eq!(system.told(), [Told::Done(9)]);
+    assert_eq!(system.last_record(Kind::Halt).user.as_str(), "admin");
+    // Audit goes on.
+    system.serves(10);
+}
+
+#[test]
 fn without_a_sound_policy_nobody_may_do_anything() {
     let mut damaged = policy();
     damaged.user_count = 0;
@@ -241,6 +256,7 @@ fn without_a_sound_policy_nobody_may_do_anything() {
         Request::Models,
         Request::Stats { watch: false },
         Request::Reset,
+        Request::Halt,
         login("guest", b""),
     ] {
         system.ask(5, &request);

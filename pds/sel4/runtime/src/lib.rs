@@ -12,7 +12,7 @@ pub mod layout;
 pub mod region;
 mod symbols;
 
-pub use drivers::{pl011, pl031};
+pub use drivers::{Serial, pl011, pl031};
 
 /// Declares `fn name() -> usize` for each name: the value that the Microkit tool writes for it
 /// (`setvar_vaddr`, `setvar_size`, `setvar_id`). Once per name: it defines the symbol. The linker script puts

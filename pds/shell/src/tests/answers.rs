@@ -82,7 +82,7 @@ fn answers_are_shown() {
     system.say(number, &Event::Listed { count: 1 });
     assert_eq!(
         system.output(),
-        "tale  guest  3 turns, 120 tokens, idle for 1 min 1 s\n1 sessions\n"
+        "tale  guest  3 turns, 120 tokens, idle for 1 min 1 s\n1 session\n"
     );
     let number = system.request("llmctl close tale");
     system.fail(number, Failure::of(ErrorCode::NoSuchSession), b"");
@@ -250,9 +250,10 @@ fn progress_is_a_bar_on_a_terminal_and_a_line_for_each_stage_on_a_pipe() {
     };
     assert!(
         output.starts_with(&format!(
-            "{}{}\r\n{}\r\n\x1b[31merror: the file 'tiny' has no signature",
+            "{}{}{}\r\n{}\r\n\x1b[31merror: the file 'tiny' has no signature",
             bar("verifying", 0, 0),
             bar("verifying", 12, 50),
+            bar("verifying", 25, 100),
             bar("loading", 25, 100)
         )),
         "{output:?}"

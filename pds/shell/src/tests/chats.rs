@@ -105,7 +105,7 @@ fn each_line_is_a_turn_of_a_session_that_ends_with_the_conversation() {
     );
     assert_eq!(
         system.output(),
-        " Well.\n[48 tokens, 12.0 tokens/s, first after 0.21 s, end of text]\n"
+        " Well.\n[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), end of text]\n"
     );
     // What it was told, it knows.
     system.turn(
@@ -297,13 +297,14 @@ fn ctrl_c_stops_the_answer_and_stays_and_ctrl_d_leaves() {
     // A line that is dropped does not leave.
     system.type_in("nothing\x03");
     assert!(system.output().ends_with("^C\r\n\x1b[1mchat> \x1b[0m"));
-    system.type_in("not said\x04");
+    system.type_in("\x04");
     let number = system.asked_for("Close { session: \"chat-1\" }");
     system.say(number, &Event::Done);
     assert!(system.output().ends_with("\x1b[1mllm> \x1b[0m"));
+    // It has left the conversation and nothing more.
+    assert_eq!(system.asked(), []);
+    assert_eq!(system.terminal.input_done, 1);
     assert!(!system.terminal.halted);
-    system.type_in("\x04");
-    assert!(system.terminal.halted);
 }
 
 #[test]
@@ -346,13 +347,13 @@ fn the_end_of_a_pipe_ends_the_last_turn_the_session_and_then_all() {
     system.say(number, &Event::Listed { count: 0 });
     for said in ["Hi", "And?"] {
         let number = system.asked_for(&format!("128 \"chat-1\" [(User, \"{said}\")]"));
-        assert!(!system.terminal.halted);
+        assert_eq!(system.terminal.input_done, 0);
         system.say(number, &finished(FinishReason::EndOfText));
     }
     let number = system.asked_for("Close { session: \"chat-1\" }");
-    assert!(!system.terminal.halted);
+    assert_eq!(system.terminal.input_done, 0);
     system.say(number, &Event::Done);
-    assert!(system.terminal.halted);
+    assert_eq!(system.terminal.input_done, 1);
 }
 
 #[test]
@@ -441,6 +442,6 @@ fn a_breach_of_the_format_is_told_behind_what_came_and_says_what_to_do() {
     system.fail(number, Failure::over(ErrorCode::FormatTooLong, 0, 1), b"");
     assert_eq!(
         system.output(),
-        "error: no answer of the format can be completed with 1 tokens; raise --max-tokens\n"
+        "error: no answer of the format can be completed with 1 token; raise --max-tokens\n"
     );
 }

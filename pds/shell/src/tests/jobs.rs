@@ -34,7 +34,7 @@ fn a_job_runs_while_other_commands_do_and_its_end_is_told() {
         system.type_in("llmctl wait 1\n");
         assert_eq!(
             system.output(),
-            " there was\n[48 tokens, 12.0 tokens/s, first after 0.21 s, end of text]\n"
+            " there was\n[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), end of text]\n"
         );
     }
     assert_eq!(system.asked(), []);
@@ -77,7 +77,8 @@ fn waiting_shows_the_text_so_far_and_the_rest_as_it_comes() {
     system.say(number, &finished(FinishReason::MaxTokens));
     let output = system.output();
     assert_eq!(
-        output, "[48 tokens, 12.0 tokens/s, first after 0.21 s, --max-tokens reached]\n",
+        output,
+        "[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), --max-tokens reached]\n",
         "once, and no notice"
     );
     system.type_in("llmctl wait 7\n");

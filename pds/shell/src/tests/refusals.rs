@@ -20,7 +20,7 @@ fn every_bad_input_gets_one_line_that_names_the_value_and_the_limit() {
         ("llminfer \"\"", "error: the prompt is empty\n"),
         (
             "llminfer x --temperature hot",
-            "error: --temperature 'hot' is not a decimal number such as 0.8\n",
+            "error: --temperature 'hot' is not a number such as 0.8, 0 to 10, with at most six digits after the point\n",
         ),
         (
             &long,

@@ -14,7 +14,7 @@ fn a_generation_is_streamed_and_closed() {
     system.say(number, &finished(FinishReason::EndOfText));
     assert_eq!(
         system.output(),
-        " a fox.\n[48 tokens, 12.0 tokens/s, first after 0.21 s, end of text]\n"
+        " a fox.\n[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), end of text]\n"
     );
 }
 
@@ -27,10 +27,11 @@ fn ctrl_c_cancels_the_generation_and_not_the_system() {
     system.type_in(b"typed ahead\r\x03");
     assert_eq!(system.asked(), [(number, "Cancel".to_string())]);
     system.say(number, &finished(FinishReason::Cancelled));
-    let output = system.output();
+    // A row ends between words.
+    let output = system.output().replace("\r\n  ", " ");
     assert!(
         output.ends_with(
-            " abc\r\n\x1b[2m[48 tokens, 12.0 tokens/s, first after 0.21 s, cancelled]\x1b[0m\r\n\x1b[1mllm> \x1b[0m"
+            " abc\r\n\x1b[2m[48 tokens, 12.4 tokens/s, first after 0.21 s (prompt of 5 tokens, 23.8 tokens/s), cancelled]\x1b[0m\r\n\x1b[1mllm> \x1b[0m"
         )
     );
     system.type_in(b"abc\x03");
@@ -59,24 +60,104 @@ fn a_script_is_run_line_by_line_and_nothing_is_lost() {
 }
 
 #[test]
-fn the_end_of_input_ends_the_session_after_the_commands_before_it() {
+fn the_end_of_input_is_answered_after_the_commands_before_it_and_halts_nothing() {
     let mut system = System::plain();
     system.type_in(b"llminfer x\nhelp\n\x04");
     let number = system.asked()[0].0;
-    assert!(!system.terminal.halted);
+    assert_eq!(system.terminal.input_done, 0);
     system.say(number, &finished(FinishReason::EndOfText));
-    assert!(system.terminal.halted);
+    assert_eq!(system.terminal.input_done, 1);
     assert!(system.output().contains("llmctl"));
 
     let mut system = System::plain();
     system.type_in(b"llmstats\x04");
     let number = system.asked()[0].0;
     system.say(number, &Event::Stats(Stats::default()));
-    assert!(system.terminal.halted, "also after a line without its end");
+    let done = system.terminal.input_done;
+    assert_eq!(done, 1, "also after a line without its end");
 
+    // What there is to end is ended before.
     let mut system = System::plain();
-    system.type_in(b"exit\nhelp\n");
-    assert!(system.terminal.halted && system.asked().is_empty());
+    system.log_in("admin");
+    system.type_in(b"\x04");
+    let number = system.asked_for("Logout");
+    assert_eq!(system.terminal.input_done, 0);
+    system.say(number, &Event::User(user("guest", 0)));
+    assert_eq!(system.terminal.input_done, 1);
+    assert!(!system.terminal.halted);
+}
+
+#[test]
+fn exit_and_ctrl_d_log_out_and_the_next_one_has_a_prompt() {
+    for keys in ["exit\r", "\x04"] {
+        let mut system = System::terminal();
+        system.log_in("admin");
+        system.output();
+        system.type_in(keys);
+        let number = system.asked_for("Logout");
+        system.say(number, &Event::User(user("guest", 0)));
+        let output = system.output();
+        assert!(
+            output.contains("logged out; now guest") && output.ends_with("\x1b[1mllm> \x1b[0m"),
+            "{output:?}"
+        );
+        // Whoever is left cannot log out, and is told what there is.
+        system.type_in(keys);
+        assert_eq!(system.asked(), []);
+        let output = system.output();
+        assert!(
+            output.contains("Ctrl-]") && output.contains("'llmctl halt'"),
+            "{output:?}"
+        );
+        assert!(output.ends_with("\x1b[1mllm> \x1b[0m"));
+        assert!(!system.terminal.halted);
+        system.request("llmstats");
+    }
+}
+
+#[test]
+fn ctrl_d_in_a_line_deletes_and_does_not_leave() {
+    let mut system = System::terminal();
+    system.log_in("admin");
+    system.type_in("xwhoami\x01\x04\r");
+    system.asked_for("WhoAmI");
+    assert_eq!(system.terminal.input_done, 0);
+}
+
+#[test]
+fn the_end_of_the_input_in_an_open_quote_is_answered_too() {
+    for mode in [Mode::Terminal, Mode::Plain] {
+        let mut system = System::boot(mode);
+        system.type_in("llminfer \"Once\n\x04");
+        assert_eq!(system.terminal.input_done, 1);
+        assert!(system.output().contains("the quote \" is not closed"));
+        assert_eq!(system.asked(), []);
+    }
+}
+
+#[test]
+fn a_logout_at_the_end_of_the_input_that_fails_or_is_lost_holds_nothing_up() {
+    let mut system = System::plain();
+    system.log_in("admin");
+    system.type_in(b"\x04");
+    let number = system.asked_for("Logout");
+    system.fail(number, Failure::of(ErrorCode::BadPolicy), b"");
+    assert_eq!(system.terminal.input_done, 1);
+}
+
+#[test]
+fn the_system_is_halted_when_audit_allows_it_and_not_before() {
+    let mut system = System::plain();
+    let number = system.request("llmctl halt");
+    let failure = Failure::over(ErrorCode::NotPermitted, 64, 0);
+    system.fail(number, failure, b"guest");
+    assert!(!system.terminal.halted);
+    assert!(system.output().contains("you need the permission 'halt'"));
+    system.type_in("llmctl halt\nwhoami\n");
+    let number = system.asked_for("Halt");
+    system.say(number, &Event::Done);
+    assert!(system.terminal.halted);
+    assert_eq!(system.asked(), [], "nothing is done after it");
 }
 
 #[test]

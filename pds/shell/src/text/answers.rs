@@ -1,8 +1,9 @@
 //! What audit answers, in lines.
 
-use super::{Bytes, CodeName, Rate, Seconds, Time, TrainingState};
+use super::{Bytes, CodeName, Count, Rate, Seconds, Time, TrainingState};
 use crate::shell::Bar;
 use core::fmt::{self, Display, Formatter};
+use protocol::name::UserName;
 use protocol::policy::Permission;
 use protocol::record::Hex;
 use protocol::wire::client::{
@@ -12,22 +13,54 @@ use protocol::wire::client::{
 use protocol::wire::{ArenaUse, Fault, FaultKind, FinishReason, ModelInfo};
 
 /// The line that closes a generation.
+///
+/// Reading the prompt and generating have each a rate of their own. Audit sees the admission, the first token and the end, so
+/// the prompt's time is that to the first token, waiting for others included, and its tokens are all of the prompt's, those
+/// that were known from a session or a beginning in common included: inference does not say how many these were.
 pub(crate) struct Closing(pub(crate) Finished);
 
 impl Display for Closing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Finished {
             generated_tokens: tokens,
-            total_us: us,
+            prompt_tokens,
+            first_token_us,
+            total_us,
+            held_us,
             ..
         } = self.0;
-        let rate = Rate {
-            tokens: u64::from(tokens),
-            us,
+        write!(f, "[{}, ", Count(u64::from(tokens), "token"))?;
+        // The first one came at the end of the prompt.
+        let after_us = total_us.saturating_sub(first_token_us);
+        let rate = match tokens {
+            0 | 1 => Rate {
+                tokens: u64::from(tokens),
+                us: total_us,
+            },
+            more => Rate {
+                tokens: u64::from(more).saturating_sub(1),
+                us: after_us,
+            },
         };
-        write!(f, "[{tokens} tokens, {rate} tokens/s")?;
+        write!(f, "{rate} tokens/s")?;
         if tokens > 0 {
-            write!(f, ", first after {} s", Seconds(self.0.first_token_us))?;
+            write!(f, ", first after {} s", Seconds(first_token_us))?;
+            // Bound to a format, the prompt's length is not told.
+            if prompt_tokens > 0 {
+                let rate = Rate {
+                    tokens: u64::from(prompt_tokens),
+                    us: first_token_us,
+                };
+                let prompt = Count(u64::from(prompt_tokens), "token");
+                write!(f, " (prompt of {prompt}, {rate} tokens/s)")?;
+            }
+        }
+        if held_us >= HELD_US {
+            write!(
+                f,
+                ", held back by the egress cap for {} s",
+                Seconds(held_us)
+            )?;
         }
         let reason = match self.0.reason {
             FinishReason::EndOfText => "end of text",
@@ -39,6 +72,9 @@ impl Display for Closing {
         write!(f, ", {reason}]")
     }
 }
+
+/// Shortest time that is worth a word, in microseconds (10 ms): the least that two digits show.
+const HELD_US: u64 = 10_000;
 
 /// Digits of a hash that tell two files apart.
 const SHORT_HASH: usize = 8;
@@ -147,6 +183,11 @@ impl Display for StatusText<'_> {
             writeln!(f, "fine-tuning  {}: {training}", status.tuning)?;
         }
         writeln!(f, "restarts     {}", status.restarts)?;
+        writeln!(
+            f,
+            "egress cap   {} of {} bytes may leave at once now; {} come each second, a token takes about 15",
+            status.egress_left, status.egress_burst, status.egress_limit
+        )?;
         arena_lines(f, &status.arena)
     }
 }
@@ -265,6 +306,13 @@ impl Display for StatsText<'_> {
             "egress       {} bytes left inference, {} in a second are allowed",
             stats.egress_bytes, stats.egress_limit
         )?;
+        if stats.egress_held_us > 0 {
+            writeln!(
+                f,
+                "             text has waited {} s for the egress cap",
+                Seconds(stats.egress_held_us)
+            )?;
+        }
         writeln!(f, "budget       {}", BudgetText(&stats.budget))?;
         writeln!(f, "audit log    {} records since boot", stats.records)?;
         arena_lines(f, &stats.arena)
@@ -290,6 +338,20 @@ impl Display for UserText<'_> {
     }
 }
 
+/// What `exit` can do for the user who is logged in at boot: nobody is left to log out to.
+pub(crate) struct HowToLeave<'a>(pub(crate) &'a UserName);
+
+impl Display for HowToLeave<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is logged in from boot on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
+             ends the system for everybody, if your role may",
+            self.0
+        )
+    }
+}
+
 /// A session in a line.
 pub(crate) struct SessionLine<'a>(pub(crate) &'a Session);
 
@@ -300,11 +362,17 @@ impl Display for SessionLine<'_> {
             "" => "(one request)",
             name => name,
         };
-        write!(
-            f,
-            "{name}  {}  {} turns, {} tokens, ",
-            session.user, session.turns, session.tokens
-        )?;
+        let tokens = Count(session.tokens, "token");
+        if session.state == SessionState::Active {
+            // Tokens are counted when a turn ends.
+            return write!(
+                f,
+                "{name}  {}  turn {} under way, {tokens} in those before",
+                session.user, session.turns
+            );
+        }
+        let turns = Count(u64::from(session.turns), "turn");
+        write!(f, "{name}  {}  {turns}, {tokens}, ", session.user)?;
         match session.state {
             SessionState::Idle => write!(f, "idle for {}", Time(session.idle_us)),
             SessionState::Active => write!(f, "active"),
@@ -370,13 +438,36 @@ impl Display for StageLine {
 pub(crate) struct ProgressBar {
     pub(crate) stage: Stage,
     pub(crate) percent: u64,
+    /// Marks.
+    pub(crate) steps: u64,
 }
+
+/// Columns of a bar besides its marks, and the last one of the row.
+pub(crate) const BAR_WORDS: usize = "verifying [] 100 %".len() + 1;
 
 impl Display for ProgressBar {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<9} [", stage_word(self.stage))?;
-        for step in 1..=25u64 {
-            let done = step.saturating_mul(4) <= self.percent;
+        let Self { percent, steps, .. } = *self;
+        write!(
+            f,
+            "{:<9} {}",
+            stage_word(self.stage),
+            Marks { percent, steps }
+        )
+    }
+}
+
+/// A bar without its word.
+pub(crate) struct Marks {
+    pub(crate) percent: u64,
+    pub(crate) steps: u64,
+}
+
+impl Display for Marks {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for step in 1..=self.steps {
+            let done = step.saturating_mul(100) <= self.percent.saturating_mul(self.steps);
             f.write_str(if done { "#" } else { "-" })?;
         }
         write!(f, "] {:>3} %", self.percent)
@@ -460,5 +551,79 @@ impl Display for RecoveredText {
             "inference serves again after {} s (restart {restarts})",
             Seconds(after_us)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString as _;
+
+    #[test]
+    fn the_closing_line_has_a_rate_for_the_prompt_and_one_for_the_text_and_says_what_held_it() {
+        let finished = Finished {
+            reason: FinishReason::MaxTokens,
+            prompt_tokens: 400,
+            generated_tokens: 9,
+            turn: 1,
+            first_token_us: 2_000_000,
+            total_us: 2_400_000,
+            held_us: 0,
+        };
+        for (finished, text) in [
+            (
+                finished,
+                "[9 tokens, 20.0 tokens/s, first after 2.00 s (prompt of 400 tokens, 200.0 tokens/s), --max-tokens reached]",
+            ),
+            (
+                Finished {
+                    held_us: 1_230_000,
+                    prompt_tokens: 0,
+                    ..finished
+                },
+                "[9 tokens, 20.0 tokens/s, first after 2.00 s, held back by the egress cap for 1.23 s, --max-tokens reached]",
+            ),
+            (
+                Finished {
+                    generated_tokens: 1,
+                    total_us: 2_000_000,
+                    prompt_tokens: 1,
+                    ..finished
+                },
+                "[1 token, 0.5 tokens/s, first after 2.00 s (prompt of 1 token, 0.5 tokens/s), --max-tokens reached]",
+            ),
+            (
+                Finished {
+                    generated_tokens: 0,
+                    first_token_us: 0,
+                    reason: FinishReason::Cancelled,
+                    ..finished
+                },
+                "[0 tokens, 0.0 tokens/s, cancelled]",
+            ),
+        ] {
+            assert_eq!(Closing(finished).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_turn_that_is_under_way_is_not_among_those_that_were_counted() {
+        let session = Session {
+            turns: 1,
+            state: SessionState::Active,
+            ..Session::default()
+        };
+        let line = SessionLine(&session).to_string();
+        assert!(
+            line.ends_with("turn 1 under way, 0 tokens in those before"),
+            "{line}"
+        );
+        let idle = Session {
+            tokens: 24,
+            state: SessionState::Idle,
+            ..session
+        };
+        let line = SessionLine(&idle).to_string();
+        assert!(line.contains("1 turn, 24 tokens, idle"), "{line}");
     }
 }

@@ -1,6 +1,6 @@
 //! Why something was refused or failed, and what to do about it.
 
-use super::{Seconds, Time, Untrusted};
+use super::{Count, Seconds, Time, Untrusted};
 use core::fmt::{self, Display, Formatter, Write};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
@@ -68,18 +68,21 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::SessionEvicted => write!(
                 f,
-                "the session was evicted to make room for others: its conversation of {value} turns is gone; the same \
-                 command now starts it anew"
+                "the session was evicted to make room for others: its conversation of {} is gone; the same \
+                 command now starts it anew",
+                Count(value, "turn")
             ),
             ErrorCode::SessionLost => write!(
                 f,
                 "the session ended when inference was restarted or got another model, or when a turn of it failed: its \
-                 conversation of {value} turns is gone; the same command now starts it anew"
+                 conversation of {} is gone; the same command now starts it anew",
+                Count(value, "turn")
             ),
             ErrorCode::TooManySessions => write!(
                 f,
-                "you have {value} sessions, {limit} are allowed; close one with 'llmctl close NAME' (see 'llmctl \
-                 sessions')"
+                "you have {} at once, {limit} are allowed: a request without a session counts as one, too. Wait for a job or \
+                 cancel it ('llmctl jobs'), or end a session with 'llmctl close NAME' ('llmctl sessions')",
+                Count(value, "session")
             ),
             ErrorCode::NoSuchSession => {
                 write!(f, "you have no session")?;
@@ -212,7 +215,7 @@ impl Display for FailureText<'_> {
             }
             ErrorCode::LoginDelayed => write!(
                 f,
-                "too soon after another login; another try is possible in {}",
+                "a passphrase was tried here a moment ago, right or wrong; another try is possible in {}",
                 Time(value)
             ),
             ErrorCode::NoSuchUser => {
@@ -428,7 +431,7 @@ impl Display for FailureText<'_> {
             ErrorCode::FormatTooLong => {
                 write!(f, "no answer of the format")?;
                 quoted(f, &detail, self.detail)?;
-                write!(f, " can be completed with {limit} tokens")?;
+                write!(f, " can be completed with {}", Count(limit, "token"))?;
                 if value > 0 {
                     write!(f, ", {value} are needed")?;
                 }

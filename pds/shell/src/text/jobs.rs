@@ -1,6 +1,6 @@
 //! Jobs, in lines.
 
-use super::{Closing, CodeName, FailureText, LOST, Untrusted};
+use super::{Closing, CodeName, Count, FailureText, LOST, Untrusted};
 use crate::jobs::{Job, JobState};
 use core::fmt::{self, Display, Formatter};
 use protocol::wire::FinishReason;
@@ -15,13 +15,14 @@ impl Display for JobLine<'_> {
         let dots = if whole { "" } else { "..." };
         write!(f, "{:>4}  ", job.id)?;
         match &job.state {
-            JobState::Running => write!(f, "running, {} tokens", job.tokens)?,
+            JobState::Running => write!(f, "running, {}", Count(u64::from(job.tokens), "token"))?,
             JobState::Finished(finished) => {
                 let word = match finished.reason {
                     FinishReason::Cancelled => "cancelled",
                     _ => "finished",
                 };
-                write!(f, "{word}, {} tokens", finished.generated_tokens)?;
+                let tokens = Count(u64::from(finished.generated_tokens), "token");
+                write!(f, "{word}, {tokens}")?;
             }
             JobState::Failed { failure, .. } => write!(f, "failed, {}", CodeName(failure.code))?,
             JobState::Lost => f.write_str("lost")?,
@@ -57,10 +58,10 @@ impl Display for JobNotice<'_> {
                     FinishReason::Cancelled => "cancelled after",
                     _ => "finished,",
                 };
-                let tokens = finished.generated_tokens;
+                let tokens = Count(u64::from(finished.generated_tokens), "token");
                 write!(
                     f,
-                    "job {id}: {word} {tokens} tokens; 'llmctl wait {id}' shows its text"
+                    "job {id}: {word} {tokens}; 'llmctl wait {id}' shows its text"
                 )
             }
             JobState::Failed { failure, detail } => {

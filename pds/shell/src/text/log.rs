@@ -1,6 +1,6 @@
 //! An entry of the audit log in a line, for people. Programs get [`protocol::record::Json`].
 
-use super::{FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted};
+use super::{Count, FailureText, FaultText, Loss, Rate, Seconds, Time, Untrusted};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
@@ -55,7 +55,7 @@ impl LogLine<'_> {
         let record = self.record;
         let (value, limit) = (record.value, record.limit);
         match kind {
-            Kind::Boot | Kind::Cancel | Kind::Reset | Kind::Close => Ok(()),
+            Kind::Boot | Kind::Cancel | Kind::Reset | Kind::Halt | Kind::Close => Ok(()),
             Kind::Login | Kind::Logout => self.times(f),
             Kind::Load => write!(
                 f,
@@ -212,7 +212,7 @@ impl LogLine<'_> {
                 record.name,
                 Time(limit)
             ),
-            Kind::Evict => write!(f, ": it had {value} turns"),
+            Kind::Evict => write!(f, ": it had {}", Count(value, "turn")),
             Kind::Stop if record.code == ErrorCode::ControlRefused as u16 => {
                 let what = if value == 1 { "stop" } else { "start" };
                 write!(f, ": the kernel has refused to {what} inference")

@@ -9,13 +9,13 @@ mod log;
 mod wrong;
 
 pub(crate) use adapters::{
-    AdapterEntryLine, AdapterLine, ExamplesText, Loss, TrainingBar, TrainingPlan, TrainingState,
-    TunedText,
+    AdapterEntryLine, AdapterLine, ExamplesText, Loss, TrainedBar, TrainingBar, TrainingPlan,
+    TrainingState, TunedText,
 };
 pub(crate) use answers::{
-    BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, ModelLine, ProgressBar,
-    RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText, TemplateText,
-    UserText, VerifiedText,
+    BAR_WORDS, BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, HowToLeave, Marks,
+    ModelLine, ProgressBar, RecoveredText, SessionLine, SignatureWord, StageLine, StatsText,
+    StatusText, TemplateText, UserText, VerifiedText,
 };
 pub(crate) use failure::{CodeName, FailureText};
 pub(crate) use help::{CHAT_HELP, Help};
@@ -27,6 +27,17 @@ use safe_text::Sanitiser;
 
 /// Why a request has no answer.
 pub(crate) const LOST: &str = "audit has begun anew, and does not know this request any more";
+
+/// So many of what has a plural in -s: `1 token`, `2 tokens`.
+pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(count, what) = self;
+        let end = if *count == 1 { "" } else { "s" };
+        write!(f, "{count} {what}{end}")
+    }
+}
 
 /// Untrusted bytes in a line, made safe for the terminal.
 pub(crate) struct Untrusted<'a>(pub(crate) &'a [u8]);
@@ -43,6 +54,22 @@ impl Display for Untrusted<'_> {
                 character
             };
             result = result.and_then(|()| f.write_char(shown));
+        };
+        sanitiser.push(self.0, &mut write);
+        sanitiser.finish(&mut write);
+        result
+    }
+}
+
+/// Untrusted text, with its lines, made safe for the terminal.
+pub(crate) struct SafeText<'a>(pub(crate) &'a [u8]);
+
+impl Display for SafeText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        let mut sanitiser = Sanitiser::new();
+        let mut write = |character| {
+            result = result.and_then(|()| f.write_char(character));
         };
         sanitiser.push(self.0, &mut write);
         sanitiser.finish(&mut write);
@@ -111,6 +138,13 @@ impl Display for Bytes {
 mod tests {
     use super::*;
     use std::string::ToString as _;
+
+    #[test]
+    fn one_has_no_plural() {
+        for (count, text) in [(0, "0 tokens"), (1, "1 token"), (24, "24 tokens")] {
+            assert_eq!(Count(count, "token").to_string(), text);
+        }
+    }
 
     #[test]
     fn times_have_the_units_that_people_use() {

@@ -1,29 +1,48 @@
 //! Why a line is no command.
 
 use super::{FailureText, Untrusted};
-use crate::command::CommandError;
+use crate::command::{CommandError, Wrong};
+use crate::table::Kind;
 use crate::words::MAX_WORDS;
 use core::fmt::{self, Display, Formatter};
+use protocol::decimal::{Billionths, Millionths};
 
 impl Display for CommandError<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::ManyLines => f.write_str(
+                "the line has more than one line of commands, and one is run at a time; it is in the history (arrow up)",
+            ),
             Self::Unterminated(quote) => write!(f, "the quote {quote} is not closed"),
             Self::TooManyWords => {
                 write!(f, "more than {MAX_WORDS} words; put the prompt in quotes")
             }
             Self::Unknown {
                 what,
+                of,
                 word,
                 nearest,
+                topic,
             } => {
-                write!(f, "no {what} '{}'", Untrusted(word))?;
-                match nearest {
-                    Some(nearest) => write!(f, "; did you mean '{nearest}'?"),
-                    None => write!(f, "; see 'help'"),
+                write!(f, "no {what} ")?;
+                if !of.is_empty() {
+                    write!(f, "of {of} ")?;
+                }
+                write!(f, "'{}'", Untrusted(word))?;
+                match (nearest, topic) {
+                    (Some(nearest), _) => write!(f, "; did you mean '{nearest}'?"),
+                    (None, Some(topic)) => write!(f, "; see 'help {topic}'"),
+                    (None, None) => write!(f, "; see 'help'"),
                 }
             }
-            Self::MissingValue { of, what } => write!(f, "{of} needs {what}; see 'help'"),
+            Self::MissingValue { of, what, topic } => {
+                write!(f, "{of} needs {what}; see 'help {topic}'")
+            }
+            Self::NoValue { option, word } => write!(
+                f,
+                "{option} takes no value, and '{}' is given",
+                Untrusted(word)
+            ),
             Self::Extra {
                 of: "llminfer",
                 word,
@@ -47,35 +66,109 @@ impl Display for CommandError<'_> {
                 f,
                 "login takes a user's name and nothing else; the passphrase belongs on the next line"
             ),
-            Self::Whole { option, word, max } => write!(
-                f,
-                "{option} '{}' is not a whole number from 0 to {max}",
-                Untrusted(word)
-            ),
-            Self::Decimal { option, word, why } => {
-                write!(f, "{option} '{}' is {why}", Untrusted(word))
+            Self::Value {
+                option,
+                kind,
+                word,
+                why,
+            } => {
+                let word = Untrusted(word);
+                match why {
+                    Wrong::OutOfRange => {
+                        let (bounds, most) = match kind {
+                            Kind::Whole {
+                                min,
+                                max,
+                                all: Some(_),
+                                default,
+                            } => {
+                                let all = None;
+                                let bounds = Kind::Whole {
+                                    min,
+                                    max,
+                                    all,
+                                    default,
+                                };
+                                (bounds, ", or -1 for the most")
+                            }
+                            other => (other, ""),
+                        };
+                        let bounds = Range(bounds);
+                        write!(
+                            f,
+                            "{option} {word} is out of range, {bounds} are allowed{most}"
+                        )
+                    }
+                    Wrong::Malformed => write!(f, "{option} '{word}' is not {}", Expected(kind)),
+                }
             }
-            Self::Rate { word } => write!(
-                f,
-                "--rate '{}' is not a number such as 0.001 or 1e-3, with at most nine digits after the point",
-                Untrusted(word)
-            ),
             Self::Beside { of, option, other } => {
                 write!(f, "{option} cannot stand beside {other}; see 'help {of}'")
+            }
+            Self::TooOften { option, limit: 1 } => {
+                write!(f, "{option} is there twice; leave one out")
             }
             Self::TooOften { option, limit } => {
                 write!(f, "{option} can be given {limit} times at most")
             }
-            Self::Period { option, word } => write!(
-                f,
-                "{option} '{}' is not a period such as 3600s, 60m, 1h or 1d",
-                Untrusted(word)
-            ),
             Self::Name { failure, word } => FailureText {
                 failure,
                 detail: word,
             }
             .fmt(f),
+        }
+    }
+}
+
+/// From what to what a value may go; nothing where there is no order.
+pub(crate) struct Range(pub(crate) Kind);
+
+impl Display for Range {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Kind::Whole { min, max, all, .. } => {
+                write!(f, "{min} to {max}")?;
+                match all {
+                    Some(_) => f.write_str(", or -1 for the most"),
+                    None => Ok(()),
+                }
+            }
+            Kind::Fraction { min, max, .. } => write!(
+                f,
+                "{} to {}",
+                Millionths(u64::from(min)),
+                Millionths(u64::from(max))
+            ),
+            Kind::Rate { max, .. } => write!(f, "{} to {}", Billionths(1), Billionths(max)),
+            Kind::Flag | Kind::Period | Kind::Text | Kind::Name(_) | Kind::OneOf(_) => Ok(()),
+        }
+    }
+}
+
+/// What a value must be.
+struct Expected(Kind);
+
+impl Display for Expected {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let range = Range(self.0);
+        match self.0 {
+            Kind::Whole { .. } => write!(f, "a whole number, {range}"),
+            Kind::Fraction { .. } => write!(
+                f,
+                "a number such as 0.8, {range}, with at most six digits after the point"
+            ),
+            Kind::Rate { .. } => write!(
+                f,
+                "a number such as 0.001 or 1e-3, {range}, with at most nine digits after the point"
+            ),
+            Kind::Period => f.write_str("a period such as 3600s, 60m, 1h or 1d"),
+            Kind::OneOf(words) => words.iter().enumerate().try_for_each(|(i, word)| {
+                let before = if i == 0 { "" } else { " or " };
+                write!(f, "{before}{word}")
+            }),
+            Kind::Flag => f.write_str("there"),
+            Kind::Text => f.write_str("a text"),
+            Kind::Name(_) => f.write_str("a name"),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::wire::{AdapterInfo, ArenaUse, Fault, FinishReason, ModelInfo, TrainPr
 
 layout! {
     /// How a generation went. Times are audit's.
-    pub struct Finished [32] {
+    pub struct Finished [40] {
         /// Why it ended; of an answer that is bound to a format and whole, always [`FinishReason::EndOfText`].
         pub reason: FinishReason,
         /// Tokens of the prompt, specials included; 0 if the answer is bound to a format, since inference could say
@@ -28,6 +28,8 @@ layout! {
         pub first_token_us: u64,
         /// From admission to the end, in microseconds.
         pub total_us: u64,
+        /// Of that, how long the egress cap has held text back, of this request or of others: they share it.
+        pub held_us: u64,
     }
 }
 
@@ -65,7 +67,7 @@ layout! {
 layout! {
     /// State of the server.
     #[derive(Default)]
-    pub struct Status [372] {
+    pub struct Status [396] {
         /// Name of the loaded model; empty if there is none.
         pub name: ModelName,
         /// The loaded model; zeros if there is none.
@@ -90,6 +92,12 @@ layout! {
         pub tuning: ModelName,
         /// How far that is.
         pub training: Training,
+        /// Bytes that may leave inference at once now.
+        pub egress_left: u64,
+        /// Bytes that may leave it at once at most.
+        pub egress_burst: u64,
+        /// Bytes that may leave it in a second.
+        pub egress_limit: u64,
     }
 }
 
@@ -297,7 +305,7 @@ messages! {
             text: &'a [u8] where len <= MAX_TEXT_BYTES,
         } => ["tokens passed; the text is untrusted"],
         /// A generation ended.
-        0x103 Finished [32] (finished: Finished) => ["a request for text ended"],
+        0x103 Finished [40] (finished: Finished) => ["a request for text ended"],
         /// A request was refused or failed.
         0x104 Failed [20] {
             /// Why.
@@ -323,9 +331,9 @@ messages! {
             info: ModelInfo,
         } => ["a model is loaded"],
         /// Answer to [`Request::Status`].
-        0x108 Status [372] (status: Status) => ["what inference holds"],
+        0x108 Status [396] (status: Status) => ["what inference holds"],
         /// Answer to [`Request::Stats`].
-        0x109 Stats [416] (stats: Stats) => ["counters"],
+        0x109 Stats [424] (stats: Stats) => ["counters"],
         /// Inference died or was stopped, and is restarted.
         0x10A Fault [24] {
             /// The newest.

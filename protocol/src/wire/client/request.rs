@@ -166,6 +166,9 @@ messages! {
         } => ["`fine-tune`", "`AdapterPart` …, **`Exported`**; **`Done`** after a cancel or a login", "bytes of the egress cap"],
         /// List the formats that answers can be bound to. Ends with [`Event::Listed`].
         24 Formats [0] => ["`infer`", "`Format` …, **`Listed`**", "–"],
+        /// Ask whether one may end the system, and have it on record. Ends with [`Event::Done`]. Audit goes on: the client
+        /// with the console ends what it can end, which is its own service, and the emulator.
+        25 Halt [0] => ["`halt`", "**`Done`**", "–"],
     }
 }
 

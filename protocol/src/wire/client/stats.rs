@@ -73,7 +73,7 @@ impl Refusals {
 layout! {
     /// What audit has counted since boot.
     #[derive(Default)]
-    pub struct Stats [416] {
+    pub struct Stats [424] {
         /// Time since boot in microseconds.
         pub uptime_us: u64,
         /// Requests for text that were admitted.
@@ -122,6 +122,8 @@ layout! {
         pub egress_bytes: u64,
         /// Payload bytes that may leave it in a second.
         pub egress_limit: u64,
+        /// How long text has waited for the egress cap since boot, in microseconds.
+        pub egress_held_us: u64,
         /// Budget of who asks.
         pub budget: Budget,
         /// Use of the arena.

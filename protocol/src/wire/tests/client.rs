@@ -102,6 +102,7 @@ pub(super) fn requests() -> Vec<Request<'static>> {
         }),
         Request::VerifyLog,
         Request::Reset,
+        Request::Halt,
         Request::Sessions,
         Request::Close { session },
         Request::FineTune {
@@ -160,6 +161,7 @@ pub(super) fn events() -> Vec<Event<'static>> {
             turn: 5,
             first_token_us: 3,
             total_us: 4,
+            held_us: 0,
         }),
         Event::Failed {
             failure: Failure::over(ErrorCode::PromptTokens, 600, 511),

@@ -392,6 +392,7 @@ fn wire_requests(bits: &mut Bits) {
             }),
             Request::VerifyLog,
             Request::Reset,
+            Request::Halt,
             Request::Sessions,
             Request::Close { session: session() },
             Request::FineTune {
@@ -435,6 +436,7 @@ fn wire_events(bits: &mut Bits) {
                 turn: 3,
                 first_token_us: 4,
                 total_us: 5,
+                held_us: 0,
             }),
             Event::Failed {
                 failure: Failure::of(ErrorCode::InferenceFault),

@@ -281,13 +281,14 @@ impl Ask {
             22 => Request::DropAdapter { name: self.adapter },
             23 => Request::ExportAdapter { name: self.adapter },
             24 if self.flag => Request::DropExamples,
+            25 => Request::Halt,
             _ => Request::Stats { watch: false },
         }
     }
 }
 
 /// Kinds of requests.
-pub const KINDS: u64 = 25;
+pub const KINDS: u64 = 26;
 
 /// One of the store, one made here, or none.
 fn any_adapter(dice: &mut Dice) -> ModelName {

@@ -73,6 +73,11 @@ impl Judge<'_> {
             ),
             ("egress", told.egress_bytes, self.model.bucket.passed),
             ("egress limit", told.egress_limit, u64::from(rate)),
+            (
+                "held by egress",
+                told.egress_held_us,
+                self.model.bucket.held_us(self.now),
+            ),
             ("active", u64::from(told.active), u64::from(active)),
             ("queued", u64::from(told.queued), queued.count() as u64),
             ("sessions", u64::from(told.sessions), u64::from(sessions)),

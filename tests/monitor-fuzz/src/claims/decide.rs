@@ -109,6 +109,17 @@ impl Judge<'_> {
                 }
                 Ok(Ok(()))
             }
+            Request::Halt => {
+                let allowed = self.require(client, Permission::Halt);
+                if let Err(failure) = allowed.and_then(|()| self.take_share(client, ENTRY)) {
+                    return Ok(Err(failure));
+                }
+                let (record, _) = self.record(Kind::Halt)?;
+                let user = self.model.user_name(identity.user);
+                claim!(self, Log, record.user == user, "{record:?} of {user}");
+                self.answered(client, id, &Event::Done, Claim::Answers)?;
+                Ok(Ok(()))
+            }
             Request::Close { session } => self.closes(client, id, session),
             Request::FineTune {
                 params,

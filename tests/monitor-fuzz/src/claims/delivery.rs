@@ -202,6 +202,12 @@ impl Judge<'_> {
             adapters: self.model.placed.values().filter(|it| it.present).count() as u32,
             tuning: tune.map_or_else(Default::default, |(_, tune)| tune.name),
             training: tune.map_or_else(Default::default, |(_, tune)| self.training_now(tune)),
+            egress_left: self.model.bucket.left(self.now),
+            egress_burst: self.model.bucket.burst(),
+            egress_limit: self
+                .model
+                .policy
+                .map_or(0, |p| u64::from(p.egress_bytes_per_second)),
         }
     }
 
@@ -298,6 +304,7 @@ impl Judge<'_> {
             self.lists_have_gone_on(client)?;
         }
         self.figures.held_back += u64::from(!costs.is_empty());
+        self.model.bucket.note_held(!costs.is_empty(), now);
         claim!(
             self,
             Prompt,

@@ -353,6 +353,7 @@ impl Judge<'_> {
                 turn: text.turn,
                 first_token_us: text.first_us.map_or(0, |at| at - live.admitted_us),
                 total_us,
+                held_us: self.model.bucket.held_us(self.now) - text.held_before_us,
             }),
         };
         self.is_over(number, end, cost);

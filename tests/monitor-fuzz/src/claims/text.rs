@@ -258,6 +258,7 @@ impl Judge<'_> {
             credit,
             output: Sha256::new(),
             first_us: None,
+            held_before_us: self.model.bucket.held_us(self.now),
             cancelled: false,
             stop: Stop::No,
         };

@@ -101,6 +101,9 @@ pub struct Bucket {
     pub passed: u64,
     /// Tokens that inference may be ahead of a client.
     pub window: u32,
+    /// How long something has waited for it before `held_since_us`, and since when something does.
+    held_us: u64,
+    held_since_us: Option<u64>,
 }
 
 impl Bucket {
@@ -120,7 +123,34 @@ impl Bucket {
             filled_us: now,
             passed: 0,
             window,
+            held_us: 0,
+            held_since_us: None,
         }
+    }
+
+    /// From now on something waits for it, or nothing does.
+    pub fn note_held(&mut self, waits: bool, now: u64) {
+        self.held_us = self.held_us(now);
+        self.held_since_us = waits.then_some(now);
+    }
+
+    /// How long something has waited for it.
+    #[must_use]
+    pub fn held_us(&self, now: u64) -> u64 {
+        self.held_us + self.held_since_us.map_or(0, |since| now - since)
+    }
+
+    /// Whole bytes that may leave at once.
+    pub fn left(&self, now: u64) -> u64 {
+        let mut filled = self.clone();
+        filled.fill(now);
+        ((filled.level / SECOND_US) as u64).saturating_sub(filled.debt)
+    }
+
+    /// The most that may leave at once.
+    #[must_use]
+    pub const fn burst(&self) -> u64 {
+        (self.burst / SECOND_US) as u64
     }
 
     fn fill(&mut self, now: u64) {

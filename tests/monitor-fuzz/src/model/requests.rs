@@ -98,6 +98,8 @@ pub struct Text {
     pub output: Sha256,
     /// When the first came.
     pub first_us: Option<u64>,
+    /// How long the egress cap had held text back at its admission.
+    pub held_before_us: u64,
     /// By its user.
     pub cancelled: bool,
     /// See there.

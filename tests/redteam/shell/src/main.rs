@@ -1,4 +1,4 @@
-//! The hostile shell on seL4: the real one, that does something else where Ctrl-] and a letter are typed.
+//! The hostile shell on seL4: the real one, that does something else where Ctrl-\ and a letter are typed.
 //! It has no capability and no region more.
 
 #![no_std]
@@ -9,12 +9,12 @@ mod attacks;
 mod kernel;
 
 use attacks::Receiver;
-use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
+use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Port as _, Shell};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::device::Device;
 use runtime::pl011::Uart;
 use runtime::region::{self, Mapped};
-use runtime::{facts, patched};
+use runtime::{Serial as _, facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 
 patched! {
@@ -46,8 +46,8 @@ fn audit() -> Channel {
     Channel::new(audit_channel())
 }
 
-/// Ctrl-]: the next byte names an attack.
-const ATTACK: u8 = 0x1d;
+/// Ctrl-\: the next byte names an attack.
+const ATTACK: u8 = 0x1c;
 /// Ends the receiver.
 const END: u8 = 0x1e;
 
@@ -63,11 +63,13 @@ impl component::Port for Console {
         audit().notify();
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.driver.write(*byte);
-        }
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        // It is no example: it waits.
+        bytes.iter().for_each(|byte| self.driver.write(*byte));
+        bytes.len()
     }
+
+    fn want_room(&mut self, _: bool) {}
 
     fn read(&mut self) -> Option<u8> {
         loop {
@@ -90,9 +92,13 @@ impl component::Port for Console {
         }
     }
 
+    fn input_done(&mut self) {
+        INPUT_DONE.bytes().for_each(|byte| self.driver.write(byte));
+    }
+
     fn halt(&mut self) {
-        self.write(HALT_LINE.as_bytes());
-        self.write(b"\r\n");
+        let line = HALT_LINE.bytes().chain(*b"\r\n");
+        line.for_each(|byte| self.driver.write(byte));
     }
 }
 
@@ -110,9 +116,9 @@ impl Console {
     }
 
     fn tell(&mut self, text: &str) {
-        self.write(b"\r\nredteam-shell ");
-        self.write(text.as_bytes());
-        self.write(b" :end\r\n");
+        for part in ["\r\nredteam-shell ", text, " :end\r\n"] {
+            part.bytes().for_each(|byte| self.driver.write(byte));
+        }
     }
 }
 

@@ -186,7 +186,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Some(Kind::Example) if record.prompt_bytes == 0 => write!(f, "all forgotten"),
         Some(Kind::Example) => write!(f, "{} bytes, {value} bytes in all", record.prompt_bytes),
-        Some(Kind::Boot | Kind::Cancel | Kind::Reset) => Ok(()),
+        Some(Kind::Boot | Kind::Cancel | Kind::Reset | Kind::Halt) => Ok(()),
         None => write!(f, "kind {}", record.kind),
     }
 }

@@ -44,6 +44,7 @@ impl<R: ReadWords, W: WriteWords, G: Ground> Mallory<'_, R, W, G> {
                 let name = ModelName::new("tiny").unwrap_or_default();
                 self.try_all(&[Request::Load { name }, Request::Reset], say);
             }
+            "halt" => self.try_all(&[Request::Halt], say),
             "take-session" => self.take_session(say),
             "cancel-others" => self.cancel_others(say),
             "storm-signals" => {

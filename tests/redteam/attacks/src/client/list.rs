@@ -148,6 +148,12 @@ pub const ATTACKS: &[Attack] = &[
         Both,
     ),
     quick(
+        "mallory-halt",
+        "ends the system for everybody",
+        Refused("granted=0 of 1", 50),
+        Both,
+    ),
+    quick(
         "mallory-take-session",
         "goes on with the honest client's session by its name, lists all that there are, and closes it",
         Refused("listed 1, which is its own; closed; then NoSuchSession", 18),

@@ -1,0 +1,212 @@
+//! What the documents tell people to type is typed here: every fenced block of commands in `README.md`, `CONTRIBUTING.md`
+//! and `docs/`.
+//!
+//! A block of commands says what it is: `console` for those of the shell, behind its prompt, which are typed into the
+//! simulation, and `sh` for those of the host, which run one after the other in a folder with the repository's files. A
+//! command that cannot run here says why at the beginning of its comment: `# [minutes] ...`. [`REASONS`] are the reasons
+//! that there are, and [`NOT_RUN`] is how many commands have one: a new one has to be counted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sel4_llm_tests::session;
+
+/// Why a command is not run.
+const REASONS: &[&str] = &[
+    "[interactive]", // it goes on until somebody ends it
+    "[minutes]",     // it takes longer than a test should
+    "[yours]",       // it needs a file, a key or a policy of the reader's own
+    "[device]",      // it needs what a device has made
+];
+
+/// Commands that are not run.
+const NOT_RUN: usize = 26;
+
+/// What a line of the host begins with, or a line of a console: such a block must say that it is one.
+const COMMANDS: &[&str] = &[
+    "make ",
+    "llmtool ",
+    "cargo ",
+    "python3 ",
+    "openssl ",
+    "git ",
+    "docker ",
+    "llm> ",
+    "llmctl ",
+    "llminfer ",
+    "llmchat",
+    "llmfinetune ",
+    "llmstats",
+    "login admin",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn documents() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).expect("a folder");
+    let docs = docs.map(|entry| entry.expect("an entry").path());
+    let mut docs: Vec<_> = docs
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
+    docs.sort();
+    docs.extend(["README.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    docs
+}
+
+/// A fenced block: where it begins, what language it says, its lines.
+struct Block {
+    place: String,
+    language: String,
+    lines: Vec<String>,
+}
+
+fn blocks(path: &Path) -> Vec<Block> {
+    let text = fs::read_to_string(path).expect("a document");
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else {
+            continue;
+        };
+        let inside = lines.by_ref().take_while(|(_, line)| *line != "```");
+        blocks.push(Block {
+            place: format!("{}:{}", path.display(), number + 1),
+            language: language.to_owned(),
+            lines: inside.map(|(_, line)| line.to_owned()).collect(),
+        });
+    }
+    blocks
+}
+
+/// A line without its comment, and the reason that the comment begins with.
+fn split(line: &str) -> (&str, Option<&str>) {
+    let Some((command, comment)) = line.split_once(" # ") else {
+        return (line, None);
+    };
+    let comment = comment.trim_start();
+    let end = comment.find(']').filter(|_| comment.starts_with('['));
+    (command.trim_end(), end.map(|end| &comment[..=end]))
+}
+
+/// Commands of the host. A quote that is not closed goes on in the next line.
+fn host_commands(block: &Block) -> Vec<(String, Option<String>)> {
+    let mut commands: Vec<(String, Option<String>)> = Vec::new();
+    let mut open = false;
+    for line in &block.lines {
+        let (command, reason) = split(line);
+        match commands.last_mut().filter(|_| open) {
+            Some((before, of_command)) => {
+                *before += &format!("\n{command}");
+                *of_command = of_command.take().or(reason.map(str::to_owned));
+            }
+            None => commands.push((command.to_owned(), reason.map(str::to_owned))),
+        }
+        open ^= command.matches('\'').count() % 2 == 1;
+    }
+    let is_command = |text: &str| !text.is_empty() && !text.starts_with('#');
+    commands.retain(|(command, _)| is_command(command.trim()));
+    commands
+}
+
+/// What is typed at a console: commands behind its prompt, and passphrases.
+fn typed(line: &str) -> Option<&str> {
+    if let Some(passphrase) = line.strip_prefix("passphrase: ") {
+        return Some(passphrase);
+    }
+    let (before, typed) = line.split_once("> ")?;
+    (before == "llm" || before.ends_with("@llm")).then_some(typed)
+}
+
+/// A folder with what the host's commands work on, which they may write into.
+fn workplace() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("sel4-llm-documents-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("models")).expect("a folder");
+    for entry in fs::read_dir(root().join("models")).expect("models") {
+        let path = entry.expect("an entry").path();
+        fs::copy(&path, folder.join("models").join(path.file_name().unwrap())).expect("a copy");
+    }
+    for name in ["policy.toml", "system.xml"] {
+        fs::copy(root().join(name), folder.join(name)).expect("a copy");
+    }
+    let tools = fs::canonicalize(root().join("tools")).expect("tools");
+    std::os::unix::fs::symlink(tools, folder.join("tools")).expect("a link");
+    // An export of a log, as somebody captures it.
+    let log =
+        session("login admin\nsel4\nllminfer \"One day\" -n 4 --temp 0\nllmctl audit --json\n");
+    assert_eq!(log.status, Some(0));
+    fs::write(folder.join("console.log"), &log.output).expect("a log");
+    folder
+}
+
+#[test]
+fn every_command_of_the_documents_runs_or_says_why_not() {
+    let folder = workplace();
+    let mut not_run = Vec::new();
+    let mut ran = 0;
+    let mut note = |place: &str, command: &str, reason: &str| {
+        assert!(REASONS.contains(&reason), "{place}: no reason {reason:?}");
+        not_run.push(format!("{reason} {command}"));
+    };
+    for block in documents().iter().flat_map(|path| blocks(path)) {
+        let place = &block.place;
+        match block.language.as_str() {
+            "sh" => {
+                for (command, reason) in host_commands(&block) {
+                    if let Some(reason) = reason {
+                        note(place, &command, &reason);
+                        continue;
+                    }
+                    let tool = std::env::var("SEL4_LLM_LLMTOOL").expect("run this through make");
+                    let tool = fs::canonicalize(root().join(tool)).expect("llmtool");
+                    let tools = tool.parent().expect("a folder").display().to_string();
+                    let path = std::env::var("PATH").unwrap_or_default();
+                    let done = Command::new("sh")
+                        .args(["-c", &command])
+                        .current_dir(&folder)
+                        .env("PATH", format!("{tools}:{path}"))
+                        .output()
+                        .expect("sh starts");
+                    let said = String::from_utf8_lossy(&done.stderr);
+                    assert!(done.status.success(), "{place}: {command}: {said}");
+                    ran += 1;
+                }
+            }
+            "console" => {
+                let mut script = String::new();
+                for line in block.lines.iter().filter_map(|line| typed(line)) {
+                    match split(line) {
+                        (command, Some(reason)) => note(place, command, reason),
+                        (command, None) => {
+                            script += &format!("{command}\n");
+                            ran += 1;
+                        }
+                    }
+                }
+                assert!(!script.is_empty(), "{place}: nothing behind a prompt");
+                let session = session(&script);
+                let wrong = session
+                    .output
+                    .lines()
+                    .find(|line| line.starts_with("error: "));
+                assert_eq!(
+                    (wrong, session.status),
+                    (None, Some(0)),
+                    "{place}: {script}"
+                );
+            }
+            _ => {
+                let is_command =
+                    |line: &&String| COMMANDS.iter().any(|command| line.starts_with(command));
+                let hidden = block.lines.iter().find(is_command);
+                assert_eq!(hidden, None, "{place}: is it `sh` or `console`?");
+            }
+        }
+    }
+    let _ = fs::remove_dir_all(&folder);
+    assert!(ran > 30, "{ran} commands ran");
+    assert_eq!(not_run.len(), NOT_RUN, "{not_run:#?}");
+}
