@@ -180,7 +180,7 @@ fn a_paste_is_one_prompt_and_runs_nothing() {
         person.paste("exit\nexit\n");
         person.settle();
         person.type_in("\r");
-        person.wait_for("more than one line of commands");
+        person.wait_for("more than one line");
         person.wait_for_prompt();
         person.leave();
     }
@@ -234,7 +234,7 @@ fn bars_end() {
 fn an_answer_of_a_completion_begins_with_the_prompt_dimmed() {
     everywhere(|person, _, term| {
         let answer = person.ask("llminfer Once --max-tokens 2 --temperature 0");
-        let echoed = answer.starts_with("Once");
+        let echoed = answer.lines().any(|line| line.starts_with("Once"));
         assert_eq!(echoed, term == Term::Xterm, "{answer}");
         if echoed {
             let rows = person.rows();

@@ -70,8 +70,9 @@ impl<const N: usize> Queue<N> {
         if let Some(taken) = self.bytes.get_mut(self.first..end) {
             taken.zeroize();
         }
-        self.first = self.after(many);
         self.len = self.len.saturating_sub(many);
+        // An empty one begins anew, so that what comes next lies in one piece.
+        self.first = if self.len == 0 { 0 } else { self.after(many) };
     }
 
     pub(crate) fn clear(&mut self) {

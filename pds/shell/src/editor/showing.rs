@@ -27,18 +27,14 @@ pub(crate) struct Row {
     pub(crate) has_sequences: bool,
 }
 
-impl Row {
-    /// Columns of the window.
-    const fn width(self) -> usize {
-        let width = self.columns.saturating_sub(self.indent).saturating_sub(1);
-        if width < FEWEST { FEWEST } else { width }
-    }
-}
-
 /// What the terminal shows.
 #[derive(Debug)]
 pub(super) struct Window {
-    row: Row,
+    /// As of [`Row`]. A copy of one would bring bytes along that lie between its fields, and the shell's memory is looked
+    /// through for traces of passphrases.
+    columns: usize,
+    indent: usize,
+    has_sequences: bool,
     /// First byte that shows.
     pub(super) left: usize,
     /// Columns from the window's beginning to the terminal's cursor.
@@ -52,11 +48,9 @@ pub(super) struct Window {
 impl Window {
     pub(super) const fn new() -> Self {
         Self {
-            row: Row {
-                columns: 0,
-                indent: 0,
-                has_sequences: false,
-            },
+            columns: 0,
+            indent: 0,
+            has_sequences: false,
             left: 0,
             column: 0,
             drawn: 0,
@@ -64,18 +58,23 @@ impl Window {
         }
     }
 
+    const fn width(&self) -> usize {
+        let width = self.columns.saturating_sub(self.indent).saturating_sub(1);
+        if width < FEWEST { FEWEST } else { width }
+    }
+
     /// Moves the terminal's cursor back.
     fn back(&self, columns: usize, out: &mut impl Write) -> fmt::Result {
         match columns {
             0 => Ok(()),
-            _ if self.row.has_sequences => write!(out, "\x1b[{columns}D"),
+            _ if self.has_sequences => write!(out, "\x1b[{columns}D"),
             _ => (0..columns).try_for_each(|_| out.write_char('\x08')),
         }
     }
 
     /// Empties the window from the terminal's cursor, which stands at `column`, to its end.
     fn erase_from(&self, column: usize, out: &mut impl Write) -> fmt::Result {
-        if self.row.has_sequences {
+        if self.has_sequences {
             return out.write_str("\x1b[K");
         }
         let stale = self.drawn.saturating_sub(column);
@@ -87,19 +86,18 @@ impl Window {
 impl Editor {
     /// The terminal's cursor stands behind a new prompt; nothing of the line shows yet.
     pub(crate) const fn begin(&mut self, row: Row) {
-        self.window = Window {
-            row,
-            left: self.entered,
-            column: 0,
-            drawn: 0,
-            has_more: false,
-        };
+        let window = &mut self.window;
+        (window.columns, window.indent) = (row.columns, row.indent);
+        window.has_sequences = row.has_sequences;
+        window.left = self.entered;
+        (window.column, window.drawn) = (0, 0);
+        window.has_more = false;
     }
 
     /// Columns for text in the window that begins at `left`: the last one is the cursor's, or a mark's.
     const fn room(&self, left: usize) -> usize {
         let lead = if left > self.entered { 2 } else { 1 };
-        self.window.row.width().saturating_sub(lead)
+        self.window.width().saturating_sub(lead)
     }
 
     /// Shows the `typed` bytes that were put in last; all that they changed, if they do not end the line.
@@ -107,7 +105,7 @@ impl Editor {
         let start = self.cursor.saturating_sub(typed);
         let text = self.bytes.get(start..self.cursor).unwrap_or(&[]);
         let column = self.window.column.saturating_add(columns(text));
-        let is_hidden = start < self.window.left || column >= self.window.row.width();
+        let is_hidden = start < self.window.left || column >= self.window.width();
         if self.cursor < self.bytes.len() || is_hidden || self.window.has_more {
             return self.draw(out);
         }
@@ -189,8 +187,8 @@ impl Editor {
         }
         self.window.back(self.window.column, out)?;
         self.window.erase_from(0, out)?;
-        let last = self.window.row.columns.saturating_sub(1);
-        let mut column = self.window.row.indent;
+        let last = self.window.columns.saturating_sub(1);
+        let mut column = self.window.indent;
         for (_, shown) in units(line) {
             if shown == super::units::LINE_BREAK {
                 write!(out, "\n{go_on}")?;
