@@ -76,7 +76,7 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         extent,
         broken_at: 0,
     };
-    let all = "infer models load status stats watch login logout whoami users budget log verify reset sessions close \
+    let all = "infer models load status stats watch login logout whoami users budget log verify reset halt sessions close \
         tune example drop-examples adapters load-adapter drop-adapter export formats";
     let adapter_loaded = Event::AdapterLoaded {
         name: name("moral"),
@@ -130,7 +130,7 @@ fn events() -> Vec<(Event<'static>, &'static str, &'static str)> {
         (
             Event::Done,
             "",
-            "watch verify reset close drop-adapter export",
+            "watch verify reset halt close drop-adapter export",
         ),
         (Event::Adapter(AdapterEntry::default()), "adapters", ""),
         (Event::Format(FormatEntry::default()), "formats", ""),
