@@ -275,7 +275,8 @@ fn a_fault_in_the_middle_of_a_training_costs_nothing_and_leaves_base_and_adapter
         "llmctl budget".to_owned(),
         train("second"),
         "llmctl budget".to_owned(),
-        // It waits until inference serves again.
+        // It waits until inference serves again, of which a notice tells, perhaps in the middle of its text.
+        infer(""),
         infer(""),
         infer("--adapter first"),
         "llmctl adapters".to_owned(),
@@ -294,6 +295,7 @@ fn a_fault_in_the_middle_of_a_training_costs_nothing_and_leaves_base_and_adapter
         before,
         second,
         after,
+        _,
         again_without,
         again_with,
         adapters,
@@ -319,7 +321,7 @@ fn a_fault_in_the_middle_of_a_training_costs_nothing_and_leaves_base_and_adapter
         "{all}"
     );
     assert_ne!(text(with), text(without), "the adapter does something");
-    let is_alone = adapters.contains("* first (") && adapters.contains("\n1 adapters; ");
+    let is_alone = adapters.contains("* first (") && adapters.contains("\n1 adapter; ");
     assert!(is_alone, "nothing half made: {all}");
     assert!(stats.contains("1 faults, 1 restarts"), "{all}");
     assert!(third.contains("made the adapter second: "), "{all}");
