@@ -40,9 +40,6 @@ pub enum BlockError {
     /// The device cannot be written.
     #[error("the disk is write-protected")]
     ReadOnly,
-    /// The device does not answer.
-    #[error("the disk does not answer")]
-    Silent,
     /// One operation asked for more sectors than a sound file system needs.
     #[error("the file system needs more than {limit} sectors for one operation: it is damaged")]
     Budget {

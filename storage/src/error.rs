@@ -128,7 +128,7 @@ impl From<FsError<BlockError>> for StorageError {
                 what: "open files",
                 limit: crate::volume::OPEN_FILES,
             },
-            (ErrorKind::Unsupported, None) => Self::Unsupported(error.message()),
+            (ErrorKind::Unsupported | ErrorKind::Busy, None) => Self::Unsupported(error.message()),
             (_, None) => Self::Damaged {
                 what: error.message(),
                 place: place(&error),

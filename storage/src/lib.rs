@@ -60,6 +60,7 @@ pub use blocks::{BlockError, Blocks, Memory, SECTOR, Ticket, block_on};
 pub use error::{Place, StorageError};
 pub use find::{Found, Table, check, find};
 pub use volume::{
-    Extent, FatKind, Ground, Info, MAX_PATH_BYTES, OPEN_FILES, OPERATION_SECTORS, OpenFile, Volume,
+    Extent, FatKind, Ground, Info, MAX_PATH_BYTES, OPEN_FILES, OPERATION_SECTORS, OpenFile,
+    UNFINISHED, Volume, check_path,
 };
 pub use walk::{Item, ItemKind, MAX_DEPTH, MAX_ENTRIES, Walk};

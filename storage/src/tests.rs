@@ -192,6 +192,7 @@ fn names_that_a_disk_cannot_have_are_refused() {
     let mut ground = Ground::new();
     let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
     let long = "x".repeat(255);
+    assert_eq!(check_path(&long), Ok(()));
     put(&mut volume, &long, b"1").unwrap();
     assert_eq!(get(&mut volume, &long).unwrap(), b"1");
     for name in [
@@ -211,6 +212,7 @@ fn names_that_a_disk_cannot_have_are_refused() {
         &"x".repeat(256),
         &"x/".repeat(600),
     ] {
+        assert_eq!(check_path(name), Err(StorageError::BadName), "{name:?}");
         let refused = put(&mut volume, name, b"");
         let expected = [Err(StorageError::BadName), Err(StorageError::NotFound)];
         assert!(expected.contains(&refused), "{name:?}: {refused:?}");

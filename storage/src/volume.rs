@@ -7,6 +7,7 @@ use core::cell::Cell;
 use hadris_fat::embedded::async_::Fat;
 use hadris_fat::embedded::{Dir, File, MountToken, Options};
 pub use hadris_fat_raw::FatKind;
+use hadris_fat_raw::short_name;
 use hadris_fs::{Extent as Run, OpenOptions, SeekFrom};
 use hadris_storage::Partition;
 
@@ -16,6 +17,9 @@ pub const OPERATION_SECTORS: u64 = 1 << 18;
 
 /// Files that can be open at once.
 pub const OPEN_FILES: usize = 4;
+
+/// What a file is called, at the top of the disk, until it is whole and takes its name.
+pub const UNFINISHED: &str = "UNFINISH.ED";
 
 /// Bytes of the longest path: a name of 255 characters that are three bytes each, in a folder.
 pub const MAX_PATH_BYTES: usize = 1024;
@@ -320,6 +324,20 @@ impl<'g, B: Blocks> Volume<'g, B> {
         self.begin();
         Ok(self.fat.sync().await?)
     }
+}
+
+/// Whether a file can have this path: folders and a name, divided by `/`.
+///
+/// # Errors
+/// [`StorageError::BadName`].
+pub fn check_path(path: &str) -> Result<(), StorageError> {
+    let mut names = path.split('/');
+    let sound =
+        names.all(|name| short_name::is_valid_long_name(name) && !name.ends_with(['.', ' ']));
+    if !sound || path.len() > MAX_PATH_BYTES {
+        return Err(StorageError::BadName);
+    }
+    Ok(())
 }
 
 /// `.` and `..` name no file, and nobody needs them.
