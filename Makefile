@@ -315,6 +315,23 @@ test-sel4-fails-%: check-sdk
 	@! $(MAKE) --no-print-directory test-sel4 MISBEHAVE=$* SILENCE=15 >$(BUILD)/test-sel4-$*.txt 2>&1
 	@grep '$(REPORT_$*)' $(BUILD)/test-sel4-$*.txt
 
+# Disk and files with a real device: a probe stands in for audit. What it says is judged by tests/disk/run.
+DISK_OUT := $(CURDIR)/$(BUILD)/sel4-disk-$(CONFIG)
+
+.PHONY: test-disk-sel4
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+test-disk-sel4: check-sdk llmtool ## the domains disk and files on seL4 in QEMU: a log that outlives the power
+	@mkdir -p $(DISK_OUT)
+	@$(SEL4_CARGO) -p disk -p files -p probe --target aarch64-unknown-none-softfloat >&2
+	@cd $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release && for name in disk files probe; do cp $$name $(DISK_OUT)/$$name.elf; done
+	@$(SDK)/bin/microkit tests/disk/system.xml --search-path $(DISK_OUT) --board $(BOARD) --config $(CONFIG) \
+		-r $(DISK_OUT)/report.txt -o $(DISK_OUT)/loader.img >&2
+	@tests/disk/run $(BIN)/llmtool $(DISK_OUT)/loader.img models/tiny-f32.gguf $(DISK_OUT) $(EMULATOR)
+else
+test-disk-sel4:
+	@echo '*** SKIPPED: disk and files on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
@@ -601,7 +618,7 @@ coverage: ## line coverage of audit and the protocol, at least 98 % (needs cargo
 # The fuzzed crates have next to no unsafe code, so that no sanitizer is needed; a stable compiler takes
 # cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := gguf vocabulary text wire shell
+FUZZ_TARGETS := gguf vocabulary text wire shell disk
 
 .PHONY: fuzz
 fuzz: ## fuzz the whole monitor and each target for FUZZ_SECONDS, from new seeds (the targets need cargo-fuzz and a C++ compiler)
