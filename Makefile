@@ -317,12 +317,15 @@ test-sel4-fails-%: check-sdk
 
 # Disk and files with a real device: a probe stands in for audit. What it says is judged by tests/disk/run.
 DISK_OUT := $(CURDIR)/$(BUILD)/sel4-disk-$(CONFIG)
+# The driver has a heap, and no other domain of these has: built with it, they would want one.
+SEL4_DISK_CARGO = $(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO))
 
 .PHONY: test-disk-sel4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
 test-disk-sel4: check-sdk llmtool ## the domains disk and files on seL4 in QEMU: a log that outlives the power
 	@mkdir -p $(DISK_OUT)
-	@$(SEL4_CARGO) -p disk -p files -p probe --target aarch64-unknown-none-softfloat >&2
+	@$(SEL4_CARGO) -p files -p probe --target aarch64-unknown-none-softfloat >&2
+	@$(SEL4_DISK_CARGO) -p disk --target aarch64-unknown-none-softfloat >&2
 	@cd $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release && for name in disk files probe; do cp $$name $(DISK_OUT)/$$name.elf; done
 	@$(SDK)/bin/microkit tests/disk/system.xml --search-path $(DISK_OUT) --board $(BOARD) --config $(CONFIG) \
 		-r $(DISK_OUT)/report.txt -o $(DISK_OUT)/loader.img >&2
@@ -335,7 +338,8 @@ endif
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p triage -p mute -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p files -p probe -p triage -p mute -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_DISK_CARGO:build=clippy) -p disk --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
