@@ -535,7 +535,7 @@ isolation-fixture: isolation-tool image
 ## ---- Test ---------------------------------------------------------------------------------------
 
 STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim
-STAGES_SEL4 := lint-sel4 isolation test-sel4 e2e-qemu panic-check
+STAGES_SEL4 := lint-sel4 isolation test-sel4 test-disk-sel4 e2e-qemu panic-check
 STAGE_TIMES := $(BUILD)/stages.txt
 
 .PHONY: test

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tool::{TINY, failure, fresh, llmtool, output};
+use tool::{DEFAULT, TINY, failure, fresh, llmtool, output};
 
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -188,7 +188,7 @@ fn others_read_the_images() {
     output(&[
         "disk", "create", &image, "--table", "none", "--size", "600MiB",
     ]);
-    output(&["disk", "add", &image, "--unsigned", TINY]);
+    output(&["disk", "add", &image, "--unsigned", TINY, DEFAULT]);
     let checked = Command::new("fsck.fat")
         .args(["-n", &image])
         .output()

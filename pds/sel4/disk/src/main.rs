@@ -39,7 +39,7 @@ struct Virtio {
     response: BlkResp,
     /// Of the operation that is under way.
     token: Option<u16>,
-    /// How a flush ended: the driver waits for it.
+    /// How a flush ended: the driver waits for it, which takes as long as the device does.
     flushed: Option<Result<(), DiskError>>,
 }
 
