@@ -60,6 +60,7 @@
 )]
 
 mod append;
+mod found;
 mod open;
 mod sector;
 
@@ -71,7 +72,8 @@ use protocol::record::{Hash, RECORD_BYTES, Record};
 use sha2::{Digest as _, Sha256};
 
 pub use append::{AppendError, Log, Mark, Placed};
-pub use open::{Entry, Found, OpenError, Opened, Opening};
+pub use found::{Entry, Found, OpenError, Opened};
+pub use open::Opening;
 pub use sector::{Device, PIECE, SECTOR};
 
 /// Bytes of the longest entry.

@@ -25,7 +25,7 @@ messages! {
         0x404 Read [12] {
             /// From where on, in bytes.
             offset: u64,
-            /// How many bytes, from 1 to [`MAX_TRANSFER_BYTES`](crate::limits::MAX_TRANSFER_BYTES).
+            /// How many bytes, from 1 to [`MAX_TRANSFER_BYTES`].
             bytes: u32 where is_transfer_bytes,
         } => ["`Part`, shorter only at the end of the file; or `Failed`"],
         /// Close the open file.
