@@ -315,10 +315,31 @@ test-sel4-fails-%: check-sdk
 	@! $(MAKE) --no-print-directory test-sel4 MISBEHAVE=$* SILENCE=15 >$(BUILD)/test-sel4-$*.txt 2>&1
 	@grep '$(REPORT_$*)' $(BUILD)/test-sel4-$*.txt
 
+# Disk and files with a real device: a probe stands in for audit. What it says is judged by tests/disk/run.
+DISK_OUT := $(CURDIR)/$(BUILD)/sel4-disk-$(CONFIG)
+# The driver has a heap, and no other domain of these has: built with it, they would want one.
+SEL4_DISK_CARGO = $(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO))
+
+.PHONY: test-disk-sel4
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+test-disk-sel4: check-sdk llmtool ## the domains disk and files on seL4 in QEMU: a log that outlives the power
+	@mkdir -p $(DISK_OUT)
+	@$(SEL4_CARGO) -p files -p probe --target aarch64-unknown-none-softfloat >&2
+	@$(SEL4_DISK_CARGO) -p disk --target aarch64-unknown-none-softfloat >&2
+	@cd $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release && for name in disk files probe; do cp $$name $(DISK_OUT)/$$name.elf; done
+	@$(SDK)/bin/microkit tests/disk/system.xml --search-path $(DISK_OUT) --board $(BOARD) --config $(CONFIG) \
+		-r $(DISK_OUT)/report.txt -o $(DISK_OUT)/loader.img >&2
+	@tests/disk/run $(BIN)/llmtool $(DISK_OUT)/loader.img models/tiny-f32.gguf $(DISK_OUT) $(EMULATOR)
+else
+test-disk-sel4:
+	@echo '*** SKIPPED: disk and files on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p triage -p mute -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p files -p probe -p triage -p mute -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
+	@$(SEL4_DISK_CARGO:build=clippy) -p disk --target aarch64-unknown-none-softfloat -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
 	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
 	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
@@ -514,7 +535,7 @@ isolation-fixture: isolation-tool image
 ## ---- Test ---------------------------------------------------------------------------------------
 
 STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim
-STAGES_SEL4 := lint-sel4 isolation test-sel4 e2e-qemu panic-check
+STAGES_SEL4 := lint-sel4 isolation test-sel4 test-disk-sel4 e2e-qemu panic-check
 STAGE_TIMES := $(BUILD)/stages.txt
 
 .PHONY: test
@@ -601,7 +622,7 @@ coverage: ## line coverage of audit and the protocol, at least 98 % (needs cargo
 # The fuzzed crates have next to no unsafe code, so that no sanitizer is needed; a stable compiler takes
 # cargo-fuzz's flags when told to. What is new goes to build/fuzz, what broke to fuzz/artifacts.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := gguf vocabulary text wire shell
+FUZZ_TARGETS := gguf vocabulary text wire shell disk
 
 .PHONY: fuzz
 fuzz: ## fuzz the whole monitor and each target for FUZZ_SECONDS, from new seeds (the targets need cargo-fuzz and a C++ compiler)

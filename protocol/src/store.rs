@@ -26,6 +26,9 @@ pub const DATA_FOLDER: &str = "data";
 /// What the file names of training data end in; the rest is the name.
 pub const DATA_SUFFIXES: [&str; 2] = [".jsonl", ".txt"];
 
+/// The file of the audit log, at the top of a disk.
+pub const LOG_FILE: &str = "AUDIT.LOG";
+
 /// What is added to a file's name for its signature: 64 bytes, Ed25519 over the SHA-256 of the file.
 pub const SIGNATURE_SUFFIX: &str = ".sig";
 

@@ -11,7 +11,9 @@ use super::WireError;
 #[cfg(test)]
 use super::tests::docs::Shape;
 use crate::error::ErrorCode;
-use crate::limits::{MAX_ADAPTERS, MAX_CLIENTS, MAX_SESSIONS, MAX_USERS};
+use crate::limits::{
+    MAX_ADAPTERS, MAX_CLIENTS, MAX_SESSIONS, MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS, MAX_USERS,
+};
 use crate::name::Name;
 use crate::record::Hash;
 use crate::ring::Frame;
@@ -363,4 +365,14 @@ pub(crate) const fn is_user(user: u32) -> bool {
 /// Of the number of a format plus one, or 0 for none.
 pub(crate) const fn is_format_or_none(format: u32) -> bool {
     format as usize <= formats::MAX_FORMATS
+}
+
+/// Of the sectors that one message carries.
+pub(crate) const fn is_transfer(sectors: u32) -> bool {
+    sectors > 0 && sectors as usize <= MAX_TRANSFER_SECTORS
+}
+
+/// Of the bytes of a file that one message carries.
+pub(crate) const fn is_transfer_bytes(bytes: u32) -> bool {
+    bytes > 0 && bytes as usize <= MAX_TRANSFER_BYTES
 }

@@ -1,4 +1,5 @@
-//! Message types: [`client`] between a client (shell is one) and audit, [`engine`] between audit and inference.
+//! Message types: [`client`] between a client (shell is one) and audit, [`engine`] between audit and inference; in a system
+//! with a disk [`files`] between audit and files, [`disk`] between files and disk.
 //!
 //! No message of one pair can be mistaken for one of the other, and audit writes anew what it passes on, so nothing
 //! crosses it unread. Every message has a fixed part of plain values, and for some a tail of bytes. Each is declared once
@@ -14,7 +15,9 @@ pub(crate) mod tests;
 mod training;
 
 pub mod client;
+pub mod disk;
 pub mod engine;
+pub mod files;
 
 pub use params::{InferParams, Sampling};
 pub use parts::{Extent, PART_HEADER_BYTES, Part, PartKind, Parts, PartsWriter, completion};

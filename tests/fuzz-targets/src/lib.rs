@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod disk;
 pub mod seeds;
 
+pub use disk::disk;
 use formats::stop::Stops;
 use llm_core::arena::Arena;
 use llm_core::backend::{LlmBackend, TransformerBackend};
@@ -35,12 +37,13 @@ use std::sync::LazyLock;
 pub type Target = fn(&[u8]);
 
 /// The targets by name, as in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("gguf", gguf),
     ("vocabulary", vocabulary),
     ("text", text),
     ("wire", wire),
     ("shell", shell_line),
+    ("disk", disk),
 ];
 
 const OPTIONS: LoadOptions = LoadOptions {

@@ -165,6 +165,8 @@ pub fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     {
         seeds.push(("shell", format!("line-{index}"), line.as_bytes().to_vec()));
     }
+    let disks = crate::disk::seeds().into_iter();
+    seeds.extend(disks.map(|(name, disk)| ("disk", name, disk.to_bytes())));
     seeds.extend(messages().into_iter().map(|(name, words)| {
         let bytes = words.iter().flat_map(|(place, value)| {
             let place = place.to_be_bytes().into_iter();

@@ -59,4 +59,8 @@ fn sound_seeds_are_taken() {
         count += 1;
     }
     assert!(count > 20, "{count} messages");
+    for (name, mut disk) in targets::disk::seeds() {
+        let files = storage::block_on(targets::disk::read_and_write(&mut disk));
+        assert_eq!(files, Ok(3), "{name}");
+    }
 }

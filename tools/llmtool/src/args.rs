@@ -4,6 +4,7 @@
 //! is `-o FILE`. Names of options are llama.cpp's where the meaning is the same.
 
 pub mod common;
+pub mod disk;
 pub mod finetune;
 pub mod make;
 pub mod run;
@@ -294,6 +295,23 @@ Examples:
   llmtool adapter import console.log --name moral -o moral.gguf"
     )]
     Adapter(trust::Adapter),
+    /// Make a disk, put files on it, and look at it
+    #[command(
+        subcommand,
+        after_long_help = "\
+A disk has one FAT file system, so that any computer reads and writes it; nobody needs to be root for an image. Models,
+adapters and training data lie where the store's archive has them (NAME.gguf, adapters/NAME.gguf, data/NAME.jsonl), with
+their signatures beside them. The file AUDIT.LOG has a fixed size and lies in one piece, because the audit log is written
+in place.
+
+Examples:
+  llmtool disk create disk.img --size 64MiB
+  llmtool disk add disk.img models/default.gguf tales=models/tiny-f32.gguf
+  llmtool disk add disk.img notes.bin --as notes/first.bin --unsigned
+  llmtool disk list disk.img --policy policy.toml
+  llmtool disk check disk.img"
+    )]
+    Disk(disk::Disk),
     /// Run the requests of an exported audit log again, and compare what they gave
     #[command(after_long_help = "\
 The export is verified first. Then every request that ended is run again with its model, prompt, sampler and seed,
@@ -328,7 +346,7 @@ mod tests {
             };
             let reads = !matches!(
                 command.get_name(),
-                "policy" | "passphrase" | "keygen" | "audit" | "replay" | "adapter"
+                "policy" | "passphrase" | "keygen" | "audit" | "replay" | "adapter" | "disk"
             );
             assert_eq!(has("m"), reads, "{}", command.get_name());
         }

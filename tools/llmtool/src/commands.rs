@@ -2,6 +2,7 @@
 //! error.
 
 mod chat;
+mod disk;
 mod finetune;
 mod generate;
 mod import;
@@ -62,6 +63,7 @@ pub fn run(cli: &Cli, out: &mut impl Write) -> Result<(), ToolError> {
         Command::Verify(arguments) => trust::verify(arguments, out),
         Command::Adapter(Adapter::Import(arguments)) => import::import(arguments, out),
         Command::Audit(arguments) => log::audit(arguments, out),
+        Command::Disk(arguments) => disk::disk(arguments, out),
         Command::Replay(arguments) => log::replay(arguments, out),
     }
 }

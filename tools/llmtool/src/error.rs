@@ -9,6 +9,7 @@ use llm_core::quantize::QuantizeError;
 use llm_core::tokenizer::{TokenizeError, VocabularyError};
 use llm_core::transformer::training::TrainError;
 use llm_core::transformer::{AdapterError, LoadError, MAX_ADAPTERS};
+use storage::StorageError;
 
 use crate::args::ByteSize;
 use crate::armour::ArmourError;
@@ -399,6 +400,66 @@ pub enum ToolError {
     /// A passphrase.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
+    /// A disk, or something on it.
+    #[error("{}: {source}", image.display())]
+    Disk {
+        /// The image.
+        image: PathBuf,
+        /// What is wrong.
+        source: StorageError,
+    },
+    /// A file of a disk.
+    #[error("{}: {file}: {source}", image.display())]
+    OnDisk {
+        /// The image.
+        image: PathBuf,
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: StorageError,
+    },
+    /// A disk has too little room.
+    #[error(
+        "{}: {file} needs {needed}, {free} are free (a file that it replaces goes only when the new one is there): \
+         make a larger disk, or remove files",
+        image.display()
+    )]
+    DiskFull {
+        /// The image.
+        image: PathBuf,
+        /// The file.
+        file: String,
+        /// What it needs.
+        needed: ByteSize,
+        /// What there is.
+        free: ByteSize,
+    },
+    /// A size that the audit log's file cannot have.
+    #[error(
+        "an audit log of {size} cannot be: it takes {min} to {max}, in whole sectors of 512 bytes, and must fit the disk"
+    )]
+    LogSize {
+        /// The size.
+        size: ByteSize,
+        /// The smallest.
+        min: ByteSize,
+        /// The largest.
+        max: ByteSize,
+    },
+    /// Several files for one path.
+    #[error("--as names one file, but {files} are given")]
+    OneFile {
+        /// How many.
+        files: usize,
+    },
+    /// A disk that is not as it should be; each finding was printed.
+    #[error("{}: {findings} findings", image.display())]
+    DiskFindings {
+        /// The image.
+        image: PathBuf,
+        /// How many.
+        findings: u64,
+    },
     /// No tokens, or more than the model's context.
     #[error("{tokens} tokens given, but the model takes 1 to {limit}")]
     TokenCount {

@@ -6,6 +6,7 @@
 //! - [`adapter`]: adapters that are applied to a model; [`perplexity`]: how well a model foresees a text;
 //! - [`armour`]: adapters out of what a console has printed;
 //! - [`store`]: the archive that the model store holds;
+//! - [`disk`]: images of disks;
 //! - [`policy`], [`passphrase`], [`keys`]: what audit is told to trust;
 //! - [`audit_log`], [`replay`]: what audit has written down;
 //! - [`chat`]: chat templates and the scaffolds that do the same;
@@ -21,6 +22,7 @@ pub mod bench;
 pub mod chat;
 pub mod commands;
 pub mod convert;
+pub mod disk;
 pub mod engine;
 pub mod error;
 pub mod files;

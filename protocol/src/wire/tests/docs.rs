@@ -3,7 +3,9 @@
 
 use crate::wire::client::{Event, Request};
 use crate::wire::codec::Wire;
+use crate::wire::disk::{Order, Outcome};
 use crate::wire::engine::{Command, Report};
+use crate::wire::files::{Answer, Ask};
 
 extern crate std;
 use std::collections::BTreeMap;
@@ -81,8 +83,17 @@ pub(crate) trait Documented {
     const TABLE: Table;
 }
 
-pub(super) fn tables() -> [Table; 4] {
-    [Request::TABLE, Event::TABLE, Command::TABLE, Report::TABLE]
+pub(super) fn tables() -> [Table; 8] {
+    [
+        Request::TABLE,
+        Event::TABLE,
+        Command::TABLE,
+        Report::TABLE,
+        Ask::TABLE,
+        Answer::TABLE,
+        Order::TABLE,
+        Outcome::TABLE,
+    ]
 }
 
 fn number(number: u16) -> String {

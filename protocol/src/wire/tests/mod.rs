@@ -1,9 +1,10 @@
-//! Tests of the messages: each as it was written (`client`, `engine`), any bytes in place of it (`hostile`), limits of
+//! Tests of the messages: each as it was written (`client`, `engine`, `disk`), any bytes in place of it (`hostile`), limits of
 //! what a request asks for (`params`), and the tables of `docs/protocol.md` (`docs`).
 
 extern crate std;
 
 mod client;
+mod disk;
 pub(crate) mod docs;
 mod engine;
 mod hostile;
@@ -13,11 +14,12 @@ mod parts;
 use super::*;
 use crate::ring::{Frame, PAYLOAD_WORDS};
 use client::{events, requests};
+use disk::{answers, asks, orders, outcomes};
 use engine::{commands, reports};
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
-/// Of any of the four directions.
+/// Of any of the eight directions.
 #[expect(clippy::large_enum_variant, reason = "it is short-lived")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Message<'a> {
@@ -25,6 +27,10 @@ enum Message<'a> {
     Event(super::client::Event<'a>),
     Command(super::engine::Command<'a>),
     Report(super::engine::Report<'a>),
+    Ask(super::files::Ask<'a>),
+    Answer(super::files::Answer<'a>),
+    Order(super::disk::Order<'a>),
+    Outcome(super::disk::Outcome<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -34,6 +40,10 @@ impl<'a> Message<'a> {
             Self::Event(message) => message.write(request, frame),
             Self::Command(message) => message.write(request, frame),
             Self::Report(message) => message.write(request, frame),
+            Self::Ask(message) => message.write(request, frame),
+            Self::Answer(message) => message.write(request, frame),
+            Self::Order(message) => message.write(request, frame),
+            Self::Outcome(message) => message.write(request, frame),
         }
     }
 
@@ -45,6 +55,10 @@ impl<'a> Message<'a> {
             super::client::Event::parse(frame).map(Self::Event),
             super::engine::Command::parse(frame).map(Self::Command),
             super::engine::Report::parse(frame).map(Self::Report),
+            super::files::Ask::parse(frame).map(Self::Ask),
+            super::files::Answer::parse(frame).map(Self::Answer),
+            super::disk::Order::parse(frame).map(Self::Order),
+            super::disk::Outcome::parse(frame).map(Self::Outcome),
         ];
         let number = frame.header().kind;
         let mut of_one = all
@@ -66,6 +80,10 @@ fn samples() -> Vec<Message<'static>> {
         .chain(events)
         .chain(commands)
         .chain(reports)
+        .chain(asks().into_iter().map(Message::Ask))
+        .chain(answers().into_iter().map(Message::Answer))
+        .chain(orders().into_iter().map(Message::Order))
+        .chain(outcomes().into_iter().map(Message::Outcome))
         .collect()
 }
 
@@ -117,6 +135,10 @@ fn numbers_on_the_wire_mean_what_they_meant_and_others_nothing() {
     assert_eq!(states, [0, 1, 2, 3]);
     assert_eq!(known(Stage::from_u32, |stage| stage as u32), [1, 2]);
     assert_eq!(known(Source::from_u32, |source| source as u32), [1, 2]);
+    let why = known(super::disk::DiskError::from_u32, |why| why as u32);
+    assert_eq!(why, (1..=4).collect::<Vec<_>>());
+    let why = known(super::files::FilesError::from_u32, |why| why as u32);
+    assert_eq!(why, (1..=16).collect::<Vec<_>>());
     let origins = known(AdapterOrigin::from_u32, |origin| origin as u32);
     assert_eq!(origins, [0, 1]);
     assert_eq!(FinishReason::ALL.len(), reasons.len());

@@ -1,0 +1,424 @@
+//! Finding the end of a log, and what is wrong with it.
+//!
+//! All sectors are read twice: in the order of the file, to see whose log it is and how far it goes, and from the oldest
+//! entry to the newest, to check each and its link. Whoever opens a log reads one sector at a time, when it has time.
+
+use crate::append::Log;
+use crate::found::{Entry, Found, OpenError, Opened};
+use crate::sector::{Device, Header, PIECE, SECTOR, Sector};
+use crate::{MAX_ENTRY_BYTES, MAX_SLOTS, MAX_UNFLUSHED, MIN_SLOTS, Shape, hash, sectors_of};
+use protocol::record::{Hash, RECORD_BYTES, Record};
+
+/// What the first pass has seen.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The highest position.
+    highest: Option<u64>,
+    durable: u64,
+    life: u32,
+    device: Option<Device>,
+    other_device: Option<Device>,
+    other_size: Option<u32>,
+    begun: bool,
+    garbage: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Reads all slots in their order.
+    Scan(u32),
+    /// Reads all positions in their order, to this one.
+    Walk {
+        at: u64,
+        end: u64,
+    },
+    Done,
+}
+
+/// An entry of which not all parts were seen.
+#[derive(Debug)]
+struct Partial {
+    begin: u64,
+    header: Header,
+    /// The part that comes next.
+    next: u16,
+    /// Bytes that are in the buffer.
+    filled: usize,
+}
+
+/// The last entry that counts.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    sequence: u64,
+    hash: Hash,
+    end: u64,
+    life: u32,
+}
+
+/// A log that is being opened.
+#[derive(Debug)]
+pub struct Opening<'b> {
+    shape: Shape,
+    /// `None`: that of whatever device it is.
+    device: Option<Device>,
+    buffer: &'b mut [u8; MAX_ENTRY_BYTES],
+    stage: Stage,
+    error: Option<OpenError>,
+    seen: Seen,
+    partial: Option<Partial>,
+    last: Option<Last>,
+    first: Option<(u64, Hash)>,
+    entries: u64,
+    torn: bool,
+    damaged_after: Option<u64>,
+}
+
+impl<'b> Opening<'b> {
+    /// Opens the log in a file of so many sectors. With a device, that of another one is refused. `buffer` holds an entry.
+    ///
+    /// # Errors
+    /// [`OpenError::Size`].
+    pub const fn new(
+        slots: u64,
+        device: Option<Device>,
+        buffer: &'b mut [u8; MAX_ENTRY_BYTES],
+    ) -> Result<Self, OpenError> {
+        if slots < MIN_SLOTS as u64 || slots > MAX_SLOTS as u64 {
+            return Err(OpenError::Size { slots });
+        }
+        let shape = Shape {
+            slots: slots as u32,
+            unflushed: MAX_UNFLUSHED,
+        };
+        Ok(Self::of(shape, device, buffer))
+    }
+
+    pub(crate) const fn of(
+        shape: Shape,
+        device: Option<Device>,
+        buffer: &'b mut [u8; MAX_ENTRY_BYTES],
+    ) -> Self {
+        Self {
+            shape,
+            device,
+            buffer,
+            stage: Stage::Scan(0),
+            error: None,
+            seen: Seen {
+                highest: None,
+                durable: 0,
+                life: 0,
+                device: None,
+                other_device: None,
+                other_size: None,
+                begun: false,
+                garbage: false,
+            },
+            partial: None,
+            last: None,
+            first: None,
+            entries: 0,
+            torn: false,
+            damaged_after: None,
+        }
+    }
+
+    /// The sector that is wanted next, counted from the beginning of the file; `None` when all were seen.
+    #[must_use]
+    pub fn wants(&self) -> Option<u32> {
+        match self.stage {
+            Stage::Scan(slot) => Some(slot),
+            Stage::Walk { at, .. } => Some(self.shape.slot(at)),
+            Stage::Done => None,
+        }
+    }
+
+    /// Takes the sector that was wanted; `None` if it cannot be read. An entry that it makes whole is returned.
+    pub fn give(&mut self, sector: Option<&[u8; SECTOR]>) -> Option<Entry<'_>> {
+        let sector = sector.map_or(Sector::Garbage, Sector::read);
+        match self.stage {
+            Stage::Scan(slot) => {
+                self.scan(slot, &sector);
+                None
+            }
+            Stage::Walk { at, end } => {
+                self.stage = match at.checked_add(1).filter(|next| *next <= end) {
+                    Some(next) => Stage::Walk { at: next, end },
+                    None => Stage::Done,
+                };
+                let whole = self.walk(at, sector);
+                if self.stage == Stage::Done {
+                    self.drop_partial();
+                }
+                whole.and_then(|(record, is_linked)| {
+                    let text = self.buffer.get(RECORD_BYTES..)?;
+                    let text = text.get(..record.text_bytes as usize)?;
+                    Some(Entry {
+                        record,
+                        text,
+                        is_linked,
+                    })
+                })
+            }
+            Stage::Done => None,
+        }
+    }
+
+    fn scan(&mut self, slot: u32, sector: &Sector<'_>) {
+        let seen = &mut self.seen;
+        match sector {
+            Sector::Zero => {}
+            Sector::Begun => seen.begun = true,
+            Sector::Garbage => seen.garbage = true,
+            Sector::Whole(header, _) => {
+                let ours = self.device.or(seen.device).unwrap_or(header.device);
+                if header.device != ours {
+                    seen.other_device = Some(header.device);
+                } else if header.slots != self.shape.slots {
+                    seen.other_size = Some(header.slots);
+                } else if self.shape.slot(header.position) == slot {
+                    seen.device = Some(header.device);
+                    seen.highest = seen.highest.max(Some(header.position));
+                    seen.durable = seen.durable.max(header.durable);
+                    seen.life = seen.life.max(header.life);
+                } else {
+                    // Somebody has moved it.
+                    seen.garbage = true;
+                }
+            }
+        }
+        let next = slot.saturating_add(1);
+        self.stage = if next < self.shape.slots {
+            Stage::Scan(next)
+        } else {
+            self.after_scan()
+        };
+    }
+
+    fn after_scan(&mut self) -> Stage {
+        let Some(highest) = self.seen.highest else {
+            let seen = &self.seen;
+            self.error = match (seen.other_device, seen.other_size) {
+                (Some(device), _) => Some(OpenError::OtherDevice { device }),
+                (None, Some(log)) => Some(OpenError::OtherSize {
+                    slots: self.shape.slots,
+                    log,
+                }),
+                (None, None) if seen.garbage => Some(OpenError::NotALog),
+                (None, None) => None,
+            };
+            self.torn = seen.begun;
+            return Stage::Done;
+        };
+        let oldest = highest
+            .saturating_add(1)
+            .saturating_sub(u64::from(self.shape.slots));
+        Stage::Walk {
+            at: oldest,
+            // Beyond the end lies what was begun and came not even to one whole sector.
+            end: highest.saturating_add(self.shape.slack()),
+        }
+    }
+
+    /// Looks at the sector of a position; the record of an entry that it makes whole, and whether that is linked.
+    fn walk(&mut self, at: u64, sector: Sector<'_>) -> Option<(Record, bool)> {
+        let (header, piece) = match sector {
+            Sector::Whole(header, piece) if self.is_at(&header, at) => (header, piece),
+            // What was here before: nothing has been written to it since.
+            Sector::Whole(header, _) if self.is_older(&header, at) => {
+                self.gap(at, false);
+                return None;
+            }
+            Sector::Zero => {
+                self.gap(at, false);
+                return None;
+            }
+            _ => {
+                self.gap(at, true);
+                return None;
+            }
+        };
+        if header.part == 0 {
+            self.drop_partial();
+            self.partial = Some(Partial {
+                begin: at,
+                header,
+                next: 0,
+                filled: 0,
+            });
+        }
+        let continues = |partial: &&mut Partial| {
+            let expected = Header {
+                part: partial.next,
+                position: at,
+                ..partial.header
+            };
+            partial.begin.checked_add(u64::from(partial.next)) == Some(at) && header == expected
+        };
+        let Some(partial) = self.partial.as_mut().filter(continues) else {
+            self.gap(at, !self.is_stale(&header));
+            return None;
+        };
+        let rest = self.buffer.get_mut(partial.filled..).unwrap_or(&mut []);
+        // The last piece of the longest entry is cut: zeros follow.
+        let length = rest.len().min(PIECE);
+        for (to, from) in rest.iter_mut().zip(piece) {
+            *to = *from;
+        }
+        partial.filled = partial.filled.saturating_add(length);
+        partial.next = partial.next.saturating_add(1);
+        if partial.next < partial.header.parts {
+            return None;
+        }
+        let partial = self.partial.take()?;
+        self.finish(&partial)
+    }
+
+    fn is_at(&self, header: &Header, at: u64) -> bool {
+        header.position == at && self.is_ours(header)
+    }
+
+    fn is_older(&self, header: &Header, at: u64) -> bool {
+        header.position < at && self.is_ours(header) && {
+            self.shape.slot(header.position) == self.shape.slot(at)
+        }
+    }
+
+    fn is_ours(&self, header: &Header) -> bool {
+        Some(header.device) == self.seen.device && header.slots == self.shape.slots
+    }
+
+    /// Whether it is left of what an earlier life could not finish.
+    fn is_stale(&self, header: &Header) -> bool {
+        self.last.is_some_and(|last| header.life < last.life)
+    }
+
+    /// All parts of an entry are in the buffer.
+    fn finish(&mut self, partial: &Partial) -> Option<(Record, bool)> {
+        let end = partial
+            .begin
+            .saturating_add(u64::from(partial.header.parts));
+        let Some((record, hash)) = self.whole_entry(partial) else {
+            // Its parts have their seals, but are no entry.
+            self.gap(partial.begin, true);
+            return None;
+        };
+        let (begin, durable) = (partial.begin, self.seen.durable);
+        let stale = self.is_stale(&partial.header);
+        let linked = self.last.map(|last| {
+            last.hash == record.previous
+                && last.sequence.checked_add(1) == Some(record.sequence)
+                && last.end == begin
+        });
+        // What lies before `durable` was there. The first behind it may count though it cannot be linked, if what it should
+        // be linked to was there and is lost.
+        let is_lost = self.last.is_none_or(|last| last.end < durable);
+        let counts = begin < durable || begin == durable && is_lost;
+        match linked {
+            Some(true) => {}
+            None if counts => self.first = Some((record.sequence, record.previous)),
+            Some(false) if counts => {
+                self.damage();
+                // What was never finished does not become an entry because others are missing.
+                if stale {
+                    return None;
+                }
+            }
+            None | Some(false) => {
+                self.torn |= !stale;
+                return None;
+            }
+        }
+        self.last = Some(Last {
+            sequence: record.sequence,
+            hash,
+            end,
+            life: partial.header.life,
+        });
+        self.entries = self.entries.saturating_add(1);
+        Some((record, linked == Some(true)))
+    }
+
+    /// The record in the buffer and its entry's hash, if they are what the sectors say.
+    fn whole_entry(&self, partial: &Partial) -> Option<(Record, Hash)> {
+        let filled = self.buffer.get(..partial.filled)?;
+        let (record, rest) = Record::read_prefix(filled)?;
+        let text = rest.get(..record.text_bytes as usize)?;
+        let sectors = sectors_of(text.len())?;
+        let hash = hash(&record, text);
+        let sound = sectors == usize::from(partial.header.parts)
+            && hash == partial.header.entry
+            && record.sequence == partial.header.sequence;
+        sound.then_some((record, hash))
+    }
+
+    /// The entry that was begun is not whole.
+    fn drop_partial(&mut self) {
+        if let Some(partial) = self.partial.take() {
+            let stale = self.is_stale(&partial.header);
+            self.note(partial.begin, !stale);
+        }
+    }
+
+    /// There is no entry at a position; `written`: something was written there that is none.
+    fn gap(&mut self, at: u64, written: bool) {
+        self.drop_partial();
+        self.note(at, written);
+    }
+
+    fn note(&mut self, at: u64, written: bool) {
+        if at >= self.seen.durable {
+            self.torn |= written;
+            return;
+        }
+        // The first positions are overwritten by what comes next, or begin in the middle of an entry.
+        let overwritten = at.saturating_add(u64::from(self.shape.slots));
+        let is_spent = overwritten < self.seen.durable.saturating_add(self.shape.slack());
+        if self.last.is_some() || !is_spent {
+            self.damage();
+        }
+    }
+
+    fn damage(&mut self) {
+        let after = self.last.map_or(0, |last| last.sequence);
+        self.damaged_after = Some(self.damaged_after.unwrap_or(after));
+    }
+
+    /// The log, when all sectors were seen. `device`: whose a log that was empty is from now on.
+    ///
+    /// # Errors
+    /// The file holds no log of this device.
+    pub fn finish_for(self, device: Device) -> Result<Opened, OpenError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let next = self.last.map_or(0, |last| last.end);
+        let found = match (self.damaged_after, self.torn, self.seen.highest) {
+            (Some(after), ..) => Found::Damaged { after },
+            (None, true, _) => Found::Torn,
+            (None, false, None) => Found::Empty,
+            (None, false, Some(_)) => Found::Whole,
+        };
+        // Damage can have taken the newest. What comes next must not lie before what was durable.
+        let next = next.max(self.seen.durable);
+        let sequence = self.last.map_or(0, |last| last.sequence);
+        Ok(Opened {
+            log: Log {
+                shape: self.shape,
+                device: self.seen.device.unwrap_or(device),
+                life: self.seen.life.saturating_add(1),
+                next,
+                durable: next,
+                sequence,
+                head: self.last.map_or([0; 32], |last| last.hash),
+            },
+            found,
+            device: self.seen.device,
+            entries: self.entries,
+            first: self
+                .first
+                .map_or(sequence.saturating_add(1), |(first, _)| first),
+            anchor: self.first.map_or([0; 32], |(_, anchor)| anchor),
+        })
+    }
+}

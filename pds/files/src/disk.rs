@@ -1,0 +1,248 @@
+//! The ring with disk, as a disk of sectors.
+//!
+//! One order is under way at a time. What answers another is of an operation that nobody waits for any more, and is dropped.
+
+use core::cell::RefCell;
+use core::task::Poll;
+use protocol::limits::{MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::ring::{Endpoint, Frame, SLOTS};
+use protocol::wire::disk::{Description, DiskError, Order, Outcome};
+use storage::blocks::check_range;
+use storage::{BlockError, Blocks, SECTOR, Ticket};
+
+/// This domain's end of the ring with disk.
+#[derive(Debug)]
+pub(crate) struct DiskEnd<R, W> {
+    ring: Endpoint<R, W>,
+    frame: Frame,
+    description: Description,
+    /// Number of the order that was sent last.
+    number: u32,
+    signal: bool,
+}
+
+/// How far an operation is: it takes an order for each [`MAX_TRANSFER_BYTES`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// The order that is under way; 0: none.
+    number: u32,
+    /// Orders that are over.
+    done: u32,
+}
+
+impl Progress {
+    const fn of(ticket: Ticket) -> Self {
+        // Both halves are wanted.
+        #[allow(clippy::cast_possible_truncation)]
+        Self {
+            number: ticket.0 as u32,
+            done: (ticket.0 >> 32) as u32,
+        }
+    }
+
+    const fn ticket(self) -> Ticket {
+        Ticket((self.done as u64) << 32 | self.number as u64)
+    }
+
+    /// The next order can be sent.
+    const fn next(self) -> Self {
+        Self {
+            number: 0,
+            done: self.done.saturating_add(1),
+        }
+    }
+
+    /// The first sector of the order that is under way, of an operation from `first` on, and its bytes of the buffer.
+    const fn place(self, first: u64) -> (u64, usize) {
+        let sectors = (self.done as u64).saturating_mul(MAX_TRANSFER_SECTORS as u64);
+        let bytes = (self.done as usize).saturating_mul(MAX_TRANSFER_BYTES);
+        (first.saturating_add(sectors), bytes)
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> DiskEnd<R, W> {
+    pub const fn new(ring: Endpoint<R, W>) -> Self {
+        Self {
+            ring,
+            frame: Frame::new(),
+            description: Description {
+                sectors: 0,
+                writable: false,
+            },
+            number: 0,
+            signal: false,
+        }
+    }
+
+    /// Whether to signal disk now.
+    pub fn takes_signal(&mut self) -> bool {
+        let owed = self.ring.take_owed_signal();
+        core::mem::take(&mut self.signal) | owed
+    }
+
+    /// Asks what the disk is. Until then, and if it fails, it has no sectors.
+    pub async fn describe(end: &RefCell<Self>) -> Result<(), DiskError> {
+        end.borrow_mut().description = Description::default();
+        let mut number = 0;
+        core::future::poll_fn(|_| end.borrow_mut().poll_description(&mut number)).await
+    }
+
+    fn poll_description(&mut self, number: &mut u32) -> Poll<Result<(), DiskError>> {
+        if *number == 0 && !self.send(number, &Order::Describe) {
+            return Poll::Pending;
+        }
+        if !self.receive(*number) {
+            return Poll::Pending;
+        }
+        Poll::Ready(match Outcome::parse(&self.frame) {
+            Ok(Outcome::Described(description)) => {
+                self.description = description;
+                Ok(())
+            }
+            Ok(Outcome::Failed { why, .. }) => Err(why),
+            _ => Err(DiskError::NoDevice),
+        })
+    }
+
+    /// Sends an order, whose number goes to `number`; false if there is no room.
+    fn send(&mut self, number: &mut u32, order: &Order<'_>) -> bool {
+        self.ring.follow();
+        // 0 is no order.
+        let next = self.number.wrapping_add(1).max(1);
+        order.write(next, &mut self.frame);
+        let sent = self.ring.send(&self.frame).is_ok();
+        if sent {
+            self.number = next;
+            *number = next;
+            self.signal = true;
+        }
+        sent
+    }
+
+    /// Whether the frame now has the answer to this order.
+    fn receive(&mut self, number: u32) -> bool {
+        for _ in 0..SLOTS {
+            match self.ring.receive(&mut self.frame) {
+                Ok(true) if self.frame.header().request == number => return true,
+                Ok(true) | Err(_) => {}
+                Ok(false) => break,
+            }
+        }
+        false
+    }
+
+    /// Writes `data`, or flushes, an order at a time.
+    fn settle(
+        &mut self,
+        ticket: &mut Ticket,
+        first: u64,
+        order: &Order<'_>,
+    ) -> Poll<Result<(), BlockError>> {
+        let mut progress = Progress::of(*ticket);
+        if progress.number == 0 && !self.send(&mut progress.number, order) {
+            return Poll::Pending;
+        }
+        *ticket = progress.ticket();
+        if !self.receive(progress.number) {
+            return Poll::Pending;
+        }
+        *ticket = progress.next().ticket();
+        Poll::Ready(match Outcome::parse(&self.frame) {
+            Ok(Outcome::Done) => Ok(()),
+            Ok(Outcome::Failed { why, sector }) => Err(self.error(why, sector)),
+            _ => Err(BlockError::Device { sector: first }),
+        })
+    }
+
+    const fn error(&self, why: DiskError, sector: u64) -> BlockError {
+        match why {
+            DiskError::ReadOnly => BlockError::ReadOnly,
+            DiskError::Range => BlockError::Range {
+                sector,
+                sectors: self.description.sectors,
+            },
+            DiskError::NoDevice | DiskError::Device => BlockError::Device { sector },
+        }
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> Blocks for DiskEnd<R, W> {
+    fn sectors(&self) -> u64 {
+        self.description.sectors
+    }
+
+    fn writable(&self) -> bool {
+        self.description.writable
+    }
+
+    fn read(
+        &mut self,
+        ticket: &mut Ticket,
+        first: u64,
+        out: &mut [u8],
+    ) -> Poll<Result<(), BlockError>> {
+        check_range(self.description.sectors, first, out.len())?;
+        loop {
+            let mut progress = Progress::of(*ticket);
+            let (sector, at) = progress.place(first);
+            let Some(part) = out.get_mut(at..).filter(|part| !part.is_empty()) else {
+                return Poll::Ready(Ok(()));
+            };
+            let bytes = part.len().min(MAX_TRANSFER_BYTES);
+            // At most `MAX_TRANSFER_SECTORS`.
+            #[allow(clippy::cast_possible_truncation)]
+            let order = Order::Read {
+                first: sector,
+                sectors: bytes.div_ceil(SECTOR) as u32,
+            };
+            if progress.number == 0 && !self.send(&mut progress.number, &order) {
+                return Poll::Pending;
+            }
+            *ticket = progress.ticket();
+            if !self.receive(progress.number) {
+                return Poll::Pending;
+            }
+            match Outcome::parse(&self.frame) {
+                Ok(Outcome::Sectors { first, data }) if first == sector && data.len() == bytes => {
+                    for (to, from) in part.iter_mut().zip(data) {
+                        *to = *from;
+                    }
+                }
+                Ok(Outcome::Failed { why, sector }) => {
+                    return Poll::Ready(Err(self.error(why, sector)));
+                }
+                _ => return Poll::Ready(Err(BlockError::Device { sector })),
+            }
+            *ticket = progress.next().ticket();
+        }
+    }
+
+    fn write(
+        &mut self,
+        ticket: &mut Ticket,
+        first: u64,
+        data: &[u8],
+    ) -> Poll<Result<(), BlockError>> {
+        check_range(self.description.sectors, first, data.len())?;
+        loop {
+            let (sector, at) = Progress::of(*ticket).place(first);
+            let Some(part) = data.get(at..).filter(|part| !part.is_empty()) else {
+                return Poll::Ready(Ok(()));
+            };
+            let part = part.get(..MAX_TRANSFER_BYTES).unwrap_or(part);
+            let order = Order::Write {
+                first: sector,
+                data: part,
+            };
+            match self.settle(ticket, sector, &order) {
+                Poll::Ready(Ok(())) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn flush(&mut self, ticket: &mut Ticket) -> Poll<Result<(), BlockError>> {
+        self.settle(ticket, 0, &Order::Flush)
+    }
+}

@@ -1,0 +1,297 @@
+//! What the domain does while a file system is mounted.
+
+use crate::disk::DiskEnd;
+use crate::{Links, failure};
+use core::cell::RefCell;
+use protocol::limits::{MAX_PATH_BYTES, MAX_TRANSFER_BYTES};
+use protocol::region::{ReadWords, WriteWords};
+use protocol::ring::Frame;
+use protocol::store::LOG_FILE;
+use protocol::wire::files::{Answer, Ask, FilesError, Volume as Described};
+use storage::{
+    Extent, FatKind, ItemKind, MAX_ENTRIES, OpenFile, SECTOR, StorageError, Table, UNFINISHED,
+    Volume, Walk, blocks, check_path,
+};
+
+type Path = heapless::String<MAX_PATH_BYTES>;
+
+/// What ends the time of a mounted file system.
+pub(crate) enum Next {
+    /// Audit asks, with this number, to mount again.
+    Mount(u32),
+}
+
+/// A file system, and what is open of it.
+struct Mounted<'l, 'g, R: ReadWords, W: WriteWords> {
+    links: &'l Links<R, W>,
+    volume: Volume<'g, &'l RefCell<DiskEnd<R, W>>>,
+    open: Option<OpenFile<'g>>,
+    /// The file that is being written, and what it will be called.
+    begun: Option<(OpenFile<'g>, Path)>,
+    log: Option<Extent>,
+    buffer: [u8; MAX_TRANSFER_BYTES],
+}
+
+/// Answers the `Mount` with this number, and whatever comes after it until the next.
+pub(crate) async fn serve<'l, 'g, R: ReadWords, W: WriteWords>(
+    links: &'l Links<R, W>,
+    volume: Volume<'g, &'l RefCell<DiskEnd<R, W>>>,
+    number: u32,
+) -> Next {
+    let mut mounted = Mounted {
+        links,
+        volume,
+        open: None,
+        begun: None,
+        log: None,
+        buffer: [0; MAX_TRANSFER_BYTES],
+    };
+    match mounted.describe().await {
+        Ok(volume) => links.answer(number, &Answer::Mounted(volume)).await,
+        Err(error) => links.settle(number, Err(error)).await,
+    }
+    let mut frame = Frame::new();
+    loop {
+        links.ask(&mut frame).await;
+        let number = frame.header().request;
+        match Ask::parse(&frame) {
+            Ok(Ask::Mount) => return Next::Mount(number),
+            Ok(ask) => mounted.serve(number, ask).await,
+            // Audit and this domain are built from one tree.
+            Err(_) => links.fail(number, FilesError::Unsupported, 0).await,
+        }
+    }
+}
+
+impl<R: ReadWords, W: WriteWords> Mounted<'_, '_, R, W> {
+    async fn describe(&mut self) -> Result<Described, StorageError> {
+        let free = self.volume.free_bytes().await?;
+        let info = self.volume.info();
+        Ok(Described {
+            bytes: info.found.sectors.saturating_mul(SECTOR as u64),
+            free,
+            first: info.found.first,
+            cluster: info.cluster_bytes,
+            width: match info.kind {
+                FatKind::Fat12 => 12,
+                FatKind::Fat16 => 16,
+                _ => 32,
+            },
+            table: match info.found.table {
+                Table::None => 0,
+                Table::Mbr => 1,
+                Table::Gpt => 2,
+            },
+            writable: info.writable,
+        })
+    }
+
+    async fn serve(&mut self, number: u32, ask: Ask<'_>) {
+        let links = self.links;
+        match ask {
+            // `serve` of the module ends with it.
+            Ask::Mount => {}
+            Ask::List => self.list(number).await,
+            Ask::Open { path } => match self.open(path).await {
+                Ok(bytes) => links.answer(number, &Answer::Opened { bytes }).await,
+                Err(error) => links.settle(number, Err(error)).await,
+            },
+            Ask::Read { offset, bytes } => self.read(number, offset, bytes as usize).await,
+            Ask::Close => {
+                let closed = self.close().await;
+                links.settle(number, closed).await;
+            }
+            Ask::OpenLog => self.open_log(number).await,
+            Ask::ReadLog { slot, sectors } => {
+                let bytes = (sectors as usize).saturating_mul(SECTOR);
+                self.read_log(number, slot, bytes).await;
+            }
+            Ask::WriteLog { slot, data } => self.write_log(number, slot, data).await,
+            Ask::FlushLog => {
+                let mut disk = &links.disk;
+                let flushed = blocks::flush(&mut disk).await;
+                links.settle(number, flushed.map_err(Into::into)).await;
+            }
+            Ask::Create { path } => {
+                let created = self.create(path).await;
+                links.settle(number, created).await;
+            }
+            Ask::Append { offset, bytes } => self.append(number, offset, bytes).await,
+            Ask::Finish => self.finish(number).await,
+        }
+    }
+
+    /// Files whose paths fit a message, and how many did not.
+    async fn list(&mut self, number: u32) {
+        let links = self.links;
+        let mut walk = Walk::new();
+        let (mut count, mut skipped) = (0u32, 0u32);
+        // Each entry once, and each folder that cannot be read once more.
+        for _ in 0..MAX_ENTRIES.saturating_mul(2) {
+            match walk.next(&mut self.volume).await {
+                Ok(Some(item)) => match item.kind {
+                    ItemKind::File { bytes } if item.path.len() <= MAX_PATH_BYTES => {
+                        let path = item.path.as_bytes();
+                        links.answer(number, &Answer::File { bytes, path }).await;
+                        count = count.saturating_add(1);
+                    }
+                    ItemKind::Folder => {}
+                    ItemKind::File { .. } | ItemKind::Unreachable => {
+                        skipped = skipped.saturating_add(1);
+                    }
+                },
+                Ok(None) => break,
+                // The list would go on without the rest.
+                Err(error @ (StorageError::TooMany { .. } | StorageError::Disk(_))) => {
+                    links.settle(number, Err(error)).await;
+                    return;
+                }
+                Err(_) => skipped = skipped.saturating_add(1),
+            }
+        }
+        let listed = Answer::Listed { count, skipped };
+        links.answer(number, &listed).await;
+    }
+
+    async fn open(&mut self, path: &[u8]) -> Result<u64, StorageError> {
+        let path = core::str::from_utf8(path).map_err(|_| StorageError::BadName)?;
+        self.close().await?;
+        let file = self.volume.open(path).await?;
+        let bytes = file.bytes();
+        self.open = Some(file);
+        Ok(bytes)
+    }
+
+    async fn close(&mut self) -> Result<(), StorageError> {
+        match self.open.take() {
+            Some(file) => self.volume.close(file).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn read(&mut self, number: u32, offset: u64, bytes: usize) {
+        let links = self.links;
+        let (Some(file), Some(buffer)) = (&self.open, self.buffer.get_mut(..bytes)) else {
+            return links.fail(number, FilesError::NotOpen, 0).await;
+        };
+        match self.volume.read(file, offset, buffer).await {
+            Ok(read) => {
+                let bytes = buffer.get(..read).unwrap_or(&[]);
+                links.answer(number, &Answer::Part { offset, bytes }).await;
+            }
+            Err(error) => links.settle(number, Err(error)).await,
+        }
+    }
+
+    async fn open_log(&mut self, number: u32) {
+        let links = self.links;
+        self.log = None;
+        let extent = match self.volume.extent(LOG_FILE).await {
+            Ok(extent) => extent,
+            Err(error) => return links.settle(number, Err(error)).await,
+        };
+        match u32::try_from(extent.sectors) {
+            Ok(sectors) => {
+                self.log = Some(extent);
+                links.answer(number, &Answer::LogOpened { sectors }).await;
+            }
+            Err(_) => {
+                let bytes = extent.sectors.saturating_mul(SECTOR as u64);
+                links.fail(number, FilesError::LogSize, bytes).await;
+            }
+        }
+    }
+
+    /// The sector of the disk that a slot of the log is, if that many bytes from there on are whole sectors of it.
+    fn log_sector(&self, slot: u32, bytes: usize) -> Result<u64, FilesError> {
+        let log = self.log.ok_or(FilesError::NotOpen)?;
+        let inside = blocks::check_range(log.sectors, u64::from(slot), bytes);
+        inside.map_err(|_| FilesError::Range)?;
+        Ok(log.first.saturating_add(u64::from(slot)))
+    }
+
+    async fn read_log(&mut self, number: u32, slot: u32, bytes: usize) {
+        let links = self.links;
+        let sector = match self.log_sector(slot, bytes) {
+            Ok(sector) => sector,
+            Err(why) => return links.fail(number, why, u64::from(slot)).await,
+        };
+        let buffer = self.buffer.get_mut(..bytes).unwrap_or(&mut []);
+        let mut disk = &links.disk;
+        match blocks::read(&mut disk, sector, buffer).await {
+            Ok(()) => {
+                let read = Answer::LogSectors { slot, data: buffer };
+                links.answer(number, &read).await;
+            }
+            Err(error) => links.settle(number, Err(error.into())).await,
+        }
+    }
+
+    async fn write_log(&mut self, number: u32, slot: u32, data: &[u8]) {
+        let links = self.links;
+        let sector = match self.log_sector(slot, data.len()) {
+            Ok(sector) if !data.is_empty() => sector,
+            Ok(_) => return links.fail(number, FilesError::Range, u64::from(slot)).await,
+            Err(why) => return links.fail(number, why, u64::from(slot)).await,
+        };
+        let mut disk = &links.disk;
+        let written = blocks::write(&mut disk, sector, data).await;
+        links.settle(number, written.map_err(Into::into)).await;
+    }
+
+    async fn create(&mut self, path: &[u8]) -> Result<(), StorageError> {
+        let path = core::str::from_utf8(path).map_err(|_| StorageError::BadName)?;
+        let name = Path::try_from(path).map_err(|_| StorageError::BadName)?;
+        if let Some((file, _)) = self.begun.take() {
+            self.volume.close(file).await?;
+        }
+        // The log is written below the file system, and never through it.
+        check_path(path)?;
+        if path.eq_ignore_ascii_case(LOG_FILE) || path.eq_ignore_ascii_case(UNFINISHED) {
+            return Err(StorageError::BadName);
+        }
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            self.volume.make_folders(folder).await?;
+        }
+        match self.volume.remove(UNFINISHED).await {
+            Ok(()) | Err(StorageError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        let file = self.volume.create(UNFINISHED).await?;
+        self.begun = Some((file, name));
+        Ok(())
+    }
+
+    async fn append(&mut self, number: u32, offset: u64, bytes: &[u8]) {
+        let links = self.links;
+        let Some((file, _)) = &mut self.begun else {
+            return links.fail(number, FilesError::NotOpen, 0).await;
+        };
+        if offset != file.bytes() {
+            let end = file.bytes();
+            return links.fail(number, FilesError::Range, end).await;
+        }
+        let appended = self.volume.append(file, bytes).await;
+        links.settle(number, appended).await;
+    }
+
+    async fn finish(&mut self, number: u32) {
+        let links = self.links;
+        let Some((file, path)) = self.begun.take() else {
+            return links.fail(number, FilesError::NotOpen, 0).await;
+        };
+        let volume = &mut self.volume;
+        let finished = async {
+            volume.close(file).await?;
+            volume.rename(UNFINISHED, &path).await?;
+            volume.sync().await
+        };
+        if let Err(error) = finished.await {
+            // What is left of it is of no use; the reason is that it could not be finished.
+            let _ = self.volume.remove(UNFINISHED).await;
+            let (why, value) = failure(&error);
+            return links.fail(number, why, value).await;
+        }
+        links.answer(number, &Answer::Done).await;
+    }
+}

@@ -1,0 +1,572 @@
+extern crate std;
+
+use super::*;
+use core::pin::pin;
+use proptest::prelude::*;
+use protocol::store::LOG_FILE;
+use protocol::testing::{TestEndpoint, TestRegion, all_of_endpoints, endpoints};
+use protocol::wire::disk::{Description, Order, Outcome};
+use protocol::wire::files::Volume as Described;
+use std::boxed::Box;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+use storage::make::{Plan, make};
+use storage::{Blocks, Memory, SECTOR, Table, Ticket, block_on};
+
+type Image = Memory<Vec<u8>>;
+
+/// What disk does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    Honest,
+    /// Answers every third time that it is looked at.
+    Slow,
+    /// Fails from this sector on.
+    Broken(u64),
+    Silent,
+    NoDevice,
+    /// Gives other sectors, fewer bytes, `Done` for what was read, or garbage.
+    Lying(u8),
+}
+
+struct FakeDisk {
+    ring: TestEndpoint,
+    image: Image,
+    mode: Mode,
+    looks: u32,
+    writes: Vec<u64>,
+    flushes: u32,
+}
+
+impl FakeDisk {
+    fn look(&mut self) {
+        self.looks += 1;
+        if self.mode == Mode::Silent || self.mode == Mode::Slow && !self.looks.is_multiple_of(3) {
+            return;
+        }
+        let mut frame = Frame::new();
+        while self.ring.receive(&mut frame).unwrap() {
+            let number = frame.header().request;
+            let mut answer: Frame = Frame::new();
+            let order = Order::parse(&frame).expect("files sends orders");
+            let mut buffer = vec![0; 16 * SECTOR];
+            let place = match order {
+                Order::Read { first, .. } | Order::Write { first, .. } => first,
+                _ => 0,
+            };
+            let failed = match self.mode {
+                Mode::Broken(from) if place >= from => Some(DiskError::Device),
+                Mode::NoDevice => Some(DiskError::NoDevice),
+                _ => None,
+            };
+            let outcome = match order {
+                _ if failed.is_some() => Outcome::Failed {
+                    why: failed.unwrap(),
+                    sector: place,
+                },
+                Order::Describe => Outcome::Described(Description {
+                    sectors: self.image.sectors(),
+                    writable: true,
+                }),
+                Order::Read { first, sectors } => {
+                    let data = &mut buffer[..sectors as usize * SECTOR];
+                    let ready = self.image.read(&mut Ticket(0), first, data);
+                    assert!(matches!(ready, core::task::Poll::Ready(Ok(()))));
+                    match self.mode {
+                        Mode::Lying(0) => Outcome::Sectors {
+                            first: first + 1,
+                            data,
+                        },
+                        Mode::Lying(1) => Outcome::Sectors {
+                            first,
+                            data: &data[1..],
+                        },
+                        Mode::Lying(2) => Outcome::Done,
+                        _ => Outcome::Sectors { first, data },
+                    }
+                }
+                Order::Write { first, data } => {
+                    let ready = self.image.write(&mut Ticket(0), first, data);
+                    assert!(matches!(ready, core::task::Poll::Ready(Ok(()))));
+                    self.writes.push(first);
+                    Outcome::Done
+                }
+                Order::Flush => {
+                    self.flushes += 1;
+                    Outcome::Done
+                }
+            };
+            outcome.write(number, &mut answer);
+            if self.mode == Mode::Lying(3) {
+                answer.begin(0x7ff, number)[0] = 1;
+                answer.finish(1);
+            }
+            // Somebody else's answer comes before.
+            let mut other = Frame::new();
+            Outcome::Done.write(number.wrapping_add(1000), &mut other);
+            let _ = self.ring.send(&other);
+            let _ = self.ring.send(&answer);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Signals {
+    audit: u32,
+    disk: u32,
+}
+
+impl Port for Signals {
+    fn notify_audit(&mut self) {
+        self.audit += 1;
+    }
+
+    fn notify_disk(&mut self) {
+        self.disk += 1;
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Debug, PartialEq)]
+enum Told {
+    Mounted(Described),
+    File(String, u64),
+    Listed(u32, u32),
+    Opened(u64),
+    Part(u64, Vec<u8>),
+    Done,
+    LogOpened(u32),
+    LogSectors(u32, Vec<u8>),
+    Failed(FilesError, u64),
+}
+
+fn told(frame: &Frame) -> Told {
+    match Answer::parse(frame).expect("files sends answers") {
+        Answer::Mounted(volume) => Told::Mounted(volume),
+        Answer::File { bytes, path } => {
+            Told::File(core::str::from_utf8(path).unwrap().to_string(), bytes)
+        }
+        Answer::Listed { count, skipped } => Told::Listed(count, skipped),
+        Answer::Opened { bytes } => Told::Opened(bytes),
+        Answer::Part { offset, bytes } => Told::Part(offset, bytes.to_vec()),
+        Answer::Done => Told::Done,
+        Answer::LogOpened { sectors } => Told::LogOpened(sectors),
+        Answer::LogSectors { slot, data } => Told::LogSectors(slot, data.to_vec()),
+        Answer::Failed { why, value } => Told::Failed(why, value),
+    }
+}
+
+struct Bench {
+    links: &'static Links<TestRegion, TestRegion>,
+    service: Pin<Box<dyn Future<Output = Infallible>>>,
+    audit: TestEndpoint,
+    disk: FakeDisk,
+    signals: Signals,
+    number: u32,
+}
+
+impl Bench {
+    fn new(image: Image, mode: Mode) -> Self {
+        let (mut audit, audits_peer, _) = endpoints();
+        let (mut ring, disks_peer, ..) = all_of_endpoints();
+        audit.lead(1);
+        ring.lead(1);
+        let links = Box::leak(Box::new(Links::new(audits_peer, disks_peer)));
+        Self {
+            links,
+            service: Box::pin(serve(links)),
+            audit,
+            disk: FakeDisk {
+                ring,
+                image,
+                mode,
+                looks: 0,
+                writes: Vec::new(),
+                flushes: 0,
+            },
+            signals: Signals::default(),
+            number: 0,
+        }
+    }
+
+    fn send(&mut self, ask: &Ask<'_>) -> u32 {
+        self.number += 1;
+        let mut frame = Frame::new();
+        ask.write(self.number, &mut frame);
+        self.audit.send(&frame).unwrap();
+        self.number
+    }
+
+    fn turn(&mut self) {
+        self.links.poll(self.service.as_mut(), &mut self.signals);
+        self.disk.look();
+    }
+
+    /// The next answer, if one comes.
+    fn hear(&mut self) -> Option<(u32, Told)> {
+        let mut frame = Frame::new();
+        for _ in 0..5000 {
+            if self.audit.receive(&mut frame).unwrap() {
+                return Some((frame.header().request, told(&frame)));
+            }
+            self.turn();
+        }
+        None
+    }
+
+    fn ask(&mut self, ask: &Ask<'_>) -> Told {
+        let number = self.send(ask);
+        let (of, told) = self.hear().expect("an answer");
+        assert_eq!(of, number);
+        told
+    }
+
+    fn mount(&mut self) -> Described {
+        match self.ask(&Ask::Mount) {
+            Told::Mounted(volume) => volume,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn list(&mut self) -> Vec<Told> {
+        let number = self.send(&Ask::List);
+        let mut all = Vec::new();
+        loop {
+            let (of, told) = self.hear().expect("an answer");
+            assert_eq!(of, number);
+            all.push(told);
+            if !matches!(all.last(), Some(Told::File(..))) {
+                return all;
+            }
+        }
+    }
+}
+
+const LOG_SECTORS: usize = 64;
+
+fn contents(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| (at / 7) as u8).collect()
+}
+
+/// A disk with two files and a log.
+fn image() -> Image {
+    let mut image = Memory::new(vec![0; 4 << 20]);
+    let plan = Plan {
+        table: Table::Mbr,
+        label: "TEST",
+        seed: [1; 32],
+    };
+    block_on(async {
+        make(&mut image, &plan).await?;
+        let mut ground = Ground::new();
+        let mut volume = Volume::mount(&mut image, &mut ground).await?;
+        volume.make_folders("adapters").await?;
+        for (path, bytes) in [
+            (LOG_FILE, LOG_SECTORS * SECTOR),
+            ("tiny.gguf", 20_000),
+            ("adapters/moral.gguf", 700),
+        ] {
+            let mut file = volume.create(path).await?;
+            volume.append(&mut file, &contents(bytes)).await?;
+            volume.close(file).await?;
+        }
+        volume.sync().await
+    })
+    .unwrap();
+    image
+}
+
+#[test]
+fn files_are_listed_and_read_at_any_place() {
+    for mode in [Mode::Honest, Mode::Slow] {
+        let mut bench = Bench::new(image(), mode);
+        let volume = bench.mount();
+        assert!(volume.writable && volume.free > 1 << 20);
+        assert_eq!((volume.first, volume.width, volume.table), (2048, 12, 1));
+        let file = |path: &str, bytes| Told::File(path.to_string(), bytes);
+        assert_eq!(
+            bench.list(),
+            [
+                file("adapters/moral.gguf", 700),
+                file(LOG_FILE, (LOG_SECTORS * SECTOR) as u64),
+                file("tiny.gguf", 20_000),
+                Told::Listed(3, 0),
+            ]
+        );
+        let opened = bench.ask(&Ask::Open { path: b"tiny.gguf" });
+        assert_eq!(opened, Told::Opened(20_000));
+        let all = contents(20_000);
+        for (offset, bytes) in [
+            (0usize, 8192),
+            (8192, 8192),
+            (16_384, 3616),
+            (3, 1),
+            (511, 1026),
+        ] {
+            let part = bench.ask(&Ask::Read {
+                offset: offset as u64,
+                bytes: bytes as u32,
+            });
+            let expected = all[offset..offset + bytes].to_vec();
+            assert_eq!(part, Told::Part(offset as u64, expected));
+        }
+        let end = bench.ask(&Ask::Read {
+            offset: 19_999,
+            bytes: 512,
+        });
+        assert_eq!(end, Told::Part(19_999, vec![all[19_999]]));
+        let beyond = bench.ask(&Ask::Read {
+            offset: u64::MAX,
+            bytes: 1,
+        });
+        assert_eq!(beyond, Told::Part(u64::MAX, vec![]));
+        assert_eq!(bench.ask(&Ask::Close), Told::Done);
+        let none = bench.ask(&Ask::Read {
+            offset: 0,
+            bytes: 1,
+        });
+        assert_eq!(none, Told::Failed(FilesError::NotOpen, 0));
+        assert!(bench.signals.audit > 0 && bench.signals.disk > 0);
+    }
+}
+
+#[test]
+fn the_log_is_written_to_its_own_sectors_and_nothing_else_changes() {
+    let mut bench = Bench::new(image(), Mode::Honest);
+    bench.mount();
+    let write = Ask::WriteLog {
+        slot: 5,
+        data: &[9; 2 * SECTOR],
+    };
+    assert_eq!(bench.ask(&write), Told::Failed(FilesError::NotOpen, 5));
+    assert_eq!(
+        bench.ask(&Ask::OpenLog),
+        Told::LogOpened(LOG_SECTORS as u32)
+    );
+    bench.disk.writes.clear();
+    let before = bench.disk.image.bytes().to_vec();
+    assert_eq!(bench.ask(&write), Told::Done);
+    assert_eq!(bench.ask(&Ask::FlushLog), Told::Done);
+    assert_eq!((bench.disk.writes.len(), bench.disk.flushes), (1, 1));
+    let at = bench.disk.writes[0] as usize * SECTOR;
+    let mut expected = before;
+    expected[at..at + 2 * SECTOR].fill(9);
+    assert!(bench.disk.image.bytes() == expected);
+    let read = bench.ask(&Ask::ReadLog {
+        slot: 4,
+        sectors: 3,
+    });
+    let first = contents(LOG_SECTORS * SECTOR)[4 * SECTOR..5 * SECTOR].to_vec();
+    assert_eq!(
+        read,
+        Told::LogSectors(4, [first, vec![9; 2 * SECTOR]].concat())
+    );
+    for (slot, sectors) in [(64, 1), (63, 2), (u32::MAX, 16)] {
+        let failed = Told::Failed(FilesError::Range, u64::from(slot));
+        assert_eq!(bench.ask(&Ask::ReadLog { slot, sectors }), failed);
+        let data = vec![1; sectors as usize * SECTOR];
+        assert_eq!(bench.ask(&Ask::WriteLog { slot, data: &data }), failed);
+    }
+    for data in [&[][..], &[1; 511]] {
+        let failed = Told::Failed(FilesError::Range, 0);
+        assert_eq!(bench.ask(&Ask::WriteLog { slot: 0, data }), failed);
+    }
+}
+
+#[test]
+fn a_new_file_takes_its_name_when_it_is_finished_and_not_before() {
+    let mut bench = Bench::new(image(), Mode::Honest);
+    bench.mount();
+    let path = b"adapters/moral.gguf";
+    assert_eq!(bench.ask(&Ask::Create { path }), Told::Done);
+    assert_eq!(
+        bench.ask(&Ask::Append {
+            offset: 0,
+            bytes: &[1; 5000]
+        }),
+        Told::Done
+    );
+    let wrong = bench.ask(&Ask::Append {
+        offset: 4999,
+        bytes: &[1],
+    });
+    assert_eq!(wrong, Told::Failed(FilesError::Range, 5000));
+    assert_eq!(bench.ask(&Ask::Open { path }), Told::Opened(700));
+    assert_eq!(bench.ask(&Ask::Close), Told::Done);
+    assert_eq!(
+        bench.ask(&Ask::Append {
+            offset: 5000,
+            bytes: &[2; 100]
+        }),
+        Told::Done
+    );
+    assert_eq!(bench.ask(&Ask::Finish), Told::Done);
+    assert_eq!(bench.ask(&Ask::Open { path }), Told::Opened(5100));
+    let read = bench.ask(&Ask::Read {
+        offset: 4999,
+        bytes: 2,
+    });
+    assert_eq!(read, Told::Part(4999, vec![1, 2]));
+    assert_eq!(
+        bench.ask(&Ask::Finish),
+        Told::Failed(FilesError::NotOpen, 0)
+    );
+    // What was begun and not finished is gone with the next mount and the next file.
+    assert_eq!(bench.ask(&Ask::Create { path: b"new/one" }), Told::Done);
+    bench.mount();
+    assert_eq!(
+        bench.ask(&Ask::Finish),
+        Told::Failed(FilesError::NotOpen, 0)
+    );
+    assert_eq!(bench.ask(&Ask::Create { path: b"two" }), Told::Done);
+    assert_eq!(bench.ask(&Ask::Finish), Told::Done);
+    assert_eq!(bench.list().len(), 5);
+    for path in [
+        &b"AUDIT.LOG"[..],
+        b"audit.log",
+        b"../x",
+        b"a\xff",
+        b"",
+        b"tiny.gguf/x",
+    ] {
+        let failed = bench.ask(&Ask::Create { path });
+        assert!(matches!(failed, Told::Failed(..)), "{path:?}");
+    }
+    // The file system is as sound as before.
+    let findings = block_on(storage::check(
+        &mut bench.disk.image,
+        &mut [0; 4096],
+        |finding| {
+            std::println!("{finding}");
+        },
+    ));
+    assert_eq!(findings, Ok(0));
+}
+
+#[test]
+fn what_is_wrong_with_a_disk_is_told_and_the_next_one_is_mounted() {
+    let mut bench = Bench::new(Memory::new(vec![0; 64 * SECTOR]), Mode::Honest);
+    let mount = |bench: &mut Bench| bench.ask(&Ask::Mount);
+    assert_eq!(bench.ask(&Ask::List), Told::Failed(FilesError::NotOpen, 0));
+    assert_eq!(bench.ask(&Ask::Close), Told::Done);
+    assert_eq!(mount(&mut bench), Told::Failed(FilesError::NoFileSystem, 0));
+    bench.disk.image = Memory::new(Vec::new());
+    assert_eq!(mount(&mut bench), Told::Failed(FilesError::NoFileSystem, 0));
+    bench.disk.mode = Mode::NoDevice;
+    assert_eq!(mount(&mut bench), Told::Failed(FilesError::NoDisk, 0));
+    bench.disk.image = image();
+    for lie in 0..4 {
+        bench.disk.mode = Mode::Lying(lie);
+        let failed = mount(&mut bench);
+        assert!(matches!(failed, Told::Failed(..)), "{lie}: {failed:?}");
+    }
+    bench.disk.mode = Mode::Broken(2048);
+    assert_eq!(mount(&mut bench), Told::Failed(FilesError::Device, 2048));
+    bench.disk.mode = Mode::Honest;
+    bench.mount();
+    for path in [&b"none"[..], b"none/a"] {
+        let none = bench.ask(&Ask::Open { path });
+        assert_eq!(none, Told::Failed(FilesError::NotFound, 0));
+    }
+    let folder = bench.ask(&Ask::Open { path: b"adapters" });
+    assert_eq!(folder, Told::Failed(FilesError::WrongKind, 0));
+    assert_eq!(
+        bench.ask(&Ask::Open { path: b"tiny.gguf" }),
+        Told::Opened(20_000)
+    );
+    bench.disk.mode = Mode::Broken(2048);
+    let failed = bench.ask(&Ask::Read {
+        offset: 0,
+        bytes: 512,
+    });
+    assert!(
+        matches!(failed, Told::Failed(FilesError::Device, _)),
+        "{failed:?}"
+    );
+    // It goes on when the disk does.
+    bench.disk.mode = Mode::Honest;
+    let read = bench.ask(&Ask::Read {
+        offset: 0,
+        bytes: 3,
+    });
+    assert_eq!(read, Told::Part(0, vec![0; 3]));
+}
+
+#[test]
+fn a_disk_that_does_not_answer_makes_files_silent_and_no_more() {
+    let mut bench = Bench::new(image(), Mode::Silent);
+    bench.send(&Ask::Mount);
+    assert_eq!(bench.hear(), None);
+    bench.disk.mode = Mode::Honest;
+    assert!(matches!(bench.hear(), Some((1, Told::Mounted(_)))));
+}
+
+#[test]
+fn answers_wait_for_an_audit_that_does_not_read() {
+    let mut bench = Bench::new(image(), Mode::Honest);
+    bench.mount();
+    for _ in 0..6 {
+        bench.send(&Ask::List);
+    }
+    // Four answers each are more than the ring holds.
+    for _ in 0..1000 {
+        bench.turn();
+    }
+    let mut lists = 0;
+    while let Some((_, told)) = bench.hear() {
+        lists += u32::from(told == Told::Listed(3, 0));
+    }
+    assert_eq!(lists, 6);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Whatever audit's ring and the disk hold, each ask is answered and nothing panics.
+    #[test]
+    fn asks_of_any_kind_on_a_damaged_disk_are_answered(
+        asks in prop::collection::vec((0u16..14, any::<[u8; 12]>(), any::<bool>()), 1..20),
+        changes in prop::collection::vec((0usize..120, 0usize..SECTOR, any::<u8>()), 0..12),
+    ) {
+        let mut image = image();
+        for (sector, byte, value) in changes {
+            let first = if sector == 0 { 0 } else { 2047 };
+            image.bytes_mut()[(first + sector) * SECTOR + byte] = value;
+        }
+        let mut bench = Bench::new(image, Mode::Honest);
+        bench.send(&Ask::Mount);
+        assert!(bench.hear().is_some());
+        for (kind, bytes, is_text) in asks {
+            let mut frame = Frame::new();
+            let payload: &[u8] = if is_text { b"tiny.gguf" } else { &bytes };
+            frame.begin(0x400 + kind, 500)[..payload.len()].copy_from_slice(payload);
+            frame.finish(payload.len());
+            bench.audit.send(&frame).unwrap();
+            let mut answers = 0;
+            loop {
+                let answer = bench.hear();
+                prop_assert!(answer.is_some(), "kind {kind} has no end");
+                answers += 1;
+                if !matches!(answer, Some((_, Told::File(..)))) {
+                    break;
+                }
+                prop_assert!(answers < 5000);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pinned_service_is_what_the_domain_polls() {
+    // As the runtime has it: nothing of it is moved between two polls.
+    let (audit, files, _) = endpoints();
+    let (disk, files_too, _) = endpoints();
+    let links = Links::new(files, files_too);
+    let mut service = pin!(serve(&links));
+    let mut signals = Signals::default();
+    links.poll(service.as_mut(), &mut signals);
+    links.poll(service.as_mut(), &mut signals);
+    assert_eq!((signals.audit, signals.disk), (0, 0));
+    drop((audit, disk));
+}

@@ -1,0 +1,99 @@
+//! The files' domain: a pair of rings with audit and one with disk, and nothing else.
+
+#![no_std]
+#![no_main]
+
+use component::{Links, serve};
+use core::future::Future;
+use core::pin::Pin;
+use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
+use protocol::ring::Endpoint;
+use runtime::region::{self, Mapped, RingError};
+use runtime::{facts, patched};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
+use static_cell::StaticCell;
+
+patched! {
+    audit_channel to_audit to_audit_size from_audit from_audit_size
+    disk_channel to_disk to_disk_size from_disk from_disk_size
+}
+
+facts! {
+    "ring_bytes" = protocol::ring::REGION_BYTES;
+    "protocol_version" = protocol::VERSION;
+}
+
+type Rings = Links<ReadOnlyRegion, ReadWriteRegion>;
+
+static LINKS: StaticCell<Rings> = StaticCell::new();
+
+struct Port {
+    audit: Channel,
+    disk: Channel,
+}
+
+impl component::Port for Port {
+    fn notify_audit(&mut self) {
+        self.audit.notify();
+    }
+
+    fn notify_disk(&mut self) {
+        self.disk.notify();
+    }
+}
+
+struct Served<F> {
+    links: &'static Rings,
+    service: F,
+    port: Port,
+}
+
+/// Nothing if the description has given it no rings.
+struct Domain<F>(Option<Served<F>>);
+
+#[protection_domain]
+fn init() -> Domain<impl Future<Output = Infallible>> {
+    Domain(links().ok().map(|links| {
+        let links: &'static Rings = LINKS.init(links);
+        Served {
+            links,
+            service: serve(links),
+            port: Port {
+                audit: Channel::new(audit_channel()),
+                disk: Channel::new(disk_channel()),
+            },
+        }
+    }))
+}
+
+fn links() -> Result<Rings, RingError> {
+    let audit = ring(
+        (from_audit(), from_audit_size()),
+        (to_audit(), to_audit_size()),
+    )?;
+    let disk = ring((from_disk(), from_disk_size()), (to_disk(), to_disk_size()))?;
+    Ok(Links::new(audit, disk))
+}
+
+fn ring(
+    theirs: (usize, usize),
+    ours: (usize, usize),
+) -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
+    let region = |(address, bytes)| Mapped { address, bytes };
+    // SAFETY: the description maps these to this domain, for the rings alone; each is used once.
+    unsafe { region::endpoint(region(theirs), region(ours)) }
+}
+
+impl<F: Future<Output = Infallible>> Handler for Domain<F> {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Infallible> {
+        if let Some(served) = &mut self.0 {
+            // SAFETY: the runtime runs the handler where it lies, and moves it only before the first notification, when
+            // the service was not polled yet; it is never dropped, and nothing else names it.
+            let service = unsafe { Pin::new_unchecked(&mut served.service) };
+            served.links.poll(service, &mut served.port);
+        }
+        Ok(())
+    }
+}

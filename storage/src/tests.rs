@@ -1,0 +1,508 @@
+extern crate std;
+
+use crate::make::{Plan, make};
+use crate::*;
+use core::task::Poll;
+use proptest::prelude::*;
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+type Image = Memory<Vec<u8>>;
+
+const MIB: usize = 1 << 20;
+
+fn made(table: Table, bytes: usize) -> Image {
+    let mut image = Memory::new(vec![0; bytes]);
+    let plan = Plan {
+        table,
+        label: "SEL4-LLM",
+        seed: [7; 32],
+    };
+    block_on(make(&mut image, &plan)).unwrap();
+    image
+}
+
+/// Contents that differ in every sector.
+fn contents(bytes: usize, salt: u8) -> Vec<u8> {
+    (0..bytes)
+        .map(|at| (at / SECTOR) as u8 ^ (at as u8).wrapping_mul(31) ^ salt)
+        .collect()
+}
+
+fn put<B: Blocks>(volume: &mut Volume<'_, B>, path: &str, data: &[u8]) -> Result<(), StorageError> {
+    block_on(async {
+        let mut file = volume.create(path).await?;
+        for part in data.chunks(3000) {
+            volume.append(&mut file, part).await?;
+        }
+        volume.close(file).await?;
+        volume.sync().await
+    })
+}
+
+fn get<B: Blocks>(volume: &mut Volume<'_, B>, path: &str) -> Result<Vec<u8>, StorageError> {
+    block_on(async {
+        let file = volume.open(path).await?;
+        let mut data = vec![0; file.bytes() as usize];
+        let mut done = 0;
+        while done < data.len() {
+            let end = data.len().min(done + 1000);
+            let bytes = volume
+                .read(&file, done as u64, &mut data[done..end])
+                .await?;
+            assert_ne!(bytes, 0, "the file is shorter than it says");
+            done += bytes;
+        }
+        volume.close(file).await?;
+        Ok(data)
+    })
+}
+
+fn list<B: Blocks>(volume: &mut Volume<'_, B>) -> Vec<Result<(String, ItemKind), StorageError>> {
+    let mut walk = Walk::new();
+    let mut items = Vec::new();
+    loop {
+        let next = block_on(walk.next(volume));
+        match next {
+            Ok(Some(item)) => items.push(Ok((item.path.to_string(), item.kind))),
+            Ok(None) => return items,
+            Err(error) => items.push(Err(error)),
+        }
+        assert!(items.len() <= 2 * MAX_ENTRIES, "a list without an end");
+    }
+}
+
+fn findings(image: &mut Image) -> Vec<String> {
+    let mut found = Vec::new();
+    let count = block_on(check(image, &mut [0; 4096], |finding| {
+        found.push(finding.to_string());
+    }));
+    assert_eq!(count.unwrap(), found.len() as u64);
+    found
+}
+
+#[test]
+fn what_is_written_to_a_new_disk_is_read_back_whatever_its_table_and_width() {
+    for (table, bytes, kind) in [
+        (Table::None, 4 * MIB, FatKind::Fat12),
+        (Table::Mbr, 4 * MIB, FatKind::Fat12),
+        (Table::Gpt, 4 * MIB, FatKind::Fat12),
+        (Table::Mbr, 64 * MIB, FatKind::Fat16),
+        (Table::Gpt, 520 * MIB, FatKind::Fat32),
+    ] {
+        let mut image = made(table, bytes);
+        let mut ground = Ground::new();
+        let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+        let info = volume.info();
+        assert_eq!((info.found.table, info.kind), (table, kind));
+        assert!(info.writable && !info.was_dirty);
+        let free = block_on(volume.free_bytes()).unwrap();
+        let long = "ä model with a näme of more than 8.3 characters.gguf";
+        block_on(volume.make_folders("models/deep")).unwrap();
+        put(&mut volume, "TINY.GGUF", &contents(10_000, 1)).unwrap();
+        put(
+            &mut volume,
+            &format!("models/deep/{long}"),
+            &contents(70_001, 2),
+        )
+        .unwrap();
+        put(&mut volume, "empty", &[]).unwrap();
+        assert_eq!(get(&mut volume, "tiny.gguf").unwrap(), contents(10_000, 1));
+        assert_eq!(
+            get(&mut volume, &format!("models/deep/{long}")).unwrap(),
+            contents(70_001, 2)
+        );
+        assert_eq!(get(&mut volume, "empty").unwrap(), []);
+        let items: Vec<_> = list(&mut volume).into_iter().map(Result::unwrap).collect();
+        let file = |path: &str, bytes| (path.to_string(), ItemKind::File { bytes });
+        for item in [
+            file("TINY.GGUF", 10_000),
+            file(&format!("models/deep/{long}"), 70_001),
+            file("empty", 0),
+        ] {
+            assert!(items.contains(&item), "{item:?} in {items:?}");
+        }
+        assert_eq!(items.len(), 5, "{items:?}");
+        let used = free - block_on(volume.free_bytes()).unwrap();
+        assert!((80_001..400_000).contains(&used), "{used}");
+        assert_eq!(
+            put(&mut volume, "tiny.gguf", &[]),
+            Err(StorageError::Exists)
+        );
+        assert_eq!(findings(&mut image), [""; 0]);
+    }
+}
+
+#[test]
+fn a_file_is_replaced_by_its_new_version_at_once() {
+    let mut image = made(Table::Mbr, 4 * MIB);
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+    put(&mut volume, "a.gguf", &contents(5000, 1)).unwrap();
+    put(&mut volume, "a.new", &contents(600, 2)).unwrap();
+    block_on(volume.rename("a.new", "a.gguf")).unwrap();
+    assert_eq!(get(&mut volume, "a.gguf").unwrap(), contents(600, 2));
+    assert_eq!(get(&mut volume, "a.new"), Err(StorageError::NotFound));
+    block_on(volume.remove("A.GGUF")).unwrap();
+    assert_eq!(
+        block_on(volume.remove("a.gguf")),
+        Err(StorageError::NotFound)
+    );
+    block_on(volume.sync()).unwrap();
+    assert_eq!(list(&mut volume), []);
+    assert_eq!(findings(&mut image), [""; 0]);
+}
+
+#[test]
+fn an_extent_says_where_the_sectors_of_a_file_lie() {
+    let mut image = made(Table::Gpt, 8 * MIB);
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+    put(&mut volume, "first", &contents(100, 9)).unwrap();
+    put(&mut volume, "AUDIT.LOG", &contents(64 * SECTOR, 3)).unwrap();
+    let extent = block_on(volume.extent("AUDIT.LOG")).unwrap();
+    assert_eq!(extent.sectors, 64);
+    // Two files that grow in turn lie in pieces.
+    block_on(async {
+        let mut one = volume.create("one").await.unwrap();
+        let mut two = volume.create("two").await.unwrap();
+        for _ in 0..8 {
+            volume.append(&mut one, &[1; 4 * SECTOR]).await.unwrap();
+            volume.append(&mut two, &[2; 4 * SECTOR]).await.unwrap();
+        }
+        volume.close(one).await.unwrap();
+        volume.close(two).await.unwrap();
+        volume.sync().await.unwrap();
+        assert_eq!(volume.extent("one").await, Err(StorageError::Scattered));
+        let uneven = StorageError::Uneven { bytes: 100 };
+        assert_eq!(volume.extent("first").await, Err(uneven));
+        assert_eq!(volume.extent("none").await, Err(StorageError::NotFound));
+    });
+    assert_eq!(get(&mut volume, "one").unwrap(), [1; 32 * SECTOR]);
+    let mut sectors = vec![0; 64 * SECTOR];
+    block_on(blocks::read(&mut image, extent.first, &mut sectors)).unwrap();
+    assert_eq!(sectors, contents(64 * SECTOR, 3));
+}
+
+#[test]
+fn names_that_a_disk_cannot_have_are_refused() {
+    let mut image = made(Table::None, 4 * MIB);
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+    let long = "x".repeat(255);
+    assert_eq!(check_path(&long), Ok(()));
+    put(&mut volume, &long, b"1").unwrap();
+    assert_eq!(get(&mut volume, &long).unwrap(), b"1");
+    for name in [
+        "",
+        "/",
+        "a/",
+        "/a",
+        ".",
+        "..",
+        "a/../b",
+        "a:b",
+        "a\\b",
+        "a\nb",
+        "a?",
+        "a. ",
+        "a.",
+        &"x".repeat(256),
+        &"x/".repeat(600),
+    ] {
+        assert_eq!(check_path(name), Err(StorageError::BadName), "{name:?}");
+        let refused = put(&mut volume, name, b"");
+        let expected = [Err(StorageError::BadName), Err(StorageError::NotFound)];
+        assert!(expected.contains(&refused), "{name:?}: {refused:?}");
+    }
+    assert_eq!(put(&mut volume, "none/a", b""), Err(StorageError::NotFound));
+    let within = format!("{long}/a");
+    assert_eq!(put(&mut volume, &within, b""), Err(StorageError::IsFile));
+    block_on(volume.make_folders("folder")).unwrap();
+    assert_eq!(get(&mut volume, "folder"), Err(StorageError::IsFolder));
+    assert_eq!(list(&mut volume).len(), 2);
+}
+
+#[test]
+fn a_full_disk_says_so_and_keeps_what_it_had() {
+    let mut image = made(Table::None, 2 * MIB);
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+    put(&mut volume, "there", &contents(9000, 4)).unwrap();
+    assert_eq!(
+        put(&mut volume, "large", &vec![1; 3 * MIB]),
+        Err(StorageError::Full)
+    );
+    assert_eq!(get(&mut volume, "there").unwrap(), contents(9000, 4));
+}
+
+#[test]
+fn a_disk_without_a_file_system_is_told_from_a_damaged_one() {
+    let found = |image: &mut Image| block_on(find(image));
+    let mut none = Memory::new(Vec::new());
+    assert_eq!(found(&mut none), Err(StorageError::TooSmall { sectors: 0 }));
+    let mut short = Memory::new(vec![1; 511]);
+    assert_eq!(
+        found(&mut short),
+        Err(StorageError::TooSmall { sectors: 0 })
+    );
+    for fill in [0u8, 0xff, 0x55] {
+        let mut image = Memory::new(vec![fill; 64 * SECTOR]);
+        assert_eq!(found(&mut image), Err(StorageError::NoFileSystem), "{fill}");
+    }
+    // A table with an empty partition.
+    let mut image = made(Table::Mbr, 4 * MIB);
+    image.bytes_mut()[2048 * SECTOR..].fill(0);
+    assert_eq!(found(&mut image), Err(StorageError::NoFileSystem));
+    // A card that was cut short.
+    let mut bytes = made(Table::Mbr, 4 * MIB).bytes().to_vec();
+    bytes.truncate(3 * MIB);
+    let error = found(&mut Memory::new(bytes)).unwrap_err();
+    assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+    // The backup of a GUID partition table serves if the first was overwritten.
+    let mut image = made(Table::Gpt, 4 * MIB);
+    image.bytes_mut()[SECTOR..10 * SECTOR].fill(0xee);
+    assert_eq!(found(&mut image).map(|found| found.table), Ok(Table::Gpt));
+}
+
+#[test]
+fn a_folder_that_holds_itself_is_listed_to_a_limit() {
+    let mut image = made(Table::None, 4 * MIB);
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+    block_on(volume.make_folders("a/b")).unwrap();
+    block_on(volume.sync()).unwrap();
+    // The entry of `b` in `a` points at `a`.
+    let bytes = image.bytes_mut();
+    let entry = |bytes: &[u8], name: &[u8; 11]| {
+        let starts = (0..bytes.len() - 32).step_by(32);
+        let mut found =
+            starts.filter(|at| bytes[*at..].starts_with(name) && bytes[at + 11] == 0x10);
+        found.next().unwrap()
+    };
+    let (a, b) = (entry(bytes, b"A          "), entry(bytes, b"B          "));
+    let cluster = [bytes[a + 26], bytes[a + 27]];
+    bytes[b + 26..b + 28].copy_from_slice(&cluster);
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+    let items = list(&mut volume);
+    let last = items.last().unwrap().clone().unwrap();
+    assert_eq!(items.len(), MAX_DEPTH);
+    assert_eq!(last.1, ItemKind::Unreachable);
+    assert!(!findings(&mut image).is_empty());
+}
+
+/// A disk whose operations take their time, and fail from some number on.
+struct Slow {
+    image: Image,
+    /// Times that an operation is pending.
+    polls: u64,
+    /// Operations that succeed.
+    left: u64,
+    writable: bool,
+}
+
+impl Slow {
+    fn wait(&mut self, ticket: &mut Ticket) -> Poll<Result<(), BlockError>> {
+        if ticket.0 < self.polls {
+            ticket.0 += 1;
+            return Poll::Pending;
+        }
+        if self.left == 0 {
+            return Poll::Ready(Err(BlockError::Device { sector: 7 }));
+        }
+        self.left -= 1;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Blocks for Slow {
+    fn sectors(&self) -> u64 {
+        self.image.sectors()
+    }
+    fn writable(&self) -> bool {
+        self.writable
+    }
+    fn read(
+        &mut self,
+        ticket: &mut Ticket,
+        first: u64,
+        out: &mut [u8],
+    ) -> Poll<Result<(), BlockError>> {
+        match self.wait(ticket) {
+            Poll::Ready(Ok(())) => self.image.read(&mut Ticket(0), first, out),
+            other => other,
+        }
+    }
+    fn write(
+        &mut self,
+        ticket: &mut Ticket,
+        first: u64,
+        data: &[u8],
+    ) -> Poll<Result<(), BlockError>> {
+        assert!(self.writable, "a write to a disk that cannot be written");
+        match self.wait(ticket) {
+            Poll::Ready(Ok(())) => self.image.write(&mut Ticket(0), first, data),
+            other => other,
+        }
+    }
+    fn flush(&mut self, ticket: &mut Ticket) -> Poll<Result<(), BlockError>> {
+        self.wait(ticket)
+    }
+}
+
+#[test]
+fn a_disk_that_makes_one_wait_gives_the_same() {
+    let mut slow = Slow {
+        image: made(Table::Gpt, 4 * MIB),
+        polls: 3,
+        left: u64::MAX,
+        writable: true,
+    };
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut slow, &mut ground)).unwrap();
+    put(&mut volume, "models", &contents(20_000, 5)).unwrap();
+    assert_eq!(get(&mut volume, "models").unwrap(), contents(20_000, 5));
+    assert_eq!(findings(&mut slow.image), [""; 0]);
+}
+
+#[test]
+fn a_write_protected_disk_is_read_and_never_written() {
+    let mut image = made(Table::Mbr, 4 * MIB);
+    let mut ground = Ground::new();
+    put(
+        &mut block_on(Volume::mount(&mut image, &mut ground)).unwrap(),
+        "a",
+        b"text",
+    )
+    .unwrap();
+    let mut slow = Slow {
+        image,
+        polls: 0,
+        left: u64::MAX,
+        writable: false,
+    };
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut slow, &mut ground)).unwrap();
+    assert!(!volume.info().writable);
+    assert_eq!(get(&mut volume, "a").unwrap(), b"text");
+    assert_eq!(put(&mut volume, "b", b""), Err(StorageError::ReadOnly));
+    assert_eq!(block_on(volume.remove("a")), Err(StorageError::ReadOnly));
+}
+
+#[test]
+fn a_disk_that_fails_at_any_operation_is_an_error_and_the_next_mount_is_sound() {
+    let base = made(Table::Mbr, 4 * MIB);
+    let mut operations = 0;
+    loop {
+        let mut slow = Slow {
+            image: base.clone(),
+            polls: 0,
+            left: operations,
+            writable: true,
+        };
+        let mut ground = Ground::new();
+        let done = match block_on(Volume::mount(&mut slow, &mut ground)) {
+            Ok(mut volume) => put(&mut volume, "a file.gguf", &contents(9000, 1)),
+            Err(error) => Err(error),
+        };
+        let whole = done.is_ok();
+        if let Err(error) = done {
+            let failed = StorageError::Disk(BlockError::Device { sector: 7 });
+            assert_eq!(error, failed, "after {operations}");
+        }
+        let mut ground = Ground::new();
+        let mut volume = block_on(Volume::mount(&mut slow.image, &mut ground)).unwrap();
+        assert!(list(&mut volume).iter().all(Result::is_ok));
+        if whole {
+            assert_eq!(get(&mut volume, "a file.gguf").unwrap(), contents(9000, 1));
+            break;
+        }
+        operations += 1;
+    }
+    assert!(operations > 20, "{operations}");
+}
+
+/// Everything that can be done to a disk, whatever it holds.
+fn everything(image: &mut Image) {
+    let _ = block_on(check(image, &mut [0; 2048], |finding| {
+        let _ = finding.to_string();
+    }));
+    let mut ground = Ground::new();
+    let mut volume = match block_on(Volume::mount(&mut *image, &mut ground)) {
+        Ok(volume) => volume,
+        Err(error) => {
+            let _ = error.to_string();
+            return;
+        }
+    };
+    let _ = block_on(volume.free_bytes());
+    for item in list(&mut volume) {
+        let Ok((path, ItemKind::File { bytes })) = item else {
+            continue;
+        };
+        if bytes < 1 << 20 {
+            let _ = get_some(&mut volume, &path);
+        }
+        let _ = block_on(volume.extent(&path));
+    }
+    let _ = put(&mut volume, "models/new.gguf", &[7; 3000]);
+    let _ = put(&mut volume, "a new file", &[7; 3000]);
+    let _ = block_on(volume.rename("a new file", "TINY.GGUF"));
+    let _ = block_on(volume.remove("models/deep.gguf"));
+    let _ = block_on(volume.sync());
+}
+
+fn get_some<B: Blocks>(volume: &mut Volume<'_, B>, path: &str) -> Result<(), StorageError> {
+    block_on(async {
+        let file = volume.open(path).await?;
+        let mut part = [0; 1000];
+        let mut at = 0;
+        loop {
+            let bytes = volume.read(&file, at, &mut part).await;
+            match bytes {
+                Ok(0) | Err(_) => break,
+                Ok(bytes) => at += bytes as u64,
+            }
+        }
+        volume.close(file).await
+    })
+}
+
+fn filled(table: Table) -> Image {
+    let mut image = made(table, 2 * MIB);
+    let mut ground = Ground::new();
+    let mut volume = block_on(Volume::mount(&mut image, &mut ground)).unwrap();
+    block_on(volume.make_folders("models")).unwrap();
+    put(&mut volume, "TINY.GGUF", &contents(5000, 1)).unwrap();
+    put(&mut volume, "models/deep.gguf", &contents(9000, 2)).unwrap();
+    put(&mut volume, "a long name.jsonl", &contents(700, 3)).unwrap();
+    image
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 200 } else { 3000 }))]
+
+    /// Changes where a file system has its structures: tables, first sectors, folders.
+    #[test]
+    fn no_image_makes_it_panic_or_go_on_for_ever(
+        table in prop::sample::select(vec![Table::None, Table::Mbr, Table::Gpt]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..24),
+    ) {
+        let mut image = filled(table);
+        let used: Vec<usize> = image
+            .bytes()
+            .chunks(SECTOR)
+            .enumerate()
+            .filter(|(_, sector)| sector.iter().any(|byte| *byte != 0))
+            .flat_map(|(at, _)| at * SECTOR..(at + 1) * SECTOR)
+            .collect();
+        for (index, byte) in changes {
+            let at = used[index.index(used.len())];
+            image.bytes_mut()[at] = byte;
+        }
+        everything(&mut image);
+    }
+}

@@ -1,0 +1,349 @@
+//! A FAT file system and its files.
+
+use crate::blocks::{Blocks, Device, SECTOR};
+use crate::error::StorageError;
+use crate::find::{Found, find};
+use core::cell::Cell;
+use hadris_fat::embedded::async_::Fat;
+use hadris_fat::embedded::{Dir, File, MountToken, Options};
+pub use hadris_fat_raw::FatKind;
+use hadris_fat_raw::short_name;
+use hadris_fs::{Extent as Run, OpenOptions, SeekFrom};
+use hadris_storage::Partition;
+
+/// Sectors that one operation may read and write: 128 MiB. The tables of the largest file system have that many, so only a
+/// damaged one needs more.
+pub const OPERATION_SECTORS: u64 = 1 << 18;
+
+/// Files that can be open at once.
+pub const OPEN_FILES: usize = 4;
+
+/// What a file is called, at the top of the disk, until it is whole and takes its name.
+pub const UNFINISHED: &str = "UNFINISH.ED";
+
+/// Bytes of the longest path: a name of 255 characters that are three bytes each, in a folder.
+pub const MAX_PATH_BYTES: usize = 1024;
+
+/// What a mounted volume stands on. It outlives the volume, and serves one at a time.
+#[derive(Debug, Default)]
+pub struct Ground {
+    token: MountToken,
+    budget: Cell<u64>,
+}
+
+impl Ground {
+    /// A new one.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            token: MountToken::new(),
+            budget: Cell::new(0),
+        }
+    }
+}
+
+/// What a file system is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Where it lies.
+    pub found: Found,
+    /// Bits of an entry in its table.
+    pub kind: FatKind,
+    /// Bytes of a cluster.
+    pub cluster_bytes: u32,
+    /// Whether it can be written.
+    pub writable: bool,
+    /// Whether it was not closed when it was last written.
+    pub was_dirty: bool,
+}
+
+/// Sectors of the disk in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The first, counted from the beginning of the disk.
+    pub first: u64,
+    /// How many.
+    pub sectors: u64,
+}
+
+/// A file that is open.
+#[derive(Debug)]
+pub struct OpenFile<'g> {
+    file: File<'g>,
+    bytes: u64,
+}
+
+impl OpenFile<'_> {
+    /// Its size in bytes when it was opened.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// A FAT file system.
+///
+/// What is written below it, directly to the sectors of a file, must not be read through it: it keeps a sector.
+#[derive(Debug)]
+pub struct Volume<'g, B: Blocks> {
+    pub(crate) fat: Fat<'g, Partition<Device<'g, B>>, OPEN_FILES>,
+    budget: &'g Cell<u64>,
+    found: Found,
+}
+
+impl<'g, B: Blocks> Volume<'g, B> {
+    /// Finds and mounts the file system of a disk. A disk that cannot be written is mounted for reading.
+    ///
+    /// # Errors
+    /// There is none, it is damaged, or the disk fails.
+    pub async fn mount(mut blocks: B, ground: &'g mut Ground) -> Result<Self, StorageError> {
+        let Ground { token, budget } = ground;
+        let budget = &*budget;
+        budget.set(OPERATION_SECTORS);
+        let found = find(&mut blocks).await?;
+        let (offset, bytes) = found.bytes();
+        let device = Device::new(blocks, budget, OPERATION_SECTORS);
+        let partition = Partition::new(device, offset, bytes);
+        let fat = Fat::mount_with(partition, token, Options::new()).await;
+        Ok(Self {
+            fat: fat.map_err(hadris_fs::MountError::into_error)?,
+            budget,
+            found,
+        })
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        let geometry = self.fat.info();
+        Info {
+            found: self.found,
+            kind: geometry.kind(),
+            cluster_bytes: geometry.cluster_size(),
+            writable: !self.fat.is_read_only(),
+            was_dirty: self.fat.was_dirty(),
+        }
+    }
+
+    /// Bytes that are free.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn free_bytes(&mut self) -> Result<u64, StorageError> {
+        self.begin();
+        let stats = self.fat.stats().await?;
+        let cluster = u64::from(self.fat.info().cluster_size());
+        Ok(stats.free_blocks().saturating_mul(cluster))
+    }
+
+    /// Gives an operation its sectors.
+    pub(crate) fn begin(&self) {
+        self.budget.set(OPERATION_SECTORS);
+    }
+
+    /// The folder of a path, and its last name.
+    async fn parent<'p>(&mut self, path: &'p str) -> Result<(Dir, &'p str), StorageError> {
+        self.begin();
+        if path.len() > MAX_PATH_BYTES {
+            return Err(StorageError::BadName);
+        }
+        let mut folder = self.fat.root();
+        let mut rest = path;
+        while let Some((name, inner)) = rest.split_once('/') {
+            check_name(name)?;
+            folder = self.fat.open_dir(folder, name).await?;
+            rest = inner;
+        }
+        check_name(rest)?;
+        Ok((folder, rest))
+    }
+
+    /// Opens a file to read it. `path` has its folders, divided by `/`. Case of ASCII letters makes no difference.
+    ///
+    /// # Errors
+    /// There is none, or too many are open.
+    pub async fn open(&mut self, path: &str) -> Result<OpenFile<'g>, StorageError> {
+        let (folder, name) = self.parent(path).await?;
+        self.open_as(folder, name, OpenOptions::new().read()).await
+    }
+
+    async fn open_as(
+        &mut self,
+        folder: Dir,
+        name: &str,
+        options: OpenOptions,
+    ) -> Result<OpenFile<'g>, StorageError> {
+        let file = self.fat.open(folder, name, options).await?;
+        match self.fat.stat(&file).await {
+            Ok(stat) => Ok(OpenFile {
+                file,
+                bytes: stat.len(),
+            }),
+            Err(error) => {
+                self.fat.close(file).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Reads from `offset` on; how many bytes there were. Fewer than `out` has only at the end of the file.
+    ///
+    /// # Errors
+    /// The file system is damaged, or the disk fails.
+    pub async fn read(
+        &mut self,
+        file: &OpenFile<'g>,
+        offset: u64,
+        out: &mut [u8],
+    ) -> Result<usize, StorageError> {
+        self.begin();
+        if offset >= file.bytes {
+            return Ok(0);
+        }
+        self.fat.seek(&file.file, SeekFrom::Start(offset))?;
+        let mut done = 0usize;
+        while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.fat.read(&file.file, rest).await? {
+                0 => break,
+                bytes => done = done.saturating_add(bytes),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Closes a file. What was written to it is found by its new size only after this.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn close(&mut self, file: OpenFile<'g>) -> Result<(), StorageError> {
+        self.begin();
+        Ok(self.fat.close(file.file).await?)
+    }
+
+    /// The sectors of a file, if they are whole and in a row.
+    ///
+    /// # Errors
+    /// They are not; there is no such file; the file system is damaged.
+    pub async fn extent(&mut self, path: &str) -> Result<Extent, StorageError> {
+        let file = self.open(path).await?;
+        let extent = self.extent_of(&file).await;
+        self.close(file).await?;
+        extent
+    }
+
+    async fn extent_of(&mut self, file: &OpenFile<'g>) -> Result<Extent, StorageError> {
+        const BYTES: u64 = SECTOR as u64;
+        self.begin();
+        let bytes = file.bytes;
+        if bytes == 0 || !bytes.is_multiple_of(BYTES) {
+            return Err(StorageError::Uneven { bytes });
+        }
+        let mut runs = [Run::new(0, 0); 2];
+        let count = self.fat.extents(&file.file, 0, &mut runs).await?;
+        let [run, _] = runs;
+        if count != 1 || run.len() < bytes {
+            return Err(StorageError::Scattered);
+        }
+        let first = self.found.first.checked_add(run.offset() / BYTES);
+        Ok(Extent {
+            first: first.ok_or(StorageError::Scattered)?,
+            sectors: bytes / BYTES,
+        })
+    }
+
+    /// Makes a file of this name, which must not be there, to write it.
+    ///
+    /// # Errors
+    /// It is there, its folder is not, or the disk is full or cannot be written.
+    pub async fn create(&mut self, path: &str) -> Result<OpenFile<'g>, StorageError> {
+        let (folder, name) = self.parent(path).await?;
+        let options = OpenOptions::new().read().write().create_new();
+        self.open_as(folder, name, options).await
+    }
+
+    /// Writes at the end of a file.
+    ///
+    /// # Errors
+    /// The disk is full or cannot be written. Then a part may be written.
+    pub async fn append(
+        &mut self,
+        file: &mut OpenFile<'g>,
+        data: &[u8],
+    ) -> Result<(), StorageError> {
+        self.begin();
+        self.fat.seek(&file.file, SeekFrom::Start(file.bytes))?;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let written = self.fat.write(&file.file, rest).await?;
+            file.bytes = file.bytes.saturating_add(written as u64);
+            match rest.get(written..) {
+                Some(more) if written > 0 => rest = more,
+                _ => return Err(StorageError::FileTooLarge),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folders of a path that are not there.
+    ///
+    /// # Errors
+    /// One of them is a file, or the disk is full or cannot be written.
+    pub async fn make_folders(&mut self, path: &str) -> Result<(), StorageError> {
+        self.begin();
+        let root = self.fat.root();
+        path.split('/').try_for_each(check_name)?;
+        self.fat.create_dir_all(root, path).await?;
+        Ok(())
+    }
+
+    /// Gives a file another name. A file that has it goes.
+    ///
+    /// # Errors
+    /// There is no such file, or the disk cannot be written.
+    pub async fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        let (from_folder, from) = self.parent(from).await?;
+        let (to_folder, to) = self.parent(to).await?;
+        self.begin();
+        Ok(self.fat.rename(from_folder, from, to_folder, to).await?)
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// There is none, or the disk cannot be written.
+    pub async fn remove(&mut self, path: &str) -> Result<(), StorageError> {
+        let (folder, name) = self.parent(path).await?;
+        Ok(self.fat.remove_file(folder, name).await?)
+    }
+
+    /// Makes durable what was written.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn sync(&mut self) -> Result<(), StorageError> {
+        self.begin();
+        Ok(self.fat.sync().await?)
+    }
+}
+
+/// Whether a file can have this path: folders and a name, divided by `/`.
+///
+/// # Errors
+/// [`StorageError::BadName`].
+pub fn check_path(path: &str) -> Result<(), StorageError> {
+    let mut names = path.split('/');
+    let sound =
+        names.all(|name| short_name::is_valid_long_name(name) && !name.ends_with(['.', ' ']));
+    if !sound || path.len() > MAX_PATH_BYTES {
+        return Err(StorageError::BadName);
+    }
+    Ok(())
+}
+
+/// `.` and `..` name no file, and nobody needs them.
+fn check_name(name: &str) -> Result<(), StorageError> {
+    if matches!(name, "" | "." | "..") {
+        return Err(StorageError::BadName);
+    }
+    Ok(())
+}

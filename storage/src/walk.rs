@@ -1,0 +1,184 @@
+//! The files of a disk, one after the other.
+
+use crate::blocks::Blocks;
+use crate::error::StorageError;
+use crate::volume::{MAX_PATH_BYTES, Volume};
+use core::ops::ControlFlow;
+use hadris_fat::embedded::Dir;
+use hadris_fs::DirCursor;
+
+/// Folders within one another that are looked into.
+pub const MAX_DEPTH: usize = 8;
+
+/// Entries of a disk that are listed. Folders that hold one another would make a list without an end.
+pub const MAX_ENTRIES: usize = 4096;
+
+/// Bytes of the longest name: 255 characters of UTF-16, at most three bytes each in UTF-8.
+const MAX_NAME_BYTES: usize = 765;
+
+type Path = heapless::String<MAX_PATH_BYTES>;
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// A file of so many bytes.
+    File {
+        /// Its size.
+        bytes: u64,
+    },
+    /// A folder, which is looked into next.
+    Folder,
+    /// A folder that is too deep to be looked into, or an entry whose path is too long; the path is what fits.
+    Unreachable,
+}
+
+/// An entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item<'w> {
+    /// Its folders and its name, divided by `/`.
+    pub path: &'w str,
+    /// What it is.
+    pub kind: ItemKind,
+}
+
+/// Where a walk through the folders is.
+#[derive(Debug)]
+pub struct Walk {
+    folders: heapless::Vec<Level, MAX_DEPTH>,
+    path: Path,
+    entries: usize,
+    begun: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    folder: Dir,
+    next: DirCursor,
+    /// Bytes of the path to the folder, with the `/`.
+    path: usize,
+}
+
+struct Seen {
+    is_folder: bool,
+    bytes: u64,
+    next: DirCursor,
+    /// Not the whole name.
+    is_cut: bool,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Walk {
+    /// A walk from the beginning.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            folders: heapless::Vec::new(),
+            path: Path::new(),
+            entries: 0,
+            begun: false,
+        }
+    }
+
+    /// The next entry; `None` at the end.
+    ///
+    /// # Errors
+    /// A folder cannot be read. The walk goes on behind it. There are more than [`MAX_ENTRIES`]. Then it is over.
+    pub async fn next<B: Blocks>(
+        &mut self,
+        volume: &mut Volume<'_, B>,
+    ) -> Result<Option<Item<'_>>, StorageError> {
+        if !self.begun {
+            self.begun = true;
+            self.enter(volume.fat.root(), 0);
+        }
+        let kind = loop {
+            let Some(level) = self.folders.last().copied() else {
+                return Ok(None);
+            };
+            self.path.truncate(level.path);
+            let mut name = heapless::String::<MAX_NAME_BYTES>::new();
+            volume.begin();
+            let seen = match look(volume, level, &mut name).await {
+                Ok(Some(seen)) => seen,
+                Ok(None) => {
+                    self.folders.pop();
+                    continue;
+                }
+                Err(error) => {
+                    self.folders.pop();
+                    return Err(error);
+                }
+            };
+            if let Some(level) = self.folders.last_mut() {
+                level.next = seen.next;
+            }
+            self.entries = self.entries.saturating_add(1);
+            if self.entries > MAX_ENTRIES {
+                self.folders.clear();
+                return Err(StorageError::TooMany {
+                    what: "files and folders",
+                    limit: MAX_ENTRIES,
+                });
+            }
+            if seen.is_cut || self.path.push_str(&name).is_err() {
+                break ItemKind::Unreachable;
+            }
+            if !seen.is_folder {
+                break ItemKind::File { bytes: seen.bytes };
+            }
+            let inner = volume.fat.open_dir(level.folder, &name).await?;
+            break self.step_into(inner);
+        };
+        Ok(Some(Item {
+            path: &self.path,
+            kind,
+        }))
+    }
+
+    /// The folder whose path is the walk's is looked into next.
+    fn step_into(&mut self, folder: Dir) -> ItemKind {
+        // With the `/` that follows, which `next` adds to no item, as it cuts the path first.
+        let path = self.path.len().saturating_add(1);
+        if self.path.push('/').is_err() || !self.enter(folder, path) {
+            return ItemKind::Unreachable;
+        }
+        ItemKind::Folder
+    }
+
+    fn enter(&mut self, folder: Dir, path: usize) -> bool {
+        let level = Level {
+            folder,
+            next: DirCursor::START,
+            path,
+        };
+        self.folders.push(level).is_ok()
+    }
+}
+
+/// The next entry of a folder, whose name goes to `name`.
+async fn look<B: Blocks>(
+    volume: &mut Volume<'_, B>,
+    level: Level,
+    name: &mut heapless::String<MAX_NAME_BYTES>,
+) -> Result<Option<Seen>, StorageError> {
+    let mut seen = None;
+    volume
+        .fat
+        .list(level.folder, level.next, |entry| {
+            let whole = entry.chars().all(|character| name.push(character).is_ok());
+            seen = Some(Seen {
+                is_folder: entry.is_dir(),
+                bytes: entry.len(),
+                next: entry.next_cursor(),
+                is_cut: !whole,
+            });
+            ControlFlow::Break(())
+        })
+        .await?;
+    Ok(seen)
+}

@@ -1,0 +1,281 @@
+//! The commands about disks.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use disk_log::{Found, MAX_SLOTS, MIN_SLOTS};
+use ed25519_dalek::VerifyingKey;
+use llm_core::verify::sha256;
+use protocol::store::{Content, File, LOG_FILE, SIGNATURE_BYTES, SIGNATURE_SUFFIX};
+use storage::make::Plan;
+use storage::{SECTOR, StorageError, block_on, check as check_file_system};
+
+use super::printable;
+use crate::args::ByteSize;
+use crate::args::disk::{self, Add, Create, Disk, List};
+use crate::disk::{Image, Listing, log_words, signature_of};
+use crate::error::ToolError;
+use crate::keys::{self, KeyError};
+use crate::policy;
+use crate::store::{Contents, StoreFile, store_path};
+use crate::{files, output};
+
+pub(super) fn disk(arguments: &Disk, out: &mut impl Write) -> Result<(), ToolError> {
+    match arguments {
+        Disk::Create(arguments) => create(arguments, out),
+        Disk::Add(arguments) => add(arguments, out),
+        Disk::List(arguments) => list(arguments, out),
+        Disk::Check(arguments) => check(arguments, out),
+    }
+}
+
+fn create(arguments: &Create, out: &mut impl Write) -> Result<(), ToolError> {
+    let [min, max] = [MIN_SLOTS, MAX_SLOTS].map(|slots| ByteSize(u64::from(slots) * SECTOR as u64));
+    let size = arguments.log_size;
+    let fits = size.0.is_multiple_of(SECTOR as u64) && size.0 < arguments.size.0;
+    if size.0 != 0 && !(fits && (min.0..=max.0).contains(&size.0)) {
+        return Err(ToolError::LogSize { size, min, max });
+    }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(KeyError::Random)?;
+    let plan = Plan {
+        table: arguments.table.into(),
+        label: &arguments.label,
+        seed,
+    };
+    let mut image = Image::create(&arguments.image, arguments.size, &plan)?;
+    if size.0 > 0 {
+        // The first file of an empty file system lies in one piece.
+        let zeros = vec![0; size.0 as usize];
+        let made = image.put(LOG_FILE, &zeros);
+        if let Err(error) = made.and_then(|()| image.log_extent()) {
+            let _ = image.discard(StorageError::Full);
+            return Err(error);
+        }
+    }
+    describe(&mut image, out)
+}
+
+/// A line about the file system.
+fn describe(image: &mut Image, out: &mut impl Write) -> Result<(), ToolError> {
+    let (info, free) = image.info()?;
+    let table = match info.found.table {
+        storage::Table::None => "the whole disk",
+        storage::Table::Mbr => "a partition (MBR)",
+        storage::Table::Gpt => "a partition (GPT)",
+    };
+    writeln!(
+        out,
+        "{:?} in {table} of {}, clusters of {}, {} free",
+        info.kind,
+        ByteSize(info.found.sectors * SECTOR as u64),
+        ByteSize(u64::from(info.cluster_bytes)),
+        ByteSize(free)
+    )?;
+    Ok(())
+}
+
+/// A file for a disk.
+struct Ready {
+    path: String,
+    content: Vec<u8>,
+    signature: Option<[u8; SIGNATURE_BYTES]>,
+}
+
+fn add(arguments: &Add, out: &mut impl Write) -> Result<(), ToolError> {
+    let mut ready: Vec<Ready> = Vec::new();
+    if let Some(path) = &arguments.path {
+        let [file] = &arguments.files[..] else {
+            return Err(ToolError::OneFile {
+                files: arguments.files.len(),
+            });
+        };
+        let file = PathBuf::from(file);
+        ready.push(Ready {
+            path: path.clone(),
+            content: files::read(&file)?,
+            signature: signature_of(&file, true)?,
+        });
+    } else {
+        for argument in &arguments.files {
+            let file = StoreFile::parse(argument)?;
+            let content = files::read(&file.path)?;
+            let kind = Contents::of(&file.path, &content)?.kind();
+            let path = store_path(&file, kind);
+            if ready.iter().any(|other| other.path == path) {
+                return Err(ToolError::StoreDuplicate { name: file.name });
+            }
+            let signature = signature_of(&file.path, arguments.unsigned)?;
+            ready.push(Ready {
+                path,
+                content,
+                signature,
+            });
+        }
+    }
+    let mut image = Image::change(&arguments.image)?;
+    let bar = output::progress_bar("writing");
+    bar.set_length(ready.len() as u64);
+    for Ready {
+        path,
+        content,
+        signature,
+    } in ready
+    {
+        let beside = format!("{path}{SIGNATURE_SUFFIX}");
+        // Between the two the disk has a file with another's signature, which audit refuses.
+        image.put(&path, &content)?;
+        match &signature {
+            Some(signature) => image.put(&beside, signature)?,
+            None => image.remove(&beside)?,
+        }
+        bar.inc(1);
+        let words = match signature {
+            Some(_) => "signed",
+            None => "not signed",
+        };
+        let size = ByteSize(content.len() as u64).to_string();
+        writeln!(
+            out,
+            "  {:<32} {size:>12}  {words}",
+            printable(path.as_bytes())
+        )?;
+    }
+    bar.finish_and_clear();
+    describe(&mut image, out)
+}
+
+/// The state of a file's signature, in words; and whether something is wrong with it.
+fn signature_words(
+    image: &mut Image,
+    files: &[(String, u64)],
+    path: &str,
+    keys: Option<&[(String, VerifyingKey)]>,
+) -> Result<(String, bool), ToolError> {
+    let beside = format!("{path}{SIGNATURE_SUFFIX}");
+    let there = files.iter().find(|(name, _)| *name == beside);
+    let Some((_, bytes)) = there else {
+        return Ok(("not signed".to_owned(), true));
+    };
+    if *bytes != SIGNATURE_BYTES as u64 {
+        let words = format!("a signature of {bytes} bytes, which is none");
+        return Ok((words, true));
+    }
+    let Some(keys) = keys else {
+        return Ok(("signed".to_owned(), false));
+    };
+    let signature = image.content(&beside)?.try_into();
+    let digest = sha256(&image.content(path)?);
+    let keys = keys.iter().map(|(name, key)| (name, key));
+    let signer = signature
+        .ok()
+        .and_then(|signature| keys::signer(keys, &digest, &signature));
+    Ok(match signer {
+        Some(name) => (format!("signed by {name}"), false),
+        None => (KeyError::Bad.to_string(), true),
+    })
+}
+
+/// What a file is by its path, with its name; `None`: nothing that audit asks for.
+fn content_of(path: &str) -> Option<(&'static str, &str)> {
+    let file = File {
+        path,
+        offset: 0,
+        data: &[],
+    };
+    let contents = [
+        (Content::Model, "model"),
+        (Content::Adapter, "adapter"),
+        (Content::Data, "data"),
+    ];
+    let mut contents = contents.into_iter();
+    contents.find_map(|(content, word)| Some((word, file.name_as(content)?)))
+}
+
+fn list(arguments: &List, out: &mut impl Write) -> Result<(), ToolError> {
+    let keys = match &arguments.policy {
+        Some(path) => Some(policy::compile(path, policy::With::default())?.trusted_keys()),
+        None => None,
+    };
+    let mut image = Image::read(&arguments.image)?;
+    let Listing { files, wrong } = image.files()?;
+    for (path, bytes) in &files {
+        let words = match content_of(path) {
+            Some((word, name)) => {
+                let (state, _) = signature_words(&mut image, &files, path, keys.as_deref())?;
+                format!("{word} '{name}', {state}")
+            }
+            None if path == LOG_FILE => "the audit log".to_owned(),
+            None if path.ends_with(SIGNATURE_SUFFIX) => continue,
+            None => "nothing that is asked for by name".to_owned(),
+        };
+        let size = ByteSize(*bytes).to_string();
+        writeln!(
+            out,
+            "  {:<32} {size:>12}  {words}",
+            printable(path.as_bytes())
+        )?;
+    }
+    for line in wrong {
+        writeln!(out, "  {}", printable(line.as_bytes()))?;
+    }
+    describe(&mut image, out)
+}
+
+fn check(arguments: &disk::Image, out: &mut impl Write) -> Result<(), ToolError> {
+    let mut image = Image::read(&arguments.image)?;
+    let mut lines = Vec::new();
+    let checked = block_on(check_file_system(
+        &mut image,
+        &mut [0; 1 << 18],
+        |finding| {
+            lines.push(format!("file system: {finding}"));
+        },
+    ));
+    checked.map_err(|source| ToolError::Disk {
+        image: arguments.image.clone(),
+        source,
+    })?;
+    let Listing { files, wrong } = image.files()?;
+    lines.extend(wrong);
+    for (path, _) in &files {
+        if content_of(path).is_some() {
+            let (words, is_wrong) = signature_words(&mut image, &files, path, None)?;
+            if is_wrong {
+                lines.push(format!("{path}: {words}"));
+            }
+        }
+    }
+    match image.log_extent() {
+        Ok(extent) => match image.log(extent) {
+            Ok(opened) => {
+                let words = format!("{LOG_FILE}: {}", log_words(&opened));
+                match opened.found {
+                    Found::Damaged { .. } => lines.push(words),
+                    _ => writeln!(out, "{words}")?,
+                }
+            }
+            Err(error) => lines.push(format!("{LOG_FILE}: {error}")),
+        },
+        Err(ToolError::OnDisk {
+            source: StorageError::NotFound,
+            ..
+        }) => writeln!(
+            out,
+            "{LOG_FILE}: there is none, so that the log ends with the power"
+        )?,
+        Err(ToolError::OnDisk { source, .. }) => lines.push(format!("{LOG_FILE}: {source}")),
+        Err(error) => return Err(error),
+    }
+    for line in &lines {
+        writeln!(out, "{}", printable(line.as_bytes()))?;
+    }
+    describe(&mut image, out)?;
+    match lines.len() {
+        0 => Ok(()),
+        findings => Err(ToolError::DiskFindings {
+            image: arguments.image.clone(),
+            findings: findings as u64,
+        }),
+    }
+}

@@ -1,0 +1,384 @@
+//! Images of disks, and cards, as files of this machine.
+//!
+//! What an image holds comes from anywhere: the crate `storage` reads it, and nothing here trusts it.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::task::Poll;
+
+use disk_log::{Found, MAX_ENTRY_BYTES, OpenError, Opened, Opening};
+use protocol::store::LOG_FILE;
+use storage::blocks::{self, BlockError, Blocks, Ticket, check_range};
+use storage::make::{Plan, make};
+use storage::{
+    Extent, Ground, Info, ItemKind, SECTOR, StorageError, UNFINISHED, Volume, Walk, block_on,
+    check_path,
+};
+
+use crate::args::ByteSize;
+use crate::error::ToolError;
+use crate::keys::KeyError;
+
+/// Bytes that are read and written at once.
+const CHUNK: usize = 1 << 16;
+
+/// An image or the device of a card.
+#[derive(Debug)]
+pub struct Image {
+    file: File,
+    path: PathBuf,
+    sectors: u64,
+    writable: bool,
+}
+
+/// The files of a disk.
+#[derive(Debug)]
+pub struct Listing {
+    /// Their paths and their sizes in bytes, in the order of the paths.
+    pub files: Vec<(String, u64)>,
+    /// A line for each folder that cannot be read and each file that cannot be named.
+    pub wrong: Vec<String>,
+}
+
+impl Blocks for Image {
+    fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    fn writable(&self) -> bool {
+        self.writable
+    }
+
+    fn read(&mut self, _: &mut Ticket, first: u64, out: &mut [u8]) -> Poll<Result<(), BlockError>> {
+        check_range(self.sectors, first, out.len())?;
+        let read = self.file.read_exact_at(out, first * SECTOR as u64);
+        Poll::Ready(read.map_err(|_| BlockError::Device { sector: first }))
+    }
+
+    fn write(&mut self, _: &mut Ticket, first: u64, data: &[u8]) -> Poll<Result<(), BlockError>> {
+        if !self.writable {
+            return Poll::Ready(Err(BlockError::ReadOnly));
+        }
+        check_range(self.sectors, first, data.len())?;
+        let written = self.file.write_all_at(data, first * SECTOR as u64);
+        Poll::Ready(written.map_err(|_| BlockError::Device { sector: first }))
+    }
+
+    fn flush(&mut self, _: &mut Ticket) -> Poll<Result<(), BlockError>> {
+        let flushed = self.file.sync_data();
+        Poll::Ready(flushed.map_err(|_| BlockError::Device { sector: 0 }))
+    }
+}
+
+impl Image {
+    /// Opens an image to read it.
+    ///
+    /// # Errors
+    /// [`ToolError::Read`].
+    pub fn read(path: &Path) -> Result<Self, ToolError> {
+        Self::open(path, false)
+    }
+
+    /// Opens an image to change it.
+    ///
+    /// # Errors
+    /// It cannot be written, or another `llmtool` changes it now.
+    pub fn change(path: &Path) -> Result<Self, ToolError> {
+        let image = Self::open(path, true)?;
+        image.file.try_lock().map_err(|error| ToolError::Write {
+            path: path.to_path_buf(),
+            source: error.into(),
+        })?;
+        Ok(image)
+    }
+
+    fn open(path: &Path, writable: bool) -> Result<Self, ToolError> {
+        use std::io::{Seek as _, SeekFrom};
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).write(writable).open(path);
+        // The size of a device is where its end is.
+        let sized = opened.and_then(|mut file| Ok((file.seek(SeekFrom::End(0))?, file)));
+        let (bytes, file) = sized.map_err(|source| match writable {
+            true => ToolError::Write {
+                path: path.to_path_buf(),
+                source,
+            },
+            false => ToolError::Read {
+                path: path.to_path_buf(),
+                source,
+            },
+        })?;
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+            sectors: bytes / SECTOR as u64,
+            writable,
+        })
+    }
+
+    /// Makes a new image with a file system. A file that is there is left alone.
+    ///
+    /// # Errors
+    /// It is there or cannot be written, or a disk of this kind cannot be so small or large.
+    pub fn create(path: &Path, size: ByteSize, plan: &Plan<'_>) -> Result<Self, ToolError> {
+        let created = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path);
+        let created = created.and_then(|file| file.set_len(size.0).map(|()| file));
+        let file = created.map_err(|source| ToolError::Write {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let mut image = Self {
+            file,
+            path: path.to_path_buf(),
+            sectors: size.0 / SECTOR as u64,
+            writable: true,
+        };
+        match block_on(make(&mut image, plan)) {
+            Ok(()) => Ok(image),
+            Err(source) => Err(image.discard(source)),
+        }
+    }
+
+    /// Removes an image that could not be made.
+    #[must_use]
+    pub fn discard(self, source: StorageError) -> ToolError {
+        // That it cannot be removed is no news.
+        let _ = std::fs::remove_file(&self.path);
+        ToolError::Disk {
+            image: self.path,
+            source,
+        }
+    }
+
+    fn failed(&self) -> impl Fn(StorageError) -> ToolError + use<> {
+        let image = self.path.clone();
+        move |source| ToolError::Disk {
+            image: image.clone(),
+            source,
+        }
+    }
+
+    fn failed_at(&self, file: &str) -> impl Fn(StorageError) -> ToolError + use<> {
+        let (image, file) = (self.path.clone(), file.to_owned());
+        move |source| ToolError::OnDisk {
+            image: image.clone(),
+            file: file.clone(),
+            source,
+        }
+    }
+
+    /// What its file system is, and the bytes that are free.
+    ///
+    /// # Errors
+    /// It has none, or cannot be read.
+    pub fn info(&mut self) -> Result<(Info, u64), ToolError> {
+        let failed = self.failed();
+        block_on(async {
+            let mut ground = Ground::new();
+            let mut volume = Volume::mount(self, &mut ground).await?;
+            let free = volume.free_bytes().await?;
+            Ok((volume.info(), free))
+        })
+        .map_err(failed)
+    }
+
+    /// Its files.
+    ///
+    /// # Errors
+    /// It has no file system.
+    pub fn files(&mut self) -> Result<Listing, ToolError> {
+        let failed = self.failed();
+        let (mut files, mut wrong) = (Vec::new(), Vec::new());
+        let mut ground = Ground::new();
+        let mut volume = block_on(Volume::mount(self, &mut ground)).map_err(failed)?;
+        let mut walk = Walk::new();
+        loop {
+            match block_on(walk.next(&mut volume)) {
+                Ok(Some(item)) => match item.kind {
+                    ItemKind::File { bytes } => files.push((item.path.to_owned(), bytes)),
+                    ItemKind::Folder => {}
+                    ItemKind::Unreachable => {
+                        wrong.push(format!(
+                            "{}: this is too deep or its name too long",
+                            item.path
+                        ));
+                    }
+                },
+                Ok(None) => break,
+                Err(error) => wrong.push(error.to_string()),
+            }
+        }
+        files.sort();
+        Ok(Listing { files, wrong })
+    }
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// There is none, or the disk is damaged.
+    pub fn content(&mut self, path: &str) -> Result<Vec<u8>, ToolError> {
+        let failed = self.failed_at(path);
+        block_on(async {
+            let mut ground = Ground::new();
+            let mut volume = Volume::mount(self, &mut ground).await?;
+            let file = volume.open(path).await?;
+            let mut content = Vec::new();
+            let mut chunk = vec![0; CHUNK];
+            loop {
+                // A size that the disk only claims takes no memory.
+                let bytes = volume.read(&file, content.len() as u64, &mut chunk).await?;
+                content.extend_from_slice(&chunk[..bytes]);
+                if bytes < chunk.len() {
+                    break;
+                }
+            }
+            volume.close(file).await?;
+            Ok(content)
+        })
+        .map_err(failed)
+    }
+
+    /// Writes a file, which replaces the one of its name when it is whole.
+    ///
+    /// # Errors
+    /// There is no room, or the name cannot be. Then the file that was there is left.
+    pub fn put(&mut self, path: &str, content: &[u8]) -> Result<(), ToolError> {
+        let (info, free) = self.info()?;
+        let cluster = u64::from(info.cluster_bytes);
+        // A folder and its entry may need one each.
+        let needed = (content.len() as u64).next_multiple_of(cluster) + 2 * cluster;
+        if needed > free {
+            return Err(ToolError::DiskFull {
+                image: self.path.clone(),
+                file: path.to_owned(),
+                needed: ByteSize(needed),
+                free: ByteSize(free),
+            });
+        }
+        let failed = self.failed_at(path);
+        block_on(async {
+            let mut ground = Ground::new();
+            let mut volume = Volume::mount(self, &mut ground).await?;
+            match put(&mut volume, path, content).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    // What is left of it is of no use; the reason is that it could not be written.
+                    let _ = volume.remove(UNFINISHED).await;
+                    let _ = volume.sync().await;
+                    Err(error)
+                }
+            }
+        })
+        .map_err(failed)
+    }
+
+    /// Removes a file if it is there.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&mut self, path: &str) -> Result<(), ToolError> {
+        let failed = self.failed_at(path);
+        block_on(async {
+            let mut ground = Ground::new();
+            let mut volume = Volume::mount(self, &mut ground).await?;
+            match volume.remove(path).await {
+                Ok(()) | Err(StorageError::NotFound) => volume.sync().await,
+                Err(error) => Err(error),
+            }
+        })
+        .map_err(failed)
+    }
+
+    /// Where the file of the audit log lies.
+    ///
+    /// # Errors
+    /// There is none, or it does not lie in one piece.
+    pub fn log_extent(&mut self) -> Result<Extent, ToolError> {
+        let failed = self.failed_at(LOG_FILE);
+        block_on(async {
+            let mut ground = Ground::new();
+            let mut volume = Volume::mount(self, &mut ground).await?;
+            volume.extent(LOG_FILE).await
+        })
+        .map_err(failed)
+    }
+
+    /// Reads the whole audit log, whatever device's it is.
+    pub fn log(&mut self, extent: Extent) -> Result<Opened, OpenError> {
+        let mut buffer = [0; MAX_ENTRY_BYTES];
+        let mut opening = Opening::new(extent.sectors, None, &mut buffer)?;
+        while let Some(slot) = opening.wants() {
+            let mut sector = [0; SECTOR];
+            let read = block_on(blocks::read(
+                self,
+                extent.first + u64::from(slot),
+                &mut sector,
+            ));
+            opening.give(read.is_ok().then_some(&sector));
+        }
+        opening.finish_for([0; 16])
+    }
+}
+
+async fn put<B: Blocks>(
+    volume: &mut Volume<'_, B>,
+    path: &str,
+    content: &[u8],
+) -> Result<(), StorageError> {
+    check_path(path)?;
+    if let Some((folder, _)) = path.rsplit_once('/') {
+        volume.make_folders(folder).await?;
+    }
+    match volume.remove(UNFINISHED).await {
+        Ok(()) | Err(StorageError::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    let mut file = volume.create(UNFINISHED).await?;
+    for chunk in content.chunks(CHUNK) {
+        if let Err(error) = volume.append(&mut file, chunk).await {
+            volume.close(file).await?;
+            return Err(error);
+        }
+    }
+    volume.close(file).await?;
+    volume.rename(UNFINISHED, path).await?;
+    volume.sync().await
+}
+
+/// What was found in an audit log, in words.
+#[must_use]
+pub fn log_words(opened: &Opened) -> String {
+    let newest = opened.log.sequence();
+    let entries = match opened.entries {
+        0 => "no entries".to_owned(),
+        _ => format!("entries {} to {newest}", opened.first),
+    };
+    match opened.found {
+        Found::Empty => "nothing was ever written".to_owned(),
+        Found::Whole => entries,
+        Found::Torn => format!("{entries}; the last write did not finish"),
+        Found::Damaged { after } => {
+            format!("{entries}; DAMAGED: what followed entry {after} is missing or was changed")
+        }
+    }
+}
+
+/// For `disk add`: a missing signature is no error if it need not be there.
+///
+/// # Errors
+/// The signature cannot be read, or is missing.
+pub fn signature_of(path: &Path, may_miss: bool) -> Result<Option<[u8; 64]>, ToolError> {
+    match crate::keys::read_signature(path) {
+        Ok(signature) => Ok(Some(signature)),
+        Err(KeyError::Unsigned { .. }) if may_miss => Ok(None),
+        Err(source) => Err(ToolError::Signature {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        }),
+    }
+}
