@@ -5,15 +5,14 @@
 //! - With the FIFO on, the receive interrupt comes when the FIFO is filled to its level. For the keys below that there is
 //!   the receive-timeout interrupt, 32 bits after the last one: without it a single key stays in the FIFO, unseen.
 //! - A byte comes with four bits that say what is wrong with it. A damaged byte is no key that was pressed, and what was
-//!   lost is seen by nobody unless it is said: both are given as [`DAMAGED`], which is no UTF-8, so it shows on the line and
-//!   no prompt with it is taken.
-//! - A break on the line is the user's way to be heard: it is given as Ctrl-C.
+//!   lost is seen by nobody unless it is said: both are given as [`DAMAGED`].
+//! - A break on the line is given as Ctrl-C.
 //!
 //! Who has booted the machine has set the line's speed and its format, which depend on a clock that this driver knows
 //! nothing of, and has switched the FIFO on or left it off. All that stays: to switch the FIFO would also lose what was
 //! typed before.
 
-use crate::Registers;
+use crate::{Console, DAMAGED, INTERRUPT, Registers};
 
 /// Data; on reading, with the error bits of the byte.
 const DATA: usize = 0x00;
@@ -47,12 +46,6 @@ const FRAMING_OR_PARITY: u32 = 0b11 << 8;
 const BREAK: u32 = 1 << 10;
 const OVERRUN: u32 = 1 << 11;
 
-/// Stands for a byte that was damaged on the line, and for those that were lost.
-pub const DAMAGED: u8 = 0xff;
-
-/// What a break on the line stands for: Ctrl-C.
-const INTERRUPT: u8 = 0x03;
-
 /// The device.
 #[derive(Debug)]
 pub struct Uart<R> {
@@ -78,15 +71,15 @@ impl<R: Registers> Uart<R> {
             has_lost: false,
         }
     }
+}
 
-    /// Acknowledges an interrupt, before [`Self::read`] takes what it was for. Those of received bytes end when they are
-    /// read, so they come again for what had to be left.
-    pub fn acknowledge(&mut self) {
+impl<R: Registers> Console for Uart<R> {
+    // The interrupts of received bytes end when they are read, so they come again for what had to be left.
+    fn acknowledge(&mut self) {
         self.registers.write(CLEAR, ERRORS);
     }
 
-    /// The next byte, if there is one.
-    pub fn read(&mut self) -> Option<u8> {
+    fn read(&mut self) -> Option<u8> {
         if core::mem::take(&mut self.has_lost) {
             return Some(DAMAGED);
         }
@@ -108,8 +101,7 @@ impl<R: Registers> Uart<R> {
         })
     }
 
-    /// Writes a byte as soon as there is room for it.
-    pub fn write(&mut self, byte: u8) {
+    fn write(&mut self, byte: u8) {
         while self.registers.read(FLAGS) & TRANSMIT_FULL != 0 {
             core::hint::spin_loop();
         }

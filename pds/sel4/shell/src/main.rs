@@ -7,8 +7,8 @@ use component::{HALT_LINE, Memory, Mode, Shell};
 use core::fmt;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::Endpoint;
-use runtime::device::Device;
-use runtime::pl011::Uart;
+use runtime::Console as _;
+use runtime::board;
 use runtime::region::{self, Mapped, RingError};
 use runtime::{facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
@@ -24,7 +24,7 @@ facts! {
 }
 
 struct Console {
-    uart: Uart<Device>,
+    uart: board::Console,
     audit: Channel,
 }
 
@@ -67,10 +67,9 @@ struct Domain(Option<Terminal>);
 
 #[protection_domain]
 fn init() -> Domain {
-    // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let uart = unsafe { Device::new(uart()) };
     let mut console = Console {
-        uart: Uart::start(uart),
+        // SAFETY: `system.xml` maps the board's UART there, to this domain alone.
+        uart: unsafe { board::console(uart()) },
         audit: Channel::new(audit_channel()),
     };
     match ring() {

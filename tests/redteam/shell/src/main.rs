@@ -7,12 +7,14 @@
 mod attacks;
 #[path = "../../inference/src/kernel.rs"]
 mod kernel;
+#[path = "../../inference/src/machine.rs"]
+mod machine;
 
 use attacks::Receiver;
 use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::device::Device;
-use runtime::pl011::Uart;
+use runtime::Console as _;
+use runtime::board;
 use runtime::region::{self, Mapped};
 use runtime::{facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
@@ -52,7 +54,7 @@ const ATTACK: u8 = 0x1d;
 const END: u8 = 0x1e;
 
 struct Console {
-    driver: Uart<Device>,
+    driver: board::Console,
     /// The next byte names an attack.
     attacks: bool,
     receiver: Option<Receiver>,
@@ -132,8 +134,8 @@ fn init() -> Domain {
         let [ours, theirs] = own_regions();
         region::endpoint(theirs, ours).expect("regions of the size of a ring")
     };
-    // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let driver = Uart::start(unsafe { Device::new(uart()) });
+    // SAFETY: `system.xml` maps the board's UART there, to this domain alone.
+    let driver = unsafe { board::console(uart()) };
     let memory = &raw mut MEMORY;
     // SAFETY: this function runs once, and nothing else names the static.
     let memory = unsafe { &mut *memory };
