@@ -363,7 +363,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_RUN_INJECT='$(call BOOT,$(SEL4_OUT)-inject-1/loader.img)' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats -- --test-threads 2
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats --test console -- --test-threads 2
 	@$(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage
 	@if command -v $(SEL4_CC) >/dev/null; then $(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage VARIANT=c; \
 		else echo '*** SKIPPED: the example in C on seL4: no C compiler for its target, SEL4_CC=$(SEL4_CC) ***'; fi
@@ -667,7 +667,7 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
-		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats --test console
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage VARIANT=c
 	@$(MAKE) --no-print-directory soak SOAK_REQUESTS=300

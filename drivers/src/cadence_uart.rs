@@ -1,17 +1,19 @@
 //! The Cadence UART of Zynq's (AMD UG1085, "UART Controllers") as a console.
 //!
-//! Three things that an emulator does not ask for and a board does:
+//! Four things that an emulator does not ask for and a board does:
 //!
 //! - The receive interrupt comes when the FIFO is filled to its trigger level, which is set to a single byte: then there is
 //!   none below it that a timeout would be needed for. It is a latched bit. It is cleared when the FIFO was seen empty, and
 //!   then the FIFO is looked at once more, so that a byte which came in between is not left behind.
 //! - Zynq UltraScale+ says of each byte at the end of the FIFO what is wrong with it, before it is read. Zynq-7000 and QEMU
 //!   have 0 in that place.
+//! - The interrupt for room comes when the transmit FIFO has become empty. Its bit is cleared before the FIFO is filled, never
+//!   after: it could have become empty again in between. So it may come once for a FIFO that was empty before.
 //! - An overrun is told when the FIFO has been read to its end, which is where the bytes are missing.
 //!
 //! Who has booted the machine has set the line's speed and its format.
 
-use crate::{Console, DAMAGED, INTERRUPT, Registers};
+use crate::{DAMAGED, INTERRUPT, Registers, Serial};
 
 const CONTROL: usize = 0x00;
 const INTERRUPTS_ENABLE: usize = 0x08;
@@ -39,6 +41,9 @@ const TRANSMIT_FULL: u32 = 1 << 4;
 /// Interrupts: the receive FIFO has reached its level; bytes were lost.
 const RECEIVED: u32 = 1 << 0;
 const OVERRUN: u32 = 1 << 5;
+/// Interrupt: the transmit FIFO has become empty.
+const TRANSMITTED: u32 = 1 << 3;
+const INPUT: u32 = RECEIVED | OVERRUN;
 
 /// Of the next byte: parity or framing error; break.
 const PARITY_OR_FRAMING: u32 = 0b11;
@@ -63,11 +68,19 @@ impl<R: Registers> Uart<R> {
         registers.write(RECEIVE_TRIGGER, 1);
         registers.write(INTERRUPTS_DISABLE, u32::MAX);
         registers.write(INTERRUPTS, OVERRUN);
-        registers.write(INTERRUPTS_ENABLE, RECEIVED | OVERRUN);
+        registers.write(INTERRUPTS_ENABLE, INPUT);
         Self {
             registers,
             has_lost: false,
         }
+    }
+
+    fn interrupt_on(&mut self, interrupts: u32, wanted: bool) {
+        let register = match wanted {
+            true => INTERRUPTS_ENABLE,
+            false => INTERRUPTS_DISABLE,
+        };
+        self.registers.write(register, interrupts);
     }
 
     fn is_empty(&mut self) -> bool {
@@ -84,15 +97,13 @@ impl<R: Registers> Uart<R> {
     }
 }
 
-impl<R: Registers> Console for Uart<R> {
+impl<R: Registers> Serial for Uart<R> {
     fn acknowledge(&mut self) {
-        if self.registers.read(INTERRUPTS) & OVERRUN != 0 {
-            self.registers.write(INTERRUPTS, OVERRUN);
-            self.has_lost = true;
-        }
+        self.has_lost |= self.registers.read(INTERRUPTS) & OVERRUN != 0;
+        self.registers.write(INTERRUPTS, OVERRUN | TRANSMITTED);
     }
 
-    fn read(&mut self) -> Option<u8> {
+    fn get(&mut self) -> Option<u8> {
         if self.has_ended() {
             return core::mem::take(&mut self.has_lost).then_some(DAMAGED);
         }
@@ -107,11 +118,24 @@ impl<R: Registers> Console for Uart<R> {
         })
     }
 
-    fn write(&mut self, byte: u8) {
-        while self.registers.read(STATUS) & TRANSMIT_FULL != 0 {
-            core::hint::spin_loop();
+    fn interrupt_on_input(&mut self, wanted: bool) {
+        self.interrupt_on(INPUT, wanted);
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        let mut written: usize = 0;
+        for byte in bytes {
+            if self.registers.read(STATUS) & TRANSMIT_FULL != 0 {
+                break;
+            }
+            self.registers.write(FIFO, u32::from(*byte));
+            written = written.saturating_add(1);
         }
-        self.registers.write(FIFO, u32::from(byte));
+        written
+    }
+
+    fn interrupt_on_room(&mut self, wanted: bool) {
+        self.interrupt_on(TRANSMITTED, wanted);
     }
 }
 
@@ -131,6 +155,8 @@ mod tests {
         /// Bytes with their status.
         received: VecDeque<(u8, u32)>,
         sent: Vec<u8>,
+        /// What waits in the transmit FIFO, if it is not a device that is always ready.
+        transmit: Option<VecDeque<u8>>,
         /// Reads of the status until there is room to write.
         busy: usize,
         control: u32,
@@ -162,6 +188,18 @@ mod tests {
             }
         }
 
+        /// The line has carried a byte.
+        fn carry(&mut self) {
+            let fifo = self.transmit.as_mut().unwrap();
+            if let Some(byte) = fifo.pop_front() {
+                self.sent.push(byte);
+                // When it becomes empty, not for as long as it is.
+                if fifo.is_empty() {
+                    self.raised |= TRANSMITTED;
+                }
+            }
+        }
+
         fn interrupts(&self) -> bool {
             self.raised & self.mask != 0
         }
@@ -181,7 +219,8 @@ mod tests {
                     if empty && let Some(byte) = model.sneaks_in.take() {
                         model.arrive(byte, 0);
                     }
-                    let full = model.busy > 0;
+                    let waits = model.transmit.as_ref().map_or(0, VecDeque::len);
+                    let full = model.busy > 0 || waits == DEPTH;
                     model.busy = model.busy.saturating_sub(1);
                     (u32::from(empty) * RECEIVE_EMPTY) | (u32::from(full) * TRANSMIT_FULL)
                 }
@@ -211,7 +250,14 @@ mod tests {
                 RECEIVE_TRIGGER => model.trigger = value,
                 FIFO => {
                     assert_eq!(model.busy, 0, "there is room");
-                    model.sent.push(u8::try_from(value).unwrap());
+                    let byte = u8::try_from(value).unwrap();
+                    match &mut model.transmit {
+                        None => model.sent.push(byte),
+                        Some(fifo) => {
+                            assert!(fifo.len() < DEPTH, "there is room");
+                            fifo.push_back(byte);
+                        }
+                    }
                 }
                 other => panic!("{other:#x} is not written"),
             }
@@ -223,6 +269,7 @@ mod tests {
         Device(Rc::new(RefCell::new(Model {
             received: VecDeque::new(),
             sent: Vec::new(),
+            transmit: None,
             busy: 0,
             control: 0x128,
             trigger: 0x20,
@@ -234,7 +281,7 @@ mod tests {
     }
 
     fn read_all(uart: &mut Uart<Device>) -> Vec<u8> {
-        core::iter::from_fn(|| uart.read()).collect()
+        core::iter::from_fn(|| uart.get()).collect()
     }
 
     #[test]
@@ -255,7 +302,7 @@ mod tests {
             assert!(device.0.borrow().interrupts());
             device.0.borrow_mut().arrive(b'y', 0);
             uart.acknowledge();
-            assert_eq!(uart.read(), Some(b'x'));
+            assert_eq!(uart.get(), Some(b'x'));
             assert!(device.0.borrow().interrupts(), "there is one more");
             assert_eq!(read_all(&mut uart), b"y");
             assert!(!device.0.borrow().interrupts());
@@ -316,5 +363,48 @@ mod tests {
             uart.write(byte);
         }
         assert_eq!(device.0.borrow().sent, b"hi");
+    }
+
+    #[test]
+    fn a_line_that_is_slow_gets_every_byte_by_interrupts_and_nobody_waits() {
+        let device = device(true);
+        device.0.borrow_mut().transmit = Some(VecDeque::new());
+        // Set from before, as after a reset.
+        device.0.borrow_mut().raised = TRANSMITTED;
+        let mut uart = Uart::start(device.clone());
+        assert!(!device.0.borrow().interrupts(), "nobody has asked for it");
+        let text: Vec<u8> = (0..1000_u32).map(|i| i.to_le_bytes()[0]).collect();
+        let mut next = uart.put(&text);
+        assert_eq!(next, DEPTH, "what has room, and no more");
+        uart.interrupt_on_room(true);
+        let (mut interrupts, mut carried) = (0, 0);
+        while device.0.borrow().sent.len() < text.len() {
+            if device.0.borrow().interrupts() {
+                interrupts += 1;
+                uart.acknowledge();
+                assert!(!device.0.borrow().interrupts());
+                next += uart.put(&text[next..]);
+                uart.interrupt_on_room(next < text.len());
+            }
+            device.0.borrow_mut().carry();
+            carried += 1;
+            assert!(carried < 2 * text.len(), "no interrupt came");
+        }
+        assert_eq!(device.0.borrow().sent, text);
+        assert!(interrupts <= text.len() / DEPTH + 2, "{interrupts}");
+        device.0.borrow_mut().raised |= TRANSMITTED;
+        assert!(!device.0.borrow().interrupts(), "nothing is left to write");
+    }
+
+    #[test]
+    fn input_that_is_not_wanted_does_not_interrupt_and_is_there_later() {
+        let device = device(false);
+        let mut uart = Uart::start(device.clone());
+        uart.interrupt_on_input(false);
+        device.0.borrow_mut().arrive(b'x', 0);
+        assert!(!device.0.borrow().interrupts());
+        uart.interrupt_on_input(true);
+        assert!(device.0.borrow().interrupts());
+        assert_eq!(uart.get(), Some(b'x'));
     }
 }

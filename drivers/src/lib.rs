@@ -1,6 +1,6 @@
 //! Drivers of the devices that boards have: UARTs, which are the console, and timers, which wake audit.
 //!
-//! What a domain uses is one of three traits, [`Console`], [`Clock`] and [`Watchdog`]; which driver is behind it, the
+//! What a domain uses is one of three traits, [`Serial`], [`Clock`] and [`Watchdog`]; which driver is behind it, the
 //! board's file in `boards/` says, and no domain. A driver says which registers are read and written, and when; where the
 //! registers are is the runtime's to know ([`Registers`]). So they are tested on the host, with models of the devices, in
 //! states that an emulator never shows.
@@ -46,15 +46,27 @@ pub trait Registers {
     fn write(&mut self, offset: usize, value: u32);
 }
 
-/// A line to a person: bytes out, keys in.
-pub trait Console {
-    /// Acknowledges an interrupt, before [`Self::read`] takes what it was for. It comes again for bytes that are left
-    /// unread.
-    fn acknowledge(&mut self);
+/// A line to a person, whichever UART it is: bytes out, keys in.
+pub trait Serial {
+    /// Takes as many of the bytes as the device has room for now, and says how many. It never waits.
+    fn put(&mut self, bytes: &[u8]) -> usize;
+    /// Whether the device interrupts as soon as it has room again. [`Self::put`] must have found none, or there may be no
+    /// interrupt.
+    fn interrupt_on_room(&mut self, wanted: bool);
     /// The next byte, if there is one; [`DAMAGED`] in place of what came damaged or was lost, and Ctrl-C for a break.
-    fn read(&mut self) -> Option<u8>;
-    /// Writes a byte as soon as there is room for it.
-    fn write(&mut self, byte: u8);
+    fn get(&mut self) -> Option<u8>;
+    /// Whether the device interrupts for what it has received. What comes while it does not stays in it, or is lost.
+    fn interrupt_on_input(&mut self, wanted: bool);
+    /// Acknowledges an interrupt, before [`Self::get`] and [`Self::put`] do what it was for. It comes again for bytes that
+    /// are left unread.
+    fn acknowledge(&mut self);
+
+    /// Writes a byte as soon as there is room for it, and waits for that: for programs that have nothing else to do.
+    fn write(&mut self, byte: u8) {
+        while self.put(&[byte]) == 0 {
+            core::hint::spin_loop();
+        }
+    }
 }
 
 /// What time it is, and an interrupt at a time.

@@ -12,7 +12,7 @@
 //! Who has booted the machine has set the line's speed and its format, and has switched the FIFO on or left it off. All that
 //! stays: to switch the FIFO would also lose what was typed before.
 
-use crate::{Console, DAMAGED, INTERRUPT, Registers};
+use crate::{DAMAGED, INTERRUPT, Registers, Serial};
 
 /// Received on reading, to send on writing.
 const DATA: usize = 0;
@@ -22,6 +22,9 @@ const LINE_STATUS: usize = 5;
 /// Interrupts: received bytes, also the timeout; the line's status, which is errors and breaks.
 const RECEIVED: u32 = 1 << 0;
 const LINE: u32 = 1 << 2;
+const INPUT: u32 = RECEIVED | LINE;
+/// Interrupt: there is room to write. With the FIFO on, that is when it has become empty.
+const TRANSMITTED: u32 = 1 << 1;
 
 /// In the line's status: there is a byte; bytes were lost; parity or framing error; break; there is room to write.
 const READY: u32 = 1 << 0;
@@ -34,6 +37,8 @@ const ROOM: u32 = 1 << 5;
 #[derive(Debug)]
 pub struct Uart<R> {
     registers: R,
+    /// Interrupts that are on.
+    enabled: u32,
     /// What the line's status said when it was read for something else, and has forgotten: errors of the byte that is read
     /// next, and whether bytes were lost.
     errors: u32,
@@ -45,11 +50,23 @@ impl<R: Registers> Uart<R> {
     /// Begins to listen. What was typed before is still there, and raises an interrupt.
     #[must_use]
     pub fn start(mut registers: R) -> Self {
-        registers.write(INTERRUPTS_ENABLED, RECEIVED | LINE);
+        registers.write(INTERRUPTS_ENABLED, INPUT);
         Self {
             registers,
+            enabled: INPUT,
             errors: 0,
             has_lost: false,
+        }
+    }
+
+    fn interrupt_on(&mut self, interrupts: u32, wanted: bool) {
+        let enabled = match wanted {
+            true => self.enabled | interrupts,
+            false => self.enabled & !interrupts,
+        };
+        if enabled != self.enabled {
+            self.registers.write(INTERRUPTS_ENABLED, enabled);
+            self.enabled = enabled;
         }
     }
 
@@ -61,14 +78,14 @@ impl<R: Registers> Uart<R> {
     }
 }
 
-impl<R: Registers> Console for Uart<R> {
+impl<R: Registers> Serial for Uart<R> {
     // Reading the line's status ends its interrupt; that of received bytes ends when they are read, so it comes again for
     // what had to be left.
     fn acknowledge(&mut self) {
         self.status();
     }
 
-    fn read(&mut self) -> Option<u8> {
+    fn get(&mut self) -> Option<u8> {
         if core::mem::take(&mut self.has_lost) {
             return Some(DAMAGED);
         }
@@ -90,11 +107,27 @@ impl<R: Registers> Console for Uart<R> {
         })
     }
 
-    fn write(&mut self, byte: u8) {
-        while self.status() & ROOM == 0 {
-            core::hint::spin_loop();
+    fn interrupt_on_input(&mut self, wanted: bool) {
+        self.interrupt_on(INPUT, wanted);
+    }
+
+    // Without the FIFO there is room for one byte at a time, and with it the bit says that all sixteen places are free. A
+    // byte for each reading of it does for both.
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        let mut written: usize = 0;
+        for byte in bytes {
+            if self.status() & ROOM == 0 {
+                break;
+            }
+            self.registers.write(DATA, u32::from(*byte));
+            written = written.saturating_add(1);
         }
-        self.registers.write(DATA, u32::from(byte));
+        written
+    }
+
+    // Switched on while there is room, it comes at once.
+    fn interrupt_on_room(&mut self, wanted: bool) {
+        self.interrupt_on(TRANSMITTED, wanted);
     }
 }
 
@@ -114,6 +147,8 @@ mod tests {
         /// Bytes with their errors.
         received: VecDeque<(u8, u32)>,
         sent: Vec<u8>,
+        /// What waits in the transmit FIFO, if it is not a device that is always ready.
+        transmit: Option<VecDeque<u8>>,
         /// Readings of the status until there is room to write.
         busy: usize,
         enabled: u32,
@@ -141,6 +176,16 @@ mod tests {
             self.is_raised = !self.received.is_empty();
         }
 
+        /// The line has carried a byte.
+        fn carry(&mut self) {
+            let byte = self.transmit.as_mut().unwrap().pop_front();
+            self.sent.extend(byte);
+        }
+
+        fn has_room(&self) -> bool {
+            self.busy == 0 && self.transmit.as_ref().is_none_or(VecDeque::is_empty)
+        }
+
         fn interrupts(&self) -> bool {
             let errors = self
                 .received
@@ -148,6 +193,7 @@ mod tests {
                 .is_some_and(|(_, errors)| *errors != 0);
             (self.is_raised && self.enabled & RECEIVED != 0)
                 || ((errors || self.overrun) && self.enabled & LINE != 0)
+                || (self.has_room() && self.enabled & TRANSMITTED != 0)
         }
     }
 
@@ -164,7 +210,7 @@ mod tests {
                     byte.into()
                 }
                 LINE_STATUS => {
-                    let full = model.busy > 0;
+                    let full = !model.has_room();
                     model.busy = model.busy.saturating_sub(1);
                     let overrun = core::mem::take(&mut model.overrun);
                     let errors = model
@@ -184,8 +230,12 @@ mod tests {
             let mut model = self.0.borrow_mut();
             match offset {
                 DATA => {
-                    assert_eq!(model.busy, 0, "there is room");
-                    model.sent.push(u8::try_from(value).unwrap());
+                    assert!(model.has_room(), "there is room");
+                    let byte = u8::try_from(value).unwrap();
+                    match &mut model.transmit {
+                        None => model.sent.push(byte),
+                        Some(fifo) => fifo.push_back(byte),
+                    }
                 }
                 INTERRUPTS_ENABLED => model.enabled = value,
                 other => panic!("{other:#x} is not written"),
@@ -194,7 +244,7 @@ mod tests {
     }
 
     fn read_all(uart: &mut Uart<Device>) -> Vec<u8> {
-        core::iter::from_fn(|| uart.read()).collect()
+        core::iter::from_fn(|| uart.get()).collect()
     }
 
     #[test]
@@ -206,7 +256,7 @@ mod tests {
         device.0.borrow_mut().rest();
         assert!(device.0.borrow().interrupts());
         uart.acknowledge();
-        assert_eq!(uart.read(), Some(b'x'));
+        assert_eq!(uart.get(), Some(b'x'));
         uart.acknowledge();
         assert!(device.0.borrow().interrupts(), "there is one more");
         assert_eq!(read_all(&mut uart), b"y");
@@ -234,7 +284,7 @@ mod tests {
                     uart.acknowledge();
                     uart.write(b'.');
                 }
-                let Some(byte) = uart.read() else { break };
+                let Some(byte) = uart.get() else { break };
                 bytes.push(byte);
             }
             assert_eq!(bytes, [b'a', DAMAGED, DAMAGED, INTERRUPT, 0xe9], "{reads}");
@@ -268,5 +318,42 @@ mod tests {
             uart.write(byte);
         }
         assert_eq!(device.0.borrow().sent, b"hi");
+    }
+
+    #[test]
+    fn a_line_that_is_slow_gets_every_byte_by_interrupts_and_nobody_waits() {
+        let device = Device::default();
+        device.0.borrow_mut().transmit = Some(VecDeque::new());
+        let mut uart = Uart::start(device.clone());
+        assert!(!device.0.borrow().interrupts(), "nobody has asked for it");
+        let text: Vec<u8> = (0..300_u32).map(|i| i.to_le_bytes()[0]).collect();
+        let mut next = uart.put(&text);
+        uart.interrupt_on_room(true);
+        let mut carried = 0;
+        while device.0.borrow().sent.len() < text.len() {
+            device.0.borrow_mut().carry();
+            carried += 1;
+            assert!(carried < 2 * text.len(), "no interrupt came");
+            if device.0.borrow().interrupts() {
+                uart.acknowledge();
+                next += uart.put(&text[next..]);
+                uart.interrupt_on_room(next < text.len());
+            }
+        }
+        assert_eq!(device.0.borrow().sent, text);
+        assert!(!device.0.borrow().interrupts(), "nothing is left to write");
+    }
+
+    #[test]
+    fn input_that_is_not_wanted_does_not_interrupt_and_is_there_later() {
+        let device = Device::default();
+        let mut uart = Uart::start(device.clone());
+        uart.interrupt_on_input(false);
+        device.0.borrow_mut().arrive(b'x', 0);
+        device.0.borrow_mut().rest();
+        assert!(!device.0.borrow().interrupts());
+        uart.interrupt_on_input(true);
+        assert!(device.0.borrow().interrupts());
+        assert_eq!(uart.get(), Some(b'x'));
     }
 }

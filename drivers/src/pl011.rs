@@ -1,18 +1,21 @@
 //! The PL011 UART (Arm DDI 0183) as a console: bytes out, keys in.
 //!
-//! Three things that an emulator does not ask for and a board does:
+//! Four things that an emulator does not ask for and a board does:
 //!
 //! - With the FIFO on, the receive interrupt comes when the FIFO is filled to its level. For the keys below that there is
 //!   the receive-timeout interrupt, 32 bits after the last one: without it a single key stays in the FIFO, unseen.
 //! - A byte comes with four bits that say what is wrong with it. A damaged byte is no key that was pressed, and what was
 //!   lost is seen by nobody unless it is said: both are given as [`DAMAGED`].
+//! - A line is slow: its FIFO holds what it carries in a millisecond or two. So [`Serial::put`] takes what has room, and an
+//!   interrupt says when there is more: when the FIFO *falls* to its level. It must have been filled above it before, so
+//!   who wants that interrupt fills it first.
 //! - A break on the line is given as Ctrl-C.
 //!
 //! Who has booted the machine has set the line's speed and its format, which depend on a clock that this driver knows
 //! nothing of, and has switched the FIFO on or left it off. All that stays: to switch the FIFO would also lose what was
 //! typed before.
 
-use crate::{Console, DAMAGED, INTERRUPT, Registers};
+use crate::{DAMAGED, INTERRUPT, Registers, Serial};
 
 /// Data; on reading, with the error bits of the byte.
 const DATA: usize = 0x00;
@@ -35,11 +38,17 @@ const ENABLED: u32 = 1 | (1 << 8) | (1 << 9);
 /// less is lost while a domain above this one runs.
 const RECEIVE_LEVEL: u32 = 0b111 << 3;
 
+/// Interrupt: the transmit FIFO has fallen to its level.
+const TRANSMITTED: u32 = 1 << 5;
+
 /// Interrupts: the receive FIFO has reached its level; there is something in it and the line is quiet.
 const RECEIVED: u32 = 1 << 4;
 const RECEIVE_TIMEOUT: u32 = 1 << 6;
 /// Interrupts of errors: framing, parity, break, overrun.
 const ERRORS: u32 = 0b1111 << 7;
+
+/// All that say that there is something to read.
+const INPUT: u32 = RECEIVED | RECEIVE_TIMEOUT | ERRORS;
 
 /// With a byte: framing or parity error; break; bytes after the one before were lost.
 const FRAMING_OR_PARITY: u32 = 0b11 << 8;
@@ -52,6 +61,8 @@ pub struct Uart<R> {
     registers: R,
     /// Bytes were lost after the one that was read last.
     has_lost: bool,
+    /// Interrupts that are on.
+    mask: u32,
 }
 
 impl<R: Registers> Uart<R> {
@@ -65,21 +76,44 @@ impl<R: Registers> Uart<R> {
             registers.write(CONTROL, control | ENABLED);
         }
         registers.write(CLEAR, ERRORS);
-        registers.write(MASK, RECEIVED | RECEIVE_TIMEOUT | ERRORS);
+        registers.write(MASK, INPUT);
         Self {
             registers,
             has_lost: false,
+            mask: INPUT,
+        }
+    }
+
+    fn interrupt_on(&mut self, interrupts: u32, wanted: bool) {
+        let mask = match wanted {
+            true => self.mask | interrupts,
+            false => self.mask & !interrupts,
+        };
+        if mask != self.mask {
+            self.registers.write(MASK, mask);
+            self.mask = mask;
         }
     }
 }
 
-impl<R: Registers> Console for Uart<R> {
-    // The interrupts of received bytes end when they are read, so they come again for what had to be left.
-    fn acknowledge(&mut self) {
-        self.registers.write(CLEAR, ERRORS);
+impl<R: Registers> Serial for Uart<R> {
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        let mut written: usize = 0;
+        for byte in bytes {
+            if self.registers.read(FLAGS) & TRANSMIT_FULL != 0 {
+                break;
+            }
+            self.registers.write(DATA, u32::from(*byte));
+            written = written.saturating_add(1);
+        }
+        written
     }
 
-    fn read(&mut self) -> Option<u8> {
+    fn interrupt_on_room(&mut self, wanted: bool) {
+        self.interrupt_on(TRANSMITTED, wanted);
+    }
+
+    fn get(&mut self) -> Option<u8> {
         if core::mem::take(&mut self.has_lost) {
             return Some(DAMAGED);
         }
@@ -101,11 +135,13 @@ impl<R: Registers> Console for Uart<R> {
         })
     }
 
-    fn write(&mut self, byte: u8) {
-        while self.registers.read(FLAGS) & TRANSMIT_FULL != 0 {
-            core::hint::spin_loop();
-        }
-        self.registers.write(DATA, u32::from(byte));
+    fn interrupt_on_input(&mut self, wanted: bool) {
+        self.interrupt_on(INPUT, wanted);
+    }
+
+    /// The interrupts of received bytes end when they are read, so they come again for what had to be left.
+    fn acknowledge(&mut self) {
+        self.registers.write(CLEAR, ERRORS | TRANSMITTED);
     }
 }
 
@@ -124,6 +160,8 @@ mod tests {
     struct Model {
         received: VecDeque<u32>,
         sent: Vec<u8>,
+        /// What waits in the transmit FIFO, if it is not a device that is always ready.
+        transmit: Option<VecDeque<u8>>,
         /// Reads of the flags until there is room to write.
         busy: usize,
         control: u32,
@@ -159,6 +197,19 @@ mod tests {
             }
         }
 
+        /// The line has carried a byte.
+        fn carry(&mut self) {
+            let fifo = self.transmit.as_mut().unwrap();
+            if let Some(byte) = fifo.pop_front() {
+                self.sent.push(byte);
+                let level = [2, 4, 8, 12, 14][(self.levels & 7) as usize];
+                // When it falls to its level, not for as long as it is below.
+                if fifo.len() == level {
+                    self.raw |= TRANSMITTED;
+                }
+            }
+        }
+
         fn interrupts(&self) -> bool {
             self.raw & self.mask != 0
         }
@@ -185,7 +236,11 @@ mod tests {
                     data
                 }
                 FLAGS => {
-                    let full = model.busy > 0;
+                    let full = model.busy > 0
+                        || model
+                            .transmit
+                            .as_ref()
+                            .is_some_and(|fifo| fifo.len() == DEPTH);
                     model.busy = model.busy.saturating_sub(1);
                     let empty = model.received.is_empty();
                     (u32::from(empty) * RECEIVE_EMPTY) | (u32::from(full) * TRANSMIT_FULL)
@@ -201,7 +256,14 @@ mod tests {
             match offset {
                 DATA => {
                     assert_eq!(model.busy, 0, "there is room");
-                    model.sent.push(u8::try_from(value).unwrap());
+                    let byte = u8::try_from(value).unwrap();
+                    match &mut model.transmit {
+                        None => model.sent.push(byte),
+                        Some(fifo) => {
+                            assert!(fifo.len() < DEPTH, "there is room");
+                            fifo.push_back(byte);
+                        }
+                    }
                     return;
                 }
                 CONTROL => model.control = value,
@@ -220,6 +282,7 @@ mod tests {
         Device(Rc::new(RefCell::new(Model {
             received: VecDeque::new(),
             sent: Vec::new(),
+            transmit: None,
             busy: 0,
             control: 0x300,
             levels: 0x12,
@@ -230,7 +293,7 @@ mod tests {
     }
 
     fn read_all(uart: &mut Uart<Device>) -> Vec<u8> {
-        core::iter::from_fn(|| uart.read()).collect()
+        core::iter::from_fn(|| uart.get()).collect()
     }
 
     #[test]
@@ -282,7 +345,7 @@ mod tests {
         let mut uart = Uart::start(device.clone());
         assert!(device.0.borrow().interrupts());
         uart.acknowledge();
-        assert_eq!(uart.read(), Some(b'a'));
+        assert_eq!(uart.get(), Some(b'a'));
         uart.acknowledge();
         assert!(device.0.borrow().interrupts(), "there is one more");
         assert_eq!(read_all(&mut uart), b"b");
@@ -333,6 +396,50 @@ mod tests {
         assert!(!device.0.borrow().interrupts());
         device.0.borrow_mut().arrive(u32::from(b'x'));
         assert_eq!(read_all(&mut uart), b"x", "and told once");
+    }
+
+    #[test]
+    fn a_line_that_is_slow_gets_every_byte_by_interrupts_and_nobody_waits() {
+        let device = device();
+        device.0.borrow_mut().transmit = Some(VecDeque::new());
+        let mut uart = Uart::start(device.clone());
+        let text: Vec<u8> = (0..1000u32).map(|i| i.to_le_bytes()[0]).collect();
+        let mut next = uart.put(&text);
+        assert_eq!(next, DEPTH, "what has room, and no more");
+        uart.interrupt_on_room(true);
+        let (mut interrupts, mut carried) = (0, 0);
+        while device.0.borrow().sent.len() < text.len() {
+            device.0.borrow_mut().carry();
+            carried += 1;
+            assert!(carried < 2 * text.len(), "no interrupt came");
+            if device.0.borrow().interrupts() {
+                interrupts += 1;
+                uart.acknowledge();
+                assert!(!device.0.borrow().interrupts());
+                next += uart.put(&text[next..]);
+                uart.interrupt_on_room(next < text.len());
+            }
+        }
+        assert_eq!(device.0.borrow().sent, text);
+        assert!(
+            interrupts <= text.len() / 8 + 1,
+            "one for each half of the FIFO: {interrupts}"
+        );
+        device.0.borrow_mut().raw |= TRANSMITTED;
+        assert!(!device.0.borrow().interrupts(), "nothing is left to write");
+    }
+
+    #[test]
+    fn input_that_is_not_wanted_does_not_interrupt_and_is_there_later() {
+        let device = device();
+        let mut uart = Uart::start(device.clone());
+        uart.interrupt_on_input(false);
+        device.0.borrow_mut().arrive(u32::from(b'x'));
+        device.0.borrow_mut().rest();
+        assert!(!device.0.borrow().interrupts());
+        uart.interrupt_on_input(true);
+        assert!(device.0.borrow().interrupts());
+        assert_eq!(uart.get(), Some(b'x'));
     }
 
     #[test]

@@ -105,10 +105,12 @@ pub struct Console {
     pub id: u8,
     /// Input.
     pub input: RawFd,
-    /// Output.
+    /// Output, which gives no room rather than wait, if it could be opened so.
     pub output: RawFd,
     /// Whether a person types: a terminal in raw mode, not a pipe.
     pub terminal: bool,
+    /// Whether that terminal has control sequences, as `TERM` says.
+    pub has_sequences: bool,
 }
 
 /// The one-shot timer in place of the generic timer.

@@ -7,12 +7,14 @@
 //! repository's root.
 //!
 //! [`session`] gives a script on a pipe, as `make run` gets it from another program. [`Terminal`] is
-//! a person at a serial console: a pseudo-terminal, keys, and what the screen shows.
+//! a person at a serial console: a pseudo-terminal and keys, and what bytes come. [`person::Person`] has a terminal of a size
+//! besides, which answers as one does, and looks at its screen.
 
 pub mod books;
 pub mod console;
 pub mod export;
 pub mod live;
+pub mod person;
 pub mod scripted;
 
 use std::io::Write as _;

@@ -113,6 +113,30 @@ class Pipes(unittest.TestCase):
             os.kill(emulator, 0)
 
 
+class Questions(unittest.TestCase):
+    EMULATOR = r"for byte in READY + b'a\x1b[999C\x1b[6n\rb\x1b[1mc': say(bytes([byte])); time.sleep(0.002)"
+    EMULATOR += "\nsay(HALT); time.sleep(60)"
+
+    def shown_on_a_terminal(self, term):
+        terminal, line = pty.openpty()
+        environment = {**os.environ, "TERM": term}
+        process = subprocess.Popen(
+            command(self.EMULATOR), stdin=line, stdout=line, env=environment
+        )
+        self.assertEqual(process.wait(timeout=30), 0)
+        shown = os.read(terminal, 1000)
+        os.close(terminal)
+        os.close(line)
+        return shown.partition(b"ready.")[2].strip()
+
+    def test_a_terminal_is_asked(self):
+        self.assertEqual(self.shown_on_a_terminal("xterm"), b"a\x1b[999C\x1b[6n\rb\x1b[1mc")
+
+    def test_nobody_else_is(self):
+        self.assertEqual(self.shown_on_a_terminal("dumb"), b"ab\x1b[1mc")
+        self.assertEqual(run(self.EMULATOR).stdout, b"sel4-llm is ready.\r\nab\x1b[1mc")
+
+
 class Terminal(unittest.TestCase):
     def test_keys_reach_the_system_and_the_terminal_is_restored(self):
         terminal, line = pty.openpty()

@@ -64,7 +64,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 _ => self.answer(StatusText(status), port),
             },
             Event::Stats(ref stats) => match purpose {
-                Purpose::StatsJson => self.answer(StatsJson(stats), port),
+                Purpose::StatsJson => self.answer_exactly(StatsJson(stats), port),
                 _ => self.answer(StatsText(stats), port),
             },
             Event::Budget(ref budget) => self.answer(BudgetText(budget), port),

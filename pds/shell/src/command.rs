@@ -1,5 +1,6 @@
 //! Which commands there are, and what can be wrong with a line.
 
+use crate::screen::Colour;
 use protocol::decimal::DecimalError;
 use protocol::error::Failure;
 use protocol::limits::{MAX_ADAPTERS, MAX_STOPS};
@@ -18,8 +19,12 @@ pub(crate) const COMMANDS: &[&str] = &[
     "logout",
     "whoami",
     "help",
+    "color",
     "exit",
 ];
+
+/// What `color` can be.
+pub(crate) const COLOURS: &[&str] = &["auto", "on", "off"];
 
 /// What `llmctl` can do.
 pub(crate) const CONTROLS: &[&str] = &[
@@ -193,6 +198,8 @@ pub(crate) enum Command<'a> {
     ExportAdapter(ModelName),
     /// Explain everything, a command, or a control.
     Help(Option<&'static str>),
+    /// Have colours, or not.
+    Colour(Colour),
     Exit,
 }
 
@@ -201,6 +208,8 @@ pub(crate) enum Command<'a> {
 pub(crate) enum CommandError<'a> {
     /// A quote is not closed.
     Unterminated(char),
+    /// More than one line, outside of quotes.
+    ManyLines,
     /// More than [`crate::words::MAX_WORDS`] words.
     TooManyWords,
     /// No such command, option or control; the nearest there is.

@@ -1,10 +1,11 @@
 //! What can stand where the cursor is.
 
 use crate::command::{
-    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, CHAT_COMMANDS, CHAT_OPTIONS, COMMANDS, CONTROLS,
-    FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
+    ADAPTER_DEEDS, AUDIT_OPTIONS, BUDGET_OPTIONS, CHAT_COMMANDS, CHAT_OPTIONS, COLOURS, COMMANDS,
+    CONTROLS, FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
 };
-use crate::console::{Console, Port};
+use crate::console::{Console, Port, Wrapped};
+use crate::screen::USUAL_COLUMNS;
 use crate::shell::{Buffers, List, Purpose, Session};
 use core::fmt::Write as _;
 use protocol::name::UserName;
@@ -49,6 +50,7 @@ pub(crate) fn source(before: &[u8]) -> (Source, usize) {
         (Some(b"help"), None) => Source::Topics,
         (Some(b"help"), Some(b"llmctl")) => Source::Words(CONTROLS),
         (Some(b"login"), None) => Source::Users,
+        (Some(b"color"), None) => Source::Words(COLOURS),
         (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--session") => Source::Sessions,
         (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--adapter") => Source::Adapters,
         (Some(b"llminfer" | b"llmchat"), _) if last == Some(b"--format") => Source::Formats,
@@ -91,7 +93,8 @@ pub(crate) fn source(before: &[u8]) -> (Source, usize) {
     (source, start)
 }
 
-fn in_quote(before: &[u8]) -> bool {
+/// Whether a quote is open at the end of a line.
+pub(crate) fn in_quote(before: &[u8]) -> bool {
     let mut words = before.iter();
     let mut open = None;
     while let Some(byte) = words.next() {
@@ -190,17 +193,16 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         });
         let extension = candidates.extension();
         if candidates.count > 1 && extension.is_empty() {
-            self.print("\n", port);
-            let mut console = Console {
-                port,
-                mode: self.mode,
-            };
+            let mode = self.mode;
+            let columns = self.screen.known_columns().unwrap_or(USUAL_COLUMNS);
+            let mut rows = Wrapped::new(Console { port, mode }, columns);
+            let _ = rows.write_char('\n');
             each(source, self.buffers, user, &mut |word| {
                 if candidates.fits(word) {
-                    let _ = write!(console, "{word}  ");
+                    let _ = write!(rows, "{word}  ");
                 }
             });
-            self.print("\n", port);
+            let _ = rows.write_char('\n');
             return self.prompt(port);
         }
         self.buffers.editor.insert(extension);
@@ -278,6 +280,7 @@ mod tests {
             ("llmfinetune examples --targets ", Source::Words(TARGETS)),
             ("llmfinetune exa", Source::Nowhere),
             ("login ad", Source::Users),
+            ("color o", Source::Words(COLOURS)),
             ("help mod", Source::Topics),
             ("llmstats --", Source::Words(STATS_OPTIONS)),
             ("frob x", Source::Nowhere),

@@ -1,24 +1,33 @@
-//! The console as a place to write to: ends of lines, colour.
+//! The console as a place to write to: ends of lines, colour, rows.
 
-use core::fmt::{self, Display, Formatter};
+use core::fmt::{self, Display, Formatter, Write};
+use unicode_width::UnicodeWidthChar as _;
 
-/// What the shell needs from its runtime.
-pub trait Port {
+/// The console as the shell's code sees it: [`crate::transmit`] puts a queue before what the runtime has, so a write takes
+/// all of its bytes and waits for nothing.
+pub(crate) trait Port {
     /// Tells audit to look at its ring.
     fn notify_audit(&mut self);
     /// Writes to the console.
     fn write(&mut self, bytes: &[u8]);
+    /// Whether the console has so little to write that more may be said. What asks for more than a line waits for it.
+    fn has_room(&mut self) -> bool;
+    /// Forgets what was not written yet; whether there was anything.
+    fn drop_unwritten(&mut self) -> bool;
     /// The next byte of the console, if there is one. The end of the input is byte 0x04.
     fn read(&mut self) -> Option<u8>;
-    /// Ends the session.
+    /// Ends the session, after what was written.
     fn halt(&mut self);
 }
 
 /// What is at the other end of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A terminal in raw mode: the shell echoes, prompts, edits lines, has colours, and ends lines with `\r\n`.
+    /// A terminal in raw mode: the shell echoes, prompts, edits lines, and ends lines with `\r\n`. It is asked for its width,
+    /// and if it answers, it gets colours and control sequences.
     Terminal,
+    /// A terminal that is known to have no control sequences: as above, but it is asked nothing.
+    Dumb,
     /// A pipe: lines come in, text goes out.
     Plain,
 }
@@ -33,11 +42,129 @@ impl<P: Port> fmt::Write for Console<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for part in text.split_inclusive('\n') {
             match part.strip_suffix('\n') {
-                Some(line) if self.mode == Mode::Terminal => {
+                Some(line) if self.mode != Mode::Plain => {
                     self.port.write(line.as_bytes());
                     self.port.write(b"\r\n");
                 }
                 _ => self.port.write(part.as_bytes()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a word that is moved to the next row whole. What is longer is broken by the terminal.
+const WORD_BYTES: usize = 128;
+
+/// Columns that a row which goes on is indented by, besides its own.
+const HANGING: usize = 2;
+
+/// Text in rows of a terminal, which end between words.
+///
+/// A row that goes on begins below the column where a table has its text (after two spaces), if that leaves half of the row.
+pub(crate) struct Wrapped<W> {
+    out: W,
+    columns: usize,
+    column: usize,
+    /// Where a row that goes on begins.
+    hang: usize,
+    /// Spaces before the word.
+    spaces: usize,
+    /// Nothing of the line but spaces so far.
+    at_start: bool,
+    /// The table's text has begun.
+    in_text: bool,
+    word: heapless::String<WORD_BYTES>,
+    word_columns: usize,
+    in_sequence: bool,
+}
+
+impl<W: Write> Wrapped<W> {
+    /// The last column stays empty: terminals differ in what a character there does.
+    pub(crate) const fn new(out: W, columns: usize) -> Self {
+        Self {
+            out,
+            columns: columns.saturating_sub(1),
+            column: 0,
+            hang: 0,
+            spaces: 0,
+            at_start: true,
+            in_text: false,
+            word: heapless::String::new(),
+            word_columns: 0,
+            in_sequence: false,
+        }
+    }
+
+    /// Writes the word that is complete.
+    pub(crate) fn end_word(&mut self) -> fmt::Result {
+        if self.word.is_empty() {
+            return Ok(());
+        }
+        let end = self
+            .column
+            .saturating_add(self.spaces)
+            .saturating_add(self.word_columns);
+        if self.at_start {
+            self.hang = self.spaces.saturating_add(HANGING);
+        } else if self.spaces > 1 && !self.in_text {
+            self.in_text = true;
+            self.hang = self.column.saturating_add(self.spaces);
+        }
+        if self.hang > self.columns / 2 {
+            self.hang = HANGING;
+        }
+        if end > self.columns && !self.at_start && self.word_columns > 0 {
+            self.out.write_char('\n')?;
+            self.spaces = self.hang;
+            self.column = 0;
+        }
+        for _ in 0..self.spaces {
+            self.out.write_char(' ')?;
+        }
+        self.out.write_str(&self.word)?;
+        let columns = self.spaces.saturating_add(self.word_columns);
+        self.column = self.column.saturating_add(columns);
+        self.at_start &= self.word_columns == 0;
+        self.word.clear();
+        (self.word_columns, self.spaces) = (0, 0);
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Wrapped<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            match character {
+                '\n' => {
+                    self.end_word()?;
+                    self.out.write_char('\n')?;
+                    (self.column, self.spaces) = (0, 0);
+                    (self.at_start, self.in_text) = (true, false);
+                }
+                ' ' if !self.in_sequence => {
+                    self.end_word()?;
+                    self.spaces = self.spaces.saturating_add(1);
+                }
+                _ => {
+                    // The shell's own sequences take no columns; those of others do not come here.
+                    let was_in_sequence = self.in_sequence;
+                    self.in_sequence = match character {
+                        '\x1b' => true,
+                        '[' => was_in_sequence,
+                        _ => was_in_sequence && !character.is_ascii_alphabetic(),
+                    };
+                    let width = if was_in_sequence || self.in_sequence {
+                        0
+                    } else {
+                        character.width().unwrap_or(0)
+                    };
+                    if self.word.push(character).is_err() {
+                        self.end_word()?;
+                        let _ = self.word.push(character);
+                    }
+                    self.word_columns = self.word_columns.saturating_add(width);
+                }
             }
         }
         Ok(())
@@ -84,10 +211,13 @@ impl<'p, P: Port> Pieces<'p, P> {
     }
 }
 
+/// Ends colours and emphasis.
+pub(crate) const PLAIN: &str = "\x1b[0m";
+
 /// Empties the screen and goes to its upper left corner.
 pub(crate) const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 
-/// How a text stands out on a terminal. On a pipe it doesn't.
+/// How a text stands out on a terminal with colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Something went wrong.
@@ -102,14 +232,15 @@ pub(crate) enum Style {
 
 /// A text in a style.
 pub(crate) struct Styled<T> {
-    pub(crate) mode: Mode,
+    /// Whether the terminal has colours.
+    pub(crate) colour: bool,
     pub(crate) style: Style,
     pub(crate) text: T,
 }
 
 impl<T: Display> Display for Styled<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.mode == Mode::Plain {
+        if !self.colour {
             return self.text.fmt(f);
         }
         // ECMA-48, Select Graphic Rendition: red, yellow, faint, bold.
@@ -119,6 +250,56 @@ impl<T: Display> Display for Styled<T> {
             Style::Aside => 2,
             Style::Prompt => 1,
         };
-        write!(f, "\x1b[{code}m{}\x1b[0m", self.text)
+        write!(f, "\x1b[{code}m{}{PLAIN}", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    fn wrapped(text: &str, columns: usize) -> String {
+        let mut out = String::new();
+        let mut wrapped = Wrapped::new(&mut out, columns);
+        wrapped.write_str(text).unwrap();
+        wrapped.end_word().unwrap();
+        out
+    }
+
+    #[test]
+    fn rows_end_between_words_and_a_table_keeps_its_column() {
+        assert_eq!(
+            wrapped("one two three four\n", 11),
+            "one two\n  three\n  four\n"
+        );
+        assert_eq!(
+            wrapped(" --seed N   what the choice begins with\n", 30),
+            " --seed N   what the choice\n            begins with\n"
+        );
+        assert_eq!(
+            wrapped("\x1b[31mred is no word\x1b[0m\n", 12),
+            "\x1b[31mred is no\n  word\x1b[0m\n",
+            "a sequence takes no columns"
+        );
+        assert_eq!(wrapped("  a  b\n", 80), "  a  b\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_too_long_and_nothing_is_lost(
+            words in prop::collection::vec("[a-z猫]{1,9}", 1..40), columns in 20usize..200
+        ) {
+            let text = words.join(" ");
+            let shown = wrapped(&text, columns);
+            for row in shown.lines() {
+                let width: usize = row.chars().filter_map(|c| c.width()).sum();
+                prop_assert!(width < columns, "{row:?}");
+            }
+            let again: Vec<&str> = shown.split_whitespace().collect();
+            prop_assert_eq!(again, words);
+        }
     }
 }

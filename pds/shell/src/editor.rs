@@ -1,10 +1,15 @@
 //! The line that is being typed, and what keys do to it.
 //!
+//! A line can have ends of lines in it: those of a paste, and those behind which a quote that is open goes on. What was typed
+//! before the last of the latter stands on rows above, and is not edited any more.
+//!
 //! Why not a crate: `noline` has neither completion nor a way to stop in the middle of a line for an answer of another
 //! domain (it reads from a blocking or async port), and `embedded-cli` knows neither Home, End nor the control keys,
 //! and completes only words that were fixed at build time.
 
 use crate::MAX_LINE_BYTES;
+pub(crate) use showing::Row;
+use showing::Window;
 use units::{first_unit, last_unit, word_start};
 use zeroize::Zeroize as _;
 
@@ -19,12 +24,9 @@ pub(crate) struct Editor {
     cursor: usize,
     /// Bytes that found no room.
     lost: usize,
-    /// First byte that shows.
-    left: usize,
-    /// Columns from there to the cursor, as the terminal has it.
-    column: usize,
-    /// Columns that the prompt takes.
-    indent: usize,
+    /// Bytes that stand on rows above.
+    entered: usize,
+    window: Window,
 }
 
 impl Editor {
@@ -33,10 +35,22 @@ impl Editor {
             bytes: heapless::Vec::new(),
             cursor: 0,
             lost: 0,
-            left: 0,
-            column: 0,
-            indent: 0,
+            entered: 0,
+            window: Window::new(),
         }
+    }
+
+    /// Whether the line goes on from rows above.
+    pub(crate) const fn is_continued(&self) -> bool {
+        self.entered > 0
+    }
+
+    /// Ends the row that shows, for a line that goes on.
+    pub(crate) fn go_on(&mut self) {
+        self.end();
+        self.insert(b"\n");
+        self.entered = self.bytes.len();
+        self.window.left = self.entered;
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -45,6 +59,11 @@ impl Editor {
 
     pub(crate) fn before_cursor(&self) -> &[u8] {
         self.bytes.get(..self.cursor).unwrap_or(&[])
+    }
+
+    /// What can be edited before the cursor.
+    fn editable(&self) -> &[u8] {
+        self.bytes.get(self.entered..self.cursor).unwrap_or(&[])
     }
 
     fn after_cursor(&self) -> &[u8] {
@@ -60,10 +79,16 @@ impl Editor {
         }
     }
 
+    /// Whether the line can go on.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lost == 0 && !self.bytes.is_full()
+    }
+
     /// Empties the line.
     pub(crate) fn clear(&mut self) {
         self.truncate(0);
-        (self.cursor, self.lost, self.left, self.column) = (0, 0, 0, 0);
+        (self.cursor, self.lost, self.entered) = (0, 0, 0);
+        self.window.left = 0;
     }
 
     /// Puts `line` in place of the line, the cursor at its end.
@@ -88,7 +113,7 @@ impl Editor {
     }
 
     pub(crate) fn left(&mut self) {
-        self.cursor = self.cursor.saturating_sub(last_unit(self.before_cursor()));
+        self.cursor = self.cursor.saturating_sub(last_unit(self.editable()));
     }
 
     pub(crate) fn right(&mut self) {
@@ -97,7 +122,7 @@ impl Editor {
     }
 
     pub(crate) const fn home(&mut self) {
-        self.cursor = 0;
+        self.cursor = self.entered;
     }
 
     pub(crate) fn end(&mut self) {
@@ -105,7 +130,7 @@ impl Editor {
     }
 
     pub(crate) fn word_left(&mut self) {
-        self.cursor = word_start(self.before_cursor());
+        self.cursor = self.start_of_word();
     }
 
     pub(crate) fn word_right(&mut self) {
@@ -124,7 +149,7 @@ impl Editor {
             self.lost = self.lost.saturating_sub(1);
             return;
         }
-        self.remove_to(self.cursor.saturating_sub(last_unit(self.before_cursor())));
+        self.remove_to(self.cursor.saturating_sub(last_unit(self.editable())));
     }
 
     pub(crate) fn delete(&mut self) {
@@ -134,7 +159,7 @@ impl Editor {
     }
 
     pub(crate) fn kill_to_start(&mut self) {
-        self.remove_to(0);
+        self.remove_to(self.entered);
     }
 
     pub(crate) fn kill_to_end(&mut self) {
@@ -144,7 +169,11 @@ impl Editor {
 
     /// The spaces before the cursor, and the word before them.
     pub(crate) fn kill_word(&mut self) {
-        self.remove_to(word_start(self.before_cursor()));
+        self.remove_to(self.start_of_word());
+    }
+
+    fn start_of_word(&self) -> usize {
+        self.entered.saturating_add(word_start(self.editable()))
     }
 
     /// Removes what lies between `start` and the cursor.

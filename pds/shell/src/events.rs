@@ -3,15 +3,29 @@
 use crate::READY_LINE;
 use crate::console::{Mode, Port, Style};
 use crate::shell::{Activity, Bar, Purpose, Session};
-use crate::text::{FailureText, FaultsText, LOST, ProgressBar, RecoveredText, StageLine, UserText};
+use crate::text::{
+    BAR_WORDS, FailureText, FaultsText, LOST, ProgressBar, RecoveredText, StageLine, TrainedBar,
+    UserText,
+};
+use core::fmt::{Display, Write as _};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{Event, Progress};
 use sel4_llm_client::{Inbox, Incoming, Link, MAX_WAITING, Notice, RequestId, SubmitError};
+
+/// Most marks of a bar: four percent each.
+const MAX_BAR_STEPS: usize = 25;
+
+/// Bytes of a row that is drawn over and over; no bar has more.
+const ROW_BYTES: usize = 160;
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn on_signal(&mut self, inbox: &mut Inbox, port: &mut impl Port) {
         // What audit writes meanwhile comes with a signal of its own, so that lines are run in between.
         for _ in 0..MAX_WAITING {
+            // The rest is read when there is room to write what it says.
+            if !port.has_room() {
+                break;
+            }
             let Some(incoming) = self.client.poll(inbox) else {
                 break;
             };
@@ -45,15 +59,17 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 }
             }
             Incoming::Notice(notice) => {
-                self.end_bar(port);
+                let is_ready = matches!(notice, Notice::Ready(_));
+                self.end_bar(is_ready && self.activity == Activity::Booting, port);
                 self.handle_notice(notice, port);
             }
             Incoming::Part { request, event } | Incoming::Last { request, event } => {
-                self.end_bar(port);
+                let is_its_end = self.current() == Some(*request);
+                self.end_bar(is_its_end && !matches!(event, Event::Failed { .. }), port);
                 self.handle_event(*request, event, port);
             }
             Incoming::Lost { request } => {
-                self.end_bar(port);
+                self.end_bar(false, port);
                 self.handle_lost(*request, port);
             }
         }
@@ -94,6 +110,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             }
             Notice::Restarted => {
                 self.is_ready = false;
+                (self.talks, self.asks_for_model) = (None, None);
                 self.forget_session();
                 self.notice("it has begun anew: sessions and logins are gone", port);
             }
@@ -104,6 +121,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn handle_event(&mut self, request: RequestId, event: &Event<'_>, port: &mut impl Port) {
         self.note_turn(request, event);
+        if self.note_model(request, event) {
+            return;
+        }
         if self.activity == Activity::Booting {
             self.begin_before_ready(event, port);
         } else if self.given_up.iter().any(|given_up| *given_up == request) {
@@ -202,16 +222,90 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 self.print_line(StageLine { progress, what }, port);
             }
         } else if before != self.bar {
-            let end = if is_new && before.is_some() { "\n" } else { "" };
-            let bar = ProgressBar { stage, percent };
-            self.print(format_args!("{end}\r{bar}"), port);
+            match before {
+                Some(before) if is_new => {
+                    let now = self.bar.replace(before);
+                    self.end_bar(true, port);
+                    self.bar = now;
+                }
+                Some(_) => {}
+                // The first one at boot comes before any prompt: how wide may it be?
+                None => {
+                    let question = self.screen.question();
+                    self.print(question, port);
+                }
+            }
+            self.draw_bar(&Bar::Stage(stage, percent), port);
         }
     }
 
-    /// Goes to the line after the bar, if there is one.
-    pub(crate) fn end_bar(&mut self, port: &mut impl Port) {
-        if self.bar.take().is_some() && self.mode == Mode::Terminal {
-            self.print("\n", port);
+    /// Draws a bar over the one that shows.
+    fn draw_bar(&mut self, bar: &Bar, port: &mut impl Port) {
+        match *bar {
+            Bar::Stage(stage, percent) => {
+                let steps = self.bar_steps();
+                let bar = ProgressBar {
+                    stage,
+                    percent,
+                    steps,
+                };
+                self.draw_over(bar, port);
+            }
+            Bar::Training(percent) => {
+                let steps = self.training_steps();
+                self.draw_over(TrainedBar { percent, steps }, port);
+            }
         }
+    }
+
+    /// Marks that a bar has: it and its words stay in one row, also of a terminal that has not said how wide it is.
+    pub(crate) fn bar_steps(&self) -> u64 {
+        const NARROW: usize = 40;
+        let columns = match self.mode {
+            Mode::Plain => return MAX_BAR_STEPS as u64,
+            _ => self.screen.known_columns().unwrap_or(NARROW),
+        };
+        let steps = columns.saturating_sub(BAR_WORDS).clamp(1, MAX_BAR_STEPS);
+        steps as u64
+    }
+
+    /// Fewer for a fine-tuning, whose figures stand behind its bar.
+    pub(crate) fn training_steps(&self) -> u64 {
+        const MOST: u64 = 16;
+        match self.mode {
+            Mode::Plain => self.bar_steps(),
+            _ => self.bar_steps().min(MOST),
+        }
+    }
+
+    /// Writes a text over the last one, in one row.
+    pub(crate) fn draw_over(&mut self, text: impl Display, port: &mut impl Port) {
+        let mut row = heapless::String::<ROW_BYTES>::new();
+        // What finds no room would not show.
+        let _ = write!(row, "{text}");
+        let room = self.screen.columns().saturating_sub(1);
+        // It is ASCII.
+        let row = row.get(..room).unwrap_or(&row);
+        let stale = core::mem::replace(&mut self.drawn_over, row.len());
+        let stale = stale.saturating_sub(row.len());
+        self.print(format_args!("\r{row}{:stale$}", ""), port);
+    }
+
+    /// Goes to the line after the bar, if there is one. What is `done` is told in parts, so its bar may not have come to its
+    /// end yet.
+    pub(crate) fn end_bar(&mut self, done: bool, port: &mut impl Port) {
+        let Some(bar) = self.bar.take() else { return };
+        if self.mode == Mode::Plain {
+            return;
+        }
+        let last = match bar {
+            Bar::Stage(stage, _) => Bar::Stage(stage, 100),
+            Bar::Training(_) => Bar::Training(100),
+        };
+        if done && bar != last {
+            self.draw_bar(&last, port);
+        }
+        self.drawn_over = 0;
+        self.print("\n", port);
     }
 }

@@ -83,8 +83,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Event::Exported(ref exported) => {
                 self.begin_export(port);
                 self.print_export(port, Export::finish);
-                self.print_line(Closing(exported), port);
-                self.answer(END, port);
+                self.print_exactly(Closing(exported), port);
+                self.answer_exactly(END, port);
             }
             Event::Done => self.answer("^C: the export is not whole", port),
             Event::Failed { failure, detail } => {
@@ -98,7 +98,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn begin_export(&mut self, port: &mut impl Port) {
         if !core::mem::replace(&mut self.export.has_begun, true) {
-            self.print_line(BEGIN, port);
+            self.print_exactly(BEGIN, port);
         }
     }
 
@@ -116,7 +116,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         change: impl FnOnce(&mut Export, &mut dyn FnMut(&str)),
     ) {
         let mut export = core::mem::replace(&mut self.export, Export::new());
-        change(&mut export, &mut |line| self.print_line(line, port));
+        change(&mut export, &mut |line| self.print_exactly(line, port));
         self.export = export;
     }
 }

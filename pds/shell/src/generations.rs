@@ -1,15 +1,20 @@
 //! Text: of the request in front, and of those in the background.
 
+use crate::command::Ask;
 use crate::console::{Console, Pieces, Port, Style};
+use crate::infer::Said;
 use crate::jobs::{Job, JobState};
 use crate::shell::{Activity, Purpose, Session, about};
-use crate::text::{Closing, FailureText, LOST};
+use crate::text::{Closing, FailureText, LOST, SafeText};
 use core::fmt::{Display, Write as _};
 use protocol::error::ErrorCode;
 use protocol::name::UserName;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, Event, Request};
 use sel4_llm_client::RequestId;
+
+/// Places for requests that are left to the user.
+const SPARE_PLACES: usize = 4;
 
 /// Whether a failure is about the adapter that was asked for.
 const fn names_adapter(code: ErrorCode) -> bool {
@@ -29,6 +34,50 @@ const fn names_format(code: ErrorCode) -> bool {
 }
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
+    /// Asks once what the loaded model is, for a terminal that can show a prompt that is completed apart from its completion.
+    pub(crate) fn ask_for_model(&mut self) {
+        // What the user asks comes first.
+        let has_room = self.client.room() > SPARE_PLACES;
+        let is_known = self.talks.is_some() || self.asks_for_model.is_some();
+        if self.is_ready && self.screen.has_colour() && has_room && !is_known {
+            self.asks_for_model = self.client.submit(&Request::Status).ok();
+        }
+    }
+
+    /// Notes what an event says of the loaded model; whether it is an answer that nobody waits for.
+    pub(crate) fn note_model(&mut self, request: RequestId, event: &Event<'_>) -> bool {
+        match event {
+            Event::Loaded { info, .. } => self.talks = Some(!info.template.is_empty()),
+            Event::Status(status) if !status.name.is_empty() => {
+                self.talks = Some(!status.model.template.is_empty());
+            }
+            _ => {}
+        }
+        self.asks_for_model == Some(request)
+    }
+
+    /// Shows the prompt that an answer goes on from, if it is a completion.
+    pub(crate) fn echo_prompt(
+        &mut self,
+        said: Said,
+        ask: &Ask<'_>,
+        prompt: &[u8],
+        port: &mut impl Port,
+    ) {
+        let completes = match said {
+            Said::Raw => true,
+            Said::AsTheModelHasIt => ask.system.is_none() && self.talks == Some(false),
+            Said::ByUser => false,
+        };
+        if !completes || !self.screen.has_colour() || prompt.is_empty() {
+            return;
+        }
+        self.print(self.styled(Style::Aside, SafeText(prompt)), port);
+        if let Activity::Generating { at_line_start, .. } = &mut self.activity {
+            *at_line_start = prompt.ends_with(b"\n");
+        }
+    }
+
     pub(crate) fn handle_generation(&mut self, event: &Event<'_>, port: &mut impl Port) {
         match *event {
             Event::Text { text, .. } => self.print_model_text(text, port),

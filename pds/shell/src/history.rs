@@ -11,6 +11,9 @@ const HISTORY_BYTES: usize = 16384;
 
 const _: () = assert!(HISTORY_BYTES > MAX_LINE_BYTES + 2);
 
+/// Ends a line here. No line has it in it, but one that was pasted or went on has ends of lines.
+const END: u8 = crate::screen::PASTED_BREAK;
+
 /// Where a line is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -30,7 +33,7 @@ impl Place {
 
 #[derive(Debug)]
 pub(crate) struct History {
-    /// Lines, each with its place's mark before it and a new line at its end, which no line has in it.
+    /// Lines, each with its place's mark before it and [`END`] behind it.
     bytes: heapless::Vec<u8, HISTORY_BYTES>,
     /// Where lines are typed now.
     place: Place,
@@ -59,19 +62,19 @@ impl History {
     /// Keeps a line that was run, unless it says nothing new.
     pub(crate) fn add(&mut self, line: &[u8]) {
         self.leave();
-        if line.trim_ascii().is_empty() || self.line(1) == Some(line) || line.contains(&b'\n') {
+        if line.trim_ascii().is_empty() || self.line(1) == Some(line) {
             return;
         }
         let needed = line.len().saturating_add(2);
         while HISTORY_BYTES.saturating_sub(self.bytes.len()) < needed {
-            let oldest = self.bytes.iter().position(|byte| *byte == b'\n');
+            let oldest = self.bytes.iter().position(|byte| *byte == END);
             let len = oldest.map_or(self.bytes.len(), |end| end.saturating_add(1));
             self.bytes.rotate_left(len);
             self.bytes.truncate(self.bytes.len().saturating_sub(len));
         }
         let _ = self.bytes.push(self.place.mark());
         let _ = self.bytes.extend_from_slice(line);
-        let _ = self.bytes.push(b'\n');
+        let _ = self.bytes.push(END);
     }
 
     /// The line before the one that shows, which is `current`.
@@ -110,8 +113,8 @@ impl History {
 
     /// The line of this place that is so many back, from 1.
     fn line(&self, back: usize) -> Option<&[u8]> {
-        let lines = self.bytes.rsplit(|byte| *byte == b'\n');
-        // What is not of this place has another mark, and what follows on the last new line has none.
+        let lines = self.bytes.rsplit(|byte| *byte == END);
+        // What is not of this place has another mark, and what follows on the last end has none.
         let mut lines = lines.filter_map(|line| line.strip_prefix(&[self.place.mark()]));
         lines.nth(back.checked_sub(1)?)
     }

@@ -1,8 +1,10 @@
 //! What keys do: the line, its history, passphrases.
 
 use crate::command::COMMANDS;
+use crate::complete::in_quote;
 use crate::console::{CLEAR_SCREEN, Console, Mode, Port};
 use crate::keys::{END_OF_INPUT, INTERRUPT, Key};
+use crate::screen::{Answer, HELD_BYTES};
 use crate::shell::{Activity, Buffers, Purpose, Session};
 use crate::suggest::nearest;
 use crate::words::Words;
@@ -17,7 +19,7 @@ const KEYS: usize = 4;
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn on_input(&mut self, words: &mut Words, port: &mut impl Port) {
         self.run_lines(words, port);
-        while !self.buffers.type_ahead.is_full() {
+        while self.wants_input() {
             let Some(byte) = port.read() else { break };
             self.take(byte, port);
             self.run_lines(words, port);
@@ -26,22 +28,36 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Reads what was typed while a command is under way; a Ctrl-C in it acts at once.
     pub(crate) fn look_for_interrupt(&mut self, port: &mut impl Port) {
-        while !self.is_at_prompt() && !self.buffers.type_ahead.is_full() {
+        while !self.is_at_prompt() && self.wants_input() {
             let Some(byte) = port.read() else { break };
             self.take(byte, port);
         }
     }
 
+    /// Whether there is room for what one more byte of input can set free.
+    pub(crate) const fn wants_input(&self) -> bool {
+        self.buffers.type_ahead.room() >= HELD_BYTES
+    }
+
     fn take(&mut self, byte: u8, port: &mut impl Port) {
         match byte {
             INTERRUPT => self.interrupt(port),
-            _ => self.buffers.type_ahead.push(byte),
+            _ => {
+                let keys = &mut self.buffers.type_ahead;
+                // There is room: it was looked for.
+                let mut give = |key| {
+                    let _ = keys.push(key);
+                };
+                if self.screen.filter(byte, &mut give) == Answer::NewWidth {
+                    self.adapt(port);
+                }
+            }
         }
     }
 
     /// Edits and runs lines for as long as no command is under way.
     fn run_lines(&mut self, words: &mut Words, port: &mut impl Port) {
-        while matches!(self.activity, Activity::Idle | Activity::Passphrase(_)) {
+        while matches!(self.activity, Activity::Idle | Activity::Passphrase(_)) && port.has_room() {
             if self.input_over && self.activity == Activity::Idle {
                 match self.chat {
                     Some(chat) => self.leave_chat(chat, port),
@@ -74,14 +90,14 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     pub(crate) fn draw(&mut self, port: &mut impl Port) {
-        if self.mode == Mode::Terminal {
+        if self.mode != Mode::Plain {
             let mode = self.mode;
             let _ = self.buffers.editor.draw(&mut Console { port, mode });
         }
     }
 
     fn press(&mut self, key: Key, words: &mut Words, port: &mut impl Port) {
-        let (mode, is_terminal) = (self.mode, self.mode == Mode::Terminal);
+        let (mode, is_terminal) = (self.mode, self.mode != Mode::Plain);
         let Buffers {
             editor, history, ..
         } = &mut *self.buffers;
@@ -98,7 +114,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 if let (Some(chat), true) = (self.chat, is_terminal) {
                     // Of a terminal it ends the conversation, and another one the session.
                     editor.clear();
-                    self.print("\n", port);
+                    self.draw(port);
+                    self.leave_prompt(port);
                     return self.leave_chat(chat, port);
                 }
                 self.input_over = true;
@@ -119,6 +136,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Key::WordRight => editor.word_right(),
             Key::Delete => editor.delete(),
             Key::KillToEnd => editor.kill_to_end(),
+            // The rows above cannot be taken back.
+            Key::Up | Key::Down if editor.is_continued() => return,
             Key::Up => {
                 if let Some(line) = history.older(editor.bytes()) {
                     editor.set(line);
@@ -130,7 +149,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 }
             }
             Key::ClearScreen => {
-                self.print(CLEAR_SCREEN, port);
+                self.screen.ask_again();
+                let has_sequences = self.screen.has_sequences();
+                self.print(if has_sequences { CLEAR_SCREEN } else { "\n" }, port);
                 return self.prompt(port);
             }
         }
@@ -139,8 +160,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Runs the line that is complete.
     fn run_line(&mut self, words: &mut Words, port: &mut impl Port) {
-        if self.mode == Mode::Terminal {
-            self.print("\n", port);
+        let is_terminal = self.mode != Mode::Plain;
+        if is_terminal {
+            self.leave_prompt(port);
+        }
+        let editor = &mut self.buffers.editor;
+        let is_open = self.chat.is_none() && in_quote(editor.bytes());
+        if is_terminal && is_open && editor.has_room() && !self.input_over {
+            editor.go_on();
+            return self.prompt(port);
         }
         let Buffers {
             editor, history, ..
@@ -154,7 +182,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             );
         }
         let is_said = self.chat.is_some();
-        if self.mode == Mode::Terminal && (is_said || !may_hold_a_passphrase(editor.bytes())) {
+        if is_terminal && (is_said || !may_hold_a_passphrase(editor.bytes())) {
             history.add(editor.bytes());
         }
         history.leave();
@@ -179,13 +207,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     fn press_secretly(&mut self, key: &Key, user: UserName, port: &mut impl Port) {
         let editor = &mut self.buffers.editor;
         match key {
+            // The end of a line that was pasted.
+            Key::Typed(text) if text == b"\n" => {}
             Key::Typed(text) => editor.insert(text),
             Key::Tab => editor.insert(b"\t"),
             Key::Backspace => editor.backspace(),
             Key::KillToStart => editor.kill_to_start(),
             Key::Enter | Key::EndOfInput => {
                 self.input_over |= *key == Key::EndOfInput;
-                if self.mode == Mode::Terminal {
+                if self.mode != Mode::Plain {
                     self.print("\n", port);
                 }
                 self.log_in(user, port);
@@ -216,7 +246,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     /// Waits for the user's passphrase, which is the next line.
     pub(crate) fn ask_for_passphrase(&mut self, user: UserName, port: &mut impl Port) {
         self.activity = Activity::Passphrase(user);
-        if self.mode == Mode::Terminal {
+        if self.mode != Mode::Plain {
             self.print("passphrase: ", port);
         }
     }
@@ -230,7 +260,7 @@ const fn may_ask(byte: u8) -> bool {
 /// Whether more follows on the name after what was meant as `login`. It is no command, but it must not be kept.
 fn may_hold_a_passphrase(line: &[u8]) -> bool {
     let mut words = line
-        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .split(|byte| matches!(byte, b' ' | b'\t' | b'\n'))
         .filter(|word| !word.is_empty());
     let is_login = words
         .next()

@@ -1,6 +1,6 @@
 //! Ctrl-C: no state of the shell holds the console, whatever audit and inference do.
 
-use crate::console::{Mode, Port, Style};
+use crate::console::{Mode, PLAIN, Port, Style};
 use crate::keys::Keys;
 use crate::shell::{Activity, Purpose, Session};
 use crate::text::BootText;
@@ -12,6 +12,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn interrupt(&mut self, port: &mut impl Port) {
         self.buffers.type_ahead.clear();
         self.keys = Keys::new();
+        self.screen.interrupt();
+        let has_dropped = port.drop_unwritten();
+        if has_dropped {
+            self.begin_row_after_dropping(port);
+        }
         match &mut self.activity {
             Activity::Booting => self.ask_before_ready(port),
             // These have an end that is worth seeing: what it cost, the line that makes an export verifiable.
@@ -41,6 +46,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             } => {
                 *interrupted = true;
                 self.client.cancel(*request);
+                if has_dropped {
+                    self.print_line("^C", port);
+                }
             }
             // Whoever asks twice does not want to wait for it.
             Activity::Generating { at_line_start, .. } => {
@@ -55,7 +63,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             | Activity::Watching { .. } => self.answer("^C", port),
             Activity::Tuning { request, .. } | Activity::Exporting { request, .. } => {
                 self.client.abandon(*request);
-                self.end_bar(port);
+                self.end_bar(false, port);
                 self.answer("^C", port);
             }
             Activity::Reading { request, .. } => {
@@ -65,9 +73,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Activity::Asking { request, purpose } => {
                 let (request, purpose) = (*request, *purpose);
                 self.stop_asking(request, purpose);
-                self.end_bar(port);
+                self.end_bar(false, port);
                 match purpose {
-                    Purpose::Complete(_) => self.drop_line(port),
+                    Purpose::Complete(_) => self.drop_line(has_dropped, port),
                     Purpose::LoadAdapter | Purpose::LoadBeside(_) => self.answer(
                         "^C: asked audit to stop the load; 'llmctl adapters' says which are loaded",
                         port,
@@ -89,7 +97,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 let job = *job;
                 self.answer(format_args!("{end}job {job} goes on"), port);
             }
-            Activity::Idle => self.drop_line(port),
+            Activity::Idle => self.drop_line(has_dropped, port),
             Activity::Passphrase(_) => {
                 self.buffers.editor.clear();
                 self.answer("^C", port);
@@ -98,10 +106,26 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         }
     }
 
+    /// What was to be written is gone, perhaps from the middle of a control sequence or of a row: begins a row in no colour.
+    fn begin_row_after_dropping(&mut self, port: &mut impl Port) {
+        self.bar = None;
+        self.drawn_over = 0;
+        if let Activity::Generating { at_line_start, .. }
+        | Activity::Waiting { at_line_start, .. } = &mut self.activity
+        {
+            *at_line_start = true;
+        }
+        self.print(if self.screen.has_colour() { PLAIN } else { "" }, port);
+        self.print("\n", port);
+    }
+
     /// Drops the line that is being typed.
-    fn drop_line(&mut self, port: &mut impl Port) {
-        self.buffers.editor.end();
-        self.draw(port);
+    fn drop_line(&mut self, has_dropped: bool, port: &mut impl Port) {
+        // The prompt may be among what was dropped.
+        if !has_dropped {
+            self.buffers.editor.end();
+            self.draw(port);
+        }
         self.buffers.editor.clear();
         self.buffers.history.leave();
         if self.client.room() == 0 {
@@ -133,7 +157,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     /// Ctrl-C before the system is ready: says what is waited for, and asks audit something that it always answers. If it
     /// does, there is a prompt, also if its word that the system is ready was lost.
     fn ask_before_ready(&mut self, port: &mut impl Port) {
-        if self.bar.is_some() && self.mode == Mode::Terminal {
+        if self.bar.is_some() && self.mode != Mode::Plain {
             self.print("\n", port);
         }
         self.print_styled(Style::Notice, BootText(self.bar), port);

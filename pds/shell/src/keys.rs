@@ -1,5 +1,6 @@
 //! Bytes of the console become keys: characters, and what a terminal sends for the others (ECMA-48, xterm).
 
+use crate::screen::{PASTED_BREAK, PASTED_TAB};
 use zeroize::Zeroize as _;
 
 /// Ctrl-C.
@@ -130,6 +131,8 @@ impl Keys {
             0x10 => Key::Up,
             0x15 => Key::KillToStart,
             0x17 => Key::KillWord,
+            PASTED_BREAK => return press(Key::Typed(text(b"\n"))),
+            PASTED_TAB => return press(Key::Typed(text(b"\t"))),
             0x20..=0x7e | 0x80..=0xff => return self.push_text(byte, press),
             _ => return,
         };
@@ -162,6 +165,12 @@ impl Keys {
             self.held.clear();
         }
     }
+}
+
+/// Text that no key gives.
+fn text(bytes: &[u8; 1]) -> Typed {
+    // There is room.
+    Typed::from_slice(bytes).unwrap_or_default()
 }
 
 fn sequence(parameters: &[u8], last: u8) -> Option<Key> {
@@ -245,7 +254,7 @@ mod tests {
     #[test]
     fn sequences_that_are_not_known_do_not_end_up_in_the_line() {
         assert_eq!(
-            press(b"a\x1b[200~b\x1b[1;2;3;4;5xc\x1bzd\x07\x1f\x00"),
+            press(b"a\x1b[200~b\x1b[1;2;3;4;5xc\x1bzd\x07\x1d\x00"),
             [typed(b"a"), typed(b"b"), typed(b"c"), typed(b"d")]
         );
         assert_eq!(

@@ -6,7 +6,7 @@
 //! The rule that keeps its user safe: model output and error details are untrusted text. They reach
 //! the terminal through [`safe_text`] alone, which lets no control character through but newline and tab, so nothing
 //! that a model says can send an escape sequence, overwrite what is shown, or end the session. A line of it that imitates
-//! the system's lacks its colour; on a pipe, without colours, nothing tells them apart. The control sequences that a
+//! the system's lacks its colour; without colours, as on a pipe, nothing tells them apart. The control sequences that a
 //! terminal gets (colour, the line that is edited, a screen that is drawn anew) are the shell's own constants.
 
 #![no_std]
@@ -50,20 +50,23 @@ mod json;
 mod keys;
 mod names;
 mod parse;
+mod queue;
 mod readings;
 mod run;
+mod screen;
 mod shell;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transmit;
 mod tuning;
-mod type_ahead;
 mod values;
 mod words;
 
-pub use console::{Mode, Port};
+pub use console::Mode;
 pub use shell::{Memory, Shell};
+pub use transmit::Port;
 
 /// The line that says that the system takes commands. What drives the console from outside waits
 /// for it.

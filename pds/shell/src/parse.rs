@@ -1,9 +1,10 @@
 //! Words become a command.
 
 use crate::command::{
-    ADAPTER_DEEDS, AUDIT_OPTIONS, Ask, BUDGET_OPTIONS, CHAT_OPTIONS, COMMANDS, CONTROLS, Command,
-    CommandError, FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
+    ADAPTER_DEEDS, AUDIT_OPTIONS, Ask, BUDGET_OPTIONS, CHAT_OPTIONS, COLOURS, COMMANDS, CONTROLS,
+    Command, CommandError, FINETUNE_OPTIONS, INFER_OPTIONS, LOAD_OPTIONS, STATS_OPTIONS, TARGETS,
 };
+use crate::screen::Colour;
 use crate::suggest::nearest;
 use crate::values::{millionths, name, period, rate, whole, whole_u32};
 use crate::words::Words;
@@ -37,8 +38,21 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         b"whoami" => nothing_more("whoami", &mut words, Command::WhoAmI),
         b"exit" => nothing_more("exit", &mut words, Command::Exit),
         b"help" => help(&mut words),
+        b"color" => colour(&mut words),
         word => Err(unknown("command", word, COMMANDS)),
     }
+}
+
+/// `color auto`, `color on`, `color off`.
+fn colour<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+    let word = value("color", "auto, on or off", words)?;
+    let colour = match option("value of color", word, COLOURS)? {
+        "auto" => Colour::Auto,
+        "on" => Colour::On,
+        // The last of the list.
+        _ => Colour::Off,
+    };
+    nothing_more("color", words, Command::Colour(colour))
 }
 
 fn nothing_more<'a, T>(

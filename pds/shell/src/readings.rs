@@ -1,6 +1,6 @@
 //! The log and the counters: answers that come row by row, some until Ctrl-C.
 
-use crate::console::{CLEAR_SCREEN, Mode, Port, Style};
+use crate::console::{CLEAR_SCREEN, Port, Style};
 use crate::json::StatsJson;
 use crate::shell::{Activity, Session};
 use crate::text::{LogLine, StatsText};
@@ -45,9 +45,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 anchor: previous,
                 first: sequence,
             };
-            self.print_line(opening, port);
+            self.print_exactly(opening, port);
         }
-        self.print_line(Json { record, text }, port);
+        self.print_exactly(Json { record, text }, port);
     }
 
     fn end_log(&mut self, json: bool, extent: &LogExtent, port: &mut impl Port) {
@@ -62,7 +62,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 anchor: extent.anchor,
                 first: extent.first,
             };
-            self.print_line(opening, port);
+            self.print_exactly(opening, port);
         }
         let ending = Ending {
             head: extent.head,
@@ -70,7 +70,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             // Entries after the last one that was shown are missing too.
             filtered: shown.gaps || (shown.entries > 0 && shown.next != extent.next),
         };
-        self.answer(ending, port);
+        self.answer_exactly(ending, port);
     }
 
     pub(crate) fn handle_watch(&mut self, event: &Event<'_>, port: &mut impl Port) {
@@ -94,8 +94,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     fn show_counters(&self, json: bool, stats: &Stats, port: &mut impl Port) {
         if json {
-            self.print_line(StatsJson(stats), port);
-        } else if self.mode == Mode::Terminal {
+            self.print_exactly(StatsJson(stats), port);
+        } else if self.screen.has_sequences() {
             self.print(CLEAR_SCREEN, port);
             self.print_line(StatsText(stats), port);
             self.print_styled(Style::Aside, "every second; Ctrl-C ends", port);

@@ -4,6 +4,7 @@ use crate::command::{Ask, Command};
 use crate::console::{Console, Port, Style, Styled};
 use crate::infer::{Said, submit};
 use crate::jobs::{Job, MAX_JOBS};
+use crate::screen::Colour;
 use crate::shell::{Activity, Purpose, Session, Shown};
 use crate::text::{Help, JobLine};
 use crate::words::Words;
@@ -35,6 +36,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let (request, purpose) = match *command {
             Command::Empty => return self.become_idle(port),
             Command::Help(topic) => return self.answer(Help(topic), port),
+            Command::Colour(colour) => return self.set_colour(colour, port),
             Command::Exit => return self.halt(port),
             Command::FineTune {
                 params,
@@ -119,11 +121,28 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         self.ask(&request, purpose, port);
     }
 
+    fn set_colour(&mut self, colour: Colour, port: &mut impl Port) {
+        self.screen.colour = colour;
+        if colour == Colour::Auto {
+            self.screen.ask_again();
+        }
+        let text = match colour {
+            Colour::On => "colours are on",
+            Colour::Off => "colours are off",
+            Colour::Auto if self.screen.has_sequences() => {
+                "colours are on: the terminal has said how wide it is"
+            }
+            Colour::Auto => "colours are on as soon as the terminal says how wide it is",
+        };
+        self.answer(text, port);
+    }
+
     fn generate(&mut self, ask: &Ask<'_>, said: Said, prompt: &[u8], port: &mut impl Port) {
         self.asked_format = ask.format;
         let submitted = submit(&mut self.client, ask, said, prompt);
         if let Some(request) = self.submitted(submitted, port) {
             self.begin_generation(request, ask.session);
+            self.echo_prompt(said, ask, prompt, port);
         }
     }
 
@@ -205,13 +224,19 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         let Some(job) = self.buffers.jobs.get(id, user) else {
             return self.no_such_job(id, port);
         };
+        let colour = self.screen.has_colour();
         let mut console = Console { port, mode };
         let _ = console.write_str(job.text());
         let at_line_start = job.text().is_empty() || job.text().ends_with('\n');
         if job.dropped > 0 {
             let end = if at_line_start { "" } else { "\n" };
             let (text, style) = (Dropped(job), Style::Aside);
-            let _ = writeln!(console, "{end}{}", Styled { mode, style, text });
+            let styled = Styled {
+                colour,
+                style,
+                text,
+            };
+            let _ = writeln!(console, "{end}{styled}");
         }
         let at_line_start = at_line_start || job.dropped > 0;
         if job.is_running() {

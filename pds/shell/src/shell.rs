@@ -1,15 +1,17 @@
 //! The shell itself: all state in one struct, driven by input and by audit's signals.
 
 use crate::chat::{Chat, Taken};
-use crate::console::{Console, Mode, Port, Style, Styled};
-use crate::editor::Editor;
+use crate::console::{Console, Mode, Port as Output, Style, Styled, Wrapped};
+use crate::editor::{Editor, Row};
 use crate::export::Export;
 use crate::history::History;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
 use crate::names::Names;
+use crate::queue::Queue;
+use crate::screen::{PASTE_OFF, PASTE_ON, Screen};
 use crate::text::{FailureText, JobNotice};
-use crate::type_ahead::TypeAhead;
+use crate::transmit::{Port, Transmit};
 use crate::words::Words;
 use core::fmt::{Display, Write as _};
 use protocol::error::{ErrorCode, Failure};
@@ -20,7 +22,7 @@ use protocol::wire::client::{Request, Stage, User};
 use safe_text::Sanitiser;
 use sel4_llm_client::{Client, Endpoint, Inbox, RequestId, SubmitError};
 
-/// What the shell keeps in buffers: 247 KiB, more than half of it text of jobs. It lies outside of [`Shell`] so that a
+/// What the shell keeps in buffers: 317 KiB, two fifths of it text of jobs. It lies outside of [`Shell`] so that a
 /// runtime with a small stack can make it a static, and is all zeros when it is new.
 #[derive(Debug)]
 pub struct Memory {
@@ -30,10 +32,12 @@ pub struct Memory {
     words: Words,
     /// What audit has said at hand, which the event that is handled refers to.
     inbox: Inbox,
+    /// What waits to be written.
+    output: Transmit,
 }
 
 // The figure that is promised above.
-const _: () = assert!(size_of::<Memory>() <= 248 * 1024);
+const _: () = assert!(size_of::<Memory>() <= 318 * 1024);
 
 impl Memory {
     /// Empty buffers.
@@ -41,7 +45,7 @@ impl Memory {
     pub const fn new() -> Self {
         Self {
             buffers: Buffers {
-                type_ahead: TypeAhead::new(),
+                type_ahead: Queue::new(),
                 editor: Editor::new(),
                 history: History::new(),
                 names: Names::new(),
@@ -52,6 +56,7 @@ impl Memory {
             client: sel4_llm_client::Memory::new(),
             words: Words::new(),
             inbox: Inbox::new(),
+            output: Transmit::new(),
         }
     }
 }
@@ -64,7 +69,8 @@ impl Default for Memory {
 
 #[derive(Debug)]
 pub(crate) struct Buffers {
-    pub(crate) type_ahead: TypeAhead,
+    /// Input that waits for the command under way.
+    pub(crate) type_ahead: Queue<TYPE_AHEAD_BYTES>,
     pub(crate) editor: Editor,
     pub(crate) history: History,
     pub(crate) names: Names,
@@ -74,6 +80,13 @@ pub(crate) struct Buffers {
     /// The words of the `llmchat` that began the conversation: what they say holds for each of its turns.
     pub(crate) chat_words: Words,
 }
+
+/// Bytes that are read before the command under way is done: two lines of the greatest length. When they are there, nothing
+/// more is read, and the UART or the pipe holds the sender back, so no script is too long.
+const TYPE_AHEAD_BYTES: usize = 2 * crate::MAX_LINE_BYTES;
+
+/// The prompt of a line that goes on.
+const GO_ON: &str = "... ";
 
 /// A list of names that is asked for once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,18 +235,24 @@ pub struct Shell<'m, R, W> {
     session: Session<'m, R, W>,
     words: &'m mut Words,
     inbox: &'m mut Inbox,
+    output: &'m mut Transmit,
 }
 
 /// Everything but the line and the message at hand.
 pub(crate) struct Session<'m, R, W> {
     pub(crate) client: Client<'m, R, W>,
     pub(crate) mode: Mode,
+    pub(crate) screen: Screen,
     pub(crate) activity: Activity,
     pub(crate) keys: Keys,
     pub(crate) sanitiser: Sanitiser,
     pub(crate) user: User,
     /// Who is logged in at boot; the prompt names others.
     pub(crate) default_user: UserName,
+    /// Whether the loaded model can be talked to, as far as the shell has been told. Otherwise it completes texts.
+    pub(crate) talks: Option<bool>,
+    /// What asks for that, which nobody waits for.
+    pub(crate) asks_for_model: Option<RequestId>,
     /// Audit has said that the system is ready. A prompt may come before that, after a Ctrl-C.
     pub(crate) is_ready: bool,
     /// It was said that audit speaks another version of the protocol.
@@ -243,6 +262,8 @@ pub(crate) struct Session<'m, R, W> {
     pub(crate) given_up: heapless::Deque<RequestId, MAX_GIVEN_UP>,
     /// What the progress bar shows.
     pub(crate) bar: Option<Bar>,
+    /// Columns that it takes.
+    pub(crate) drawn_over: usize,
     /// What of an adapter was not printed yet.
     pub(crate) export: Export,
     pub(crate) shown: Shown,
@@ -266,20 +287,25 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
             client,
             words,
             inbox,
+            output,
         } = memory;
         Self {
             session: Session {
                 client: Client::new(ring, client),
                 mode,
+                screen: Screen::new(mode),
                 activity: Activity::Booting,
                 keys: Keys::new(),
                 sanitiser: Sanitiser::new(),
                 user: User::default(),
                 default_user: UserName::EMPTY,
+                talks: None,
+                asks_for_model: None,
                 is_ready: false,
                 version_told: false,
                 given_up: heapless::Deque::new(),
                 bar: None,
+                drawn_over: 0,
                 export: Export::new(),
                 shown: Shown::default(),
                 subject: heapless::Vec::new(),
@@ -290,6 +316,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
             },
             words,
             inbox,
+            output,
         }
     }
 
@@ -297,7 +324,7 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
     /// sender is held back and nothing is lost.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !self.session.buffers.type_ahead.is_full()
+        self.session.wants_input()
     }
 
     #[cfg(test)]
@@ -307,84 +334,168 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
 
     /// The console has input: reads what there is room for, and does what it says.
     pub fn on_input(&mut self, port: &mut impl Port) {
-        self.session.on_input(self.words, port);
-        self.session.signal_audit(port);
+        let mut output = self.output.before(port);
+        self.session.on_input(self.words, &mut output);
+        self.session.signal_audit(&mut output);
+        output.settle();
+    }
+
+    /// The console has room: writes what has waited, and goes on.
+    pub fn on_room(&mut self, port: &mut impl Port) {
+        self.on_signal(port);
     }
 
     /// Audit has signalled: reads its ring, and the console in between, since a Ctrl-C must not wait for the printing of
     /// all that is in the ring. Then does what input has waited for.
     pub fn on_signal(&mut self, port: &mut impl Port) {
-        self.session.on_signal(self.inbox, port);
-        self.session.on_input(self.words, port);
-        self.session.signal_audit(port);
+        let mut output = self.output.before(port);
+        self.session.on_signal(self.inbox, &mut output);
+        self.session.on_input(self.words, &mut output);
+        self.session.signal_audit(&mut output);
+        output.settle();
     }
 }
 
 impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     // ---- Output -----------------------------------------------------------------------------------
 
-    pub(crate) fn print(&self, text: impl Display, port: &mut impl Port) {
+    pub(crate) fn print(&self, text: impl Display, port: &mut impl Output) {
         let mode = self.mode;
         // The console never fails.
         let _ = write!(Console { port, mode }, "{text}");
     }
 
-    pub(crate) fn print_line(&self, text: impl Display, port: &mut impl Port) {
+    /// Writes a line; on a terminal that has said how wide it is, in rows that end between words.
+    pub(crate) fn print_line(&self, text: impl Display, port: &mut impl Output) {
+        let Some(columns) = self.screen.known_columns() else {
+            return self.print_exactly(text, port);
+        };
+        let mode = self.mode;
+        let mut rows = Wrapped::new(Console { port, mode }, columns);
+        let _ = writeln!(rows, "{text}");
+    }
+
+    /// Writes a line that a program may read: as it is, however long.
+    pub(crate) fn print_exactly(&self, text: impl Display, port: &mut impl Output) {
         self.print(format_args!("{text}\n"), port);
     }
 
-    pub(crate) fn print_styled(&self, style: Style, text: impl Display, port: &mut impl Port) {
-        let mode = self.mode;
-        self.print_line(Styled { mode, style, text }, port);
+    /// A text in a style, if the terminal has colours.
+    pub(crate) const fn styled<T>(&self, style: Style, text: T) -> Styled<T> {
+        let colour = self.screen.has_colour();
+        Styled {
+            colour,
+            style,
+            text,
+        }
+    }
+
+    pub(crate) fn print_styled(&self, style: Style, text: impl Display, port: &mut impl Output) {
+        self.print_line(self.styled(style, text), port);
     }
 
     /// Waits for the next line.
-    pub(crate) fn become_idle(&mut self, port: &mut impl Port) {
+    pub(crate) fn become_idle(&mut self, port: &mut impl Output) {
         self.activity = Activity::Idle;
         self.announce_jobs(port);
+        self.ask_for_model();
         self.prompt(port);
     }
 
-    /// Shows where to type, and what has been typed already.
-    pub(crate) fn prompt(&mut self, port: &mut impl Port) {
+    /// Shows where to type, and what has been typed already. The cursor stands at the beginning of a row.
+    pub(crate) fn prompt(&mut self, port: &mut impl Output) {
         if self.mode == Mode::Plain || self.input_over {
             return;
         }
-        let (style, mode) = (Style::Prompt, self.mode);
+        let question = self.screen.question();
+        self.print(question, port);
+        self.prompt_again(port);
+    }
+
+    /// As [`Self::prompt`], and asks the terminal nothing.
+    fn prompt_again(&mut self, port: &mut impl Output) {
+        if self.screen.has_sequences() {
+            self.print(PASTE_ON, port);
+        }
+        let columns = self.screen.columns();
+        let mut indent = self.print_place(port);
+        if indent > columns / 2 {
+            self.print(format_args!("\n{}", self.styled(Style::Prompt, "> ")), port);
+            indent = 2;
+        }
+        let has_sequences = self.screen.has_sequences();
+        self.buffers.editor.begin(Row {
+            columns,
+            indent,
+            has_sequences,
+        });
+        if !self.buffers.editor.bytes().is_empty() {
+            self.draw(port);
+        }
+    }
+
+    /// Writes who types where; how many columns that takes.
+    fn print_place(&self, port: &mut impl Output) -> usize {
+        if self.buffers.editor.is_continued() {
+            self.print(self.styled(Style::Prompt, GO_ON), port);
+            return GO_ON.len();
+        }
         let name = self.user.name;
         let place = match &self.chat {
             None => "llm",
             Some(chat) if chat.is_named => chat.session.as_str(),
             Some(_) => "chat",
         };
-        let mut indent = place.len().saturating_add("> ".len());
+        let indent = place.len().saturating_add("> ".len());
         if name == self.default_user {
             let text = format_args!("{place}> ");
-            self.print(Styled { mode, style, text }, port);
-        } else {
-            let text = format_args!("{name}@{place}> ");
-            self.print(Styled { mode, style, text }, port);
-            indent = indent.saturating_add(name.as_str().len()).saturating_add(1);
+            self.print(self.styled(Style::Prompt, text), port);
+            return indent;
         }
-        self.buffers.editor.begin(indent);
-        if !self.buffers.editor.bytes().is_empty() {
-            let _ = self.buffers.editor.draw(&mut Console { port, mode });
+        let text = format_args!("{name}@{place}> ");
+        self.print(self.styled(Style::Prompt, text), port);
+        indent.saturating_add(name.as_str().len()).saturating_add(1)
+    }
+
+    /// The terminal has said how wide it is: the prompt that shows is drawn anew, in its colours and its width.
+    pub(crate) fn adapt(&mut self, port: &mut impl Output) {
+        if self.is_at_prompt() && !self.input_over {
+            self.print("\r\x1b[K", port);
+            self.prompt_again(port);
+            self.ask_for_model();
+        }
+    }
+
+    /// Ends the row of the prompt: what was typed there is left above, whole.
+    pub(crate) fn leave_prompt(&mut self, port: &mut impl Output) {
+        let mode = self.mode;
+        let console = &mut Console { port, mode };
+        let _ = self.buffers.editor.leave(GO_ON, console);
+        let _ = console.write_char('\n');
+        if self.screen.has_sequences() {
+            let _ = console.write_str(PASTE_OFF);
         }
     }
 
     /// Answers with a text, and waits for the next line.
-    pub(crate) fn answer(&mut self, text: impl Display, port: &mut impl Port) {
+    pub(crate) fn answer(&mut self, text: impl Display, port: &mut impl Output) {
         self.print_line(text, port);
         self.become_idle(port);
     }
 
+    /// Answers with a text that a program may read, and waits for the next line.
+    pub(crate) fn answer_exactly(&mut self, text: impl Display, port: &mut impl Output) {
+        self.print_exactly(text, port);
+        self.become_idle(port);
+    }
+
     /// Says why something is not done, and waits for the next line.
-    pub(crate) fn complain(&mut self, error: impl Display, port: &mut impl Port) {
+    pub(crate) fn complain(&mut self, error: impl Display, port: &mut impl Output) {
         self.print_styled(Style::Error, format_args!("error: {error}"), port);
         self.become_idle(port);
     }
 
-    pub(crate) fn complain_of(&mut self, failure: Failure, detail: &[u8], port: &mut impl Port) {
+    pub(crate) fn complain_of(&mut self, failure: Failure, detail: &[u8], port: &mut impl Output) {
         let user = self.user.name;
         let detail = about(failure, detail, &user);
         self.complain(FailureText { failure, detail }, port);
@@ -403,11 +514,11 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     /// Writes a line that no command has asked for.
-    pub(crate) fn notice(&mut self, text: impl Display, port: &mut impl Port) {
+    pub(crate) fn notice(&mut self, text: impl Display, port: &mut impl Output) {
         let is_in_line = match &mut self.activity {
             Activity::Generating { at_line_start, .. }
             | Activity::Waiting { at_line_start, .. } => !core::mem::replace(at_line_start, true),
-            _ => self.is_at_prompt() && self.mode == Mode::Terminal,
+            _ => self.is_at_prompt() && self.mode != Mode::Plain,
         };
         if is_in_line {
             self.print("\n", port);
@@ -419,20 +530,26 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     /// Tells of jobs of the user that have ended, with the cursor at the beginning of a line.
-    fn announce_jobs(&mut self, port: &mut impl Port) {
+    fn announce_jobs(&mut self, port: &mut impl Output) {
         let (mode, style) = (self.mode, Style::Notice);
+        let colour = self.screen.has_colour();
         while let Some(job) = self.buffers.jobs.announce(self.user.name) {
             let text = JobNotice(job);
             let mut console = Console { port, mode };
-            let _ = writeln!(console, "{}", Styled { mode, style, text });
+            let styled = Styled {
+                colour,
+                style,
+                text,
+            };
+            let _ = writeln!(console, "{styled}");
         }
     }
 
     /// A job has ended: tells of it at once if the user has nothing else to look at.
-    pub(crate) fn job_has_ended(&mut self, port: &mut impl Port) {
+    pub(crate) fn job_has_ended(&mut self, port: &mut impl Output) {
         let user = self.user.name;
         if self.activity == Activity::Idle && self.buffers.jobs.of(user).any(|job| job.is_news()) {
-            if self.mode == Mode::Terminal {
+            if self.mode != Mode::Plain {
                 self.print("\n", port);
             }
             self.become_idle(port);
@@ -442,7 +559,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     // ---- Requests ---------------------------------------------------------------------------------
 
     /// Asks audit, and waits for the answer.
-    pub(crate) fn ask(&mut self, request: &Request<'_>, purpose: Purpose, port: &mut impl Port) {
+    pub(crate) fn ask(&mut self, request: &Request<'_>, purpose: Purpose, port: &mut impl Output) {
         if let Some(request) = self.submit(request, port) {
             self.activity = Activity::Asking { request, purpose };
         }
@@ -452,7 +569,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn submit(
         &mut self,
         request: &Request<'_>,
-        port: &mut impl Port,
+        port: &mut impl Output,
     ) -> Option<RequestId> {
         let submitted = self.client.submit(request);
         self.submitted(submitted, port)
@@ -462,7 +579,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     pub(crate) fn submitted(
         &mut self,
         submitted: Result<RequestId, SubmitError>,
-        port: &mut impl Port,
+        port: &mut impl Output,
     ) -> Option<RequestId> {
         match submitted {
             Ok(request) => return Some(request),
@@ -473,13 +590,13 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     }
 
     /// Has audit look at what was sent, and at the room that reading has made: once for all that was done.
-    fn signal_audit(&mut self, port: &mut impl Port) {
+    fn signal_audit(&mut self, port: &mut impl Output) {
         if self.client.take_owed_signal() {
             port.notify_audit();
         }
     }
 
-    pub(crate) fn halt(&mut self, port: &mut impl Port) {
+    pub(crate) fn halt(&mut self, port: &mut impl Output) {
         self.activity = Activity::Halted;
         port.halt();
     }

@@ -3,6 +3,7 @@
 mod adapters;
 mod answers;
 mod chats;
+mod console;
 mod editing;
 mod epochs;
 mod harness;

@@ -66,15 +66,20 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Some(Bar::Training(percent)) => Some(percent),
             // That of the data that were read.
             _ => {
-                self.end_bar(port);
+                self.end_bar(true, port);
                 self.print_line(TrainingPlan(progress), port);
                 None
             }
         };
-        let bar = TrainingBar { training, percent };
-        if self.mode == Mode::Terminal {
+        let steps = self.training_steps();
+        let bar = TrainingBar {
+            training,
+            percent,
+            steps,
+        };
+        if self.mode != Mode::Plain {
             self.bar = Some(Bar::Training(percent));
-            self.print(format_args!("\r{bar}"), port);
+            self.draw_over(bar, port);
         } else if before.is_none_or(|before| percent >= before.saturating_add(STRIDE)) {
             self.bar = Some(Bar::Training(percent));
             if before.is_some() {

@@ -23,20 +23,23 @@ impl Words {
         }
     }
 
-    /// Splits `line`. Words are separated by spaces; `"…"` and `'…'` keep them together; inside
+    /// Splits `line`. Words are separated by spaces, and ends of lines around them do not count; `"…"` and `'…'` keep them together; inside
     /// `"…"`, `\"`, `\\` and `\n` stand for a quote, a backslash and a new line.
     pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), CommandError<'static>> {
         self.wipe();
         let mut bytes = line.iter().copied().peekable();
-        let mut in_word = false;
+        let (mut in_word, mut has_ended) = (false, false);
         while let Some(byte) = bytes.next() {
             match byte {
-                b' ' | b'\t' => {
+                b' ' | b'\t' | b'\n' => {
                     if in_word {
                         self.end_word()?;
                     }
                     in_word = false;
+                    has_ended |= byte == b'\n' && !self.ends.is_empty();
                 }
+                // More lines of a paste: which of them was meant to run, nobody has said.
+                _ if has_ended => return Err(CommandError::ManyLines),
                 b'"' | b'\'' => {
                     in_word = true;
                     loop {
@@ -138,5 +141,9 @@ mod tests {
         );
         assert_eq!(split(""), [""; 0]);
         assert_eq!(split("Höhle"), ["Höhle"]);
+        assert_eq!(split("\n a 'b\nc'\n\n"), ["a", "b\nc"]);
+        let mut words = Words::new();
+        let error = words.split(b"whoami\nexit");
+        assert_eq!(error, Err(CommandError::ManyLines));
     }
 }

@@ -23,9 +23,11 @@ struct Terminal {
 
 impl Port for Terminal {
     fn notify_audit(&mut self) {}
-    fn write(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) -> usize {
         self.output.extend(bytes);
+        bytes.len()
     }
+    fn want_room(&mut self, _: bool) {}
     fn read(&mut self) -> Option<u8> {
         self.input.pop_front()
     }

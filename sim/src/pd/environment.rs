@@ -1,11 +1,11 @@
 //! What a role finds when it builds its component: exactly the rights of its domain.
 
 use super::DebugOutput;
-use super::ports::{CONSOLE_GONE, Clock, Console, HALT, Notifier, Orders, Restarter, Timer};
-use super::{descriptors, mapping};
+use super::ports::{CONSOLE_GONE, Clock, HALT, Notifier, Orders, Restarter, Timer};
+use super::{descriptors, mapping, ports};
 use crate::description::{Debug, Description};
 use protocol::region::{PartsRegion, ReadOnlyRegion, ReadWriteRegion};
-use rustix::event::PollFd;
+use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -102,7 +102,7 @@ pub struct Environment {
     regions: Vec<mapping::Mapped>,
     notifiers: Vec<(u8, Notifier)>,
     wakeups: Vec<(u8, BorrowedFd<'static>)>,
-    console: Option<(u8, BorrowedFd<'static>, BorrowedFd<'static>, bool)>,
+    console: Option<Console>,
     timer: Option<(u8, BorrowedFd<'static>)>,
     faults: Option<BorrowedFd<'static>>,
     restarter: Restarter,
@@ -111,12 +111,33 @@ pub struct Environment {
     debug: Option<Debug>,
 }
 
-/// What wakes a domain, in the order of [`Sources::polls`]. The console comes last.
+/// The terminal, and its interrupt.
+#[derive(Clone, Copy, Debug)]
+struct Console {
+    id: u8,
+    input: BorrowedFd<'static>,
+    output: BorrowedFd<'static>,
+    terminal: bool,
+    has_sequences: bool,
+}
+
+/// What wakes a domain, in the order of [`Sources::polls`]. The two of the console come last.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wakeup {
-    Channel { id: u8, from: BorrowedFd<'static> },
-    Faults { from: BorrowedFd<'static> },
-    Console { id: u8 },
+    Channel {
+        id: u8,
+        from: BorrowedFd<'static>,
+    },
+    Faults {
+        from: BorrowedFd<'static>,
+    },
+    /// The console can be written to.
+    Room {
+        id: u8,
+    },
+    Console {
+        id: u8,
+    },
 }
 
 #[derive(Debug)]
@@ -127,12 +148,25 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// What to wait for. A console that is held back is left out altogether: a poll reports a
+    /// What to wait for. A console that is held back, or whose room nobody wants, is left out altogether: a poll reports a
     /// hang-up also to those who do not ask.
-    pub(super) fn polled(&mut self, console: bool) -> &mut [PollFd<'static>] {
-        let held_back = matches!(self.wakeups.last(), Some(Wakeup::Console { .. })) && !console;
-        let count = self.polls.len() - usize::from(held_back);
-        &mut self.polls[..count]
+    pub(super) fn polled(&mut self, input: bool, room: bool) -> &mut [PollFd<'static>] {
+        let count = self.polls.len();
+        let (Some(first), true) = (count.checked_sub(2), self.has_console()) else {
+            return &mut self.polls;
+        };
+        // The one that is waited for comes first.
+        let is_room_first = matches!(self.wakeups[first], Wakeup::Room { .. });
+        if input != room && is_room_first != room {
+            self.polls.swap(first, first + 1);
+            self.wakeups.swap(first, first + 1);
+        }
+        &mut self.polls[..first + usize::from(input) + usize::from(room)]
+    }
+
+    fn has_console(&self) -> bool {
+        let last = self.wakeups.last();
+        matches!(last, Some(Wakeup::Console { .. } | Wakeup::Room { .. }))
     }
 }
 
@@ -198,10 +232,13 @@ impl Environment {
                     .copied()
             }),
             wakeups,
-            console: description
-                .console
-                .as_ref()
-                .map(|c| (c.id, inherited(c.input), inherited(c.output), c.terminal)),
+            console: description.console.as_ref().map(|c| Console {
+                id: c.id,
+                input: inherited(c.input),
+                output: inherited(c.output),
+                terminal: c.terminal,
+                has_sequences: c.has_sequences,
+            }),
             faults: children.map(|children| inherited(children.faults)),
             restarter: Restarter(orders),
             report: description.report.map(inherited),
@@ -334,11 +371,14 @@ impl Environment {
     ///
     /// # Errors
     /// `system.xml` does not give it.
-    pub fn console(&mut self, id: u8) -> Result<Console, SetupError> {
+    pub fn console(&mut self, id: u8) -> Result<ports::Console, SetupError> {
         match self.console {
-            Some((of, input, output, terminal)) if of == id => {
-                Ok(Console::new(input, output, terminal))
-            }
+            Some(console) if console.id == id => Ok(ports::Console::new(
+                console.input,
+                console.output,
+                console.terminal,
+                console.has_sequences,
+            )),
             _ => Err(SetupError::Right {
                 right: "the UART's interrupt",
                 id,
@@ -397,12 +437,22 @@ impl Environment {
             .map(|&(id, from)| Wakeup::Channel { id, from })
             .collect();
         wakeups.extend(self.faults.map(|from| Wakeup::Faults { from }));
-        wakeups.extend(self.console.map(|(id, ..)| Wakeup::Console { id }));
+        if let Some(Console { id, .. }) = self.console {
+            wakeups.extend([Wakeup::Room { id }, Wakeup::Console { id }]);
+        }
         let of = |wakeup: &Wakeup| match *wakeup {
             Wakeup::Channel { from, .. } | Wakeup::Faults { from } => Some(from),
-            Wakeup::Console { .. } => self.console.map(|(_, input, ..)| input),
+            Wakeup::Console { .. } => self.console.map(|console| console.input),
+            Wakeup::Room { .. } => self.console.map(|console| console.output),
         };
-        let polls = wakeups.iter().filter_map(of).map(super::interest).collect();
+        let interest = |wakeup: &Wakeup| {
+            let flags = match wakeup {
+                Wakeup::Room { .. } => PollFlags::OUT,
+                _ => PollFlags::IN,
+            };
+            Some(PollFd::from_borrowed_fd(of(wakeup)?, flags))
+        };
+        let polls = wakeups.iter().filter_map(interest).collect();
         Sources {
             polls,
             wakeups,
@@ -424,7 +474,7 @@ impl Environment {
             rights.write.push(raw(orders.order));
             rights.read.push(raw(orders.done));
         }
-        if let Some((_, input, output, _)) = self.console {
+        if let Some(Console { input, output, .. }) = self.console {
             rights.read.push(raw(input));
             rights.write.push(raw(output));
             rights.exit.extend([HALT, CONSOLE_GONE]);

@@ -60,6 +60,11 @@ pub trait Component {
     fn accepts_input(&self) -> bool {
         true
     }
+
+    /// Whether the console shall wake the domain as soon as it can be written to.
+    fn wants_room(&self) -> bool {
+        false
+    }
 }
 
 /// Builds a component with all memory that it will ever need.
@@ -205,8 +210,8 @@ fn panic_hook(debug: bool) -> impl Fn(&std::panic::PanicHookInfo<'_>) {
 fn run(mut component: Box<dyn Component>, mut sources: Sources) -> ! {
     component.init();
     loop {
-        let accepts_input = component.accepts_input();
-        let polled = sources.polled(accepts_input);
+        let (input, room) = (component.accepts_input(), component.wants_room());
+        let polled = sources.polled(input, room);
         // Without a timeout; an interrupted call has woken nobody.
         if poll(polled, None).is_err() {
             continue;
@@ -221,7 +226,7 @@ fn run(mut component: Box<dyn Component>, mut sources: Sources) -> ! {
                     ports::drain(from);
                     ids.insert(id);
                 }
-                Wakeup::Console { id } => ids.insert(id),
+                Wakeup::Console { id } | Wakeup::Room { id } => ids.insert(id),
                 Wakeup::Faults { from } => faults(&mut *component, &mut sources, from),
             }
         }

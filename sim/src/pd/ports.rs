@@ -16,6 +16,8 @@ pub(crate) const HALT: u8 = 0;
 pub(crate) const CONSOLE_GONE: u8 = 3;
 /// Bytes of input taken in one system call.
 const INPUT_BYTES: usize = 4096;
+/// Bytes of output given in one system call: what a pipe that can be written to has room for.
+const OUTPUT_BYTES: usize = 4096;
 const MICROS: u64 = 1_000_000;
 const NANOS_PER_MICRO: u64 = 1000;
 
@@ -91,6 +93,8 @@ pub struct Console {
     input: BorrowedFd<'static>,
     output: BorrowedFd<'static>,
     terminal: bool,
+    has_sequences: bool,
+    wants_room: bool,
     buffer: Box<[u8; INPUT_BYTES]>,
     /// What of the buffer was not given out.
     waiting: core::ops::Range<usize>,
@@ -112,12 +116,15 @@ impl Console {
         input: BorrowedFd<'static>,
         output: BorrowedFd<'static>,
         terminal: bool,
+        has_sequences: bool,
     ) -> Self {
         let buffer = Box::new([0; INPUT_BYTES]);
         Self {
             input,
             output,
             terminal,
+            has_sequences,
+            wants_room: false,
             buffer,
             waiting: 0..0,
             state: Input::Drained,
@@ -128,6 +135,23 @@ impl Console {
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// Whether that terminal has control sequences.
+    #[must_use]
+    pub const fn has_sequences(&self) -> bool {
+        self.has_sequences
+    }
+
+    /// Whether room to write shall wake the domain.
+    pub const fn want_room(&mut self, wanted: bool) {
+        self.wants_room = wanted;
+    }
+
+    /// What was said last to [`Self::want_room`].
+    #[must_use]
+    pub const fn wants_room(&self) -> bool {
+        self.wants_room
     }
 
     /// The next byte of input, if there is one; [`END_OF_INPUT`] once at its end. Who stops
@@ -170,20 +194,33 @@ impl Console {
         rustix::io::read(self.input, &mut self.buffer[..])
     }
 
-    /// Writes all of it. Does not return if the console is gone.
-    pub fn write(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            match rustix::io::write(self.output, bytes) {
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+    /// Writes what there is room for, and says how much. Does not return if the console is gone.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(written..) {
+            // Also before the first: where the file is shared with other programs, a write can wait.
+            if !self.has_room() {
+                break;
+            }
+            let piece = rest.get(..OUTPUT_BYTES).unwrap_or(rest);
+            match rustix::io::write(self.output, piece) {
+                Ok(more) => written += more,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    // Somebody has made the shared file non-blocking.
-                    let mut output = [PollFd::from_borrowed_fd(self.output, PollFlags::OUT)];
-                    let _ = poll(&mut output, None);
-                }
+                Err(Errno::AGAIN) => break,
                 Err(_) => super::descriptors::exit(CONSOLE_GONE),
             }
         }
+        written
+    }
+
+    fn has_room(&self) -> bool {
+        let mut output = [PollFd::from_borrowed_fd(self.output, PollFlags::OUT)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // A console that is gone can be written to: that says so.
+        poll(&mut output, Some(&now)) != Ok(0)
     }
 
     /// Ends the system, with success.

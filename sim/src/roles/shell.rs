@@ -15,8 +15,12 @@ impl shell::Port for Port {
         self.audit.notify();
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        self.console.write(bytes);
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        self.console.write(bytes)
+    }
+
+    fn want_room(&mut self, wanted: bool) {
+        self.console.want_room(wanted);
     }
 
     fn read(&mut self) -> Option<u8> {
@@ -37,10 +41,10 @@ struct Domain {
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
     let ring = endpoint(env, "from_audit", "to_audit")?;
     let console = env.console(env.number("uart_channel")?)?;
-    let mode = if console.is_terminal() {
-        Mode::Terminal
-    } else {
-        Mode::Plain
+    let mode = match (console.is_terminal(), console.has_sequences()) {
+        (true, true) => Mode::Terminal,
+        (true, false) => Mode::Dumb,
+        (false, _) => Mode::Plain,
     };
     let port = Port {
         audit: env.notifier(env.number("audit_channel")?)?,
@@ -63,5 +67,9 @@ impl Component for Domain {
 
     fn accepts_input(&self) -> bool {
         self.shell.wants_input() && self.port.console.accepts_input()
+    }
+
+    fn wants_room(&self) -> bool {
+        self.port.console.wants_room()
     }
 }

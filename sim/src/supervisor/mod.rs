@@ -187,6 +187,7 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
             traced,
             debug: arguments.debug,
             terminal: terminal.is_some(),
+            has_sequences: terminal::has_sequences(),
             boot_us: pd::monotonic_us(),
         },
         system,

@@ -71,6 +71,8 @@ pub(super) struct Start {
     pub(super) traced: bool,
     pub(super) debug: bool,
     pub(super) terminal: bool,
+    /// Whether it has control sequences.
+    pub(super) has_sequences: bool,
     pub(super) boot_us: u64,
 }
 
@@ -215,13 +217,18 @@ fn describe<'a>(
         let id = irq.id;
         match Device::of_irq(irq.number) {
             Some(Device::Uart) => {
-                let (input, output) = (rustix::stdio::raw_stdin(), rustix::stdio::raw_stdout());
-                let terminal = how.terminal;
+                let input = rustix::stdio::raw_stdin();
+                let output = match resources.output() {
+                    Some(output) => inheritance.share(output)?,
+                    None => rustix::stdio::raw_stdout(),
+                };
+                let (terminal, has_sequences) = (how.terminal, how.has_sequences);
                 description.console = Some(desc::Console {
                     id,
                     input,
                     output,
                     terminal,
+                    has_sequences,
                 });
             }
             Some(Device::Watchdog) => {

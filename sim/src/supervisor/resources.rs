@@ -141,6 +141,8 @@ pub(super) struct Resources {
     reports: Vec<Pipe>,
     watchdog: OwnedFd,
     timer: OwnedFd,
+    /// What the console is written to, if that is not standard output itself.
+    output: Option<OwnedFd>,
 }
 
 impl Resources {
@@ -198,6 +200,7 @@ impl Resources {
                 .collect::<Result<_, _>>()?,
             watchdog: make_timer()?,
             timer: make_timer()?,
+            output: super::terminal::own_output(),
         };
         let second = Timespec {
             tv_sec: WATCHDOG_SECONDS,
@@ -236,6 +239,10 @@ impl Resources {
     }
 
     /// Whether the domain may halt the system.
+    pub(super) fn output(&self) -> Option<BorrowedFd<'_>> {
+        self.output.as_ref().map(AsFd::as_fd)
+    }
+
     pub(super) fn has_console(&self, system: &System, domain: usize) -> bool {
         let irqs = &system.domains[domain].irqs;
         irqs.iter()

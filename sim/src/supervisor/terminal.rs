@@ -1,7 +1,26 @@
-//! The mode of the terminal: raw while the system runs, so that every byte reaches the shell.
+//! The terminal: what it is, how it is written to, and its mode, raw while the system runs, so that every byte reaches the shell.
 
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::sync::Arc;
+
+/// Whether `TERM` names a terminal with control sequences.
+pub(super) fn has_sequences() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Standard output as a file of its own, so that it alone does not wait for a terminal or a pipe that has no room. None for
+/// what always has room, and where it cannot be opened again.
+pub(super) fn own_output() -> Option<OwnedFd> {
+    let output = rustix::stdio::stdout();
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(output).ok()?.st_mode);
+    if !matches!(kind, FileType::CharacterDevice | FileType::Fifo) {
+        return None;
+    }
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc/self/fd/1", flags, Mode::empty()).ok()
+}
 
 /// A terminal in raw mode; as it was before, once this is dropped, or on a panic.
 #[derive(Debug)]

@@ -267,9 +267,12 @@ struct Console {
 impl shell::Port for Console {
     fn notify_audit(&mut self) {}
 
-    fn write(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) -> usize {
         self.output.extend(bytes);
+        bytes.len()
     }
+
+    fn want_room(&mut self, _: bool) {}
 
     fn read(&mut self) -> Option<u8> {
         self.input.pop_front()
@@ -361,7 +364,7 @@ fn answers(frame: &Frame) -> Vec<Event<'static>> {
 
 /// Keys at the console; what the shell writes never holds the control byte of the halt line, and on a pipe no escape.
 pub fn shell_line(keys: &[u8]) {
-    for mode in [Mode::Terminal, Mode::Plain] {
+    for mode in [Mode::Terminal, Mode::Dumb, Mode::Plain] {
         let (mut audit, end, _) = endpoints();
         audit.lead(1);
         let mut console = Console::default();
@@ -371,6 +374,9 @@ pub fn shell_line(keys: &[u8]) {
         Event::Ready(User::default()).write(0, &mut frame);
         audit.send(&frame).expect("an empty ring");
         shell.on_signal(&mut console);
+        if mode == Mode::Terminal {
+            console.input.extend(b"\x1b[24;40R");
+        }
         console.input.extend(keys);
         for _ in 0..keys.len().min(64) {
             shell.on_input(&mut console);

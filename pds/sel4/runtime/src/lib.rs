@@ -14,7 +14,7 @@ pub mod layout;
 pub mod region;
 mod symbols;
 
-pub use drivers::{Clock, Console, Watchdog};
+pub use drivers::{Clock, Serial, Watchdog};
 
 /// Declares `fn name() -> usize` for each name: the value that the Microkit tool writes for it
 /// (`setvar_vaddr`, `setvar_size`, `setvar_id`). Once per name: it defines the symbol. The linker script puts

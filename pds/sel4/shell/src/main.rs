@@ -7,10 +7,9 @@ use component::{HALT_LINE, Memory, Mode, Shell};
 use core::fmt;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::Endpoint;
-use runtime::Console as _;
 use runtime::board;
 use runtime::region::{self, Mapped, RingError};
-use runtime::{facts, patched};
+use runtime::{Serial, facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 
 patched! {
@@ -33,20 +32,24 @@ impl component::Port for Console {
         self.audit.notify();
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.uart.write(*byte);
-        }
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        self.uart.put(bytes)
+    }
+
+    fn want_room(&mut self, wanted: bool) {
+        self.uart.interrupt_on_room(wanted);
     }
 
     fn read(&mut self) -> Option<u8> {
-        self.uart.read()
+        self.uart.get()
     }
 
-    fn halt(&mut self) {
-        self.write(HALT_LINE.as_bytes());
-        self.write(b"\r\n");
+    fn last_line(&self) -> &'static str {
+        HALT_LINE
     }
+
+    /// What the shell says last has ended it, for whoever listens.
+    fn halt(&mut self) {}
 }
 
 /// Larger than the stack.
@@ -57,8 +60,7 @@ struct Terminal {
     shell: Shell<'static, ReadOnlyRegion, ReadWriteRegion>,
     console: Console,
     uart: Channel,
-    /// The interrupt waits for room in the type-ahead, or for the kernel to take the acknowledgement: acknowledged
-    /// before, it would come again at once.
+    /// The kernel has not taken the acknowledgement of the interrupt yet.
     unacknowledged: bool,
 }
 
@@ -106,7 +108,8 @@ struct Text<'c>(&'c mut Console);
 
 impl fmt::Write for Text<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        component::Port::write(self.0, text.as_bytes());
+        // There is nobody to wait for it.
+        text.bytes().for_each(|byte| self.0.uart.write(byte));
         Ok(())
     }
 }
@@ -123,12 +126,13 @@ impl Handler for Domain {
             terminal.unacknowledged = true;
             // Before the reading: a byte that comes meanwhile raises it again.
             console.uart.acknowledge();
-            shell.on_input(console);
-        }
-        if channels.contains(console.audit) {
+            shell.on_room(console);
+        } else if channels.contains(console.audit) {
             shell.on_signal(console);
         }
-        if terminal.unacknowledged && shell.wants_input() {
+        // Without room in the type-ahead, it would come for the same bytes for ever. They stay where they are.
+        console.uart.interrupt_on_input(shell.wants_input());
+        if terminal.unacknowledged {
             terminal.unacknowledged = terminal.uart.irq_ack().is_err();
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The UART as text.
 
 use core::fmt;
-use runtime::Console as _;
+use runtime::Serial as _;
 use runtime::board;
 
 pub(crate) struct Console(board::Console);

@@ -1,75 +1,210 @@
 //! The line on a terminal.
 //!
-//! It may be longer than the terminal is wide, which the shell cannot know over a serial line: it shows a window of it in
-//! one row of [`COLUMNS`]. The column is never counted across rows, so no terminal's way to wrap matters.
+//! It may be longer than the terminal is wide. While it is typed, one row has a window of it, with a mark where more is hidden
+//! ([`MORE_LEFT`], [`MORE_RIGHT`]). When it is run, all of it is written, in as many rows as it takes, so that it can be read
+//! above. No row reaches the last column: terminals differ in what a character there does.
 
 use super::Editor;
-use super::units::{back_by, columns, units, width_of};
+use super::units::{back_by, columns, first_unit, units, width_of};
 use core::fmt::{self, Write};
 
-/// Columns of the narrowest usual terminal.
-const COLUMNS: usize = 80;
+/// Stands where the line goes on to the left.
+const MORE_LEFT: char = '<';
+/// Stands where it goes on to the right.
+const MORE_RIGHT: char = '>';
+
+/// Fewest columns of a window: two marks, a wide character and the cursor's place.
+const FEWEST: usize = 6;
+
+/// Where the line shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Columns of the terminal.
+    pub(crate) columns: usize,
+    /// Columns that the prompt takes.
+    pub(crate) indent: usize,
+    /// The terminal understands control sequences. Otherwise, it has a backspace.
+    pub(crate) has_sequences: bool,
+}
+
+/// What the terminal shows.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// As of [`Row`]. A copy of one would bring bytes along that lie between its fields, and the shell's memory is looked
+    /// through for traces of passphrases.
+    columns: usize,
+    indent: usize,
+    has_sequences: bool,
+    /// First byte that shows.
+    pub(super) left: usize,
+    /// Columns from the window's beginning to the terminal's cursor.
+    column: usize,
+    /// Columns in which something shows.
+    drawn: usize,
+    /// Something is hidden to the right.
+    has_more: bool,
+}
+
+impl Window {
+    pub(super) const fn new() -> Self {
+        Self {
+            columns: 0,
+            indent: 0,
+            has_sequences: false,
+            left: 0,
+            column: 0,
+            drawn: 0,
+            has_more: false,
+        }
+    }
+
+    const fn width(&self) -> usize {
+        let width = self.columns.saturating_sub(self.indent).saturating_sub(1);
+        if width < FEWEST { FEWEST } else { width }
+    }
+
+    /// Moves the terminal's cursor back.
+    fn back(&self, columns: usize, out: &mut impl Write) -> fmt::Result {
+        match columns {
+            0 => Ok(()),
+            _ if self.has_sequences => write!(out, "\x1b[{columns}D"),
+            _ => (0..columns).try_for_each(|_| out.write_char('\x08')),
+        }
+    }
+
+    /// Empties the window from the terminal's cursor, which stands at `column`, to its end.
+    fn erase_from(&self, column: usize, out: &mut impl Write) -> fmt::Result {
+        if self.has_sequences {
+            return out.write_str("\x1b[K");
+        }
+        let stale = self.drawn.saturating_sub(column);
+        (0..stale).try_for_each(|_| out.write_char(' '))?;
+        self.back(stale, out)
+    }
+}
 
 impl Editor {
-    /// The terminal's cursor stands behind a new prompt of `indent` columns; nothing of the line shows yet.
-    pub(crate) const fn begin(&mut self, indent: usize) {
-        self.indent = indent;
-        (self.left, self.column) = (0, 0);
+    /// The terminal's cursor stands behind a new prompt; nothing of the line shows yet.
+    pub(crate) const fn begin(&mut self, row: Row) {
+        let window = &mut self.window;
+        (window.columns, window.indent) = (row.columns, row.indent);
+        window.has_sequences = row.has_sequences;
+        window.left = self.entered;
+        (window.column, window.drawn) = (0, 0);
+        window.has_more = false;
+    }
+
+    /// Columns for text in the window that begins at `left`: the last one is the cursor's, or a mark's.
+    const fn room(&self, left: usize) -> usize {
+        let lead = if left > self.entered { 2 } else { 1 };
+        self.window.width().saturating_sub(lead)
     }
 
     /// Shows the `typed` bytes that were put in last; all that they changed, if they do not end the line.
     pub(crate) fn draw_typed(&mut self, typed: usize, out: &mut impl Write) -> fmt::Result {
         let start = self.cursor.saturating_sub(typed);
         let text = self.bytes.get(start..self.cursor).unwrap_or(&[]);
-        let column = self.column.saturating_add(columns(text));
-        if self.cursor < self.bytes.len() || start < self.left || column >= self.width() {
+        let column = self.window.column.saturating_add(columns(text));
+        let is_hidden = start < self.window.left || column >= self.window.width();
+        if self.cursor < self.bytes.len() || is_hidden || self.window.has_more {
             return self.draw(out);
         }
-        self.column = column;
+        (self.window.column, self.window.drawn) = (column, column);
         units(text).try_for_each(|(_, shown)| out.write_char(shown))
     }
 
     /// Shows the line anew, from where the terminal's cursor stands.
     pub(crate) fn draw(&mut self, out: &mut impl Write) -> fmt::Result {
-        if self.column > 0 {
-            write!(out, "\x1b[{}D", self.column)?;
-        }
+        self.window.back(self.window.column, out)?;
         self.scroll();
-        let mut drawn: usize = 0;
-        for (_, shown) in units(self.bytes.get(self.left..).unwrap_or(&[])) {
-            let after = drawn.saturating_add(width_of(shown));
-            if after >= self.width() {
+        let left = self.window.left;
+        let (mut drawn, room) = (0, self.room(left));
+        let lead = usize::from(left > self.entered);
+        if lead > 0 {
+            out.write_char(MORE_LEFT)?;
+        }
+        self.window.has_more = false;
+        for (_, shown) in units(self.bytes.get(left..).unwrap_or(&[])) {
+            let after = width_of(shown).saturating_add(drawn);
+            if after > room {
+                self.window.has_more = true;
                 break;
             }
             out.write_char(shown)?;
             drawn = after;
         }
-        out.write_str("\x1b[K")?;
-        self.column = columns(self.bytes.get(self.left..self.cursor).unwrap_or(&[]));
-        let back = drawn.saturating_sub(self.column);
-        if back > 0 {
-            write!(out, "\x1b[{back}D")?;
+        drawn = drawn.saturating_add(lead);
+        if self.window.has_more {
+            out.write_char(MORE_RIGHT)?;
+            drawn = drawn.saturating_add(1);
         }
-        Ok(())
-    }
-
-    const fn width(&self) -> usize {
-        // Wide enough for a wide character, whatever the prompt.
-        let width = COLUMNS.saturating_sub(self.indent);
-        if width < 16 { 16 } else { width }
+        self.window.erase_from(drawn, out)?;
+        self.window.drawn = drawn;
+        let before = columns(self.bytes.get(left..self.cursor).unwrap_or(&[]));
+        self.window.column = before.saturating_add(lead);
+        self.window
+            .back(drawn.saturating_sub(self.window.column), out)
     }
 
     /// Moves the window so that the cursor is in it.
     fn scroll(&mut self) {
-        let width = self.width();
-        if self.cursor < self.left {
-            self.left = back_by(self.before_cursor(), width / 4);
+        let (start, whole) = (self.entered, self.room(self.entered));
+        let line = self.bytes.get(start..).unwrap_or(&[]);
+        // Not the columns of a whole long line for each key: a character has at most four bytes.
+        if line.len() <= whole.saturating_mul(4) && columns(line) <= whole {
+            self.window.left = start;
+            return;
         }
-        let shown = self.bytes.get(self.left..self.cursor).unwrap_or(&[]);
-        // Not the whole line: a long one is typed in steps that each look at a window.
-        if shown.len() >= width && columns(shown) >= width.saturating_sub(1) {
-            self.left = back_by(self.before_cursor(), width.saturating_sub(width / 4));
+        let left = self.window.left;
+        let at_cursor = first_unit(self.after_cursor()).map_or(0, |(_, shown)| width_of(shown));
+        let shown = self.bytes.get(left..self.cursor).unwrap_or(&[]);
+        let is_left_of_it = self.cursor < left || (self.cursor == left && left > start);
+        let room = self.room(left);
+        let is_right_of_it = || {
+            shown.len().saturating_add(at_cursor) > room
+                && columns(shown).saturating_add(at_cursor) > room
+        };
+        let before = self.editable();
+        if is_left_of_it {
+            self.window.left = start.saturating_add(back_by(before, room / 4));
+        } else if is_right_of_it() {
+            // With what it takes to show the character under the cursor.
+            let columns = room.saturating_sub(room / 4).saturating_sub(2);
+            self.window.left = start.saturating_add(back_by(before, columns));
         }
+    }
+
+    /// Leaves the line on the terminal, whole, with the cursor behind it. `go_on` shows where a row goes on that an end of
+    /// line in it has ended.
+    pub(crate) fn leave(&mut self, go_on: &str, out: &mut impl Write) -> fmt::Result {
+        let line = self.bytes.get(self.entered..).unwrap_or(&[]);
+        let is_whole =
+            self.window.left == self.entered && !self.window.has_more && !line.contains(&b'\n');
+        if is_whole {
+            let is_at_end = self.cursor == self.bytes.len();
+            self.cursor = self.bytes.len();
+            return if is_at_end { Ok(()) } else { self.draw(out) };
+        }
+        self.window.back(self.window.column, out)?;
+        self.window.erase_from(0, out)?;
+        let last = self.window.columns.saturating_sub(1);
+        let mut column = self.window.indent;
+        for (_, shown) in units(line) {
+            if shown == super::units::LINE_BREAK {
+                write!(out, "\n{go_on}")?;
+                column = go_on.len();
+                continue;
+            }
+            let after = column.saturating_add(width_of(shown));
+            if after > last {
+                out.write_char('\n')?;
+                column = width_of(shown);
+            } else {
+                column = after;
+            }
+            out.write_char(shown)?;
+        }
+        Ok(())
     }
 }
 
@@ -80,45 +215,76 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    /// A terminal of one row: what it shows, and where its cursor is.
-    #[derive(Default)]
-    struct Row {
-        cells: Vec<char>,
+    /// A terminal: what it shows, and where its cursor is. Writing into the last column fails the test.
+    struct Terminal {
+        rows: Vec<Vec<char>>,
+        columns: usize,
         cursor: usize,
-        longest: usize,
+        has_sequences: bool,
         /// A control sequence that is not complete.
         sequence: String,
     }
 
-    impl Row {
+    impl Terminal {
+        fn new(row: Row) -> Self {
+            Self {
+                rows: std::vec![std::vec!['.'; row.indent]],
+                columns: row.columns,
+                cursor: row.indent,
+                has_sequences: row.has_sequences,
+                sequence: String::new(),
+            }
+        }
+
+        fn row(&mut self) -> &mut Vec<char> {
+            self.rows.last_mut().unwrap()
+        }
+
         fn put(&mut self, character: char) {
             // A wide character takes a second cell, which is empty.
             let width = width_of(character);
             for cell in core::iter::once(character).chain(['\0'; 2]).take(width) {
-                self.cells
-                    .resize(self.cells.len().max(self.cursor + 1), ' ');
-                self.cells[self.cursor] = cell;
+                let cursor = self.cursor;
+                let row = self.row();
+                row.resize(row.len().max(cursor + 1), ' ');
+                row[cursor] = cell;
                 self.cursor += 1;
             }
-            self.longest = self.longest.max(self.cursor);
+            assert!(self.cursor < self.columns, "a row is full");
         }
 
         fn end_sequence(&mut self) {
+            assert!(self.has_sequences, "it has none");
             let sequence = core::mem::take(&mut self.sequence);
             let (number, last) = sequence[2..].split_at(sequence.len() - 3);
+            let cursor = self.cursor;
             match last {
                 "D" => self.cursor -= number.parse::<usize>().unwrap(),
-                "K" => self.cells.truncate(self.cursor),
+                "K" => self.row().truncate(cursor),
                 other => panic!("{other:?}"),
             }
         }
+
+        /// The last row behind the prompt.
+        fn shown(&self, indent: usize) -> String {
+            let row = self.rows.last().unwrap().iter().skip(indent);
+            let shown: String = row.filter(|cell| **cell != '\0').collect();
+            shown.trim_end().into()
+        }
     }
 
-    impl Write for Row {
+    impl Write for Terminal {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             for character in text.chars() {
                 if self.sequence.is_empty() && character != '\x1b' {
-                    self.put(character);
+                    match character {
+                        '\x08' => self.cursor -= 1,
+                        '\n' => {
+                            self.rows.push(Vec::new());
+                            self.cursor = 0;
+                        }
+                        _ => self.put(character),
+                    }
                     continue;
                 }
                 self.sequence.push(character);
@@ -130,52 +296,130 @@ mod tests {
         }
     }
 
-    fn shown(row: &Row) -> String {
-        row.cells.iter().filter(|cell| **cell != '\0').collect()
+    fn row(columns: usize) -> Row {
+        Row {
+            columns,
+            indent: 5,
+            has_sequences: true,
+        }
+    }
+
+    fn new(columns: usize) -> (Editor, Terminal) {
+        let mut editor = Editor::new();
+        editor.begin(row(columns));
+        (editor, Terminal::new(row(columns)))
     }
 
     #[test]
     fn a_terminal_shows_the_line_and_the_cursor() {
-        let (mut editor, mut row) = (Editor::new(), Row::default());
-        editor.begin(5);
+        let (mut editor, mut terminal) = new(80);
         for text in ["猫", "a", "\u{9b}", "ÿ"] {
             editor.insert(text.as_bytes());
-            editor.draw_typed(text.len(), &mut row).unwrap();
+            editor.draw_typed(text.len(), &mut terminal).unwrap();
         }
-        assert_eq!((shown(&row).as_str(), row.cursor), ("猫a\u{fffd}ÿ", 5));
+        assert_eq!(
+            (terminal.shown(5).as_str(), terminal.cursor),
+            ("猫a\u{fffd}ÿ", 10)
+        );
         editor.home();
-        editor.draw(&mut row).unwrap();
+        editor.draw(&mut terminal).unwrap();
         editor.insert(b"xy");
-        editor.draw_typed(2, &mut row).unwrap();
-        assert_eq!((shown(&row).as_str(), row.cursor), ("xy猫a\u{fffd}ÿ", 2));
+        editor.draw_typed(2, &mut terminal).unwrap();
+        assert_eq!(
+            (terminal.shown(5).as_str(), terminal.cursor),
+            ("xy猫a\u{fffd}ÿ", 7)
+        );
         editor.right();
         editor.backspace();
-        editor.draw(&mut row).unwrap();
-        assert_eq!((shown(&row).as_str(), row.cursor), ("xya\u{fffd}ÿ", 2));
+        editor.draw(&mut terminal).unwrap();
+        assert_eq!(
+            (terminal.shown(5).as_str(), terminal.cursor),
+            ("xya\u{fffd}ÿ", 7)
+        );
     }
 
     #[test]
-    fn a_window_of_a_long_line_follows_the_cursor() {
-        let (mut editor, mut row) = (Editor::new(), Row::default());
-        editor.begin(5);
-        for i in 0..200u8 {
-            editor.insert(&[b'a' + i % 26]);
-            editor.draw_typed(1, &mut row).unwrap();
+    fn hidden_text_is_marked_and_the_whole_line_is_left_behind() {
+        let (mut editor, mut terminal) = new(40);
+        let line: String = ('a'..='z').cycle().take(100).collect();
+        for character in line.bytes() {
+            editor.insert(&[character]);
+            editor.draw_typed(1, &mut terminal).unwrap();
         }
-        assert!(row.longest < 75, "one row: {}", row.longest);
-        assert!(shown(&row).ends_with("opqr"), "{}", shown(&row));
+        let shown = terminal.shown(5);
+        assert!(shown.starts_with('<') && shown.ends_with("stuv"), "{shown}");
         editor.home();
-        editor.draw(&mut row).unwrap();
-        assert!(shown(&row).starts_with("abcdef") && row.cursor == 0);
+        editor.draw(&mut terminal).unwrap();
+        let shown = terminal.shown(5);
+        assert!(
+            shown.starts_with("abcdef") && shown.ends_with('>'),
+            "{shown}"
+        );
+        assert_eq!(terminal.cursor, 5);
+        for _ in 0..50 {
+            editor.right();
+            editor.draw(&mut terminal).unwrap();
+        }
+        let shown = terminal.shown(5);
+        assert!(shown.starts_with('<') && shown.ends_with('>'), "{shown}");
+        editor.leave("... ", &mut terminal).unwrap();
+        let all: String = terminal.rows.concat().into_iter().collect();
+        assert_eq!(all, std::format!(".....{line}"));
+        assert_eq!(terminal.rows.len(), 3);
+    }
+
+    #[test]
+    fn ends_of_lines_show_as_marks_and_are_left_as_rows() {
+        let (mut editor, mut terminal) = new(80);
+        for text in ["say \"one", "\n", "two\""] {
+            editor.insert(text.as_bytes());
+            editor.draw_typed(text.len(), &mut terminal).unwrap();
+        }
+        assert_eq!(terminal.shown(5), "say \"one\u{21b5}two\"");
+        editor.leave("... ", &mut terminal).unwrap();
+        let rows: Vec<String> = terminal
+            .rows
+            .iter()
+            .map(|row| row.iter().collect())
+            .collect();
+        assert_eq!(rows, [".....say \"one", "... two\""]);
+    }
+
+    #[test]
+    fn what_stands_on_rows_above_is_not_edited() {
+        let (mut editor, _) = new(80);
+        editor.insert(b"say \"one");
+        editor.go_on();
+        editor.begin(row(80));
+        editor.insert(b"two");
+        for key in [
+            Editor::kill_to_start,
+            Editor::backspace,
+            Editor::left,
+            Editor::kill_word,
+        ] {
+            key(&mut editor);
+            assert_eq!(editor.bytes(), b"say \"one\n");
+        }
+        editor.word_left();
+        editor.home();
+        editor.insert(b"x");
+        assert_eq!(editor.bytes(), b"say \"one\nx");
+        editor.clear();
+        assert!(!editor.is_continued());
     }
 
     proptest! {
         #[test]
         fn what_shows_is_the_window_of_the_line_whatever_was_typed(
-            steps in prop::collection::vec((0u8..14, "[ -~é猫\u{301}]{0,9}"), 0..60)
+            columns in 20usize..=200,
+            indent in 0usize..=10,
+            has_sequences: bool,
+            steps in prop::collection::vec((0u8..16, "[ -~é猫\u{301}]{0,9}"), 0..60)
         ) {
-            let (mut editor, mut row) = (Editor::new(), Row::default());
-            editor.begin(60);
+            let row = Row { columns, indent, has_sequences };
+            let (mut editor, mut terminal) = (Editor::new(), Terminal::new(row));
+            editor.begin(row);
             for (key, text) in steps {
                 match key {
                     0 => editor.left(),
@@ -189,20 +433,46 @@ mod tests {
                     8 => editor.kill_word(),
                     9 => editor.kill_to_end(),
                     10 => editor.insert(b"\xff"),
+                    11 => editor.insert(b"\n"),
                     _ => editor.insert(text.as_bytes()),
                 }
-                if key > 10 {
-                    editor.draw_typed(text.len(), &mut row).unwrap();
+                if key > 11 {
+                    editor.draw_typed(text.len(), &mut terminal).unwrap();
                 } else {
-                    editor.draw(&mut row).unwrap();
+                    editor.draw(&mut terminal).unwrap();
                 }
-                let window = &editor.bytes()[editor.left..];
-                let before = columns(&editor.bytes()[editor.left..editor.cursor]);
-                prop_assert_eq!(row.cursor, before);
-                let line: String = units(window).map(|(_, c)| c).filter(|c| width_of(*c) > 0).collect();
-                prop_assert!(line.starts_with(&shown(&row)), "{line:?} {:?}", shown(&row));
-                prop_assert!(row.longest <= editor.width());
+                prop_assert_eq!(terminal.rows.len(), 1);
+                let lead = usize::from(editor.window.left > 0);
+                let before = super::columns(&editor.bytes()[editor.window.left..editor.cursor]);
+                prop_assert_eq!(terminal.cursor, indent + before + lead);
+                let shown = terminal.shown(indent);
+                let text = |bytes: &[u8]| -> String {
+                    let shown = units(bytes).map(|(_, c)| c).filter(|c| width_of(*c) > 0);
+                    shown.collect()
+                };
+                let window = text(&editor.bytes()[editor.window.left..]);
+                if lead > 0 {
+                    prop_assert!(shown.starts_with(MORE_LEFT), "{shown}");
+                }
+                let inner = &shown[lead..];
+                if editor.window.has_more {
+                    let inner = inner.strip_suffix(MORE_RIGHT).unwrap();
+                    prop_assert!(window.starts_with(inner.trim_end()), "{window:?} {inner:?}");
+                } else {
+                    prop_assert_eq!(window.trim_end(), inner);
+                }
             }
+            editor.leave("... ", &mut terminal).unwrap();
+            // A dumb terminal's row is emptied by writing spaces.
+            let is_shown = |c: &char| !matches!(c, '\0' | ' ');
+            let all: String = terminal.rows.concat().into_iter().filter(is_shown).collect();
+            let line: String = units(editor.bytes())
+                .map(|(_, c)| c)
+                .filter(|c| width_of(*c) > 0)
+                .flat_map(|c| if c == super::super::units::LINE_BREAK { "... ".chars().collect() } else { std::vec![c] })
+                .collect();
+            let line: String = line.chars().filter(is_shown).collect();
+            prop_assert_eq!(all, std::format!("{}{line}", ".".repeat(indent)));
         }
     }
 }

@@ -5,6 +5,9 @@
 use safe_text::is_safe;
 use unicode_width::UnicodeWidthChar as _;
 
+/// What shows for an end of line in the line.
+pub(super) const LINE_BREAK: char = '\u{21b5}';
+
 /// Where the word that ends `before` begins, spaces after it included.
 pub(super) fn word_start(before: &[u8]) -> usize {
     let kept = |bytes: &[u8], space: bool| {
@@ -58,6 +61,7 @@ pub(super) fn first_unit(bytes: &[u8]) -> Option<(usize, char)> {
     };
     let shown = match character {
         '\t' => ' ',
+        '\n' => LINE_BREAK,
         _ if is_safe(character) => character,
         _ => char::REPLACEMENT_CHARACTER,
     };

@@ -133,8 +133,8 @@ fn a_fine_tuning_shows_its_plan_its_progress_and_what_came_out() {
         "verifying the data, 5000 bytes\n\
          fine-tuning: 40 steps, the longest example has 87 tokens; requests for text are refused until it is over: memory \
          does not allow both\n\
-         training  [############-------------]  50 %  step 20 of 40, loss 1.234, 10 s left   \n\
-         training  [#########################] 100 %  step 40 of 40, loss 1.234, 0 s left   \n\
+         training  [############-------------]  50 %  step 20 of 40, loss 1.234, 10 s left\n\
+         training  [#########################] 100 %  step 40 of 40, loss 1.234, 0 s left\n\
          made the adapter feelings: 40 steps, 4000 tokens, loss 0.912, 12.34 s; 245760 bytes, sha256 abababababababab\n\
          it is loaded: llminfer \"...\" --adapter feelings\n\
          the next boot forgets it; 'llmctl adapter export feelings' prints it for 'llmtool adapter import'\n"
@@ -168,7 +168,7 @@ fn on_a_terminal_progress_is_one_line() {
         system.say(number, &Event::Training(training));
     }
     let output = system.output();
-    assert_eq!(output.matches('\n').count(), 1, "the plan: {output}");
+    assert_eq!(output.matches('\n').count(), 2, "the plan: {output}");
     assert_eq!(output.matches("training  [").count(), 4);
     assert!(
         output.contains("step 3 of 40, loss 1.234, 37 s left"),

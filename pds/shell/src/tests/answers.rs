@@ -250,9 +250,10 @@ fn progress_is_a_bar_on_a_terminal_and_a_line_for_each_stage_on_a_pipe() {
     };
     assert!(
         output.starts_with(&format!(
-            "{}{}\r\n{}\r\n\x1b[31merror: the file 'tiny' has no signature",
+            "{}{}{}\r\n{}\r\n\x1b[31merror: the file 'tiny' has no signature",
             bar("verifying", 0, 0),
             bar("verifying", 12, 50),
+            bar("verifying", 25, 100),
             bar("loading", 25, 100)
         )),
         "{output:?}"

@@ -8,7 +8,8 @@ fn a_terminal_gets_echo_a_prompt_and_colour() {
     let mut system = System::boot(Mode::Terminal);
     assert_eq!(
         system.output(),
-        format!("{READY_LINE}\r\n\x1b[1mllm> \x1b[0m")
+        format!("{READY_LINE}\r\nllm> \r\x1b[K\x1b[1mllm> \x1b[0m"),
+        "in colour as soon as it has answered"
     );
     system.type_in("hel");
     assert_eq!(system.output(), "hel");
@@ -49,7 +50,7 @@ fn keys_edit_the_line() {
         ("now llmctl status\x1b[1;5D\x1b[1;5D\x15", "Status"),
         ("whoami \u{e9}\u{732b}\x7f\x7f", "WhoAmI"),
         ("who\x0cami", "WhoAmI"),
-        ("whoami\x1b[200~", "WhoAmI"),
+        ("who\x1b[200~ami\x1b[201~", "WhoAmI"),
     ] {
         let mut system = System::terminal();
         system.type_in(format!("{keys}\r"));
@@ -93,7 +94,7 @@ fn tab_completes_commands_options_and_controls() {
     system.type_in("llmctl s\t");
     assert_eq!(
         system.output(),
-        "llmctl s\r\nstatus  sessions  \r\n\x1b[1mllm> \x1b[0mllmctl s\x1b[K"
+        "llmctl s\r\nstatus  sessions\r\n\x1b[1mllm> \x1b[0mllmctl s\x1b[K"
     );
     system.type_in("t\t\r");
     system.asked_for("Status");

@@ -1,11 +1,12 @@
 //! A console and audit's end of the ring.
 
+pub(super) use crate::screen::{PASTE_OFF, PASTE_ON, QUESTION};
 pub(super) use crate::{HALT_LINE, Memory, Mode, Port, READY_LINE, Shell};
 pub(super) use protocol::error::{ErrorCode, Failure};
 pub(super) use protocol::name::Name;
 pub(super) use protocol::ring::Frame;
 pub(super) use protocol::wire::FinishReason;
-pub(super) use protocol::wire::client::{Event, Finished, Request, Stats, User};
+pub(super) use protocol::wire::client::{Event, Finished, Request, Stats, Status, User};
 pub(super) use std::format;
 pub(super) use std::string::{String, ToString};
 pub(super) use std::vec::Vec;
@@ -22,15 +23,25 @@ pub(super) struct Terminal {
     /// How often something was written.
     pub(super) writes: usize,
     pub(super) halted: bool,
+    /// Bytes that it takes before it is full; any number if none.
+    pub(super) room: Option<usize>,
+    /// Whether the shell wants to be called when there is room.
+    pub(super) wants_room: bool,
 }
 
 impl Port for Terminal {
     fn notify_audit(&mut self) {
         self.signals += 1;
     }
-    fn write(&mut self, bytes: &[u8]) {
-        self.output.extend(bytes);
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        let taken = self.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+        self.room = self.room.map(|room| room - taken);
+        self.output.extend(&bytes[..taken]);
         self.writes += 1;
+        taken
+    }
+    fn want_room(&mut self, wanted: bool) {
+        self.wants_room = wanted;
     }
     fn read(&mut self) -> Option<u8> {
         self.input.pop_front()
@@ -84,6 +95,16 @@ impl System {
     pub(super) fn boot(mode: Mode) -> Self {
         let mut system = Self::off(mode);
         system.say(0, &Event::Ready(user("guest", 0)));
+        if mode == Mode::Terminal {
+            system.type_in("\x1b[24;80R");
+            let number = system.asked_for("Status");
+            let mut status = Status {
+                name: name("default"),
+                ..Status::default()
+            };
+            status.model.template = name("chatml");
+            system.say(number, &Event::Status(status));
+        }
         system
     }
 
@@ -112,7 +133,16 @@ impl System {
         self.shell.on_input(&mut self.terminal);
     }
 
+    /// What was written since, without what the terminal is asked and told about itself.
     pub(super) fn output(&mut self) -> String {
+        let mut output = self.all_output();
+        for sequence in [QUESTION, PASTE_ON, PASTE_OFF] {
+            output = output.replace(sequence, "");
+        }
+        output
+    }
+
+    pub(super) fn all_output(&mut self) -> String {
         String::from_utf8(core::mem::take(&mut self.terminal.output)).unwrap()
     }
 

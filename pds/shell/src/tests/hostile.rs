@@ -12,7 +12,9 @@ fn is_own(sequence: &str) -> bool {
     let Some(rest) = sequence.strip_prefix("\x1b[") else {
         return false;
     };
-    let known = ["0m", "1m", "2m", "31m", "33m", "K", "H", "J"];
+    let known = [
+        "0m", "1m", "2m", "31m", "33m", "K", "H", "J", "999C", "6n", "?2004h", "?2004l",
+    ];
     let move_left = |rest: &str| {
         let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
         digits.starts_with('D') && digits.len() < rest.len()
@@ -29,7 +31,7 @@ fn assert_safe(output: &[u8], mode: Mode) {
                 "{:?}",
                 &text[at..]
             ),
-            '\r' => assert!(mode == Mode::Terminal),
+            '\r' | '\x08' => assert!(mode == Mode::Terminal),
             _ => assert!(safe_text::is_safe(character), "{character:?}"),
         }
     }

@@ -6,7 +6,8 @@ use protocol::wire::client::{LogExtent, ModelEntry, Progress, Stage, Status};
 
 /// Whether the output ends with a prompt and nothing after it.
 fn has_prompt(output: &str) -> bool {
-    output.ends_with("llm> \x1b[0m")
+    // Before the terminal has answered, without colour.
+    output.ends_with("llm> \x1b[0m") || output.ends_with("llm> ")
 }
 
 fn record(sequence: u64) -> Event<'static> {

@@ -1,6 +1,6 @@
 //! Adapters and fine-tuning, in lines.
 
-use super::{FailureText, Seconds, SignatureWord, Time};
+use super::{FailureText, Marks, Seconds, SignatureWord, Time};
 use core::fmt::{self, Display, Formatter};
 use protocol::decimal::Millionths;
 use protocol::error::Failure;
@@ -141,6 +141,21 @@ fn left_us(training: &Training) -> Option<u64> {
 pub(crate) struct TrainingBar<'a> {
     pub(crate) training: &'a Training,
     pub(crate) percent: u64,
+    /// Marks.
+    pub(crate) steps: u64,
+}
+
+/// How far a fine-tuning has got, without its figures.
+pub(crate) struct TrainedBar {
+    pub(crate) percent: u64,
+    pub(crate) steps: u64,
+}
+
+impl Display for TrainedBar {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { percent, steps } = *self;
+        write!(f, "training  {}", Marks { percent, steps })
+    }
 }
 
 impl Display for TrainingBar<'_> {
@@ -148,19 +163,13 @@ impl Display for TrainingBar<'_> {
         let TrainProgress {
             step, steps, loss, ..
         } = self.training.progress;
-        write!(f, "training  [")?;
-        for mark in 1..=25u64 {
-            let done = mark.saturating_mul(4) <= self.percent;
-            f.write_str(if done { "#" } else { "-" })?;
-        }
-        write!(
-            f,
-            "] {:>3} %  step {step} of {steps}{}",
-            self.percent,
-            AndLoss(loss)
-        )?;
+        let bar = TrainedBar {
+            percent: self.percent,
+            steps: self.steps,
+        };
+        write!(f, "{bar}  step {step} of {steps}{}", AndLoss(loss))?;
         match left_us(self.training) {
-            Some(us) => write!(f, ", {} left   ", Time(us)),
+            Some(us) => write!(f, ", {} left", Time(us)),
             None => Ok(()),
         }
     }

@@ -370,13 +370,36 @@ impl Display for StageLine {
 pub(crate) struct ProgressBar {
     pub(crate) stage: Stage,
     pub(crate) percent: u64,
+    /// Marks.
+    pub(crate) steps: u64,
 }
+
+/// Columns of a bar besides its marks, and the last one of the row.
+pub(crate) const BAR_WORDS: usize = "verifying [] 100 %".len() + 1;
 
 impl Display for ProgressBar {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<9} [", stage_word(self.stage))?;
-        for step in 1..=25u64 {
-            let done = step.saturating_mul(4) <= self.percent;
+        let Self { percent, steps, .. } = *self;
+        write!(
+            f,
+            "{:<9} {}",
+            stage_word(self.stage),
+            Marks { percent, steps }
+        )
+    }
+}
+
+/// A bar without its word.
+pub(crate) struct Marks {
+    pub(crate) percent: u64,
+    pub(crate) steps: u64,
+}
+
+impl Display for Marks {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for step in 1..=self.steps {
+            let done = step.saturating_mul(100) <= self.percent.saturating_mul(self.steps);
             f.write_str(if done { "#" } else { "-" })?;
         }
         write!(f, "] {:>3} %", self.percent)

@@ -58,6 +58,12 @@ impl Display for Help {
                  Example:\n\
                  \x20 exit"
             }
+            Some("color") => {
+                "color auto|on|off\n\
+                 Whether the terminal gets colours. 'auto', as it is at first: if it has said how wide it is.\n\
+                 Example:\n\
+                 \x20 color off"
+            }
             Some("help") => {
                 "help [TOPIC]\n\
                  TOPIC is a command, or what llmctl can do.\n\
@@ -88,6 +94,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
          llmstats [--json] [--watch]   what audit has counted\n\
          login USER, logout, whoami    who asks\n\
          help [TOPIC]                  this, or more about a command or a control\n\
+         color auto|on|off             colours of this terminal\n\
          exit                          end the session (also: end of input)\n\
          Keys: arrows, Home, End, Tab completes, Ctrl-A/E/K/U/W/L edit, Ctrl-C cancels (again: at once)."
     )

@@ -9,13 +9,13 @@ mod log;
 mod wrong;
 
 pub(crate) use adapters::{
-    AdapterEntryLine, AdapterLine, ExamplesText, Loss, TrainingBar, TrainingPlan, TrainingState,
-    TunedText,
+    AdapterEntryLine, AdapterLine, ExamplesText, Loss, TrainedBar, TrainingBar, TrainingPlan,
+    TrainingState, TunedText,
 };
 pub(crate) use answers::{
-    BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, ModelLine, ProgressBar,
-    RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText, TemplateText,
-    UserText, VerifiedText,
+    BAR_WORDS, BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, Marks, ModelLine,
+    ProgressBar, RecoveredText, SessionLine, SignatureWord, StageLine, StatsText, StatusText,
+    TemplateText, UserText, VerifiedText,
 };
 pub(crate) use failure::{CodeName, FailureText};
 pub(crate) use help::{CHAT_HELP, Help};
@@ -43,6 +43,22 @@ impl Display for Untrusted<'_> {
                 character
             };
             result = result.and_then(|()| f.write_char(shown));
+        };
+        sanitiser.push(self.0, &mut write);
+        sanitiser.finish(&mut write);
+        result
+    }
+}
+
+/// Untrusted text, with its lines, made safe for the terminal.
+pub(crate) struct SafeText<'a>(pub(crate) &'a [u8]);
+
+impl Display for SafeText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        let mut sanitiser = Sanitiser::new();
+        let mut write = |character| {
+            result = result.and_then(|()| f.write_char(character));
         };
         sanitiser.push(self.0, &mut write);
         sanitiser.finish(&mut write);

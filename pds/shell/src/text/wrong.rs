@@ -8,6 +8,9 @@ use core::fmt::{self, Display, Formatter};
 impl Display for CommandError<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::ManyLines => f.write_str(
+                "the line has more than one line of commands, and one is run at a time; it is in the history (arrow up)",
+            ),
             Self::Unterminated(quote) => write!(f, "the quote {quote} is not closed"),
             Self::TooManyWords => {
                 write!(f, "more than {MAX_WORDS} words; put the prompt in quotes")

@@ -13,10 +13,9 @@ mod machine;
 use attacks::Receiver;
 use component::{HALT_LINE, Memory, Mode, Port as _, Shell};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::Console as _;
 use runtime::board;
 use runtime::region::{self, Mapped};
-use runtime::{facts, patched};
+use runtime::{Serial as _, facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 
 patched! {
@@ -65,15 +64,17 @@ impl component::Port for Console {
         audit().notify();
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.driver.write(*byte);
-        }
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        // It is no example: it waits.
+        bytes.iter().for_each(|byte| self.driver.write(*byte));
+        bytes.len()
     }
+
+    fn want_room(&mut self, _: bool) {}
 
     fn read(&mut self) -> Option<u8> {
         loop {
-            let byte = self.driver.read()?;
+            let byte = self.driver.get()?;
             if let Some(receiver) = &mut self.receiver {
                 if byte == END {
                     let report = receiver.report();
@@ -93,8 +94,8 @@ impl component::Port for Console {
     }
 
     fn halt(&mut self) {
-        self.write(HALT_LINE.as_bytes());
-        self.write(b"\r\n");
+        let line = HALT_LINE.bytes().chain(*b"\r\n");
+        line.for_each(|byte| self.driver.write(byte));
     }
 }
 
@@ -112,9 +113,9 @@ impl Console {
     }
 
     fn tell(&mut self, text: &str) {
-        self.write(b"\r\nredteam-shell ");
-        self.write(text.as_bytes());
-        self.write(b" :end\r\n");
+        for part in ["\r\nredteam-shell ", text, " :end\r\n"] {
+            part.bytes().for_each(|byte| self.driver.write(byte));
+        }
     }
 }
 

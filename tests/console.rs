@@ -1,0 +1,280 @@
+//! The console as a person sees it: scripted sessions at terminals of several widths, with the screen compared and not only
+//! the bytes. `make e2e-sim` and `make e2e-qemu` run it on both runtimes; `sel4_llm_tests::person` says how a case is
+//! written.
+//!
+//! A claim about every terminal goes through [`everywhere`], which has 40, 80 and 132 columns and one without control
+//! sequences.
+
+use sel4_llm_tests::person::{Person, Term};
+
+/// The terminals that the console is looked at on.
+const TERMINALS: [(u16, Term); 4] = [
+    (40, Term::Xterm),
+    (80, Term::Xterm),
+    (132, Term::Xterm),
+    (80, Term::Dumb),
+];
+
+/// Has a person at each of [`TERMINALS`] look at a system that has just started.
+fn everywhere(look: impl Fn(&mut Person, usize, Term)) {
+    for (columns, term) in TERMINALS {
+        let mut person = Person::start(columns, term);
+        look(&mut person, usize::from(columns), term);
+        person.leave();
+    }
+}
+
+#[test]
+fn a_command_is_answered_on_every_terminal() {
+    everywhere(|person, _, _| {
+        let answer = person.ask("whoami");
+        assert!(answer.starts_with("guest ("), "{answer}");
+        let text = person.text();
+        assert!(text.contains("\nllm> whoami\nguest ("), "{text}");
+    });
+}
+
+/// A prompt that is longer than each of the terminals is wide.
+const LONG: &str = "Once upon a time there was a little girl named Lily who loved to play in the big garden behind the \
+    house, and every morning she went out to see whether the red flowers were still there";
+
+/// Without the ends of rows.
+fn joined(text: &str) -> String {
+    text.replace('\n', "")
+}
+
+#[test]
+fn a_long_line_stays_in_one_row_while_it_is_typed_and_is_above_whole_when_it_has_run() {
+    everywhere(|person, columns, _| {
+        let command = format!("llmctl budget \"{LONG}\"");
+        let above = person.rows().len();
+        person.type_in(&command);
+        person.settle();
+        let rows = person.rows();
+        assert_eq!(rows.len(), above, "one row: {rows:#?}");
+        let row = rows.last().expect("a row");
+        assert!(
+            row.starts_with("llm> <") && row.ends_with("still there\""),
+            "{row}"
+        );
+        assert!(row.len() < columns, "{row}");
+        // Its beginning, with what is hidden marked on the other side.
+        person.type_in([0x01]);
+        person.settle();
+        let row = person.rows().pop().expect("a row");
+        assert!(
+            row.starts_with("llm> llmctl budget \"Once") && row.ends_with('>'),
+            "{row}"
+        );
+        assert_eq!(person.cursor().1, 5);
+        // In its middle, on both.
+        person.type_in("\x06".repeat(90));
+        person.settle();
+        let row = person.rows().pop().expect("a row");
+        assert!(row.starts_with("llm> <") || columns > 100, "{row}");
+        assert!(row.ends_with('>'), "{row}");
+        person.type_in("\r");
+        person.wait_for("error: ");
+        person.wait_for_prompt();
+        assert!(
+            joined(&person.text()).contains(&format!("llm> {command}")),
+            "{}",
+            person.text()
+        );
+    });
+}
+
+#[test]
+fn the_editor_follows_a_window_that_is_resized() {
+    let mut person = Person::start(132, Term::Xterm);
+    person.resize(40);
+    person.ask("whoami");
+    person.settle();
+    person.type_in(LONG);
+    person.settle();
+    let row = person.rows().pop().expect("a row");
+    assert!(row.starts_with("llm> <") && row.len() < 40, "{row}");
+    person.type_in([0x03]);
+    person.resize(132);
+    person.wait_for_prompt();
+    person.ask("whoami");
+    person.settle();
+    person.type_in(&LONG[..100]);
+    person.settle();
+    let row = person.rows().pop().expect("a row");
+    assert_eq!(row, format!("llm> {}", LONG[..100].trim_end()));
+    person.type_in([0x03]);
+    person.wait_for_prompt();
+    person.leave();
+}
+
+#[test]
+fn help_and_lists_are_wrapped_at_words() {
+    for columns in [40, 80, 132] {
+        let mut person = Person::start(columns, Term::Xterm);
+        person.settle();
+        let wide = person.ask("help llminfer");
+        for row in wide.lines() {
+            assert!(row.chars().count() < usize::from(columns), "{row:?}");
+        }
+        // Rows are those of the shell: the terminal has wrapped none, so no word is broken.
+        let words: Vec<&str> = wide.split_whitespace().collect();
+        for word in ["--repeat-penalty", "--max-tokens", "template", "bytes"] {
+            assert!(words.iter().any(|has| has.contains(word)), "{word}: {wide}");
+        }
+        person.type_in("llmctl \t");
+        person.settle();
+        let rows = person.rows();
+        assert!(
+            rows.iter()
+                .all(|row| row.chars().count() < usize::from(columns)),
+            "{rows:#?}"
+        );
+        assert_eq!(rows.last().map(String::as_str), Some("llm> llmctl"));
+        person.type_in([0x03]);
+        person.wait_for_prompt();
+        person.leave();
+    }
+}
+
+#[test]
+fn a_paste_is_one_prompt_and_runs_nothing() {
+    for columns in [40, 80, 132] {
+        let mut person = Person::start(columns, Term::Xterm);
+        assert!(person.screen().bracketed_paste());
+        person.type_in("llminfer --raw --max-tokens 1 --temperature 0 \"");
+        person.paste("One\nTwo\nexit\n");
+        person.settle();
+        let rows = person.rows();
+        assert!(
+            rows.last().is_some_and(
+                |row| row.contains("One\u{21b5}Two\u{21b5}exit\u{21b5}") || columns == 40
+            ),
+            "{rows:#?}"
+        );
+        assert!(!person.text().contains("tokens/s"), "{rows:#?}");
+        person.type_in("\"\r");
+        person.wait_for("[1 tokens, ");
+        person.wait_for_prompt();
+        assert!(
+            person.text().contains("\n... Two\n... exit\n... \"\n"),
+            "{}",
+            person.text()
+        );
+        // Commands that are pasted do not run, neither now nor with Enter.
+        person.paste("exit\nexit\n");
+        person.settle();
+        person.type_in("\r");
+        person.wait_for("more than one line");
+        person.wait_for_prompt();
+        person.leave();
+    }
+}
+
+#[test]
+fn a_quote_that_is_open_goes_on_in_the_next_line() {
+    everywhere(|person, _, _| {
+        person.type_in("llminfer --raw --max-tokens 1 --temperature 0 \"One\r");
+        person.settle();
+        assert_eq!(person.rows().last().map(String::as_str), Some("..."));
+        person.type_in("Two\"\r");
+        person.wait_for("[1 tokens, ");
+        person.wait_for_prompt();
+        person.type_in("llminfer \"One\r");
+        person.settle();
+        person.type_in([0x03]);
+        person.wait_for_prompt();
+        assert!(person.text().ends_with("... ^C\nllm>"), "{}", person.text());
+    });
+}
+
+#[test]
+fn bars_end() {
+    everywhere(|person, columns, _| {
+        person.type_in("login admin\r");
+        person.wait_for("passphrase:");
+        person.type_in("sel4\r");
+        person.wait_for("logged in as");
+        person.wait_for_prompt();
+        person.type_in("llmctl load tiny\r");
+        person.wait_for("loaded tiny");
+        person.wait_for_prompt();
+        let text = person.text();
+        // Those of the boot, too, and each in a row of its own.
+        let bars: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("[#") || line.contains("[-"))
+            .collect();
+        assert!(bars.len() >= 2, "{text}");
+        for bar in bars {
+            assert!(bar.ends_with("] 100 %") && bar.len() < columns, "{text}");
+        }
+        person.type_in("logout\r");
+        person.wait_for("logged out");
+        person.wait_for_prompt();
+    });
+}
+
+#[test]
+fn an_answer_of_a_completion_begins_with_the_prompt_dimmed() {
+    everywhere(|person, _, term| {
+        let answer = person.ask("llminfer Once --max-tokens 2 --temperature 0");
+        let echoed = answer.lines().any(|line| line.starts_with("Once"));
+        assert_eq!(echoed, term == Term::Xterm, "{answer}");
+        if echoed {
+            let rows = person.rows();
+            let row = rows
+                .iter()
+                .find(|row| row.starts_with("Once"))
+                .expect("the answer");
+            assert!(person.is_dim("Once") && row.len() > 4, "{rows:#?}");
+            assert!(
+                !person.is_dim(row),
+                "the completion is not dimmed: {rows:#?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn colours_follow_the_terminal_and_can_be_switched() {
+    everywhere(|person, _, term| {
+        person.ask("frob");
+        person.settle();
+        assert_eq!(person.has_colour(), term == Term::Xterm);
+        if term == Term::Xterm {
+            person.ask("color off");
+            // Off the screen with what has a colour.
+            person.type_in([0x0c]);
+            person.settle();
+            person.ask("frob");
+            assert!(!person.has_colour(), "{:#?}", person.rows());
+            person.ask("color auto");
+            person.ask("frob");
+            assert!(person.has_colour());
+        }
+    });
+}
+
+#[test]
+fn a_line_of_115200_baud_stalls_nobody_and_ctrl_c_empties_what_waits() {
+    for (columns, term) in TERMINALS {
+        let mut person = Person::start(columns, term);
+        person.slow_down(115_200);
+        // More than the line carries in a second or two, again and again.
+        for _ in 0..8 {
+            person.type_in("help llminfer\rhelp llmfinetune\rhelp llmctl\r");
+        }
+        person.wait_for("llminfer \"PROMPT\"");
+        let before = person.bytes().len();
+        person.type_in([0x03]);
+        person.wait_for("^C");
+        let waited = person.bytes().len() - before;
+        // What the kernel's buffer of a pseudo-terminal holds, and no more.
+        assert!(waited < 40_000, "{waited} bytes came after Ctrl-C");
+        person.settle();
+        let answer = person.ask("whoami");
+        assert!(answer.contains("guest ("), "{answer}");
+        person.leave();
+    }
+}
