@@ -749,7 +749,7 @@ redteam-qemu: llmtool
 	@$(MAKE) --no-print-directory image REDTEAM=inference SYSTEM=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=shell SYSTEM=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=clients
-	SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
+	SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(call BOOT,$(SEL4_OUT)-redteam-inference/loader.img)' \
 	SEL4_LLM_REDTEAM_SHELL='$(call BOOT,$(SEL4_OUT)-redteam-shell/loader.img)' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(call BOOT,$(SEL4_OUT)-redteam-clients/loader.img)' \
@@ -758,7 +758,7 @@ redteam-qemu: llmtool
 .PHONY: redteam-mutations
 redteam-mutations: llmtool ## see the red team's runner object to descriptions that give too much away
 	@$(MAKE) --no-print-directory image REDTEAM=inference
-	@SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_BOARD=$(BOARD) SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
+	@SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
 		tests/redteam/mutations $(SDK)/bin/microkit $(BOARD) $(CONFIG) $(SEL4_OUT)-redteam-inference \
 		$(dir $(STORE)) $(dir $(REDTEAM_POLICY)) $(CURDIR)/$(REDTEAM_OUT)/mutated -- \
 		$(CARGO) test $(QUIET) --release -p sel4-llm-tests --test redteam

@@ -42,6 +42,10 @@ fn fail(message: &str) -> ! {
 }
 
 fn module(board: &Board) -> String {
+    println!("cargo::rustc-check-cfg=cfg(counter)");
+    if board.counter {
+        println!("cargo::rustc-cfg=counter");
+    }
     let uart = device(board, "uart");
     let console = match uart.driver {
         Some(Driver::Pl011) => "pl011",
@@ -63,13 +67,17 @@ fn module(board: &Board) -> String {
     }"
             .to_owned(),
         ),
-        Some(Driver::CadenceTtc) => (
-            "drivers::cadence_ttc::Timers<Device, Counter>".to_owned(),
-            format!(
-                "drivers::cadence_ttc::Timers::start(device, Counter, {})",
-                watchdog.hertz.unwrap_or_default()
-            ),
-        ),
+        Some(Driver::CadenceTtc) => {
+            let wide = watchdog.hertz.unwrap_or_default();
+            let narrow = watchdog.narrow_hertz.unwrap_or(wide);
+            (
+                "drivers::cadence_ttc::Timers<Device>".to_owned(),
+                format!(
+                    "let hertz = drivers::cadence_ttc::Hertz {{ wide: {wide}, narrow: {narrow} }};
+    drivers::cadence_ttc::Timers::start(device, hertz)"
+                ),
+            )
+        }
         Some(Driver::GoldfishRtc) => (
             "drivers::goldfish_rtc::Rtc<Device, Counter>".to_owned(),
             "drivers::goldfish_rtc::Rtc::start(device, Counter)".to_owned(),

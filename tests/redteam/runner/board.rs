@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use sysdesc::Board;
 use sysdesc::board::{Arch, FOLDER};
 
-/// The board that is attacked: `SEL4_LLM_REDTEAM_BOARD`, or the usual one.
+/// The board that is attacked: `SEL4_LLM_BOARD`, or the usual one.
 static BOARD: LazyLock<Board> = LazyLock::new(|| {
-    let Ok(name) = std::env::var("SEL4_LLM_REDTEAM_BOARD") else {
+    let Ok(name) = std::env::var("SEL4_LLM_BOARD") else {
         return Board::usual();
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -138,7 +138,7 @@ const DEATHS: [(&str, &str, &str); 8] = [
     ("S", "shell-read-store", "reads where the model store is"),
     (
         "R",
-        "shell-write-rtc",
+        "shell-write-watchdog",
         "writes to the watchdog's physical address",
     ),
     ("T", "shell-write-text", "overwrites its own code"),

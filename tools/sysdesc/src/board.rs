@@ -51,6 +51,8 @@ pub struct Board {
     pub name: String,
     /// Its processor.
     pub arch: Arch,
+    /// Whether every domain can read the processor's counter.
+    pub counter: bool,
     /// Ticks a second of the processor's counter, where the processor does not say it.
     pub counter_hertz: Option<u64>,
     /// By the names that descriptions have for them.
@@ -75,12 +77,19 @@ pub struct Device {
     /// Cycles a second of its clock, for drivers that must know it.
     #[serde(default)]
     pub hertz: Option<u32>,
+    /// The same of a model of it with narrower registers, if that runs at another rate.
+    #[serde(default)]
+    pub narrow_hertz: Option<u32>,
     /// Bytes of a register, and from one to the next.
     #[serde(default = "four")]
     pub register_bytes: u8,
     /// By the names that descriptions have for them.
     #[serde(default)]
     pub interrupts: BTreeMap<String, Interrupt>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn four() -> u8 {
@@ -101,6 +110,8 @@ pub enum Interrupt {
 #[serde(deny_unknown_fields)]
 struct File {
     arch: Arch,
+    #[serde(default = "yes")]
+    counter: bool,
     counter_hertz: Option<u64>,
     devices: BTreeMap<String, Device>,
     #[serde(default)]
@@ -209,6 +220,7 @@ impl Board {
         let board = Self {
             name: name.to_owned(),
             arch: file.arch,
+            counter: file.counter,
             counter_hertz: file.counter_hertz,
             devices: file.devices,
             kernel: file.kernel,

@@ -68,10 +68,13 @@ global_asm!(
         sd zero, 8(t0)
         addi t0, t0, 16
         bltu t0, t1, 1b
+        .option push
+        .option arch, +d
         .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
         fmv.d.x f\number, zero
         .endr
         fscsr zero
+        .option pop
         j __sel4_runtime_common__stack_init
     "#,
     bottom = const STACK_BOTTOM,

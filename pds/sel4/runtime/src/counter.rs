@@ -1,18 +1,23 @@
-//! The processor's counter, which every domain can read and nobody can set.
+//! The processor's counter, which every domain of most boards can read and nobody can set.
 
+#[cfg(counter)]
 use core::arch::asm;
 
 /// The counter of the processor that this runs on.
+#[cfg(counter)]
 #[derive(Clone, Copy, Debug)]
 pub struct Counter;
 
-/// Microseconds since the machine started.
+/// Microseconds since the machine started, for measurements. 0 on a board where user code cannot read the counter.
 #[must_use]
 pub fn now_us() -> u64 {
-    drivers::counter::now_us(&mut Counter)
+    #[cfg(counter)]
+    return drivers::counter::now_us(&mut Counter);
+    #[cfg(not(counter))]
+    0
 }
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(counter, target_arch = "aarch64"))]
 impl drivers::counter::Counter for Counter {
     fn ticks(&mut self) -> u64 {
         let ticks;
@@ -30,7 +35,7 @@ impl drivers::counter::Counter for Counter {
 }
 
 /// Only where the kernel lets user code write the registers, which the board's file knows (`generic-timer`).
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(counter, target_arch = "aarch64"))]
 impl drivers::generic_timer::Comparator for Counter {
     fn compare(&mut self, at: Option<u64>) {
         let (at, control) = at.map_or((u64::MAX, 0_u64), |at| (at, 1));
@@ -42,7 +47,7 @@ impl drivers::generic_timer::Comparator for Counter {
     }
 }
 
-#[cfg(target_arch = "riscv64")]
+#[cfg(all(counter, target_arch = "riscv64"))]
 impl drivers::counter::Counter for Counter {
     fn ticks(&mut self) -> u64 {
         let ticks;

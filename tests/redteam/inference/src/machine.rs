@@ -55,6 +55,7 @@ mod arch {
         unsafe { asm!(".inst 0xd4000002", inout("x0") 0x8400_0008_u64 => _) }
     }
 
+    #[cfg(target_feature = "neon")]
     /// The first word of 24 registers that code before this has no use for: v8 to v31.
     pub(crate) fn float_registers() -> [u64; 24] {
         let mut values = [0_u64; 48];
@@ -71,6 +72,7 @@ mod arch {
         core::array::from_fn(|number| values[2 * number] | values[2 * number + 1])
     }
 
+    #[cfg(target_feature = "neon")]
     /// Rounding and what else is set for floating point.
     pub(crate) fn float_control() -> u64 {
         let control;
@@ -79,6 +81,7 @@ mod arch {
         control
     }
 
+    #[cfg(target_feature = "neon")]
     /// Fills those registers, rounds towards zero, and dies.
     pub(crate) fn fill_float_registers_and_die(word: u64) -> ! {
         // SAFETY: it dies before anything of it is used again.
@@ -158,6 +161,7 @@ mod arch {
         unsafe { asm!("mret") }
     }
 
+    #[cfg(target_feature = "d")]
     /// 24 registers that code before this has no use for: f8 to f31.
     pub(crate) fn float_registers() -> [u64; 24] {
         let mut values = [0_u64; 24];
@@ -176,6 +180,7 @@ mod arch {
         values
     }
 
+    #[cfg(target_feature = "d")]
     /// Rounding, and the flags of what has happened, which start-up clears, too.
     pub(crate) fn float_control() -> u64 {
         let control;
@@ -184,6 +189,7 @@ mod arch {
         control
     }
 
+    #[cfg(target_feature = "d")]
     /// Fills those registers, rounds towards zero, and dies.
     pub(crate) fn fill_float_registers_and_die(word: u64) -> ! {
         // SAFETY: it dies before anything of it is used again.

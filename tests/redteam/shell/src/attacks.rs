@@ -50,7 +50,7 @@ pub(crate) fn perform(letter: u8) -> Say {
         b'P' => return tried(read, place::POLICY),
         b'I' => return tried(write, place::OWN_RING),
         b'S' => return tried(read, place::STORE),
-        b'R' => return tried(write, place::RTC_PHYSICAL),
+        b'R' => return tried(write, place::WATCHDOG_PHYSICAL),
         b'T' => return tried(write, place::TEXT),
         b'F' => {
             let value = machine::forbidden_float_register();
