@@ -25,8 +25,15 @@ CONTEXT ?=
 SESSIONS ?=
 MODEL_OUT := $(BUILD)/own
 MODEL_SYSTEM := $(MODEL_OUT)/system.xml
+
+# BOARD=NAME: a file in boards/, which has what is needed of it here on lines of their own.
+BOARD ?= qemu_virt_aarch64
+BOARDS := $(patsubst boards/%.toml,%,$(wildcard boards/*.toml))
+$(if $(filter $(BOARD),$(BOARDS)),,$(error no board '$(BOARD)': there is $(BOARDS)))
+board_line = $(shell sed -nE 's/^$(1) = "(.*)"/\1/p' boards/$(BOARD).toml)
+ARCH := $(call board_line,arch)
 # Memory of the emulated board.
-MEMORY := 2G
+MEMORY := $(call board_line,memory)
 
 # Who may do what, and beside it formats.bin, the automata of the formats that it has. A policy that is wrong stops the build
 # with its line and the reason.
@@ -81,10 +88,18 @@ INJECT ?=
 MEASURE ?=
 # The red team's image: its inference, its inference and its shell, or a hostile client beside honest ones, with its policy.
 REDTEAM ?=
-BOARD := qemu_virt_aarch64
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
-SEL4_OUT := $(CURDIR)/$(BUILD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
-SEL4_TARGET := $(CURDIR)/$(BUILD)/sel4-target-$(CONFIG)
+SEL4_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
+# What the programs are compiled for: without floating point, and with it for inference.
+TARGET_aarch64 := aarch64-unknown-none-softfloat
+FLOAT_TARGET_aarch64 := aarch64-unknown-none
+TARGET_riscv64 := riscv64imac-unknown-none-elf
+FLOAT_TARGET_riscv64 := riscv64gc-unknown-none-elf
+SEL4_TRIPLE := $(TARGET_$(ARCH))
+SEL4_FLOAT_TRIPLE := $(FLOAT_TARGET_$(ARCH))
+SEL4_TARGET := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-target-$(CONFIG)
+# The description with the board's addresses and interrupts, which the Microkit tool is given.
+RESOLVED := $(SEL4_OUT)/system.xml
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(MODEL),$(MODEL_OUT)/store.tar,$(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE))))
@@ -233,19 +248,23 @@ docker-run: ## run in the Docker image
 # `core` for the domains' targets: installed ones where rustup has them, else built from source,
 # which a stable compiler does only when told to. Without overflow checks, as the installed ones have it.
 INSTALLED := $(shell rustup target list --installed 2>/dev/null)
-BUILD_STD := $(if $(filter aarch64-unknown-none,$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
+BUILD_STD := $(if $(filter $(SEL4_FLOAT_TRIPLE),$(INSTALLED)),,-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
 	$(foreach package,core compiler_builtins,--config profile.release.package.$(package).overflow-checks=false))
 comma := ,
-SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 \
+SEL4_CARGO = cd pds/sel4 && RUSTC_BOOTSTRAP=1 SEL4_LLM_BOARD=$(BOARD) \
 	SEL4_INCLUDE_DIRS=$(SDK)/board/$(BOARD)/$(CONFIG)/include \
 	$(CARGO) build $(QUIET) --locked --release --target-dir $(SEL4_TARGET) $(BUILD_STD)
 
 .PHONY: check-sdk
 check-sdk:
 	@test -x '$(SDK)/bin/microkit' || { echo 'no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk*: get release 2.3.0 of seL4/microkit, or use docker/' >&2; exit 1; }
-	@test -d '$(SDK)/board/$(BOARD)/$(CONFIG)' || { echo 'the SDK in $(SDK) has no configuration $(CONFIG) for $(BOARD)' >&2; exit 1; }
-	@test -z '$(BUILD_STD)' || test -d "$$(rustc --print sysroot)/lib/rustlib/src/rust/library/core" || { echo 'no core for the targets: rustup target add aarch64-unknown-none aarch64-unknown-none-softfloat, or rustup component add rust-src' >&2; exit 1; }
-	@command -v qemu-system-aarch64 >/dev/null || { echo 'no qemu-system-aarch64: install qemu-system-arm' >&2; exit 1; }
+	@test -d '$(SDK)/board/$(BOARD)' || { echo "the SDK in $(SDK) has no board $(BOARD): it has $$(ls '$(SDK)/board' | tr '\n' ' '); docs/porting.md says how one is built that has it" >&2; exit 1; }
+	@test -d '$(SDK)/board/$(BOARD)/$(CONFIG)' || { echo "the SDK in $(SDK) has no configuration $(CONFIG) for $(BOARD): it has $$(ls '$(SDK)/board/$(BOARD)' | tr '\n' ' ')" >&2; exit 1; }
+	@test -z '$(BUILD_STD)' || test -d "$$(rustc --print sysroot)/lib/rustlib/src/rust/library/core" || { echo 'no core for the targets: rustup target add $(SEL4_TRIPLE) $(SEL4_FLOAT_TRIPLE), or rustup component add rust-src' >&2; exit 1; }
+
+.PHONY: check-emulator
+check-emulator:
+	@command -v $(firstword $(EMULATOR)) >/dev/null || { echo 'no $(firstword $(EMULATOR)): install $(if $(filter riscv64,$(ARCH)),qemu-system-misc,qemu-system-arm)' >&2; exit 1; }
 
 SEL4_INFERENCE := $(if $(filter-out clients,$(REDTEAM)),hostile-inference,inference)
 SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
@@ -253,34 +272,38 @@ SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
 # The Microkit tool takes what the programs do not expect, so the checker comes first: on the description before
 # anything is built, on the programs' files before they become an image. The red team attacks worse descriptions, too.
 UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml,$(SYSTEM)))
-CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --policy $(ISOLATION_POLICY) --silent)
+CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --board $(BOARD) --policy $(ISOLATION_POLICY) --silent)
+
+RESOLVE = $(BIN)/sysdesc $(1) $(BOARD) $(2)
 
 .PHONY: description
-description: $(if $(UNCHECKED),,isolation-tool) $(if $(MODEL),own) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
+description: isolation-tool $(if $(MODEL),own) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
 	@$(if $(CHECK),$(CHECK) >&2)
 
 .PHONY: image
 image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4) $(if $(filter clients,$(REDTEAM)),mallory-sel4) ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@mkdir -p $(SEL4_OUT)
-	@$(SEL4_CARGO) -p $(SEL4_SHELL) -p audit --target aarch64-unknown-none-softfloat >&2
-	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target aarch64-unknown-none >&2
+	@$(call RESOLVE,$(SYSTEM),$(RESOLVED))
+	@$(SEL4_CARGO) -p $(SEL4_SHELL) -p audit --target $(SEL4_TRIPLE) >&2
+	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
 	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_TARGET)/host >&2
-	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
-	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/audit $(SEL4_OUT)/audit.elf
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit.elf
 	@$(SEL4_TARGET)/host/release/reset-regions \
-		$(SEL4_TARGET)/aarch64-unknown-none/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference.elf
+		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference.elf
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
-	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(FILES_PATH) \
+	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
 
-EMULATOR := qemu-system-aarch64 -machine virt,virtualization=on \
-	-cpu cortex-a53 -m size=$(MEMORY) -display none -monitor none \
+EMULATOR := $(call board_line,emulator) -m size=$(MEMORY) -display none -monitor none \
 	-rtc clock=vm -chardev stdio,id=console,signal=off -serial chardev:console
 QEMU := tools/qemu-console/qemu-console $(EMULATOR)
-BOOT = $(QEMU) -device loader,file=$(1),addr=0x70000000,cpu-num=0
+# An image, as the board's emulator boots it.
+BOOT_FILE = $(subst {image},$(1),$(call board_line,boot))
+BOOT = $(QEMU) $(BOOT_FILE)
 
 .PHONY: qemu
-qemu: image ## run on seL4 in QEMU
+qemu: check-emulator image ## run on seL4 in QEMU
 	@$(call BOOT,$(IMAGE))
 
 # `cargo test` for the domains' target: a runner makes an image of the domain `tests` alone and boots it. Its cases need
@@ -288,14 +311,18 @@ qemu: image ## run on seL4 in QEMU
 MISBEHAVE ?=
 SILENCE ?= 60
 
+TESTS_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-tests-$(CONFIG)
+
 .PHONY: test-sel4
 ifneq ($(wildcard $(SDK)/bin/microkit),)
-test-sel4: check-sdk ## the golden vectors inside a protection domain on seL4 in QEMU
-	@export MICROKIT_SDK='$(SDK)' BOARD=$(BOARD) CONFIG=$(CONFIG) EMULATOR='$(EMULATOR)' SILENCE=$(SILENCE) \
-		SYSTEM=$(CURDIR)/tests/sel4/system.xml OUT=$(CURDIR)/$(BUILD)/sel4-tests-$(CONFIG) \
-		CARGO_TARGET_AARCH64_UNKNOWN_NONE_RUNNER=$(CURDIR)/tools/test-sel4/run-elf; \
+test-sel4: check-sdk check-emulator isolation-tool ## the golden vectors inside a protection domain on seL4 in QEMU
+	@mkdir -p $(TESTS_OUT)
+	@$(call RESOLVE,tests/sel4/system.xml,$(TESTS_OUT)/system.xml)
+	@export MICROKIT_SDK='$(SDK)' BOARD=$(BOARD) CONFIG=$(CONFIG) SILENCE=$(SILENCE) \
+		EMULATOR='$(EMULATOR) $(call BOOT_FILE,$(TESTS_OUT)/loader.img)' OUT=$(TESTS_OUT) \
+		CARGO_TARGET_$(subst -,_,$(shell echo $(SEL4_FLOAT_TRIPLE) | tr a-z A-Z))_RUNNER=$(CURDIR)/tools/test-sel4/run-elf; \
 		$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=test)) -p tests \
-			$(if $(MISBEHAVE),--features $(MISBEHAVE)) --target aarch64-unknown-none
+			$(if $(MISBEHAVE),--features $(MISBEHAVE)) --target $(SEL4_FLOAT_TRIPLE)
 else
 test-sel4:
 	@echo '*** SKIPPED: the golden vectors on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
@@ -321,28 +348,31 @@ DISK_OUT := $(CURDIR)/$(BUILD)/sel4-disk-$(CONFIG)
 SEL4_DISK_CARGO = $(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO))
 
 .PHONY: test-disk-sel4
-ifneq ($(wildcard $(SDK)/bin/microkit),)
+ifeq ($(wildcard $(SDK)/bin/microkit),)
+test-disk-sel4:
+	@echo '*** SKIPPED: disk and files on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+else ifneq ($(BOARD),qemu_virt_aarch64)
+test-disk-sel4:
+	@echo '*** SKIPPED: disk and files on $(BOARD): tests/disk/system.xml describes the disk of qemu_virt_aarch64 ***'
+else
 test-disk-sel4: check-sdk llmtool ## the domains disk and files on seL4 in QEMU: a log that outlives the power
 	@mkdir -p $(DISK_OUT)
-	@$(SEL4_CARGO) -p files -p probe --target aarch64-unknown-none-softfloat >&2
-	@$(SEL4_DISK_CARGO) -p disk --target aarch64-unknown-none-softfloat >&2
-	@cd $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release && for name in disk files probe; do cp $$name $(DISK_OUT)/$$name.elf; done
+	@$(SEL4_CARGO) -p files -p probe --target $(SEL4_TRIPLE) >&2
+	@$(SEL4_DISK_CARGO) -p disk --target $(SEL4_TRIPLE) >&2
+	@cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && for name in disk files probe; do cp $$name $(DISK_OUT)/$$name.elf; done
 	@$(SDK)/bin/microkit tests/disk/system.xml --search-path $(DISK_OUT) --board $(BOARD) --config $(CONFIG) \
 		-r $(DISK_OUT)/report.txt -o $(DISK_OUT)/loader.img >&2
 	@tests/disk/run $(BIN)/llmtool $(DISK_OUT)/loader.img models/tiny-f32.gguf $(DISK_OUT) $(EMULATOR)
-else
-test-disk-sel4:
-	@echo '*** SKIPPED: disk and files on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
 endif
 
 .PHONY: lint-sel4
 lint-sel4: check-sdk ## formatting and clippy of the Microkit binaries
 	@cd pds/sel4 && $(CARGO) fmt --all --check
-	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p files -p probe -p triage -p mute -p hostile-shell -p mallory --target aarch64-unknown-none-softfloat -- -D warnings
-	@$(SEL4_DISK_CARGO:build=clippy) -p disk --target aarch64-unknown-none-softfloat -- -D warnings
-	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target aarch64-unknown-none -- -D warnings
-	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target aarch64-unknown-none -- -D warnings
-	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target aarch64-unknown-none -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p shell -p audit -p files -p probe -p triage -p mute -p hostile-shell -p mallory --target $(SEL4_TRIPLE) -- -D warnings
+	@$(SEL4_DISK_CARGO:build=clippy) -p disk --target $(SEL4_TRIPLE) -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p inference --features inject --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
+	@$(SEL4_CARGO:build=clippy) -p hostile-inference --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
+	@$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=clippy)) -p tests --tests --target $(SEL4_FLOAT_TRIPLE) -- -D warnings
 
 # A panic of audit is the end of the system.
 .PHONY: panic-check
@@ -359,8 +389,8 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats --test console -- --test-threads 2
 	@$(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage
-	@if command -v $(AARCH64_CC) >/dev/null; then $(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage VARIANT=c; \
-		else echo '*** SKIPPED: the example in C on seL4: no C compiler for its target, AARCH64_CC=$(AARCH64_CC) ***'; fi
+	@if command -v $(SEL4_CC) >/dev/null; then $(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage VARIANT=c; \
+		else echo '*** SKIPPED: the example in C on seL4: no C compiler for its target, SEL4_CC=$(SEL4_CC) ***'; fi
 	@$(MAKE) --no-print-directory storm STORM_FAULTS=10
 
 ## ---- Examples -----------------------------------------------------------------------------------
@@ -408,8 +438,8 @@ example-test-sim: example-named description sim-build llmtool
 example-test-sel4: example-named llmtool
 	@$(MAKE) --no-print-directory image CONFIG=debug
 	@$(MAKE) --no-print-directory image CONFIG=debug INJECT=shipped
-	SEL4_LLM_EXAMPLE='$(call BOOT,$(CURDIR)/$(BUILD)/sel4-debug-$(EXAMPLE)-$(VARIANT)/loader.img)' \
-	SEL4_LLM_EXAMPLE_INJECT='$(call BOOT,$(CURDIR)/$(BUILD)/sel4-debug-inject-shipped-$(EXAMPLE)-$(VARIANT)/loader.img)' \
+	SEL4_LLM_EXAMPLE='$(call BOOT,$(CURDIR)/$(BUILD)/$(BOARD)/sel4-debug-$(EXAMPLE)-$(VARIANT)/loader.img)' \
+	SEL4_LLM_EXAMPLE_INJECT='$(call BOOT,$(CURDIR)/$(BUILD)/$(BOARD)/sel4-debug-inject-shipped-$(EXAMPLE)-$(VARIANT)/loader.img)' \
 		$(EXAMPLE_TEST)
 
 .PHONY: example-named
@@ -421,6 +451,10 @@ example-named:
 # The header and the library that clients in C are built with: clients/c/README.md.
 CLIENT_C := $(BUILD)/client-c
 AARCH64_CC ?= aarch64-linux-gnu-gcc
+RISCV64_CC ?= riscv64-unknown-elf-gcc
+SEL4_CC = $(if $(filter riscv64,$(ARCH)),$(RISCV64_CC),$(AARCH64_CC))
+# Without floating point, for a domain that may not use it.
+SEL4_CFLAGS := -ffreestanding $(if $(filter riscv64,$(ARCH)),-march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany,-mgeneral-regs-only -mstrict-align)
 # Without `std`, and linked into one object, so that it clashes with no other library in Rust.
 CLIENT_C_CARGO = $(CARGO) rustc $(QUIET) --locked --release -p sel4-llm-client-c --crate-type staticlib \
 	--features standalone --config 'profile.release.lto="fat"'
@@ -433,10 +467,10 @@ client-c: client-c-host client-c-sel4 ## build the header and the libraries for 
 
 .PHONY: client-c-sel4
 client-c-sel4: client-c-include
-	@mkdir -p $(CLIENT_C)/sel4
-	@RUSTC_BOOTSTRAP=1 $(CLIENT_C_CARGO) --target aarch64-unknown-none-softfloat $(BUILD_STD) >&2
-	@cp $(TARGET_DIR)/aarch64-unknown-none-softfloat/release/libsel4_llm.a $(CLIENT_C)/sel4
-	@$(call CLIENT_C_NAMES,$(CLIENT_C)/sel4/libsel4_llm.a)
+	@mkdir -p $(CLIENT_C)/$(SEL4_TRIPLE)
+	@RUSTC_BOOTSTRAP=1 $(CLIENT_C_CARGO) --target $(SEL4_TRIPLE) $(BUILD_STD) >&2
+	@cp $(TARGET_DIR)/$(SEL4_TRIPLE)/release/libsel4_llm.a $(CLIENT_C)/$(SEL4_TRIPLE)
+	@$(call CLIENT_C_NAMES,$(CLIENT_C)/$(SEL4_TRIPLE)/libsel4_llm.a)
 
 .PHONY: client-c-host
 client-c-host: client-c-include
@@ -462,8 +496,8 @@ sim-c:
 ## ---- Isolation ----------------------------------------------------------------------------------
 
 # Given to every check: the description, and what must hold of it.
-ISOLATION = $(BIN)/isolation check $(SYSTEM) --policy $(ISOLATION_POLICY)
-ISOLATION_OUT := $(BUILD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
+ISOLATION = $(BIN)/isolation check $(SYSTEM) --board $(BOARD) --policy $(ISOLATION_POLICY)
+ISOLATION_OUT := $(BUILD)/$(BOARD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
 ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
 # What the Microkit tool has put into the image, with the bytes that fill frames: 29 for each.
 CAPDL := $(SEL4_OUT)/capdl.json
@@ -486,7 +520,7 @@ endif
 
 .PHONY: isolation-tool
 isolation-tool:
-	@$(CARGO) build $(QUIET) --release -p isolation >&2
+	@$(CARGO) build $(QUIET) --release -p isolation -p sysdesc >&2
 
 .PHONY: isolation-description
 isolation-description:
@@ -506,7 +540,7 @@ proofs: ## check the proofs for system.xml (Rocq: Debian's package coq)
 
 .PHONY: capdl
 capdl: image
-	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT) $(FILES_PATH) \
+	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) --capdl-json $(CAPDL) >&2
 
 # The capDL that the checker's mutation tests start from: that of the release image, and that of a system with two clients,
@@ -526,7 +560,8 @@ isolation-fixture: isolation-tool image
 	@head -c 4096 /dev/zero >$(FIXTURE_OUT)/events.txt
 	@cp $(SEL4_OUT)/shell.elf $(FIXTURE_OUT)/triage.elf
 	@set -e; for fixture in $(FIXTURES)/system.xml:capdl $(FIXTURE_OUT)/two-clients.xml:two-clients; do \
-		$(SDK)/bin/microkit $${fixture%:*} --search-path $(SEL4_OUT) $(FIXTURE_OUT) $(dir $(POLICY)) \
+		$(call RESOLVE,$${fixture%:*},$(FIXTURE_OUT)/resolved.xml); \
+		$(SDK)/bin/microkit $(FIXTURE_OUT)/resolved.xml --search-path $(SEL4_OUT) $(FIXTURE_OUT) $(dir $(POLICY)) \
 			--board $(BOARD) --config $(CONFIG) -r $(FIXTURE_OUT)/report.txt -o $(FIXTURE_OUT)/loader.img \
 			--capdl-json $(FIXTURE_OUT)/capdl.json >&2; \
 		$(BIN)/isolation strip $(FIXTURE_OUT)/capdl.json $(FIXTURES)/$${fixture#*:}.json; \
@@ -535,18 +570,22 @@ isolation-fixture: isolation-tool image
 ## ---- Test ---------------------------------------------------------------------------------------
 
 STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim
+# On each board that the SDK has: what `make test` runs besides.
 STAGES_SEL4 := lint-sel4 isolation test-sel4 test-disk-sel4 e2e-qemu panic-check
+SEL4_BOARDS := $(filter $(BOARDS),$(notdir $(wildcard $(SDK)/board/*)))
 STAGE_TIMES := $(BUILD)/stages.txt
 
 .PHONY: test
-test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
+test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4 on each of its boards
 	@mkdir -p $(dir $(STAGE_TIMES)) && : >$(STAGE_TIMES)
-	@set -e; for stage in $(STAGES) $(if $(wildcard $(SDK)/bin/microkit),$(STAGES_SEL4)); do \
-		start=$$(date +%s); $(MAKE) --no-print-directory $$stage; \
+	@set -e; for stage in $(STAGES) $(foreach board,$(SEL4_BOARDS),$(STAGES_SEL4:%=%@$(board))); do \
+		start=$$(date +%s); board=$${stage#*@}; \
+		$(MAKE) --no-print-directory $${stage%@*} $$(test $$board = $$stage || echo BOARD=$$board); \
 		printf '%6d s  %s\n' $$(($$(date +%s) - start)) $$stage >>$(STAGE_TIMES); \
 	done
 	@cat $(STAGE_TIMES)
-	@$(if $(wildcard $(SDK)/bin/microkit),,echo; echo '*** SKIPPED: the seL4 lane ($(STAGES_SEL4)): no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***')
+	@$(if $(SEL4_BOARDS),,echo; echo '*** SKIPPED: the seL4 lane ($(STAGES_SEL4)): no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***')
+	@$(if $(SEL4_BOARDS),$(foreach board,$(filter-out $(SEL4_BOARDS),$(BOARDS)),echo '*** SKIPPED: the seL4 lane on $(board): the SDK in $(SDK) does not have that board ***';),:)
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors
@@ -667,7 +706,7 @@ STORM_FAULTS ?= 200
 ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin
 # With the model that is shipped.
 STORM = $(ENDURANCE) storm -- --model models/default.gguf --models models --faults $(STORM_FAULTS)
-STORM_IMAGE := $(BUILD)/storm/loader.img
+STORM_IMAGE := $(BUILD)/$(BOARD)/storm/loader.img
 
 .PHONY: inject-sim
 inject-sim: llmtool $(STORE) $(TEST_STORE) $(STORM_POLICY)
@@ -691,9 +730,9 @@ storm-sim: inject-sim ## STORM_FAULTS faults and hangs in a row on the simulatio
 storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a row on seL4 in QEMU
 	@$(MAKE) --no-print-directory image INJECT=1
 	@mkdir -p $(dir $(STORM_IMAGE))
-	@$(SDK)/bin/microkit $(SYSTEM) --search-path $(SEL4_OUT)-inject-1 $(dir $(STORE)) $(dir $(STORM_POLICY)) \
+	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT)-inject-1 $(dir $(STORE)) $(dir $(STORM_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(dir $(STORM_IMAGE))report.txt -o $(STORM_IMAGE) >&2
-	@SEL4_LLM_RUN_INJECT='$(call BOOT,$(STORM_IMAGE))' $(STORM) --output $(BUILD)/storm
+	@SEL4_LLM_RUN_INJECT='$(call BOOT,$(STORM_IMAGE))' $(STORM) --output $(BUILD)/$(BOARD)/storm
 
 ## ---- Red team ------------------------------------------------------------------------------------
 
@@ -725,8 +764,8 @@ redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY)
 .PHONY: mallory-sel4
 mallory-sel4: check-sdk
 	@mkdir -p $(SEL4_OUT)
-	@$(SEL4_CARGO) -p mallory --target aarch64-unknown-none-softfloat >&2
-	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/mallory $(SEL4_OUT)/mallory.elf
+	@$(SEL4_CARGO) -p mallory --target $(SEL4_TRIPLE) >&2
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/mallory $(SEL4_OUT)/mallory.elf
 
 .PHONY: redteam-qemu
 redteam-qemu: llmtool
@@ -734,7 +773,7 @@ redteam-qemu: llmtool
 	@$(MAKE) --no-print-directory image REDTEAM=inference SYSTEM=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=shell SYSTEM=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=clients
-	SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
+	SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(call BOOT,$(SEL4_OUT)-redteam-inference/loader.img)' \
 	SEL4_LLM_REDTEAM_SHELL='$(call BOOT,$(SEL4_OUT)-redteam-shell/loader.img)' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(call BOOT,$(SEL4_OUT)-redteam-clients/loader.img)' \
@@ -743,7 +782,7 @@ redteam-qemu: llmtool
 .PHONY: redteam-mutations
 redteam-mutations: llmtool ## see the red team's runner object to descriptions that give too much away
 	@$(MAKE) --no-print-directory image REDTEAM=inference
-	@SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
+	@SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
 		tests/redteam/mutations $(SDK)/bin/microkit $(BOARD) $(CONFIG) $(SEL4_OUT)-redteam-inference \
 		$(dir $(STORE)) $(dir $(REDTEAM_POLICY)) $(CURDIR)/$(REDTEAM_OUT)/mutated -- \
 		$(CARGO) test $(QUIET) --release -p sel4-llm-tests --test redteam
@@ -807,9 +846,10 @@ BESIDE_OUT := $(BUILD)/bench-beside
 bench-beside: check-sdk llmtool $(STORE) $(TEST_POLICY) $(DEVICE_KEY)
 	@mkdir -p $(BESIDE_OUT)
 	@$(MAKE) --no-print-directory image MEASURE=1
-	@$(SEL4_CARGO) -p mute --target aarch64-unknown-none-softfloat >&2
-	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/mute $(BESIDE_OUT)/mute.elf
-	@tests/clients/add-clients system.xml mute=orders >$(BESIDE_OUT)/system.xml
+	@$(SEL4_CARGO) -p mute --target $(SEL4_TRIPLE) >&2
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/mute $(BESIDE_OUT)/mute.elf
+	@tests/clients/add-clients system.xml mute=orders >$(BESIDE_OUT)/described.xml
+	@$(call RESOLVE,$(BESIDE_OUT)/described.xml,$(BESIDE_OUT)/system.xml)
 	@sed 's|\.\./build/|../|' tests/policy.toml tests/clients/mute/policy.toml >$(BESIDE_OUT)/policy.toml
 	@$(COMPILE_POLICY) $(BESIDE_OUT)/policy.toml --system $(BESIDE_OUT)/system.xml -o $(BESIDE_OUT)/policy.bin --formats $(BESIDE_OUT)/formats.bin >&2
 	@set -e; for orders in 0:silent 1:asks; do \

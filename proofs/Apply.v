@@ -41,7 +41,7 @@ Definition client_subjects : list subject := map Pd client_names.
 
 (** The board: the PL011 raises interrupt 33, the PL031 interrupt 34. The generic timer's, 30, is a
     line of its own. *)
-Definition qemu_virt : wiring := [("uart", 33); ("rtc", 34)].
+Definition qemu_virt : wiring := [("uart", 33); ("watchdog", 34)].
 
 Definition sel4_llm : system := microkit Instance.system qemu_virt.
 Definition G : config := capabilities sel4_llm.
@@ -173,7 +173,7 @@ Definition device_mappings : list (string * string) :=
 Definition is_trusted_or_server (s : string) : bool := same_name s mediator || same_name s server.
 
 Theorem I6_devices : differ string_pair_eq (filter (fun '(_, s) => is_trusted_or_server s) device_mappings)
-  [("rtc", mediator)] = ([], []).
+  [("watchdog", mediator)] = ([], []).
 Proof. now_computed. Qed.
 
 Theorem I6_one_domain_per_device : filter (fun '((r, a), (r', b)) => same_name r r')
@@ -370,7 +370,7 @@ Proof. now_computed. Qed.
 
 (** A device's registers: written by the device, and by the one domain that drives it. *)
 Theorem T2_devices : wrong writers
-  ((memory "rtc", [audit; Device "rtc"])
+  ((memory "watchdog", [audit; Device "watchdog"])
    :: flat_map (fun p => map (fun r => (memory r, [Pd (pd_name p); Device r]))
                            (devices_of Instance.system qemu_virt p))
         (clients Instance.system)) = [].

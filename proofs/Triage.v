@@ -21,12 +21,12 @@ Definition system : description := {|
     {| region_name := "adapters"; region_size := 0x100000; region_phys := None; region_prefilled := false |};
     {| region_name := "formats"; region_size := 0x100000; region_phys := None; region_prefilled := true |};
     {| region_name := "uart"; region_size := 0x1000; region_phys := Some 0x9000000; region_prefilled := false |};
-    {| region_name := "rtc"; region_size := 0x1000; region_phys := Some 0x9010000; region_prefilled := false |}
+    {| region_name := "watchdog"; region_size := 0x1000; region_phys := Some 0x9010000; region_prefilled := false |}
   ];
   domains := [
     {| pd_name := "audit"; pd_parent := None; pd_priority := 120; pd_budget := 1000; pd_period := 1000;
        pd_maps := [
-         {| map_region := "rtc"; map_read := true; map_write := true; map_execute := false |};
+         {| map_region := "watchdog"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "shell_to_audit"; map_read := true; map_write := false; map_execute := false |};
          {| map_region := "audit_to_shell"; map_read := true; map_write := true; map_execute := false |};
          {| map_region := "triage_to_audit"; map_read := true; map_write := false; map_execute := false |};

@@ -5,18 +5,17 @@
 //! - With the FIFO on, the receive interrupt comes when the FIFO is filled to its level. For the keys below that there is
 //!   the receive-timeout interrupt, 32 bits after the last one: without it a single key stays in the FIFO, unseen.
 //! - A byte comes with four bits that say what is wrong with it. A damaged byte is no key that was pressed, and what was
-//!   lost is seen by nobody unless it is said: both are given as [`DAMAGED`], which is no UTF-8, so it shows on the line and
-//!   no prompt with it is taken.
+//!   lost is seen by nobody unless it is said: both are given as [`DAMAGED`].
 //! - A line is slow: its FIFO holds what it carries in a millisecond or two. So [`Serial::put`] takes what has room, and an
 //!   interrupt says when there is more: when the FIFO *falls* to its level. It must have been filled above it before, so
 //!   who wants that interrupt fills it first.
-//! - A break on the line is the user's way to be heard: it is given as Ctrl-C.
+//! - A break on the line is given as Ctrl-C.
 //!
 //! Who has booted the machine has set the line's speed and its format, which depend on a clock that this driver knows
 //! nothing of, and has switched the FIFO on or left it off. All that stays: to switch the FIFO would also lose what was
 //! typed before.
 
-use crate::{Registers, Serial};
+use crate::{DAMAGED, INTERRUPT, Registers, Serial};
 
 /// Data; on reading, with the error bits of the byte.
 const DATA: usize = 0x00;
@@ -56,12 +55,6 @@ const FRAMING_OR_PARITY: u32 = 0b11 << 8;
 const BREAK: u32 = 1 << 10;
 const OVERRUN: u32 = 1 << 11;
 
-/// Stands for a byte that was damaged on the line, and for those that were lost.
-pub const DAMAGED: u8 = 0xff;
-
-/// What a break on the line stands for: Ctrl-C.
-const INTERRUPT: u8 = 0x03;
-
 /// The device.
 #[derive(Debug)]
 pub struct Uart<R> {
@@ -89,37 +82,6 @@ impl<R: Registers> Uart<R> {
             has_lost: false,
             mask: INPUT,
         }
-    }
-
-    /// As [`Serial::get`].
-    pub fn read(&mut self) -> Option<u8> {
-        if core::mem::take(&mut self.has_lost) {
-            return Some(DAMAGED);
-        }
-        if self.registers.read(FLAGS) & RECEIVE_EMPTY != 0 {
-            return None;
-        }
-        let data = self.registers.read(DATA);
-        if data & OVERRUN != 0 {
-            self.registers.write(ERROR_CLEAR, 0);
-            self.has_lost = true;
-        }
-        let [byte, ..] = data.to_le_bytes();
-        Some(if data & BREAK != 0 {
-            INTERRUPT
-        } else if data & FRAMING_OR_PARITY != 0 {
-            DAMAGED
-        } else {
-            byte
-        })
-    }
-
-    /// Writes a byte as soon as there is room for it, and waits for that: for programs that have nothing else to do.
-    pub fn write(&mut self, byte: u8) {
-        while self.registers.read(FLAGS) & TRANSMIT_FULL != 0 {
-            core::hint::spin_loop();
-        }
-        self.registers.write(DATA, u32::from(byte));
     }
 
     fn interrupt_on(&mut self, interrupts: u32, wanted: bool) {
@@ -152,7 +114,25 @@ impl<R: Registers> Serial for Uart<R> {
     }
 
     fn get(&mut self) -> Option<u8> {
-        self.read()
+        if core::mem::take(&mut self.has_lost) {
+            return Some(DAMAGED);
+        }
+        if self.registers.read(FLAGS) & RECEIVE_EMPTY != 0 {
+            return None;
+        }
+        let data = self.registers.read(DATA);
+        if data & OVERRUN != 0 {
+            self.registers.write(ERROR_CLEAR, 0);
+            self.has_lost = true;
+        }
+        let [byte, ..] = data.to_le_bytes();
+        Some(if data & BREAK != 0 {
+            INTERRUPT
+        } else if data & FRAMING_OR_PARITY != 0 {
+            DAMAGED
+        } else {
+            byte
+        })
     }
 
     fn interrupt_on_input(&mut self, wanted: bool) {
@@ -313,7 +293,7 @@ mod tests {
     }
 
     fn read_all(uart: &mut Uart<Device>) -> Vec<u8> {
-        core::iter::from_fn(|| uart.read()).collect()
+        core::iter::from_fn(|| uart.get()).collect()
     }
 
     #[test]
@@ -365,7 +345,7 @@ mod tests {
         let mut uart = Uart::start(device.clone());
         assert!(device.0.borrow().interrupts());
         uart.acknowledge();
-        assert_eq!(uart.read(), Some(b'a'));
+        assert_eq!(uart.get(), Some(b'a'));
         uart.acknowledge();
         assert!(device.0.borrow().interrupts(), "there is one more");
         assert_eq!(read_all(&mut uart), b"b");

@@ -4,10 +4,10 @@
 //! alarm compares with a clock that somebody else can set: an emulator's is by default that of its host, whose steps it
 //! passes on. A step forward makes a tick come early, which harms nobody: a tick only says "look", and what time it is
 //! audit knows from another counter. A step backward by an hour puts the alarm off by an hour. Nothing in the device tells
-//! of that, so its owner looks ([`Alarm::look`]) whenever something else wakes it: one write, and the next tick is a second
+//! of that, so its owner looks ([`Watchdog::look`]) whenever something else wakes it: one write, and the next tick is a second
 //! away again. What is left is a step backward during which nothing at all wakes the domain; see `docs/operations.md`.
 
-use crate::Registers;
+use crate::{Registers, Watchdog};
 
 /// The counter, in seconds.
 const DATA: usize = 0x00;
@@ -43,25 +43,6 @@ impl<R: Registers> Alarm<R> {
         alarm
     }
 
-    /// It has ticked: clears the interrupt and sets the alarm for the next tick.
-    pub fn tick(&mut self) {
-        self.registers.write(CLEAR, 1);
-        self.set();
-    }
-
-    /// Something else has woken the domain: sets the alarm anew if the clock was set meanwhile. However often this is
-    /// called, it does not put a tick off.
-    pub fn look(&mut self) {
-        if self.has_matched() {
-            return;
-        }
-        let ahead = self.distance();
-        let behind = ahead.wrapping_neg();
-        if ahead > 1 && behind > LATE {
-            self.set();
-        }
-    }
-
     /// Seconds until the alarm; huge if it is over.
     fn distance(&mut self) -> u32 {
         let at = self.registers.read(MATCH);
@@ -81,6 +62,25 @@ impl<R: Registers> Alarm<R> {
             if self.distance() == 1 || self.has_matched() {
                 return;
             }
+        }
+    }
+}
+
+impl<R: Registers> Watchdog for Alarm<R> {
+    fn tick(&mut self) -> bool {
+        self.registers.write(CLEAR, 1);
+        self.set();
+        true
+    }
+
+    fn look(&mut self) {
+        if self.has_matched() {
+            return;
+        }
+        let ahead = self.distance();
+        let behind = ahead.wrapping_neg();
+        if ahead > 1 && behind > LATE {
+            self.set();
         }
     }
 }

@@ -26,8 +26,8 @@ example-programs-sim:
 
 example-programs-sel4: check-sdk
 	@mkdir -p $(SEL4_OUT)
-	@$(SEL4_CARGO) -p triage --target aarch64-unknown-none-softfloat >&2
-	@cp $(SEL4_TARGET)/aarch64-unknown-none-softfloat/release/triage $(SEL4_OUT)/triage.elf
+	@$(SEL4_CARGO) -p triage --target $(SEL4_TRIPLE) >&2
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/triage $(SEL4_OUT)/triage.elf
 
 else
 
@@ -46,10 +46,10 @@ example-programs-sim: client-c-host sim-c $(EXAMPLE_OUT)/standing.h
 
 example-programs-sel4: check-sdk client-c-sel4 $(EXAMPLE_OUT)/standing.h
 	@mkdir -p $(SEL4_OUT)
-	@$(AARCH64_CC) $(TRIAGE_CFLAGS) -DPREFIX='"triage: "' -isystem $(SDK)/board/$(BOARD)/$(CONFIG)/include \
-		-ffreestanding -mgeneral-regs-only -mstrict-align -c $(TRIAGE_C) -o $(SEL4_OUT)/triage.o
-	@$(AARCH64_CC) -nostdlib -static -no-pie -Wl,--build-id=none,--gc-sections -Wl,-z,max-page-size=4096 \
+	@$(SEL4_CC) $(TRIAGE_CFLAGS) -DPREFIX='"triage: "' -isystem $(SDK)/board/$(BOARD)/$(CONFIG)/include \
+		$(SEL4_CFLAGS) -c $(TRIAGE_C) -o $(SEL4_OUT)/triage.o
+	@$(SEL4_CC) $(SEL4_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none,--gc-sections -Wl,-z,max-page-size=4096 \
 		-L $(SDK)/board/$(BOARD)/$(CONFIG)/lib -T microkit.ld \
-		$(SEL4_OUT)/triage.o $(CLIENT_C)/sel4/libsel4_llm.a -lmicrokit -o $(SEL4_OUT)/triage.elf
+		$(SEL4_OUT)/triage.o $(CLIENT_C)/$(SEL4_TRIPLE)/libsel4_llm.a -lmicrokit -o $(SEL4_OUT)/triage.elf
 
 endif

@@ -8,35 +8,24 @@
 //! Which one runs is decided by a [`Cpu`], which the caller passes in: a protection domain cannot ask
 //! the CPU.
 
+#![cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon")
+    )),
+    allow(
+        dead_code,
+        unused_macros,
+        unused_imports,
+        reason = "targets without vectors have the scalar path alone"
+    )
+)]
+
 pub(crate) mod adapter;
 pub(crate) mod attention;
 pub(crate) mod backward;
-#[cfg_attr(
-    not(any(
-        target_arch = "x86_64",
-        all(target_arch = "aarch64", target_feature = "neon")
-    )),
-    allow(
-        dead_code,
-        unused_macros,
-        unused_imports,
-        reason = "targets without vectors have the scalar path alone"
-    )
-)]
 mod isa;
 pub(crate) mod key_bias;
-#[cfg_attr(
-    not(any(
-        target_arch = "x86_64",
-        all(target_arch = "aarch64", target_feature = "neon")
-    )),
-    allow(
-        dead_code,
-        unused_macros,
-        unused_imports,
-        reason = "targets without vectors have the scalar path alone"
-    )
-)]
 mod matrix;
 use crate::kv_cache::{self, KvShape};
 use crate::quantize::{

@@ -1,26 +1,34 @@
 //! The devices of the board, by their interrupts: what a domain gets in their place.
+//!
+//! The simulation plays the board that [`Board::usual`] is, so a description may name the interrupts or have that board's
+//! numbers.
+
+use std::sync::LazyLock;
+use sysdesc::Board;
 
 /// A device that the supervisor stands in for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Device {
-    /// The PL011 UART: standard input and output.
+    /// The UART: standard input and output.
     Uart,
-    /// The PL031 RTC, which audit uses as its watchdog: a timer that fires every second.
+    /// Audit's watchdog: a timer that fires every second.
     Watchdog,
-    /// The generic timer: a timer that its owner arms.
+    /// Audit's timer: one that its owner arms.
     Timer,
 }
 
-/// Period of the watchdog in seconds, as that of the RTC.
+/// Period of the watchdog in seconds.
 pub(super) const WATCHDOG_SECONDS: i64 = 1;
 
+static BOARD: LazyLock<Board> = LazyLock::new(Board::usual);
+
 impl Device {
-    /// The device behind an interrupt number of board `qemu_virt_aarch64`.
-    pub(super) const fn of_irq(number: u64) -> Option<Self> {
-        match number {
-            33 => Some(Self::Uart),
-            34 => Some(Self::Watchdog),
-            30 => Some(Self::Timer),
+    /// The device behind an interrupt.
+    pub(super) fn of_irq(number: u64) -> Option<Self> {
+        match BOARD.interrupt_name(number)? {
+            "uart" => Some(Self::Uart),
+            "watchdog" => Some(Self::Watchdog),
+            "timer" => Some(Self::Timer),
             _ => None,
         }
     }
@@ -31,8 +39,8 @@ mod tests {
     use super::Device;
     use sysdesc::System;
 
-    /// The numbers of interrupts are here and in `system.xml`, and the isolation checker compares that file with its
-    /// policy; what holds the two together is the variable that a program gets each by.
+    /// The names of interrupts are here, in the board's file and in `system.xml`; what holds them together is the variable
+    /// that a program gets each by.
     #[test]
     fn the_interrupts_are_those_of_the_systems_description() {
         let system = System::parse(include_str!("../../../system.xml")).unwrap();

@@ -2,7 +2,7 @@
 //! budget, and reads in the log what that one says.
 
 use crate::system::System;
-use crate::{Verdict, wanted};
+use crate::{Verdict, board, wanted};
 use redteam_attacks::On;
 use redteam_attacks::client::{ATTACKS, Attack, Must, NO_ORDER, ORDERS};
 use std::time::{Duration, Instant};
@@ -52,7 +52,8 @@ pub(crate) fn attack(on: &str) -> Vec<Verdict> {
             Err(wrong) => Err(format!("before it: {wrong}")),
             Ok(mut booted) => {
                 let result = booted.made(attack);
-                let goes_on = result.is_ok() && attack.must != Must::Die && !attack.uses_up;
+                let goes_on =
+                    result.is_ok() && board::client_must(attack) != Must::Die && !attack.uses_up;
                 bench = goes_on.then_some(booted);
                 result
             }
@@ -185,7 +186,7 @@ impl Bench {
             .ok_or("the hostile client does not begin")?;
         let mut seen = Seen::default();
         let says = format!("{}: ", attack.name);
-        let said = match attack.must {
+        let said = match board::client_must(attack) {
             Must::Die => {
                 self.stays_dead(&says)?;
                 String::new()
@@ -220,7 +221,7 @@ impl Bench {
             })?;
         }
         let ms = |time: Duration| time.as_millis();
-        let what = match attack.must {
+        let what = match board::client_must(attack) {
             Must::Die => {
                 "it says nothing any more: stopped, and its fault is nobody's but the monitor's"
                     .to_owned()
@@ -269,7 +270,9 @@ impl Bench {
         if let Some(said) = self.hears(says, SILENCE)? {
             return Err(format!("it lives on and says {said:?}"));
         }
-        let next = ATTACKS.iter().find(|attack| attack.must != Must::Die);
+        let next = ATTACKS
+            .iter()
+            .find(|attack| board::client_must(attack) != Must::Die);
         let next = next.ok_or("no other attack")?;
         self.orders(next)?;
         match self.hears(&format!("{} begins", next.name), SILENCE)? {
@@ -283,7 +286,7 @@ impl Bench {
             !said.contains("SUCCEEDED") && !said.contains("UNKNOWN"),
             || format!("it was not stopped: {said:?}"),
         )?;
-        let (must, breaks) = match attack.must {
+        let (must, breaks) = match board::client_must(attack) {
             Must::Die => ("", false),
             Must::Say(what) | Must::Refused(what, _) => (what, false),
             Must::Break(what) => (what, true),
@@ -294,7 +297,7 @@ impl Bench {
         check((violations > 0) == breaks, || {
             format!("{violations} violations were counted")
         })?;
-        match attack.must {
+        match board::client_must(attack) {
             Must::Break(_) => {
                 let log = self.system.command("llmctl audit")?;
                 check(log.contains("mallory broke the protocol"), || {

@@ -1,7 +1,7 @@
 //! The attacks of the hostile inference, and how they are judged.
 
 use crate::system::{Counters, System};
-use crate::{Verdict, wanted};
+use crate::{Verdict, board, wanted};
 use redteam_attacks::{ATTACKS, Attack, Must, On};
 use std::time::{Duration, Instant};
 
@@ -43,8 +43,9 @@ pub(crate) fn attack(on: &str) -> Vec<Verdict> {
 
 /// Makes an attack; what was seen, or what is wrong with it.
 fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
+    let must = board::must(attack);
     let before = system.counters()?;
-    let seen = match attack.must {
+    let seen = match must {
         Must::Hang | Must::Busy(_) => beside(attack, system)?,
         _ => system.raw(&format!("llminfer \"!attack {}\"", attack.name))?,
     };
@@ -53,14 +54,14 @@ fn made(attack: &Attack, system: &mut System) -> Result<String, String> {
         return Err(format!("it was not stopped: {plain:?}"));
     }
     let dies = !matches!(
-        attack.must,
+        must,
         Must::Say(_) | Must::Busy(_) | Must::Harmless | Must::Capped
     );
     if dies {
         system.recovery(&plain)?;
     }
     let after = system.counters()?.since(before);
-    let verdict = judge(attack.must, &seen, &plain, after);
+    let verdict = judge(must, &seen, &plain, after);
     let verdict = verdict.map_err(|wrong| format!("{wrong}; seen: {plain:?}, {after:?}"))?;
     system.is_sound()?;
     Ok(verdict)

@@ -2,13 +2,15 @@
 //!
 //! The environment says what it attacks: `SEL4_LLM_REDTEAM` (the system with the hostile inference, as a command for a
 //! shell), `SEL4_LLM_REDTEAM_SHELL` (the one with a hostile shell besides, if there is one), `SEL4_LLM_REDTEAM_CLIENTS` (the
-//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`), `SEL4_LLM_REDTEAM_OUT` (the folder that gets the table), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
+//! one with a hostile client beside an honest shell), `SEL4_LLM_REDTEAM_ON` (`sel4` or `simulation`),
+//! `SEL4_LLM_BOARD` (the board's name), `SEL4_LLM_REDTEAM_OUT` (the folder that gets the table), `SEL4_LLM_REDTEAM_ONLY` (names of attacks,
 //! with spaces; all where it is not set), `SEL4_LLM_LLMTOOL`.
 //!
 //! An attack has failed, as it should, only if what was seen is what the list says, if no other domain was harmed (the
 //! counters of audit say so), and if the next honest request gives the canonical text and the log verifies.
 
 mod answers;
+mod board;
 mod clients;
 mod inference;
 mod shell;

@@ -1,7 +1,7 @@
 //! The attacks of the hostile shell. It is nobody's child: what it dies of, nobody prints, and it stays dead.
 
 use crate::system::System;
-use crate::{Verdict, wanted};
+use crate::{Verdict, board, wanted};
 use std::time::Duration;
 
 const VARIABLE: &str = "SEL4_LLM_REDTEAM_SHELL";
@@ -79,12 +79,7 @@ const LIVES: [(&str, &str, &str, &str); 16] = [
         "signals audit 100 000 times",
         "signalled=100000",
     ),
-    (
-        "w",
-        "shell-storm-timer",
-        "fires IRQ 30 for 3 s",
-        "stormed=3s",
-    ),
+    ("w", STORM, "fires IRQ 30 for 3 s", "stormed=3s"),
     (
         "1",
         "shell-forge-head",
@@ -117,6 +112,8 @@ const LIVES: [(&str, &str, &str, &str); 16] = [
     ),
 ];
 
+const STORM: &str = "shell-storm-timer";
+
 /// Those of which audit counts something.
 const COUNTED: [&str; 2] = ["shell-forge-head", "shell-forge-head-back"];
 
@@ -141,7 +138,7 @@ const DEATHS: [(&str, &str, &str); 8] = [
     ("S", "shell-read-store", "reads where the model store is"),
     (
         "R",
-        "shell-write-rtc",
+        "shell-write-watchdog",
         "writes to the watchdog's physical address",
     ),
     ("T", "shell-write-text", "overwrites its own code"),
@@ -155,7 +152,13 @@ const DEATHS: [(&str, &str, &str); 8] = [
 pub(crate) fn attack() -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let mut system = None;
-    for (letter, name, does, must) in LIVES.into_iter().filter(|(_, name, ..)| wanted(name)) {
+    let is_open = board::timer_is_open();
+    // Where the registers are closed, to write them is the end of it.
+    let (storms, lives): (Vec<_>, Vec<_>) = LIVES
+        .into_iter()
+        .filter(|(_, name, ..)| wanted(name))
+        .partition(|(_, name, ..)| !is_open && *name == STORM);
+    for (letter, name, does, must) in lives {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
         let result = lives(letter, name, must, target);
         if result.is_err() {
@@ -167,11 +170,19 @@ pub(crate) fn attack() -> Vec<Verdict> {
     if wanted(CHANNEL) {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
         let does = "inference writes words of 48 bits into CNTP_CVAL_EL0, shell reads them when a key wakes it";
-        let result = channel(target);
+        let result = if is_open {
+            channel(target)
+        } else {
+            closed(target)
+        };
         verdicts.push(Verdict::new("both", CHANNEL, does, result));
     }
     drop(system);
-    for (letter, name, does) in DEATHS.into_iter().filter(|(_, name, _)| wanted(name)) {
+    let storms = storms
+        .into_iter()
+        .map(|(letter, name, does, _)| (letter, name, does));
+    let deaths = DEATHS.into_iter().filter(|(_, name, _)| wanted(name));
+    for (letter, name, does) in deaths.chain(storms) {
         verdicts.push(Verdict::new("shell", name, does, dies(letter)));
     }
     verdicts
@@ -222,6 +233,23 @@ fn dies(letter: &str) -> Result<String, String> {
             Err(format!("it lives on and says {said}{rest:?}"))
         }
     }
+}
+
+/// The sender of the same, where the kernel keeps the register to itself: it dies of its first word.
+fn closed(system: &mut System) -> Result<String, String> {
+    let before = system.counters()?;
+    let seen = system.raw("llminfer \"!attack timer-send\"")?;
+    let plain = sel4_llm_tests::without_sequences(&seen).replace('\r', "");
+    if !plain.contains("inference died of an exception") {
+        return Err(format!("it did not die of its first word: {plain:?}"));
+    }
+    system.recovery(&plain)?;
+    let counted = system.counters()?.since(before);
+    if (counted.faults, counted.restarts) != (1, 1) {
+        return Err(format!("not one fault and one restart: {counted:?}"));
+    }
+    system.is_sound()?;
+    Ok("no channel: the sender died of its first word, 0 bit/s".to_owned())
 }
 
 /// Lets the two talk by the timer's register, and measures how fast.

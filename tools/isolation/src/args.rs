@@ -46,6 +46,12 @@ pub struct Check {
     /// What must hold.
     #[arg(long, default_value = "tools/isolation/policy.toml")]
     pub policy: PathBuf,
+    /// The board: the name of a file in boards/.
+    #[arg(long, value_name = "NAME", default_value = "qemu_virt_aarch64")]
+    pub board: String,
+    /// The folder of the boards' files.
+    #[arg(long, value_name = "FOLDER", default_value = sysdesc::board::FOLDER)]
+    pub boards: PathBuf,
     /// The capDL of the image, as `microkit --capdl-json FILE` writes it.
     #[arg(long, value_name = "FILE")]
     pub capdl: Option<PathBuf>,

@@ -21,6 +21,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A board that there is none of, or whose file is wrong.
+    #[error(transparent)]
+    Board(#[from] sysdesc::board::BoardError),
     /// A description that is refused, also for what this project does without (I8).
     #[error("{}: {source}", path.display())]
     Description {

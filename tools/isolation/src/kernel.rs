@@ -2,15 +2,19 @@
 //! capability.
 //!
 //! An option that is not as the table says is a violation: either user code gets more than is
-//! written down, or a residual channel of docs/isolation.md is closed and the document is behind.
+//! written down, or a residual channel of docs/isolation.md is closed and the document is behind. Where a board's kernel is
+//! not as the others, the board's file says so (`[kernel]`).
 
 use crate::claims::Finding;
 use crate::microkit::Configuration;
 use serde_json::{Map, Value};
+use sysdesc::{Arch, Board};
 
 /// An option of the kernel that decides what user code may do.
 struct Switch {
     name: &'static str,
+    /// The architecture that has it; both if none.
+    arch: Option<Arch>,
     /// In release, debug, benchmark.
     expected: [Expected; 3],
     /// What it means where it is on.
@@ -28,107 +32,152 @@ use Expected::{Off, On, Text};
 const OPTIONS: &[Switch] = &[
     Switch {
         name: "KERNEL_MCS",
+        arch: None,
         expected: [On; 3],
         means: "scheduling contexts: I7 rests on them",
     },
     Switch {
         name: "MAX_NUM_NODES",
+        arch: None,
         expected: [Text("1"); 3],
         means: "one core: row M2 rests on it",
     },
     Switch {
         name: "ENABLE_SMP_SUPPORT",
+        arch: None,
         expected: [Off; 3],
         means: "domains run side by side",
     },
     Switch {
         name: "EXPORT_PCNT_USER",
+        arch: Some(Arch::Aarch64),
         expected: [On; 3],
         means: "every domain can read the time (the physical counter)",
     },
     Switch {
         name: "EXPORT_PTMR_USER",
-        expected: [On; 3],
+        arch: Some(Arch::Aarch64),
+        expected: [Off; 3],
         means: "every domain can write the physical timer's registers, which hold 64 bits and are not switched per \
                 thread: a residual channel, and the reason why the timer's interrupt is only a hint",
     },
     Switch {
         name: "EXPORT_VCNT_USER",
+        arch: Some(Arch::Aarch64),
         expected: [Off; 3],
         means: "every domain can read the virtual counter",
     },
     Switch {
         name: "EXPORT_VTMR_USER",
+        arch: Some(Arch::Aarch64),
         expected: [Off; 3],
         means: "every domain can write the virtual timer's registers",
     },
     Switch {
         name: "AARCH64_USER_CACHE_ENABLE",
+        arch: Some(Arch::Aarch64),
         expected: [On; 3],
         means: "every domain can clean and invalidate caches by the addresses that it has mapped",
     },
     Switch {
         name: "ARM_HYPERVISOR_SUPPORT",
+        arch: Some(Arch::Aarch64),
         expected: [On; 3],
         means: "whoever holds its own VSpace can invalidate cached data that it may only read (row M3)",
     },
     Switch {
         name: "ALLOW_SMC_CALLS",
+        arch: Some(Arch::Aarch64),
         expected: [On; 3],
         means: "whoever held an SMC capability could call the firmware; nobody does (I8)",
     },
     Switch {
         name: "SET_TLS_BASE_SELF",
+        arch: None,
         expected: [Off; 3],
         means: "every domain can set its own TLS register by a system call",
     },
     Switch {
         name: "DANGEROUS_CODE_INJECTION",
+        arch: None,
         expected: [Off; 3],
         means: "every domain can run code in the kernel",
     },
     Switch {
         name: "VERIFICATION_BUILD",
+        arch: None,
         expected: [On, Off, Off],
         means: "features that are no part of the verified kernels are refused at build time",
     },
     Switch {
         name: "DEBUG_BUILD",
+        arch: None,
         expected: [Off, On, Off],
         means: "every domain can halt the system, name any TCB that it holds and dump the scheduler by system calls",
     },
     Switch {
         name: "PRINTING",
+        arch: None,
         expected: [Off, On, Off],
         means: "every domain can print on the console through the kernel, past shell and audit",
     },
     Switch {
         name: "HARDWARE_DEBUG_API",
+        arch: None,
         expected: [Off, On, Off],
         means: "whoever holds a TCB can set breakpoints in its thread",
     },
     Switch {
         name: "ENABLE_BENCHMARKS",
+        arch: None,
         expected: [Off, Off, On],
         means: "every domain can reset and read the kernel's benchmark counters by system calls",
     },
     Switch {
         name: "EXPORT_PMU_USER",
+        arch: Some(Arch::Aarch64),
         expected: [Off, Off, On],
         means: "every domain can read and set the performance counters, which are not switched per thread",
+    },
+    Switch {
+        name: "PT_LEVELS",
+        arch: Some(Arch::Riscv64),
+        expected: [Text("3"); 3],
+        means: "Sv39: where Microkit puts stacks and what the image's page tables are rests on it",
+    },
+    Switch {
+        name: "RISCV_EXT_D",
+        arch: Some(Arch::Riscv64),
+        expected: [On; 3],
+        means: "floating-point registers, which are switched with the domain that may use them",
+    },
+    Switch {
+        name: "RISCV_USE_CLINT_MTIME",
+        arch: Some(Arch::Riscv64),
+        expected: [Off; 3],
+        means: "the kernel takes the time from a device, not from the counter that every domain can read",
     },
 ];
 
 /// Checks the configuration of a kernel.
 #[must_use]
-pub fn check(options: &Map<String, Value>, configuration: Configuration) -> Finding {
+pub fn check(options: &Map<String, Value>, board: &Board, configuration: Configuration) -> Finding {
     let index = match configuration {
         Configuration::Release => 0,
         Configuration::Debug => 1,
         Configuration::Benchmark => 2,
     };
     let mut finding = Finding::default();
-    for option in OPTIONS {
+    for name in board.kernel.keys() {
+        if !OPTIONS.iter().any(|option| option.name == name) {
+            finding.violation(format!(
+                "boards/{}.toml has kernel option {name}, of which nothing is known here",
+                board.name
+            ));
+        }
+    }
+    let of_board = |option: &&Switch| option.arch.is_none_or(|arch| arch == board.arch);
+    for option in OPTIONS.iter().filter(of_board) {
         let Some(value) = options.get(option.name) else {
             finding.violation(format!(
                 "the kernel's configuration has no option {}",
@@ -141,7 +190,12 @@ pub fn check(options: &Map<String, Value>, configuration: Configuration) -> Find
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let expected = option.expected[index];
+        let everywhere = match board.kernel.get(option.name) {
+            Some(true) => [On; 3],
+            Some(false) => [Off; 3],
+            None => option.expected,
+        };
+        let expected = everywhere[index];
         let must = match expected {
             On => "true",
             Off => "false",
@@ -149,12 +203,13 @@ pub fn check(options: &Map<String, Value>, configuration: Configuration) -> Find
         };
         if is != must {
             finding.violation(format!(
-                "{} is {is}, in the {} configuration it is {must} ({})",
+                "{} is {is}, in the {} configuration for {} it is {must} ({})",
                 option.name,
                 configuration.name(),
+                board.name,
                 option.means
             ));
-        } else if expected != option.expected[0] {
+        } else if expected != everywhere[0] {
             let lost = if expected == On { "" } else { "without: " };
             finding
                 .not_claimed

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use sysdesc::System;
+use sysdesc::{Board, System};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -42,8 +42,8 @@ fn run(cli: &Cli) -> Result<bool> {
         }
         Command::Rocq(arguments) => instance(arguments),
         Command::Docs(arguments) => {
-            let system = description(&arguments.system)?;
-            let policy = policy(&arguments.policy)?;
+            let system = description(&arguments.system, &Board::usual())?;
+            let policy = policy(&arguments.policy, &Board::usual())?;
             let root = &arguments.root;
             let documents = documents(root, &system, &policy).map_err(|source| {
                 let path = root.clone();
@@ -66,10 +66,11 @@ fn run(cli: &Cli) -> Result<bool> {
 }
 
 fn check(arguments: &Check) -> Result<bool> {
-    let system = description(&arguments.system)?;
-    let policy = policy(&arguments.policy)?;
+    let board = Board::find(&arguments.boards, &arguments.board)?;
+    let system = description(&arguments.system, &board)?;
+    let policy = policy(&arguments.policy, &board)?;
     let image = match &arguments.capdl {
-        Some(path) => Some(capdl::view(&specification(path)?)),
+        Some(path) => Some(capdl::view(&specification(path)?, board.arch)),
         None => None,
     };
     let kernel = match &arguments.kernel {
@@ -89,6 +90,7 @@ fn check(arguments: &Check) -> Result<bool> {
         programs: programs.as_ref(),
         image,
         kernel: kernel.as_ref(),
+        board: &board,
         configuration: arguments.config.into(),
     });
 
@@ -136,11 +138,14 @@ fn instance(arguments: &Rocq) -> Result<bool> {
             .unwrap_or_default()
     };
     let Some(path) = &arguments.capdl else {
-        let system = description(&arguments.system)?;
+        let system = description(&arguments.system, &Board::usual())?;
         print(&rocq::instance(&system, &name(&arguments.system)))?;
         return Ok(true);
     };
-    match rocq::image(&capdl::view(&specification(path)?), &name(path)) {
+    match rocq::image(
+        &capdl::view(&specification(path)?, Board::usual().arch),
+        &name(path),
+    ) {
         Ok(text) => {
             print(&text)?;
             Ok(true)
@@ -155,15 +160,15 @@ fn instance(arguments: &Rocq) -> Result<bool> {
     }
 }
 
-fn description(path: &Path) -> Result<System> {
-    System::parse(&text(path)?).map_err(|source| {
+fn description(path: &Path, board: &Board) -> Result<System> {
+    System::parse_on(&text(path)?, board).map_err(|source| {
         let path = path.to_owned();
         Error::Description { path, source }
     })
 }
 
-fn policy(path: &Path) -> Result<Policy> {
-    Policy::parse(&text(path)?).map_err(|source| {
+fn policy(path: &Path, board: &Board) -> Result<Policy> {
+    Policy::parse_on(&text(path)?, board).map_err(|source| {
         let path = path.to_owned();
         Error::Policy { path, source }
     })

@@ -8,7 +8,7 @@
 //! description, the value, and what it must be.
 
 use crate::claims::{Finding, list};
-use crate::microkit::{IPC_BUFFER, PAGE, STACK_TOP};
+use crate::microkit::{PAGE, ipc_buffer, stack_top};
 use crate::policy::{self, Policy};
 use std::collections::BTreeSet;
 use sysdesc::{Domain, End, Map, Region, System, Trigger};
@@ -287,13 +287,14 @@ fn check_domain(system: &System, domain: &Domain, policy: &Policy, finding: &mut
 /// No mapping lies where the program, its stack or its IPC buffer does, nor at the pages between.
 fn addresses(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) {
     let Domain { name, .. } = domain;
-    let bottom = STACK_TOP.saturating_sub(domain.stack_size);
+    let (top, buffer) = (stack_top(system.arch), ipc_buffer(system.arch));
+    let bottom = top.saturating_sub(domain.stack_size);
     let taken = [
         ("the addresses of programs", 0, policy.programs.below),
         ("the page below its stack", bottom - PAGE, bottom),
-        ("its stack", bottom, STACK_TOP),
-        ("the page above its stack", STACK_TOP, IPC_BUFFER),
-        ("its IPC buffer", IPC_BUFFER, IPC_BUFFER + PAGE),
+        ("its stack", bottom, top),
+        ("the page above its stack", top, buffer),
+        ("its IPC buffer", buffer, buffer + PAGE),
     ];
     for map in &domain.maps {
         let region = &system.regions[map.region];

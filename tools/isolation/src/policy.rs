@@ -3,12 +3,14 @@
 //! The rule that keeps it safe: an unknown key is an error, and so is a name that the description
 //! does not have (claims P and D), so that no line of the file can be void without anybody noticing.
 
+mod boards;
 mod clients;
 
 pub use clients::PolicyError;
 
 use serde::Deserialize;
 use std::fmt;
+use sysdesc::Board;
 
 /// In `scheduling`, the name that stands for all clients.
 pub const CLIENTS: &str = "clients";
@@ -134,8 +136,12 @@ pub struct Execution {
 pub struct Device {
     /// What it is for.
     pub name: String,
+    /// What a board calls its interrupt and, if it has a region, its registers. Then the board says the next four.
+    #[serde(default)]
+    pub board: Option<String>,
     /// What it is.
-    pub model: String,
+    #[serde(default)]
+    pub model: Option<String>,
     /// The region of its registers, if they are memory.
     #[serde(default)]
     pub region: Option<String>,
@@ -335,6 +341,14 @@ impl Region {
     }
 }
 
+impl Device {
+    /// What it is, for people.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or("a device of its own")
+    }
+}
+
 impl Channel {
     /// Whether it is that of these two.
     #[must_use]
@@ -379,13 +393,22 @@ impl fmt::Display for Bounds {
 }
 
 impl Policy {
-    /// Reads a policy file, and adds the lines that follow from its clients: for each a [`Channel`] with the
-    /// mediator, and two rings with a [`Shared`] and a [`Region`] each.
+    /// Reads a policy file for [`Board::usual`]: see [`Self::parse_on`].
     ///
     /// # Errors
     /// The first thing that is wrong with it, with its place.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Self::parse_on(text, &Board::usual())
+    }
+
+    /// Reads a policy file, and adds what follows from the board, and the lines that follow from its clients: for each a
+    /// [`Channel`] with the mediator, and two rings with a [`Shared`] and a [`Region`] each.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, with its place.
+    pub fn parse_on(text: &str, board: &Board) -> Result<Self, PolicyError> {
         let mut policy: Self = toml::from_str(text)?;
+        policy.add_devices(board)?;
         policy.add_clients()?;
         Ok(policy)
     }

@@ -10,12 +10,12 @@
 //! somebody else's does not say. Then those that the description sets must be there, and no more is known.
 
 use crate::claims::Finding;
-use crate::microkit::{IPC_BUFFER, PAGE, STACK_TOP};
+use crate::microkit::{PAGE, ipc_buffer, stack_top};
 use crate::policy::{Bytes, Named, Policy};
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SegmentFlags, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet};
 use sysdesc::clients::Slot;
-use sysdesc::{Domain, System};
+use sysdesc::{Arch, Domain, System};
 
 /// Between these symbols of the linker script lie the variables.
 const VARIABLES: [&str; 2] = ["__variables_start", "__variables_end"];
@@ -139,7 +139,7 @@ pub fn check(system: &System, policy: &Policy, programs: &BTreeMap<String, Progr
         place(system, domain, program, policy, &mut finding);
         slots(domain, program, policy, &mut finding);
         rings(domain, program, policy, &mut finding);
-        stack(domain, program, &mut finding);
+        stack(system.arch, domain, program, &mut finding);
         children(system, domain, programs, program, &mut finding);
         finding.evidence(format!(
             "{}: {} variables, {} segments, {}",
@@ -258,7 +258,7 @@ fn place(
     finding: &mut Finding,
 ) {
     let file = &domain.program_image;
-    let bottom = STACK_TOP.saturating_sub(domain.stack_size);
+    let bottom = stack_top(system.arch).saturating_sub(domain.stack_size);
     for segment in &program.segments {
         let Segment {
             start,
@@ -287,7 +287,7 @@ fn place(
                 ));
             }
         }
-        if start < IPC_BUFFER + PAGE && bottom - PAGE < end {
+        if start < ipc_buffer(system.arch) + PAGE && bottom - PAGE < end {
             finding.violation(format!(
                 "{file} has a segment at [{start:#x}, {end:#x}), where {}'s stack lies",
                 domain.name
@@ -371,7 +371,7 @@ fn rings(domain: &Domain, program: &Program, policy: &Policy, finding: &mut Find
 }
 
 /// A program that clears its stack knows where it is.
-fn stack(domain: &Domain, program: &Program, finding: &mut Finding) {
+fn stack(arch: Arch, domain: &Domain, program: &Program, finding: &mut Finding) {
     let told: BTreeSet<_> = program.facts.keys().map(String::as_str).collect();
     if !told.contains("stack_top") && !told.contains("stack_bytes") && program.reset.is_none() {
         return;
@@ -380,7 +380,7 @@ fn stack(domain: &Domain, program: &Program, finding: &mut Finding) {
         domain,
         program,
         "stack_top",
-        STACK_TOP,
+        stack_top(arch),
         "Microkit's layout",
         finding,
     );
@@ -418,7 +418,7 @@ fn children(
             domain,
             program,
             "child_stack_top",
-            STACK_TOP,
+            stack_top(system.arch),
             "Microkit's layout",
             finding,
         );

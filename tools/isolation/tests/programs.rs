@@ -12,7 +12,7 @@ const SYSTEM: &str = include_str!("../../../system.xml");
 const POLICY: &str = include_str!("../policy.toml");
 
 const RING: u64 = protocol::ring::REGION_BYTES as u64;
-const STACK_TOP: u64 = isolation::microkit::STACK_TOP;
+const STACK_TOP: u64 = isolation::microkit::stack_top(sysdesc::Arch::Aarch64);
 const RESET: u64 = 0x20_0000;
 
 /// What the three programs say when they fit `system.xml`.
@@ -47,7 +47,7 @@ fn programs() -> BTreeMap<String, Program> {
         "formats",
         "model_store",
     ]);
-    let numbers = "rtc watchdog_channel timer_channel inference_channel inference_child";
+    let numbers = "watchdog watchdog_channel timer_channel inference_channel inference_child";
     audit.extend(numbers.split(' ').map(str::to_owned));
     // Three of the four are free.
     audit.extend((0..4).flat_map(|slot| Slot(slot).variables().all()));
@@ -441,7 +441,7 @@ fn a_file_is_read_with_its_variables_facts_and_segments() {
     let file = elf(
         &[
             ("__variables_start", 0x28_0000, 0),
-            ("rtc", 0x28_0000, 8),
+            ("watchdog", 0x28_0000, 8),
             ("$d", 0x28_0000, 0),
             ("policy_size", 0x28_0008, 8),
             ("__variables_end", 0x28_0010, 0),
@@ -452,7 +452,7 @@ fn a_file_is_read_with_its_variables_facts_and_segments() {
         &data,
     );
     let program = Program::read(&file).unwrap();
-    let variables = [("policy_size".to_owned(), 8), ("rtc".to_owned(), 8)];
+    let variables = [("policy_size".to_owned(), 8), ("watchdog".to_owned(), 8)];
     assert_eq!(program.variables, BTreeMap::from(variables));
     let facts = [("ring_bytes".to_owned(), 0x1234_5678_9abc)];
     assert_eq!(program.facts, BTreeMap::from(facts));
@@ -546,7 +546,7 @@ fn no_damaged_file_makes_the_checker_panic() {
     let whole = elf(
         &[
             ("__variables_start", 0x28_0000, 0),
-            ("rtc", 0x28_0000, 8),
+            ("watchdog", 0x28_0000, 8),
             ("__variables_end", 0x28_0008, 0),
             ("sel4_llm_ring_bytes", 0x28_0008, 8),
         ],

@@ -8,7 +8,7 @@ use isolation::report::{Report, Subjects};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use sysdesc::System;
+use sysdesc::{Board, System};
 
 const POLICY: &str = include_str!("../policy.toml");
 const SYSTEM: &str = include_str!("fixtures/system.xml");
@@ -65,7 +65,8 @@ fn violations(spec: &Spec) -> usize {
         system: &system,
         policy: &policy,
         programs: None,
-        image: Some(capdl::view(spec)),
+        image: Some(capdl::view(spec, sysdesc::Arch::Aarch64)),
+        board: &Board::usual(),
         kernel: None,
         configuration: Configuration::Release,
     });
@@ -144,6 +145,7 @@ fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
         policy: &policy,
         programs: None,
         image: None,
+        board: &Board::usual(),
         kernel: None,
         configuration: Configuration::Release,
     });
@@ -165,7 +167,7 @@ fn a_line_of_the_policy_that_is_about_nothing_is_a_violation() {
 fn options(configuration: Configuration) -> Map<String, Value> {
     let mut options = Map::new();
     loop {
-        let finding = kernel::check(&options, configuration);
+        let finding = kernel::check(&options, &Board::usual(), configuration);
         let Some(first) = finding.violations.first() else {
             return options;
         };
@@ -187,7 +189,7 @@ fn options(configuration: Configuration) -> Map<String, Value> {
 fn each_option_of_the_kernel_is_checked() {
     let release = options(Configuration::Release);
     assert!(
-        kernel::check(&release, Configuration::Release)
+        kernel::check(&release, &Board::usual(), Configuration::Release)
             .not_claimed
             .is_empty()
     );
@@ -198,7 +200,7 @@ fn each_option_of_the_kernel_is_checked() {
             _ => json!("4"),
         };
         changed.insert(name.clone(), value);
-        let finding = kernel::check(&changed, Configuration::Release);
+        let finding = kernel::check(&changed, &Board::usual(), Configuration::Release);
         assert_eq!(finding.violations.len(), 1, "{name}");
         assert!(
             finding.violations[0].starts_with(name.as_str()),
@@ -213,7 +215,7 @@ fn debug_and_benchmark_kernels_say_what_they_add() {
         (Configuration::Debug, "PRINTING"),
         (Configuration::Benchmark, "EXPORT_PMU_USER"),
     ] {
-        let finding = kernel::check(&options(configuration), configuration);
+        let finding = kernel::check(&options(configuration), &Board::usual(), configuration);
         assert!(
             finding
                 .not_claimed
@@ -221,7 +223,11 @@ fn debug_and_benchmark_kernels_say_what_they_add() {
                 .any(|text| text.starts_with(adds)),
             "{finding:?}"
         );
-        let as_release = kernel::check(&options(configuration), Configuration::Release);
+        let as_release = kernel::check(
+            &options(configuration),
+            &Board::usual(),
+            Configuration::Release,
+        );
         assert!(
             as_release
                 .violations

@@ -74,6 +74,7 @@ fn passes(text: &str) -> bool {
         policy: &POLICY,
         programs: None,
         image: None,
+        board: &sysdesc::Board::usual(),
         kernel: None,
         configuration: Configuration::Release,
     });

@@ -1,6 +1,6 @@
 //! A linked binary as functions, what they call, and what they tell the panic machinery.
 
-use crate::decode::{Op, decode};
+use crate::decode::{Instruction, Machine, Op};
 use addr2line::Context;
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR};
@@ -17,7 +17,7 @@ pub enum ImageError {
     #[error("debug information: {0}")]
     Debug(#[from] addr2line::gimli::Error),
     /// It is for another machine.
-    #[error("for {0:?}, not AArch64")]
+    #[error("for {0:?}, which is neither AArch64 nor 64-bit RISC-V")]
     Machine(Architecture),
     /// It has no function with code.
     #[error("no symbols of functions: it was stripped")]
@@ -107,9 +107,11 @@ impl<'f> Image<'f> {
     /// See [`ImageError`].
     pub fn read(file: &'f [u8]) -> Result<Self, ImageError> {
         let object = object::File::parse(file)?;
-        if object.architecture() != Architecture::Aarch64 {
-            return Err(ImageError::Machine(object.architecture()));
-        }
+        let machine = match object.architecture() {
+            Architecture::Aarch64 => Machine::Aarch64,
+            Architecture::Riscv64 => Machine::Riscv64,
+            other => return Err(ImageError::Machine(other)),
+        };
         // What is loaded, by whether it is executable.
         let sections = |is_code: bool| {
             let is_wanted = move |section: &object::Section<'_, '_>| match section.flags() {
@@ -140,12 +142,15 @@ impl<'f> Image<'f> {
         let starts = starts(&object, &code);
         let mut functions = BTreeMap::new();
         for (start, (end, name)) in &starts {
-            let section = code.iter().find(|section| section.get(*start, 4).is_some());
+            let section = code.iter().find(|section| section.get(*start, 2).is_some());
             let Some(section) = section else { continue };
+            let bytes = end.saturating_sub(*start) as usize;
+            let code = section.get(*start, bytes).unwrap_or_default();
             let body = Body {
+                machine,
                 start: *start,
                 end: *end,
-                code: section,
+                code: machine.instructions(code, *start).into_iter().collect(),
                 data: &data,
                 starts: &starts,
                 name,
@@ -207,7 +212,7 @@ fn starts(object: &object::File<'_>, code: &[Section]) -> BTreeMap<u64, (u64, St
             continue;
         }
         let start = symbol.address();
-        if !code.iter().any(|section| section.get(start, 4).is_some()) {
+        if !code.iter().any(|section| section.get(start, 2).is_some()) {
             continue;
         }
         let entry = named.entry(start).or_insert((0, demangle(name)));
@@ -215,7 +220,7 @@ fn starts(object: &object::File<'_>, code: &[Section]) -> BTreeMap<u64, (u64, St
     }
     let order: Vec<u64> = named.keys().copied().collect();
     let end_of = |start: u64| {
-        let section = code.iter().find(|section| section.get(start, 4).is_some());
+        let section = code.iter().find(|section| section.get(start, 2).is_some());
         section.map_or(start, |section| section.start + section.data.len() as u64)
     };
     named
@@ -235,10 +240,11 @@ fn starts(object: &object::File<'_>, code: &[Section]) -> BTreeMap<u64, (u64, St
 
 /// A function's instructions.
 struct Body<'a> {
+    machine: Machine,
     start: u64,
     end: u64,
     name: &'a str,
-    code: &'a Section,
+    code: BTreeMap<u64, Instruction>,
     data: &'a [Section],
     starts: &'a BTreeMap<u64, (u64, String)>,
 }
@@ -258,7 +264,8 @@ impl Body<'_> {
         let states = self.registers();
         // The register that an entry of a jump table was added to a base in, as long as nothing else is put there.
         let mut added = None;
-        for (at, op) in self.ops(self.start) {
+        for (at, Instruction { op, .. }) in &self.code {
+            let (at, op) = (*at, *op);
             match op {
                 Op::Call(to) => function
                     .calls
@@ -280,6 +287,9 @@ impl Body<'_> {
                 Op::Move(to, _) | Op::Other(to) | Op::Address(to, _) | Op::Add(to, ..) => {
                     added.filter(|register| *register != to)
                 }
+                // A table of addresses, not of distances.
+                Op::Load(to, from) if added == Some(from) => Some(to),
+                Op::Load(to, _) => added.filter(|register| *register != to),
                 Op::Store => added,
                 _ => None,
             };
@@ -290,12 +300,6 @@ impl Body<'_> {
             .filter(|at| self.starts.contains_key(at))
             .collect();
         Ok(function)
-    }
-
-    fn ops(&self, from: u64) -> impl Iterator<Item = (u64, Op)> {
-        (from..self.end)
-            .step_by(4)
-            .map_while(|at| Some((at, decode(self.code.word(at)?, at))))
     }
 
     fn function_at(&self, at: u64) -> Result<u64, ImageError> {
@@ -310,11 +314,10 @@ impl Body<'_> {
     }
 
     fn call(&self, at: u64, to: u64, states: &HashMap<u64, Registers>) -> Call {
-        // Arguments go in x0 to x7.
         let arguments = states
             .get(&at)
             .into_iter()
-            .flat_map(|state| state.range(..8));
+            .flat_map(|state| state.range(self.machine.arguments()));
         let places = arguments
             .flat_map(|(_, addresses)| addresses)
             .filter_map(|address| self.location(*address));
@@ -330,24 +333,19 @@ impl Body<'_> {
         let mut states = HashMap::from([(self.start, Registers::new())]);
         let mut todo = vec![self.start];
         // What jump tables lead to is not known: begin there with nothing.
-        for (at, op) in self.ops(self.start) {
+        for Instruction { op, next } in self.code.values() {
             if matches!(
                 op,
                 Op::Jump(_) | Op::JumpRegister(_) | Op::Return | Op::Trap | Op::Call(_)
             ) {
-                states.entry(at + 4).or_default();
-                todo.push(at + 4);
+                states.entry(*next).or_default();
+                todo.push(*next);
             }
         }
         while let Some(at) = todo.pop() {
-            let Some(word) = self
-                .code
-                .word(at)
-                .filter(|_| (self.start..self.end).contains(&at))
-            else {
+            let Some(Instruction { op, next }) = self.code.get(&at).copied() else {
                 continue;
             };
-            let op = decode(word, at);
             let mut state = states.get(&at).cloned().unwrap_or_default();
             match op {
                 Op::Address(to, address) => {
@@ -365,9 +363,9 @@ impl Body<'_> {
                 }
                 // The callee may change what the caller saves.
                 Op::Call(_) | Op::CallRegister => {
-                    state.retain(|register, _| (19..30).contains(register))
+                    state.retain(|register, _| self.machine.is_preserved(*register));
                 }
-                Op::AddRegisters(to) | Op::Other(to) => {
+                Op::AddRegisters(to) | Op::Load(to, _) | Op::Other(to) => {
                     state.remove(&to);
                 }
                 Op::Jump(_)
@@ -379,9 +377,9 @@ impl Body<'_> {
             }
             let next = match op {
                 Op::Jump(to) => [Some(to), None],
-                Op::Branch(to) => [Some(to), Some(at + 4)],
+                Op::Branch(to) => [Some(to), Some(next)],
                 Op::JumpRegister(_) | Op::Return | Op::Trap => [None, None],
-                _ => [Some(at + 4), None],
+                _ => [Some(next), None],
             };
             for next in next.into_iter().flatten() {
                 let known = states.contains_key(&next);

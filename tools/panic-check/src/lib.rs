@@ -12,7 +12,9 @@
 
 #![forbid(unsafe_code)]
 
+mod aarch64;
 pub mod argument;
 pub mod decode;
 pub mod graph;
 pub mod image;
+mod riscv;

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Finds the calls of the panic machinery that a linked AArch64 binary's handlers can reach, and compares them with
+/// Finds the calls of the panic machinery that a linked AArch64 or RISC-V binary's handlers can reach, and compares them with
 /// the arguments why none of them happens.
 #[derive(Parser)]
 struct Options {

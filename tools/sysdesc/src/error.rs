@@ -204,6 +204,28 @@ pub enum Problem {
         /// The first address that is too high.
         limit: u64,
     },
+    /// A device or an interrupt that the board does not have.
+    #[error("board '{board}' has no {what} '{name}': boards/{board}.toml has {known}")]
+    NotOnBoard {
+        /// What it should be.
+        what: &'static str,
+        /// Its name in the description.
+        name: String,
+        /// Name of the board.
+        board: String,
+        /// What there is of the kind.
+        known: String,
+    },
+    /// A region that would give away what lies behind a device.
+    #[error("{size:#x} bytes reach beyond device '{device}', which has {most:#x} in whole pages")]
+    BeyondDevice {
+        /// Name of the device.
+        device: String,
+        /// Size of the region.
+        size: u64,
+        /// Most that it can have.
+        most: u64,
+    },
     /// A channel that does not have two ends.
     #[error("{ends} ends, not 2")]
     ChannelEnds {

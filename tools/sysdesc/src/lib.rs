@@ -14,10 +14,12 @@
 //! Stricter than Microkit: `size` is required, `perms` may not be empty or repeat a letter, and
 //! names are plain ASCII.
 
+pub mod board;
 pub mod clients;
 mod error;
 mod parse;
 
+pub use board::{Arch, Board};
 pub use error::{Error, Place, Problem};
 
 /// Highest number of a channel, IRQ or child: a badge has 64 bits, two of which are Microkit's.
@@ -28,17 +30,16 @@ pub const MAX_PRIORITY: u64 = 254;
 pub const DEFAULT_BUDGET_US: u64 = 1000;
 /// Stack of a domain that says none, in bytes.
 pub const DEFAULT_STACK_BYTES: u64 = 0x2000;
-/// Page sizes of AArch64, smallest first.
+/// Page sizes of both architectures, smallest first.
 pub const PAGE_SIZES: [u64; 2] = [0x1000, 0x20_0000];
-/// First virtual address that no mapping reaches. AArch64 with hypervisor support has 40 bits;
-/// Microkit itself, which knows where the stack lies, may refuse a little less.
-pub const VIRTUAL_END: u64 = 1 << 40;
 /// Most protection domains in a system.
 pub const MAX_DOMAINS: usize = 63;
 
 /// A system description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct System {
+    /// What it is for: decides where its stacks are.
+    pub arch: Arch,
     /// In the order of the file.
     pub regions: Vec<Region>,
     /// In the order of the file; a child follows its parent.
@@ -182,13 +183,35 @@ pub struct End {
     pub setvar_id: Option<String>,
 }
 
+/// Decimal, or hexadecimal after `0x`; underscores may group digits.
+fn number(text: &str) -> Option<u64> {
+    let digits = text.replace('_', "");
+    let (digits, radix) = match digits.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => (digits.as_str(), 10),
+    };
+    // `from_str_radix` takes a sign, Microkit's authors did not mean one.
+    if digits.starts_with('+') {
+        return None;
+    }
+    u64::from_str_radix(digits, radix).ok()
+}
+
 impl System {
-    /// Reads a description.
+    /// Reads a description for [`Board::usual`], which does for whoever looks at its domains and their memory alone.
     ///
     /// # Errors
     /// The first thing that is wrong with it, see [`Problem`].
     pub fn parse(text: &str) -> Result<Self, Error> {
-        parse::system(text)
+        Self::parse_on(text, &Board::usual())
+    }
+
+    /// Reads a description for a board, with the board's numbers where it names devices.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, see [`Problem`].
+    pub fn parse_on(text: &str, board: &Board) -> Result<Self, Error> {
+        parse::system(&board.resolve(text)?, board.arch)
     }
 
     /// The domain with this name.

@@ -3,10 +3,10 @@
 //! Every element is read through [`Attributes`], which keeps account of what was asked for: what
 //! is left over at the end is unknown, so no attribute can be forgotten silently.
 
+use crate::board::Arch;
 use crate::{
     Channel, DEFAULT_BUDGET_US, DEFAULT_STACK_BYTES, Domain, End, Error, Irq, MAX_DOMAINS, MAX_ID,
     MAX_PRIORITY, Map, PAGE_SIZES, Parent, Perms, Place, Problem, Region, System, Trigger,
-    VIRTUAL_END,
 };
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::HashSet;
@@ -27,12 +27,13 @@ const RESERVED_NAME: &str = "monitor";
 
 type Result<T> = core::result::Result<T, Error>;
 
-pub(crate) fn system(text: &str) -> Result<System> {
+/// The text as XML.
+pub(crate) fn document(text: &str) -> Result<Document<'_>> {
     let options = ParsingOptions {
         allow_dtd: false,
         ..ParsingOptions::default()
     };
-    let document = Document::parse_with_options(text, options).map_err(|error| {
+    Document::parse_with_options(text, options).map_err(|error| {
         let at = error.pos();
         let place = Place {
             line: at.row,
@@ -45,14 +46,18 @@ pub(crate) fn system(text: &str) -> Result<System> {
                 message: error.to_string(),
             },
         }
-    })?;
+    })
+}
+
+pub(crate) fn system(text: &str, arch: Arch) -> Result<System> {
+    let document = document(text)?;
     let root = document.root_element();
     if tag(root) != "system" {
         return Err(error(root, Problem::Root));
     }
     Attributes::of(root)?.end()?;
 
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(arch);
     let mut channels = Vec::new();
     for node in elements(root)? {
         match tag(node) {
@@ -86,9 +91,10 @@ struct Reader<'a> {
     symbols: HashSet<(usize, String)>,
 }
 
-impl Default for Reader<'_> {
-    fn default() -> Self {
+impl<'a> Reader<'a> {
+    fn new(arch: Arch) -> Self {
         let system = System {
+            arch,
             regions: Vec::new(),
             domains: Vec::new(),
             channels: Vec::new(),
@@ -99,9 +105,7 @@ impl Default for Reader<'_> {
             symbols: HashSet::new(),
         }
     }
-}
 
-impl<'a> Reader<'a> {
     fn region(&mut self, node: Node<'a, 'a>) -> Result<()> {
         let mut attributes = Attributes::of(node)?;
         attributes.forbid("prefill_bootinfo", "boot information is not for programs")?;
@@ -120,7 +124,7 @@ impl<'a> Reader<'a> {
                 },
             ));
         }
-        let size = attributes.required_number("size", 1, VIRTUAL_END)?;
+        let size = attributes.required_number("size", 1, self.system.arch.virtual_end())?;
         aligned(node, "size", size, page_size)?;
         let pages = size / page_size;
         if pages > MAX_PAGES {
@@ -272,7 +276,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, node: Node<'a, 'a>, domain: usize) -> Result<()> {
         let mut attributes = Attributes::of(node)?;
         let region = attributes.name("mr", MAX_NAME)?;
-        let vaddr = attributes.required_number("vaddr", 0, VIRTUAL_END - 1)?;
+        let vaddr = attributes.required_number("vaddr", 0, self.system.arch.virtual_end() - 1)?;
         let perms = attributes.perms()?;
         let cached = attributes.boolean("cached")?.unwrap_or(true);
         let map = Map {
@@ -361,7 +365,7 @@ impl<'a> Reader<'a> {
             map.region = region;
             let region = &regions[region];
             aligned(node, "vaddr", map.vaddr, region.page_size)?;
-            let (start, size, limit) = (map.vaddr, region.size, VIRTUAL_END);
+            let (start, size, limit) = (map.vaddr, region.size, self.system.arch.virtual_end());
             if start + size > limit {
                 return Err(error(node, Problem::OutOfRange { start, size, limit }));
             }
@@ -561,19 +565,7 @@ impl<'a> Attributes<'a> {
         let Some(value) = self.optional(attribute) else {
             return Ok(None);
         };
-        let digits = value.replace('_', "");
-        let (digits, radix) = match digits.strip_prefix("0x") {
-            Some(digits) => (digits, 16),
-            None => (digits.as_str(), 10),
-        };
-        // `from_str_radix` takes a sign, Microkit's authors did not mean one.
-        let number = if digits.starts_with('+') {
-            None
-        } else {
-            Some(digits)
-        }
-        .and_then(|digits| u64::from_str_radix(digits, radix).ok())
-        .filter(|number| (least..=most).contains(number));
+        let number = crate::number(value).filter(|number| (least..=most).contains(number));
         match number {
             Some(number) => Ok(Some(number)),
             None => {
@@ -753,7 +745,7 @@ fn place(node: Node<'_, '_>) -> Place {
     }
 }
 
-fn error(node: Node<'_, '_>, problem: Problem) -> Error {
+pub(crate) fn error(node: Node<'_, '_>, problem: Problem) -> Error {
     Error {
         place: place(node),
         problem,

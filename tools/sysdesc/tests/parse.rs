@@ -509,7 +509,8 @@ fn alignment_overlap_and_range_are_checked() {
         (line, problem),
         (10, Problem::Overlap { start, end, other })
     );
-    let devices = "<memory_region name=\"rtc\" size=\"0x2000\" phys_addr=\"0x8fff000\"/><channel>";
+    let devices =
+        "<memory_region name=\"watchdog\" size=\"0x2000\" phys_addr=\"0x8fff000\"/><channel>";
     assert!(matches!(
         refused("<channel>", devices).2,
         Problem::Overlap { .. }

@@ -1,4 +1,4 @@
-//! The audit monitor's domain: the watchdog, the timer, the log, rings with each client and with inference, and the
+//! The audit monitor's domain: the board's clock and watchdog, the log, rings with each client and with inference, and the
 //! TCB of inference, which is its child.
 
 #![no_std]
@@ -13,8 +13,8 @@ use heapless::Vec;
 use port::Port;
 use protocol::limits::{MAX_CLIENTS, MAX_KDF_KIB};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::device::Device;
-use runtime::pl031::Alarm;
+use runtime::Watchdog as _;
+use runtime::board::timekeeper;
 use runtime::region::{self, Mapped, RingError};
 use runtime::{facts, layout, patched};
 use sel4_microkit::{
@@ -22,8 +22,11 @@ use sel4_microkit::{
 };
 use static_cell::{ConstStaticCell, StaticCell};
 
+#[cfg(timer_interrupt)]
+patched! { timer_channel }
+
 patched! {
-    rtc watchdog_channel timer_channel inference_channel inference_child
+    watchdog watchdog_channel inference_channel inference_child
     client_0_to_audit client_0_to_audit_size audit_to_client_0 audit_to_client_0_size client_0_channel
     client_1_to_audit client_1_to_audit_size audit_to_client_1 audit_to_client_1_size client_1_channel
     client_2_to_audit client_2_to_audit_size audit_to_client_2 audit_to_client_2_size client_2_channel
@@ -57,9 +60,10 @@ static AUDIT: StaticCell<Component> = StaticCell::new();
 /// What audit is while it serves.
 struct Monitor {
     audit: &'static mut Component,
-    watchdog: Alarm<Device>,
     port: Port,
     on_watchdog: Interrupt,
+    /// On boards where the timer's is not the watchdog's.
+    #[cfg(timer_interrupt)]
     on_timer: Interrupt,
 }
 
@@ -152,8 +156,8 @@ fn start() -> Result<Monitor, RingError> {
     let store = unsafe { region::immutable(region(model_store(), model_store_size())) };
     // SAFETY: `system.xml` maps the adapters writable to this domain alone; this is their only use.
     let adapters = unsafe { region::written(region(adapters(), adapters_size()))? };
-    // SAFETY: `system.xml` maps the PL031 there, to this domain alone.
-    let watchdog = Alarm::start(unsafe { Device::new(rtc()) });
+    // SAFETY: `system.xml` maps the board's watchdog there, to this domain alone.
+    let timekeeper = unsafe { timekeeper(watchdog()) };
     let memory = Memory {
         log,
         kdf: KDF.take(),
@@ -165,6 +169,7 @@ fn start() -> Result<Monitor, RingError> {
     let mut port = Port {
         inference: Channel::new(inference_channel()),
         child: Inference(Child::new(inference_child())),
+        timekeeper,
         now_us: 0,
         looked_us: 0,
     };
@@ -172,9 +177,9 @@ fn start() -> Result<Monitor, RingError> {
     audit.start(&mut port);
     Ok(Monitor {
         audit,
-        watchdog,
         port,
         on_watchdog: Interrupt::new(watchdog_channel()),
+        #[cfg(timer_interrupt)]
         on_timer: Interrupt::new(timer_channel()),
     })
 }
@@ -187,21 +192,22 @@ impl Handler for Domain {
             return Ok(());
         };
         // Whatever woke us, audit looks at everything, and arms the timer anew.
-        let has_ticked = channels.contains(monitor.on_watchdog.channel);
-        if has_ticked {
-            monitor.watchdog.tick();
-        }
-        monitor.on_watchdog.acknowledge(has_ticked);
+        let has_come = channels.contains(monitor.on_watchdog.channel);
+        let has_ticked = has_come && monitor.port.timekeeper.tick();
+        monitor.on_watchdog.acknowledge(has_come);
         if has_ticked {
             monitor.audit.on_watchdog(&mut monitor.port);
         } else {
             monitor.audit.on_signal(&mut monitor.port);
         }
         if monitor.port.wants_look() {
-            monitor.watchdog.look();
+            monitor.port.timekeeper.look();
         }
-        let has_fired = channels.contains(monitor.on_timer.channel);
-        monitor.on_timer.acknowledge(has_fired);
+        #[cfg(timer_interrupt)]
+        {
+            let has_fired = channels.contains(monitor.on_timer.channel);
+            monitor.on_timer.acknowledge(has_fired);
+        }
         Ok(())
     }
 

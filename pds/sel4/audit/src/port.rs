@@ -2,7 +2,8 @@
 
 use crate::child::Inference;
 use component::ControlError;
-use runtime::clock;
+use runtime::Clock as _;
+use runtime::board::Timekeeper;
 use sel4_microkit::Channel;
 
 /// Longest time without a wake-up, in microseconds (2 s), as long as nobody takes the timer away: twice the watchdog's
@@ -17,6 +18,7 @@ const LOOKS_US: u64 = 250_000;
 pub(crate) struct Port {
     pub(crate) inference: Channel,
     pub(crate) child: Inference,
+    pub(crate) timekeeper: Timekeeper,
     /// What the clock said last.
     pub(crate) now_us: u64,
     /// When the watchdog was looked at last.
@@ -36,7 +38,7 @@ impl Port {
 
 impl component::Port for Port {
     fn now_us(&mut self) -> u64 {
-        self.now_us = clock::now_us();
+        self.now_us = self.timekeeper.now_us();
         self.now_us
     }
 
@@ -51,7 +53,8 @@ impl component::Port for Port {
     fn arm_timer(&mut self, at_us: Option<u64>) {
         // Audit has just read the clock.
         let look_us = self.now_us.saturating_add(LOOK_US);
-        clock::arm(Some(at_us.map_or(look_us, |at_us| at_us.min(look_us))));
+        let at_us = at_us.map_or(look_us, |at_us| at_us.min(look_us));
+        self.timekeeper.arm(Some(at_us));
     }
 
     fn restart_inference(&mut self) -> Result<(), ControlError> {

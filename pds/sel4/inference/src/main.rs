@@ -8,7 +8,6 @@ mod misdeeds;
 mod start;
 
 use component::{Activity, FormatCosts, Server};
-use core::arch::asm;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
 use llm_core::simd::Cpu;
@@ -75,9 +74,7 @@ fn init() -> Domain {
 fn begin() -> Result<&'static mut Engine, RingError> {
     #[cfg(feature = "inject")]
     misdeeds::check_stack();
-    // It survives a restart, and another rounding mode would change the numerics.
-    // SAFETY: concerns this thread's floating point alone, before any is done.
-    unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
+    runtime::float::reset();
     let region = |address, bytes| Mapped { address, bytes };
     let theirs = region(audit_to_inference(), audit_to_inference_size());
     let ours = region(inference_to_audit(), inference_to_audit_size());
@@ -99,7 +96,7 @@ fn begin() -> Result<&'static mut Engine, RingError> {
         let mut backend = TransformerBackend::new(arena, component::load_options(Cpu::of_build()));
         backend.set_formats(component::read_formats(formats, COSTS.take()));
         #[cfg(feature = "measure")]
-        let backend = component::measure::Measurer::new(backend, runtime::clock::now_us);
+        let backend = component::measure::Measurer::new(backend, runtime::counter::now_us);
         #[cfg(feature = "inject")]
         let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
         Engine {

@@ -34,6 +34,8 @@ facts! {
 #[unsafe(no_mangle)]
 static __sel4_runtime_common__stack_bottom: usize = STACK_TOP;
 
+// Registers that the parent has written, and no stack yet.
+#[cfg(target_arch = "aarch64")]
 global_asm!(
     r#"
     .section .text._start, "ax", %progbits
@@ -49,6 +51,31 @@ global_asm!(
         .endr
         msr fpsr, xzr
         b __sel4_runtime_common__stack_init
+    "#,
+    bottom = const STACK_BOTTOM,
+    top = const STACK_TOP,
+);
+
+#[cfg(target_arch = "riscv64")]
+global_asm!(
+    r#"
+    .section .text._start, "ax", %progbits
+    .global _start
+    _start:
+        li t0, {bottom}
+        li t1, {top}
+    1:  sd zero, 0(t0)
+        sd zero, 8(t0)
+        addi t0, t0, 16
+        bltu t0, t1, 1b
+        .option push
+        .option arch, +d
+        .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+        fmv.d.x f\number, zero
+        .endr
+        fscsr zero
+        .option pop
+        j __sel4_runtime_common__stack_init
     "#,
     bottom = const STACK_BOTTOM,
     top = const STACK_TOP,

@@ -2,32 +2,52 @@
 
 use drivers::Registers;
 
+/// How wide the registers of a device are, and how far apart.
+#[derive(Clone, Copy, Debug)]
+pub enum Width {
+    /// Bytes, one after the other.
+    Byte,
+    /// 32 bits; an offset is in bytes.
+    Word,
+}
+
 /// A page of registers.
 #[derive(Debug)]
 pub struct Device {
     base: usize,
+    width: Width,
 }
 
 impl Device {
     /// The registers at this address.
     ///
     /// # Safety
-    /// At `base` a page of a device is mapped, readable, writable and uncached, whose registers have 32 bits, and nothing
-    /// else in the domain uses them.
+    /// At `base` a page of a device is mapped, readable, writable and uncached, whose registers have this width, and
+    /// nothing else in the domain uses them.
     #[must_use]
-    pub const unsafe fn new(base: usize) -> Self {
-        Self { base }
+    pub const unsafe fn new(base: usize, width: Width) -> Self {
+        Self { base, width }
     }
 }
 
 impl Registers for Device {
     fn read(&mut self, offset: usize) -> u32 {
-        // SAFETY: drivers name registers of their device alone, and the device is there (`new`).
-        unsafe { core::ptr::read_volatile(self.base.wrapping_add(offset) as *const u32) }
+        let address = self.base.wrapping_add(offset);
+        match self.width {
+            // SAFETY: drivers name registers of their device alone, and the device is there (`new`).
+            Width::Byte => unsafe { core::ptr::read_volatile(address as *const u8).into() },
+            // SAFETY: as above.
+            Width::Word => unsafe { core::ptr::read_volatile(address as *const u32) },
+        }
     }
 
     fn write(&mut self, offset: usize, value: u32) {
-        // SAFETY: as above.
-        unsafe { core::ptr::write_volatile(self.base.wrapping_add(offset) as *mut u32, value) }
+        let address = self.base.wrapping_add(offset);
+        match self.width {
+            // SAFETY: as above.
+            Width::Byte => unsafe { core::ptr::write_volatile(address as *mut u8, value as u8) },
+            // SAFETY: as above.
+            Width::Word => unsafe { core::ptr::write_volatile(address as *mut u32, value) },
+        }
     }
 }

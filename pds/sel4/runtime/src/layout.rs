@@ -4,9 +4,13 @@
 //! program's file with [`facts!`](crate::facts), where the isolation checker compares it with the
 //! description, with Microkit's own layout and with the other programs: `make image` stops if they differ.
 
-/// Where a stack ends that Microkit gives a domain: two pages below the top of the 40 bits of address, under
-/// the IPC buffer and a page that is left out.
+/// Where a stack ends that Microkit gives a domain: two pages below the top of the address space, under the IPC buffer and a
+/// page that is left out.
+#[cfg(target_arch = "aarch64")]
 pub const STACK_TOP: usize = 0xff_ffff_e000;
+/// Where a stack ends that Microkit gives a domain. seL4 leaves the last page of Sv39's addresses out.
+#[cfg(target_arch = "riscv64")]
+pub const STACK_TOP: usize = 0x3f_ffff_d000;
 
 /// Where the linker script puts `_reset`: the code that inference is restarted at.
 pub const RESET: usize = 0x20_0000;

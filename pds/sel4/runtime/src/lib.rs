@@ -1,18 +1,20 @@
 //! What the seL4 protection domains share: the symbols that the Microkit tool patches, regions of
-//! `system.xml` as typed memory, the clock, and registers of devices.
+//! `system.xml` as typed memory, the processor's counter, and the devices of the board.
 //!
 //! All `unsafe` of the domains is here, in the start-up code of `inference` or, to name its regions, in a domain's
 //! `main.rs`; test builds have more in `misdeeds`.
 
 #![no_std]
 
-pub mod clock;
+pub mod board;
+pub mod counter;
 pub mod device;
+pub mod float;
 pub mod layout;
 pub mod region;
 mod symbols;
 
-pub use drivers::{Serial, pl011, pl031};
+pub use drivers::{Clock, Serial, Watchdog};
 
 /// Declares `fn name() -> usize` for each name: the value that the Microkit tool writes for it
 /// (`setvar_vaddr`, `setvar_size`, `setvar_id`). Once per name: it defines the symbol. The linker script puts

@@ -7,8 +7,7 @@ use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Shell};
 use core::fmt;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::Endpoint;
-use runtime::device::Device;
-use runtime::pl011::Uart;
+use runtime::board;
 use runtime::region::{self, Mapped, RingError};
 use runtime::{Serial, facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
@@ -24,7 +23,7 @@ facts! {
 }
 
 struct Console {
-    uart: Uart<Device>,
+    uart: board::Console,
     audit: Channel,
 }
 
@@ -77,10 +76,9 @@ struct Domain(Option<Terminal>);
 
 #[protection_domain]
 fn init() -> Domain {
-    // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let uart = unsafe { Device::new(uart()) };
     let mut console = Console {
-        uart: Uart::start(uart),
+        // SAFETY: `system.xml` maps the board's UART there, to this domain alone.
+        uart: unsafe { board::console(uart()) },
         audit: Channel::new(audit_channel()),
     };
     match ring() {

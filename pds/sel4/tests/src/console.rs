@@ -1,17 +1,17 @@
 //! The UART as text.
 
 use core::fmt;
-use runtime::device::Device;
-use runtime::pl011::Uart;
+use runtime::Serial as _;
+use runtime::board;
 
-pub(crate) struct Console(Uart<Device>);
+pub(crate) struct Console(board::Console);
 
 impl Console {
     /// `base` is what the Microkit tool has written for the UART.
     pub(crate) fn new(base: usize) -> Self {
-        // SAFETY: `system.xml` maps the PL011 there, to this domain alone; it has one thread, and what a panic
+        // SAFETY: `system.xml` maps the board's UART there, to this domain alone; it has one thread, and what a panic
         // handler writes comes after all else.
-        Self(Uart::start(unsafe { Device::new(base) }))
+        Self(unsafe { board::console(base) })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The golden vectors inside a protection domain: the same cases as on the host, with NEON and with the scalar
-//! path, on the kernel, the target and the start-up code that the product has. `tests/sel4/system.xml` is the system,
+//! The golden vectors inside a protection domain: the same cases as on the host, with NEON, where the
+//! architecture has it, and with the scalar path, on the kernel, the target and the start-up code that the product has. `tests/sel4/system.xml` is the system,
 //! with this domain alone.
 //!
 //! It prints a line for each test, a closing line, and the line that halts QEMU. A panic fails the test that is
@@ -12,7 +12,6 @@
 mod console;
 
 use console::Console;
-use core::arch::asm;
 use core::fmt::Write as _;
 use core::panic::PanicInfo;
 use golden::{EXPECTED, Tally};
@@ -33,13 +32,13 @@ static HEAP: DeferredStaticDlmalloc<RawOneShotMutex> = DeferredStaticDlmalloc::n
 static TALLY: Tally = Tally::new();
 
 // What this run is for: the kernels that inference has.
+#[cfg(target_arch = "aarch64")]
 const _: () = assert!(Cpu::of_build().wants_tiles(), "the target has no NEON");
 
 #[protection_domain]
 fn init() -> impl Handler {
-    // As inference does: another rounding mode would change the numerics.
-    // SAFETY: concerns this thread's floating point alone, before any is done.
-    unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
+    // As inference does.
+    runtime::float::reset();
     panicking::set_hook(&on_panic);
     // SAFETY: `system.xml` maps the heap to this domain alone; this is its only use.
     let heap = unsafe {

@@ -15,10 +15,8 @@ use protocol::record::{Hex, Kind, Record};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use protocol::ring::{Endpoint, Frame};
 use protocol::wire::files::{Answer, Ask};
-use runtime::device::Device;
-use runtime::patched;
-use runtime::pl011::Uart;
 use runtime::region::{self, Mapped};
+use runtime::{Serial as _, board, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 use sha2::{Digest as _, Sha256};
 use static_cell::StaticCell;
@@ -38,7 +36,7 @@ struct Files {
     channel: Channel,
 }
 
-struct Text(Uart<Device>);
+struct Text(board::Console);
 
 impl core::fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
@@ -255,15 +253,15 @@ fn init() -> Domain<impl Future<Output = ()>> {
         Ask::Mount.write(1, &mut frame);
         // The ring is empty.
         let _ = ring.send(&frame);
-        // SAFETY: the description maps the PL011 there, to this domain alone.
-        let uart = unsafe { Device::new(uart()) };
+        // SAFETY: the description maps the board's UART there, to this domain alone.
+        let uart = unsafe { board::console(uart()) };
         let probe = PROBE.init(Probe {
             files: RefCell::new(Files {
                 ring,
                 frame,
                 channel,
             }),
-            console: RefCell::new(Text(Uart::start(uart))),
+            console: RefCell::new(Text(uart)),
         });
         channel.notify();
         async {

@@ -91,7 +91,7 @@ impl<B, G: Ground> Attacker<B, G> {
             "read-device" => memory::read(place::DEVICE, say),
             "write-device" => memory::write(place::DEVICE + 8, say),
             "write-uart-physical" => memory::write(place::UART_PHYSICAL, say),
-            "write-rtc-physical" => memory::write(place::RTC_PHYSICAL, say),
+            "write-watchdog-physical" => memory::write(place::WATCHDOG_PHYSICAL, say),
             "read-behind-the-ring" => memory::read(place::OWN_RING + 0x23000, say),
             "execute-arena" => memory::execute(place::ARENA + 0x7f_0000, true, say),
             "execute-ring" => memory::execute(place::OWN_RING + 0x22ff8, true, say),

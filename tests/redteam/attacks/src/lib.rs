@@ -66,12 +66,9 @@ pub mod place {
     pub const MALLORY_RING: usize = 0x1140_0000;
     /// Audit's ring to the hostile client.
     pub const MALLORY_EVENTS: usize = 0x1150_0000;
-    /// The UART for shell, the RTC for audit.
+    /// The UART for shell, the watchdog for audit.
     pub const DEVICE: usize = 0x1000_0000;
-    /// The UART's physical address.
-    pub const UART_PHYSICAL: usize = 0x900_0000;
-    /// The RTC's physical address.
-    pub const RTC_PHYSICAL: usize = 0x901_0000;
+    include!(concat!(env!("OUT_DIR"), "/places.rs"));
     /// Where programs begin.
     pub const TEXT: usize = 0x20_0000;
 }

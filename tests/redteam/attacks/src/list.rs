@@ -163,9 +163,9 @@ pub const ATTACKS: &[Attack] = &[
         Both,
     ),
     faults(
-        "write-rtc-physical",
+        "write-watchdog-physical",
         "writes to the watchdog's physical address",
-        place::RTC_PHYSICAL,
+        place::WATCHDOG_PHYSICAL,
         Both,
     ),
     faults(

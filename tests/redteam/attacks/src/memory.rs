@@ -19,6 +19,8 @@ pub fn write(address: usize, say: &mut crate::Say) {
 /// The instruction that returns to the caller.
 #[cfg(target_arch = "aarch64")]
 const RETURN: u64 = 0xd65f_03c0;
+#[cfg(target_arch = "riscv64")]
+const RETURN: u64 = 0x0000_8067;
 #[cfg(target_arch = "x86_64")]
 const RETURN: u64 = 0xc3;
 
@@ -45,5 +47,10 @@ pub fn die() -> ! {
     // SAFETY: as above.
     unsafe {
         core::arch::asm!("udf #0", options(noreturn))
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("unimp", options(noreturn))
     }
 }

@@ -21,7 +21,7 @@ impl Ground for Sel4 {
     }
 
     fn now_us(&mut self) -> u64 {
-        runtime::clock::now_us()
+        runtime::counter::now_us()
     }
 
     fn own_text(&self) -> usize {

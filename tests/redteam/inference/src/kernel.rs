@@ -1,7 +1,7 @@
 //! Attacks on the kernel's interface: capabilities that this domain does not have, messages that it should not send,
 //! instructions that are not for user mode.
 
-use core::arch::asm;
+use crate::machine;
 use core::fmt::Write as _;
 use core::ops::Range;
 use redteam_attacks::Say;
@@ -111,9 +111,9 @@ pub(crate) fn maintain_caches(regions: impl Iterator<Item = (usize, usize)>, say
             pages += 1;
             for label in cache_labels() {
                 let range = |end: usize| [page as u64, end as u64, 0, 0, 0, 0, 0, 0];
-                let before = runtime::clock::now_us();
+                let before = runtime::counter::now_us();
                 alone.add(invoke(VSPACE, label, range(page + PAGE)));
-                us += runtime::clock::now_us() - before;
+                us += runtime::counter::now_us() - before;
                 calls += 1;
                 across += u32::from(invoke(VSPACE, label, range(page + PAGE + 1)) == 0);
             }
@@ -211,25 +211,19 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
         "debug-putchar" => system_call(-12, say),
         "unknown-system-call" => system_call(0x77, say),
         "write-translation-table" => {
-            // SAFETY: none; this is the attack. In user mode it traps.
-            unsafe { asm!("msr ttbr0_el1, xzr") }
+            machine::write_translation_table();
             let _ = write!(say, "SUCCEEDED: wrote");
         }
         "read-performance-counter" => {
-            let cycles: u64;
-            // SAFETY: none; this is the attack. It traps.
-            unsafe { asm!("mrs {}, pmccntr_el0", out(reg) cycles) }
-            let _ = write!(say, "SUCCEEDED: read {cycles}");
+            let cycles = machine::read_cycles();
+            let _ = write!(say, "{}: {cycles}", machine::CYCLES);
         }
         "call-firmware" => {
-            // `smc #0`, which the assembler knows only for other targets.
-            // SAFETY: none; this is the attack. In user mode it traps. PSCI's SYSTEM_OFF, should it not.
-            unsafe { asm!(".inst 0xd4000003", inout("x0") 0x8400_0008_u64 => _) }
+            machine::call_firmware();
             let _ = write!(say, "SUCCEEDED: called");
         }
         "call-hypervisor" => {
-            // `hvc #0`. SAFETY: as above.
-            unsafe { asm!(".inst 0xd4000002", inout("x0") 0x8400_0008_u64 => _) }
+            machine::call_hypervisor();
             let _ = write!(say, "SUCCEEDED: called");
         }
         _ => return false,
@@ -238,10 +232,6 @@ pub(crate) fn perform(name: &str, say: &mut Say) -> bool {
 }
 
 fn system_call(number: i64, say: &mut Say) {
-    // SAFETY: none; this is the attack. It is a fault.
-    unsafe {
-        asm!("svc #0", in("x7") number, inout("x0") u64::from(b'!') => _, out("x1") _, out("x2") _,
-            out("x3") _, out("x4") _, out("x5") _, out("x6") _);
-    }
+    machine::system_call(number);
     let _ = write!(say, "SUCCEEDED: called");
 }

@@ -5,13 +5,13 @@
 
 mod ground;
 mod kernel;
+mod machine;
 mod remains;
 #[path = "../../../../pds/sel4/inference/src/start.rs"]
 mod start;
 mod timer;
 
 use component::{Activity, FormatCosts, Server};
-use core::arch::asm;
 use ground::Sel4;
 use llm_core::arena::Arena;
 use llm_core::backend::TransformerBackend;
@@ -82,8 +82,8 @@ fn init() -> Domain {
 fn begin() -> Result<&'static mut Hosting, RingError> {
     // First of all, before they are used.
     let registers = remains::registers();
-    // As in the real one. SAFETY: concerns this thread's floating point alone, before any is done.
-    unsafe { asm!("msr fpcr, xzr", options(nomem, nostack)) }
+    // As in the real one.
+    runtime::float::reset();
     let [own_arena, ours, theirs, store, adapters, formats] = own_regions();
     // SAFETY: `system.xml` maps these to this domain, for the rings alone.
     let ring = unsafe { region::endpoint(theirs, ours)? };

@@ -1,7 +1,7 @@
 //! What a life leaves behind, and what the next one finds.
 
+use crate::machine;
 use crate::start::STACK_BOTTOM;
-use core::arch::asm;
 use core::fmt::{self, Display, Formatter};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -39,20 +39,10 @@ impl Display for Remains {
     }
 }
 
-/// How many of v8 to v31, which code before this has no use for, hold the secret.
+/// How many floating-point registers, which code before this has no use for, hold the secret.
 pub(crate) fn registers() -> usize {
-    let mut values = [0_u64; 48];
-    // SAFETY: stores 24 registers of 16 bytes into 384 bytes.
-    unsafe {
-        asm!(
-            "stp q8, q9, [{0}]", "stp q10, q11, [{0}, #32]", "stp q12, q13, [{0}, #64]",
-            "stp q14, q15, [{0}, #96]", "stp q16, q17, [{0}, #128]", "stp q18, q19, [{0}, #160]",
-            "stp q20, q21, [{0}, #192]", "stp q22, q23, [{0}, #224]", "stp q24, q25, [{0}, #256]",
-            "stp q26, q27, [{0}, #288]", "stp q28, q29, [{0}, #320]", "stp q30, q31, [{0}, #352]",
-            in(reg) values.as_mut_ptr(),
-        );
-    }
-    values.iter().filter(|value| **value == SECRET).count() / 2
+    let values = machine::float_registers();
+    values.iter().filter(|value| **value == SECRET).count()
 }
 
 /// Looks for what the life before has left, after start-up has cleaned up.
@@ -65,9 +55,7 @@ pub(crate) fn look(arena: &[u8], registers: usize) -> Remains {
         word != 0
     });
     let data = IN_BSS.iter().filter(|word| word.load(Relaxed) != 0).count();
-    let control;
-    // SAFETY: reads a register.
-    unsafe { asm!("mrs {}, fpcr", out(reg) control) }
+    let control = machine::float_control();
     Remains {
         arena: words_of(arena).filter(|word| *word != 0).count(),
         stack: stack.count(),
@@ -94,18 +82,5 @@ pub(crate) fn leave() -> ! {
         // SAFETY: its own memory; it dies before anything of it is used again.
         unsafe { core::ptr::write_volatile(at as *mut u64, SECRET) }
     }
-    // SAFETY: as above. It rounds towards zero, and dies.
-    unsafe {
-        asm!(
-            "msr fpcr, {1}",
-            "dup v8.2d, {0}", "dup v9.2d, {0}", "dup v10.2d, {0}", "dup v11.2d, {0}",
-            "dup v12.2d, {0}", "dup v13.2d, {0}", "dup v14.2d, {0}", "dup v15.2d, {0}",
-            "dup v16.2d, {0}", "dup v17.2d, {0}", "dup v18.2d, {0}", "dup v19.2d, {0}",
-            "dup v20.2d, {0}", "dup v21.2d, {0}", "dup v22.2d, {0}", "dup v23.2d, {0}",
-            "dup v24.2d, {0}", "dup v25.2d, {0}", "dup v26.2d, {0}", "dup v27.2d, {0}",
-            "dup v28.2d, {0}", "dup v29.2d, {0}", "dup v30.2d, {0}", "dup v31.2d, {0}",
-            "udf #0",
-            in(reg) SECRET, in(reg) 3_u64 << 22, options(noreturn),
-        )
-    }
+    machine::fill_float_registers_and_die(SECRET)
 }

@@ -1,20 +1,6 @@
-//! The generic timer, whose registers the kernel lets every domain write.
+//! The timer, whose registers the kernel of some boards lets every domain write. On the others each of these is a fault.
 
-use core::arch::asm;
-
-fn write(compare: u64, control: u64) {
-    // SAFETY: registers of a timer that audit takes as a hint.
-    unsafe {
-        asm!("msr cntp_ctl_el0, {}", "msr cntp_cval_el0, {}", "isb", in(reg) control, in(reg) compare);
-    }
-}
-
-fn read() -> u64 {
-    let compare;
-    // SAFETY: reads a register.
-    unsafe { asm!("isb", "mrs {}, cntp_cval_el0", out(reg) compare) }
-    compare
-}
+use crate::machine::{read_timer as read, write_timer as write};
 
 /// The timer never fires again by itself.
 pub(crate) fn disarm_and_spin() -> ! {

@@ -1,10 +1,9 @@
 //! What the hostile shell does by its own hand.
 
-use crate::{audit, kernel};
-use core::arch::asm;
+use crate::{audit, kernel, machine};
 use core::fmt::Write as _;
 use redteam_attacks::{Forger, Say, channel, place, read, write};
-use runtime::clock::now_us;
+use runtime::counter::now_us;
 use sel4::{MessageInfo, cap};
 
 /// Makes the attack of this letter; what it has to say.
@@ -51,14 +50,10 @@ pub(crate) fn perform(letter: u8) -> Say {
         b'P' => return tried(read, place::POLICY),
         b'I' => return tried(write, place::OWN_RING),
         b'S' => return tried(read, place::STORE),
-        b'R' => return tried(write, place::RTC_PHYSICAL),
+        b'R' => return tried(write, place::WATCHDOG_PHYSICAL),
         b'T' => return tried(write, place::TEXT),
         b'F' => {
-            let value: u64;
-            // SAFETY: none; this is the attack. The domain may not use these registers, and it traps.
-            unsafe {
-                asm!(".arch_extension fp", "fmov {}, d31", out(reg) value);
-            }
+            let value = machine::forbidden_float_register();
             let _ = write!(say, "SUCCEEDED: read {value:#x}");
             return say;
         }
@@ -104,8 +99,7 @@ fn forge_faults() {
 
 /// The timer fires at once.
 fn storm() {
-    // SAFETY: registers of a timer that audit takes as a hint.
-    unsafe { asm!("msr cntp_cval_el0, xzr", "msr cntp_ctl_el0, {}", "isb", in(reg) 1_u64) }
+    machine::write_timer(0, 1);
 }
 
 /// Has the UART hold one character at most, so that each wakes the domain once.
@@ -134,9 +128,7 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Looks into the register, and says there that a word has been taken.
     pub(crate) fn take(&mut self) {
-        let value: u64;
-        // SAFETY: reads a register.
-        unsafe { asm!("isb", "mrs {}, cntp_cval_el0", out(reg) value) }
+        let value = machine::read_timer();
         self.looks += 1;
         if !channel::is_word(value) {
             return;
@@ -153,8 +145,7 @@ impl Receiver {
         }
         // Also for one that was taken before: audit may have overwritten this.
         let taken = channel::taken(self.words - 1);
-        // SAFETY: a register of a timer that audit takes as a hint.
-        unsafe { asm!("msr cntp_cval_el0, {}", "isb", in(reg) taken) }
+        machine::write_timer(taken, 0);
     }
 
     pub(crate) fn report(&self) -> Say {

@@ -7,12 +7,13 @@
 mod attacks;
 #[path = "../../inference/src/kernel.rs"]
 mod kernel;
+#[path = "../../inference/src/machine.rs"]
+mod machine;
 
 use attacks::Receiver;
 use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Port as _, Shell};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
-use runtime::device::Device;
-use runtime::pl011::Uart;
+use runtime::board;
 use runtime::region::{self, Mapped};
 use runtime::{Serial as _, facts, patched};
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
@@ -52,7 +53,7 @@ const ATTACK: u8 = 0x1c;
 const END: u8 = 0x1e;
 
 struct Console {
-    driver: Uart<Device>,
+    driver: board::Console,
     /// The next byte names an attack.
     attacks: bool,
     receiver: Option<Receiver>,
@@ -73,7 +74,7 @@ impl component::Port for Console {
 
     fn read(&mut self) -> Option<u8> {
         loop {
-            let byte = self.driver.read()?;
+            let byte = self.driver.get()?;
             if let Some(receiver) = &mut self.receiver {
                 if byte == END {
                     let report = receiver.report();
@@ -138,8 +139,8 @@ fn init() -> Domain {
         let [ours, theirs] = own_regions();
         region::endpoint(theirs, ours).expect("regions of the size of a ring")
     };
-    // SAFETY: `system.xml` maps the PL011 there, to this domain alone.
-    let driver = Uart::start(unsafe { Device::new(uart()) });
+    // SAFETY: `system.xml` maps the board's UART there, to this domain alone.
+    let driver = unsafe { board::console(uart()) };
     let memory = &raw mut MEMORY;
     // SAFETY: this function runs once, and nothing else names the static.
     let memory = unsafe { &mut *memory };

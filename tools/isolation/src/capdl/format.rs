@@ -69,7 +69,7 @@ pub enum Object {
     ArmIrq(ArmIrq),
     IrqMsi(serde_json::Value),
     IrqIOApic(serde_json::Value),
-    RiscvIrq(serde_json::Value),
+    RiscvIrq(RiscvIrq),
     IOPorts(serde_json::Value),
     SchedContext(SchedContext),
     Reply,
@@ -210,6 +210,21 @@ pub struct ArmIrq {
 pub struct ArmIrqExtra {
     pub trigger: u64,
     pub target: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct RiscvIrq {
+    pub slots: Vec<Slot>,
+    pub extra: RiscvIrqExtra,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct RiscvIrqExtra {
+    pub trigger: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

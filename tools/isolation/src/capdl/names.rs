@@ -27,7 +27,7 @@ pub(super) fn label(object: &Kind, name: &str) -> Object {
                 .map(|(_, subject)| Subject::named(subject));
             subject.map(Object::VSpace)
         }
-        Kind::ArmIrq(_) => {
+        Kind::ArmIrq(_) | Kind::RiscvIrq(_) => {
             let rest = name
                 .strip_prefix("irq_")
                 .and_then(|rest| rest.split_once('_'));

@@ -9,20 +9,29 @@ use super::names::label;
 use crate::capability::{
     Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread,
 };
-use crate::microkit::{CNODE_BITS, IPC_BUFFER, ROOT_CNODE_BITS, STACK_TOP};
+use crate::microkit::{CNODE_BITS, ROOT_CNODE_BITS, ipc_buffer, stack_top};
 use crate::view::{Image, Input, View};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use sysdesc::Arch;
 
 /// Bits of address that a lookup of a capability resolves.
 const LOOKUP_BITS: u32 = 64;
-/// Level of a root page table and of the last one: AArch64 with 40 bits starts at level 1.
-const LEVELS: (u8, u8) = (1, 3);
+/// Level of a root page table and of the last one.
+const fn levels(arch: Arch) -> (u8, u8) {
+    match arch {
+        // With 40 bits of address it starts at level 1.
+        Arch::Aarch64 => (1, 3),
+        // Sv39.
+        Arch::Riscv64 => (0, 2),
+    }
+}
 
-/// The picture that an image gives.
+/// The picture that an image for this architecture gives.
 #[must_use]
-pub fn view(spec: &Spec) -> View {
+pub fn view(spec: &Spec, arch: Arch) -> View {
     let mut walk = Walk {
+        arch,
         spec,
         labels: Vec::with_capacity(spec.objects.len()),
         reached: HashSet::new(),
@@ -59,6 +68,7 @@ pub fn view(spec: &Spec) -> View {
 }
 
 struct Walk<'a> {
+    arch: Arch,
     spec: &'a Spec,
     /// What each object is.
     labels: Vec<Object>,
@@ -138,12 +148,19 @@ impl<'a> Walk<'a> {
                 .objects
                 .get(entry.handler)
                 .map(|object| &object.object);
-            let Some(Kind::ArmIrq(irq)) = handler else {
-                self.odd(format!(
-                    "the handler of IRQ {} is no ArmIrq object",
-                    entry.irq
-                ));
-                continue;
+            let (slots, trigger, target) = match (self.arch, handler) {
+                (Arch::Aarch64, Some(Kind::ArmIrq(irq))) => {
+                    (&irq.slots, irq.extra.trigger, irq.extra.target)
+                }
+                (Arch::Riscv64, Some(Kind::RiscvIrq(irq))) => (&irq.slots, irq.extra.trigger, 0),
+                _ => {
+                    self.odd(format!(
+                        "the handler of IRQ {} is no object for an interrupt of {}",
+                        entry.irq,
+                        self.arch.name()
+                    ));
+                    continue;
+                }
             };
             self.reached.insert(entry.handler);
             if self.labels[entry.handler] != Object::Irq(entry.irq) {
@@ -154,14 +171,11 @@ impl<'a> Walk<'a> {
                 ));
                 self.labels[entry.handler] = Object::Irq(entry.irq);
             }
-            self.image.triggers.insert(entry.irq, irq.extra.trigger);
-            if irq.extra.target != 0 {
-                self.odd(format!(
-                    "IRQ {} goes to core {}, not 0",
-                    entry.irq, irq.extra.target
-                ));
+            self.image.triggers.insert(entry.irq, trigger);
+            if target != 0 {
+                self.odd(format!("IRQ {} goes to core {}, not 0", entry.irq, target));
             }
-            for slot in &irq.slots {
+            for slot in slots {
                 if slot.slot != 0 {
                     self.odd(format!("IRQ {} has a slot {}", entry.irq, slot.slot));
                 }
@@ -195,9 +209,9 @@ impl<'a> Walk<'a> {
             (
                 "address of the IPC buffer",
                 extra.ipc_buffer_addr,
-                IPC_BUFFER,
+                ipc_buffer(self.arch),
             ),
-            ("stack pointer", extra.sp, STACK_TOP),
+            ("stack pointer", extra.sp, stack_top(self.arch)),
         ];
         for (what, is, must) in set.into_iter().filter(|(_, is, must)| is != must) {
             self.odd(format!(
@@ -216,7 +230,9 @@ impl<'a> Walk<'a> {
             self.hold(&subject, Place::Bound(bound), &slot.cap);
             match (bound, slot.cap.kind.as_str()) {
                 (Bound::CSpace, "CNode") => self.cspace(&subject, &slot.cap, LOOKUP_BITS),
-                (Bound::VSpace, "PageTable") => self.table(&subject, &slot.cap, LEVELS.0, 0),
+                (Bound::VSpace, "PageTable") => {
+                    self.table(&subject, &slot.cap, levels(self.arch).0, 0)
+                }
                 (Bound::SchedContext, "SchedContext") => {
                     let object = slot
                         .cap
@@ -313,6 +329,7 @@ impl<'a> Walk<'a> {
             self.odd(format!("{subject}: a page table at {base:#x} is none"));
             return;
         };
+        let (root, last) = levels(self.arch);
         self.reached.insert(index);
         if let Some(other) = self.tables.insert(index, subject.clone()) {
             self.odd(format!(
@@ -322,14 +339,14 @@ impl<'a> Walk<'a> {
                 return;
             }
         }
-        if table.is_root != (level == LEVELS.0) || table.level != Some(level) || table.x86_ept {
+        if table.is_root != (level == root) || table.level != Some(level) || table.x86_ept {
             self.odd(format!("page table '{name}' is not of level {level}"));
         }
-        let shift = 12 + 9 * u32::from(LEVELS.1 - level.min(LEVELS.1));
+        let shift = 12 + 9 * u32::from(last - level.min(last));
         for Slot { slot, cap } in &table.slots {
             let vaddr = base + (u64::from(*slot) << shift);
             match cap.kind.as_str() {
-                "PageTable" if level < LEVELS.1 => self.table(subject, cap, level + 1, vaddr),
+                "PageTable" if level < last => self.table(subject, cap, level + 1, vaddr),
                 "Frame" => {
                     let object = cap
                         .body
@@ -386,6 +403,7 @@ impl<'a> Walk<'a> {
         };
         let fits = match cap.kind.as_str() {
             "ArmIrqHandler" => matches!(object.object, Kind::ArmIrq(_)),
+            "RiscvIrqHandler" => matches!(object.object, Kind::RiscvIrq(_)),
             "Tcb" => matches!(object.object, Kind::Tcb(_)),
             kind => object.object.kind() == kind,
         };

@@ -279,7 +279,7 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
         }
         finding.evidence(format!(
             "{what} ({}): {} to {owner}",
-            device.model,
+            device.model(),
             parts.join(" and ")
         ));
     }

@@ -2,7 +2,7 @@
 //! description does not say. The written table of those additions is [`Row`]; `isolation table`
 //! prints it.
 //!
-//! Taken from the Microkit tool's `capdl/builder.rs` and `capdl/irq.rs` (AArch64, no virtual machines).
+//! Taken from the Microkit tool's `capdl/builder.rs` and `capdl/irq.rs` (AArch64 and 64-bit RISC-V, no virtual machines).
 //! The image is compared with what is computed here, so a mistake here is an error there, not a hole.
 
 mod table;
@@ -12,7 +12,7 @@ pub use table::Row;
 use crate::capability::{
     Bound, Capability, Object, Origin, Place, Private, Rights, Subject, Thread,
 };
-use sysdesc::{Domain, End, System};
+use sysdesc::{Arch, Domain, End, System};
 
 /// Slots of a domain's CNode.
 pub mod slot {
@@ -42,10 +42,16 @@ pub mod slot {
 
 /// The bit of a badge that says a message is a fault.
 pub const FAULT_BADGE: u64 = 1 << 62;
-/// Where the IPC buffer lies: the top page of the 40 bits of address.
-pub const IPC_BUFFER: u64 = sysdesc::VIRTUAL_END - PAGE;
+/// Where the IPC buffer lies: the top page of the address space.
+#[must_use]
+pub const fn ipc_buffer(arch: Arch) -> u64 {
+    arch.virtual_end() - PAGE
+}
 /// First address above the stack; a page is left out under the IPC buffer.
-pub const STACK_TOP: u64 = IPC_BUFFER - PAGE;
+#[must_use]
+pub const fn stack_top(arch: Arch) -> u64 {
+    ipc_buffer(arch) - PAGE
+}
 /// The monitor's priority, above any that a domain can have.
 pub const MONITOR_PRIORITY: u64 = 255;
 /// A domain's root CNode has 2 to this many slots.
@@ -88,7 +94,10 @@ impl Configuration {
 /// those are, is the ELF files' business.
 #[must_use]
 pub fn capabilities(system: &System, configuration: Configuration) -> Vec<Capability> {
-    let mut list = List(Vec::new());
+    let mut list = List {
+        arch: system.arch,
+        all: Vec::new(),
+    };
     list.monitor(system);
     for (index, domain) in system.domains.iter().enumerate() {
         list.domain(system, index, domain, configuration);
@@ -98,7 +107,7 @@ pub fn capabilities(system: &System, configuration: Configuration) -> Vec<Capabi
         list.channel(system, a, b, channel.line);
         list.channel(system, b, a, channel.line);
     }
-    list.0
+    list.all
 }
 
 /// How every subject runs.
@@ -125,7 +134,10 @@ pub fn threads(system: &System) -> Vec<Thread> {
     core::iter::once(monitor).chain(domains).collect()
 }
 
-struct List(Vec<Capability>);
+struct List {
+    arch: Arch,
+    all: Vec<Capability>,
+}
 
 impl List {
     fn add(
@@ -135,7 +147,7 @@ impl List {
         object: Object,
         origin: Origin,
     ) -> &mut Capability {
-        self.0.push(Capability {
+        self.all.push(Capability {
             holder: holder.clone(),
             place,
             object,
@@ -144,8 +156,8 @@ impl List {
             cached: true,
             origin,
         });
-        let last = self.0.len() - 1;
-        &mut self.0[last]
+        let last = self.all.len() - 1;
+        &mut self.all[last]
     }
 
     fn monitor(&mut self, system: &System) {
@@ -306,12 +318,15 @@ impl List {
             let of = own.clone();
             Object::Private { of, what, page }
         };
+        let arch = self.arch;
         let stack = (0..stack_size / PAGE).map(|page| {
-            let vaddr = STACK_TOP - stack_size + page * PAGE;
+            let vaddr = stack_top(arch) - stack_size + page * PAGE;
             (Place::Page { vaddr }, private(Private::Stack, page))
         });
         let buffer = [
-            Place::Page { vaddr: IPC_BUFFER },
+            Place::Page {
+                vaddr: ipc_buffer(arch),
+            },
             Place::Bound(Bound::IpcBuffer),
         ]
         .map(|place| (place, private(Private::IpcBuffer, 0)));

@@ -637,7 +637,7 @@ impl<'a> Picture<'a> {
                 Some(region) => format!("region {region}, rw, {irq}"),
                 None => format!("{irq}, a hint only"),
             };
-            boxes.push((format!("{} ({})", device.name, device.model), note, true));
+            boxes.push((format!("{} ({})", device.name, device.model()), note, true));
         }
         boxes
     }

@@ -15,6 +15,18 @@ pub enum PolicyError {
     /// It is no policy file.
     #[error(transparent)]
     File(#[from] toml::de::Error),
+    /// A device that the board does not have so.
+    #[error("[[device]] '{device}' is the board's '{name}', and boards/{board}.toml {what}")]
+    Board {
+        /// The line.
+        device: String,
+        /// Its name on the board.
+        name: String,
+        /// The board.
+        board: String,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A slot that audit does not have.
     #[error("[[client]] '{client}' has slot {slot}: audit has the slots 0 to {}", MAX_CLIENTS - 1)]
     Slot {

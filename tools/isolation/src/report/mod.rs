@@ -17,7 +17,7 @@ use crate::{agreement, kernel, pins};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use sysdesc::System;
+use sysdesc::{Board, System};
 
 /// What is checked.
 pub struct Subjects<'a> {
@@ -29,6 +29,8 @@ pub struct Subjects<'a> {
     pub programs: Option<&'a BTreeMap<String, Program>>,
     /// The picture that an image gives, if there is one.
     pub image: Option<View>,
+    /// What the image is for.
+    pub board: &'a Board,
     /// The kernel's options, if an SDK is there.
     pub kernel: Option<&'a Map<String, Value>>,
     /// What the image is built for.
@@ -38,6 +40,8 @@ pub struct Subjects<'a> {
 /// The result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// Name of the board.
+    pub board: String,
     /// `release`, `debug` or `benchmark`.
     pub configuration: &'static str,
     /// Whether there was an image.
@@ -103,6 +107,7 @@ impl Report {
             policy,
             programs,
             mut image,
+            board,
             kernel,
             configuration,
         } = subjects;
@@ -130,12 +135,13 @@ impl Report {
             claims.push(Checked::of(Claim::A, policy, finding, None));
         }
         if let Some(options) = kernel {
-            let finding = kernel::check(options, configuration);
+            let finding = kernel::check(options, board, configuration);
             claims.push(Checked::of(Claim::K, policy, finding, None));
         }
         let graph = Graph::of(image.as_ref().unwrap_or(&description), policy);
         let names = |subject: &Subject| subject.name().to_owned();
         Self {
+            board: board.name.clone(),
             configuration: configuration.name(),
             image: image.is_some(),
             clients: policy

@@ -928,7 +928,7 @@ const HARMLESS: &[Edit] = &[
 
 /// A client has more of its period than the policy gives it, and one has no line about it.
 fn more_than_its_part() -> Result<(), libtest_mimic::Failed> {
-    let text = two_clients::system(SYSTEM).replace(
+    let text = two_clients::system(&SYSTEM).replace(
         r#"name="triage" priority="110""#,
         r#"name="triage" budget="600" period="1000" priority="110""#,
     );
@@ -953,7 +953,7 @@ fn more_than_its_part() -> Result<(), libtest_mimic::Failed> {
 /// But which client audit looks at first would be another than the policy says, and the message says so.
 fn exchanged_in_the_description_alone() -> Result<(), libtest_mimic::Failed> {
     let (_, changes, _) = HARMLESS[1];
-    let text = changed(&two_clients::system(SYSTEM), changes);
+    let text = changed(&two_clients::system(&SYSTEM), changes);
     let words = &[
         "'shell' is the client in slot 1 of audit (line",
         "the policy has it in slot 0",
@@ -965,7 +965,7 @@ fn exchanged_in_the_description_alone() -> Result<(), libtest_mimic::Failed> {
 
 /// As many clients as audit has slots.
 fn four_clients() -> Result<(), libtest_mimic::Failed> {
-    let mut text = two_clients::system(SYSTEM);
+    let mut text = two_clients::system(&SYSTEM);
     let mut policy = two_clients::policy(POLICY_TEXT);
     for (name, slot) in [("second", 2), ("third", 3)] {
         let of_triage = |from: &str, to: &str| {
@@ -1010,7 +1010,7 @@ fn four_clients() -> Result<(), libtest_mimic::Failed> {
 
 /// A client that the policy does not name, and one that the description does not have.
 fn the_policy_has_other_clients() -> Result<(), libtest_mimic::Failed> {
-    let (one, two) = (SYSTEM.to_owned(), two_clients::system(SYSTEM));
+    let (one, two) = (SYSTEM.clone(), two_clients::system(&SYSTEM));
     let (policy_of_one, policy_of_two) = (POLICY_TEXT.to_owned(), two_clients::policy(POLICY_TEXT));
     let words = &[
         "'triage' is the client in slot 1 of audit (line",
@@ -1035,7 +1035,7 @@ fn changed(text: &str, changes: &[(&str, &str)]) -> String {
 pub fn harmful() -> Vec<Trial> {
     let trial = |(name, changes, claims, words): &'static Mutation| {
         Trial::test(format!("clients::{name}"), move || {
-            let text = changed(&two_clients::system(SYSTEM), changes);
+            let text = changed(&two_clients::system(&SYSTEM), changes);
             let said = check_with(&text, &two_clients::policy(POLICY_TEXT));
             Caught { claims, words }.judge(&said)
         })
@@ -1043,7 +1043,7 @@ pub fn harmful() -> Vec<Trial> {
     let refusal = |(name, change, words): &'static Refusal| {
         Trial::test(format!("clients::policy::{name}"), move || {
             let policy = changed(&two_clients::policy(POLICY_TEXT), &[*change]);
-            let said = check_with(&two_clients::system(SYSTEM), &policy);
+            let said = check_with(&two_clients::system(&SYSTEM), &policy);
             let (claims, words) = (&["refused"], core::slice::from_ref(words));
             Caught { claims, words }.judge(&said)
         })
@@ -1060,7 +1060,7 @@ pub fn harmful() -> Vec<Trial> {
 pub fn harmless() -> Vec<Trial> {
     let edit = |(name, changes, of_policy): &'static Edit| {
         Trial::test(format!("harmless::clients::{name}"), move || {
-            let text = changed(&two_clients::system(SYSTEM), changes);
+            let text = changed(&two_clients::system(&SYSTEM), changes);
             let policy = changed(&two_clients::policy(POLICY_TEXT), of_policy);
             none(&check_with(&text, &policy))
         })

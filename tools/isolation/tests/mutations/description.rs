@@ -280,25 +280,25 @@ const MUTATIONS: &[Mutation] = &[
         "inference_has_the_watchdog",
         &[(
             INFERENCE,
-            r#"<program_image path="inference.elf" /><map mr="rtc" vaddr="0x40000000" perms="r" cached="false" />"#,
+            r#"<program_image path="inference.elf" /><map mr="watchdog" vaddr="0x40000000" perms="r" cached="false" />"#,
         )],
         &["I2", "I6"],
-        &["'rtc'", "watchdog", "inference", "audit's"],
+        &["'watchdog'", "watchdog", "inference", "audit's"],
     ),
     (
         "shell_has_the_watchdog_instead_of_audit",
         &[
             (
-                r#"        <map mr="rtc" vaddr="0x10000000" perms="rw" cached="false" setvar_vaddr="rtc" />"#,
+                r#"        <map mr="watchdog" vaddr="0x10000000" perms="rw" cached="false" setvar_vaddr="watchdog" />"#,
                 "",
             ),
             (
                 SHELL,
-                r#"<program_image path="shell.elf" /><map mr="rtc" vaddr="0x40000000" cached="false" />"#,
+                r#"<program_image path="shell.elf" /><map mr="watchdog" vaddr="0x40000000" cached="false" />"#,
             ),
         ],
         &["I6"],
-        &["audit has not its watchdog", "'rtc'"],
+        &["audit has not its watchdog", "'watchdog'"],
     ),
     (
         "a_device_that_the_policy_does_not_know_is_in_inference",
@@ -333,11 +333,11 @@ const MUTATIONS: &[Mutation] = &[
     (
         "the_watchdogs_region_reaches_the_next_device",
         &[(
-            r#"name="rtc" size="0x1000""#,
-            r#"name="rtc" size="0x11000""#,
+            r#"name="watchdog" size="0x1000""#,
+            r#"name="watchdog" size="0x11000""#,
         )],
         &["I6"],
-        &["'rtc'", "0x11000 bytes", "at most 0x1000"],
+        &["'watchdog'", "0x11000 bytes", "at most 0x1000"],
     ),
     (
         "the_uart_is_ordinary_memory",
@@ -348,11 +348,11 @@ const MUTATIONS: &[Mutation] = &[
     (
         "the_watchdog_is_cached",
         &[(
-            r#"perms="rw" cached="false" setvar_vaddr="rtc""#,
-            r#"perms="rw" setvar_vaddr="rtc""#,
+            r#"perms="rw" cached="false" setvar_vaddr="watchdog""#,
+            r#"perms="rw" setvar_vaddr="watchdog""#,
         )],
         &["I6"],
-        &["'rtc'", "cached"],
+        &["'watchdog'", "cached"],
     ),
     (
         "the_watchdog_has_no_interrupt",
@@ -366,11 +366,11 @@ const MUTATIONS: &[Mutation] = &[
     (
         "the_watchdog_is_not_mapped",
         &[(
-            r#"        <map mr="rtc" vaddr="0x10000000" perms="rw" cached="false" setvar_vaddr="rtc" />"#,
+            r#"        <map mr="watchdog" vaddr="0x10000000" perms="rw" cached="false" setvar_vaddr="watchdog" />"#,
             "",
         )],
         &["I6", "P"],
-        &["audit has not its watchdog", "'rtc'"],
+        &["audit has not its watchdog", "'watchdog'"],
     ),
     (
         "the_interrupt_of_the_uart_is_audits",
@@ -620,7 +620,7 @@ const MUTATIONS: &[Mutation] = &[
 pub fn trials() -> Vec<Trial> {
     let trial = |(name, changes, claims, words): &'static Mutation| {
         Trial::test(format!("description::{name}"), move || {
-            let mut text = SYSTEM.to_owned();
+            let mut text = SYSTEM.clone();
             for (from, to) in *changes {
                 text = replace(&text, from, to);
             }

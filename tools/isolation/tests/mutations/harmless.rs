@@ -302,9 +302,10 @@ const EXPLAINED: &[Explained] = &[
 
 /// Regions, domains and channels in another order.
 fn reordered() -> String {
-    let rtc = "    <memory_region name=\"rtc\" size=\"0x1000\" phys_addr=\"0x9010000\" />\n";
-    let text = replace(SYSTEM, rtc, "");
-    let text = replace(&text, "<system>\n", &format!("<system>\n{rtc}"));
+    let watchdog =
+        "    <memory_region name=\"watchdog\" size=\"0x1000\" phys_addr=\"0x9010000\" />\n";
+    let text = replace(&SYSTEM, watchdog, "");
+    let text = replace(&text, "<system>\n", &format!("<system>\n{watchdog}"));
     let start = text.find(SHELL).unwrap();
     let length =
         text[start..].find("</protection_domain>\n").unwrap() + "</protection_domain>\n".len();
@@ -364,7 +365,7 @@ fn longer_program() -> Image {
 pub fn trials() -> Vec<Trial> {
     let edit = |(name, changes): &'static Edit| {
         Trial::test(format!("harmless::{name}"), move || {
-            let mut text = SYSTEM.to_owned();
+            let mut text = SYSTEM.clone();
             for (from, to) in *changes {
                 text = replace(&text, from, to);
             }
@@ -373,7 +374,7 @@ pub fn trials() -> Vec<Trial> {
     };
     let explained = |(name, changes, words): &'static Explained| {
         Trial::test(format!("explained::{name}"), move || {
-            let mut text = SYSTEM.to_owned();
+            let mut text = SYSTEM.clone();
             for (from, to) in *changes {
                 text = replace(&text, from, to);
             }

@@ -8,9 +8,13 @@ use isolation::policy::Policy;
 use isolation::report::{Report, Subjects};
 use libtest_mimic::Failed;
 use std::sync::LazyLock;
-use sysdesc::System;
+use sysdesc::{Board, System};
 
-pub const SYSTEM: &str = include_str!("../../../../system.xml");
+/// With the numbers of the board that the fixture's image is for.
+pub static SYSTEM: LazyLock<String> = LazyLock::new(|| {
+    let described = include_str!("../../../../system.xml");
+    Board::usual().resolve(described).unwrap()
+});
 const FIXTURE_SYSTEM: &str = include_str!("../fixtures/system.xml");
 const FIXTURE: &str = include_str!("../fixtures/capdl.json");
 const TWO: &str = include_str!("../fixtures/two-clients.json");
@@ -97,7 +101,8 @@ fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> 
         system,
         policy,
         programs: None,
-        image: spec.map(capdl::view),
+        image: spec.map(|spec| capdl::view(spec, sysdesc::Arch::Aarch64)),
+        board: &Board::usual(),
         kernel: None,
         configuration: Configuration::Release,
     });
@@ -110,7 +115,7 @@ fn report(system: &System, policy: &Policy, spec: Option<&Spec>) -> Vec<String> 
 }
 
 pub fn unchanged() -> Result<(), Failed> {
-    let mut violations = check_description(SYSTEM);
+    let mut violations = check_description(&SYSTEM);
     violations.extend(check_image(&FIXTURE_SPEC));
     violations.extend(check_image_of_two(&TWO_SPEC));
     none(&violations)

@@ -482,9 +482,13 @@ const MUTATIONS: &[Mutation] = &[
     ),
     (
         "the_watchdogs_address_is_not_told",
-        &[(r#" setvar_vaddr="rtc""#, "")],
+        &[(r#" setvar_vaddr="watchdog""#, "")],
         "D",
-        &["audit's mapping of 'rtc'", "no setvar_vaddr", "\"rtc\""],
+        &[
+            "audit's mapping of 'watchdog'",
+            "no setvar_vaddr",
+            "\"watchdog\"",
+        ],
     ),
     (
         "a_rings_size_is_not_told",
@@ -834,7 +838,7 @@ const MUTATIONS: &[Mutation] = &[
 pub fn trials() -> Vec<Trial> {
     let trial = |(name, changes, claim, words): &'static Mutation| {
         Trial::test(format!("pins::{name}"), move || {
-            let mut text = SYSTEM.to_owned();
+            let mut text = SYSTEM.clone();
             for (from, to) in *changes {
                 text = replace(&text, from, to);
             }

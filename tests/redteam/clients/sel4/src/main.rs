@@ -5,13 +5,14 @@
 
 #[path = "../../../inference/src/kernel.rs"]
 mod kernel;
+#[path = "../../../inference/src/machine.rs"]
+mod machine;
 
-use core::arch::asm;
 use core::fmt::Write as _;
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use redteam_attacks::client::{Mallory, Memory};
 use redteam_attacks::{Ground, Say, place};
-use runtime::clock::now_us;
+use runtime::counter::now_us;
 use runtime::region::{self, Mapped};
 use runtime::{facts, patched};
 use sel4::{MessageInfo, cap};
@@ -78,10 +79,7 @@ impl Ground for Sel4 {
                 let until = now_us() + STORM_US;
                 let mut fired = 0_u64;
                 while now_us() < until {
-                    // SAFETY: registers of a timer that audit takes as a hint.
-                    unsafe {
-                        asm!("msr cntp_cval_el0, xzr", "msr cntp_ctl_el0, {}", "isb", in(reg) 1_u64);
-                    }
+                    machine::write_timer(0, 1);
                     fired += 1;
                 }
                 let _ = write!(say, "stormed {fired} times");

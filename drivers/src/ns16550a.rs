@@ -1,0 +1,359 @@
+//! The 16550A UART (National Semiconductor PC16550D) as a console. Registers are named by their number; how far apart they
+//! lie, and how wide each is, is the board's.
+//!
+//! Three things that an emulator does not ask for and a board does:
+//!
+//! - With the FIFO on, the receive interrupt comes at its trigger level or four characters after the last one: the same bit
+//!   lets both through, so that a single key is heard.
+//! - The line's status says of the byte that is read next what is wrong with it, and forgets it when it is read: it is read
+//!   once for each byte. A damaged byte, and bytes that were lost, are given as [`DAMAGED`].
+//! - A break on the line is given as Ctrl-C.
+//!
+//! Who has booted the machine has set the line's speed and its format, and has switched the FIFO on or left it off. All that
+//! stays: to switch the FIFO would also lose what was typed before.
+
+use crate::{DAMAGED, INTERRUPT, Registers, Serial};
+
+/// Received on reading, to send on writing.
+const DATA: usize = 0;
+const INTERRUPTS_ENABLED: usize = 1;
+const LINE_STATUS: usize = 5;
+
+/// Interrupts: received bytes, also the timeout; the line's status, which is errors and breaks.
+const RECEIVED: u32 = 1 << 0;
+const LINE: u32 = 1 << 2;
+const INPUT: u32 = RECEIVED | LINE;
+/// Interrupt: there is room to write. With the FIFO on, that is when it has become empty.
+const TRANSMITTED: u32 = 1 << 1;
+
+/// In the line's status: there is a byte; bytes were lost; parity or framing error; break; there is room to write.
+const READY: u32 = 1 << 0;
+const OVERRUN: u32 = 1 << 1;
+const PARITY_OR_FRAMING: u32 = 0b11 << 2;
+const BREAK: u32 = 1 << 4;
+const ROOM: u32 = 1 << 5;
+
+/// The device.
+#[derive(Debug)]
+pub struct Uart<R> {
+    registers: R,
+    /// Interrupts that are on.
+    enabled: u32,
+    /// What the line's status said when it was read for something else, and has forgotten: errors of the byte that is read
+    /// next, and whether bytes were lost.
+    errors: u32,
+    /// Bytes were lost after the one that was read last.
+    has_lost: bool,
+}
+
+impl<R: Registers> Uart<R> {
+    /// Begins to listen. What was typed before is still there, and raises an interrupt.
+    #[must_use]
+    pub fn start(mut registers: R) -> Self {
+        registers.write(INTERRUPTS_ENABLED, INPUT);
+        Self {
+            registers,
+            enabled: INPUT,
+            errors: 0,
+            has_lost: false,
+        }
+    }
+
+    fn interrupt_on(&mut self, interrupts: u32, wanted: bool) {
+        let enabled = match wanted {
+            true => self.enabled | interrupts,
+            false => self.enabled & !interrupts,
+        };
+        if enabled != self.enabled {
+            self.registers.write(INTERRUPTS_ENABLED, enabled);
+            self.enabled = enabled;
+        }
+    }
+
+    /// The line's status, with what an earlier reading has made it forget.
+    fn status(&mut self) -> u32 {
+        let status = self.registers.read(LINE_STATUS);
+        self.errors |= status & (OVERRUN | PARITY_OR_FRAMING | BREAK);
+        status | self.errors
+    }
+}
+
+impl<R: Registers> Serial for Uart<R> {
+    // Reading the line's status ends its interrupt; that of received bytes ends when they are read, so it comes again for
+    // what had to be left.
+    fn acknowledge(&mut self) {
+        self.status();
+    }
+
+    fn get(&mut self) -> Option<u8> {
+        if core::mem::take(&mut self.has_lost) {
+            return Some(DAMAGED);
+        }
+        let status = self.status();
+        if status & READY == 0 {
+            // An overrun without a byte to read cannot be, but if it is, it is told.
+            let errors = core::mem::take(&mut self.errors);
+            return (errors & OVERRUN != 0).then_some(DAMAGED);
+        }
+        self.errors = 0;
+        self.has_lost = status & OVERRUN != 0;
+        let [byte, ..] = self.registers.read(DATA).to_le_bytes();
+        Some(if status & BREAK != 0 {
+            INTERRUPT
+        } else if status & PARITY_OR_FRAMING != 0 {
+            DAMAGED
+        } else {
+            byte
+        })
+    }
+
+    fn interrupt_on_input(&mut self, wanted: bool) {
+        self.interrupt_on(INPUT, wanted);
+    }
+
+    // Without the FIFO there is room for one byte at a time, and with it the bit says that all sixteen places are free. A
+    // byte for each reading of it does for both.
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        let mut written: usize = 0;
+        for byte in bytes {
+            if self.status() & ROOM == 0 {
+                break;
+            }
+            self.registers.write(DATA, u32::from(*byte));
+            written = written.saturating_add(1);
+        }
+        written
+    }
+
+    // Switched on while there is room, it comes at once.
+    fn interrupt_on_room(&mut self, wanted: bool) {
+        self.interrupt_on(TRANSMITTED, wanted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+    use std::rc::Rc;
+    use std::vec::Vec;
+
+    const DEPTH: usize = 16;
+
+    /// The device as its manual has it, with the FIFO on.
+    #[derive(Debug, Default)]
+    struct Model {
+        /// Bytes with their errors.
+        received: VecDeque<(u8, u32)>,
+        sent: Vec<u8>,
+        /// What waits in the transmit FIFO, if it is not a device that is always ready.
+        transmit: Option<VecDeque<u8>>,
+        /// Readings of the status until there is room to write.
+        busy: usize,
+        enabled: u32,
+        /// Lost since the status was read.
+        overrun: bool,
+        /// The line is quiet, or the trigger level is reached.
+        is_raised: bool,
+    }
+
+    /// The level that firmware has set: the interrupt of fewer bytes comes when the line is quiet.
+    const LEVEL: usize = 8;
+
+    impl Model {
+        fn arrive(&mut self, byte: u8, errors: u32) {
+            if self.received.len() == DEPTH {
+                self.overrun = true;
+                return;
+            }
+            self.received.push_back((byte, errors));
+            self.is_raised |= self.received.len() >= LEVEL;
+        }
+
+        /// Four characters without a byte.
+        fn rest(&mut self) {
+            self.is_raised = !self.received.is_empty();
+        }
+
+        /// The line has carried a byte.
+        fn carry(&mut self) {
+            let byte = self.transmit.as_mut().unwrap().pop_front();
+            self.sent.extend(byte);
+        }
+
+        fn has_room(&self) -> bool {
+            self.busy == 0 && self.transmit.as_ref().is_none_or(VecDeque::is_empty)
+        }
+
+        fn interrupts(&self) -> bool {
+            let errors = self
+                .received
+                .front()
+                .is_some_and(|(_, errors)| *errors != 0);
+            (self.is_raised && self.enabled & RECEIVED != 0)
+                || ((errors || self.overrun) && self.enabled & LINE != 0)
+                || (self.has_room() && self.enabled & TRANSMITTED != 0)
+        }
+    }
+
+    #[derive(Clone, Debug, Default)]
+    struct Device(Rc<RefCell<Model>>);
+
+    impl Registers for Device {
+        fn read(&mut self, offset: usize) -> u32 {
+            let mut model = self.0.borrow_mut();
+            match offset {
+                DATA => {
+                    let (byte, _) = model.received.pop_front().expect("there is a byte");
+                    model.rest();
+                    byte.into()
+                }
+                LINE_STATUS => {
+                    let full = !model.has_room();
+                    model.busy = model.busy.saturating_sub(1);
+                    let overrun = core::mem::take(&mut model.overrun);
+                    let errors = model
+                        .received
+                        .front_mut()
+                        .map_or(0, |(_, errors)| core::mem::take(errors));
+                    (u32::from(!model.received.is_empty()) * READY)
+                        | (u32::from(overrun) * OVERRUN)
+                        | errors
+                        | (u32::from(!full) * ROOM)
+                }
+                other => panic!("{other:#x} is not read"),
+            }
+        }
+
+        fn write(&mut self, offset: usize, value: u32) {
+            let mut model = self.0.borrow_mut();
+            match offset {
+                DATA => {
+                    assert!(model.has_room(), "there is room");
+                    let byte = u8::try_from(value).unwrap();
+                    match &mut model.transmit {
+                        None => model.sent.push(byte),
+                        Some(fifo) => fifo.push_back(byte),
+                    }
+                }
+                INTERRUPTS_ENABLED => model.enabled = value,
+                other => panic!("{other:#x} is not written"),
+            }
+        }
+    }
+
+    fn read_all(uart: &mut Uart<Device>) -> Vec<u8> {
+        core::iter::from_fn(|| uart.get()).collect()
+    }
+
+    #[test]
+    fn one_key_below_the_trigger_level_is_heard_and_what_is_left_interrupts_still() {
+        let device = Device::default();
+        device.0.borrow_mut().arrive(b'x', 0);
+        let mut uart = Uart::start(device.clone());
+        device.0.borrow_mut().arrive(b'y', 0);
+        device.0.borrow_mut().rest();
+        assert!(device.0.borrow().interrupts());
+        uart.acknowledge();
+        assert_eq!(uart.get(), Some(b'x'));
+        uart.acknowledge();
+        assert!(device.0.borrow().interrupts(), "there is one more");
+        assert_eq!(read_all(&mut uart), b"y");
+        assert!(!device.0.borrow().interrupts());
+    }
+
+    #[test]
+    fn a_damaged_byte_is_no_key_and_a_break_is_ctrl_c_whoever_read_the_status_before() {
+        for reads in 0..3 {
+            let device = Device::default();
+            let mut uart = Uart::start(device.clone());
+            for (byte, errors) in [
+                (0x61, 0),
+                (0x62, 1 << 2),
+                (0x63, 1 << 3),
+                (0, BREAK | 1 << 3),
+                (0xe9, 0),
+            ] {
+                device.0.borrow_mut().arrive(byte, errors);
+            }
+            device.0.borrow_mut().rest();
+            let mut bytes = Vec::new();
+            loop {
+                for _ in 0..reads {
+                    uart.acknowledge();
+                    uart.write(b'.');
+                }
+                let Some(byte) = uart.get() else { break };
+                bytes.push(byte);
+            }
+            assert_eq!(bytes, [b'a', DAMAGED, DAMAGED, INTERRUPT, 0xe9], "{reads}");
+            assert!(!device.0.borrow().interrupts(), "no error is left");
+        }
+    }
+
+    #[test]
+    fn bytes_that_were_lost_are_told_once() {
+        let device = Device::default();
+        let mut uart = Uart::start(device.clone());
+        for _ in 0..DEPTH + 3 {
+            device.0.borrow_mut().arrive(b'a', 0);
+        }
+        assert!(device.0.borrow().interrupts());
+        uart.acknowledge();
+        let bytes = read_all(&mut uart);
+        let (kept, damaged): (Vec<u8>, Vec<u8>) = bytes.iter().partition(|byte| **byte == b'a');
+        assert_eq!((kept.len(), &damaged[..]), (DEPTH, &[DAMAGED][..]));
+        device.0.borrow_mut().arrive(b'x', 0);
+        assert_eq!(read_all(&mut uart), b"x");
+        assert!(!device.0.borrow().interrupts());
+    }
+
+    #[test]
+    fn it_waits_for_room_to_write() {
+        let device = Device::default();
+        let mut uart = Uart::start(device.clone());
+        for byte in *b"hi" {
+            device.0.borrow_mut().busy = 3;
+            uart.write(byte);
+        }
+        assert_eq!(device.0.borrow().sent, b"hi");
+    }
+
+    #[test]
+    fn a_line_that_is_slow_gets_every_byte_by_interrupts_and_nobody_waits() {
+        let device = Device::default();
+        device.0.borrow_mut().transmit = Some(VecDeque::new());
+        let mut uart = Uart::start(device.clone());
+        assert!(!device.0.borrow().interrupts(), "nobody has asked for it");
+        let text: Vec<u8> = (0..300_u32).map(|i| i.to_le_bytes()[0]).collect();
+        let mut next = uart.put(&text);
+        uart.interrupt_on_room(true);
+        let mut carried = 0;
+        while device.0.borrow().sent.len() < text.len() {
+            device.0.borrow_mut().carry();
+            carried += 1;
+            assert!(carried < 2 * text.len(), "no interrupt came");
+            if device.0.borrow().interrupts() {
+                uart.acknowledge();
+                next += uart.put(&text[next..]);
+                uart.interrupt_on_room(next < text.len());
+            }
+        }
+        assert_eq!(device.0.borrow().sent, text);
+        assert!(!device.0.borrow().interrupts(), "nothing is left to write");
+    }
+
+    #[test]
+    fn input_that_is_not_wanted_does_not_interrupt_and_is_there_later() {
+        let device = Device::default();
+        let mut uart = Uart::start(device.clone());
+        uart.interrupt_on_input(false);
+        device.0.borrow_mut().arrive(b'x', 0);
+        device.0.borrow_mut().rest();
+        assert!(!device.0.borrow().interrupts());
+        uart.interrupt_on_input(true);
+        assert!(device.0.borrow().interrupts());
+        assert_eq!(uart.get(), Some(b'x'));
+    }
+}

@@ -1,0 +1,62 @@
+//! The processor's counter, which every domain of most boards can read and nobody can set.
+
+#[cfg(counter)]
+use core::arch::asm;
+
+/// The counter of the processor that this runs on.
+#[cfg(counter)]
+#[derive(Clone, Copy, Debug)]
+pub struct Counter;
+
+/// Microseconds since the machine started, for measurements. 0 on a board where user code cannot read the counter.
+#[must_use]
+pub fn now_us() -> u64 {
+    #[cfg(counter)]
+    return drivers::counter::now_us(&mut Counter);
+    #[cfg(not(counter))]
+    0
+}
+
+#[cfg(all(counter, target_arch = "aarch64"))]
+impl drivers::counter::Counter for Counter {
+    fn ticks(&mut self) -> u64 {
+        let ticks;
+        // SAFETY: reads a register that the kernel lets every domain read.
+        unsafe { asm!("isb", "mrs {}, cntpct_el0", out(reg) ticks, options(nomem, nostack)) }
+        ticks
+    }
+
+    fn hertz(&mut self) -> u64 {
+        let hertz;
+        // SAFETY: as above.
+        unsafe { asm!("mrs {}, cntfrq_el0", out(reg) hertz, options(nomem, nostack)) }
+        hertz
+    }
+}
+
+/// Only where the kernel lets user code write the registers, which the board's file knows (`generic-timer`).
+#[cfg(all(counter, target_arch = "aarch64"))]
+impl drivers::generic_timer::Comparator for Counter {
+    fn compare(&mut self, at: Option<u64>) {
+        let (at, control) = at.map_or((u64::MAX, 0_u64), |at| (at, 1));
+        // SAFETY: the comparator of the physical timer concerns this timer's interrupt alone.
+        unsafe {
+            asm!("msr cntp_cval_el0, {}", "msr cntp_ctl_el0, {}", "isb",
+                in(reg) at, in(reg) control, options(nomem, nostack));
+        }
+    }
+}
+
+#[cfg(all(counter, target_arch = "riscv64"))]
+impl drivers::counter::Counter for Counter {
+    fn ticks(&mut self) -> u64 {
+        let ticks;
+        // SAFETY: reads a register that the firmware lets user code read (OpenSBI's `scounteren`).
+        unsafe { asm!("rdtime {}", out(reg) ticks, options(nomem, nostack)) }
+        ticks
+    }
+
+    fn hertz(&mut self) -> u64 {
+        crate::board::COUNTER_HERTZ
+    }
+}

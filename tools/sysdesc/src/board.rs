@@ -1,0 +1,402 @@
+//! Boards: `boards/NAME.toml`, which has the addresses and interrupts that a description names.
+//!
+//! A description says `phys_addr="board:uart"` and `irq="board:uart"` where a number would be another one on another board.
+//! [`Board::resolve`] puts the numbers in. The Microkit tool refuses the words, so nobody builds the file as it stands by
+//! mistake. A description with numbers of its own is for one board, and is left as it is.
+
+mod error;
+mod resolve;
+
+pub use error::BoardError;
+
+use crate::PAGE_SIZES;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Highest number of an interrupt: those of the GIC and the PLIC.
+const MAX_IRQ: u64 = 1023;
+/// Where the files are, from the root of the repository.
+pub const FOLDER: &str = "boards";
+
+/// An architecture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// AArch64 with hypervisor support.
+    #[default]
+    Aarch64,
+    /// 64-bit RISC-V with Sv39.
+    Riscv64,
+}
+
+/// A driver of `drivers/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Driver {
+    Pl011,
+    CadenceUart,
+    Ns16550a,
+    Pl031,
+    CadenceTtc,
+    GoldfishRtc,
+    GenericTimer,
+}
+
+/// A board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Board {
+    /// Name of its file, and of the board in the SDK.
+    pub name: String,
+    /// Its processor.
+    pub arch: Arch,
+    /// Whether every domain can read the processor's counter.
+    pub counter: bool,
+    /// Ticks a second of the processor's counter, where the processor does not say it.
+    pub counter_hertz: Option<u64>,
+    /// By the names that descriptions have for them.
+    pub devices: BTreeMap<String, Device>,
+    /// Options of its kernel that are not as those of other boards, for the isolation checker.
+    pub kernel: BTreeMap<String, bool>,
+}
+
+/// A device of a board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// What drives it; nothing for a device of an integrator's own component.
+    #[serde(default)]
+    pub driver: Option<Driver>,
+    /// Physical address of its registers, if they are memory.
+    #[serde(default)]
+    pub address: Option<u64>,
+    /// How far its registers reach, in bytes. What comes after may be another device.
+    #[serde(default)]
+    pub size: Option<u64>,
+    /// Cycles a second of its clock, for drivers that must know it.
+    #[serde(default)]
+    pub hertz: Option<u32>,
+    /// The same of a model of it with narrower registers, if that runs at another rate.
+    #[serde(default)]
+    pub narrow_hertz: Option<u32>,
+    /// Bytes of a register, and from one to the next.
+    #[serde(default = "four")]
+    pub register_bytes: u8,
+    /// By the names that descriptions have for them.
+    #[serde(default)]
+    pub interrupts: BTreeMap<String, Interrupt>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn four() -> u8 {
+    4
+}
+
+/// An interrupt of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Interrupt {
+    /// Its number at the interrupt controller.
+    Number(u64),
+    /// It has none of its own: what it is for comes as that one of the same device.
+    With(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    arch: Arch,
+    #[serde(default = "yes")]
+    counter: bool,
+    counter_hertz: Option<u64>,
+    devices: BTreeMap<String, Device>,
+    #[serde(default)]
+    kernel: BTreeMap<String, bool>,
+    // These three are for make, which boots the emulator.
+    #[serde(rename = "emulator")]
+    _emulator: Option<String>,
+    #[serde(rename = "boot")]
+    boot: Option<String>,
+    #[serde(rename = "memory")]
+    _memory: Option<String>,
+}
+
+impl Arch {
+    /// First virtual address that no mapping reaches: the end of seL4's user address space.
+    #[must_use]
+    pub const fn virtual_end(self) -> u64 {
+        match self {
+            // 40 bits with hypervisor support.
+            Self::Aarch64 => 1 << 40,
+            // 38 bits of Sv39, but for the last page.
+            Self::Riscv64 => (1 << 38) - 0x1000,
+        }
+    }
+
+    /// Its name, as in the SDK.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+}
+
+impl Driver {
+    /// What the device is.
+    #[must_use]
+    pub const fn model(self) -> &'static str {
+        match self {
+            Self::Pl011 => "PL011",
+            Self::CadenceUart => "Cadence UART",
+            Self::Ns16550a => "16550A",
+            Self::Pl031 => "PL031",
+            Self::CadenceTtc => "triple timer counter",
+            Self::GoldfishRtc => "goldfish RTC",
+            Self::GenericTimer => "generic timer",
+        }
+    }
+
+    /// Whether its registers are memory.
+    const fn has_registers(self) -> bool {
+        !matches!(self, Self::GenericTimer)
+    }
+
+    /// Whether it must know the rate of its device's clock.
+    const fn wants_hertz(self) -> bool {
+        matches!(self, Self::CadenceTtc)
+    }
+}
+
+impl Board {
+    /// The board of this name among the files of a folder.
+    ///
+    /// # Errors
+    /// No such board, with those that there are; a file that is wrong.
+    pub fn find(folder: &Path, name: &str) -> Result<Self, BoardError> {
+        let path = folder.join(format!("{name}.toml"));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if !name.bytes().all(plain) || !path.is_file() {
+            let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let stem = |file: std::fs::DirEntry| {
+                let path = file.path();
+                let is_board = path
+                    .extension()
+                    .is_some_and(|extension| extension == "toml");
+                is_board.then(|| {
+                    path.file_stem()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned()
+                })
+            };
+            let mut known: Vec<_> = files.filter_map(stem).collect();
+            known.sort_unstable();
+            let name = name.to_owned();
+            return Err(BoardError::Unknown { name, known });
+        }
+        let text = std::fs::read_to_string(&path).map_err(|source| BoardError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        Self::parse(name, &text)
+    }
+
+    /// Reads a board's file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse(name: &str, text: &str) -> Result<Self, BoardError> {
+        let board = name.to_owned();
+        let file: File = toml::from_str(text).map_err(|source| BoardError::Toml {
+            board,
+            source: Box::new(source),
+        })?;
+        let board = Self {
+            name: name.to_owned(),
+            arch: file.arch,
+            counter: file.counter,
+            counter_hertz: file.counter_hertz,
+            devices: file.devices,
+            kernel: file.kernel,
+        };
+        if file.boot.is_some_and(|boot| !boot.contains("{image}")) {
+            return Err(BoardError::Boot { board: board.name });
+        }
+        board.check()?;
+        Ok(board)
+    }
+
+    /// The board that the system's tools take where it does not matter which: QEMU's with a Cortex-A53.
+    ///
+    /// # Panics
+    /// Never: a test reads the file that is built in.
+    #[must_use]
+    pub fn usual() -> Self {
+        const TEXT: &str = include_str!("../../../boards/qemu_virt_aarch64.toml");
+        Self::parse("qemu_virt_aarch64", TEXT).expect("a test reads it")
+    }
+
+    /// The device and the number of an interrupt. None for one that comes as another, or that no device has.
+    #[must_use]
+    pub fn interrupt(&self, name: &str) -> Option<(&Device, u64)> {
+        self.devices
+            .values()
+            .find_map(|device| match device.interrupts.get(name)? {
+                Interrupt::Number(number) => Some((device, *number)),
+                Interrupt::With(_) => None,
+            })
+    }
+
+    /// What descriptions call the interrupt with this number.
+    #[must_use]
+    pub fn interrupt_name(&self, number: u64) -> Option<&str> {
+        self.interrupts()
+            .find(|(_, _, other)| *other == number)
+            .map(|(_, name, _)| name)
+    }
+
+    /// Whether an interrupt of this name is known, with a number or without.
+    #[must_use]
+    pub fn has_interrupt(&self, name: &str) -> bool {
+        self.devices
+            .values()
+            .any(|device| device.interrupts.contains_key(name))
+    }
+
+    /// Device, name and number of all interrupts that have one.
+    fn interrupts(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.devices.iter().flat_map(|(device, of)| {
+            of.interrupts
+                .iter()
+                .filter_map(move |(name, interrupt)| match interrupt {
+                    Interrupt::Number(number) => Some((device.as_str(), name.as_str(), *number)),
+                    Interrupt::With(_) => None,
+                })
+        })
+    }
+
+    fn check(&self) -> Result<(), BoardError> {
+        let board = || self.name.clone();
+        let [page, _] = PAGE_SIZES;
+        for (name, device) in &self.devices {
+            let field = |field| BoardError::Missing {
+                board: board(),
+                device: name.clone(),
+                field,
+            };
+            if device.driver.is_none_or(Driver::has_registers) {
+                let address = device.address.ok_or_else(|| field("address"))?;
+                let size = device.size.ok_or_else(|| field("size"))?;
+                if !address.is_multiple_of(page) || size == 0 || address.checked_add(size).is_none()
+                {
+                    let device = name.clone();
+                    return Err(BoardError::Place {
+                        board: board(),
+                        device,
+                        address,
+                        size,
+                        page,
+                    });
+                }
+            }
+            if device.driver.is_some_and(Driver::wants_hertz) && device.hertz.is_none() {
+                return Err(field("hertz"));
+            }
+            if ![1, 4].contains(&device.register_bytes) {
+                let (device, bytes) = (name.clone(), device.register_bytes);
+                return Err(BoardError::RegisterBytes {
+                    board: board(),
+                    device,
+                    bytes,
+                });
+            }
+            for (interrupt, value) in &device.interrupts {
+                let (device_name, interrupt) = (name.clone(), interrupt.clone());
+                match value {
+                    Interrupt::Number(number) if *number > MAX_IRQ => {
+                        let number = *number;
+                        return Err(BoardError::Number {
+                            board: board(),
+                            device: device_name,
+                            interrupt,
+                            number,
+                        });
+                    }
+                    Interrupt::With(other)
+                        if !matches!(device.interrupts.get(other), Some(Interrupt::Number(_))) =>
+                    {
+                        let other = other.clone();
+                        return Err(BoardError::With {
+                            board: board(),
+                            device: device_name,
+                            interrupt,
+                            other,
+                        });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.check_apart(page)
+    }
+
+    /// No two devices lie in one page, which is what a domain can have, and no two have one interrupt.
+    fn check_apart(&self, page: u64) -> Result<(), BoardError> {
+        let board = || self.name.clone();
+        let mut places: Vec<(u64, u64, &String)> = self
+            .devices
+            .iter()
+            .filter_map(|(name, device)| {
+                let start = device.address?;
+                Some((start, start.saturating_add(device.size?), name))
+            })
+            .collect();
+        places.sort_unstable();
+        for pair in places.windows(2) {
+            let [(_, end, first), (start, _, second)] = [pair[0], pair[1]];
+            if start < end.next_multiple_of(page) {
+                let (first, second) = (first.clone(), second.clone());
+                return Err(BoardError::Overlap {
+                    board: board(),
+                    first,
+                    second,
+                    start,
+                });
+            }
+        }
+        let mut numbers: BTreeMap<u64, &str> = BTreeMap::new();
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        for (device, of) in &self.devices {
+            for name in of.interrupts.keys() {
+                if let Some(other) = names.insert(name, device) {
+                    let (first, second) = (other.to_owned(), device.clone());
+                    let interrupt = name.clone();
+                    return Err(BoardError::NameTwice {
+                        board: board(),
+                        first,
+                        second,
+                        interrupt,
+                    });
+                }
+            }
+        }
+        for (device, _, number) in self.interrupts() {
+            if let Some(other) = numbers.insert(number, device) {
+                let (first, second) = (other.to_owned(), device.to_owned());
+                return Err(BoardError::InterruptTwice {
+                    board: board(),
+                    first,
+                    second,
+                    number,
+                });
+            }
+        }
+        Ok(())
+    }
+}
