@@ -11,7 +11,7 @@ mod kernel;
 mod machine;
 
 use attacks::Receiver;
-use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Port as _, Shell};
+use component::{HALT_LINE, INPUT_DONE, Memory, Mode, Shell};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
 use runtime::board;
 use runtime::region::{self, Mapped};
