@@ -256,7 +256,12 @@ impl<'b> Opening<'b> {
             partial.begin.checked_add(u64::from(partial.next)) == Some(at) && header == expected
         };
         let Some(partial) = self.partial.as_mut().filter(continues) else {
-            self.gap(at, !self.is_stale(&header));
+            // Before the first entry: the rest of one whose beginning has been overwritten, if that is spent.
+            let begin = match self.last {
+                None => at.saturating_sub(u64::from(header.part)),
+                Some(_) => at,
+            };
+            self.gap(begin, !self.is_stale(&header));
             return None;
         };
         let rest = self.buffer.get_mut(partial.filled..).unwrap_or(&mut []);
