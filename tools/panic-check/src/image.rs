@@ -249,6 +249,9 @@ struct Body<'a> {
     starts: &'a BTreeMap<u64, (u64, String)>,
 }
 
+/// Most addresses of one register that are kept. A panic's place is made by one or two ways.
+const MOST_ADDRESSES: usize = 32;
+
 /// Addresses that a register may hold, as far as they were made from constants.
 type Registers = BTreeMap<u8, BTreeSet<u64>>;
 
@@ -388,7 +391,10 @@ impl Body<'_> {
                 for (register, addresses) in &state {
                     let into = there.entry(*register).or_default();
                     for address in addresses {
-                        grown |= into.insert(*address);
+                        // A loop that adds to an address would never end to make new ones.
+                        if into.len() < MOST_ADDRESSES {
+                            grown |= into.insert(*address);
+                        }
                     }
                 }
                 if grown {
