@@ -207,8 +207,9 @@ fn starts(object: &object::File<'_>, code: &[Section]) -> BTreeMap<u64, (u64, St
         let name = symbol.name().unwrap_or_default();
         let is_code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label)
             || (symbol.kind() == SymbolKind::Unknown && !name.is_empty());
-        // Mapping symbols mark code and data.
-        if !is_code || name.is_empty() || name.starts_with('$') {
+        // Mapping symbols mark code and data; local labels, which RISC-V keeps for its linker, no function.
+        let is_mark = name.starts_with('$') || name.starts_with(".L");
+        if !is_code || name.is_empty() || is_mark {
             continue;
         }
         let start = symbol.address();
