@@ -275,6 +275,9 @@ UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.
 CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --board $(BOARD) --policy $(ISOLATION_POLICY) --silent)
 
 RESOLVE = $(BIN)/sysdesc $(1) $(BOARD) $(2)
+# What the board's emulator wants beside an image.
+UIMAGE := $(call board_line,uimage)
+WRAP = $(if $(UIMAGE),tools/uimage/uimage $(1) $(UIMAGE),:)
 
 .PHONY: description
 description: isolation-tool $(if $(MODEL),own) $(if $(LARGE),$(LARGE_STORE)) ## check the system description, as every build does
@@ -294,6 +297,7 @@ image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4)
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
 	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
+	@$(call WRAP,$(IMAGE))
 
 EMULATOR := $(call board_line,emulator) -m size=$(MEMORY) -display none -monitor none \
 	-rtc clock=vm -chardev stdio,id=console,signal=off -serial chardev:console
@@ -319,7 +323,7 @@ test-sel4: check-sdk check-emulator isolation-tool ## the golden vectors inside 
 	@mkdir -p $(TESTS_OUT)
 	@$(call RESOLVE,tests/sel4/system.xml,$(TESTS_OUT)/system.xml)
 	@export MICROKIT_SDK='$(SDK)' BOARD=$(BOARD) CONFIG=$(CONFIG) SILENCE=$(SILENCE) \
-		EMULATOR='$(EMULATOR) $(call BOOT_FILE,$(TESTS_OUT)/loader.img)' OUT=$(TESTS_OUT) \
+		EMULATOR='$(EMULATOR) $(call BOOT_FILE,$(TESTS_OUT)/loader.img)' OUT=$(TESTS_OUT) UIMAGE=$(UIMAGE) \
 		CARGO_TARGET_$(subst -,_,$(shell echo $(SEL4_FLOAT_TRIPLE) | tr a-z A-Z))_RUNNER=$(CURDIR)/tools/test-sel4/run-elf; \
 		$(subst core$(comma),core$(comma)alloc$(comma),$(SEL4_CARGO:build=test)) -p tests \
 			$(if $(MISBEHAVE),--features $(MISBEHAVE)) --target $(SEL4_FLOAT_TRIPLE)
@@ -732,6 +736,7 @@ storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a ro
 	@mkdir -p $(dir $(STORM_IMAGE))
 	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT)-inject-1 $(dir $(STORE)) $(dir $(STORM_POLICY)) \
 		--board $(BOARD) --config $(CONFIG) -r $(dir $(STORM_IMAGE))report.txt -o $(STORM_IMAGE) >&2
+	@$(call WRAP,$(STORM_IMAGE))
 	@SEL4_LLM_RUN_INJECT='$(call BOOT,$(STORM_IMAGE))' $(STORM) --output $(BUILD)/$(BOARD)/storm
 
 ## ---- Red team ------------------------------------------------------------------------------------

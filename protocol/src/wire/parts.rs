@@ -336,7 +336,7 @@ impl<'a> Parts<'a> {
     pub fn ending(&self) -> Result<Stops, Failure> {
         Stops::new(self.stops()).map_err(|error| match error {
             StopsError::Count => {
-                let value = self.stops().count() as u64;
+                let value = self.stops().fold(0_u64, |count, _| count.saturating_add(1));
                 Failure::over(ErrorCode::StopStrings, value, MAX_STOPS as u64)
             }
             StopsError::Empty { .. } => {
@@ -370,7 +370,9 @@ impl<'a> Parts<'a> {
                     Failure::over(ErrorCode::ChoiceLineFeed, which(choice), 0)
                 }
                 ChoicesError::Count => {
-                    let value = self.choices().count() as u64;
+                    let value = self
+                        .choices()
+                        .fold(0_u64, |count, _| count.saturating_add(1));
                     Failure::over(ErrorCode::Choices, value, MAX_CHOICES as u64)
                 }
                 ChoicesError::Bytes => {

@@ -207,8 +207,9 @@ fn starts(object: &object::File<'_>, code: &[Section]) -> BTreeMap<u64, (u64, St
         let name = symbol.name().unwrap_or_default();
         let is_code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label)
             || (symbol.kind() == SymbolKind::Unknown && !name.is_empty());
-        // Mapping symbols mark code and data.
-        if !is_code || name.is_empty() || name.starts_with('$') {
+        // Mapping symbols mark code and data; local labels, which RISC-V keeps for its linker, no function.
+        let is_mark = name.starts_with('$') || name.starts_with(".L");
+        if !is_code || name.is_empty() || is_mark {
             continue;
         }
         let start = symbol.address();
@@ -248,6 +249,9 @@ struct Body<'a> {
     data: &'a [Section],
     starts: &'a BTreeMap<u64, (u64, String)>,
 }
+
+/// Most addresses of one register that are kept. A panic's place is made by one or two ways.
+const MOST_ADDRESSES: usize = 32;
 
 /// Addresses that a register may hold, as far as they were made from constants.
 type Registers = BTreeMap<u8, BTreeSet<u64>>;
@@ -388,7 +392,10 @@ impl Body<'_> {
                 for (register, addresses) in &state {
                     let into = there.entry(*register).or_default();
                     for address in addresses {
-                        grown |= into.insert(*address);
+                        // A loop that adds to an address would never end to make new ones.
+                        if into.len() < MOST_ADDRESSES {
+                            grown |= into.insert(*address);
+                        }
                     }
                 }
                 if grown {

@@ -116,13 +116,15 @@ struct File {
     devices: BTreeMap<String, Device>,
     #[serde(default)]
     kernel: BTreeMap<String, bool>,
-    // These three are for make, which boots the emulator.
+    // These are for make, which boots the emulator.
     #[serde(rename = "emulator")]
     _emulator: Option<String>,
     #[serde(rename = "boot")]
     boot: Option<String>,
     #[serde(rename = "memory")]
     _memory: Option<String>,
+    #[serde(rename = "uimage")]
+    _uimage: Option<String>,
 }
 
 impl Arch {
