@@ -174,12 +174,12 @@ pub const MUTATIONS: &[Mutation] = &[
     (
         "a_large_frame_is_mapped_as_a_small_one",
         |image| {
-            if let Object::Frame(frame) = image.object("frame_mr_rtc_000000000") {
+            if let Object::Frame(frame) = image.object("frame_mr_watchdog_000000000") {
                 frame.size_bits = 21;
             }
         },
         &["A"],
-        &["audit", "frame_mr_rtc_000000000", "2^21", "2^12"],
+        &["audit", "frame_mr_watchdog_000000000", "2^21", "2^12"],
     ),
     (
         "the_stack_of_audit_is_filled_from_a_file",
