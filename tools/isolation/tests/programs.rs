@@ -206,8 +206,8 @@ fn variables_that_a_restart_would_lose_are_named() {
 fn numbers_that_a_program_relies_on_must_be_those_of_the_system() {
     for (domain, fact, value, words) in [
         ("shell", "ring_bytes", RING - 0x1000, "REGION_BYTES"),
-        ("shell", "protocol_version", 3, "protocol::VERSION is 0x6"),
-        ("audit", "protocol_version", 7, "build it anew"),
+        ("shell", "protocol_version", 3, "protocol::VERSION is 0x"),
+        ("audit", "protocol_version", 0xffff, "build it anew"),
         ("inference", "protocol_version", 0, "protocol::VERSION"),
         ("audit", "child_reset", 0x20_1000, "_reset of inference.elf"),
         (
