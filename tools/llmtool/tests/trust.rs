@@ -9,7 +9,7 @@ use assert_cmd::cargo::cargo_bin_cmd;
 use llm_core::verify::sha256;
 use llmtool::keys;
 use llmtool::policy::With;
-use protocol::policy::{POLICY_REGION_BYTES, Policy};
+use protocol::policy::{POLICY_REGION_BYTES, Permission, Policy};
 use protocol::record::Hex;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -77,7 +77,8 @@ fn the_shipped_policy_is_what_the_audit_domain_reads() {
         panic!("two users");
     };
     let role = |user: &protocol::policy::User| policy.roles()[user.role as usize];
-    assert_eq!((role(guest).permissions, role(admin).permissions), (1, 63));
+    let permissions = (role(guest).permissions, role(admin).permissions);
+    assert_eq!(permissions, (Permission::Infer as u32, Permission::EVERY));
     assert_eq!(guest.budget_tokens, 20_000);
     assert_eq!(guest.budget_period_us, 3_600_000_000);
     assert_eq!((guest.passphrase.passes, policy.clients[0].user), (0, 0));
