@@ -499,6 +499,10 @@ fn terminal() -> Test {
             !mode()?.intersects(LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON),
             ()
         );
+        // What is said before the terminal is raw.
+        let mut hint = *b"sim: Ctrl-] ends the simulation\r\n";
+        keyboard.read_exact(&mut hint)?;
+        check!(&hint == b"sim: Ctrl-] ends the simulation\r\n", hint);
         keyboard.write_all(b"a\x03b\x1a\x11")?;
         let mut echoed = [0; 5];
         keyboard.read_exact(&mut echoed)?;
