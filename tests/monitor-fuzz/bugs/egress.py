@@ -61,8 +61,8 @@ BUGS = [
     (
         "a request is told how long the egress cap has held text back since boot, not since its admission",
         "monitor/reports.rs",
-        "self.egress.held_us(now).saturating_sub(generation.held_before_us)",
-        "self.egress.held_us(now)",
+        "                .saturating_sub(generation.held_before_us),\n",
+        "                .saturating_sub(generation.held_before_us.min(0)),\n",
     ),
     (
         "the time for which the egress cap holds text back is not counted",
