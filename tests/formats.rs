@@ -140,7 +140,7 @@ fn answers_are_words_of_their_format_and_those_of_the_host() {
         infer(&format!("--choices \"{choices}\"")),
         infer("--format month"),
         infer("--format nothing"),
-        infer("--format verdict --max-tokens 1"),
+        "llminfer \"The king said\" --format verdict --max-tokens 1 --temperature 0".to_owned(),
         "llmctl formats".to_owned(),
         "llmctl audit --json".to_owned(),
     ]);
