@@ -351,7 +351,9 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
         let mut output = self.output.before(port);
         self.session.on_input(self.words, &mut output);
         self.session.signal_audit(&mut output);
-        output.settle();
+        if output.settle() {
+            self.on_signal(port);
+        }
     }
 
     /// The console has room: writes what has waited, and goes on.
@@ -362,11 +364,15 @@ impl<'m, R: ReadWords, W: WriteWords> Shell<'m, R, W> {
     /// Audit has signalled: reads its ring, and the console in between, since a Ctrl-C must not wait for the printing of
     /// all that is in the ring. Then does what input has waited for.
     pub fn on_signal(&mut self, port: &mut impl Port) {
-        let mut output = self.output.before(port);
-        self.session.on_signal(self.inbox, &mut output);
-        self.session.on_input(self.words, &mut output);
-        self.session.signal_audit(&mut output);
-        output.settle();
+        loop {
+            let mut output = self.output.before(port);
+            self.session.on_signal(self.inbox, &mut output);
+            self.session.on_input(self.words, &mut output);
+            self.session.signal_audit(&mut output);
+            if !output.settle() {
+                return;
+            }
+        }
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Transmit {
     is_done: bool,
     /// The system ends when all was written.
     ends: bool,
+    /// Somebody was told that there is no room.
+    is_held: bool,
 }
 
 impl Transmit {
@@ -68,6 +70,7 @@ impl Transmit {
             has_gap: false,
             is_done: false,
             ends: false,
+            is_held: false,
         }
     }
 
@@ -100,8 +103,10 @@ impl<P: Port> Queued<'_, P> {
         }
     }
 
-    /// Writes what there is room for, and asks to be called if something is left.
-    pub(crate) fn settle(&mut self) {
+    /// Writes what there is room for, and asks to be called if something is left. Whether somebody was held back who has room
+    /// now: nothing else would wake the shell for that.
+    #[must_use]
+    pub(crate) fn settle(&mut self) -> bool {
         self.write_waiting();
         let is_empty = self.queue.waiting.len() == 0;
         self.port.want_room(!is_empty);
@@ -111,6 +116,7 @@ impl<P: Port> Queued<'_, P> {
         if is_empty && core::mem::take(&mut self.queue.ends) {
             self.port.halt();
         }
+        core::mem::take(&mut self.queue.is_held) && is_empty
     }
 }
 
@@ -135,7 +141,9 @@ impl<P: Port> console::Port for Queued<'_, P> {
         if self.queue.waiting.len() > MARK {
             self.write_waiting();
         }
-        self.queue.waiting.len() <= MARK
+        let has_room = self.queue.waiting.len() <= MARK;
+        self.queue.is_held |= !has_room;
+        has_room
     }
 
     fn drop_unwritten(&mut self) -> bool {
