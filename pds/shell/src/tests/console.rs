@@ -224,6 +224,24 @@ fn a_console_that_is_slower_than_audit_loses_nothing_and_holds_back_its_own_rows
     }
 }
 
+/// Nobody calls the shell for room that it has found by itself, so it must not leave what it held back.
+#[test]
+fn a_console_that_has_room_again_before_it_is_waited_for_stops_nothing() {
+    let mut system = System::plain();
+    let number = system.request("llmctl audit");
+    system.output();
+    let mut sequence = 0;
+    while row(&mut system, number, sequence) {
+        sequence += 1;
+    }
+    system.terminal.room = Some(0);
+    system.terminal.catches_up = true;
+    system.shell.on_signal(&mut system.terminal);
+    assert!(!system.terminal.wants_room);
+    let rows = system.output();
+    assert_eq!(rows.matches('#').count() as u64, sequence, "{rows}");
+}
+
 #[test]
 fn ctrl_c_empties_what_waits_to_be_written() {
     let mut system = System::terminal();

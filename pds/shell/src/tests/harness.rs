@@ -27,6 +27,8 @@ pub(super) struct Terminal {
     pub(super) halted: bool,
     /// Bytes that it takes before it is full; any number if none.
     pub(super) room: Option<usize>,
+    /// Once it has been full, it has room for all by the next time that it is looked at.
+    pub(super) catches_up: bool,
     /// Whether the shell wants to be called when there is room.
     pub(super) wants_room: bool,
 }
@@ -40,6 +42,9 @@ impl Port for Terminal {
         self.room = self.room.map(|room| room - taken);
         self.output.extend(&bytes[..taken]);
         self.writes += 1;
+        if self.catches_up && taken < bytes.len() {
+            self.room = None;
+        }
         taken
     }
     fn want_room(&mut self, wanted: bool) {
