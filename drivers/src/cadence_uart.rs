@@ -13,7 +13,7 @@
 //!
 //! Who has booted the machine has set the line's speed and its format.
 
-use crate::{DAMAGED, INTERRUPT, Registers, Serial};
+use crate::{DAMAGED, Registers, Serial, fill, received};
 
 const CONTROL: usize = 0x00;
 const INTERRUPTS_ENABLE: usize = 0x08;
@@ -108,14 +108,8 @@ impl<R: Registers> Serial for Uart<R> {
             return core::mem::take(&mut self.has_lost).then_some(DAMAGED);
         }
         let status = self.registers.read(BYTE_STATUS);
-        let [byte, ..] = self.registers.read(FIFO).to_le_bytes();
-        Some(if status & BREAK != 0 {
-            INTERRUPT
-        } else if status & PARITY_OR_FRAMING != 0 {
-            DAMAGED
-        } else {
-            byte
-        })
+        let (is_break, is_damaged) = (status & BREAK != 0, status & PARITY_OR_FRAMING != 0);
+        Some(received(self.registers.read(FIFO), is_break, is_damaged))
     }
 
     fn interrupt_on_input(&mut self, wanted: bool) {
@@ -123,15 +117,12 @@ impl<R: Registers> Serial for Uart<R> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> usize {
-        let mut written: usize = 0;
-        for byte in bytes {
-            if self.registers.read(STATUS) & TRANSMIT_FULL != 0 {
-                break;
-            }
-            self.registers.write(FIFO, u32::from(*byte));
-            written = written.saturating_add(1);
-        }
-        written
+        fill(
+            &mut self.registers,
+            bytes,
+            |registers| registers.read(STATUS) & TRANSMIT_FULL == 0,
+            |registers, byte| registers.write(FIFO, byte),
+        )
     }
 
     fn interrupt_on_room(&mut self, wanted: bool) {
@@ -142,6 +133,7 @@ impl<R: Registers> Serial for Uart<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::INTERRUPT;
     use std::cell::RefCell;
     use std::collections::VecDeque;
     use std::rc::Rc;

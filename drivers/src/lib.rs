@@ -120,3 +120,33 @@ pub const DAMAGED: u8 = 0xff;
 
 /// What a break on the line stands for: Ctrl-C, since it is the user's way to be heard.
 const INTERRUPT: u8 = 0x03;
+
+/// Gives the bytes to `send` one by one, as long as `has_room` says that the device takes another; how many it took.
+fn fill<R>(
+    registers: &mut R,
+    bytes: &[u8],
+    mut has_room: impl FnMut(&mut R) -> bool,
+    send: impl Fn(&mut R, u32),
+) -> usize {
+    let mut taken: usize = 0;
+    for byte in bytes {
+        if !has_room(registers) {
+            break;
+        }
+        send(registers, u32::from(*byte));
+        taken = taken.saturating_add(1);
+    }
+    taken
+}
+
+/// What a received byte stands for, by what the device says of it.
+const fn received(data: u32, is_break: bool, is_damaged: bool) -> u8 {
+    let [byte, ..] = data.to_le_bytes();
+    if is_break {
+        INTERRUPT
+    } else if is_damaged {
+        DAMAGED
+    } else {
+        byte
+    }
+}

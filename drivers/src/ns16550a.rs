@@ -12,7 +12,7 @@
 //! Who has booted the machine has set the line's speed and its format, and has switched the FIFO on or left it off. All that
 //! stays: to switch the FIFO would also lose what was typed before.
 
-use crate::{DAMAGED, INTERRUPT, Registers, Serial};
+use crate::{DAMAGED, Registers, Serial, fill, received};
 
 /// Received on reading, to send on writing.
 const DATA: usize = 0;
@@ -97,14 +97,8 @@ impl<R: Registers> Serial for Uart<R> {
         }
         self.errors = 0;
         self.has_lost = status & OVERRUN != 0;
-        let [byte, ..] = self.registers.read(DATA).to_le_bytes();
-        Some(if status & BREAK != 0 {
-            INTERRUPT
-        } else if status & PARITY_OR_FRAMING != 0 {
-            DAMAGED
-        } else {
-            byte
-        })
+        let (is_break, is_damaged) = (status & BREAK != 0, status & PARITY_OR_FRAMING != 0);
+        Some(received(self.registers.read(DATA), is_break, is_damaged))
     }
 
     fn interrupt_on_input(&mut self, wanted: bool) {
@@ -114,15 +108,12 @@ impl<R: Registers> Serial for Uart<R> {
     // Without the FIFO there is room for one byte at a time, and with it the bit says that all sixteen places are free. A
     // byte for each reading of it does for both.
     fn put(&mut self, bytes: &[u8]) -> usize {
-        let mut written: usize = 0;
-        for byte in bytes {
-            if self.status() & ROOM == 0 {
-                break;
-            }
-            self.registers.write(DATA, u32::from(*byte));
-            written = written.saturating_add(1);
-        }
-        written
+        fill(
+            self,
+            bytes,
+            |uart| uart.status() & ROOM != 0,
+            |uart, byte| uart.registers.write(DATA, byte),
+        )
     }
 
     // Switched on while there is room, it comes at once.
@@ -134,6 +125,7 @@ impl<R: Registers> Serial for Uart<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::INTERRUPT;
     use std::cell::RefCell;
     use std::collections::VecDeque;
     use std::rc::Rc;

@@ -15,7 +15,7 @@
 //! nothing of, and has switched the FIFO on or left it off. All that stays: to switch the FIFO would also lose what was
 //! typed before.
 
-use crate::{DAMAGED, INTERRUPT, Registers, Serial};
+use crate::{DAMAGED, Registers, Serial, fill, received};
 
 /// Data; on reading, with the error bits of the byte.
 const DATA: usize = 0x00;
@@ -98,15 +98,12 @@ impl<R: Registers> Uart<R> {
 
 impl<R: Registers> Serial for Uart<R> {
     fn put(&mut self, bytes: &[u8]) -> usize {
-        let mut written: usize = 0;
-        for byte in bytes {
-            if self.registers.read(FLAGS) & TRANSMIT_FULL != 0 {
-                break;
-            }
-            self.registers.write(DATA, u32::from(*byte));
-            written = written.saturating_add(1);
-        }
-        written
+        fill(
+            &mut self.registers,
+            bytes,
+            |registers| registers.read(FLAGS) & TRANSMIT_FULL == 0,
+            |registers, byte| registers.write(DATA, byte),
+        )
     }
 
     fn interrupt_on_room(&mut self, wanted: bool) {
@@ -125,14 +122,8 @@ impl<R: Registers> Serial for Uart<R> {
             self.registers.write(ERROR_CLEAR, 0);
             self.has_lost = true;
         }
-        let [byte, ..] = data.to_le_bytes();
-        Some(if data & BREAK != 0 {
-            INTERRUPT
-        } else if data & FRAMING_OR_PARITY != 0 {
-            DAMAGED
-        } else {
-            byte
-        })
+        let (is_break, is_damaged) = (data & BREAK != 0, data & FRAMING_OR_PARITY != 0);
+        Some(received(data, is_break, is_damaged))
     }
 
     fn interrupt_on_input(&mut self, wanted: bool) {
@@ -148,6 +139,7 @@ impl<R: Registers> Serial for Uart<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::INTERRUPT;
     use std::cell::RefCell;
     use std::collections::VecDeque;
     use std::rc::Rc;
