@@ -6,7 +6,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes of a sector.
-pub const SECTOR: usize = 512;
+pub const SECTOR: usize = protocol::limits::SECTOR_BYTES;
 
 /// Bytes of an entry that a sector holds.
 pub const PIECE: usize = 400;

@@ -225,11 +225,14 @@ pub mod maxima {
     pub const RATE: u32 = 1_000_000_000;
 }
 
-/// Most sectors of 512 bytes that one message about a disk carries.
+/// Bytes of a disk's sector.
+pub const SECTOR_BYTES: usize = 512;
+
+/// Most sectors that one message about a disk carries.
 pub const MAX_TRANSFER_SECTORS: usize = 16;
 
 /// [`MAX_TRANSFER_SECTORS`] in bytes.
-pub const MAX_TRANSFER_BYTES: usize = MAX_TRANSFER_SECTORS * 512;
+pub const MAX_TRANSFER_BYTES: usize = MAX_TRANSFER_SECTORS * SECTOR_BYTES;
 
 /// Longest path of a file on a disk, in bytes of UTF-8, its folders included. Files with longer ones are not listed.
 pub const MAX_PATH_BYTES: usize = 255;

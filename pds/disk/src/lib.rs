@@ -31,13 +31,10 @@
 #[cfg(test)]
 mod tests;
 
-use protocol::limits::MAX_TRANSFER_BYTES;
+use protocol::limits::{MAX_TRANSFER_BYTES, SECTOR_BYTES};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::disk::{Description, DiskError, Order, Outcome};
-
-/// Bytes of a sector.
-pub const SECTOR: usize = 512;
 
 /// The epoch of the rings with files. Neither is restarted, so there is no other.
 const EPOCH: u32 = 1;
@@ -238,7 +235,7 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
                 return true;
             }
             Ok(Order::Read { first, sectors }) => {
-                let bytes = (sectors as usize).saturating_mul(SECTOR);
+                let bytes = (sectors as usize).saturating_mul(SECTOR_BYTES);
                 (Operation::Read { first }, bytes)
             }
             Ok(Order::Write { first, data }) => {
@@ -278,10 +275,10 @@ impl<R: ReadWords, W: WriteWords, D: Device> Disk<R, W, D> {
             return Err(DiskError::ReadOnly);
         }
         if let Operation::Read { first } | Operation::Write { first } = operation {
-            let sectors = bytes.div_ceil(SECTOR) as u64;
+            let sectors = bytes.div_ceil(SECTOR_BYTES) as u64;
             let end = first.checked_add(sectors);
             let fits = bytes > 0
-                && bytes.is_multiple_of(SECTOR)
+                && bytes.is_multiple_of(SECTOR_BYTES)
                 && bytes <= self.buffer.len()
                 && end.is_some_and(|end| end <= description.sectors);
             if !fits {

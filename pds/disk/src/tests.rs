@@ -23,8 +23,8 @@ struct Fake {
 impl Fake {
     fn new(sectors: usize) -> Self {
         Self {
-            bytes: (0..sectors * SECTOR)
-                .map(|at| (at / SECTOR) as u8)
+            bytes: (0..sectors * SECTOR_BYTES)
+                .map(|at| (at / SECTOR_BYTES) as u8)
                 .collect(),
             writable: true,
             wait: 0,
@@ -40,17 +40,17 @@ impl Fake {
 impl Device for Fake {
     fn description(&self) -> Description {
         Description {
-            sectors: (self.bytes.len() / SECTOR) as u64,
+            sectors: (self.bytes.len() / SECTOR_BYTES) as u64,
             writable: self.writable,
         }
     }
 
     fn begin(&mut self, operation: Operation, buffer: &mut [u8]) -> Result<(), DiskError> {
         assert_eq!(self.under_way, None, "two operations at once");
-        assert!(buffer.len() <= MAX_TRANSFER_BYTES && buffer.len().is_multiple_of(SECTOR));
+        assert!(buffer.len() <= MAX_TRANSFER_BYTES && buffer.len().is_multiple_of(SECTOR_BYTES));
         if let Operation::Read { first } | Operation::Write { first } = operation {
             assert!(!buffer.is_empty());
-            let end = first as usize * SECTOR + buffer.len();
+            let end = first as usize * SECTOR_BYTES + buffer.len();
             assert!(end <= self.bytes.len(), "outside of the device");
         }
         if self.broken == Some(u64::MAX) {
@@ -75,11 +75,11 @@ impl Device for Fake {
                 return Some(Err(DiskError::Device));
             }
             Operation::Read { first } => {
-                let at = first as usize * SECTOR;
+                let at = first as usize * SECTOR_BYTES;
                 buffer.copy_from_slice(&self.bytes[at..at + buffer.len()]);
             }
             Operation::Write { first } => {
-                let at = first as usize * SECTOR;
+                let at = first as usize * SECTOR_BYTES;
                 self.bytes[at..at + buffer.len()].copy_from_slice(buffer);
             }
             Operation::Flush => self.flushes += 1,
@@ -172,7 +172,7 @@ fn sectors_are_read_written_and_flushed() {
         writable: true,
     };
     assert_eq!(bench.answer(&Order::Describe), Told::Described(description));
-    let data = vec![0xaa; 16 * SECTOR];
+    let data = vec![0xaa; 16 * SECTOR_BYTES];
     assert_eq!(
         bench.answer(&Order::Write {
             first: 24,
@@ -191,7 +191,7 @@ fn sectors_are_read_written_and_flushed() {
         first: 23,
         sectors: 1,
     });
-    assert_eq!(read, Told::Sectors(23, vec![23; SECTOR]));
+    assert_eq!(read, Told::Sectors(23, vec![23; SECTOR_BYTES]));
     assert_eq!(bench.answer(&Order::Flush), Told::Done);
     assert_eq!(bench.disk.device().unwrap().flushes, 1);
     assert_eq!(
@@ -216,7 +216,7 @@ fn orders_that_the_device_cannot_have_never_reach_it() {
     ] {
         let read = bench.answer(&Order::Read { first, sectors });
         assert_eq!(read, failed(DiskError::Range, first));
-        let data = vec![1; sectors as usize * SECTOR];
+        let data = vec![1; sectors as usize * SECTOR_BYTES];
         let write = bench.answer(&Order::Write { first, data: &data });
         assert_eq!(write, failed(DiskError::Range, first));
     }
@@ -225,7 +225,7 @@ fn orders_that_the_device_cannot_have_never_reach_it() {
         assert_eq!(write, failed(DiskError::Range, 0));
     }
     bench.disk.device().unwrap().writable = false;
-    let data = vec![1; SECTOR];
+    let data = vec![1; SECTOR_BYTES];
     let write = bench.answer(&Order::Write {
         first: 7,
         data: &data,
@@ -236,7 +236,7 @@ fn orders_that_the_device_cannot_have_never_reach_it() {
         first: 7,
         sectors: 1,
     });
-    assert_eq!(read, Told::Sectors(7, vec![7; SECTOR]));
+    assert_eq!(read, Told::Sectors(7, vec![7; SECTOR_BYTES]));
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_device_that_fails_is_told_and_driven_on() {
         first: 4,
         sectors: 1,
     };
-    assert_eq!(bench.answer(&read), Told::Sectors(4, vec![4; SECTOR]));
+    assert_eq!(bench.answer(&read), Told::Sectors(4, vec![4; SECTOR_BYTES]));
     // One that takes no operation at all.
     bench.disk.device().unwrap().broken = Some(u64::MAX);
     assert_eq!(bench.answer(&read), Told::Failed(DiskError::Device, 4));
@@ -293,7 +293,7 @@ fn orders_wait_for_a_slow_device_and_are_answered_in_their_order() {
             assert_eq!(number, answered);
             assert_eq!(
                 told,
-                Told::Sectors(u64::from(number), vec![number as u8; SECTOR])
+                Told::Sectors(u64::from(number), vec![number as u8; SECTOR_BYTES])
             );
         }
     }
@@ -323,7 +323,7 @@ fn a_device_that_never_answers_costs_its_orders_alone() {
     bench.look();
     assert_eq!(
         bench.outcome(),
-        Some((1, Told::Sectors(0, vec![0; SECTOR])))
+        Some((1, Told::Sectors(0, vec![0; SECTOR_BYTES])))
     );
     assert!(matches!(bench.outcome(), Some((2, Told::Described(_)))));
 }

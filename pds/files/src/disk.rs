@@ -4,12 +4,15 @@
 
 use core::cell::RefCell;
 use core::task::Poll;
-use protocol::limits::{MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS};
+use protocol::limits::{MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS, SECTOR_BYTES};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Endpoint, Frame, SLOTS};
 use protocol::wire::disk::{Description, DiskError, Order, Outcome};
 use storage::blocks::check_range;
 use storage::{BlockError, Blocks, SECTOR, Ticket};
+
+// The file system's sectors are those of the messages.
+const _: () = assert!(SECTOR == SECTOR_BYTES);
 
 /// This domain's end of the ring with disk.
 #[derive(Debug)]
