@@ -574,13 +574,15 @@ isolation-fixture: isolation-tool image
 ## ---- Test ---------------------------------------------------------------------------------------
 
 STAGES := lint doc unit monitor-fuzz unit-aarch64 loom isolation-description proofs e2e-sim
-# On each board that the SDK has: what `make test` runs besides.
+# What `make test` runs besides, on those of LANE that the SDK has. The other boards boot, but their lane has not been seen
+# to pass from end to end; LANE=NAME or BOARD=NAME with one of its targets runs it there.
+LANE ?= qemu_virt_aarch64
 STAGES_SEL4 := lint-sel4 isolation test-sel4 test-disk-sel4 e2e-qemu panic-check
-SEL4_BOARDS := $(filter $(BOARDS),$(notdir $(wildcard $(SDK)/board/*)))
+SEL4_BOARDS := $(filter $(LANE),$(notdir $(wildcard $(SDK)/board/*)))
 STAGE_TIMES := $(BUILD)/stages.txt
 
 .PHONY: test
-test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4 on each of its boards
+test: ## lints, docs, units, ring model, isolation, proofs, end to end on the simulation and, with an SDK, on seL4
 	@mkdir -p $(dir $(STAGE_TIMES)) && : >$(STAGE_TIMES)
 	@set -e; for stage in $(STAGES) $(foreach board,$(SEL4_BOARDS),$(STAGES_SEL4:%=%@$(board))); do \
 		start=$$(date +%s); board=$${stage#*@}; \
@@ -588,8 +590,8 @@ test: ## lints, docs, units, ring model, isolation, proofs, end to end on the si
 		printf '%6d s  %s\n' $$(($$(date +%s) - start)) $$stage >>$(STAGE_TIMES); \
 	done
 	@cat $(STAGE_TIMES)
-	@$(if $(SEL4_BOARDS),,echo; echo '*** SKIPPED: the seL4 lane ($(STAGES_SEL4)): no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***')
-	@$(if $(SEL4_BOARDS),$(foreach board,$(filter-out $(SEL4_BOARDS),$(BOARDS)),echo '*** SKIPPED: the seL4 lane on $(board): the SDK in $(SDK) does not have that board ***';),:)
+	@$(if $(SEL4_BOARDS),,echo; echo '*** SKIPPED: the seL4 lane ($(STAGES_SEL4)): no Microkit SDK with $(LANE) in MICROKIT_SDK or /opt/microkit-sdk* ***')
+	@$(if $(SEL4_BOARDS),$(foreach board,$(filter-out $(SEL4_BOARDS),$(BOARDS)),echo '*** SKIPPED: the seL4 lane on $(board): LANE=$(board) runs it ***';),:)
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors
