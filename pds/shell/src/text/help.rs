@@ -139,7 +139,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{comma}{control}")?;
     }
     f.write_str(
-        "\nllmfinetune DATA [OPTIONS]     learn from examples: makes an adapter\n\
+        "\nllmfinetune DATA [OPTIONS]    learn from examples: makes an adapter\n\
          llmstats [--json] [--watch]   what audit has counted\n\
          login USER, logout, whoami    who asks\n\
          help [TOPIC]                  this, or more about a command or a control: help llminfer, help audit\n\
