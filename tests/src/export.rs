@@ -186,12 +186,14 @@ pub fn agrees(closing: &str, end: &Entry) -> bool {
             (FinishReason::MaxTokens, "--max-tokens reached"),
             (FinishReason::ContextFull, "context full"),
             (FinishReason::Cancelled, "cancelled"),
+            (FinishReason::Stop, "stop string"),
         ];
         let reason = words
             .iter()
             .find(|(reason, _)| *reason as u16 == end.code)
             .map_or("?", |(_, word)| word);
-        let tokens = format!("[{} tokens, ", end.generated_tokens);
+        let plural = if end.generated_tokens == 1 { "" } else { "s" };
+        let tokens = format!("[{} token{plural}, ", end.generated_tokens);
         return closing.starts_with(&tokens) && closing.ends_with(&format!(", {reason}]"));
     }
     closing.starts_with(failure(end.code))
@@ -329,6 +331,10 @@ mod tests {
         end.code = FinishReason::EndOfText as u16;
         assert!(agrees("[3 tokens, 9.0 tokens/s, end of text]", &end));
         assert!(!agrees("[4 tokens, 9.0 tokens/s, end of text]", &end));
+        end.generated_tokens = 1;
+        assert!(agrees("[1 token, 9.0 tokens/s, end of text]", &end));
+        assert!(!agrees("[1 tokens, 9.0 tokens/s, end of text]", &end));
+        end.generated_tokens = 3;
         assert!(!agrees("[3 tokens, 9.0 tokens/s, cancelled]", &end));
         assert!(!agrees(
             "error: inference died while it had the request",

@@ -282,18 +282,24 @@ impl Scripted {
             .strip_prefix("job ")
             .and_then(|rest| rest.split_once(": under way"))
             .and_then(|(id, _)| id.parse().ok());
-        let Some(id) = id else {
+        // What the shell refuses as it reads the line never becomes a job.
+        let refused =
+            text_and_closing(&answer).filter(|(_, closing)| closing.starts_with("error: "));
+        if id.is_none() && refused.is_none() {
             return Err(Broken::Wrong(format!("{line:?} is no job: {answer}")));
-        };
-        self.jobs.push_back(Job {
-            id,
-            user: self.user,
-            asked: self.asked.len(),
-        });
+        }
+        let asked = self.asked.len();
         self.asked.push(Asked {
             what: line.to_owned(),
-            closing: None,
+            closing: refused.map(|(_, closing)| closing.to_owned()),
         });
+        if let Some(id) = id {
+            self.jobs.push_back(Job {
+                id,
+                user: self.user,
+                asked,
+            });
+        }
         Ok(())
     }
 
