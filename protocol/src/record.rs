@@ -27,7 +27,7 @@ use zerocopy::TryFromBytes as _;
 mod tests;
 
 /// Version of the format, in every record.
-pub const RECORD_VERSION: u16 = 4;
+pub const RECORD_VERSION: u16 = 5;
 
 /// Bytes of a record without text.
 pub const RECORD_BYTES: usize = size_of::<<Record as Wire>::Layout>();
@@ -183,7 +183,9 @@ layout! {
         /// Segments of the conversation; 0: a text to be completed.
         pub segments: u32,
         /// Stop strings.
-        pub stops: u32,
+        pub stops: u16,
+        /// 1: the policy let what the texts spell become tokens that the vocabulary marks as user-defined.
+        pub user_defined: u16,
         /// SHA-256 of the model's file, by audit.
         pub model_sha256: Hash,
         /// SHA-256 of the adapter's file, by audit: that a request runs with; zeros for none.
@@ -235,6 +237,7 @@ impl Record {
             format_sha256: [0; 32],
             segments: 0,
             stops: 0,
+            user_defined: 0,
             model_sha256: [0; 32],
             adapter_sha256: [0; 32],
             prompt_sha256: [0; 32],
@@ -406,6 +409,7 @@ impl Display for Json<'_> {
             format_sha256,
             segments,
             stops,
+            user_defined,
             model_sha256,
             adapter_sha256,
             prompt_sha256,
@@ -425,7 +429,7 @@ impl Display for Json<'_> {
              \"turn\":{turn},\"kv_type\":{kv_type},\"numerics\":{numerics},\"prompt_bytes\":{prompt_bytes},\
              \"prompt_tokens\":{prompt_tokens},\"generated_tokens\":{generated_tokens},\"text_bytes\":{text_bytes},\
              \"latency_us\":{latency_us},\"first_token_us\":{first_token_us},\"value\":{value},\"limit\":{limit},\
-             \"count\":{count},\"format\":\"{format}\",\"segments\":{segments},\"stops\":{stops},"
+             \"count\":{count},\"format\":\"{format}\",\"segments\":{segments},\"stops\":{stops},\"user_defined\":{user_defined},"
         )?;
         let sampling = &params.sampling;
         write!(

@@ -65,7 +65,7 @@ fn the_parts_of_a_request_are_exported_one_by_one() {
 #[test]
 fn a_new_record_has_its_kind_and_version_and_zeros() {
     let bytes = Record::new(Kind::Boot).to_bytes();
-    assert_eq!(bytes[..4], [4, 0, 1, 0]);
+    assert_eq!(bytes[..4], [5, 0, 1, 0]);
     assert!(bytes[4..].iter().all(|byte| *byte == 0));
 }
 
@@ -108,7 +108,7 @@ fn an_export_has_every_field_of_a_record() {
         (&"someone".into(), &"hello".into())
     );
     // All fields, `event` and `text`; `params` in one.
-    assert_eq!(json.as_object().unwrap().len(), 32 + 2);
+    assert_eq!(json.as_object().unwrap().len(), 33 + 2);
     assert_eq!(json["params"].as_object().unwrap().len(), 8);
     assert_eq!(json["train"].as_object().unwrap().len(), 6);
     assert_eq!(json["train"]["rate"], record.train.rate);

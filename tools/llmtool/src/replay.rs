@@ -33,15 +33,6 @@ use tuning::Tuning;
 /// The hash of no adapter, in a record of what ran without one.
 const NO_ADAPTER: Hash = [0; 32];
 
-/// What of a system's policy decides what its engine computes.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// The file of its formats.
-    pub formats: Option<Vec<u8>>,
-    /// Whether what is spelled like a user-defined token in a text becomes one.
-    pub user_defined: bool,
-}
-
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -93,7 +84,7 @@ pub fn replay<'e>(
     folder: &Path,
     prompts: &[u8],
     data: &[PathBuf],
-    rules: &Rules,
+    formats: Option<&[u8]>,
 ) -> Result<Vec<Replayed<'e>>, ToolError> {
     let mut prompts = Prompts::read(prompts);
     let mut sessions: BTreeMap<u32, Session<'_>> = BTreeMap::new();
@@ -175,7 +166,7 @@ pub fn replay<'e>(
             adapters.add(adapter_of(session), &sources)?;
         }
         let context = context_of(&model);
-        Engine::with(&path, &file, context, &adapters, rules, |engine| {
+        Engine::with(&path, &file, context, &adapters, formats, |engine| {
             for session in sessions {
                 let engine = match engine.use_adapter(&adapter_of(session), &adapters) {
                     Ok(()) => Ok(&mut *engine),
@@ -262,6 +253,7 @@ fn replay_session<'e>(
                     first: number == 1,
                     parts: prompt,
                     format: record.format_sha256,
+                    user_defined: record.user_defined == 1,
                     params: record.params,
                     tokens: record.generated_tokens,
                 };

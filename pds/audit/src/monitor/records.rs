@@ -70,7 +70,8 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         record.prompt_bytes = generation.prompt_bytes;
         record.prompt_sha256 = generation.prompt_sha256;
         record.segments = generation.extent.segments;
-        record.stops = generation.extent.stops;
+        record.stops = u16::try_from(generation.extent.stops).unwrap_or(u16::MAX);
+        record.user_defined = u16::from(self.gate.policy().user_defined == 1);
         record.format = generation.format;
         record.format_sha256 = generation.format_sha256;
         record.generated_tokens = generation.tokens;

@@ -628,6 +628,36 @@ fn a_conversation_reserves_what_its_template_adds_and_no_more_is_believed() {
 }
 
 #[test]
+fn the_log_says_whether_texts_could_spell_user_defined_tokens() {
+    for allowed in [0, 1] {
+        let policy = Policy {
+            user_defined: allowed,
+            ..policy()
+        };
+        let mut system = System::serving_with(&policy);
+        let number = begin(
+            &mut system,
+            &request("", parts(&[(PartKind::Prompt, b"x")])),
+        );
+        system.say(
+            number,
+            &Report::Finished {
+                reason: FinishReason::EndOfText,
+                prompt_tokens: 2,
+                generated_tokens: 0,
+            },
+        );
+        for kind in [Kind::Admit, Kind::Finish] {
+            assert_eq!(
+                u32::from(system.last_record(kind).user_defined),
+                allowed,
+                "{kind:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_template_that_claims_to_add_too_much_is_a_breach() {
     let (fixed, each) = (MAX_FIXED_TOKENS, MAX_SEGMENT_TOKENS);
     for (loaded, restarts) in [

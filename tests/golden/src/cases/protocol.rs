@@ -600,6 +600,7 @@ fn record(kind: Kind) -> Record {
         format_sha256: [0xD2; 32],
         segments: 3,
         stops: 2,
+        user_defined: 1,
         value: 17,
         limit: 18,
         name: model(),

@@ -237,13 +237,15 @@ impl Judge<'_> {
         let file = file.map(|(model, store)| &store[model]);
         match &live.work {
             Work::Text(text) => {
+                let policy = self.model.policy;
                 let first = text.first_us.map_or(0, |at| at - live.admitted_us);
                 right &= record.session == text.session
                     && record.turn == text.turn
                     && record.params == text.params
                     && record.prompt_bytes == text.prompt_bytes
                     && record.prompt_sha256 == text.prompt_sha256
-                    && (record.segments, record.stops) == text.counts
+                    && (record.segments, record.stops.into()) == text.counts
+                    && policy.is_ok_and(|policy| record.user_defined == policy.user_defined as u16)
                     && (record.format, record.format_sha256) == text.format
                     && record.generated_tokens == text.tokens
                     && record.first_token_us == first;

@@ -139,9 +139,6 @@ pub struct Replay {
     /// The formats of the system's policy: the `formats.bin` that `llmtool policy` wrote
     #[arg(long, value_name = "FILE")]
     pub formats: Option<PathBuf>,
-    /// The policy lets what is spelled like a user-defined token become one (`[tokens] user-defined = true`)
-    #[arg(long)]
-    pub user_defined: bool,
     /// Further training data, found by its SHA-256
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,

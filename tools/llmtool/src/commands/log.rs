@@ -10,7 +10,6 @@ use crate::audit_log::{self, Export};
 use crate::error::ToolError;
 use crate::files;
 use crate::output::text_or_stdin;
-use crate::replay::Rules;
 
 pub(super) fn audit(arguments: &Audit, out: &mut impl Write) -> Result<(), ToolError> {
     match arguments {
@@ -96,16 +95,13 @@ pub(super) fn replay(arguments: &Replay, out: &mut impl Write) -> Result<(), Too
     let export = read(&arguments.export)?;
     verify(&export, &arguments.export, out)?;
     let prompts = arguments.prompts.as_deref().map(files::read).transpose()?;
-    let rules = Rules {
-        formats: arguments.formats.as_deref().map(files::read).transpose()?,
-        user_defined: arguments.user_defined,
-    };
+    let formats = arguments.formats.as_deref().map(files::read).transpose()?;
     let all = crate::replay::replay(
         &export,
         &arguments.models,
         prompts.as_deref().unwrap_or_default(),
         &arguments.data,
-        &rules,
+        formats.as_deref(),
     )?;
     if let Some(path) = &arguments.texts {
         files::write(path, crate::replay::texts(&all).as_bytes())?;

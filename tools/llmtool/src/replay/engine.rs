@@ -18,8 +18,8 @@ use protocol::wire::engine::KvType;
 use protocol::wire::{InferParams, PartKind, Parts};
 use sha2::{Digest, Sha256};
 
+use super::NO_ADAPTER;
 use super::sources::Sources;
-use super::{NO_ADAPTER, Rules};
 use crate::engine::{Memory, load_error, load_options};
 use crate::error::ToolError;
 
@@ -41,7 +41,6 @@ pub(super) struct Engine<'m> {
     adapter: Option<u8>,
     /// SHA-256 of each format's automaton, in the order of their numbers.
     formats: Vec<Hash>,
-    user_defined: bool,
     text: Text,
 }
 
@@ -54,6 +53,8 @@ pub(super) struct Request<'r> {
     pub(super) parts: &'r [u8],
     /// SHA-256 of its format; zeros: none.
     pub(super) format: Hash,
+    /// Whether what is spelled like a user-defined token in its texts becomes one.
+    pub(super) user_defined: bool,
     pub(super) params: InferParams,
     /// Tokens that it gave.
     pub(super) tokens: u32,
@@ -103,7 +104,7 @@ impl Engine<'_> {
         file: &[u8],
         context: usize,
         adapters: &Adapters,
-        rules: &Rules,
+        formats: Option<&[u8]>,
         run: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> Result<T, ToolError> {
         let error = load_error(path);
@@ -111,7 +112,7 @@ impl Engine<'_> {
         let checked = Checked::new(file).map_err(Box::new).map_err(&error)?;
         let bytes = adapters.bytes(&checked);
         let mut memory = Memory::with_adapters(&checked, &options, bytes).map_err(&error)?;
-        let formats = match &rules.formats {
+        let formats = match formats {
             Some(image) => Formats::read(image)?,
             None => Formats::NONE,
         };
@@ -126,7 +127,6 @@ impl Engine<'_> {
             base: sha256(file),
             adapter: None,
             formats: formats.iter().map(|named| sha256(named.table)).collect(),
-            user_defined: rules.user_defined,
             text: Text::new(),
         }))
     }
@@ -192,7 +192,7 @@ impl Engine<'_> {
             adapter: self.adapter,
             format: self.format(&parts, &request.format)?,
             stops,
-            user_defined: self.user_defined,
+            user_defined: request.user_defined,
             ..Turn::first(SESSION)
         };
         let segments: Vec<Segment<'_>> = parts
