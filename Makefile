@@ -211,7 +211,7 @@ $(STORE): Makefile system.xml $(STORE_POLICY) $(MODELS_LIST) $(MODEL_FILES) $(wi
 
 $(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs tools/llmtool/tests/templates/chatml.jinja llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
-	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf
 	@mkdir -p $(@D)/data && cp $(TEST_DATA) $(@D)/data
 	@$(BIN)/llmtool sign --force --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) $(TEST_DATA:tests/%=$(@D)/%) >/dev/null
@@ -224,7 +224,7 @@ $(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/b
 $(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem | llmtool
 	@mkdir -p $(@D)
 	@sed -E '/name="arena"/s/0x800000/0x9000000/; /name="model_store"/s/0x800000/0x4000000/' system.xml >$(@D)/system.xml
-	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- $(if $(filter bench,$(LARGE)),--bench,--large) $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- $(if $(filter bench,$(LARGE)),--bench,--large) $(@D) >&2
 	@$(if $(filter bench,$(LARGE)),mv $(@D)/bench-q4_0.gguf $(@D)/default.gguf && rm $(@D)/bench-q8_0.gguf)
 	@$(BIN)/llmtool sign --key $(KEYS)/test.key.pem $(@D)/default.gguf >/dev/null
 	@tar --format=ustar -cf $@ -C $(@D) default.gguf default.gguf.sig
@@ -433,9 +433,9 @@ EXAMPLE_TEST = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-
 
 .PHONY: example-test-sim
 example-test-sim: example-named description sim-build llmtool
-	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features inject >&2
 	SEL4_LLM_EXAMPLE='$(SIM) --debug' \
-	SEL4_LLM_EXAMPLE_INJECT='$(SIM:$(BIN)/%=$(INJECT_DIR)/release/%) --debug' \
+	SEL4_LLM_EXAMPLE_INJECT='$(SIM:$(BIN)/%=$(INJECT_BIN)/%) --debug' \
 		$(EXAMPLE_TEST)
 
 .PHONY: example-test-sel4
@@ -625,7 +625,7 @@ MONITOR_FIRST ?= 0
 
 .PHONY: monitor-fuzz
 monitor-fuzz: ## the model-based fuzz of the whole monitor, for MONITOR_SECONDS from the seed MONITOR_FIRST on
-	$(CARGO) run $(QUIET) --release -p sel4-llm-monitor-fuzz -- --seconds $(MONITOR_SECONDS) --first $(MONITOR_FIRST)
+	$(CARGO) run $(QUIET) --profile tested -p sel4-llm-monitor-fuzz -- --seconds $(MONITOR_SECONDS) --first $(MONITOR_FIRST)
 
 .PHONY: loom
 loom: ## the memory ordering of the ring, model-checked
@@ -687,12 +687,12 @@ fuzz-planted: ## see that the fuzz of the monitor finds bugs that are planted in
 	@tests/monitor-fuzz/planted --seconds $(PLANTED_SECONDS) $(BUILD)/planted
 
 # A build of its own: a simulation whose inference misbehaves when a prompt says so.
-INJECT_DIR := $(TARGET_DIR)/inject
-INJECT_SIM := $(INJECT_DIR)/release/sel4-llm-sim system.xml --search-path
+INJECT_BIN := $(TARGET_DIR)/tested
+INJECT_SIM := $(INJECT_BIN)/sel4-llm-sim system.xml --search-path
 
 .PHONY: e2e-sim
 e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite on the simulation
-	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features inject >&2
 	SEL4_LLM_RUN='$(SIM)' \
 	SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
@@ -709,21 +709,21 @@ SOAK_REQUESTS ?= 10000
 SOAK_SEED ?= 1
 STORM_FAULTS ?= 200
 
-ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin
+ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin
 # With the model that is shipped.
 STORM = $(ENDURANCE) storm -- --model models/default.gguf --models models --faults $(STORM_FAULTS)
 STORM_IMAGE := $(BUILD)/$(BOARD)/storm/loader.img
 
 .PHONY: inject-sim
 inject-sim: llmtool $(STORE) $(TEST_STORE) $(STORM_POLICY)
-	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features inject >&2
 
-SOAK_CLIENTS := $(foreach client,first second,--program $(client)=$(BIN)/soak-client)
+SOAK_CLIENTS := $(foreach client,first second,--program $(client)=$(INJECT_BIN)/soak-client)
 
 .PHONY: soak
 soak: inject-sim $(SOAK_POLICY) ## SOAK_REQUESTS requests at random of three clients on the simulation, with kills, cancels and garbage
-	@$(CARGO) build $(QUIET) --release -p soak-client >&2
-	@SEL4_LLM_RUN_INJECT='$(INJECT_DIR)/release/sel4-llm-sim $(SOAK_OUT)/system.xml $(SOAK_CLIENTS) --search-path $(dir $(TEST_STORE)) $(SOAK_OUT)' \
+	@$(CARGO) build $(QUIET) --profile tested -p soak-client >&2
+	@SEL4_LLM_RUN_INJECT='$(INJECT_BIN)/sel4-llm-sim $(SOAK_OUT)/system.xml $(SOAK_CLIENTS) --search-path $(dir $(TEST_STORE)) $(SOAK_OUT)' \
 		$(ENDURANCE) soak -- --requests $(SOAK_REQUESTS) --seed $(SOAK_SEED) \
 		--models $(dir $(TEST_STORE)) --output $(SOAK_OUT)
 
@@ -806,11 +806,11 @@ BENCH_MODELS := $(BUILD)/bench/bench-q4_0.gguf $(BUILD)/bench/bench-q8_0.gguf
 
 $(BENCH_MODELS) &: llm-core/src/testing.rs
 	@mkdir -p $(@D)
-	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --bench $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- --bench $(@D) >&2
 
 $(BUILD)/bench/wide-f16.gguf: llm-core/src/testing.rs
 	@mkdir -p $(@D)
-	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --wide $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- --wide $(@D) >&2
 
 .PHONY: bench
 bench: llmtool $(BENCH_MODELS) ## speed on this machine: kernels (criterion), models; also as target/bench.json
@@ -843,7 +843,7 @@ BENCH_SIZES := $(BUILD)/bench/sizes
 .PHONY: bench-plot
 bench-plot: llmtool ## draw docs/performance.svg, after bench-peers (matplotlib)
 	@mkdir -p $(BENCH_SIZES)
-	@$(CARGO) run $(QUIET) --release -p sel4-llm-tests --bin test-models -- --sizes $(BENCH_SIZES) >&2
+	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- --sizes $(BENCH_SIZES) >&2
 	@tools/bench/plot --llmtool $(BIN)/llmtool --llama-bench $(BUILD)/peers/llama/bin/llama-bench --sizes $(BENCH_SIZES)
 
 # The measuring image with a second client (tests/clients/mute): it is silent in one, and asks and never reads in the other.
