@@ -747,7 +747,7 @@ storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a ro
 REDTEAM_SYSTEM ?= system.xml
 REDTEAM_OUT := $(BUILD)/redteam
 REDTEAM_DIR := $(TARGET_DIR)/redteam
-REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) --release -p sel4-llm-tests --test redteam
+REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) --profile tested -p sel4-llm-tests --test redteam
 
 .PHONY: redteam
 redteam: redteam-sim ## attack the system from hostile domains: on the simulation and, with an SDK, on seL4
@@ -760,10 +760,10 @@ endif
 .PHONY: redteam-sim
 redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY)
 	@mkdir -p $(REDTEAM_OUT)
-	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim --features redteam --target-dir $(REDTEAM_DIR) >&2
+	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features redteam --target-dir $(REDTEAM_DIR) >&2
 	@$(CARGO) build $(QUIET) --release -p sel4-llm-sim -p mallory-sim >&2
 	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
-	SEL4_LLM_REDTEAM='$(REDTEAM_DIR)/release/sel4-llm-sim $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
+	SEL4_LLM_REDTEAM='$(REDTEAM_DIR)/tested/sel4-llm-sim $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
 		$(REDTEAM_RUN)
 
@@ -792,7 +792,7 @@ redteam-mutations: llmtool ## see the red team's runner object to descriptions t
 	@SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
 		tests/redteam/mutations $(SDK)/bin/microkit $(BOARD) $(CONFIG) $(SEL4_OUT)-redteam-inference \
 		$(dir $(STORE)) $(dir $(REDTEAM_POLICY)) $(CURDIR)/$(REDTEAM_OUT)/mutated -- \
-		$(CARGO) test $(QUIET) --release -p sel4-llm-tests --test redteam
+		$(CARGO) test $(QUIET) --profile tested -p sel4-llm-tests --test redteam
 
 .PHONY: redteam-docs
 redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
