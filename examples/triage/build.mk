@@ -22,7 +22,7 @@ ifeq ($(VARIANT),rust)
 EXAMPLE_PROGRAMS := triage=$(BIN)/triage-sim
 
 example-programs-sim:
-	@$(CARGO) build $(QUIET) --release -p triage-sim >&2
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p triage-sim >&2
 
 example-programs-sel4: check-sdk
 	@mkdir -p $(SEL4_OUT)
