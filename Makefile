@@ -7,9 +7,9 @@ QUIET := $(if $(V),,--quiet)
 
 # CARGO_TARGET_DIR is honoured; the programs lie there.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-# `make test` builds the programs for the host with less optimisation across crates, in half the time.
+# `make test` runs the programs that `cargo test` has built.
 HOST_PROFILE ?= release
-BIN := $(TARGET_DIR)/$(HOST_PROFILE)
+BIN := $(TARGET_DIR)/$(HOST_PROFILE:dev=debug)
 BUILD := build
 
 # The models of the store, by name: the first is loaded at boot. Adapters (GGUF) and training data (.jsonl, .txt) may be
@@ -213,7 +213,7 @@ $(STORE): Makefile system.xml $(STORE_POLICY) $(MODELS_LIST) $(MODEL_FILES) $(wi
 
 $(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/bin/test-models.rs tools/llmtool/tests/templates/chatml.jinja llm-core/src/testing.rs $(KEYS)/test.key.pem $(KEYS)/other.key.pem | llmtool
 	@mkdir -p $(@D)
-	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin test-models -- $(@D) >&2
 	@cp models/tiny-f32.gguf $(@D)/default.gguf
 	@mkdir -p $(@D)/data && cp $(TEST_DATA) $(@D)/data
 	@$(BIN)/llmtool sign --force --key $(KEYS)/test.key.pem $(TEST_MODELS:%=$(@D)/%.gguf) $(TEST_DATA:tests/%=$(@D)/%) >/dev/null
@@ -226,7 +226,7 @@ $(TEST_STORE): Makefile system.xml $(TEST_DATA) models/tiny-f32.gguf tests/src/b
 $(LARGE_STORE): Makefile system.xml tests/src/bin/test-models.rs llm-core/src/testing.rs $(KEYS)/test.key.pem | llmtool
 	@mkdir -p $(@D)
 	@sed -E '/name="arena"/s/0x800000/0x9000000/; /name="model_store"/s/0x800000/0x4000000/' system.xml >$(@D)/system.xml
-	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- $(if $(filter bench,$(LARGE)),--bench,--large) $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin test-models -- $(if $(filter bench,$(LARGE)),--bench,--large) $(@D) >&2
 	@$(if $(filter bench,$(LARGE)),mv $(@D)/bench-q4_0.gguf $(@D)/default.gguf && rm $(@D)/bench-q8_0.gguf)
 	@$(BIN)/llmtool sign --key $(KEYS)/test.key.pem $(@D)/default.gguf >/dev/null
 	@tar --format=ustar -cf $@ -C $(@D) default.gguf default.gguf.sig
@@ -435,9 +435,9 @@ EXAMPLE_TEST = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-
 
 .PHONY: example-test-sim
 example-test-sim: example-named description sim-build llmtool
-	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+	@$(BUILD_INJECT)
 	SEL4_LLM_EXAMPLE='$(SIM) --debug' \
-	SEL4_LLM_EXAMPLE_INJECT='$(SIM:$(BIN)/%=$(INJECT_BIN)/%) --debug' \
+	SEL4_LLM_EXAMPLE_INJECT='$(SIM:$(BIN)/sel4-llm-sim%=$(BIN)/sel4-llm-sim-inject%) --debug' \
 		$(EXAMPLE_TEST)
 
 .PHONY: example-test-sel4
@@ -588,7 +588,7 @@ test: ## lints, docs, units, ring model, isolation, proofs, end to end on the si
 	@mkdir -p $(dir $(STAGE_TIMES)) && : >$(STAGE_TIMES)
 	@set -e; for stage in $(STAGES) $(foreach board,$(SEL4_BOARDS),$(STAGES_SEL4:%=%@$(board))); do \
 		start=$$(date +%s); board=$${stage#*@}; \
-		$(MAKE) --no-print-directory $${stage%@*} HOST_PROFILE=tested $$(test $$board = $$stage || echo BOARD=$$board); \
+		$(MAKE) --no-print-directory $${stage%@*} HOST_PROFILE=dev $$(test $$board = $$stage || echo BOARD=$$board); \
 		printf '%6d s  %s\n' $$(($$(date +%s) - start)) $$stage >>$(STAGE_TIMES); \
 	done
 	@cat $(STAGE_TIMES)
@@ -688,14 +688,13 @@ PLANTED_SECONDS ?= 60
 fuzz-planted: ## see that the fuzz of the monitor finds bugs that are planted into it, each within PLANTED_SECONDS
 	@tests/monitor-fuzz/planted --seconds $(PLANTED_SECONDS) $(BUILD)/planted
 
-# A build of its own: a simulation whose inference misbehaves when a prompt says so.
-INJECT_DIR := $(TARGET_DIR)/inject
-INJECT_BIN := $(INJECT_DIR)/tested
-INJECT_SIM := $(INJECT_BIN)/sel4-llm-sim system.xml --search-path
+# A simulation whose inference misbehaves when a prompt says so.
+BUILD_INJECT = $(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features inject --bin sel4-llm-sim-inject >&2
+INJECT_SIM := $(BIN)/sel4-llm-sim-inject system.xml --search-path
 
 .PHONY: e2e-sim
 e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite on the simulation
-	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+	@$(BUILD_INJECT)
 	SEL4_LLM_RUN='$(SIM)' \
 	SEL4_LLM_RUN_INJECT='$(INJECT_SIM) $(dir $(TEST_STORE)) $(dir $(TEST_POLICY))' \
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
@@ -712,21 +711,21 @@ SOAK_REQUESTS ?= 10000
 SOAK_SEED ?= 1
 STORM_FAULTS ?= 200
 
-ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin
+ENDURANCE = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin
 # With the model that is shipped.
 STORM = $(ENDURANCE) storm -- --model models/default.gguf --models models --faults $(STORM_FAULTS)
 STORM_IMAGE := $(BUILD)/$(BOARD)/storm/loader.img
 
 .PHONY: inject-sim
 inject-sim: llmtool $(STORE) $(TEST_STORE) $(STORM_POLICY)
-	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features inject --target-dir $(INJECT_DIR) >&2
+	@$(BUILD_INJECT)
 
-SOAK_CLIENTS := $(foreach client,first second,--program $(client)=$(TARGET_DIR)/tested/soak-client)
+SOAK_CLIENTS := $(foreach client,first second,--program $(client)=$(BIN)/soak-client)
 
 .PHONY: soak
 soak: inject-sim $(SOAK_POLICY) ## SOAK_REQUESTS requests at random of three clients on the simulation, with kills, cancels and garbage
-	@$(CARGO) build $(QUIET) --profile tested -p soak-client >&2
-	@SEL4_LLM_RUN_INJECT='$(INJECT_BIN)/sel4-llm-sim $(SOAK_OUT)/system.xml $(SOAK_CLIENTS) --search-path $(dir $(TEST_STORE)) $(SOAK_OUT)' \
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p soak-client >&2
+	@SEL4_LLM_RUN_INJECT='$(BIN)/sel4-llm-sim-inject $(SOAK_OUT)/system.xml $(SOAK_CLIENTS) --search-path $(dir $(TEST_STORE)) $(SOAK_OUT)' \
 		$(ENDURANCE) soak -- --requests $(SOAK_REQUESTS) --seed $(SOAK_SEED) \
 		--models $(dir $(TEST_STORE)) --output $(SOAK_OUT)
 
@@ -749,8 +748,7 @@ storm: llmtool $(STORE) $(STORM_POLICY) ## STORM_FAULTS faults and hangs in a ro
 # The description that is attacked: REDTEAM_SYSTEM=FILE shows that the runner objects to one that gives too much away.
 REDTEAM_SYSTEM ?= system.xml
 REDTEAM_OUT := $(BUILD)/redteam
-REDTEAM_DIR := $(TARGET_DIR)/redteam
-REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) --profile tested -p sel4-llm-tests --test redteam
+REDTEAM_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
 
 .PHONY: redteam
 redteam: redteam-sim ## attack the system from hostile domains: on the simulation and, with an SDK, on seL4
@@ -763,10 +761,10 @@ endif
 .PHONY: redteam-sim
 redteam-sim: llmtool $(STORE) $(REDTEAM_POLICY) $(REDTEAM_CLIENTS_POLICY)
 	@mkdir -p $(REDTEAM_OUT)
-	@$(CARGO) build $(QUIET) --profile tested -p sel4-llm-sim --features redteam --target-dir $(REDTEAM_DIR) >&2
+	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim --features redteam --bin sel4-llm-sim-redteam >&2
 	@$(CARGO) build $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-sim -p mallory-sim >&2
 	SEL4_LLM_REDTEAM_ON=simulation SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
-	SEL4_LLM_REDTEAM='$(REDTEAM_DIR)/tested/sel4-llm-sim $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
+	SEL4_LLM_REDTEAM='$(BIN)/sel4-llm-sim-redteam $(REDTEAM_SYSTEM) --search-path $(dir $(STORE)) $(dir $(REDTEAM_POLICY))' \
 	SEL4_LLM_REDTEAM_CLIENTS='$(BIN)/sel4-llm-sim $(REDTEAM_CLIENTS)/system.xml --search-path $(dir $(STORE)) $(dir $(REDTEAM_CLIENTS_POLICY)) --program mallory=$(BIN)/mallory-sim --outlive-clients' \
 		$(REDTEAM_RUN)
 
@@ -795,7 +793,7 @@ redteam-mutations: llmtool ## see the red team's runner object to descriptions t
 	@SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_LLMTOOL='$(BIN)/llmtool' SEL4_LLM_REDTEAM_BOOT='$(call BOOT,IMAGE)' \
 		tests/redteam/mutations $(SDK)/bin/microkit $(BOARD) $(CONFIG) $(SEL4_OUT)-redteam-inference \
 		$(dir $(STORE)) $(dir $(REDTEAM_POLICY)) $(CURDIR)/$(REDTEAM_OUT)/mutated -- \
-		$(CARGO) test $(QUIET) --profile tested -p sel4-llm-tests --test redteam
+		$(CARGO) test $(QUIET) -p sel4-llm-tests --test redteam
 
 .PHONY: redteam-docs
 redteam-docs: ## what `make redteam` has seen, as tests/redteam/results.md
@@ -809,11 +807,11 @@ BENCH_MODELS := $(BUILD)/bench/bench-q4_0.gguf $(BUILD)/bench/bench-q8_0.gguf
 
 $(BENCH_MODELS) &: llm-core/src/testing.rs
 	@mkdir -p $(@D)
-	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- --bench $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin test-models -- --bench $(@D) >&2
 
 $(BUILD)/bench/wide-f16.gguf: llm-core/src/testing.rs
 	@mkdir -p $(@D)
-	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- --wide $(@D) >&2
+	@$(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin test-models -- --wide $(@D) >&2
 
 .PHONY: bench
 bench: llmtool $(BENCH_MODELS) ## speed on this machine: kernels (criterion), models; also as target/bench.json
@@ -846,7 +844,7 @@ BENCH_SIZES := $(BUILD)/bench/sizes
 .PHONY: bench-plot
 bench-plot: llmtool ## draw docs/performance.svg, after bench-peers (matplotlib)
 	@mkdir -p $(BENCH_SIZES)
-	@$(CARGO) run $(QUIET) --profile tested -p sel4-llm-tests --bin test-models -- --sizes $(BENCH_SIZES) >&2
+	@$(CARGO) run $(QUIET) --profile $(HOST_PROFILE) -p sel4-llm-tests --bin test-models -- --sizes $(BENCH_SIZES) >&2
 	@tools/bench/plot --llmtool $(BIN)/llmtool --llama-bench $(BUILD)/peers/llama/bin/llama-bench --sizes $(BENCH_SIZES)
 
 # The measuring image with a second client (tests/clients/mute): it is silent in one, and asks and never reads in the other.

@@ -215,6 +215,12 @@ impl Session {
     }
 }
 
+/// Whether the system runs in QEMU, by the command that starts it.
+#[must_use]
+pub fn is_emulated() -> bool {
+    std::env::var("SEL4_LLM_RUN").is_ok_and(|command| command.contains("qemu-system-"))
+}
+
 /// Length of the closing line that `text` begins with, its end included.
 fn closing(text: &str) -> Option<usize> {
     let end = text.find('\n')?;
