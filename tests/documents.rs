@@ -1,5 +1,5 @@
-//! What the documents tell people to type is typed here: every fenced block of commands in `README.md`, `CONTRIBUTING.md`
-//! and `docs/`.
+//! What the documents tell people to type is typed here: every fenced block of commands in the pages at the
+//! root of the repository and in `docs/`.
 //!
 //! A block of commands says what it is: `console` for those of the shell, behind its prompt, which are typed into the
 //! simulation, and `sh` for those of the host, which run one after the other in a folder with the repository's files. A
@@ -52,7 +52,13 @@ fn documents() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .collect();
     docs.sort();
-    docs.extend(["README.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    let at_the_root = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ];
+    docs.extend(at_the_root.map(|name| root().join(name)));
     docs
 }
 

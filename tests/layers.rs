@@ -96,6 +96,7 @@ fn no_tool_no_domain_and_no_shared_library_depends_on_a_domain() {
                 "safe-text",
                 "drivers",
                 "storage",
+                "disk-log",
             ]
             .contains(&folder)
     };
