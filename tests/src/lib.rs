@@ -112,28 +112,51 @@ pub fn llmtool(arguments: &[&str], text: &str) -> (String, Option<i32>) {
 fn run(variable: &str, input: &[u8]) -> Session {
     let output = finish(command(variable), input);
     Session {
-        output: printed(&String::from_utf8_lossy(&output.stdout)),
+        output: printed(
+            &String::from_utf8_lossy(&output.stdout),
+            &String::from_utf8_lossy(input),
+        ),
         status: output.status.code(),
     }
 }
 
-/// What a terminal's output says without colours, redrawn lines, and what was typed after the shell's prompts.
-fn printed(output: &str) -> String {
+/// What a terminal's output says without colours, redrawn lines, and what of `typed` shows after the shell's prompts: a line
+/// that is longer than the terminal is wide, in several rows.
+fn printed(output: &str, typed: &str) -> String {
     let plain = without_sequences(output).replace("\r\n", "\n");
     let lines = plain.split_inclusive('\n');
-    let last_drawn = lines.map(|line| line.rsplit('\r').next().unwrap_or(line));
-    last_drawn.filter(|line| !is_prompt(line)).collect()
+    let mut last_drawn = lines
+        .map(|line| line.rsplit('\r').next().unwrap_or(line))
+        .peekable();
+    let mut said = String::new();
+    while let Some(line) = last_drawn.next() {
+        let Some(echoed) = behind_prompt(line) else {
+            said.push_str(line);
+            continue;
+        };
+        let mut echoed = echoed.trim_end_matches('\n').to_owned();
+        let goes_on = |echoed: &str, row: &str| {
+            let row = row.trim_end_matches('\n');
+            let rest = typed.lines().find_map(|line| line.strip_prefix(echoed));
+            !row.is_empty() && !echoed.is_empty() && rest.is_some_and(|rest| rest.starts_with(row))
+        };
+        while let Some(row) = last_drawn.next_if(|row| goes_on(&echoed, row)) {
+            echoed.push_str(row.trim_end_matches('\n'));
+        }
+    }
+    said
 }
 
-/// Whether a line is a prompt and what was typed there: `llm> ` or, in a conversation, `chat> `, before it the user who is
-/// not the default one, or the one for a passphrase.
-fn is_prompt(line: &str) -> bool {
-    let is_behind_a_user = |prompt| {
-        line.split_once(prompt).is_some_and(|(user, _)| {
-            user.is_empty() || (user.ends_with('@') && !user.contains(char::is_whitespace))
-        })
+/// What was typed there if a line is a prompt: `llm> ` or, in a conversation, `chat> `, before it the user who is not the
+/// default one, or the one for a passphrase.
+fn behind_prompt(line: &str) -> Option<&str> {
+    let behind_a_user = |prompt| {
+        let (user, typed) = line.split_once(prompt)?;
+        let is_user = user.ends_with('@') && !user.contains(char::is_whitespace);
+        (user.is_empty() || is_user).then_some(typed)
     };
-    line.starts_with("passphrase:") || ["llm> ", "chat> "].into_iter().any(is_behind_a_user)
+    let passphrase = line.strip_prefix("passphrase:");
+    passphrase.or_else(|| ["llm> ", "chat> "].into_iter().find_map(behind_a_user))
 }
 
 /// `text` without colours and other control sequences of a terminal (ECMA-48), which the shell writes to one.
@@ -327,8 +350,11 @@ mod unit {
             without_sequences("\x1b[31merror: x\x1b[0m [1m\x1b[2K"),
             "error: x [1m"
         );
-        assert!(is_prompt("llm> llmstats\n") && is_prompt("admin@llm> whoami\n"));
-        assert!(is_prompt("chat> Hi\n") && is_prompt("admin@chat> /exit\n"));
-        assert!(!is_prompt("He said llm> twice\n") && !is_prompt("error: x\n"));
+        let all = "llm> llmstats\nadmin@llm> whoami\nchat> Hi\nadmin@chat> /exit\nHe said llm> twice\nerror: x\n";
+        assert_eq!(printed(all, ""), "He said llm> twice\nerror: x\n");
+        // The rows of a long line are its own; what only looks like one is not.
+        let typed = "whoami\nllminfer \"One day a fox\" -n 4\n";
+        let all = "llm> llminfer \"One\r\n day a fo\r\nx\" -n 4\r\n met\r\nllm> whoami\r\n day\r\n";
+        assert_eq!(printed(all, typed), " met\n day\n");
     }
 }

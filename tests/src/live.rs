@@ -162,7 +162,7 @@ impl Live {
         self.type_in(mark.as_bytes())?;
         let printed = self.wait_for(console::answer_to_mark(self.marks).trim_end(), command)?;
         let took = began.elapsed();
-        let printed = crate::printed(&printed);
+        let printed = crate::printed(&printed, command);
         let lines = printed.split_inclusive('\n');
         let (notices, text): (Vec<&str>, Vec<&str>) =
             lines.partition(|line| console::is_notice(line));
