@@ -134,7 +134,9 @@ fn printed(output: &str, typed: &str) -> String {
             said.push_str(line);
             continue;
         };
-        let mut echoed = echoed.trim_end_matches('\n').to_owned();
+        // A long line was shown in part, and was drawn anew and whole when it was run.
+        let whole = echoed.rsplit('\x08').next().unwrap_or(echoed);
+        let mut echoed = whole.trim_end_matches('\n').to_owned();
         let goes_on = |echoed: &str, row: &str| {
             let row = row.trim_end_matches('\n');
             let rest = typed.lines().find_map(|line| line.strip_prefix(echoed));
@@ -354,7 +356,7 @@ mod unit {
         assert_eq!(printed(all, ""), "He said llm> twice\nerror: x\n");
         // The rows of a long line are its own; what only looks like one is not.
         let typed = "whoami\nllminfer \"One day a fox\" -n 4\n";
-        let all = "llm> llminfer \"One\r\n day a fo\r\nx\" -n 4\r\n met\r\nllm> whoami\r\n day\r\n";
+        let all = "llm> llminfer \"\x08\x08<er \x08\x08llminfer \"One\r\n day a fo\r\nx\" -n 4\r\n met\r\nllm> whoami\r\n day\r\n";
         assert_eq!(printed(all, typed), " met\n day\n");
     }
 }
