@@ -181,7 +181,7 @@ fn a_paste_is_one_prompt_and_runs_nothing() {
         person.paste("exit\nexit\n");
         person.settle();
         person.type_in("\r");
-        person.wait_for("more than one line");
+        person.wait_for("you pasted several commands");
         person.wait_for_prompt();
         person.leave();
     }

@@ -138,8 +138,15 @@ const fn offer_of(kind: Kind) -> Offer {
 pub(crate) fn in_quote(before: &[u8]) -> bool {
     let mut words = before.iter();
     let mut open = None;
+    let (mut in_word, mut in_comment) = (false, false);
     while let Some(byte) = words.next() {
+        let is_space = matches!(byte, b' ' | b'\t' | b'\n');
+        if open.is_none() {
+            in_comment = *byte != b'\n' && (in_comment || (*byte == b'#' && !in_word));
+            in_word = !is_space;
+        }
         match (open, *byte) {
+            _ if in_comment => {}
             (None, b'"' | b'\'') => open = Some(*byte),
             (Some(b'"'), b'\\') => {
                 words.next();
@@ -352,6 +359,16 @@ mod tests {
             assert_eq!(offer(line.as_bytes()).0, expected, "{line}");
         }
         assert_eq!(offer(b"llmctl load de").1, 12);
+    }
+
+    #[test]
+    fn a_comment_opens_no_quote_and_a_quote_no_comment() {
+        for closed in ["help # it's", "a 'b # c'", "a#'b'", "# \"\na"] {
+            assert!(!in_quote(closed.as_bytes()), "{closed}");
+        }
+        for open in ["llminfer 'a # b", "a#'b", "# x\n\"y", "x \"a\\\""] {
+            assert!(in_quote(open.as_bytes()), "{open}");
+        }
     }
 
     #[test]

@@ -69,7 +69,9 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Said::AsTheModelHasIt => ask.system.is_none() && self.talks == Some(false),
             Said::ByUser => false,
         };
-        if !completes || !self.screen.has_colour() || prompt.is_empty() {
+        // An answer that is bound stands for itself and goes on from nothing.
+        let is_bound = !ask.format.is_empty() || ask.choices.is_some();
+        if !completes || is_bound || !self.screen.has_colour() || prompt.is_empty() {
             return;
         }
         self.print(self.styled(Style::Aside, SafeText(prompt)), port);

@@ -14,6 +14,7 @@ use crate::table::{
 };
 use crate::values::{job_number, name};
 use crate::words::{MAX_WORDS, Words};
+use core::iter::Peekable;
 use protocol::limits::MAX_ADAPTERS;
 use protocol::name::{ModelName, UserName};
 use protocol::wire::client::LogQuery;
@@ -132,7 +133,10 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
     let Some(first) = words.next() else {
         return Ok(Command::Empty);
     };
-    let words = &mut words;
+    let words = &mut words.peekable();
+    if first == b"?" {
+        return help(words);
+    }
     let verb = Verb::find(first).ok_or_else(|| CommandError::Unknown {
         what: "command",
         of: "",
@@ -141,6 +145,9 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         topic: None,
     })?;
     let spec = verb.spec();
+    if words.next_if(asks_for_help).is_some() {
+        return Ok(Command::Help(Some(spec.topic)));
+    }
     match verb {
         Verb::Infer => infer(&spec, words),
         Verb::Chat => Ok(Command::Chat(ask(&spec, &take(&spec, words)?)?.ask)),
@@ -161,6 +168,11 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         Verb::Help => help(words),
         Verb::Colour => colour(&spec, words),
     }
+}
+
+/// Whether a word behind a command asks what that does.
+fn asks_for_help(word: &&[u8]) -> bool {
+    matches!(*word, b"--help" | b"-h")
 }
 
 /// `color auto`, `color on`, `color off`.
@@ -220,12 +232,18 @@ fn help<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     }
 }
 
-fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
+fn control<'a>(words: &mut Peekable<impl Iterator<Item = &'a [u8]>>) -> Parsed<'a> {
     let (of, topic) = ("llmctl", "llmctl");
     let what = "a command";
     let word = words
         .next()
         .ok_or(CommandError::MissingValue { of, what, topic })?;
+    if word == b"help" {
+        return match words.peek() {
+            Some(_) => help(words),
+            None => Ok(Command::Help(Some(topic))),
+        };
+    }
     let Some(control) = Control::find(word) else {
         return Err(CommandError::Unknown {
             what: "command",
@@ -237,6 +255,9 @@ fn control<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     };
     let spec = control.spec();
     let spec = &spec;
+    if words.next_if(asks_for_help).is_some() {
+        return Ok(Command::Help(Some(spec.topic)));
+    }
     match control {
         Control::Models => nothing_more(spec, words, Command::Models),
         Control::Load => load(spec, &take(spec, words)?),
@@ -691,6 +712,13 @@ mod tests {
             ("llmctl adapter export moral", "ExportAdapter(\"moral\")"),
             ("help audit", "Help(Some(\"audit\"))"),
             ("help llmctl wait", "Help(Some(\"wait\"))"),
+            ("llmctl help", "Help(Some(\"llmctl\"))"),
+            ("llmctl help wait", "Help(Some(\"wait\"))"),
+            ("llmctl --help", "Help(Some(\"llmctl\"))"),
+            ("llmctl status -h", "Help(Some(\"status\"))"),
+            ("llminfer --help", "Help(Some(\"llminfer\"))"),
+            ("?", "Help(None)"),
+            ("? audit", "Help(Some(\"audit\"))"),
         ] {
             assert_eq!(parsed(line.as_bytes()), format!("Ok({expected})"), "{line}");
         }

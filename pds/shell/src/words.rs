@@ -24,7 +24,8 @@ impl Words {
     }
 
     /// Splits `line`. Words are separated by spaces, and ends of lines around them do not count; `"…"` and `'…'` keep them together; inside
-    /// `"…"`, `\"`, `\\` and `\n` stand for a quote, a backslash and a new line.
+    /// `"…"`, `\"`, `\\` and `\n` stand for a quote, a backslash and a new line. A `#` where a word could begin makes the rest of
+    /// the line a comment.
     pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), CommandError<'static>> {
         self.wipe();
         let mut bytes = line.iter().copied().peekable();
@@ -38,6 +39,7 @@ impl Words {
                     in_word = false;
                     has_ended |= byte == b'\n' && !self.ends.is_empty();
                 }
+                b'#' if !in_word => while bytes.next_if(|next| *next != b'\n').is_some() {},
                 // More lines of a paste: which of them was meant to run, nobody has said.
                 _ if has_ended => return Err(CommandError::ManyLines),
                 b'"' | b'\'' => {
@@ -142,7 +144,11 @@ mod tests {
         assert_eq!(split(""), [""; 0]);
         assert_eq!(split("Höhle"), ["Höhle"]);
         assert_eq!(split("\n a 'b\nc'\n\n"), ["a", "b\nc"]);
+        assert_eq!(split("a b#c '#d' # it's over"), ["a", "b#c", "#d"]);
+        assert_eq!(split("# all of it"), [""; 0]);
         let mut words = Words::new();
+        let error = words.split(b"# why\nwhoami # who\nexit");
+        assert_eq!(error, Err(CommandError::ManyLines));
         let error = words.split(b"whoami\nexit");
         assert_eq!(error, Err(CommandError::ManyLines));
     }

@@ -14,7 +14,7 @@ fn every_bad_input_gets_one_line_that_names_the_value_and_the_limit() {
         ),
         (
             "llminfer x --tmperature 1",
-            "error: no option of llminfer '--tmperature'; did you mean '--temperature'?\n",
+            "error: llminfer has no option '--tmperature'; did you mean '--temperature'?\n",
         ),
         ("llminfer \"Once", "error: the quote \" is not closed\n"),
         ("llminfer \"\"", "error: the prompt is empty\n"),

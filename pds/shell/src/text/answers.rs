@@ -37,9 +37,14 @@ impl Display for Closing {
                 tokens: u64::from(tokens),
                 us: total_us,
             },
-            more => Rate {
+            more if after_us > 0 => Rate {
                 tokens: u64::from(more).saturating_sub(1),
                 us: after_us,
+            },
+            // All have come at once.
+            all => Rate {
+                tokens: u64::from(all),
+                us: total_us,
             },
         };
         write!(f, "{rate} tokens/s")?;

@@ -128,7 +128,7 @@ fn limits(options: &[OptionSpec]) -> Option<Limits> {
 
 fn overview(f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(
-        "The model that comes with this system writes stories for children and answers no questions. 'make run MODEL=FILE.gguf'\n\
+        "The model that comes with this system writes stories for children and answers no questions. 'make run MODEL=FILE.gguf' \
          runs one of yours, 'llmctl status' says which is loaded, and llmchat talks to one that can be talked to.\n\
          llminfer \"PROMPT\" [OPTIONS]   generate text; Ctrl-C cancels\n\
          llmchat [OPTIONS]             a conversation, a line at a time; /exit leaves\n\
@@ -142,7 +142,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
         "\nllmfinetune DATA [OPTIONS]    learn from examples: makes an adapter\n\
          llmstats [--json] [--watch]   what audit has counted\n\
          login USER, logout, whoami    who asks\n\
-         help [TOPIC]                  this, or more about a command or a control: help llminfer, help audit\n\
+         help [TOPIC]                  this, or more about a command, of llmctl too: help llminfer, help audit\n\
          color auto|on|off             colours of this terminal\n\
          exit                          log out (also: Ctrl-D); Ctrl-] leaves the emulator or the simulation\n\
          Keys: arrows, Home, End, Tab completes, Ctrl-A/E/K/U/W/L edit, Ctrl-C cancels (again: at once).",

@@ -11,7 +11,7 @@ impl Display for CommandError<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
             Self::ManyLines => f.write_str(
-                "the line has more than one line of commands, and one is run at a time; it is in the history (arrow up)",
+                "you pasted several commands, and one is run at a time; they are in the history (arrow up)",
             ),
             Self::Unterminated(quote) => write!(f, "the quote {quote} is not closed"),
             Self::TooManyWords => {
@@ -24,11 +24,12 @@ impl Display for CommandError<'_> {
                 nearest,
                 topic,
             } => {
-                write!(f, "no {what} ")?;
-                if !of.is_empty() {
-                    write!(f, "of {of} ")?;
+                let word = Untrusted(word);
+                match (what, of) {
+                    (_, "") => write!(f, "no {what} '{word}'")?,
+                    ("value", _) => write!(f, "{of} does not take '{word}'")?,
+                    _ => write!(f, "{of} has no {what} '{word}'")?,
                 }
-                write!(f, "'{}'", Untrusted(word))?;
                 match (nearest, topic) {
                     (Some(nearest), _) => write!(f, "; did you mean '{nearest}'?"),
                     (None, Some(topic)) => write!(f, "; see 'help {topic}'"),

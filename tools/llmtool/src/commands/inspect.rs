@@ -179,7 +179,6 @@ fn inspect_plan(
     file: &[u8],
     out: &mut impl Write,
 ) -> Result<Result<(), ToolError>, ToolError> {
-    let options = service_options(arguments.context.0, arguments.kv.into());
     let capacity = usize::try_from(arguments.arena.0).unwrap_or(usize::MAX);
     let mut refused = |error: LoadError| {
         writeln!(out, "  cannot run    {error}")?;
@@ -189,6 +188,13 @@ fn inspect_plan(
         Ok(checked) => checked,
         Err(error) => return refused(error),
     };
+    // More than the model has, and none, stand for its own.
+    let own = checked.config().context_length;
+    let context = match arguments.context.0 {
+        0 => own,
+        some => some.min(own),
+    };
+    let options = service_options(context, arguments.kv.into());
     let mut adapters = Vec::new();
     for path in &arguments.lora {
         adapters.push(Adapter::read(path.clone(), 1.0)?);
