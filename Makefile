@@ -599,6 +599,7 @@ test: ## lints, docs, units, ring model, isolation, proofs, end to end on the si
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(QUIET) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(QUIET) -p sel4-llm-tests --test '*' -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --no-default-features -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features inject -- -D warnings
 	$(CARGO) clippy $(QUIET) -p sel4-llm-sim --features redteam -- -D warnings

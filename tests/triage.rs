@@ -93,7 +93,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
     let answers = answers(&shown);
     assert_eq!(answers.len(), JUDGED);
     assert_eq!(judged_right(&answers), JUDGED_RIGHT);
-    assert!(100 * JUDGED_RIGHT >= 97 * JUDGED);
+    const { assert!(100 * JUDGED_RIGHT >= 97 * JUDGED) };
 
     // The standing text has some 190 tokens and is paid for once.
     let times = after(&shown, "the first answer took ");
@@ -115,7 +115,7 @@ fn five_hundred_events_get_five_hundred_answers_of_the_format_and_all_is_on_reco
 
     // The shell, which has had its prompt since the boot, asks the same model, and gets what the tool gets.
     let line = "The lab sensor reports smoke.";
-    terminal.type_in(&format!(
+    terminal.type_in(format!(
         "llminfer \"{line}\" --system \"You watch a site.\" --format triage --max-tokens 4 --temperature 0\r"
     ));
     let options = ["--system", "You watch a site.", "--choices", CLASSES];

@@ -154,11 +154,11 @@ pub(crate) fn attack() -> Vec<Verdict> {
     let mut system = None;
     let is_open = board::timer_is_open();
     // Where the registers are closed, to write them is the end of it.
-    let (storms, lives): (Vec<_>, Vec<_>) = LIVES
+    let (storms, harmless): (Vec<_>, Vec<_>) = LIVES
         .into_iter()
         .filter(|(_, name, ..)| wanted(name))
         .partition(|(_, name, ..)| !is_open && *name == STORM);
-    for (letter, name, does, must) in lives {
+    for (letter, name, does, must) in harmless {
         let target = system.get_or_insert_with(|| System::boot(VARIABLE));
         let result = lives(letter, name, must, target);
         if result.is_err() {
