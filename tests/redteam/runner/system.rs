@@ -88,7 +88,14 @@ impl System {
     /// What a command prints up to the next prompt, with all control sequences.
     pub(crate) fn raw(&mut self, line: &str) -> Result<String, String> {
         self.type_in(format!("{line}\r"));
-        self.wait_for("\n", PATIENCE).ok_or_else(|| silent(line))?;
+        // A line that is longer than the terminal is wide is drawn anew when it is run, in several rows.
+        let mut echoed = String::new();
+        while !echoed.ends_with(line) {
+            let row = self.wait_for("\n", PATIENCE).ok_or_else(|| silent(line))?;
+            let row = without_sequences(&row);
+            let drawn = row.rsplit('\x08').next().unwrap_or_default();
+            echoed.push_str(drawn.trim_end_matches(['\r', '\n']));
+        }
         self.rest_to_prompt(line)
     }
 
