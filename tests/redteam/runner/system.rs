@@ -30,6 +30,9 @@ pub(crate) struct Counters {
     pub(crate) used: u64,
 }
 
+/// What the simulation's messages about inference begin with.
+const SUPERVISOR: &str = "sim: inference: ";
+
 fn silent(line: &str) -> String {
     format!("no answer to '{line}' within {} s", PATIENCE.as_secs())
 }
@@ -106,7 +109,13 @@ impl System {
 
     /// What a command prints up to the next prompt.
     pub(crate) fn command(&mut self, line: &str) -> Result<String, String> {
-        Ok(without_sequences(&self.raw(line)?).replace('\r', ""))
+        let mut text = without_sequences(&self.raw(line)?).replace('\r', "");
+        // What runs the simulation says on the same terminal what happens to a domain, in the middle of a row, too.
+        while let Some(at) = text.find(SUPERVISOR) {
+            let end = text[at..].find('\n').map_or(text.len(), |end| at + end + 1);
+            text.replace_range(at..end, "");
+        }
+        Ok(text)
     }
 
     /// Waits until inference has been started anew, if `text` does not have it already.
