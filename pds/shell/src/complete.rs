@@ -288,7 +288,10 @@ fn each(offer: Offer, buffers: &Buffers, user: UserName, take: &mut dyn FnMut(&s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::CommandError;
     use crate::table::{AUDIT, BUDGET, CHAT, FINE_TUNE, INFER, LOAD, STATS, TARGETS};
+    use crate::words::Words;
+    use proptest::prelude::*;
 
     #[test]
     fn the_word_before_decides_what_can_follow() {
@@ -368,6 +371,15 @@ mod tests {
         }
         for open in ["llminfer 'a # b", "a#'b", "# x\n\"y", "x \"a\\\""] {
             assert!(in_quote(open.as_bytes()), "{open}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_in_a_quote_if_it_is_refused_for_one(line in "[a '\"#\\\\]{0,40}") {
+            let refused = Words::new().split(line.as_bytes());
+            let is_open = matches!(refused, Err(CommandError::Unterminated(_)));
+            prop_assert_eq!(in_quote(line.as_bytes()), is_open);
         }
     }
 

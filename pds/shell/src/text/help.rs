@@ -142,7 +142,7 @@ fn overview(f: &mut Formatter<'_>) -> fmt::Result {
         "\nllmfinetune DATA [OPTIONS]    learn from examples: makes an adapter\n\
          llmstats [--json] [--watch]   what audit has counted\n\
          login USER, logout, whoami    who asks\n\
-         help [TOPIC]                  this, or more about a command, of llmctl too: help llminfer, help audit\n\
+         help [TOPIC]                  this, or more about a command or one of llmctl's: help llminfer, help audit\n\
          color auto|on|off             colours of this terminal\n\
          exit                          log out (also: Ctrl-D); Ctrl-] leaves the emulator or the simulation\n\
          Keys: arrows, Home, End, Tab completes, Ctrl-A/E/K/U/W/L edit, Ctrl-C cancels (again: at once).",
