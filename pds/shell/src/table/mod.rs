@@ -4,6 +4,7 @@
 //! list of options is an enum, too ([`options`]): a command decides about every one of its options by name, and the compiler
 //! says where a new one is missing.
 
+pub(crate) mod llama;
 mod options;
 
 pub(crate) use options::{
@@ -287,7 +288,12 @@ impl Control {
             },
             Self::Jobs => alone("llmctl jobs", "jobs"),
             Self::Wait => Spec {
-                operands: const { &[needed("a job's number, see 'llmctl jobs'", Source::Jobs)] },
+                operands: const {
+                    &[needed(
+                        "a job's number ('llmctl jobs' lists them)",
+                        Source::Jobs,
+                    )]
+                },
                 ..alone("llmctl wait", "wait")
             },
             Self::Cancel => Spec {
