@@ -323,7 +323,7 @@ fn a_fault_in_the_middle_of_a_training_costs_nothing_and_leaves_base_and_adapter
     assert_ne!(text(with), text(without), "the adapter does something");
     let is_alone = adapters.contains("* first (") && adapters.contains("\n1 adapter; ");
     assert!(is_alone, "nothing half made: {all}");
-    assert!(stats.contains("1 faults, 1 restarts"), "{all}");
+    assert!(stats.contains("1 fault, 1 restart"), "{all}");
     assert!(third.contains("made the adapter second: "), "{all}");
     assert!(log.contains("are unbroken"), "{all}");
 }

@@ -1,6 +1,6 @@
 //! What audit answers, in lines.
 
-use super::{Bytes, CodeName, Count, Rate, Seconds, Time, TrainingState};
+use super::{Bytes, CodeName, Count, CountOf, Rate, Seconds, Time, TrainingState};
 use crate::shell::Bar;
 use core::fmt::{self, Display, Formatter};
 use protocol::name::UserName;
@@ -95,10 +95,10 @@ impl Display for ModelLine<'_> {
         let info = &self.info;
         write!(
             f,
-            "{}: {} parameters, {} layers, {} wide, vocabulary {}, context {}, sha256 {}",
+            "{}: {}, {}, {} wide, vocabulary {}, context {}, sha256 {}",
             self.name,
-            info.parameters,
-            info.layers,
+            Count(info.parameters, "parameter"),
+            Count(info.layers.into(), "layer"),
             info.width,
             info.vocabulary,
             info.context,
@@ -179,7 +179,7 @@ impl Display for StatusText<'_> {
         )?;
         writeln!(
             f,
-            "sessions     {} hold keys and values; {} of {} positions are free",
+            "sessions     {} with keys and values; {} of {} positions are free",
             status.sessions, status.kv_free, status.kv_positions
         )?;
         writeln!(f, "adapters     {} loaded", status.adapters)?;
@@ -206,10 +206,10 @@ impl Display for FormatLine<'_> {
         let mark = if entry.allowed { '*' } else { ' ' };
         write!(
             f,
-            "{mark} {} ({} states, {} bytes, sha256 {})",
+            "{mark} {} ({}, {}, sha256 {})",
             entry.name,
-            entry.states,
-            entry.bytes,
+            Count(entry.states.into(), "state"),
+            Count(entry.bytes.into(), "byte"),
             Hex(entry.sha256.get(..SHORT_HASH).unwrap_or(&[]))
         )
     }
@@ -223,10 +223,10 @@ impl Display for BudgetText<'_> {
         let budget = self.0;
         write!(
             f,
-            "{}: {} of {} tokens left ({} used, {} reserved); the period of {} ends in {}",
+            "{}: {} of {} left ({} used, {} reserved); the period of {} ends in {}",
             budget.user,
             budget.available(),
-            budget.tokens,
+            Count(budget.tokens, "token"),
             budget.used,
             budget.reserved,
             Time(budget.period_us),
@@ -285,19 +285,22 @@ impl Display for StatsText<'_> {
         )?;
         writeln!(
             f,
-            "sessions     {} hold keys and values, {} were evicted",
+            "sessions     {} with keys and values, {} evicted",
             stats.sessions, stats.evicted
         )?;
         writeln!(
             f,
-            "inference    {} faults, {} restarts, {} deadlines passed, {} protocol violations",
-            stats.faults, stats.restarts, stats.timeouts, stats.violations
+            "inference    {}, {}, {} passed, {}",
+            Count(stats.faults, "fault"),
+            Count(stats.restarts, "restart"),
+            Count(stats.timeouts, "deadline"),
+            Count(stats.violations, "protocol violation")
         )?;
         if stats.format_breaches != 0 {
             writeln!(
                 f,
-                "             {} answers that left their format or went on over a stop string",
-                stats.format_breaches
+                "             {} that left a format or went on over a stop string",
+                Count(stats.format_breaches, "answer")
             )?;
         }
         if stats.stopped != 0 {
@@ -308,8 +311,9 @@ impl Display for StatsText<'_> {
         }
         writeln!(
             f,
-            "egress       {} bytes left inference, {} in a second are allowed",
-            stats.egress_bytes, stats.egress_limit
+            "egress       {} left inference, {} in a second are allowed",
+            Count(stats.egress_bytes, "byte"),
+            stats.egress_limit
         )?;
         if stats.egress_held_us > 0 {
             writeln!(
@@ -319,7 +323,11 @@ impl Display for StatsText<'_> {
             )?;
         }
         writeln!(f, "budget       {}", BudgetText(&stats.budget))?;
-        writeln!(f, "audit log    {} records since boot", stats.records)?;
+        writeln!(
+            f,
+            "audit log    {} since the system was started",
+            CountOf(stats.records, "entry", "entries")
+        )?;
         arena_lines(f, &stats.arena)
     }
 }
@@ -350,10 +358,26 @@ impl Display for HowToLeave<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is logged in from boot on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
+            "nobody has logged in: {} is the user from the start on and cannot log out. Ctrl-] leaves the emulator or the simulation; 'llmctl halt' \
              ends the system for everybody, if your role may",
             self.0
         )
+    }
+}
+
+/// Answer to `llmctl reset`.
+pub(crate) struct ResetText {
+    pub(crate) was_stopped: bool,
+}
+
+impl Display for ResetText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.was_stopped {
+            true => "inference is started again",
+            false => {
+                "inference was not stopped, so nothing is started; restarts are counted anew from now on"
+            }
+        })
     }
 }
 
@@ -435,7 +459,8 @@ pub(crate) struct StageLine {
 impl Display for StageLine {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Progress { stage, total, .. } = self.progress;
-        write!(f, "{} the {}, {total} bytes", stage_word(stage), self.what)
+        let total = Count(total, "byte");
+        write!(f, "{} the {}, {total}", stage_word(stage), self.what)
     }
 }
 
@@ -536,7 +561,8 @@ impl Display for FaultsText {
             0 => Ok(()),
             more => write!(
                 f,
-                ", the newest of {count} faults ({more} before it were not shown)"
+                ", the newest of {count} faults ({} before it not shown)",
+                CountOf(more.into(), "one", "ones")
             ),
         }
     }
@@ -562,6 +588,8 @@ impl Display for RecoveredText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::tests::check_plurals;
+    use protocol::name::Name;
     use std::string::ToString as _;
 
     #[test]
@@ -609,6 +637,47 @@ mod tests {
         ] {
             assert_eq!(Closing(finished).to_string(), text);
         }
+    }
+
+    #[test]
+    fn one_of_anything_has_no_plural() {
+        let hash = [1; 32];
+        let mut stats = Stats {
+            uptime_us: 1,
+            prompt_tokens: 1,
+            generated_tokens: 1,
+            faults: 1,
+            restarts: 1,
+            timeouts: 1,
+            violations: 1,
+            format_breaches: 1,
+            records: 1,
+            evicted: 1,
+            egress_bytes: 1,
+            sessions: 1,
+            ..Stats::default()
+        };
+        stats.budget.tokens = 1;
+        check_plurals(&StatsText(&stats).to_string());
+        let mut status = Status {
+            name: Name::new("a").unwrap(),
+            active: 1,
+            waiting: 1,
+            sessions: 1,
+            adapters: 1,
+            restarts: 1,
+            ..Status::default()
+        };
+        (status.model.layers, status.model.parameters) = (1, 1);
+        status.arena.weights = 1;
+        check_plurals(&StatusText(&status).to_string());
+        let entry = FormatEntry {
+            states: 1,
+            bytes: 1,
+            sha256: hash,
+            ..FormatEntry::default()
+        };
+        check_plurals(&FormatLine(&entry).to_string());
     }
 
     #[test]
