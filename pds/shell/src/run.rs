@@ -1,7 +1,7 @@
 //! What commands do.
 
 use crate::command::{Ask, Command};
-use crate::console::{Console, Port, Style, Styled};
+use crate::console::{Console, Port, Style, Styled, write_line};
 use crate::infer::{Said, submit};
 use crate::jobs::{Job, MAX_JOBS};
 use crate::screen::Colour;
@@ -242,7 +242,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
                 style,
                 text,
             };
-            let _ = writeln!(console, "{end}{styled}");
+            let _ = console.write_str(end);
+            write_line(console, self.screen.known_columns(), styled);
         }
         let at_line_start = at_line_start || job.dropped > 0;
         if job.is_running() {

@@ -1,7 +1,7 @@
 //! The shell itself: all state in one struct, driven by input and by audit's signals.
 
 use crate::chat::{Chat, Taken};
-use crate::console::{Console, Mode, Port as Output, Style, Styled, Wrapped};
+use crate::console::{Console, Mode, Port as Output, Style, Styled, write_line};
 use crate::editor::{Editor, Row};
 use crate::export::Export;
 use crate::history::History;
@@ -399,12 +399,8 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
 
     /// Writes a line; on a terminal that has said how wide it is, in rows that end between words.
     pub(crate) fn print_line(&self, text: impl Display, port: &mut impl Output) {
-        let Some(columns) = self.screen.known_columns() else {
-            return self.print_exactly(text, port);
-        };
         let mode = self.mode;
-        let mut rows = Wrapped::new(Console { port, mode }, columns);
-        let _ = writeln!(rows, "{text}");
+        write_line(Console { port, mode }, self.screen.known_columns(), text);
     }
 
     /// Writes a line that a program may read: as it is, however long.
@@ -564,16 +560,15 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
     /// Tells of jobs of the user that have ended, with the cursor at the beginning of a line.
     fn announce_jobs(&mut self, port: &mut impl Output) {
         let (mode, style) = (self.mode, Style::Notice);
-        let colour = self.screen.has_colour();
+        let (colour, columns) = (self.screen.has_colour(), self.screen.known_columns());
         while let Some(job) = self.buffers.jobs.announce(self.user.name) {
             let text = JobNotice(job);
-            let mut console = Console { port, mode };
             let styled = Styled {
                 colour,
                 style,
                 text,
             };
-            let _ = writeln!(console, "{styled}");
+            write_line(Console { port, mode }, columns, styled);
         }
     }
 

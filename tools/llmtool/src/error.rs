@@ -1,5 +1,6 @@
 //! What can go wrong, in words that say what to do.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ use crate::store::DataError;
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), Unread(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,7 +32,7 @@ pub enum ToolError {
         source: io::Error,
     },
     /// A file cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {}", path.display(), Written(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -65,7 +66,7 @@ pub enum ToolError {
         source: ImatrixError,
     },
     /// Standard output cannot be written.
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output: {}", Written(.0))]
     Output(#[from] io::Error),
     /// A file is no model that can be read.
     #[error("{}: {source}", path.display())]
@@ -468,6 +469,54 @@ pub enum ToolError {
         /// Longest sequence.
         limit: usize,
     },
+}
+
+/// Why the system did not let a file be read, and what to do.
+struct Unread<'a>(&'a io::Error);
+
+impl fmt::Display for Unread<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.kind() {
+            io::ErrorKind::NotFound => "there is no such file; look at its name and folder",
+            io::ErrorKind::PermissionDenied => {
+                "you may not; give yourself the permission, or copy it"
+            }
+            io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
+            io::ErrorKind::NotADirectory => {
+                "a part of its path is a file and no folder; look at its path"
+            }
+            _ => return without_number(self.0, f),
+        })
+    }
+}
+
+/// Why the system did not let a file be written, and what to do.
+struct Written<'a>(&'a io::Error);
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.kind() {
+            io::ErrorKind::NotFound => "there is no such folder; make it first, or name another",
+            io::ErrorKind::PermissionDenied => "you may not write there; name another place",
+            io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
+            io::ErrorKind::NotADirectory => {
+                "a part of its path is a file and no folder; look at its path"
+            }
+            io::ErrorKind::AlreadyExists => "it is there already; remove it, or name another",
+            io::ErrorKind::StorageFull => "the disk is full; make room, or name another place",
+            io::ErrorKind::ReadOnlyFilesystem => "nothing can be written there; name another place",
+            _ => return without_number(self.0, f),
+        })
+    }
+}
+
+/// An error in the system's words, without its number.
+fn without_number(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let text = error.to_string();
+    let words = text
+        .split_once(" (os error ")
+        .map_or(&*text, |(words, _)| words);
+    f.write_str(words)
 }
 
 impl ToolError {

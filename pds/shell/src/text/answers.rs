@@ -134,21 +134,24 @@ impl Display for SignatureWord {
     }
 }
 
+/// Rows that fit a terminal of 40 columns.
 fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
+    f.write_str("arena")?;
     for (name, bytes) in [
-        ("arena        weights    ", arena.weights),
-        ("             KV cache   ", arena.kv_cache),
-        ("             activations", arena.activations),
-        ("             vocabulary ", arena.vocabulary),
-        ("             adapters   ", arena.adapters),
-        ("             training   ", arena.training),
-        ("             other      ", arena.other),
-        ("             in use     ", arena.current()),
-        ("             peak       ", arena.peak),
+        ("weights", arena.weights),
+        ("KV cache", arena.kv_cache),
+        ("activations", arena.activations),
+        ("vocabulary", arena.vocabulary),
+        ("adapters", arena.adapters),
+        ("training", arena.training),
+        ("other", arena.other),
+        ("in use", arena.current()),
+        ("peak", arena.peak),
+        ("capacity", arena.capacity),
     ] {
-        writeln!(f, "{name} {}", Bytes(bytes))?;
+        write!(f, "\n  {name:<11} {}", Bytes(bytes))?;
     }
-    write!(f, "             capacity    {}", Bytes(arena.capacity))
+    Ok(())
 }
 
 /// Answer to `llmctl status`.
