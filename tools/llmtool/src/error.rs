@@ -17,6 +17,7 @@ use crate::armour::ArmourError;
 use crate::chat::TemplateError;
 use crate::imatrix::ImatrixError;
 use crate::keys::KeyError;
+use crate::output::count;
 use crate::passphrase::PassphraseError;
 use crate::store::DataError;
 
@@ -289,7 +290,8 @@ pub enum ToolError {
     },
     /// A text that has too few tokens to measure.
     #[error(
-        "the text has {tokens} tokens, at least {needed} are needed: give a longer one, or a smaller --context"
+        "the text has {}, at least {needed} are needed: give a longer one, or a smaller --context",
+        count(*tokens, "token")
     )]
     TextTooShort {
         /// Tokens of the text.
@@ -356,7 +358,7 @@ pub enum ToolError {
         source: Box<KeyError>,
     },
     /// Some models are not signed as they should be; each was named.
-    #[error("{refused} of {models} models would be refused")]
+    #[error("{refused} of {} would be refused", count(*models, "model"))]
     NotVerified {
         /// How many.
         refused: usize,
@@ -364,13 +366,13 @@ pub enum ToolError {
         models: usize,
     },
     /// An exported log that does not hold; what is wrong was printed.
-    #[error("the log does not hold: {findings} findings")]
+    #[error("the log does not hold: {}", count(*findings, "finding"))]
     Log {
         /// How many.
         findings: usize,
     },
     /// Requests that gave something else, or none that could be replayed.
-    #[error("{reproduced} requests reproduced, {differ} differ, {skipped} not replayed")]
+    #[error("{} reproduced, {differ} differ, {skipped} not replayed", count(*reproduced, "request"))]
     Replay {
         /// Those that gave the same.
         reproduced: usize,
@@ -454,7 +456,7 @@ pub enum ToolError {
         files: usize,
     },
     /// A disk that is not as it should be; each finding was printed.
-    #[error("{}: {findings} findings", image.display())]
+    #[error("{}: {}", image.display(), count(*findings as usize, "finding"))]
     DiskFindings {
         /// The image.
         image: PathBuf,
@@ -462,7 +464,7 @@ pub enum ToolError {
         findings: u64,
     },
     /// No tokens, or more than the model's context.
-    #[error("{tokens} tokens given, but the model takes 1 to {limit}")]
+    #[error("{} given, but the model takes 1 to {limit}", count(*tokens, "token"))]
     TokenCount {
         /// How many were given.
         tokens: usize,
@@ -502,7 +504,7 @@ impl fmt::Display for Written<'_> {
             io::ErrorKind::NotADirectory => {
                 "a part of its path is a file and no folder; look at its path"
             }
-            io::ErrorKind::AlreadyExists => "it is there already; remove it, or name another",
+            io::ErrorKind::AlreadyExists => "it exists already; remove it, or name another",
             io::ErrorKind::StorageFull => "the disk is full; make room, or name another place",
             io::ErrorKind::ReadOnlyFilesystem => "nothing can be written there; name another place",
             _ => return without_number(self.0, f),
