@@ -134,7 +134,7 @@ impl Display for SignatureWord {
     }
 }
 
-/// Rows that fit a terminal of 40 columns.
+/// Rows that fit a terminal of 40 columns. Numbers begin in one column, so that no row is broken before its number.
 fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
     f.write_str("arena")?;
     for (name, bytes) in [
@@ -149,7 +149,7 @@ fn arena_lines(f: &mut Formatter<'_>, arena: &ArenaUse) -> fmt::Result {
         ("peak", arena.peak),
         ("capacity", arena.capacity),
     ] {
-        write!(f, "\n  {name:<11} {}", Bytes(bytes))?;
+        write!(f, "\n  {name:<11}  {}", Bytes(bytes))?;
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ impl Display for StatusText<'_> {
         }
         writeln!(
             f,
-            "requests     {} active, {} of them wait for room",
+            "requests     {} active, {} of them without room yet",
             status.active, status.waiting
         )?;
         writeln!(

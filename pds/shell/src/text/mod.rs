@@ -145,7 +145,7 @@ pub(crate) struct Bytes(pub(crate) u64);
 impl Display for Bytes {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let what = if self.0 == 1 { "byte" } else { "bytes" };
-        write!(f, "{:>8} {what} ({} KiB)", self.0, self.0.div_ceil(1024))
+        write!(f, "{} {what} ({} KiB)", self.0, self.0.div_ceil(1024))
     }
 }
 
