@@ -354,7 +354,7 @@ fn ctrl_c_in_the_middle_of_a_training_keeps_nothing() {
         terminal.expect("llm> ")
     };
     let adapters = command("llmctl adapters");
-    assert!(adapters.contains("0 adapters; "), "{adapters}");
+    assert!(adapters.contains("0 adapters"), "{adapters}");
     let until_closing = |said: &str| said.split("[24 tokens").next().map(str::to_owned);
     let again = command(&infer(""));
     assert!(again.contains("[24 tokens"), "{again}");

@@ -5,7 +5,7 @@ use crate::json::StatsJson;
 use crate::shell::{Activity, List, Purpose, Session, about};
 use crate::text::{
     AdapterEntryLine, AdapterLine, BudgetText, Count, ExamplesText, FailureText, FormatLine,
-    ModelLine, ResetText, SessionLine, SignatureWord, StatsText, StatusText, TemplateText,
+    Listed, ModelLine, ResetText, SessionLine, SignatureWord, StatsText, StatusText, TemplateText,
     UserText, VerifiedText,
 };
 use protocol::error::{ErrorCode, Failure};
@@ -192,24 +192,33 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             Purpose::Models => {
                 names.models_are_known = true;
                 self.answer(
-                    format_args!("{} in the store; * is loaded", Count(count, "model")),
+                    Listed {
+                        count: Count(count, "model"),
+                        of: " in the store",
+                        mark: "* is loaded",
+                    },
                     port,
                 );
             }
             Purpose::Adapters => {
                 names.adapters_are_known = true;
                 self.answer(
-                    format_args!("{}; * is loaded", Count(count, "adapter")),
+                    Listed {
+                        count: Count(count, "adapter"),
+                        of: "",
+                        mark: "* is loaded",
+                    },
                     port,
                 );
             }
             Purpose::Formats => {
                 names.formats_are_known = true;
                 self.answer(
-                    format_args!(
-                        "{} in the policy; * may be used by you",
-                        Count(count, "format")
-                    ),
+                    Listed {
+                        count: Count(count, "format"),
+                        of: " in the policy",
+                        mark: "* may be used by you",
+                    },
                     port,
                 );
             }

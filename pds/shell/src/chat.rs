@@ -11,7 +11,7 @@ use crate::infer::{Said, check, submit};
 use crate::parse::parse;
 use crate::shell::{Activity, Purpose, Session};
 use crate::suggest::nearest;
-use crate::table::CHAT_COMMANDS;
+use crate::table::{CHAT_COMMANDS, LEAVING};
 use crate::text::{CHAT_HELP, FailureText, Untrusted};
 use crate::words::Words;
 use core::fmt::{self, Display, Formatter, Write as _};
@@ -182,7 +182,10 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
             [b'/', ..] => {
                 let (typed, more) = first_word(line);
                 let word = Untrusted(typed);
-                match nearest(typed, CHAT_COMMANDS.iter().copied()) {
+                let name = typed.get(1..).unwrap_or(&[]);
+                let is_leaving = LEAVING.iter().any(|other| other.as_bytes() == name);
+                let meant = is_leaving.then_some("/exit");
+                match meant.or_else(|| nearest(typed, CHAT_COMMANDS.iter().copied())) {
                     Some(known) if known.as_bytes() == typed => self.complain(
                         format_args!(
                             "'{}' is too much behind {known}, which stands alone; // begins a line that is said",

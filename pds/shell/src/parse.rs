@@ -9,7 +9,7 @@ use crate::screen::Colour;
 use crate::suggest::nearest;
 use crate::table::{
     ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed,
-    FineTuneOption, Hue, InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
+    FineTuneOption, Hue, InferOption, Kind, LEAVING, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
     StatsOption, TARGETS, Target, VERIFY, Verb, is_option, llama,
 };
 use crate::values::{job_number, name};
@@ -182,7 +182,7 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         what: "command",
         of: "",
         word: first,
-        nearest: nearest(first, COMMANDS.iter().copied()),
+        nearest: meant(first).or_else(|| nearest(first, COMMANDS.iter().copied())),
         topic: None,
     })?;
     let spec = verb.spec();
@@ -209,6 +209,19 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
         Verb::Help => help(words),
         Verb::Colour => colour(&spec, words),
     }
+}
+
+/// The command that is meant by a word that leaves out its beginning, or that other programs have for it.
+fn meant(word: &[u8]) -> Option<&'static str> {
+    if LEAVING.iter().any(|other| other.as_bytes() == word) {
+        return Some("exit");
+    }
+    let is_rest = |name: &&&'static str| {
+        name.strip_prefix("llm")
+            .is_some_and(|rest| rest.as_bytes() == word)
+    };
+    let verb = COMMANDS.iter().find(is_rest).copied();
+    verb.or_else(|| Control::find(word).map(|control| control.spec().name))
 }
 
 /// Whether a word behind a command asks what that does.

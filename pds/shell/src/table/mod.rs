@@ -191,6 +191,9 @@ words! {
     }
 }
 
+/// What other programs call `exit`.
+pub(crate) const LEAVING: &[&str] = &["quit", "bye", "q", "logoff"];
+
 /// What a line of a conversation can be besides something that is said.
 pub(crate) const CHAT_COMMANDS: &[&str] = &["/exit", "/help"];
 

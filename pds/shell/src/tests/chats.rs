@@ -383,7 +383,7 @@ fn what_is_no_command_of_a_conversation_is_not_said_either() {
     assert!(system.asked().is_empty());
     let output = system.output();
     assert!(
-        output.starts_with("error: no command '/quit' in a conversation; see /help"),
+        output.starts_with("error: no command '/quit' in a conversation; did you mean '/exit'?"),
         "{output}"
     );
 }

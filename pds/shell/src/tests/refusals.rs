@@ -16,6 +16,16 @@ fn every_bad_input_gets_one_line_that_names_the_value_and_the_limit() {
             "llminfer x --tmperature 1",
             "error: llminfer has no option '--tmperature'; did you mean '--temperature'?\n",
         ),
+        ("quit", "error: no command 'quit'; did you mean 'exit'?\n"),
+        (
+            "chat",
+            "error: no command 'chat'; did you mean 'llmchat'?\n",
+        ),
+        (
+            "status",
+            "error: no command 'status'; did you mean 'llmctl status'?\n",
+        ),
+        ("help foo", "error: no command 'foo'; see 'help'\n"),
         ("llminfer \"Once", "error: the quote \" is not closed\n"),
         ("llminfer \"\"", "error: the prompt is empty\n"),
         (

@@ -200,6 +200,23 @@ impl Display for StatusText<'_> {
     }
 }
 
+/// The line that closes a list: how many there are, and what the mark of some means.
+pub(crate) struct Listed {
+    pub(crate) count: Count,
+    pub(crate) of: &'static str,
+    pub(crate) mark: &'static str,
+}
+
+impl Display for Listed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { count, of, mark } = self;
+        match count.0 {
+            0 => write!(f, "{count}{of}"),
+            _ => write!(f, "{count}{of}; {mark}"),
+        }
+    }
+}
+
 /// A format in a line.
 pub(crate) struct FormatLine<'a>(pub(crate) &'a FormatEntry);
 

@@ -13,9 +13,9 @@ pub(crate) use adapters::{
     TrainingState, TunedText,
 };
 pub(crate) use answers::{
-    BAR_WORDS, BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, HowToLeave, Marks,
-    ModelLine, ProgressBar, RecoveredText, ResetText, SessionLine, SignatureWord, StageLine,
-    StatsText, StatusText, TemplateText, UserText, VerifiedText,
+    BAR_WORDS, BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, HowToLeave,
+    Listed, Marks, ModelLine, ProgressBar, RecoveredText, ResetText, SessionLine, SignatureWord,
+    StageLine, StatsText, StatusText, TemplateText, UserText, VerifiedText,
 };
 pub(crate) use failure::{CodeName, FailureText, names_format};
 pub(crate) use help::{CHAT_HELP, Help};

@@ -32,8 +32,8 @@ impl Display for CommandError<'_> {
                 }
                 match (nearest, topic) {
                     (Some(nearest), _) => write!(f, "; did you mean '{nearest}'?"),
-                    (None, Some(topic)) => write!(f, "; see 'help {topic}'"),
-                    (None, None) => write!(f, "; see 'help'"),
+                    (None, Some(topic)) if topic != "help" => write!(f, "; see 'help {topic}'"),
+                    (None, _) => write!(f, "; see 'help'"),
                 }
             }
             Self::MissingValue { of, what, topic } => {
