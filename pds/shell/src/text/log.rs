@@ -212,7 +212,7 @@ impl LogLine<'_> {
                     2 => "inference",
                     _ => "a peer",
                 };
-                let times = Count(record.count.into(), "time");
+                let times = Count(record.count, "time");
                 write!(f, ": {peer} broke the protocol {times}")
             }
             Kind::Budget => write!(
