@@ -6,10 +6,10 @@
 
 use crate::command::{Ask, Cause, Command, CommandError, LookAlike};
 use crate::screen::Colour;
-use crate::suggest::nearest;
+use crate::suggest::{meant, nearest};
 use crate::table::{
     ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed,
-    FineTuneOption, Hue, InferOption, Kind, LEAVING, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
+    FineTuneOption, Hue, InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
     StatsOption, TARGETS, Target, VERIFY, Verb, is_option, llama,
 };
 use crate::values::{job_number, name};
@@ -211,19 +211,6 @@ pub(crate) fn parse(words: &Words) -> Parsed<'_> {
     }
 }
 
-/// The command that is meant by a word that leaves out its beginning, or that other programs have for it.
-fn meant(word: &[u8]) -> Option<&'static str> {
-    if LEAVING.iter().any(|other| other.as_bytes() == word) {
-        return Some("exit");
-    }
-    let is_rest = |name: &&&'static str| {
-        name.strip_prefix("llm")
-            .is_some_and(|rest| rest.as_bytes() == word)
-    };
-    let verb = COMMANDS.iter().find(is_rest).copied();
-    verb.or_else(|| Control::find(word).map(|control| control.spec().name))
-}
-
 /// Whether a word behind a command asks what that does.
 fn asks_for_help(word: &&[u8]) -> bool {
     matches!(*word, b"--help" | b"-h")
@@ -233,19 +220,11 @@ fn asks_for_help(word: &&[u8]) -> bool {
 fn colour<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     let given = take(spec, words)?;
     let word = given.operand().unwrap_or(&[]);
+    one_of("value", spec.name, word, COLOURS, spec.topic)?;
     Ok(Command::Colour(match Hue::find(word) {
-        Some(Hue::Auto) => Colour::Auto,
         Some(Hue::On) => Colour::On,
         Some(Hue::Off) => Colour::Off,
-        None => {
-            return Err(CommandError::Unknown {
-                what: "value",
-                of: spec.name,
-                word,
-                nearest: nearest(word, COLOURS.iter().copied()),
-                topic: Some(spec.topic),
-            });
-        }
+        Some(Hue::Auto) | None => Colour::Auto,
     }))
 }
 

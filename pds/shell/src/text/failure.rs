@@ -1,7 +1,7 @@
 //! Why something was refused or failed, and what to do about it.
 
 use super::{Count, Seconds, Time, Untrusted};
-use core::fmt::{self, Display, Formatter, Write};
+use core::fmt::{self, Display, Formatter};
 use protocol::decimal::{Billionths, Millionths};
 use protocol::error::{ErrorCode, Failure};
 use protocol::policy::Permission;
@@ -592,38 +592,6 @@ fn quoted(f: &mut Formatter<'_>, detail: &Untrusted<'_>, bytes: &[u8]) -> fmt::R
         Ok(())
     } else {
         write!(f, " '{detail}'")
-    }
-}
-
-/// Name of a code in counts: `quota-exceeded`.
-pub(crate) struct CodeName(pub(crate) ErrorCode);
-
-impl Display for CodeName {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        struct Kebab<'a, 'f> {
-            out: &'a mut Formatter<'f>,
-            first: bool,
-        }
-        impl Write for Kebab<'_, '_> {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                for character in text.chars() {
-                    if character.is_ascii_uppercase() && !self.first {
-                        self.out.write_char('-')?;
-                    }
-                    self.first = false;
-                    self.out.write_char(character.to_ascii_lowercase())?;
-                }
-                Ok(())
-            }
-        }
-        write!(
-            Kebab {
-                out: f,
-                first: true
-            },
-            "{:?}",
-            self.0
-        )
     }
 }
 

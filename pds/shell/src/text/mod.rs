@@ -2,7 +2,9 @@
 
 mod adapters;
 mod answers;
+mod code;
 mod failure;
+mod faults;
 mod help;
 mod jobs;
 mod log;
@@ -13,11 +15,13 @@ pub(crate) use adapters::{
     TrainingState, TunedText,
 };
 pub(crate) use answers::{
-    BAR_WORDS, BootText, BudgetText, Closing, FaultText, FaultsText, FormatLine, HowToLeave,
-    Listed, Marks, ModelLine, ProgressBar, RecoveredText, ResetText, SessionLine, SignatureWord,
-    StageLine, StatsText, StatusText, TemplateText, UserText, VerifiedText,
+    BAR_WORDS, BootText, BudgetText, Closing, FormatLine, HowToLeave, Listed, Marks, ModelLine,
+    ProgressBar, ResetText, SessionLine, SignatureWord, StageLine, StatsText, StatusText,
+    TemplateText, UserText, VerifiedText,
 };
-pub(crate) use failure::{CodeName, FailureText, names_format};
+pub(crate) use code::CodeName;
+pub(crate) use failure::{FailureText, names_format};
+pub(crate) use faults::{FaultText, FaultsText, RecoveredText};
 pub(crate) use help::{CHAT_HELP, Help};
 pub(crate) use jobs::{JobLine, JobNotice};
 pub(crate) use log::LogLine;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::text::CodeName;
 use crate::text::tests::check_plurals;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
