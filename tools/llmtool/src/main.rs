@@ -39,7 +39,9 @@ fn main() -> ExitCode {
 
 /// Whether a word stands where there is no place for one: a prompt without its option, or without quotes.
 fn is_a_word_too_many(error: &clap::Error) -> bool {
-    let word = error.get(ContextKind::InvalidArg);
-    let is_word = |value| matches!(value, ContextValue::String(word) if !word.starts_with('-'));
-    error.kind() == ErrorKind::UnknownArgument && word.is_some_and(is_word)
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => word,
+        _ => return false,
+    };
+    error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-')
 }
