@@ -52,7 +52,10 @@ fn verify(export: &Export, arguments: &AuditFile, out: &mut impl Write) -> Resul
         number(export.entries.last()),
     );
     let entries = export.entries.len();
-    writeln!(out, "all {entries} entries hold, {first} to {last}")?;
+    match entries {
+        1 => writeln!(out, "the one entry holds, {first}")?,
+        _ => writeln!(out, "all {entries} entries hold, {first} to {last}")?,
+    }
     if first > 1 {
         writeln!(
             out,
@@ -85,7 +88,7 @@ fn write_known(export: &Export, known: &Hash, out: &mut impl Write) -> Result<()
     if after > 0 {
         writeln!(
             out,
-            "it says nothing about the {after} entries that came after it"
+            "it says nothing about what came after it: {after} more"
         )?;
     }
     Ok(())
