@@ -983,6 +983,10 @@ typedef enum {
      * The audit log's file has `value` bytes: no whole sectors, too few or too many.
      */
     SEL4_LLM_CODE_LOG_FILE_SIZE = 146,
+    /**
+     * `value` models of the disk are not listed: no name that can be asked for, or too many.
+     */
+    SEL4_LLM_CODE_FILES_SKIPPED = 147,
 } sel4_llm_code_t;
 
 /**

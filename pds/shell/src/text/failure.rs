@@ -582,6 +582,14 @@ impl Display for FailureText<'_> {
                     " had {limit} bytes when it was opened and {value} when it was read; nothing was loaded, try again"
                 )
             }
+            ErrorCode::FilesSkipped => {
+                let models = Count(value, "model");
+                write!(
+                    f,
+                    "{models} of the disk cannot be shown; give files names of up to 59 bytes of ASCII without blanks and \
+                     quotes, folders included"
+                )
+            }
             ErrorCode::LogScattered => write!(
                 f,
                 "the audit log's file lies in several pieces; make it anew with 'llmtool disk create'"
