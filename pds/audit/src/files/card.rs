@@ -72,6 +72,8 @@ pub(crate) enum Listing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     OpenSignature,
+    /// There is none: is there a model?
+    LookForModel,
     ReadSignature,
     Open,
     Read,
@@ -236,7 +238,7 @@ impl<W: WriteWords> Card<W> {
         let left = reading.bytes.saturating_sub(reading.done);
         Some(match reading.step {
             Step::OpenSignature => Next::Open(path_of(reading.name, SIGNATURE_SUFFIX)),
-            Step::Open => Next::Open(path_of(reading.name, "")),
+            Step::Open | Step::LookForModel => Next::Open(path_of(reading.name, "")),
             Step::ReadSignature => Next::Read(0, SIGNATURE_BYTES),
             Step::Read => Next::Read(reading.done, left.min(MAX_TRANSFER_BYTES)),
             Step::Verify | Step::Copy(_) => return None,
@@ -262,14 +264,13 @@ impl<W: WriteWords> Card<W> {
         reading.awaits = false;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(failure) => {
-                let is_missing = failure.code == ErrorCode::NoSuchFile;
-                return Err(match reading.step {
-                    // Whether the model is there, the next question tells.
-                    Step::OpenSignature if is_missing => Failure::of(ErrorCode::Unsigned),
-                    _ => failure,
-                });
+            Err(failure)
+                if failure.code == ErrorCode::NoSuchFile && reading.step == Step::OpenSignature =>
+            {
+                reading.step = Step::LookForModel;
+                return Ok(0);
             }
+            Err(failure) => return Err(failure),
         };
         match (reading.step, answer) {
             (Step::OpenSignature, Answer::Opened { bytes }) => {
@@ -277,6 +278,9 @@ impl<W: WriteWords> Card<W> {
                     return Err(Failure::of(ErrorCode::BadSignature));
                 }
                 reading.step = Step::ReadSignature;
+            }
+            (Step::LookForModel, Answer::Opened { .. }) => {
+                return Err(Failure::of(ErrorCode::Unsigned));
             }
             (Step::ReadSignature, Answer::Part { bytes, .. }) => {
                 let Ok(signature) = bytes.try_into() else {
@@ -444,6 +448,11 @@ fn is_of_model(path: &[u8]) -> bool {
 fn named(path: &[u8]) -> Option<ModelName> {
     let path = core::str::from_utf8(path).ok()?;
     ModelName::new(PREFIX)?.followed_by(path.as_bytes())
+}
+
+/// Whether this can only be a model of the disk.
+pub(crate) fn is_on_disk(name: ModelName) -> bool {
+    name.as_str().starts_with(PREFIX)
 }
 
 /// The name of the model of the disk that is meant by this one: the same, or what is behind the prefix.

@@ -24,7 +24,7 @@ mod link;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use card::{Card, Listing, name_on_disk};
+pub(crate) use card::{Card, Listing, is_on_disk, name_on_disk};
 pub(crate) use link::{Heard, Link, Owner};
 
 use protocol::error::Failure;

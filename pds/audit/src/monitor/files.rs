@@ -3,7 +3,7 @@
 
 use super::Monitor;
 use super::lists::Step;
-use crate::files::{Files, FilesEnd, Heard, Listing, Mount, Owner};
+use crate::files::{Files, FilesEnd, Heard, Listing, Mount, Owner, is_on_disk};
 use crate::lists::listed;
 use crate::models::Verified;
 use protocol::error::{ErrorCode, Failure};
@@ -196,6 +196,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     // ---- Loads ----------------------------------------------------------------------------------
+
+    /// Whether a model of this name, which the store does not have, is looked for on the disk.
+    pub(super) fn may_be_on_disk(&self, name: ModelName) -> bool {
+        let mounted = |files: &F| files.get().mount == Mount::Mounted;
+        // Without a disk, who has mistyped the name of a model of the store is told of that.
+        let files = self.files.as_ref();
+        files.is_some_and(|files| is_on_disk(name) || mounted(files))
+    }
 
     /// Begins to read a model of the disk for the request with this number, which is about to be entered.
     pub(super) fn begin_reading(&mut self, number: u32, name: ModelName) {

@@ -43,7 +43,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
         let verification = match self.models.begin(name) {
-            Err(failure) if failure.code == ErrorCode::NoSuchModel && self.files.is_some() => {
+            Err(failure) if failure.code == ErrorCode::NoSuchModel && self.may_be_on_disk(name) => {
                 Models::begin_elsewhere(name_on_disk(name)?)
             }
             found => found?,

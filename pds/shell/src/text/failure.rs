@@ -132,10 +132,7 @@ impl Display for FailureText<'_> {
             ErrorCode::Unsigned => {
                 write!(f, "the file")?;
                 quoted(f, &detail, self.detail)?;
-                write!(
-                    f,
-                    " has no signature in the store; sign it with 'llmtool sign'"
-                )
+                write!(f, " has no signature; sign it with 'llmtool sign'")
             }
             ErrorCode::BadSignature => {
                 write!(f, "the signature of the file")?;
