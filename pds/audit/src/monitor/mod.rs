@@ -192,6 +192,12 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
 }
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
+    /// Name of the model in service.
+    #[cfg(test)]
+    pub(crate) fn current_name(&self) -> Option<protocol::name::ModelName> {
+        self.link.current.map(|current| current.verified.name)
+    }
+
     fn start(&mut self, port: &mut impl Port) {
         let now = self.begin(port);
         self.gate.start(now);
@@ -237,9 +243,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.check_deadlines(now, port);
         self.ask_again_to_stop(now);
         self.record_what_is_due(now);
+        // What it cannot ask ends, which clients are told.
+        self.ask_files(now);
         self.deliver(now);
         self.grant_credit();
-        self.ask_files(now);
         self.signal(port);
         // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
         let now = port.now_us();

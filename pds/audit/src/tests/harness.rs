@@ -2,6 +2,7 @@
 
 pub(super) use super::peers::*;
 use crate::access::tests as access;
+use crate::files::{FilesEnd, NoFiles};
 use crate::models::tests as models;
 use crate::work::PAUSE_US;
 use crate::{Audit, ClientEnd, Memory, Texts};
@@ -23,9 +24,9 @@ use std::vec;
 use std::vec::Vec;
 use zerocopy::IntoBytes as _;
 
-pub(super) struct System {
+pub(super) struct System<F = NoFiles> {
     /// In a box: it is most of what a thread of the tests has a stack for.
-    pub(super) audit: Box<Audit<'static, TestRegion, TestRegion>>,
+    pub(super) audit: Box<Audit<'static, TestRegion, TestRegion, F>>,
     pub(super) runtime: Runtime,
     pub(super) shell: TestEndpoint,
     /// A second client, on [`OTHER`].
@@ -74,51 +75,7 @@ impl System {
 
     /// As [`Self::new`], and this is the region of formats.
     pub(super) fn with_formats(policy: &[u8], store: Vec<u8>, formats: Vec<u8>) -> Self {
-        let (ring, shell, shell_region) = endpoints();
-        let (others_ring, other, _) = endpoints();
-        let mut clients = heapless::Vec::new();
-        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
-            let _ = clients.push(ClientEnd { channel, ring });
-        }
-        let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
-        let memory = Memory {
-            log: leak(0, 1 << 18),
-            kdf: Box::leak(access::memory().into_boxed_slice()),
-            texts: Box::leak(Box::new(Texts::new())),
-            policy: Box::leak(policy.to_vec().into_boxed_slice()),
-            formats: Box::leak(formats.into_boxed_slice()),
-            store: Box::leak(store.into_boxed_slice()),
-        };
-        let adapters = TestRegion::with_words(REGION_BYTES / 8);
-        let mut system = Self {
-            audit: Box::new(Audit::new(
-                clients,
-                inference_end,
-                memory,
-                adapters.clone(),
-                None,
-            )),
-            adapters,
-            runtime: Runtime {
-                now: SECOND,
-                takes_us: TAKES_US,
-                ..Runtime::default()
-            },
-            shell,
-            other,
-            inference,
-            inference_region,
-            to_inference_region,
-            shell_region,
-            credit: BTreeMap::new(),
-            used: 0,
-            bound: 0,
-            own_load: 0,
-        };
-        system.audit.start(&mut system.runtime);
-        assert!(system.shell.follow());
-        assert!(system.other.follow());
-        system
+        Self::build(policy, store, formats, |_| None)
     }
 
     /// A system that serves two clients: the shell, and one that is `guest` for good and has as large a part of all.
@@ -174,6 +131,64 @@ impl System {
     pub(super) fn of_admin() -> Self {
         let mut system = Self::serving();
         system.log_in("admin", "secret");
+        system
+    }
+}
+
+impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
+    /// `files`: audit's end towards files, over this store.
+    pub(super) fn build(
+        policy: &[u8],
+        store: Vec<u8>,
+        formats: Vec<u8>,
+        files: impl FnOnce(&'static [u8]) -> Option<F>,
+    ) -> Self {
+        let (ring, shell, shell_region) = endpoints();
+        let (others_ring, other, _) = endpoints();
+        let mut clients = heapless::Vec::new();
+        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
+            let _ = clients.push(ClientEnd { channel, ring });
+        }
+        let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
+        let store: &'static [u8] = Box::leak(store.into_boxed_slice());
+        let files = files(store);
+        let memory = Memory {
+            log: leak(0, 1 << 18),
+            kdf: Box::leak(access::memory().into_boxed_slice()),
+            texts: Box::leak(Box::new(Texts::new())),
+            policy: Box::leak(policy.to_vec().into_boxed_slice()),
+            formats: Box::leak(formats.into_boxed_slice()),
+            store,
+        };
+        let adapters = TestRegion::with_words(REGION_BYTES / 8);
+        let mut system = Self {
+            audit: Box::new(Audit::new(
+                clients,
+                inference_end,
+                memory,
+                adapters.clone(),
+                files,
+            )),
+            adapters,
+            runtime: Runtime {
+                now: SECOND,
+                takes_us: TAKES_US,
+                ..Runtime::default()
+            },
+            shell,
+            other,
+            inference,
+            inference_region,
+            to_inference_region,
+            shell_region,
+            credit: BTreeMap::new(),
+            used: 0,
+            bound: 0,
+            own_load: 0,
+        };
+        system.audit.start(&mut system.runtime);
+        assert!(system.shell.follow());
+        assert!(system.other.follow());
         system
     }
 
