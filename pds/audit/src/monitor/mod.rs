@@ -280,10 +280,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             .work
             .is_to_go_on()
             .then_some(now.saturating_add(PAUSE_US));
-        let mut next = deadlines.chain(self.egress_at_us).chain(slice).min();
-        if let Some(files) = &self.files {
-            next = files.get().link.due_us().into_iter().chain(next).min();
-        }
+        let next = deadlines.chain(self.egress_at_us).chain(slice).min();
+        let next = match &self.files {
+            Some(files) => files.get().link.due_us().into_iter().chain(next).min(),
+            None => next,
+        };
         next.map(|at| at.max(now.saturating_add(GAP_US)))
     }
 }
