@@ -425,6 +425,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats --test console -- --test-threads 2
+	@$(if $(call board_line,disk),$(MAKE) --no-print-directory e2e-disk-qemu SYSTEM=disk,echo '*** SKIPPED: systems/disk: $(BOARD) has no disk ***')
 	@$(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage
 	@if command -v $(SEL4_CC) >/dev/null; then $(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage VARIANT=c; \
 		else echo '*** SKIPPED: the example in C on seL4: no C compiler for its target, SEL4_CC=$(SEL4_CC) ***'; fi
@@ -732,10 +733,33 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats --test console --test documents
+	@$(MAKE) --no-print-directory e2e-disk-sim SYSTEM=disk
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage VARIANT=c
 	@$(MAKE) --no-print-directory soak SOAK_REQUESTS=300
 	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
+
+# The system with a disk; `$$DISK` is each test's own image.
+E2E_DISK := --test disk_models
+E2E_DISK_RUN = SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests $(E2E_DISK) --
+
+.PHONY: e2e-disk
+e2e-disk: ## the end-to-end suite of systems/disk on the simulation and, with an SDK, on seL4 in QEMU
+	@$(MAKE) --no-print-directory e2e-disk-sim SYSTEM=disk
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+	@$(MAKE) --no-print-directory e2e-disk-qemu SYSTEM=disk
+else
+	@echo '*** SKIPPED: systems/disk on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
+.PHONY: e2e-disk-sim
+e2e-disk-sim: description sim-build llmtool
+	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM))' $(E2E_DISK_RUN)
+
+.PHONY: e2e-disk-qemu
+e2e-disk-qemu: check-emulator image llmtool
+	SEL4_LLM_RUN_DISK='$(QEMU) $(subst {disk},"$$DISK",$(call board_line,disk)) $(call BOOT_FILE,$(IMAGE))' \
+		$(E2E_DISK_RUN) --test-threads 2
 
 ## ---- Endurance ----------------------------------------------------------------------------------
 

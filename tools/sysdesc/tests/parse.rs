@@ -260,7 +260,10 @@ fn a_program_learns_where_a_region_lies_that_stands_before_it() {
         (r#"<setvar region_paddr="ring" />"#, "symbol"),
         (r#"<setvar symbol="where" />"#, "region_paddr"),
         (r#"<setvar symbol="where" region_paddr="other" />"#, "other"),
-        (r#"<setvar symbol="where" region_paddr="ring" size="1" />"#, "size"),
+        (
+            r#"<setvar symbol="where" region_paddr="ring" size="1" />"#,
+            "size",
+        ),
         (
             r#"<setvar symbol="where" region_paddr="ring" /><setvar symbol="where" region_paddr="ring" />"#,
             "where",
