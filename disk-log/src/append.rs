@@ -86,6 +86,12 @@ impl Log {
         self.head
     }
 
+    /// How often the log was opened to be written, this time included.
+    #[must_use]
+    pub const fn life(&self) -> u32 {
+        self.life
+    }
+
     /// Sectors that are written and not flushed.
     #[must_use]
     pub const fn unflushed(&self) -> u64 {

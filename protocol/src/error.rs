@@ -226,12 +226,24 @@ numbers! {
         ChoiceTwice = 129,
         /// Choice `value` (from 1) has a line feed.
         ChoiceLineFeed = 130,
+
+        /// The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
+        /// of the reason.
+        LogLost = 150,
+        /// The audit log's file holds something that is no log.
+        LogNotALog = 151,
+        /// The log on the disk is that of another device.
+        LogOtherDevice = 152,
+        /// The log on the disk was begun in a file of `value` sectors; the file has `limit`.
+        LogOtherSize = 153,
+        /// Entries of the log came faster than the disk takes them.
+        LogBehind = 154,
     }
 }
 
 impl ErrorCode {
     /// All are below this, so that they can be counted in an array.
-    pub const END: usize = 136;
+    pub const END: usize = 160;
 
     /// The code with this number.
     #[must_use]

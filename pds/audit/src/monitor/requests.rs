@@ -46,6 +46,7 @@ const fn tells_more_than_answers(request: &Request<'_>) -> bool {
         | Request::Users
         | Request::Budget { .. }
         | Request::VerifyLog
+        | Request::Attest { .. }
         | Request::Reset
         | Request::Sessions
         | Request::Close { .. }
@@ -237,6 +238,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 let verification = Verification::new(&self.ledger.log);
                 self.list(client, id, ListKind::Verify(verification))
             }
+            Request::Attest { nonce } => self.attest(client, id, nonce),
             Request::Reset => self.reset(client, id, now, port),
             Request::Halt => self.halt(client, id, now),
             Request::Sessions => {

@@ -137,7 +137,10 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             admitted_us: now,
             deadline_us: now.saturating_add(self.gate.policy().deadline_us),
         };
-        let record = self.record_of(&entry, Kind::Admit, now);
+        let record = Record {
+            value: most,
+            ..self.record_of(&entry, Kind::Admit, now)
+        };
         self.table.enter_with(entry, begun.words);
         self.ledger.record_with(record, text, &mut self.work, now);
         let stats = &mut self.ledger.stats;

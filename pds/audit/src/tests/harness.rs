@@ -355,6 +355,7 @@ impl System {
                 Event::Exported(exported) => Told::Exported(id, exported),
                 Event::Format(format) => Told::Format(id, format),
                 Event::Examples { count, bytes, .. } => Told::Examples(id, count, bytes),
+                Event::Attested(attestation) => Told::Attested(id, attestation),
             });
         }
         if self.shell.take_owed_signal() {
