@@ -46,6 +46,7 @@ mod client;
 mod counters;
 mod device;
 mod egress;
+pub mod files;
 mod gate;
 mod ledger;
 mod link;

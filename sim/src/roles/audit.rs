@@ -106,7 +106,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         store: env.constant("model_store")?,
     };
     let adapters = env.read_write("adapters")?;
-    let audit = Audit::new(clients, inference, memory, adapters);
+    let audit = Audit::new(clients, inference, memory, adapters, None);
     Ok(Box::new(Domain {
         audit,
         port,

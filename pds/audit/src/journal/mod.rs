@@ -470,7 +470,7 @@ impl Journal {
                     Failure::over(ErrorCode::LogOtherSize, log.into(), slots.into())
                 }
                 OpenError::OtherDevice { .. } => Failure::of(ErrorCode::LogOtherDevice),
-                OpenError::NotALog => Failure::of(ErrorCode::LogNotALog),
+                OpenError::NotALog => Failure::of(ErrorCode::LogGarbage),
             }),
         }
     }

@@ -6,12 +6,13 @@
 use super::Monitor;
 use crate::client::LISTS_LEAVE;
 use crate::egress::Egress;
+use crate::files::FilesEnd;
 use crate::table::{Entry, Origin, State, Stop, last_event};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::Event;
 use protocol::wire::engine::Command;
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// Tells every client what it is owed, as far as there is room: what has happened, what that has cost, what holds now,
     /// text, and lists.
     pub(super) fn deliver(&mut self, now: u64) {

@@ -2,6 +2,7 @@
 
 use super::Monitor;
 use crate::egress::Egress;
+use crate::files::FilesEnd;
 use crate::lists::{List, ListKind, Reading, listed};
 use crate::log::hash;
 use protocol::error::{ErrorCode, Failure};
@@ -27,7 +28,7 @@ enum Step {
     Over,
 }
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// Begins a list.
     pub(super) fn list(
         &mut self,

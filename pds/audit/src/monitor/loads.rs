@@ -1,6 +1,7 @@
 //! Loads: a model is verified by audit, a slice at a time, and then loaded by inference.
 
 use super::Monitor;
+use crate::files::FilesEnd;
 use crate::link::Phase;
 use crate::models::Verified;
 use crate::notices::Notices;
@@ -19,7 +20,7 @@ use protocol::wire::engine;
 /// Entries of the log that a load by a user can cause: a cancel, a timeout, its end.
 const LOAD_ENTRIES: u64 = 3;
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// A user wants a model.
     pub(super) fn load(
         &mut self,

@@ -5,10 +5,11 @@
 //! written down and counted, [`Egress`] what may leave inference. What they do together is here: [`requests`] and [`text`]
 //! what clients ask for, [`reports`] what inference says, [`loads`] models, [`adapters`] what is loaded beside them,
 //! [`tuning`] how one is made, [`recovery`] restarts and deadlines,
-//! [`delivery`] what clients are told and inference is granted.
+//! [`delivery`] what clients are told and inference is granted, [`files`] what the disk is asked.
 
 mod adapters;
 mod delivery;
+mod files;
 mod lists;
 mod loads;
 mod records;
@@ -23,6 +24,7 @@ use crate::access::KdfBlock;
 use crate::client::{ClientEnd, Clients};
 use crate::device::Device;
 use crate::egress::Egress;
+use crate::files::{FilesEnd, NoFiles};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::link::{ControlError, Link};
@@ -47,6 +49,8 @@ pub trait Port {
     fn notify_client(&mut self, channel: u8);
     /// Tells inference to look at its ring.
     fn notify_inference(&mut self);
+    /// Tells files to look at its ring. Only a runtime whose system has a disk is asked to.
+    fn notify_files(&mut self) {}
     /// Asks for a wake-up at this time, or for none. Only a hint: the watchdog comes anyway.
     fn arm_timer(&mut self, at_us: Option<u64>);
     /// Stops inference for good, then starts it anew from its first instruction. When it succeeds, nothing of the old
@@ -79,15 +83,15 @@ pub struct Memory<'m> {
     pub store: &'m [u8],
 }
 
-/// The reference monitor. One per system, for the system's life.
-pub struct Audit<'m, R, W> {
-    monitor: Monitor<'m, R, W>,
+/// The reference monitor. One per system, for the system's life. `F` is its end towards files; see [`crate::files`].
+pub struct Audit<'m, R, W, F = NoFiles> {
+    monitor: Monitor<'m, R, W, F>,
     /// The message at hand. Beside the rest, so that what handles it can change that.
     incoming: Frame,
 }
 
 /// Everything but the message at hand.
-pub(crate) struct Monitor<'m, R, W> {
+pub(crate) struct Monitor<'m, R, W, F> {
     pub(crate) clients: Clients<R, W>,
     link: Link<R, W>,
     gate: Gate<'m>,
@@ -98,20 +102,23 @@ pub(crate) struct Monitor<'m, R, W> {
     shelf: Shelf<W>,
     device: Device,
     egress: Egress,
+    /// `None` in a system without a disk, where it can be nothing else.
+    files: Option<F>,
     /// What is left of this wake-up's work.
     work: Budget,
     /// When the egress cap lets the next of what waits pass; `None` if nothing waits for it.
     egress_at_us: Option<u64>,
 }
 
-impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
     /// A monitor that has not started. `clients`: those that `system.xml` has; there may be none. `adapters`: the region of
-    /// adapters, which audit alone writes.
+    /// adapters, which audit alone writes. `files`: `None` in a system without a disk.
     pub fn new(
         clients: heapless::Vec<ClientEnd<R, W>, MAX_CLIENTS>,
         inference: Endpoint<R, W>,
         memory: Memory<'m>,
         adapters: W,
+        files: Option<F>,
     ) -> Self {
         let gate = Gate::new(memory.policy, memory.formats, memory.kdf);
         let models = Models::new(memory.store);
@@ -126,6 +133,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 shelf: Shelf::new(adapters),
                 device: Device::new(gate.policy()),
                 egress: Egress::new(gate.policy(), 0),
+                files,
                 gate,
                 work: Budget::new(),
                 egress_at_us: None,
@@ -165,7 +173,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
 
     /// Its parts, for tests that bring them into a state that takes long to come to.
     #[cfg(test)]
-    pub(crate) const fn monitor_for_tests(&mut self) -> &mut Monitor<'m, R, W> {
+    pub(crate) const fn monitor_for_tests(&mut self) -> &mut Monitor<'m, R, W, F> {
         &mut self.monitor
     }
 
@@ -183,7 +191,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     }
 }
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     fn start(&mut self, port: &mut impl Port) {
         let now = self.begin(port);
         self.gate.start(now);
@@ -193,6 +201,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             client.lead();
         }
         self.link.begin_epoch();
+        self.start_files();
         self.record(Record::new(Kind::Boot), now);
         match self.gate.require_policy() {
             Ok(()) => self.begin_own_load(now),
@@ -205,6 +214,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     /// takes longer, looks at deadlines, tells the clients, grants inference more, and sleeps.
     fn wake_up(&mut self, frame: &mut Frame, port: &mut impl Port) {
         let now = self.begin(port);
+        self.read_files(frame, now);
         self.read_inference(frame, now, port);
         self.read_clients(frame, now, port);
         self.finish(now, port);
@@ -228,6 +238,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.record_what_is_due(now);
         self.deliver(now);
         self.grant_credit();
+        self.ask_files(now);
         self.signal(port);
         // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
         let now = port.now_us();
@@ -243,6 +254,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         if self.link.takes_signal() {
             port.notify_inference();
         }
+        if let Some(files) = &mut self.files
+            && files.get_mut().link.takes_signal()
+        {
+            port.notify_files();
+        }
     }
 
     /// When audit wants to look again of its own accord.
@@ -256,7 +272,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             .work
             .is_to_go_on()
             .then_some(now.saturating_add(PAUSE_US));
-        let next = deadlines.chain(self.egress_at_us).chain(slice).min();
+        let mut next = deadlines.chain(self.egress_at_us).chain(slice).min();
+        if let Some(files) = &self.files {
+            next = files.get().link.due_us().into_iter().chain(next).min();
+        }
         next.map(|at| at.max(now.saturating_add(GAP_US)))
     }
 }

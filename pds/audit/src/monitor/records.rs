@@ -2,6 +2,7 @@
 
 use super::Monitor;
 use crate::counters::count;
+use crate::files::FilesEnd;
 use crate::link::{Current, Phase};
 use crate::shares::ENTRY;
 use crate::table::{Entry, Generation, Work};
@@ -16,7 +17,7 @@ use protocol::wire::client::{Event, Refusals, Stats, Status};
 use protocol::wire::engine::Holdings;
 use sha2::{Digest as _, Sha256};
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     pub(super) fn record(&mut self, record: Record, now: u64) {
         self.ledger.record(record, &mut self.work, now);
     }

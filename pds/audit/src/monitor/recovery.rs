@@ -1,6 +1,7 @@
 //! Restarts and deadlines: what happens to an inference that dies, lies, or does not end in time.
 
 use super::{Monitor, Port};
+use crate::files::FilesEnd;
 use crate::link::{ControlError, Phase};
 use crate::notices::Notices;
 use crate::shares::ENTRY;
@@ -40,7 +41,7 @@ impl Verdict {
     }
 }
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     // ---- Restarts -----------------------------------------------------------------------------
 
     pub(super) fn on_fault(&mut self, fault: Fault, port: &mut impl Port) {

@@ -2,6 +2,7 @@
 
 use super::{Monitor, Port};
 use crate::counters::count;
+use crate::files::FilesEnd;
 use crate::ledger::model_name;
 use crate::lists::{ListKind, Reading};
 use crate::log::Verification;
@@ -58,7 +59,7 @@ const fn tells_more_than_answers(request: &Request<'_>) -> bool {
     }
 }
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// Reads requests, one of each client in turn, as long as the wake-up is not too long.
     pub(super) fn read_clients(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         let turns = self.clients.in_turn();

@@ -2,6 +2,7 @@
 
 use super::Monitor;
 use crate::answer::Begun;
+use crate::files::FilesEnd;
 use crate::ledger::model_name;
 use crate::places::Used;
 use crate::sessions::{Limits, Owner, Session};
@@ -21,7 +22,7 @@ use sha2::{Digest, Sha256};
 /// Entries of the log that a request for text can cause: admit, cancel, timeout, its end.
 const REQUEST_ENTRIES: u64 = 4;
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     pub(super) fn infer(
         &mut self,
         client: usize,

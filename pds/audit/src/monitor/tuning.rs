@@ -5,6 +5,7 @@
 
 use super::Monitor;
 use super::reports::Breach;
+use crate::files::FilesEnd;
 use crate::link::Phase;
 use crate::places::Adapter;
 use crate::shares::ENTRY;
@@ -30,7 +31,7 @@ const TUNE_ENTRIES: u64 = 5;
 /// Names that are tried for an adapter that its user gives none: that of the data, and that with a number.
 const NAMES: u8 = 9;
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// A user wants an adapter.
     pub(super) fn fine_tune(
         &mut self,

@@ -24,7 +24,8 @@ use std::vec::Vec;
 use zerocopy::IntoBytes as _;
 
 pub(super) struct System {
-    pub(super) audit: Audit<'static, TestRegion, TestRegion>,
+    /// In a box: it is most of what a thread of the tests has a stack for.
+    pub(super) audit: Box<Audit<'static, TestRegion, TestRegion>>,
     pub(super) runtime: Runtime,
     pub(super) shell: TestEndpoint,
     /// A second client, on [`OTHER`].
@@ -90,7 +91,13 @@ impl System {
         };
         let adapters = TestRegion::with_words(REGION_BYTES / 8);
         let mut system = Self {
-            audit: Audit::new(clients, inference_end, memory, adapters.clone()),
+            audit: Box::new(Audit::new(
+                clients,
+                inference_end,
+                memory,
+                adapters.clone(),
+                None,
+            )),
             adapters,
             runtime: Runtime {
                 now: SECOND,

@@ -173,7 +173,7 @@ fn start() -> Result<Monitor, RingError> {
         now_us: 0,
         looked_us: 0,
     };
-    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory, adapters));
+    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory, adapters, None));
     audit.start(&mut port);
     Ok(Monitor {
         audit,

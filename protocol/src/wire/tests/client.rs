@@ -411,7 +411,7 @@ fn the_most_frequent_reasons_come_first_and_the_rest_is_in_the_total() {
         ..Stats::default()
     };
     let newest = ErrorCode::ALL[ErrorCode::ALL.len() - 1];
-    assert_eq!(stats.refused_for(newest), newest as u32);
+    assert_eq!(u64::from(stats.refused_for(newest)), newest as u64);
     assert_eq!(stats.refused_for(ErrorCode::Busy), 0);
     let listed: u64 = ErrorCode::ALL
         .iter()
