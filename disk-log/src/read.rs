@@ -6,7 +6,7 @@
 use crate::append::Log;
 use crate::sector::{Device, Header, PIECE, SECTOR, Sector};
 use crate::{MAX_ENTRY_BYTES, Shape, hash, sectors_of};
-use protocol::record::{RECORD_BYTES, Record};
+use protocol::record::Record;
 
 /// What a sector has come to.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -25,6 +25,7 @@ mod tests;
 
 pub(crate) use link::{Heard, Link, Owner};
 
+use crate::journal::{Journal, JournalMemory};
 use protocol::error::Failure;
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::Endpoint;
@@ -70,14 +71,17 @@ pub(crate) enum Mount {
 pub struct Files<R, W> {
     pub(crate) link: Link<R, W>,
     pub(crate) mount: Mount,
+    /// The log on the disk.
+    pub(crate) journal: Journal,
 }
 
 impl<R: ReadWords, W: WriteWords> Files<R, W> {
-    /// The end over audit's side of the rings with files.
-    pub const fn new(ring: Endpoint<R, W>) -> Self {
+    /// The end over audit's side of the rings with files. `memory`: for the log on the disk.
+    pub const fn new(ring: Endpoint<R, W>, memory: &'static mut JournalMemory) -> Self {
         Self {
             link: Link::new(ring),
             mount: Mount::Wanted,
+            journal: Journal::new(memory),
         }
     }
 }

@@ -32,6 +32,7 @@ use protocol::limits::{MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS};
 use protocol::policy::{LogFailure, LogWrite, Policy};
 use protocol::record::Hash;
 use protocol::ring::Frame;
+use protocol::wire::Fault;
 use protocol::wire::files::{Answer, Ask};
 pub(crate) use reading::Found;
 use reading::ReadBack;
@@ -141,8 +142,10 @@ pub struct Journal {
     device: Option<Device>,
     write: LogWrite,
     on_failure: LogFailure,
-    /// Whether what happens before the log is found has been begun: audit serves.
+    /// Audit serves: the log was found, or cannot be.
     has_begun: bool,
+    /// Inference has died before that.
+    early_fault: Option<Fault>,
     /// A second has passed since the last flush.
     is_due: bool,
     pub(crate) usage: Usage,
@@ -154,7 +157,7 @@ pub struct Journal {
 
 impl Journal {
     /// A journal that has not begun.
-    pub(crate) fn new(memory: &'static mut JournalMemory) -> Self {
+    pub(crate) const fn new(memory: &'static mut JournalMemory) -> Self {
         let JournalMemory {
             opening,
             back,
@@ -169,6 +172,7 @@ impl Journal {
             write: LogWrite::Ahead,
             on_failure: LogFailure::Refuse,
             has_begun: false,
+            early_fault: None,
             is_due: false,
             usage: Usage::new(),
             waiting: Waiting::new(held),
@@ -194,7 +198,7 @@ impl Journal {
                 self.state = State::Finds;
                 News::None
             }
-            // It was found before; the log goes on.
+            // Files is asked for its file system once, before the log.
             (_, Ok(()), _) => News::None,
             (_, Err(failure), _) => self.lose(failure),
         }
@@ -205,14 +209,15 @@ impl Journal {
         self.has_begun
     }
 
-    /// Audit serves from now on.
-    pub(crate) const fn begins(&mut self) {
+    /// Audit serves from now on. How inference has died before, if it has.
+    pub(crate) const fn begins(&mut self) -> Option<Fault> {
         self.has_begun = true;
+        self.early_fault.take()
     }
 
-    /// Whether the log could be remounted without losing it: nothing is written.
-    pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+    /// Inference has died before audit serves.
+    pub(crate) const fn note_fault(&mut self, fault: Fault) {
+        self.early_fault = Some(fault);
     }
 
     /// Why nothing is admitted, if that is so.
@@ -341,7 +346,12 @@ impl Journal {
         };
     }
 
-    /// What was asked was answered, or will not be. `record`: sees each entry of the log as it is found.
+    /// Nothing can be asked any more.
+    pub(crate) fn cannot_ask(&mut self, failure: Failure) -> News {
+        self.lose(failure)
+    }
+
+    /// What was asked was answered, or will not be.
     pub(crate) fn hear(&mut self, answer: Result<Answer<'_>, Failure>) -> News {
         let asked = core::mem::replace(&mut self.asked, Asked::Nothing);
         let answer = match answer {
@@ -405,6 +415,7 @@ impl Journal {
         };
         match Opening::new(u64::from(sectors), self.device, buffer) {
             Ok(opening) => {
+                self.back.is_of(sectors);
                 self.state = State::Opens {
                     opening,
                     step: MAX_TRANSFER_SECTORS as u32,
@@ -455,7 +466,6 @@ impl Journal {
                 } = opened;
                 let newest = (log.sequence(), log.head());
                 let boot = log.life();
-                self.back.is_of(log.slots());
                 self.state = State::Open(Writer::new(log));
                 News::Opened {
                     found,

@@ -99,6 +99,8 @@ impl ReadBack {
             let from = before.map(|(_, position)| *position).max();
             self.reader = Some(Reader::new(log, from.unwrap_or(oldest)));
             self.wanted = sequence;
+            // What it holds may have been overwritten since.
+            self.sectors = 0;
         }
         self.is_wanted = true;
         let Self {
@@ -125,14 +127,14 @@ impl ReadBack {
             let Some(sector) = sector else {
                 break;
             };
-            if let Read::Entry(record, text, _) = reader.give(sector, buffer)
+            if let Read::Entry(record, ..) = reader.give(sector, buffer)
                 && record.sequence >= *wanted
             {
-                found = Some((record, text.len()));
+                found = Some(record);
                 break;
             }
         }
-        let Some((record, text)) = found else {
+        let Some(record) = found else {
             return Found::Later;
         };
         *wanted = record.sequence.saturating_add(1);

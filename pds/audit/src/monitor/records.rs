@@ -102,12 +102,12 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     pub(super) fn attest(&mut self, client: usize, id: u32, nonce: Nonce) -> Result<(), Failure> {
         let user = self.clients.user(client);
         self.gate.access.require(user, Permission::Log)?;
-        let extent = self.ledger.log.extent();
+        let (sequence, head, boot) = self.head();
         let mut attestation = Attestation {
-            sequence: extent.next.saturating_sub(1),
-            boot: 0,
+            sequence,
+            boot,
             nonce,
-            head: extent.head,
+            head,
             signature: [0; SIGNATURE_BYTES],
         };
         let digest = Sha256::digest(attestation.statement()).into();
