@@ -217,8 +217,11 @@ impl<'b> Opening<'b> {
             self.torn = seen.begun;
             return Stage::Done;
         };
+        // What was written last and not flushed can have overwritten the oldest in part, without a trace of its own: then
+        // there may be whole entries among them that nothing links to what follows. So none of them counts.
         let oldest = highest
             .saturating_add(1)
+            .saturating_add(u64::from(self.shape.unflushed))
             .saturating_sub(u64::from(self.shape.slots));
         Stage::Walk {
             at: oldest,

@@ -95,10 +95,7 @@ mod tests {
             signature: [9; SIGNATURE_BYTES],
         };
         let others = [
-            Attestation {
-                sequence: 8,
-                ..one
-            },
+            Attestation { sequence: 8, ..one },
             Attestation { boot: 3, ..one },
             Attestation {
                 nonce: Nonce::EMPTY,

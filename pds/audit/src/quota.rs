@@ -296,7 +296,10 @@ mod tests {
     #[test]
     fn a_period_that_began_before_the_boot_ends_when_it_would_have() {
         let mut policy = protocol::testing::policy();
-        (policy.users[0].budget_tokens, policy.users[0].budget_period_us) = (1000, 3_000_000);
+        (
+            policy.users[0].budget_tokens,
+            policy.users[0].budget_period_us,
+        ) = (1000, 3_000_000);
         let mut accounts = Accounts::new(&policy, 50);
         accounts.carry(0, 900, 2_000_000, 50);
         let budget = accounts.budget(0, UserName::EMPTY, 1_000_049);
@@ -305,7 +308,10 @@ mod tests {
         let budget = accounts.budget(0, UserName::EMPTY, 1_000_050);
         assert_eq!((budget.used, budget.left_us), (0, 3_000_000));
         assert!(accounts.reserve(0, 1000, 1_000_050).is_ok());
-        assert_eq!(accounts.budget(0, UserName::EMPTY, 4_000_049).reserved, 1000);
+        assert_eq!(
+            accounts.budget(0, UserName::EMPTY, 4_000_049).reserved,
+            1000
+        );
         assert_eq!(accounts.budget(0, UserName::EMPTY, 4_000_050).reserved, 0);
         // More than a period was over: nothing of it counts.
         accounts.carry(0, 900, 7_000_000, 5_000_000);

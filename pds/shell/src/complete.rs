@@ -4,8 +4,8 @@ use crate::console::{Console, Port, Wrapped};
 use crate::screen::USUAL_COLUMNS;
 use crate::shell::{Buffers, List, Purpose, Session};
 use crate::table::{
-    ADAPTER_DEEDS, CHAT_COMMANDS, COLOURS, COMMANDS, CONTROLS, Kind, LOG_DEEDS, LogDeed, OptionSpec,
-    Source, command, is_option,
+    ADAPTER_DEEDS, CHAT_COMMANDS, COLOURS, COMMANDS, CONTROLS, Kind, LOG_DEEDS, LogDeed,
+    OptionSpec, Source, command, is_option,
 };
 use core::fmt::Write as _;
 use protocol::name::UserName;

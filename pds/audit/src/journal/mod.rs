@@ -21,9 +21,6 @@ pub(crate) mod usage;
 mod waiting;
 mod writing;
 
-#[cfg(test)]
-mod tests;
-
 use crate::log::Log;
 use crate::work::Budget;
 use disk_log::{Device, MAX_ENTRY_BYTES, OpenError, Opened, Opening, SECTOR};
@@ -223,11 +220,9 @@ impl Journal {
     /// Why nothing is admitted, if that is so.
     pub(crate) const fn refusal(&self) -> Option<Failure> {
         match (&self.state, self.on_failure) {
-            (State::Lost(failure), LogFailure::Refuse) => Some(Failure::over(
-                ErrorCode::LogLost,
-                failure.code as u64,
-                0,
-            )),
+            (State::Lost(failure), LogFailure::Refuse) => {
+                Some(Failure::over(ErrorCode::LogLost, failure.code as u64, 0))
+            }
             _ => None,
         }
     }
@@ -301,7 +296,11 @@ impl Journal {
     // ---- Files ----------------------------------------------------------------------------------
 
     /// What is to be asked next, if anything is. It stays the same until [`Self::was_asked`].
-    pub(crate) fn ask(&mut self, log: &Log<'_>, work: &mut Budget) -> Result<Option<Ask<'_>>, News> {
+    pub(crate) fn ask(
+        &mut self,
+        log: &Log<'_>,
+        work: &mut Budget,
+    ) -> Result<Option<Ask<'_>>, News> {
         if self.asked != Asked::Nothing {
             return Ok(None);
         }

@@ -132,7 +132,9 @@ impl Writer {
             if entry.record.sequence != expected {
                 return Err(behind);
             }
-            let bytes = sectors_of(entry.text.len()).unwrap_or(0).saturating_mul(SECTOR);
+            let bytes = sectors_of(entry.text.len())
+                .unwrap_or(0)
+                .saturating_mul(SECTOR);
             let end = filled.saturating_add(bytes);
             if end > OUT_BYTES {
                 break;

@@ -51,12 +51,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         }
     }
 
-    fn hear_list(
-        &mut self,
-        answer: Result<Answer<'_>, Failure>,
-        now: u64,
-        port: &mut impl Port,
-    ) {
+    fn hear_list(&mut self, answer: Result<Answer<'_>, Failure>, now: u64, port: &mut impl Port) {
         let Some(files) = &mut self.files else {
             return;
         };

@@ -11,10 +11,10 @@ use disk_log::{Device, Found};
 use protocol::error::{ErrorCode, Failure};
 use protocol::record::{Hash, Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
+use protocol::wire::Fault;
 use protocol::wire::client::Event;
 use protocol::wire::engine::Command;
 use protocol::wire::files::Answer;
-use protocol::wire::Fault;
 
 /// What was found at boot, as the record says.
 const fn code_of(found: Found) -> (u16, u64) {
@@ -45,7 +45,12 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Has the log found; false if there is no disk to find it on.
     pub(super) fn start_journal(&mut self) -> bool {
-        let Self { files, gate, device, .. } = self;
+        let Self {
+            files,
+            gate,
+            device,
+            ..
+        } = self;
         let Some(files) = files else {
             return false;
         };
@@ -201,7 +206,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Has inference hear of requests whose admission is durable; those that must not go on end here.
     pub(super) fn release_held(&mut self, now: u64) {
-        while let Some((place, may_go_on)) = self.files().and_then(|it| it.journal.next_released()) {
+        while let Some((place, may_go_on)) = self.files().and_then(|it| it.journal.next_released())
+        {
             let number = self
                 .files()
                 .and_then(|it| it.journal.waiting.get(place))
@@ -229,7 +235,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// Sends a request that was held; false if there is no room.
     fn pass_on(&mut self, index: usize, place: usize) -> bool {
         let entry = self.table.get(index);
-        if entry.and_then(Entry::stop).is_some_and(|stop| stop != Stop::No) {
+        if entry
+            .and_then(Entry::stop)
+            .is_some_and(|stop| stop != Stop::No)
+        {
             // Inference was asked to stop it meanwhile, and says that it does not know it.
             return true;
         }
@@ -247,7 +256,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     fn end_unrecorded(&mut self, index: usize, now: u64) {
         let failure = self.log_refusal();
         let failure = failure.unwrap_or(Failure::of(ErrorCode::LogLost));
-        let is_tuning = self.table.get(index).is_some_and(|it| it.tuning().is_some());
+        let is_tuning = self
+            .table
+            .get(index)
+            .is_some_and(|it| it.tuning().is_some());
         match is_tuning {
             true => self.fail_tuning(index, failure, &[], 0, now),
             false => self.end_request(index, failure.code, now),
@@ -358,7 +370,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Asks the next thing about the log.
     pub(super) fn ask_log(&mut self, now: u64, port: &mut impl Port) {
-        let is_due = self.files_mut().is_some_and(|it| it.journal.takes_usage_due());
+        let is_due = self
+            .files_mut()
+            .is_some_and(|it| it.journal.takes_usage_due());
         if is_due {
             self.record_usage(now);
         }

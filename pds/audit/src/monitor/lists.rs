@@ -204,12 +204,13 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// A reading of the log: of what the disk holds, too, if there is one.
     pub(super) fn reading(&self, query: &LogQuery) -> Reading {
         let reading = Reading::new(&self.ledger.log, query);
+        let from = reading.from.max(1);
         match &self.files {
-            Some(_) => Reading {
-                cursor: Cursor::before(reading.from.max(1)),
+            Some(_) if from < self.ledger.log.first() => Reading {
+                cursor: Cursor::before(from),
                 ..reading
             },
-            None => reading,
+            _ => reading,
         }
     }
 

@@ -115,8 +115,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         attestation.signature = signature.ok_or(Failure::of(ErrorCode::NoDeviceKey))?;
         // A signature is more than a wake-up should do besides.
         self.work.spend_all();
-        self.clients
-            .tell(client, id, &Event::Attested(attestation));
+        self.clients.tell(client, id, &Event::Attested(attestation));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 pub(super) use super::peers::*;
 use crate::access::tests as access;
+use crate::files::{FilesEnd, NoFiles};
 use crate::models::tests as models;
 use crate::work::PAUSE_US;
 use crate::{Audit, ClientEnd, Memory, Texts};
@@ -23,9 +24,9 @@ use std::vec;
 use std::vec::Vec;
 use zerocopy::IntoBytes as _;
 
-pub(super) struct System {
+pub(super) struct System<F = NoFiles> {
     /// In a box: it is most of what a thread of the tests has a stack for.
-    pub(super) audit: Box<Audit<'static, TestRegion, TestRegion>>,
+    pub(super) audit: Box<Audit<'static, TestRegion, TestRegion, F>>,
     pub(super) runtime: Runtime,
     pub(super) shell: TestEndpoint,
     /// A second client, on [`OTHER`].
@@ -74,47 +75,7 @@ impl System {
 
     /// As [`Self::new`], and this is the region of formats.
     pub(super) fn with_formats(policy: &[u8], store: Vec<u8>, formats: Vec<u8>) -> Self {
-        let (ring, shell, shell_region) = endpoints();
-        let (others_ring, other, _) = endpoints();
-        let mut clients = heapless::Vec::new();
-        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
-            let _ = clients.push(ClientEnd { channel, ring });
-        }
-        let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
-        let memory = Memory {
-            log: leak(0, 1 << 18),
-            kdf: Box::leak(access::memory().into_boxed_slice()),
-            texts: Box::leak(Box::new(Texts::new())),
-            policy: Box::leak(policy.to_vec().into_boxed_slice()),
-            formats: Box::leak(formats.into_boxed_slice()),
-            store: Box::leak(store.into_boxed_slice()),
-        };
-        let adapters = TestRegion::with_words(REGION_BYTES / 8);
-        let mut system = Self {
-            audit: Box::new(Audit::new(
-                clients,
-                inference_end,
-                memory,
-                adapters.clone(),
-                None,
-            )),
-            adapters,
-            runtime: Runtime {
-                now: SECOND,
-                takes_us: TAKES_US,
-                ..Runtime::default()
-            },
-            shell,
-            other,
-            inference,
-            inference_region,
-            to_inference_region,
-            shell_region,
-            credit: BTreeMap::new(),
-            used: 0,
-            bound: 0,
-            own_load: 0,
-        };
+        let mut system = Self::build(policy, store, formats, None);
         system.audit.start(&mut system.runtime);
         assert!(system.shell.follow());
         assert!(system.other.follow());
@@ -175,6 +136,53 @@ impl System {
         let mut system = Self::serving();
         system.log_in("admin", "secret");
         system
+    }
+}
+
+impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
+    /// Before audit has started.
+    pub(super) fn build(policy: &[u8], store: Vec<u8>, formats: Vec<u8>, files: Option<F>) -> Self {
+        let (ring, shell, shell_region) = endpoints();
+        let (others_ring, other, _) = endpoints();
+        let mut clients = heapless::Vec::new();
+        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
+            let _ = clients.push(ClientEnd { channel, ring });
+        }
+        let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
+        let memory = Memory {
+            log: leak(0, 1 << 18),
+            kdf: Box::leak(access::memory().into_boxed_slice()),
+            texts: Box::leak(Box::new(Texts::new())),
+            policy: Box::leak(policy.to_vec().into_boxed_slice()),
+            formats: Box::leak(formats.into_boxed_slice()),
+            store: Box::leak(store.into_boxed_slice()),
+        };
+        let adapters = TestRegion::with_words(REGION_BYTES / 8);
+        Self {
+            audit: Box::new(Audit::new(
+                clients,
+                inference_end,
+                memory,
+                adapters.clone(),
+                files,
+            )),
+            adapters,
+            runtime: Runtime {
+                now: SECOND,
+                takes_us: TAKES_US,
+                ..Runtime::default()
+            },
+            shell,
+            other,
+            inference,
+            inference_region,
+            to_inference_region,
+            shell_region,
+            credit: BTreeMap::new(),
+            used: 0,
+            bound: 0,
+            own_load: 0,
+        }
     }
 
     pub(super) fn log_in(&mut self, user: &str, passphrase: &str) {
@@ -520,6 +528,13 @@ impl System {
         assert!(stats.refused_for(failure.code) > 0);
         let after = self.budget();
         assert_eq!((after.used, after.reserved), (budget.used, budget.reserved));
+    }
+
+    /// A request for text that is refused with this failure.
+    pub(super) fn is_refused_for(&mut self, id: u32, failure: Failure) {
+        self.infer(id, 2);
+        assert_eq!(self.told_at_last(), [Told::Failed(id, failure)]);
+        assert_eq!(self.asked(), []);
     }
 
     /// A generation from beginning to end, after whatever has happened.

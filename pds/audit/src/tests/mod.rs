@@ -7,6 +7,7 @@ mod deadlines;
 mod formats;
 mod harness;
 mod hostile;
+mod journal;
 mod lists;
 mod models;
 mod peers;

@@ -123,10 +123,9 @@ impl Display for FailureText<'_> {
                 f,
                 "AUDIT.LOG has {limit} sectors, but the log in it was begun in a file of {value}"
             ),
-            ErrorCode::LogBehind => write!(
-                f,
-                "entries of the log came faster than the disk takes them"
-            ),
+            ErrorCode::LogBehind => {
+                write!(f, "entries of the log came faster than the disk takes them")
+            }
             ErrorCode::NoModel => write!(
                 f,
                 "no model is loaded; see 'llmctl models', then 'llmctl load NAME'"

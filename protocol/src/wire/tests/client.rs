@@ -1,9 +1,9 @@
 //! Messages between a client and audit.
 
 use super::{Frame, WireError};
+use crate::attest::Attestation;
 use crate::error::{ErrorCode, Failure};
 use crate::limits::{MAX_PROMPT_BYTES, MAX_REFUSAL_REASONS};
-use crate::attest::Attestation;
 use crate::name::{FormatName, ModelName, Nonce, SessionName, UserName};
 use crate::record::{Kind, Record};
 use crate::testing::{completion, parts};

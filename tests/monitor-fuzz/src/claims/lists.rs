@@ -53,7 +53,9 @@ impl<'m> Judge<'m> {
         self.work = 0;
         let digest: Hash = Sha256::digest(told.statement()).into();
         let signature = Signed25519::from_bytes(&told.signature);
-        let is_good = key(DEVICE).verifying_key().verify_strict(&digest, &signature);
+        let is_good = key(DEVICE)
+            .verifying_key()
+            .verify_strict(&digest, &signature);
         let right = told.nonce == nonce
             && (told.sequence + 1, told.head, told.boot) == (extent.next, extent.head, 0)
             && is_good.is_ok();

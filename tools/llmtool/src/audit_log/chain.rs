@@ -159,7 +159,9 @@ pub enum Finding {
         head: Hash,
     },
     /// The log on a disk is not whole.
-    #[error("the log on the disk is DAMAGED: what followed entry {after} is missing or was changed")]
+    #[error(
+        "the log on the disk is DAMAGED: what followed entry {after} is missing or was changed"
+    )]
     Damaged {
         /// The last entry before the damage.
         after: u64,
@@ -168,7 +170,9 @@ pub enum Finding {
     #[error("the log on the disk was not written by the device whose key was given with --device")]
     OtherDevice,
     /// The head was not signed, or this is not the key.
-    #[error("the signature on the attestation of entry {sequence} is not by the key that was given with --device, or the line was changed")]
+    #[error(
+        "the signature on the attestation of entry {sequence} is not by the key that was given with --device, or the line was changed"
+    )]
     BadAttestation {
         /// What it says.
         sequence: u64,
@@ -188,7 +192,9 @@ pub enum Finding {
         nonce: Option<String>,
     },
     /// The log ends before the entry that the device has signed.
-    #[error("the device has signed entry {sequence}, but the log ends with entry {last}: entries are missing, or an older disk was put back")]
+    #[error(
+        "the device has signed entry {sequence}, but the log ends with entry {last}: entries are missing, or an older disk was put back"
+    )]
     BehindAttestation {
         /// What was signed.
         sequence: u64,
@@ -196,13 +202,17 @@ pub enum Finding {
         last: u64,
     },
     /// The entry that the device has signed is another.
-    #[error("entry {sequence} is not the one that the device has signed: the log was made anew, or belongs to another time")]
+    #[error(
+        "entry {sequence} is not the one that the device has signed: the log was made anew, or belongs to another time"
+    )]
     OtherHead {
         /// What was signed.
         sequence: u64,
     },
     /// The entry that the device has signed is not in the log any more.
-    #[error("the device has signed entry {sequence}, and the log begins with entry {first}: ask for a newer attestation")]
+    #[error(
+        "the device has signed entry {sequence}, and the log begins with entry {first}: ask for a newer attestation"
+    )]
     BeforeLog {
         /// What was signed.
         sequence: u64,

@@ -428,7 +428,8 @@ fn a_log_holds_against_the_head_that_its_device_has_signed() {
     let log = log();
     let export = |log: &Log| Export::read(lines(log).join("\n").as_bytes());
     let key = device().verifying_key();
-    let hold = |log: &Log, attestation: &Attestation| attest::verify(&export(log), attestation, &key);
+    let hold =
+        |log: &Log, attestation: &Attestation| attest::verify(&export(log), attestation, &key);
     let newest = attested(&log, 5, "monday");
     assert_eq!(hold(&log, &newest), []);
     assert_eq!(hold(&log, &attested(&log, 3, "")), []);
@@ -463,14 +464,19 @@ fn a_log_holds_against_the_head_that_its_device_has_signed() {
 #[test]
 fn an_attestation_is_found_by_its_nonce_in_what_a_console_prints() {
     let log = log();
-    let [first, second] = [("monday", 4), ("tuesday", 5)].map(|(nonce, sequence)| attested(&log, sequence, nonce));
+    let [first, second] =
+        [("monday", 4), ("tuesday", 5)].map(|(nonce, sequence)| attested(&log, sequence, nonce));
     let console = format!("llm> llmctl audit attest monday\r\n{first}\r\nllm> {second}\r\n");
     let find = |nonce| attest::find(console.as_bytes(), nonce);
     assert_eq!(find(None), Ok(Some(second)));
     assert_eq!(find(Some("monday")), Ok(Some(first)));
     assert_eq!(find(Some("sunday")), Ok(None));
     assert_eq!(attest::find(b"", None), Ok(None));
-    for (from, to) in [("\"boot\":2", "\"boot\":02"), ("\"version\":1", "\"version\":2"), ("monday", "mon day")] {
+    for (from, to) in [
+        ("\"boot\":2", "\"boot\":02"),
+        ("\"version\":1", "\"version\":2"),
+        ("monday", "mon day"),
+    ] {
         let changed = first.to_string().replace(from, to);
         let found = attest::find(changed.as_bytes(), None);
         let named = matches!(found, Err(Finding::UnreadableAttestation { line: 1, .. }));

@@ -12,8 +12,8 @@ use crate::audit_log::disk::DiskLog;
 use crate::audit_log::show::Shown;
 use crate::audit_log::{self, Export, Finding, attest, disk};
 use crate::error::ToolError;
-use crate::{files, keys};
 use crate::output::text_or_stdin;
+use crate::{files, keys};
 
 pub(super) fn audit(arguments: &Audit, out: &mut impl Write) -> Result<(), ToolError> {
     match arguments {
