@@ -984,6 +984,10 @@ typedef enum {
      */
     SEL4_LLM_CODE_LOG_FILE_SIZE = 146,
     /**
+     * `value` models of the disk are not listed: no name that can be asked for, or too many.
+     */
+    SEL4_LLM_CODE_FILES_SKIPPED = 147,
+    /**
      * The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
      * of the reason.
      */

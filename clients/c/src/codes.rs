@@ -258,6 +258,8 @@ pub enum sel4_llm_code_t {
     SEL4_LLM_CODE_LOG_SCATTERED = 145,
     /// The audit log's file has `value` bytes: no whole sectors, too few or too many.
     SEL4_LLM_CODE_LOG_FILE_SIZE = 146,
+    /// `value` models of the disk are not listed: no name that can be asked for, or too many.
+    SEL4_LLM_CODE_FILES_SKIPPED = 147,
     /// The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
     /// of the reason.
     SEL4_LLM_CODE_LOG_LOST = 150,
@@ -306,6 +308,6 @@ names! {
     FormatBreach StopBreach NoTemplate NoSystem Segments SegmentRole SegmentText StopStrings StopBytes
     Choices ChoicesBytes ChoiceEmpty ChoiceTwice ChoiceLineFeed
     NoDisk NoFileSystem DiskDamaged DiskFailed NoSuchFile BadPath DiskFull DiskReadOnly
-    TooManyFiles FilesFailed FilesSilent FilesBreach FileTooLarge FileChanged LogScattered LogFileSize
+    TooManyFiles FilesFailed FilesSilent FilesBreach FileTooLarge FileChanged LogScattered LogFileSize FilesSkipped
     LogLost LogGarbage LogOtherDevice LogOtherSize LogBehind
 }

@@ -181,10 +181,7 @@ impl<R: ReadWords, W: WriteWords> Session<'_, R, W> {
         match purpose {
             Purpose::Models => {
                 names.models_are_known = true;
-                self.answer(
-                    format_args!("{} in the store; * is loaded", Count(count, "model")),
-                    port,
-                );
+                self.answer(format_args!("{}; * is loaded", Count(count, "model")), port);
             }
             Purpose::Adapters => {
                 names.adapters_are_known = true;

@@ -19,10 +19,12 @@
 //!
 //! An answer borrows the frame at hand and is gone after the call: copy what is to be kept.
 
+mod card;
 mod link;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use card::{Card, Listing, is_on_disk, name_on_disk};
 pub(crate) use link::{Heard, Link, Owner};
 
 use crate::journal::{Journal, JournalMemory};
@@ -71,17 +73,27 @@ pub(crate) enum Mount {
 pub struct Files<R, W> {
     pub(crate) link: Link<R, W>,
     pub(crate) mount: Mount,
+    pub(crate) card: Card<W>,
     /// The log on the disk.
     pub(crate) journal: Journal,
 }
 
 impl<R: ReadWords, W: WriteWords> Files<R, W> {
-    /// The end over audit's side of the rings with files. `memory`: for the log on the disk.
-    pub const fn new(ring: Endpoint<R, W>, memory: &'static mut JournalMemory) -> Self {
+    /// The end over audit's side of the rings with files. `staging`: memory that audit alone maps. `slots`: the region of
+    /// model slots, which audit alone writes. `store`: the model store, behind which inference counts the slots. `journal`:
+    /// for the log on the disk.
+    pub const fn new(
+        ring: Endpoint<R, W>,
+        staging: W,
+        slots: W,
+        store: &[u8],
+        journal: &'static mut JournalMemory,
+    ) -> Self {
         Self {
             link: Link::new(ring),
             mount: Mount::Wanted,
-            journal: Journal::new(memory),
+            card: Card::new(staging, slots, store.len() as u64),
+            journal: Journal::new(journal),
         }
     }
 }

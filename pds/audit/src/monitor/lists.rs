@@ -18,7 +18,7 @@ use protocol::wire::client::{Event, Exported, LogExtent, LogQuery, ModelEntry};
 const LOOK_BYTES: usize = 32;
 
 /// What a step of a list has come to.
-enum Step {
+pub(super) enum Step {
     /// An event was sent.
     Sent,
     /// There is nothing to send now.
@@ -75,6 +75,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         match kind {
             ListKind::Models { next } => {
                 let entry = self.model_entry(*next);
+                if entry.is_none() && self.files.is_some() {
+                    return self.send_model_of_disk(client, request, next);
+                }
                 self.send_item(client, request, next, entry.map(Event::Model))
             }
             ListKind::Adapters { next } => {

@@ -244,6 +244,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     }
 
     fn finish(&mut self, now: u64, port: &mut impl Port) {
+        self.refuse_lost_reading();
         self.advance_load(now);
         self.advance_adapter(now);
         self.advance_tuning(now);

@@ -181,6 +181,7 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
             Request::Models => {
                 self.gate.access.require(user, Permission::Infer)?;
                 self.models.store().models().map(|_| ())?;
+                self.want_list_of_disk();
                 self.list(client, id, ListKind::Models { next: 0 })
             }
             Request::Load { name } => {

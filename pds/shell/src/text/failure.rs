@@ -161,10 +161,7 @@ impl Display for FailureText<'_> {
             ErrorCode::Unsigned => {
                 write!(f, "the file")?;
                 quoted(f, &detail, self.detail)?;
-                write!(
-                    f,
-                    " has no signature in the store; sign it with 'llmtool sign'"
-                )
+                write!(f, " has no signature; sign it with 'llmtool sign'")
             }
             ErrorCode::BadSignature => {
                 write!(f, "the signature of the file")?;
@@ -609,6 +606,14 @@ impl Display for FailureText<'_> {
                 write!(
                     f,
                     " had {limit} bytes when it was opened and {value} when it was read; nothing was loaded, try again"
+                )
+            }
+            ErrorCode::FilesSkipped => {
+                let models = Count(value, "model");
+                write!(
+                    f,
+                    "{models} of the disk cannot be shown; give files names of up to 59 bytes of ASCII without blanks and \
+                     quotes, folders included"
                 )
             }
             ErrorCode::LogScattered => write!(

@@ -238,7 +238,7 @@ const fn of_verb(verb: Verb) -> Page {
 const fn of_control(control: Control) -> Page {
     match control {
         Control::Models => Page {
-            summary: "llmctl models             list the models in the store; * is loaded",
+            summary: "llmctl models             list the models that there are; * is loaded",
             body: "",
             examples: &["llmctl models"],
         },

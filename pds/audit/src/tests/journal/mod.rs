@@ -35,8 +35,11 @@ impl Rig {
     /// Audit has started, and knows nothing of the disk.
     fn new(policy: &Policy, card: Card) -> Self {
         let (ring, files, _) = endpoints();
-        let end = Files::new(ring, Box::leak(Box::new(JournalMemory::new())));
-        let mut system = System::build(policy.as_bytes(), models::signed(), Vec::new(), Some(end));
+        let (staging, slots) = (TestRegion::with_words(8), TestRegion::with_words(16));
+        let store = models::signed();
+        let journal = Box::leak(Box::new(JournalMemory::new()));
+        let end = Files::new(ring, staging, slots, &store, journal);
+        let mut system = System::build(policy.as_bytes(), store, Vec::new(), Some(end));
         system.audit.start(&mut system.runtime);
         let mut rig = Self {
             system,
