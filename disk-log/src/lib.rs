@@ -75,7 +75,7 @@ use sha2::{Digest as _, Sha256};
 pub use append::{AppendError, Log, Mark, Placed};
 pub use found::{Entry, Found, OpenError, Opened};
 pub use open::Opening;
-pub use read::{Read, Reader};
+pub use read::Reader;
 pub use sector::{Device, PIECE, SECTOR};
 
 /// Bytes of the longest entry.

@@ -8,15 +8,6 @@ use crate::sector::{Device, Header, PIECE, SECTOR, Sector};
 use crate::{MAX_ENTRY_BYTES, Shape, hash, sectors_of};
 use protocol::record::Record;
 
-/// What a sector has come to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Read<'r> {
-    /// More sectors are wanted.
-    More,
-    /// An entry, and the position of its first sector.
-    Entry(Record, &'r [u8], u64),
-}
-
 /// A reader of a log that is open.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -55,24 +46,25 @@ impl Reader {
         self.shape.slot(self.at)
     }
 
-    /// Takes the sector that was wanted. `buffer` is the same for all sectors of an entry.
+    /// Takes the sector that was wanted. `buffer` is the same for all sectors of an entry. An entry that it makes whole: its
+    /// record, its text, and the position of its first sector.
     pub fn give<'b>(
         &mut self,
         sector: &[u8; SECTOR],
         buffer: &'b mut [u8; MAX_ENTRY_BYTES],
-    ) -> Read<'b> {
+    ) -> Option<(Record, &'b [u8], u64)> {
         let at = self.at;
         self.at = at.saturating_add(1);
         let Sector::Whole(header, piece) = Sector::read(sector) else {
             self.begun = None;
-            return Read::More;
+            return None;
         };
         let is_here = header.position == at
             && header.device == self.device
             && header.slots == self.shape.slots;
         if !is_here {
             self.begun = None;
-            return Read::More;
+            return None;
         }
         if header.part == 0 {
             self.begun = Some(header);
@@ -88,7 +80,7 @@ impl Reader {
         };
         let Some(first) = self.begun.filter(follows) else {
             self.begun = None;
-            return Read::More;
+            return None;
         };
         let rest = buffer.get_mut(self.filled..).unwrap_or(&mut []);
         let length = rest.len().min(PIECE);
@@ -97,13 +89,11 @@ impl Reader {
         }
         self.filled = self.filled.saturating_add(length);
         if header.part.saturating_add(1) < header.parts {
-            return Read::More;
+            return None;
         }
         self.begun = None;
-        match whole(&first, buffer.get(..self.filled).unwrap_or(&[])) {
-            Some((record, text)) => Read::Entry(record, text, first.position),
-            None => Read::More,
-        }
+        let (record, text) = whole(&first, buffer.get(..self.filled)?)?;
+        Some((record, text, first.position))
     }
 }
 

@@ -18,7 +18,7 @@
 /**
  * Version of the protocol that this library speaks with audit.
  */
-#define SEL4_LLM_PROTOCOL_VERSION 7
+#define SEL4_LLM_PROTOCOL_VERSION 8
 
 /**
  * Size of each of the two regions that a client shares with audit, in bytes.

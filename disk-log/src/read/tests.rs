@@ -46,7 +46,7 @@ fn read(log: &Log, sectors: &[[u8; SECTOR]], from: u64) -> Vec<(Record, Vec<u8>,
     let mut found = Vec::new();
     while reader.position() < log.position() {
         let sector = &sectors[reader.wants() as usize];
-        if let Read::Entry(record, text, position) = reader.give(sector, &mut buffer) {
+        if let Some((record, text, position)) = reader.give(sector, &mut buffer) {
             found.push((record, text.to_vec(), position));
         }
     }

@@ -3,7 +3,7 @@
 //! There is one reader, which goes forward, so several lists at once are slow, but right. Where an entry lies is found by
 //! marks, one in each 64th of the file.
 
-use disk_log::{Log, MAX_ENTRY_BYTES, Read, Reader, SECTOR};
+use disk_log::{Log, MAX_ENTRY_BYTES, Reader, SECTOR};
 use protocol::limits::{MAX_TRANSFER_BYTES, MAX_TRANSFER_SECTORS};
 use protocol::record::Record;
 use protocol::wire::files::Ask;
@@ -13,6 +13,7 @@ const MARKS: usize = 64;
 
 /// What reading back has come to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box it in")]
 pub(crate) enum Found<'r> {
     /// The entry, or the next one that is there.
     Entry(Record, &'r [u8]),
@@ -71,7 +72,10 @@ impl ReadBack {
             .checked_div(MARKS as u64)
             .unwrap_or(1);
         let number = position.checked_div(part).unwrap_or(0);
-        let index = usize::try_from(number % MARKS as u64).unwrap_or(0);
+        let index = number.checked_rem(MARKS as u64);
+        let index = index
+            .and_then(|index| usize::try_from(index).ok())
+            .unwrap_or(0);
         if let Some(mark) = self.marks.get_mut(index)
             && (mark.0 == 0 || mark.1.checked_div(part).unwrap_or(0) != number)
         {
@@ -127,7 +131,7 @@ impl ReadBack {
             let Some(sector) = sector else {
                 break;
             };
-            if let Read::Entry(record, ..) = reader.give(sector, buffer)
+            if let Some((record, ..)) = reader.give(sector, buffer)
                 && record.sequence >= *wanted
             {
                 found = Some(record);
