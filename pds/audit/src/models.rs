@@ -259,7 +259,7 @@ pub(crate) mod tests {
         policy
     }
 
-    fn sign(file: &[u8], seed: u8) -> [u8; 64] {
+    pub(crate) fn sign(file: &[u8], seed: u8) -> [u8; 64] {
         let hash: Hash = Sha256::digest(file).into();
         key(seed).sign(&hash).to_bytes()
     }

@@ -25,6 +25,8 @@ mod link;
 mod tests;
 
 pub(crate) use card::{Card, Listing, is_on_disk, name_on_disk};
+#[cfg(test)]
+pub(crate) use link::ANSWER_US;
 pub(crate) use link::{Heard, Link, Owner};
 
 use crate::journal::{Journal, JournalMemory};

@@ -221,10 +221,10 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// Whether a model of this name, which the store does not have, is looked for on the disk.
     pub(super) fn may_be_on_disk(&self, name: ModelName) -> bool {
-        let mounted = |files: &F| files.get().mount == Mount::Mounted;
+        let usable = |files: &F| !matches!(files.get().mount, Mount::Failed(_));
         // Without a disk, who has mistyped the name of a model of the store is told of that.
         let files = self.files.as_ref();
-        files.is_some_and(|files| is_on_disk(name) || mounted(files))
+        files.is_some_and(|files| is_on_disk(name) || usable(files))
     }
 
     /// Begins to read a model of the disk for the request with this number, which is about to be entered.

@@ -195,6 +195,12 @@ impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
 }
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
+    /// Name of the model in service.
+    #[cfg(test)]
+    pub(crate) fn current_name(&self) -> Option<protocol::name::ModelName> {
+        self.link.current.map(|current| current.verified.name)
+    }
+
     fn start(&mut self, port: &mut impl Port) {
         let now = self.begin(port);
         self.start_files();
@@ -252,6 +258,8 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
         self.check_deadlines(now, port);
         self.ask_again_to_stop(now);
         self.record_what_is_due(now);
+        // What it cannot ask ends, which clients are told.
+        self.ask_files(now, port);
         self.deliver(now);
         self.grant_credit();
         self.rest(now, port);
@@ -293,10 +301,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             .work
             .is_to_go_on()
             .then_some(now.saturating_add(PAUSE_US));
-        let mut next = deadlines.chain(self.egress_at_us).chain(slice).min();
-        if let Some(files) = &self.files {
-            next = files.get().link.due_us().into_iter().chain(next).min();
-        }
+        let next = deadlines.chain(self.egress_at_us).chain(slice).min();
+        let next = match &self.files {
+            Some(files) => files.get().link.due_us().into_iter().chain(next).min(),
+            None => next,
+        };
         next.map(|at| at.max(now.saturating_add(GAP_US)))
     }
 }

@@ -75,10 +75,8 @@ impl System {
 
     /// As [`Self::new`], and this is the region of formats.
     pub(super) fn with_formats(policy: &[u8], store: Vec<u8>, formats: Vec<u8>) -> Self {
-        let mut system = Self::build(policy, store, formats, None);
-        system.audit.start(&mut system.runtime);
-        assert!(system.shell.follow());
-        assert!(system.other.follow());
+        let mut system = Self::build(policy, store, formats, |_| None);
+        system.follow();
         system
     }
 
@@ -140,8 +138,13 @@ impl System {
 }
 
 impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
-    /// Before audit has started.
-    pub(super) fn build(policy: &[u8], store: Vec<u8>, formats: Vec<u8>, files: Option<F>) -> Self {
+    /// Audit has started. `files`: its end towards files, over this store.
+    pub(super) fn build(
+        policy: &[u8],
+        store: Vec<u8>,
+        formats: Vec<u8>,
+        files: impl FnOnce(&'static [u8]) -> Option<F>,
+    ) -> Self {
         let (ring, shell, shell_region) = endpoints();
         let (others_ring, other, _) = endpoints();
         let mut clients = heapless::Vec::new();
@@ -149,16 +152,18 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
             let _ = clients.push(ClientEnd { channel, ring });
         }
         let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
+        let store: &'static [u8] = Box::leak(store.into_boxed_slice());
+        let files = files(store);
         let memory = Memory {
             log: leak(0, 1 << 18),
             kdf: Box::leak(access::memory().into_boxed_slice()),
             texts: Box::leak(Box::new(Texts::new())),
             policy: Box::leak(policy.to_vec().into_boxed_slice()),
             formats: Box::leak(formats.into_boxed_slice()),
-            store: Box::leak(store.into_boxed_slice()),
+            store,
         };
         let adapters = TestRegion::with_words(REGION_BYTES / 8);
-        Self {
+        let mut system = Self {
             audit: Box::new(Audit::new(
                 clients,
                 inference_end,
@@ -182,7 +187,15 @@ impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
             used: 0,
             bound: 0,
             own_load: 0,
-        }
+        };
+        system.audit.start(&mut system.runtime);
+        system
+    }
+
+    /// Clients join their epoch: audit serves.
+    pub(super) fn follow(&mut self) {
+        assert!(self.shell.follow());
+        assert!(self.other.follow());
     }
 
     pub(super) fn log_in(&mut self, user: &str, passphrase: &str) {

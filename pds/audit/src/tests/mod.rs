@@ -4,6 +4,7 @@ mod adapters;
 mod clients;
 mod credit;
 mod deadlines;
+mod disk;
 mod formats;
 mod harness;
 mod hostile;

@@ -36,11 +36,10 @@ impl Rig {
     fn new(policy: &Policy, card: Card) -> Self {
         let (ring, files, _) = endpoints();
         let (staging, slots) = (TestRegion::with_words(8), TestRegion::with_words(16));
-        let store = models::signed();
         let journal = Box::leak(Box::new(JournalMemory::new()));
-        let end = Files::new(ring, staging, slots, &store, journal);
-        let mut system = System::build(policy.as_bytes(), store, Vec::new(), Some(end));
-        system.audit.start(&mut system.runtime);
+        let system = System::build(policy.as_bytes(), models::signed(), Vec::new(), |store| {
+            Some(Files::new(ring, staging, slots, store, journal))
+        });
         let mut rig = Self {
             system,
             files,
