@@ -1,8 +1,8 @@
 //! What is asked of files, and what comes of it: the list of its models, and loads. Nothing of this is part of a system
 //! without a disk, where `files` is `None` and can be nothing else.
 
-use super::Monitor;
 use super::lists::Step;
+use super::{Monitor, Port};
 use crate::files::{Files, FilesEnd, Heard, Listing, Mount, Owner, is_on_disk};
 use crate::lists::listed;
 use crate::models::Verified;
@@ -28,7 +28,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     // ---- Answers --------------------------------------------------------------------------------
 
     /// Reads what files has said, a ring's worth at most, and notices if it has said nothing for too long.
-    pub(super) fn read_files(&mut self, frame: &mut Frame, now: u64) {
+    pub(super) fn read_files(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         for _ in 0..SLOTS {
             let Some(files) = self.disk() else {
                 return;
@@ -36,30 +36,42 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             match files.link.receive(frame, now) {
                 Heard::Nothing => break,
                 Heard::Noise => {}
-                Heard::Answer(owner, answer) => self.hear_files(owner, Ok(answer), now),
-                Heard::Failed(owner, failure) => self.hear_files(owner, Err(failure), now),
+                Heard::Answer(owner, answer) => self.hear_files(owner, Ok(answer), now, port),
+                Heard::Failed(owner, failure) => self.hear_files(owner, Err(failure), now, port),
             }
         }
         if let Some(files) = self.disk()
             && let Some((owner, failure)) = files.link.look(now)
         {
-            self.hear_files(owner, Err(failure), now);
+            self.hear_files(owner, Err(failure), now, port);
         }
     }
 
     /// A question of this owner was answered, or will not be.
-    fn hear_files(&mut self, owner: Owner, answer: Result<Answer<'_>, Failure>, now: u64) {
+    fn hear_files(
+        &mut self,
+        owner: Owner,
+        answer: Result<Answer<'_>, Failure>,
+        now: u64,
+        port: &mut impl Port,
+    ) {
         match owner {
-            Owner::List => self.hear_list(answer),
+            Owner::Log => self.hear_log(answer, now, port),
+            Owner::List => self.hear_list(answer, now, port),
             Owner::Load => self.hear_reading(answer, now),
             // Nobody asks for these yet.
-            Owner::Log | Owner::Write => {}
+            Owner::Write => {}
         }
     }
 
-    fn hear_list(&mut self, answer: Result<Answer<'_>, Failure>) {
+    fn hear_list(&mut self, answer: Result<Answer<'_>, Failure>, now: u64, port: &mut impl Port) {
         let Some(files) = self.disk() else {
             return;
+        };
+        let mounted = match answer {
+            Ok(Answer::Mounted(_)) => Some(Ok(())),
+            Err(failure) if files.mount == Mount::Asked => Some(Err(failure)),
+            _ => None,
         };
         match answer {
             Ok(Answer::Mounted(_)) => files.mount = Mount::Mounted,
@@ -69,6 +81,9 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Err(failure) => files.card.end_list(Err(failure)),
             // The link has compared the answer with the question.
             Ok(_) => {}
+        }
+        if let Some(mounted) = mounted {
+            self.log_is_mounted(mounted, now, port);
         }
     }
 
@@ -92,7 +107,7 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     // ---- Questions ------------------------------------------------------------------------------
 
     /// Asks files the next question, if none is under way: the owners in their order.
-    pub(super) fn ask_files(&mut self, now: u64) {
+    pub(super) fn ask_files(&mut self, now: u64, port: &mut impl Port) {
         let Some(files) = self.disk() else {
             return;
         };
@@ -102,7 +117,14 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 Ok(false) => Mount::Wanted,
                 Err(failure) => Mount::Failed(failure),
             };
+            if let Mount::Failed(failure) = files.mount {
+                self.log_is_mounted(Err(failure), now, port);
+            }
         }
+        self.ask_log(now, port);
+        let Some(files) = self.disk() else {
+            return;
+        };
         // Nothing can be asked of a disk before that.
         let unusable = match files.mount {
             Mount::Wanted | Mount::Asked => return,

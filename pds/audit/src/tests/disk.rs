@@ -2,15 +2,18 @@
 
 use super::harness::*;
 
+use crate::JournalMemory;
 use crate::files::{ANSWER_US, Files};
 use crate::models::tests::{sign, signed};
 use protocol::error::{ErrorCode, Failure};
 
+use protocol::policy::LogFailure;
 use protocol::region::ReadWords as _;
 use protocol::ring::Frame;
 use protocol::testing::{TestEndpoint, TestRegion, endpoints};
 use protocol::wire::client::{Request, Signature};
 use protocol::wire::files::{Answer, Ask, FilesError, Volume};
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString as _};
@@ -61,14 +64,23 @@ fn model_bytes(name: &str, bytes: usize) -> Vec<u8> {
 
 impl World {
     fn new() -> Self {
+        Self::with(Misdeed::None)
+    }
+
+    /// Files is like that from the beginning.
+    fn with(misdeed: Misdeed) -> Self {
         let (ring, files, _) = endpoints();
         let staging = TestRegion::with_words(SLOT / 8);
         let slots = TestRegion::with_words(2 * SLOT / 8);
         let store = signed();
         let store_bytes = store.len() as u64;
         let (for_audit, into) = (staging.clone(), slots.clone());
-        let system = System::build(policy().as_bytes(), store, Vec::new(), move |store| {
-            Some(Files::new(ring, for_audit, into, store))
+        // The disk has no log.
+        let mut policy = policy();
+        policy.log_on_failure = LogFailure::GoOn as u32;
+        let journal = Box::leak(Box::new(JournalMemory::new()));
+        let system = System::build(policy.as_bytes(), store, Vec::new(), move |store| {
+            Some(Files::new(ring, for_audit, into, store, journal))
         });
         let mut world = Self {
             system,
@@ -77,7 +89,7 @@ impl World {
             slots,
             disk: BTreeMap::new(),
             open: None,
-            misdeed: Misdeed::None,
+            misdeed,
             store_bytes,
             reads: 0,
         };
@@ -89,6 +101,8 @@ impl World {
         world.put("large.gguf", &model_bytes("large", SLOT + 1), Some(2));
         world.put("adapters/moral.gguf", b"GGUF moral", Some(2));
         world.put("notes.txt", b"not a model", None);
+        while world.look() {}
+        world.system.follow();
         world.system.join();
         world.system.loaded(world.system.own_load);
         world.system.told();
@@ -180,6 +194,7 @@ impl World {
                     ),
                 }
             }
+            Ask::OpenLog => self.say(number, &missing),
             other => panic!("{other:?}"),
         }
         self.system.wake();
@@ -453,8 +468,7 @@ fn a_silent_files_is_given_up_and_the_system_serves_on() {
 
 #[test]
 fn without_a_disk_the_store_is_there_and_a_disk_that_comes_later_is_found() {
-    let mut world = World::new();
-    world.misdeed = Misdeed::NoDisk;
+    let mut world = World::with(Misdeed::NoDisk);
     world.settle();
     world.system.ask(5, &Request::Models);
     let told = world.settle();
