@@ -8,10 +8,14 @@ use crate::lists::listed;
 use crate::models::Verified;
 use protocol::error::{ErrorCode, Failure};
 use protocol::name::ModelName;
+use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::ring::{Frame, SLOTS};
 use protocol::wire::client::{Event, ModelEntry, Signature, Stage};
 use protocol::wire::files::{Answer, Ask};
+
+/// Whose violation an entry is about; the others are in the ledger.
+const FILES: u16 = 3;
 
 impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     fn disk(&mut self) -> Option<&mut Files<R, W>> {
@@ -40,10 +44,24 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 Heard::Failed(owner, failure) => self.hear_files(owner, Err(failure), now, port),
             }
         }
-        if let Some(files) = self.disk()
+        while let Some(files) = self.disk()
             && let Some((owner, failure)) = files.link.look(now)
         {
             self.hear_files(owner, Err(failure), now, port);
+        }
+        self.record_breaches_of_files(now);
+    }
+
+    /// Writes down what no honest files says. There are few such entries: after some of them files is not heard any more.
+    fn record_breaches_of_files(&mut self, now: u64) {
+        let breaches = self.disk().map_or(0, |files| files.link.take_breaches());
+        if breaches > 0 {
+            let record = Record {
+                code: FILES,
+                count: u64::from(breaches),
+                ..Record::new(Kind::Violation)
+            };
+            self.record(record, now);
         }
     }
 
@@ -59,8 +77,6 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
             Owner::Log => self.hear_log(answer, now, port),
             Owner::List => self.hear_list(answer, now, port),
             Owner::Load => self.hear_reading(answer, now),
-            // Nobody asks for these yet.
-            Owner::Write => {}
         }
     }
 
@@ -138,11 +154,11 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
                 Err(failure) => files.card.end_list(Err(failure)),
             }
         }
-        if let Some(next) = files.card.next() {
+        while let Some(next) = files.card.next() {
             match unusable.map_or_else(|| files.link.ask(Owner::Load, &next.ask(), now), Err) {
-                Ok(true) => files.card.await_answer(),
-                Ok(false) => {}
-                Err(failure) => self.end_reading(failure, now),
+                Ok(true) => files.card.await_answer(&next),
+                Ok(false) => return,
+                Err(failure) => return self.end_reading(failure, now),
             }
         }
     }
@@ -249,20 +265,24 @@ impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
 
     /// A load whose request has ended meanwhile ends, too: it was cancelled, or audit loads a model itself.
     pub(super) fn refuse_lost_reading(&mut self) {
-        if self.files.is_some()
-            && self.reading_entry().is_none()
-            && let Some(files) = self.disk()
+        if self.files.is_some() && self.reading_entry().is_none() {
+            self.forget_reading();
+        }
+    }
+
+    fn forget_reading(&mut self) {
+        if let Some(files) = self.disk()
+            && files.card.reading.take().is_some()
         {
-            files.card.reading = None;
+            // What was asked for it is no part of the next.
+            files.link.forget(Owner::Load);
         }
     }
 
     /// A load ends before anything was written that inference can read.
     fn end_reading(&mut self, failure: Failure, now: u64) {
         let index = self.reading_entry();
-        if let Some(files) = self.disk() {
-            files.card.reading = None;
-        }
+        self.forget_reading();
         if let Some(index) = index {
             self.refuse_load(index, failure, now);
         }

@@ -543,9 +543,8 @@ fn only_who_may_load_has_files_asked_for_a_model() {
     );
 }
 
-/// Audit with a disk has the same bound on what it does in a wake-up.
 #[test]
-fn a_wake_up_asks_one_thing() {
+fn whatever_clients_ask_files_is_asked_for_one_list_and_one_load_at_a_time() {
     let mut world = World::new();
     world.settle();
     for id in 5..8 {
@@ -558,6 +557,36 @@ fn a_wake_up_asks_one_thing() {
         );
     }
     let mut frame = Frame::new();
-    assert_eq!(world.files.receive(&mut frame), Ok(true));
-    assert_eq!(world.files.receive(&mut frame), Ok(false));
+    let mut asked = Vec::new();
+    while world.files.receive(&mut frame) == Ok(true) {
+        asked.push(matches!(Ask::parse(&frame), Ok(Ask::List)));
+    }
+    assert_eq!(asked, [true, false]);
+}
+
+#[test]
+fn no_more_of_a_file_is_under_way_than_a_wake_up_may_hash() {
+    let mut world = World::new();
+    world.settle();
+    world.system.ask(
+        5,
+        &Request::Load {
+            name: model("disk/more/two"),
+        },
+    );
+    for _ in 0..3 {
+        assert!(world.look());
+    }
+    let mut asked = 0;
+    let mut frame = Frame::new();
+    while world.files.receive(&mut frame) == Ok(true) {
+        match Ask::parse(&frame).unwrap() {
+            Ask::Read { offset, bytes } => {
+                assert_eq!(offset, asked);
+                asked += u64::from(bytes);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(asked as usize, crate::work::WORK_BYTES);
 }

@@ -202,6 +202,7 @@ impl LogLine<'_> {
                     1 if record.name.is_empty() => "an unknown client",
                     1 => record.name.as_str(),
                     2 => "inference",
+                    3 => "the domain 'files'",
                     _ => "a peer",
                 };
                 write!(f, ": {peer} broke the protocol {} times", record.count)

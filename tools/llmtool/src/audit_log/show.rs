@@ -132,6 +132,7 @@ fn write_details(record: &Record, f: &mut Formatter<'_>) -> fmt::Result {
                 1 if record.name.is_empty() => "an unknown client",
                 1 => record.name.as_str(),
                 2 => "inference",
+                3 => "the domain 'files'",
                 _ => "unknown peer",
             };
             write!(f, "{count} by {peer}")
