@@ -77,12 +77,22 @@ EXAMPLE_POLICY := $(EXAMPLE_OUT)/policy.bin
 EXAMPLES := $(patsubst examples/%/build.mk,%,$(wildcard examples/*/build.mk))
 $(if $(EXAMPLE),$(if $(filter $(EXAMPLE),$(EXAMPLES)),,$(error no example '$(EXAMPLE)': there is $(EXAMPLES))))
 
+# SYSTEM=disk: a system of systems/, with its own description and isolation claims; the rest is the main one's. Its disk is
+# the image DISK, which `llmtool disk` makes if it is not there.
+SYSTEM ?=
+SYSTEMS := $(patsubst systems/%/system.xml,%,$(wildcard systems/*/system.xml))
+$(if $(SYSTEM),$(if $(filter $(SYSTEM),$(SYSTEMS)),,$(error no system '$(SYSTEM)': there is $(SYSTEMS))))
+SYSTEM_OUT := $(BUILD)/systems/$(SYSTEM)
+SYSTEM_POLICY := $(SYSTEM_OUT)/policy.bin
+DISK ?= $(BUILD)/disk.img
+DISK_SIZE ?= 64MiB
+
 # The description of the system. LARGE=1 is the same with a larger arena and store, and a synthetic
 # model of 100 M parameters: a larger region is all that a larger model needs. LARGE=bench has the one of 15.7 M
 # parameters that speed is measured with.
 LARGE ?=
 LARGE_DIR := $(BUILD)/large-$(LARGE)
-SYSTEM := $(if $(MODEL),$(MODEL_SYSTEM),$(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml))))
+DESCRIPTION := $(if $(SYSTEM),systems/$(SYSTEM)/system.xml,$(if $(MODEL),$(MODEL_SYSTEM),$(if $(EXAMPLE),$(EXAMPLE_DIR)/system.xml,$(if $(LARGE),$(LARGE_DIR)/system.xml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/system.xml,system.xml)))))
 LARGE_STORE := $(LARGE_DIR)/store.tar
 
 # seL4: the SDK, its configuration (release, debug or benchmark), and whether test builds misbehave.
@@ -95,7 +105,7 @@ MEASURE ?=
 # The red team's image: its inference, its inference and its shell, or a hostile client beside honest ones, with its policy.
 REDTEAM ?=
 # INJECT=1: with the test builds' store and policy; INJECT=shipped: with the shipped ones.
-SEL4_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
+SEL4_OUT := $(CURDIR)/$(BUILD)/$(BOARD)/sel4-$(CONFIG)$(if $(INJECT),-inject-$(INJECT))$(if $(MEASURE),-measure)$(if $(REDTEAM),-redteam-$(REDTEAM))$(if $(MODEL),-model)$(if $(LARGE),-large-$(LARGE))$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))$(if $(SYSTEM),-$(SYSTEM))
 # What the programs are compiled for: without floating point, and with it for inference.
 TARGET_aarch64 := aarch64-unknown-none-softfloat
 FLOAT_TARGET_aarch64 := aarch64-unknown-none
@@ -109,13 +119,13 @@ RESOLVED := $(SEL4_OUT)/system.xml
 IMAGE := $(SEL4_OUT)/loader.img
 TESTED := $(filter-out shipped,$(INJECT))
 RUN_STORE = $(if $(MODEL),$(MODEL_OUT)/store.tar,$(if $(LARGE),$(LARGE_STORE),$(if $(TESTED),$(TEST_STORE),$(STORE))))
-RUN_POLICY = $(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY)))))
+RUN_POLICY = $(if $(SYSTEM),$(if $(TESTED),$(SYSTEM_OUT)/test/policy.bin,$(SYSTEM_POLICY)),$(if $(MODEL),$(MODEL_OUT)/policy.bin,$(if $(EXAMPLE),$(EXAMPLE_POLICY),$(if $(REDTEAM),$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS_POLICY),$(REDTEAM_POLICY)),$(if $(LARGE)$(TESTED)$(MEASURE),$(TEST_POLICY),$(POLICY))))))
 # Where the files are that fill regions. Those of an example lie beside its policy.
 FILES_PATH = $(dir $(RUN_STORE)) $(dir $(RUN_POLICY))
 # What must hold of the description.
-ISOLATION_POLICY := $(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml))
+ISOLATION_POLICY := $(if $(SYSTEM),systems/$(SYSTEM)/isolation.toml,$(if $(EXAMPLE),$(EXAMPLE_DIR)/isolation.toml,$(if $(filter clients,$(REDTEAM)),$(REDTEAM_CLIENTS)/isolation.toml,tools/isolation/policy.toml)))
 
-SIM = $(BIN)/sel4-llm-sim $(SYSTEM) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
+SIM = $(BIN)/sel4-llm-sim $(DESCRIPTION) $(if $(SYSTEM),--disk $(DISK)) --search-path $(FILES_PATH) $(addprefix --program=,$(EXAMPLE_PROGRAMS))
 
 ifneq ($(EXAMPLE),)
 include $(EXAMPLE_DIR)/build.mk
@@ -139,7 +149,7 @@ run:
 endif
 
 .PHONY: sim
-sim: description sim-build ## run the simulation: a process per protection domain of system.xml
+sim: description sim-build $(if $(SYSTEM),$(DISK)) ## run the simulation: a process per protection domain of system.xml
 	@$(SIM)
 
 .PHONY: sim-build
@@ -167,6 +177,21 @@ $(POLICY): policy.toml system.xml llmtool | $(DEVICE_KEY)
 $(EXAMPLE_POLICY): $(EXAMPLE_DIR)/policy.toml $(EXAMPLE_DIR)/system.xml llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
 	@$(COMPILE_POLICY) $< --system $(EXAMPLE_DIR)/system.xml -o $@ --formats $(@D)/formats.bin >&2
+
+$(SYSTEM_POLICY): policy.toml systems/$(SYSTEM)/system.xml llmtool | $(DEVICE_KEY)
+	@mkdir -p $(@D)
+	@$(COMPILE_POLICY) $< --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
+
+# For its tests: the models are signed by a key of make's own, and audit's deadlines are as in other tests.
+$(SYSTEM_OUT)/test/policy.bin: tests/policy.toml systems/$(SYSTEM)/system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
+	@mkdir -p $(@D)
+	@$(COMPILE_POLICY) $< --system systems/$(SYSTEM)/system.xml -o $@ --formats $(@D)/formats.bin >&2
+
+# Once: what is on it is the owner's. It begins with the small model, and has the audit log.
+$(BUILD)/disk.img: | llmtool
+	@mkdir -p $(@D)
+	@$(BIN)/llmtool disk create $@ --size $(DISK_SIZE) >&2
+	@$(BIN)/llmtool disk add $@ tiny=models/tiny-f32.gguf >&2
 
 $(TEST_POLICY): tests/policy.toml system.xml $(KEYS)/test.key.pem llmtool | $(DEVICE_KEY)
 	@mkdir -p $(@D)
@@ -276,8 +301,8 @@ SEL4_SHELL := $(if $(filter shell,$(REDTEAM)),hostile-shell,shell)
 
 # The Microkit tool takes what the programs do not expect, so the checker comes first: on the description before
 # anything is built, on the programs' files before they become an image. The red team attacks worse descriptions, too.
-UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml,$(SYSTEM)))
-CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(SYSTEM) --board $(BOARD) --policy $(ISOLATION_POLICY) --silent)
+UNCHECKED := $(and $(REDTEAM),$(filter-out system.xml $(REDTEAM_CLIENTS)/system.xml,$(DESCRIPTION)))
+CHECK = $(if $(UNCHECKED),,$(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY) --silent)
 
 RESOLVE = $(BIN)/sysdesc $(1) $(BOARD) $(2)
 # What the board's emulator wants beside an image.
@@ -291,14 +316,18 @@ description: isolation-tool $(if $(MODEL),own) $(if $(LARGE),$(LARGE_STORE)) ## 
 .PHONY: image
 image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4) $(if $(filter clients,$(REDTEAM)),mallory-sel4) ## build the seL4 image (CONFIG=release|debug|benchmark)
 	@mkdir -p $(SEL4_OUT)
-	@$(call RESOLVE,$(SYSTEM),$(RESOLVED))
-	@$(SEL4_CARGO) -p $(SEL4_SHELL) -p audit --target $(SEL4_TRIPLE) >&2
-	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
+	@$(call RESOLVE,$(DESCRIPTION),$(RESOLVED))
+	@$(SEL4_CARGO) -p $(SEL4_SHELL) --target $(SEL4_TRIPLE) >&2
+	@$(SEL4_CARGO) -p audit $(if $(SYSTEM),--features disk) --target $(SEL4_TRIPLE) >&2
+	@$(if $(SYSTEM),$(SEL4_CARGO) -p files --target $(SEL4_TRIPLE) >&2)
+	@$(if $(SYSTEM),$(SEL4_DISK_CARGO) -p disk --target $(SEL4_TRIPLE) >&2)
+	@$(SEL4_CARGO) -p $(SEL4_INFERENCE) $(if $(SYSTEM),--features disk) $(if $(INJECT),--features inject) $(if $(MEASURE),--features measure) --target $(SEL4_FLOAT_TRIPLE) >&2
 	@cd pds/sel4 && $(CARGO) build $(QUIET) --locked --release -p reset-regions --target-dir $(SEL4_TARGET)/host >&2
 	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/$(SEL4_SHELL) $(SEL4_OUT)/shell.elf
-	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit.elf
+	@cp $(SEL4_TARGET)/$(SEL4_TRIPLE)/release/audit $(SEL4_OUT)/audit$(if $(SYSTEM),-disk).elf
+	@$(if $(SYSTEM),cd $(SEL4_TARGET)/$(SEL4_TRIPLE)/release && cp files $(SEL4_OUT)/files.elf && cp disk $(SEL4_OUT)/disk.elf)
 	@$(SEL4_TARGET)/host/release/reset-regions \
-		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference.elf
+		$(SEL4_TARGET)/$(SEL4_FLOAT_TRIPLE)/release/$(SEL4_INFERENCE) $(SEL4_OUT)/inference$(if $(SYSTEM),-disk).elf
 	@$(if $(CHECK),$(CHECK) --programs $(SEL4_OUT) >&2)
 	@$(SDK)/bin/microkit $(RESOLVED) --search-path $(SEL4_OUT) $(FILES_PATH) \
 		--board $(BOARD) --config $(CONFIG) -r $(SEL4_OUT)/report.txt -o $(IMAGE) >&2
@@ -307,13 +336,15 @@ image: check-sdk description store policy $(if $(EXAMPLE),example-programs-sel4)
 EMULATOR := $(call board_line,emulator) -m size=$(MEMORY) -display none -monitor none \
 	-rtc clock=vm -chardev stdio,id=console,signal=off -serial chardev:console
 QEMU := tools/qemu-console/qemu-console $(EMULATOR)
+# What the board's emulator has for a disk.
+DISK_OPTIONS = $(subst {disk},$(DISK),$(call board_line,disk))
 # An image, as the board's emulator boots it.
 BOOT_FILE = $(subst {image},$(1),$(call board_line,boot))
 BOOT = $(QEMU) $(BOOT_FILE)
 
 .PHONY: qemu
-qemu: check-emulator image ## run on seL4 in QEMU
-	@$(call BOOT,$(IMAGE))
+qemu: check-emulator image $(if $(SYSTEM),$(DISK)) ## run on seL4 in QEMU
+	@$(QEMU) $(if $(SYSTEM),$(DISK_OPTIONS)) $(call BOOT_FILE,$(IMAGE))
 
 # `cargo test` for the domains' target: a runner makes an image of the domain `tests` alone and boots it. Its cases need
 # a heap. MISBEHAVE=wrong|panic|fault|silence: a build that must fail, to see that the runner notices.
@@ -397,6 +428,7 @@ e2e-qemu: llmtool image ## the end-to-end suite on seL4 in QEMU
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(call BOOT,$(SEL4_OUT)-inject-shipped/loader.img)' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats --test console -- --test-threads 2
+	@$(if $(call board_line,disk),$(MAKE) --no-print-directory e2e-disk-qemu SYSTEM=disk,echo '*** SKIPPED: systems/disk: $(BOARD) has no disk ***')
 	@$(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage
 	@if command -v $(SEL4_CC) >/dev/null; then $(MAKE) --no-print-directory example-test-sel4 EXAMPLE=triage VARIANT=c; \
 		else echo '*** SKIPPED: the example in C on seL4: no C compiler for its target, SEL4_CC=$(SEL4_CC) ***'; fi
@@ -505,7 +537,7 @@ sim-c:
 ## ---- Isolation ----------------------------------------------------------------------------------
 
 # Given to every check: the description, and what must hold of it.
-ISOLATION = $(BIN)/isolation check $(SYSTEM) --board $(BOARD) --policy $(ISOLATION_POLICY)
+ISOLATION = $(BIN)/isolation check $(DESCRIPTION) --board $(BOARD) --policy $(ISOLATION_POLICY)
 ISOLATION_OUT := $(BUILD)/$(BOARD)/isolation$(if $(EXAMPLE),-$(EXAMPLE)-$(VARIANT))
 ISOLATION_REPORTS := --markdown $(ISOLATION_OUT)/report.md --json $(ISOLATION_OUT)/report.json --svg $(ISOLATION_OUT)/authority.svg
 # What the Microkit tool has put into the image, with the bytes that fill frames: 29 for each.
@@ -704,10 +736,33 @@ e2e-sim: sim-build llmtool $(TEST_STORE) $(TEST_POLICY) ## the end-to-end suite 
 	SEL4_LLM_RUN_INJECT_SHIPPED='$(INJECT_SIM) $(dir $(STORE)) $(dir $(POLICY))' \
 	SEL4_LLM_LLMTOOL='$(BIN)/llmtool' \
 		$(CARGO) test $(QUIET) -p sel4-llm-tests --test e2e --test monitor --test replay --test adapters --test formats --test console --test documents
+	@$(MAKE) --no-print-directory e2e-disk-sim SYSTEM=disk
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage
 	@$(MAKE) --no-print-directory example-test-sim EXAMPLE=triage VARIANT=c
 	@$(MAKE) --no-print-directory soak SOAK_REQUESTS=300
 	@$(MAKE) --no-print-directory storm-sim STORM_FAULTS=10
+
+# The system with a disk; `$$DISK` is each test's own image.
+E2E_DISK := --test disk_models --test disk_log
+E2E_DISK_RUN = SEL4_LLM_DEVICE=$(DEVICE_KEY) SEL4_LLM_LLMTOOL='$(BIN)/llmtool' $(CARGO) test $(QUIET) -p sel4-llm-tests $(E2E_DISK) --
+
+.PHONY: e2e-disk
+e2e-disk: ## the end-to-end suite of systems/disk on the simulation and, with an SDK, on seL4 in QEMU
+	@$(MAKE) --no-print-directory e2e-disk-sim SYSTEM=disk
+ifneq ($(wildcard $(SDK)/bin/microkit),)
+	@$(MAKE) --no-print-directory e2e-disk-qemu SYSTEM=disk
+else
+	@echo '*** SKIPPED: systems/disk on seL4: no Microkit SDK in MICROKIT_SDK or /opt/microkit-sdk* ***'
+endif
+
+.PHONY: e2e-disk-sim
+e2e-disk-sim: description sim-build llmtool
+	SEL4_LLM_RUN_DISK='$(subst --disk $(DISK),--disk "$$DISK",$(SIM))' $(E2E_DISK_RUN)
+
+.PHONY: e2e-disk-qemu
+e2e-disk-qemu: check-emulator image llmtool
+	SEL4_LLM_RUN_DISK='$(QEMU) $(subst {disk},"$$DISK",$(call board_line,disk)) $(call BOOT_FILE,$(IMAGE))' \
+		$(E2E_DISK_RUN) --test-threads 2
 
 ## ---- Endurance ----------------------------------------------------------------------------------
 
@@ -782,8 +837,8 @@ mallory-sel4: check-sdk
 .PHONY: redteam-qemu
 redteam-qemu: llmtool
 	@mkdir -p $(REDTEAM_OUT)
-	@$(MAKE) --no-print-directory image REDTEAM=inference SYSTEM=$(REDTEAM_SYSTEM)
-	@$(MAKE) --no-print-directory image REDTEAM=shell SYSTEM=$(REDTEAM_SYSTEM)
+	@$(MAKE) --no-print-directory image REDTEAM=inference DESCRIPTION=$(REDTEAM_SYSTEM)
+	@$(MAKE) --no-print-directory image REDTEAM=shell DESCRIPTION=$(REDTEAM_SYSTEM)
 	@$(MAKE) --no-print-directory image REDTEAM=clients
 	SEL4_LLM_BOARD=$(BOARD) SEL4_LLM_REDTEAM_ON=sel4 SEL4_LLM_REDTEAM_OUT=$(CURDIR)/$(REDTEAM_OUT) \
 	SEL4_LLM_REDTEAM='$(call BOOT,$(SEL4_OUT)-redteam-inference/loader.img)' \

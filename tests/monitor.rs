@@ -89,7 +89,7 @@ fn each_refusal_has_its_message_and_costs_nothing() {
         ("llmctl load nothing", "no model 'nothing' in the store"),
         (
             "llmctl load unsigned",
-            "the file 'unsigned' has no signature in the store",
+            "the file 'unsigned' has no signature",
         ),
         (
             "llmctl load wrong-key",

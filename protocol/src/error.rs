@@ -226,12 +226,59 @@ numbers! {
         ChoiceTwice = 129,
         /// Choice `value` (from 1) has a line feed.
         ChoiceLineFeed = 130,
+
+        /// There is no disk, or this system has none.
+        NoDisk = 131,
+        /// The disk has no file system that can be read; `value`: its sectors, if it is too small for one.
+        NoFileSystem = 132,
+        /// The disk's file system is damaged; `value`: where, if that is known.
+        DiskDamaged = 133,
+        /// The disk reports an error; `value`: the sector.
+        DiskFailed = 134,
+        /// The disk has no file of this name.
+        NoSuchFile = 135,
+        /// A folder where a file is wanted, or a name that no file can have.
+        BadPath = 136,
+        /// No room on the disk.
+        DiskFull = 137,
+        /// The disk cannot be written.
+        DiskReadOnly = 138,
+        /// More files and folders than are listed; `value`: how many are.
+        TooManyFiles = 139,
+        /// Files cannot do what it was asked for.
+        FilesFailed = 140,
+        /// Files has not answered within `limit` microseconds, so it is asked nothing any more.
+        FilesSilent = 141,
+        /// Files has answered what was not asked, `value` times so far; after `limit` of them it is asked nothing any more.
+        FilesBreach = 142,
+        /// A file of `value` bytes, there is room for `limit`.
+        FileTooLarge = 143,
+        /// The file had `limit` bytes when it was opened, and `value` when it was read.
+        FileChanged = 144,
+        /// The audit log's file lies in several pieces.
+        LogScattered = 145,
+        /// The audit log's file has `value` bytes: no whole sectors, too few or too many.
+        LogFileSize = 146,
+        /// `value` models of the disk are not listed: no name that can be asked for, or too many.
+        FilesSkipped = 147,
+
+        /// The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
+        /// of the reason.
+        LogLost = 150,
+        /// The audit log's file holds something that is no log.
+        LogGarbage = 151,
+        /// The log on the disk is that of another device.
+        LogOtherDevice = 152,
+        /// The log on the disk was begun in a file of `value` sectors; the file has `limit`.
+        LogOtherSize = 153,
+        /// Entries of the log came faster than the disk takes them.
+        LogBehind = 154,
     }
 }
 
 impl ErrorCode {
     /// All are below this, so that they can be counted in an array.
-    pub const END: usize = 136;
+    pub const END: usize = 160;
 
     /// The code with this number.
     #[must_use]

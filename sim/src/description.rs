@@ -27,6 +27,8 @@ pub struct Description {
     pub console: Option<Console>,
     /// The one-shot timer, if its interrupt is its own.
     pub timer: Option<Timer>,
+    /// The disk, if its interrupt is its own and there is one.
+    pub disk: Option<Disk>,
     /// Control over children, if it has any.
     pub children: Option<Children>,
     /// Where its own fault handler reports, if the supervisor cannot trace it.
@@ -111,6 +113,19 @@ pub struct Console {
     pub terminal: bool,
     /// Whether that terminal has control sequences, as `TERM` says.
     pub has_sequences: bool,
+}
+
+/// A file in place of a disk. It answers at once, so the interrupt never comes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Disk {
+    /// Number of the interrupt in this domain.
+    pub id: u8,
+    /// The file.
+    pub descriptor: RawFd,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether it was opened for writing.
+    pub writable: bool,
 }
 
 /// The one-shot timer in place of the generic timer.

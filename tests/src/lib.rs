@@ -12,6 +12,7 @@
 
 pub mod books;
 pub mod console;
+pub mod disk;
 pub mod export;
 pub mod live;
 pub mod person;

@@ -1,11 +1,12 @@
 //! A system that runs for as long as a program talks to it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::console;
+use crate::disk::Image;
 
 /// Why a system is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +67,24 @@ impl Live {
     /// # Panics
     /// The variable is not set, or `sh` cannot be started.
     pub fn start(variable: &str, arguments: &[&str]) -> Result<Self, Broken> {
-        let mut child = crate::command(variable)
-            .args(arguments)
+        let mut command = crate::command(variable);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Starts the system with this disk, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not get ready.
+    ///
+    /// # Panics
+    /// `SEL4_LLM_RUN_DISK` is not set, or `sh` cannot be started.
+    pub fn start_with(image: &Image) -> Result<Self, Broken> {
+        Self::of(crate::disk::command_with(image))
+    }
+
+    fn of(mut command: Command) -> Result<Self, Broken> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -146,6 +163,28 @@ impl Live {
         // It came too late: the shell was at its prompt.
         answer.text = answer.text.replace("^C\n", "");
         Ok(answer)
+    }
+
+    /// Types lines, and waits for no answer.
+    ///
+    /// # Errors
+    /// The console takes no input.
+    pub fn begin(&mut self, lines: &str) -> Result<(), Broken> {
+        self.type_in(lines.as_bytes())
+    }
+
+    /// Kills the system, as a power cut does; what it had printed of which nobody has heard yet.
+    #[must_use]
+    pub fn cut(mut self) -> String {
+        // If it has ended, there is nobody to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut printed = std::mem::take(&mut self.pending);
+        // Its end closes the pipe.
+        while let Ok(bytes) = self.output.recv() {
+            printed += &String::from_utf8_lossy(&bytes);
+        }
+        printed
     }
 
     fn type_in(&mut self, bytes: &[u8]) -> Result<(), Broken> {

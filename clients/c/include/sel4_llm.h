@@ -18,7 +18,7 @@
 /**
  * Version of the protocol that this library speaks with audit.
  */
-#define SEL4_LLM_PROTOCOL_VERSION 7
+#define SEL4_LLM_PROTOCOL_VERSION 8
 
 /**
  * Size of each of the two regions that a client shares with audit, in bytes.
@@ -919,6 +919,95 @@ typedef enum {
      * Choice `value` (from 1) has a line feed.
      */
     SEL4_LLM_CODE_CHOICE_LINE_FEED = 130,
+    /**
+     * There is no disk, or this system has none.
+     */
+    SEL4_LLM_CODE_NO_DISK = 131,
+    /**
+     * The disk has no file system that can be read; `value`: its sectors, if it is too small for one.
+     */
+    SEL4_LLM_CODE_NO_FILE_SYSTEM = 132,
+    /**
+     * The disk's file system is damaged; `value`: where, if that is known.
+     */
+    SEL4_LLM_CODE_DISK_DAMAGED = 133,
+    /**
+     * The disk reports an error; `value`: the sector.
+     */
+    SEL4_LLM_CODE_DISK_FAILED = 134,
+    /**
+     * The disk has no file of this name.
+     */
+    SEL4_LLM_CODE_NO_SUCH_FILE = 135,
+    /**
+     * A folder where a file is wanted, or a name that no file can have.
+     */
+    SEL4_LLM_CODE_BAD_PATH = 136,
+    /**
+     * No room on the disk.
+     */
+    SEL4_LLM_CODE_DISK_FULL = 137,
+    /**
+     * The disk cannot be written.
+     */
+    SEL4_LLM_CODE_DISK_READ_ONLY = 138,
+    /**
+     * More files and folders than are listed; `value`: how many are.
+     */
+    SEL4_LLM_CODE_TOO_MANY_FILES = 139,
+    /**
+     * Files cannot do what it was asked for.
+     */
+    SEL4_LLM_CODE_FILES_FAILED = 140,
+    /**
+     * Files has not answered within `limit` microseconds, so it is asked nothing any more.
+     */
+    SEL4_LLM_CODE_FILES_SILENT = 141,
+    /**
+     * Files has answered what was not asked, `value` times so far; after `limit` of them it is asked nothing any more.
+     */
+    SEL4_LLM_CODE_FILES_BREACH = 142,
+    /**
+     * A file of `value` bytes, there is room for `limit`.
+     */
+    SEL4_LLM_CODE_FILE_TOO_LARGE = 143,
+    /**
+     * The file had `limit` bytes when it was opened, and `value` when it was read.
+     */
+    SEL4_LLM_CODE_FILE_CHANGED = 144,
+    /**
+     * The audit log's file lies in several pieces.
+     */
+    SEL4_LLM_CODE_LOG_SCATTERED = 145,
+    /**
+     * The audit log's file has `value` bytes: no whole sectors, too few or too many.
+     */
+    SEL4_LLM_CODE_LOG_FILE_SIZE = 146,
+    /**
+     * `value` models of the disk are not listed: no name that can be asked for, or too many.
+     */
+    SEL4_LLM_CODE_FILES_SKIPPED = 147,
+    /**
+     * The audit log cannot be written to the disk, and the policy lets nothing be admitted without it; `value` is the code
+     * of the reason.
+     */
+    SEL4_LLM_CODE_LOG_LOST = 150,
+    /**
+     * The audit log's file holds something that is no log.
+     */
+    SEL4_LLM_CODE_LOG_GARBAGE = 151,
+    /**
+     * The log on the disk is that of another device.
+     */
+    SEL4_LLM_CODE_LOG_OTHER_DEVICE = 152,
+    /**
+     * The log on the disk was begun in a file of `value` sectors; the file has `limit`.
+     */
+    SEL4_LLM_CODE_LOG_OTHER_SIZE = 153,
+    /**
+     * Entries of the log came faster than the disk takes them.
+     */
+    SEL4_LLM_CODE_LOG_BEHIND = 154,
 } sel4_llm_code_t;
 
 /**

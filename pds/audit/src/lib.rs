@@ -46,7 +46,9 @@ mod client;
 mod counters;
 mod device;
 mod egress;
+pub mod files;
 mod gate;
+mod journal;
 mod ledger;
 mod link;
 mod lists;
@@ -68,6 +70,7 @@ mod work;
 
 pub use access::KdfBlock;
 pub use client::ClientEnd;
+pub use journal::JournalMemory;
 pub use link::ControlError;
 pub use monitor::{Audit, Memory, Port};
 pub use table::Texts;

@@ -61,6 +61,11 @@ impl Verification<'_> {
     pub(crate) const fn name(&self) -> ModelName {
         self.name
     }
+
+    /// Whether its file does not lie in the store.
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        self.offset == usize::MAX
+    }
 }
 
 /// The store, and what is known of it.
@@ -144,6 +149,20 @@ impl<'m> Models<'m> {
         })
     }
 
+    /// A load of a model that does not lie in the store: audit has its bytes from elsewhere. Nothing is verified by it.
+    pub(crate) fn begin_elsewhere(name: ModelName) -> Verification<'m> {
+        Verification {
+            content: Content::Model,
+            name,
+            offset: usize::MAX,
+            file: &[],
+            signature: [0; SIGNATURE_BYTES],
+            hasher: Sha256::new(),
+            line_feeds: 0,
+            done: 0,
+        }
+    }
+
     /// Goes on for at most `bytes` bytes, fewer of which are left then; what came out, when all is done.
     ///
     /// # Errors
@@ -181,7 +200,7 @@ impl<'m> Models<'m> {
             offset: verification.offset,
             sha256,
             line_feeds: verification.line_feeds,
-            good: is_signed(&sha256, &signature, policy) || is_ours(),
+            good: is_signed(&sha256, &verification.signature, policy) || is_ours(),
         };
         if self.verdicts.is_full() {
             self.verdicts.pop_front();
@@ -206,10 +225,11 @@ fn conclude(verification: &Verification<'_>, verdict: &Verdict) -> Result<Verifi
 }
 
 /// Whether one of the policy's keys has signed the hash. Strict: no second signature can be made from a good one.
-fn is_signed(sha256: &Hash, signature: &Ed25519, policy: &Policy) -> bool {
+pub(crate) fn is_signed(sha256: &Hash, signature: &[u8; SIGNATURE_BYTES], policy: &Policy) -> bool {
+    let signature = Ed25519::from_bytes(signature);
     policy.keys().iter().any(|key| {
         VerifyingKey::from_bytes(&key.public)
-            .is_ok_and(|key| key.verify_strict(sha256, signature).is_ok())
+            .is_ok_and(|key| key.verify_strict(sha256, &signature).is_ok())
     })
 }
 
@@ -239,7 +259,7 @@ pub(crate) mod tests {
         policy
     }
 
-    fn sign(file: &[u8], seed: u8) -> [u8; 64] {
+    pub(crate) fn sign(file: &[u8], seed: u8) -> [u8; 64] {
         let hash: Hash = Sha256::digest(file).into();
         key(seed).sign(&hash).to_bytes()
     }

@@ -51,6 +51,7 @@ struct Service<'s, R, W, B> {
     backend: B,
     store: &'s [u8],
     adapters: &'s dyn ReadParts,
+    slots: &'s dyn ReadParts,
     tuning: Option<Tuning>,
     /// The part of a trained adapter that is being sent.
     part: heapless::Vec<u8, MAX_PART_BYTES>,
@@ -76,6 +77,7 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
                 backend,
                 store,
                 adapters,
+                slots: &NO_SLOTS,
                 tuning: None,
                 part: heapless::Vec::new(),
                 requests: [None; MAX_SESSIONS],
@@ -85,6 +87,14 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Server<'s, R, W, B> {
             },
             incoming: Frame::new(),
         }
+    }
+
+    /// A server that audit gives models beside those of the store: they lie in this region, which an offset behind the store
+    /// means.
+    #[must_use]
+    pub const fn with_slots(mut self, slots: &'s dyn ReadParts) -> Self {
+        self.service.slots = slots;
+        self
     }
 
     /// Does a bounded amount of work: reads what is in the ring, one prompt at the most, then does one step of
@@ -349,7 +359,12 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
             let failure = Failure::of(ErrorCode::ModelInUse);
             return self.fail(request, failure, "", port);
         }
-        let Some(file) = part(self.store, offset, bytes) else {
+        let in_slots = offset.checked_sub(self.store.len() as u64);
+        let file = match in_slots {
+            Some(offset) => self.slots.part(offset, bytes),
+            None => part(self.store, offset, bytes),
+        };
+        let Some(file) = file else {
             let end = offset.saturating_add(bytes);
             let failure = Failure::over(ErrorCode::BadModel, end, self.store.len() as u64);
             return self.fail(request, failure, "the file ends behind the store", port);
@@ -558,6 +573,9 @@ impl<'s, R: ReadWords, W: WriteWords, B: LlmBackend> Service<'s, R, W, B> {
 
 /// What is said of a file that is not where it should be.
 const OUTSIDE: &str = "the file ends behind what it lies in";
+
+/// Of a system without a disk.
+const NO_SLOTS: &[u8] = &[];
 
 /// `bytes` of `store` from `offset` on, if it has them.
 fn part(store: &[u8], offset: u64, bytes: u64) -> Option<&[u8]> {

@@ -9,8 +9,8 @@ use crate::screen::Colour;
 use crate::suggest::{meant, nearest};
 use crate::table::{
     ADAPTER_DEEDS, AuditOption, BudgetOption, COLOURS, COMMANDS, CONTROLS, Control, Deed,
-    FineTuneOption, Hue, InferOption, Kind, LoadOption, MAX_OPERANDS, OptionSpec, Spec,
-    StatsOption, TARGETS, Target, VERIFY, Verb, is_option, llama,
+    FineTuneOption, Hue, InferOption, Kind, LoadOption, LogDeed, MAX_OPERANDS, OptionSpec, Spec,
+    StatsOption, TARGETS, Target, Verb, is_option, llama,
 };
 use crate::values::{job_number, name};
 use crate::words::{MAX_WORDS, Words};
@@ -394,10 +394,19 @@ fn budget<'a>(spec: &Spec, given: &Given<'a>) -> Parsed<'a> {
 
 fn audit<'a>(spec: &Spec, words: &mut impl Iterator<Item = &'a [u8]>) -> Parsed<'a> {
     let mut words = words.peekable();
-    if words.next_if(|word| *word == VERIFY.as_bytes()).is_some() {
+    if let Some(deed) = words.peek().and_then(|word| LogDeed::find(word)) {
+        words.next();
+        let (of, command) = match deed {
+            LogDeed::Verify => ("llmctl audit verify", Command::VerifyAudit),
+            LogDeed::Attest => {
+                let nonce = words.next().map(name).transpose()?;
+                let command = Command::Attest(nonce.unwrap_or_default());
+                ("llmctl audit attest", command)
+            }
+        };
         return match words.next() {
-            Some(word) => Err(Given::new().extra("llmctl audit verify", word)),
-            None => Ok(Command::VerifyAudit),
+            Some(word) => Err(Given::new().extra(of, word)),
+            None => Ok(command),
         };
     }
     let given = take(spec, &mut words)?;

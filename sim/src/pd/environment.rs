@@ -104,6 +104,7 @@ pub struct Environment {
     wakeups: Vec<(u8, BorrowedFd<'static>)>,
     console: Option<Console>,
     timer: Option<(u8, BorrowedFd<'static>)>,
+    disk: Option<(u8, ports::DiskFile)>,
     faults: Option<BorrowedFd<'static>>,
     restarter: Restarter,
     report: Option<BorrowedFd<'static>>,
@@ -176,6 +177,8 @@ pub(super) struct Rights {
     pub(super) read: Vec<RawFd>,
     pub(super) write: Vec<RawFd>,
     pub(super) arm: Option<RawFd>,
+    /// The disk, and whether it may be written.
+    pub(super) disk: Option<(RawFd, bool)>,
     /// With which status it may end itself: who halts the system, and who reports its own faults.
     pub(super) exit: Vec<u8>,
 }
@@ -238,6 +241,13 @@ impl Environment {
                 output: inherited(c.output),
                 terminal: c.terminal,
                 has_sequences: c.has_sequences,
+            }),
+            disk: description.disk.as_ref().map(|disk| {
+                let file = inherited(disk.descriptor);
+                (
+                    disk.id,
+                    ports::DiskFile::new(file, disk.bytes, disk.writable),
+                )
             }),
             faults: children.map(|children| inherited(children.faults)),
             restarter: Restarter(orders),
@@ -404,6 +414,12 @@ impl Environment {
         }
     }
 
+    /// The disk behind the interrupt `id`; `None` if the simulation was given none.
+    #[must_use]
+    pub fn disk(&self, id: u8) -> Option<ports::DiskFile> {
+        self.disk.filter(|(of, _)| *of == id).map(|(_, disk)| disk)
+    }
+
     /// The right to restart child `id`.
     ///
     /// # Errors
@@ -479,6 +495,7 @@ impl Environment {
             rights.write.push(raw(output));
             rights.exit.extend([HALT, CONSOLE_GONE]);
         }
+        rights.disk = self.disk.map(|(_, disk)| (raw(disk.file), disk.writable));
         rights.arm = self.timer.map(|(_, descriptor)| raw(descriptor));
         if let Some(report) = self.report {
             rights.write.push(raw(report));
@@ -492,7 +509,10 @@ impl Environment {
 
     /// Every descriptor that the domain keeps.
     pub(super) fn descriptors(&self) -> Vec<RawFd> {
-        let Rights { read, write, .. } = self.rights();
-        read.into_iter().chain(write).collect()
+        let Rights {
+            read, write, disk, ..
+        } = self.rights();
+        let disk = disk.map(|(disk, _)| disk);
+        read.into_iter().chain(write).chain(disk).collect()
     }
 }

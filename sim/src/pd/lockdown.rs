@@ -39,6 +39,12 @@ pub(super) fn apply(rights: &Rights) -> Result<(), SetupError> {
         libc::SYS_timerfd_settime,
         with_descriptor(rights.arm.as_slice()),
     )?;
+    let disk: Vec<_> = rights.disk.map(|(disk, _)| disk).into_iter().collect();
+    allow(libc::SYS_pread64, with_descriptor(&disk))?;
+    if rights.disk.is_some_and(|(_, writable)| writable) {
+        allow(libc::SYS_pwrite64, with_descriptor(&disk))?;
+        allow(libc::SYS_fdatasync, with_descriptor(&disk))?;
+    }
     let statuses = rights
         .exit
         .iter()

@@ -18,7 +18,7 @@ mod ports;
 
 pub use debug::DebugOutput;
 pub use environment::{Environment, SetupError};
-pub use ports::{Clock, Console, END_OF_INPUT, Notifier, Restarter, Timer};
+pub use ports::{Clock, Console, DiskFile, END_OF_INPUT, Notifier, Restarter, Timer};
 
 #[cfg(feature = "supervisor")]
 pub(crate) use handler::{EXIT_STATUS, REPORT_BYTES};

@@ -91,6 +91,76 @@ impl Timer {
     }
 }
 
+/// A file in place of a disk.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskFile {
+    pub(super) file: BorrowedFd<'static>,
+    bytes: u64,
+    pub(super) writable: bool,
+}
+
+impl DiskFile {
+    pub(super) const fn new(file: BorrowedFd<'static>, bytes: u64, writable: bool) -> Self {
+        Self {
+            file,
+            bytes,
+            writable,
+        }
+    }
+
+    /// Its size.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it may be written.
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        self.writable
+    }
+
+    /// Fills the buffer from there on; false if that failed.
+    #[must_use]
+    pub fn read(self, mut offset: u64, mut buffer: &mut [u8]) -> bool {
+        while !buffer.is_empty() {
+            match rustix::io::pread(self.file, &mut *buffer, offset) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    buffer = &mut buffer[count..];
+                    offset = offset.saturating_add(count as u64);
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes the bytes from there on; false if that failed, when a part may be written.
+    #[must_use]
+    pub fn write(self, mut offset: u64, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            match rustix::io::pwrite(self.file, bytes, offset) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    offset = offset.saturating_add(count as u64);
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Makes durable what was written; false if that failed.
+    #[must_use]
+    pub fn sync(self) -> bool {
+        rustix::fs::fdatasync(self.file).is_ok()
+    }
+}
+
 /// The terminal in place of a UART.
 #[derive(Debug)]
 pub struct Console {

@@ -2,7 +2,8 @@
 
 use super::endpoint;
 use crate::pd::{Clock, Component, Environment, Ids, Notifier, Restarter, SetupError, Timer};
-use audit::{Audit, ClientEnd, ControlError, KdfBlock, Memory, Texts};
+use audit::files::{Files, FilesEnd, NoFiles};
+use audit::{Audit, ClientEnd, ControlError, JournalMemory, KdfBlock, Memory, Texts};
 use heapless::Vec;
 use protocol::limits::{MAX_CLIENTS, MAX_KDF_KIB};
 use protocol::region::{ReadOnlyRegion, ReadWriteRegion};
@@ -13,6 +14,8 @@ type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
 struct Port {
     clients: Vec<(u8, Notifier), MAX_CLIENTS>,
     inference: Notifier,
+    /// In a system with a disk.
+    files: Option<Notifier>,
     clock: Clock,
     timer: Timer,
     restarter: Restarter,
@@ -36,6 +39,12 @@ impl audit::Port for Port {
         self.inference.notify();
     }
 
+    fn notify_files(&mut self) {
+        if let Some(files) = &self.files {
+            files.notify();
+        }
+    }
+
     fn arm_timer(&mut self, at_us: Option<u64>) {
         self.timer.arm(at_us);
     }
@@ -51,13 +60,13 @@ impl audit::Port for Port {
     }
 }
 
-struct Domain {
-    audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion>,
+struct Domain<F> {
+    audit: Audit<'static, ReadOnlyRegion, ReadWriteRegion, F>,
     port: Port,
     watchdog: u8,
     timer: u8,
-    /// The channel of inference.
-    inference: u8,
+    /// The channels of inference and, in a system with a disk, of files.
+    others: [Option<u8>; 2],
 }
 
 /// The clients that `system.xml` has. A slot that it gives neither ring is free.
@@ -78,6 +87,26 @@ fn clients(env: &mut Environment) -> Result<Vec<Client, MAX_CLIENTS>, SetupError
 }
 
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    begin::<NoFiles>(env, None)
+}
+
+/// The same with a disk.
+pub(super) fn start_with_disk(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    let ring = endpoint(env, "files_to_audit", "audit_to_files")?;
+    let staging = env.read_write("staging")?;
+    let slots = env.read_write("model_slots")?;
+    let journal = Box::leak(Box::new(JournalMemory::new()));
+    let files = Files::new(ring, staging, slots, env.constant("model_store")?, journal);
+    let channel = env.number("files_channel")?;
+    begin(env, Some((files, channel)))
+}
+
+/// `files`: audit's end towards files, and the channel.
+fn begin<F: FilesEnd<ReadOnlyRegion, ReadWriteRegion> + 'static>(
+    env: &mut Environment,
+    files: Option<(F, u8)>,
+) -> Result<Box<dyn Component>, SetupError> {
+    let (files, files_channel) = files.unzip();
     let clients = clients(env)?;
     let inference = endpoint(env, "inference_to_audit", "audit_to_inference")?;
     let (watchdog, timer) = (
@@ -92,6 +121,9 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let port = Port {
         clients: notifiers.collect::<Result<_, SetupError>>()?,
         inference: env.notifier(inference_channel)?,
+        files: files_channel
+            .map(|channel| env.notifier(channel))
+            .transpose()?,
         clock: env.clock(),
         timer: env.timer(timer)?,
         restarter: env.restarter(child)?,
@@ -106,17 +138,17 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
         store: env.constant("model_store")?,
     };
     let adapters = env.read_write("adapters")?;
-    let audit = Audit::new(clients, inference, memory, adapters);
+    let audit = Audit::new(clients, inference, memory, adapters, files);
     Ok(Box::new(Domain {
         audit,
         port,
         watchdog,
         timer,
-        inference: inference_channel,
+        others: [Some(inference_channel), files_channel],
     }))
 }
 
-impl Component for Domain {
+impl<F: FilesEnd<ReadOnlyRegion, ReadWriteRegion>> Component for Domain<F> {
     fn init(&mut self) {
         self.audit.start(&mut self.port);
     }
@@ -129,7 +161,7 @@ impl Component for Domain {
             self.audit.on_timer(&mut self.port);
         }
         let clients = self.port.clients.iter().map(|(channel, _)| *channel);
-        let mut peers = clients.chain([self.inference]);
+        let mut peers = clients.chain(self.others.into_iter().flatten());
         if peers.any(|peer| ids.contains(peer)) {
             self.audit.on_signal(&mut self.port);
         }

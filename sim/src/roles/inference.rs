@@ -23,6 +23,8 @@ struct Files {
     store: &'static [u8],
     /// Made on this device.
     adapters: PartsRegion,
+    /// Of a system with a disk.
+    slots: Option<PartsRegion>,
 }
 
 struct Inference<B> {
@@ -32,6 +34,19 @@ struct Inference<B> {
 
 /// Builds the component over an arena that is zeroed, as at each start on seL4.
 pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    begin(env, None)
+}
+
+/// The same with the slots that audit copies models of the disk into.
+pub(super) fn start_with_slots(env: &mut Environment) -> Result<Box<dyn Component>, SetupError> {
+    let slots = env.parts("model_slots")?;
+    begin(env, Some(slots))
+}
+
+fn begin(
+    env: &mut Environment,
+    slots: Option<PartsRegion>,
+) -> Result<Box<dyn Component>, SetupError> {
     let ring = endpoint(env, "audit_to_inference", "inference_to_audit")?;
     let audit = env.notifier(env.number("audit_channel")?)?;
     let port = Port { audit };
@@ -55,6 +70,7 @@ pub(super) fn start(env: &mut Environment) -> Result<Box<dyn Component>, SetupEr
     let files = Files {
         store: env.constant("model_store")?,
         adapters: env.parts("adapters")?,
+        slots,
     };
     Ok(boxed(ring, backend, files, port))
 }
@@ -66,10 +82,12 @@ fn boxed<B: LlmBackend + 'static>(
     port: Port,
 ) -> Box<dyn Component> {
     let adapters = Box::leak(Box::new(files.adapters));
-    Box::new(Inference {
-        server: Server::new(ring, backend, files.store, adapters),
-        port,
-    })
+    let server = Server::new(ring, backend, files.store, adapters);
+    let server = match files.slots {
+        Some(slots) => server.with_slots(Box::leak(Box::new(slots))),
+        None => server,
+    };
+    Box::new(Inference { server, port })
 }
 
 impl<B: LlmBackend> Inference<B> {

@@ -3,13 +3,15 @@
 //! domain does.
 
 mod audit;
+mod disk;
+mod files;
 mod inference;
 mod shell;
 
 use crate::pd::Role;
 
 /// Every program that `system.xml` can name.
-pub const ALL: [Role; 3] = [
+pub const ALL: [Role; 7] = [
     Role {
         image: "shell",
         start: shell::start,
@@ -21,6 +23,23 @@ pub const ALL: [Role; 3] = [
     Role {
         image: "inference",
         start: inference::start,
+    },
+    // Of systems/disk.
+    Role {
+        image: "audit-disk",
+        start: audit::start_with_disk,
+    },
+    Role {
+        image: "inference-disk",
+        start: inference::start_with_slots,
+    },
+    Role {
+        image: "files",
+        start: files::start,
+    },
+    Role {
+        image: "disk",
+        start: disk::start,
     },
 ];
 

@@ -15,6 +15,8 @@ pub(super) enum Device {
     Watchdog,
     /// Audit's timer: one that its owner arms.
     Timer,
+    /// The disk: the file that `--disk` names, or no device.
+    Disk,
 }
 
 /// Period of the watchdog in seconds.
@@ -29,6 +31,7 @@ impl Device {
             "uart" => Some(Self::Uart),
             "watchdog" => Some(Self::Watchdog),
             "timer" => Some(Self::Timer),
+            "disk" => Some(Self::Disk),
             _ => None,
         }
     }

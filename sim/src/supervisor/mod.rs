@@ -62,6 +62,9 @@ struct Arguments {
     /// with the library of this one (Rust) or of sim/c (C). Once for each domain.
     #[arg(long, value_name = "DOMAIN=FILE")]
     program: Vec<Named>,
+    /// The image of the disk, for systems that have one (systems/disk/system.xml). Without it there is no device.
+    #[arg(long, value_name = "FILE")]
+    disk: Option<PathBuf>,
     /// Append faults, restarts and the end to this file.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -158,7 +161,7 @@ fn run(arguments: &Arguments, roles: &[Role]) -> Result<End, Error> {
     })?;
     let mut log = Log::open(arguments.log.as_deref())?;
     let programs = programs::of_domains(&system, &arguments.program)?;
-    let resources = Resources::make(&system, &arguments.search_path, roles, &programs)?;
+    let resources = Resources::make(&system, arguments, roles, &programs)?;
 
     let signals: SigSet = [
         Signal::SIGCHLD,

@@ -163,6 +163,7 @@ fn describe<'a>(
         wakeups: Vec::new(),
         console: None,
         timer: None,
+        disk: None,
         children: None,
         report: None,
         debug: how.debug.then_some(desc::Debug { raw: how.terminal }),
@@ -239,6 +240,16 @@ fn describe<'a>(
                 let descriptor = inheritance.share(resources.timer().as_fd())?;
                 description.wakeups.push(desc::Wakeup { id, descriptor });
                 description.timer = Some(desc::Timer { id, descriptor });
+            }
+            Some(Device::Disk) => {
+                if let Some(disk) = resources.disk() {
+                    description.disk = Some(desc::Disk {
+                        id,
+                        descriptor: inheritance.share(disk.file.as_fd())?,
+                        bytes: disk.bytes,
+                        writable: disk.writable,
+                    });
+                }
             }
             None => {} // Refused when the resources were made.
         }

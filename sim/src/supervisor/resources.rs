@@ -1,6 +1,7 @@
 //! The things that a system is made of: regions, channels, timers, and the pipes between the
 //! supervisor and its domains.
 
+use super::Arguments;
 use super::board::{Device, WATCHDOG_SECONDS};
 use super::tracer;
 use crate::description::Sharing;
@@ -56,6 +57,15 @@ pub(super) enum ResourceError {
     WritableAndExecutable { region: String, domain: String },
     #[error("region {region} has the registers of a device and a prefill")]
     PrefilledDevice { region: String },
+    #[error("the disk {path}: {cause}")]
+    Disk {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("the disk {path} is in use by another system")]
+    DiskInUse { path: PathBuf },
+    #[error("there is a disk, {path}, and nobody in {} who could drive it", .system.display())]
+    NoDriver { path: PathBuf, system: PathBuf },
     #[error("{domain} has interrupt {irq}, which no device of the simulation has")]
     Irq { domain: String, irq: u64 },
     #[error(
@@ -102,6 +112,14 @@ pub(super) struct RegionFile {
     pub(super) prefill_bytes: Option<u64>,
 }
 
+/// The image of a disk.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) file: OwnedFd,
+    pub(super) bytes: u64,
+    pub(super) writable: bool,
+}
+
 /// A one-way pipe.
 #[derive(Debug)]
 pub(super) struct Pipe {
@@ -141,6 +159,7 @@ pub(super) struct Resources {
     reports: Vec<Pipe>,
     watchdog: OwnedFd,
     timer: OwnedFd,
+    disk: Option<Disk>,
     /// What the console is written to, if that is not standard output itself.
     output: Option<OwnedFd>,
 }
@@ -149,15 +168,24 @@ impl Resources {
     /// Makes them all, or says what does not go together.
     pub(super) fn make(
         system: &System,
-        search: &[PathBuf],
+        arguments: &Arguments,
         roles: &[Role],
         programs: &[Option<PathBuf>],
     ) -> Result<Self, ResourceError> {
+        let search = &arguments.search_path;
         for (domain, own) in system.domains.iter().zip(programs) {
             if own.is_none() {
                 check_program(domain, roles)?;
             }
             check_domain(system, domain)?;
+        }
+        let irqs = system.domains.iter().flat_map(|domain| &domain.irqs);
+        let has_driver = irqs
+            .into_iter()
+            .any(|irq| Device::of_irq(irq.number) == Some(Device::Disk));
+        if let Some(path) = arguments.disk.clone().filter(|_| !has_driver) {
+            let system = arguments.system.clone();
+            return Err(ResourceError::NoDriver { path, system });
         }
         let regions = (0..system.regions.len())
             .map(|index| make_region(system, index, search))
@@ -200,6 +228,7 @@ impl Resources {
                 .collect::<Result<_, _>>()?,
             watchdog: make_timer()?,
             timer: make_timer()?,
+            disk: arguments.disk.as_deref().map(open_disk).transpose()?,
             output: super::terminal::own_output(),
         };
         let second = Timespec {
@@ -236,6 +265,10 @@ impl Resources {
 
     pub(super) fn timer(&self) -> &OwnedFd {
         &self.timer
+    }
+
+    pub(super) const fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// Whether the domain may halt the system.
@@ -437,6 +470,37 @@ fn fill(
     // No more than was measured, should the file grow meanwhile.
     std::io::copy(&mut std::io::Read::take(&mut source, bytes), &mut memory).map_err(failed)?;
     Ok((memory.into(), bytes))
+}
+
+/// Opens the image of a disk, for writing too if that is allowed, and keeps others from using it.
+fn open_disk(path: &Path) -> Result<Disk, ResourceError> {
+    let failed = |cause| ResourceError::Disk {
+        path: path.to_owned(),
+        cause,
+    };
+    let both = File::options().read(true).write(true).open(path);
+    let (file, writable) = match both {
+        Ok(file) => (file, true),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            (File::open(path).map_err(failed)?, false)
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            return Err(ResourceError::DiskInUse {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) => return Err(failed(error.into())),
+    }
+    let bytes = file.metadata().map_err(failed)?.len();
+    Ok(Disk {
+        file: file.into(),
+        bytes,
+        writable,
+    })
 }
 
 fn make_timer() -> Result<OwnedFd, Errno> {

@@ -280,8 +280,40 @@ fn check_domain(system: &System, domain: &Domain, policy: &Policy, finding: &mut
             }
         }
     }
+    variables += physical(system, domain, policy, finding);
     addresses(system, domain, policy, finding);
     variables
+}
+
+/// A program learns the physical address of a region that its device reads and writes, and no other.
+fn physical(system: &System, domain: &Domain, policy: &Policy, finding: &mut Finding) -> usize {
+    let Domain { name, line, .. } = domain;
+    for physical in &domain.physical {
+        let region = &system.regions[physical.region].name;
+        let pin = policy.region.iter().find(|pin| pin.name == *region);
+        let masters = |device: &policy::Device| {
+            device.domain == *name && device.masters.as_ref() == Some(region)
+        };
+        if !policy.device.iter().any(masters) {
+            finding.violation(format!(
+                "{name} learns where '{region}' lies (line {}), and no device of its own reads and writes it by itself",
+                physical.line
+            ));
+        }
+        let place = format!("{name}'s setvar of '{region}' (line {})", physical.line);
+        let must = pin.and_then(|pin| pin.physical.as_ref());
+        variable(&place, "symbol", Some(&physical.symbol), must, finding);
+    }
+    let own = policy.device.iter().filter(|device| device.domain == *name);
+    for region in own.filter_map(|device| device.masters.as_ref()) {
+        let is_set = |it: &&sysdesc::Physical| system.regions[it.region].name == *region;
+        if domain.physical.iter().filter(is_set).count() != 1 {
+            finding.violation(format!(
+                "{name} (line {line}) must learn where '{region}' lies, by one <setvar>: its device reads and writes it"
+            ));
+        }
+    }
+    domain.physical.len()
 }
 
 /// No mapping lies where the program, its stack or its IPC buffer does, nor at the pages between.

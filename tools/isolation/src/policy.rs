@@ -157,6 +157,10 @@ pub struct Device {
     /// How it signals it.
     #[serde(default)]
     pub trigger: Option<Trigger>,
+    /// The region that it reads and writes by itself. With no IOMMU nothing holds it to that but its domain, which therefore
+    /// must be one of [`Mediation::trusted`].
+    #[serde(default)]
+    pub masters: Option<String>,
     /// The variable that holds the interrupt's number in the domain's program.
     #[serde(default)]
     pub variable: Option<String>,
@@ -234,6 +238,9 @@ pub struct Region {
     /// The variable that holds its size.
     #[serde(default)]
     pub size: Option<String>,
+    /// The variable that holds its physical address, in the program of the trusted domain whose device reads and writes it.
+    #[serde(default)]
+    pub physical: Option<String>,
     /// Whose ring it is, if it follows from a [`Client`].
     #[serde(skip)]
     pub ring: Option<ClientRing>,

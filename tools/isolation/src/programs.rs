@@ -177,6 +177,9 @@ fn set(system: &System, domain: &Domain) -> BTreeMap<String, u32> {
     for irq in &domain.irqs {
         add(&irq.setvar_id, irq.line);
     }
+    for physical in &domain.physical {
+        add(&Some(physical.symbol.clone()), physical.line);
+    }
     let of = |index: usize| system.domains[index].name == domain.name;
     for channel in &system.channels {
         for end in channel.ends.iter().filter(|end| of(end.domain)) {

@@ -121,6 +121,8 @@ struct File {
     _emulator: Option<String>,
     #[serde(rename = "boot")]
     boot: Option<String>,
+    #[serde(rename = "disk")]
+    _disk: Option<String>,
     #[serde(rename = "memory")]
     _memory: Option<String>,
     #[serde(rename = "uimage")]

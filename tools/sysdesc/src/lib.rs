@@ -90,6 +90,8 @@ pub struct Domain {
     pub maps: Vec<Map>,
     /// Interrupts that it gets.
     pub irqs: Vec<Irq>,
+    /// Physical addresses that its program learns.
+    pub physical: Vec<Physical>,
     /// Line in the file.
     pub line: u32,
 }
@@ -148,6 +150,18 @@ pub struct Irq {
     pub trigger: Trigger,
     /// Variable in the program that holds [`Self::id`].
     pub setvar_id: Option<String>,
+    /// Line in the file.
+    pub line: u32,
+}
+
+/// A physical address that a program learns, because its device reads and writes memory by itself: the first of a region
+/// that the domain maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Physical {
+    /// Index in [`System::regions`].
+    pub region: usize,
+    /// Variable in the program that holds the address.
+    pub symbol: String,
     /// Line in the file.
     pub line: u32,
 }

@@ -6,7 +6,8 @@
 use crate::board::Arch;
 use crate::{
     Channel, DEFAULT_BUDGET_US, DEFAULT_STACK_BYTES, Domain, End, Error, Irq, MAX_DOMAINS, MAX_ID,
-    MAX_PRIORITY, Map, PAGE_SIZES, Parent, Perms, Place, Problem, Region, System, Trigger,
+    MAX_PRIORITY, Map, PAGE_SIZES, Parent, Perms, Physical, Place, Problem, Region, System,
+    Trigger,
 };
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::HashSet;
@@ -237,6 +238,7 @@ impl<'a> Reader<'a> {
             program_image: String::new(),
             maps: Vec::new(),
             irqs: Vec::new(),
+            physical: Vec::new(),
             line: place(node).line,
         });
         for child in elements(node)? {
@@ -244,6 +246,7 @@ impl<'a> Reader<'a> {
                 "program_image" => self.program_image(child, index)?,
                 "map" => self.map(child, index)?,
                 "irq" => self.irq(child, index)?,
+                "setvar" => self.physical(child, index)?,
                 "protection_domain" => self.domain(child, Some(index))?,
                 _ => return Err(unexpected(child, node)),
             }
@@ -293,6 +296,40 @@ impl<'a> Reader<'a> {
         no_children(node)?;
         self.system.domains[domain].maps.push(map);
         self.maps.push((domain, node, region));
+        Ok(())
+    }
+
+    fn physical(&mut self, node: Node<'a, 'a>, domain: usize) -> Result<()> {
+        let mut attributes = Attributes::of(node)?;
+        let symbol = self.symbol(&mut attributes, domain, "symbol")?;
+        let name = attributes.name("region_paddr", MAX_NAME)?;
+        attributes.end()?;
+        no_children(node)?;
+        let Some(symbol) = symbol else {
+            return Err(error(
+                node,
+                Problem::MissingAttribute {
+                    attribute: "symbol",
+                },
+            ));
+        };
+        // Unlike maps, it names a region that stands before it.
+        let Some(region) = self.system.regions.iter().position(|it| it.name == name) else {
+            let attribute = "region_paddr";
+            return Err(error(
+                node,
+                Problem::Unresolved {
+                    attribute,
+                    value: name,
+                },
+            ));
+        };
+        let line = place(node).line;
+        self.system.domains[domain].physical.push(Physical {
+            region,
+            symbol,
+            line,
+        });
         Ok(())
     }
 
@@ -689,7 +726,6 @@ fn unexpected(node: Node<'_, '_>, parent: Node<'_, '_>) -> Error {
         "virtual_machine" => "there are no virtual machines",
         "io_address_space" | "ioport" => "it is for x86-64 boards",
         "domains" => "there is one scheduling domain",
-        "setvar" => "programs learn no physical addresses",
         _ => {
             return error(
                 node,

@@ -245,6 +245,36 @@ fn unknown_attributes_are_refused_on_every_element() {
 }
 
 #[test]
+fn a_program_learns_where_a_region_lies_that_stands_before_it() {
+    let with = |setvar: &str| {
+        let program = r#"<program_image path="shell.elf" />"#;
+        System::parse(&changed(program, &format!("{setvar}{program}")))
+    };
+    let system = with(r#"<setvar symbol="where" region_paddr="ring" />"#).unwrap();
+    let shell = system.domain("shell").unwrap();
+    let [physical] = &shell.physical[..] else {
+        panic!("{:?}", shell.physical);
+    };
+    assert_eq!((physical.region, physical.symbol.as_str()), (0, "where"));
+    for (setvar, named) in [
+        (r#"<setvar region_paddr="ring" />"#, "symbol"),
+        (r#"<setvar symbol="where" />"#, "region_paddr"),
+        (r#"<setvar symbol="where" region_paddr="other" />"#, "other"),
+        (
+            r#"<setvar symbol="where" region_paddr="ring" size="1" />"#,
+            "size",
+        ),
+        (
+            r#"<setvar symbol="where" region_paddr="ring" /><setvar symbol="where" region_paddr="ring" />"#,
+            "where",
+        ),
+    ] {
+        let error = with(setvar).unwrap_err().to_string();
+        assert!(error.contains(named), "{setvar}: {error}");
+    }
+}
+
+#[test]
 fn what_the_project_does_without_is_forbidden_by_name() {
     for (from, to, named) in [
         ("<program_image", "<cspace/><program_image", "capabilities"),
@@ -252,11 +282,6 @@ fn what_the_project_does_without_is_forbidden_by_name() {
             "<program_image",
             "<virtual_machine/><program_image",
             "virtual machines",
-        ),
-        (
-            "<program_image",
-            "<setvar/><program_image",
-            "physical addresses",
         ),
         ("<program_image", "<ioport/><program_image", "x86-64"),
         ("<channel>", "<io_address_space/><channel>", "x86-64"),

@@ -4,6 +4,7 @@
 //! and after a restart it is told again, before the system serves.
 
 use super::Monitor;
+use crate::files::FilesEnd;
 use crate::link::Phase;
 use crate::places::{Adapter, Used};
 use crate::shares::ENTRY;
@@ -23,7 +24,7 @@ use sha2::{Digest, Sha256};
 /// Entries of the log that a load of an adapter by a user can cause: a cancel, a timeout, its end.
 const ADAPTER_ENTRIES: u64 = 3;
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     // ---- Checks ---------------------------------------------------------------------------------
 
     /// Whether models and adapters may change: nothing is being loaded, trained or restored.

@@ -1,8 +1,9 @@
 //! Loads: a model is verified by audit, a slice at a time, and then loaded by inference.
 
 use super::Monitor;
+use crate::files::{FilesEnd, name_on_disk};
 use crate::link::Phase;
-use crate::models::Verified;
+use crate::models::{Models, Verified};
 use crate::notices::Notices;
 use crate::shares::ENTRY;
 use crate::table::{End, Entry, NEVER_US, Origin, State, Work};
@@ -19,7 +20,7 @@ use protocol::wire::engine;
 /// Entries of the log that a load by a user can cause: a cancel, a timeout, its end.
 const LOAD_ENTRIES: u64 = 3;
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// A user wants a model.
     pub(super) fn load(
         &mut self,
@@ -41,15 +42,25 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         if self.table.iter().any(is_loading) || self.active() > 0 {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
-        let verification = self.models.begin(name)?;
+        let verification = match self.models.begin(name) {
+            Err(failure) if failure.code == ErrorCode::NoSuchModel && self.may_be_on_disk(name) => {
+                Models::begin_elsewhere(name_on_disk(name)?)
+            }
+            found => found?,
+        };
+        let from_disk = verification.is_elsewhere().then(|| verification.name());
         let share = LOAD_ENTRIES.saturating_mul(ENTRY);
         self.ledger.take_share(user, share, now)?;
-        self.table.enter(Entry {
+        let entry = Entry {
             origin: Origin::Client { client, id },
             user,
             share,
             ..self.load_entry(Work::Verify(verification), NEVER_US, now)
-        });
+        };
+        if let Some(name) = from_disk {
+            self.begin_reading(entry.number, name);
+        }
+        self.table.enter(entry);
         Ok(())
     }
 
@@ -126,6 +137,9 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let Some(index) = own.or_else(|| self.table.find(Entry::is_verified)) else {
             return;
         };
+        if self.is_read_from_disk(index) {
+            return self.advance_reading(index, now);
+        }
         let Self {
             table,
             models,
@@ -157,7 +171,12 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
     }
 
     /// Has inference load a model that was verified.
-    fn hand_over(&mut self, index: usize, verified: Verified, now: u64) -> Result<(), Failure> {
+    pub(super) fn hand_over(
+        &mut self,
+        index: usize,
+        verified: Verified,
+        now: u64,
+    ) -> Result<(), Failure> {
         let busy = self.active() > 0;
         let Some(entry) = self.table.get(index) else {
             return Ok(());

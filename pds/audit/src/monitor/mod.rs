@@ -5,10 +5,13 @@
 //! written down and counted, [`Egress`] what may leave inference. What they do together is here: [`requests`] and [`text`]
 //! what clients ask for, [`reports`] what inference says, [`loads`] models, [`adapters`] what is loaded beside them,
 //! [`tuning`] how one is made, [`recovery`] restarts and deadlines,
-//! [`delivery`] what clients are told and inference is granted.
+//! [`delivery`] what clients are told and inference is granted, [`files`] what the disk is asked, [`journal`] what a log on it
+//! changes.
 
 mod adapters;
 mod delivery;
+mod files;
+mod journal;
 mod lists;
 mod loads;
 mod records;
@@ -23,6 +26,7 @@ use crate::access::KdfBlock;
 use crate::client::{ClientEnd, Clients};
 use crate::device::Device;
 use crate::egress::Egress;
+use crate::files::{FilesEnd, NoFiles};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::link::{ControlError, Link};
@@ -47,6 +51,8 @@ pub trait Port {
     fn notify_client(&mut self, channel: u8);
     /// Tells inference to look at its ring.
     fn notify_inference(&mut self);
+    /// Tells files to look at its ring. Only a runtime whose system has a disk is asked to.
+    fn notify_files(&mut self) {}
     /// Asks for a wake-up at this time, or for none. Only a hint: the watchdog comes anyway.
     fn arm_timer(&mut self, at_us: Option<u64>);
     /// Stops inference for good, then starts it anew from its first instruction. When it succeeds, nothing of the old
@@ -79,15 +85,15 @@ pub struct Memory<'m> {
     pub store: &'m [u8],
 }
 
-/// The reference monitor. One per system, for the system's life.
-pub struct Audit<'m, R, W> {
-    monitor: Monitor<'m, R, W>,
+/// The reference monitor. One per system, for the system's life. `F` is its end towards files; see [`crate::files`].
+pub struct Audit<'m, R, W, F = NoFiles> {
+    monitor: Monitor<'m, R, W, F>,
     /// The message at hand. Beside the rest, so that what handles it can change that.
     incoming: Frame,
 }
 
 /// Everything but the message at hand.
-pub(crate) struct Monitor<'m, R, W> {
+pub(crate) struct Monitor<'m, R, W, F> {
     pub(crate) clients: Clients<R, W>,
     link: Link<R, W>,
     gate: Gate<'m>,
@@ -98,20 +104,23 @@ pub(crate) struct Monitor<'m, R, W> {
     shelf: Shelf<W>,
     device: Device,
     egress: Egress,
+    /// `None` in a system without a disk, where it can be nothing else.
+    files: Option<F>,
     /// What is left of this wake-up's work.
     work: Budget,
     /// When the egress cap lets the next of what waits pass; `None` if nothing waits for it.
     egress_at_us: Option<u64>,
 }
 
-impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Audit<'m, R, W, F> {
     /// A monitor that has not started. `clients`: those that `system.xml` has; there may be none. `adapters`: the region of
-    /// adapters, which audit alone writes.
+    /// adapters, which audit alone writes. `files`: `None` in a system without a disk.
     pub fn new(
         clients: heapless::Vec<ClientEnd<R, W>, MAX_CLIENTS>,
         inference: Endpoint<R, W>,
         memory: Memory<'m>,
         adapters: W,
+        files: Option<F>,
     ) -> Self {
         let gate = Gate::new(memory.policy, memory.formats, memory.kdf);
         let models = Models::new(memory.store);
@@ -126,6 +135,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
                 shelf: Shelf::new(adapters),
                 device: Device::new(gate.policy()),
                 egress: Egress::new(gate.policy(), 0),
+                files,
                 gate,
                 work: Budget::new(),
                 egress_at_us: None,
@@ -149,6 +159,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
         for client in self.monitor.clients.iter_mut() {
             client.lists.tick();
         }
+        self.monitor.tick_journal();
         self.on_signal(port);
     }
 
@@ -165,7 +176,7 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
 
     /// Its parts, for tests that bring them into a state that takes long to come to.
     #[cfg(test)]
-    pub(crate) const fn monitor_for_tests(&mut self) -> &mut Monitor<'m, R, W> {
+    pub(crate) const fn monitor_for_tests(&mut self) -> &mut Monitor<'m, R, W, F> {
         &mut self.monitor
     }
 
@@ -183,9 +194,25 @@ impl<'m, R: ReadWords, W: WriteWords> Audit<'m, R, W> {
     }
 }
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
+    /// Name of the model in service.
+    #[cfg(test)]
+    pub(crate) fn current_name(&self) -> Option<protocol::name::ModelName> {
+        self.link.current.map(|current| current.verified.name)
+    }
+
     fn start(&mut self, port: &mut impl Port) {
         let now = self.begin(port);
+        self.start_files();
+        if self.start_journal() {
+            return self.rest(now, port);
+        }
+        self.begin_service(now);
+        self.finish(now, port);
+    }
+
+    /// Begins the first epochs, and has the default model loaded.
+    fn begin_service(&mut self, now: u64) {
         self.gate.start(now);
         self.ledger.start(self.gate.policy(), now);
         self.egress = Egress::new(self.gate.policy(), now);
@@ -198,13 +225,17 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Ok(()) => self.begin_own_load(now),
             Err(_) => self.end_own_load(now),
         }
-        self.finish(now, port);
     }
 
     /// All that audit does when it is woken, whoever has woken it: hears inference, hears the clients, goes on with what
     /// takes longer, looks at deadlines, tells the clients, grants inference more, and sleeps.
     fn wake_up(&mut self, frame: &mut Frame, port: &mut impl Port) {
         let now = self.begin(port);
+        self.read_files(frame, now, port);
+        if !self.serves() {
+            return self.rest(now, port);
+        }
+        self.release_held(now);
         self.read_inference(frame, now, port);
         self.read_clients(frame, now, port);
         self.finish(now, port);
@@ -219,6 +250,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     fn finish(&mut self, now: u64, port: &mut impl Port) {
+        self.refuse_lost_reading();
         self.advance_load(now);
         self.advance_adapter(now);
         self.advance_tuning(now);
@@ -226,8 +258,16 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         self.check_deadlines(now, port);
         self.ask_again_to_stop(now);
         self.record_what_is_due(now);
+        // What it cannot ask ends, which clients are told.
+        self.ask_files(now, port);
         self.deliver(now);
         self.grant_credit();
+        self.rest(now, port);
+    }
+
+    /// What is left to do at the end of a wake-up: what files is asked, who is signalled, and when audit wants to look again.
+    fn rest(&mut self, now: u64, port: &mut impl Port) {
+        self.ask_files(now, port);
         self.signal(port);
         // Not by the time at the beginning: a wake-up that took long would ask for one that is past, and run again at once.
         let now = port.now_us();
@@ -243,6 +283,11 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
         if self.link.takes_signal() {
             port.notify_inference();
         }
+        if let Some(files) = &mut self.files
+            && files.get_mut().link.takes_signal()
+        {
+            port.notify_files();
+        }
     }
 
     /// When audit wants to look again of its own accord.
@@ -257,6 +302,10 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             .is_to_go_on()
             .then_some(now.saturating_add(PAUSE_US));
         let next = deadlines.chain(self.egress_at_us).chain(slice).min();
+        let next = match &self.files {
+            Some(files) => files.get().link.due_us().into_iter().chain(next).min(),
+            None => next,
+        };
         next.map(|at| at.max(now.saturating_add(GAP_US)))
     }
 }

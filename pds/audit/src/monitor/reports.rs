@@ -3,6 +3,7 @@
 use super::{Monitor, Port};
 use crate::answer::Wrong;
 use crate::egress::Egress;
+use crate::files::FilesEnd;
 use crate::link::{Current, Phase};
 use crate::models::Verified;
 use crate::table::{Detail, End, Entry, Generation, Origin, State, Stop, Work};
@@ -18,7 +19,7 @@ use protocol::wire::{Fault, FaultKind, FinishReason, ModelInfo};
 /// Inference broke the protocol.
 pub(super) struct Breach;
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     /// Reads at most a ring's worth of reports. What they say has room: credit sees to it.
     pub(super) fn read_inference(&mut self, frame: &mut Frame, now: u64, port: &mut impl Port) {
         for _ in 0..SLOTS {
@@ -188,6 +189,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
             Origin::Client { .. } => {
                 entry.state = State::Ended(end);
                 entry.end_bytes = bytes;
+                self.note_ended(index);
             }
             // Nobody is to be told.
             Origin::Forgotten { .. } | Origin::Audit => drop(self.table.remove(index)),
@@ -411,7 +413,7 @@ impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
     }
 
     /// Ends a request that inference has, but no fine-tuning, with `code`. It costs nothing.
-    fn end_request(&mut self, index: usize, code: ErrorCode, now: u64) {
+    pub(super) fn end_request(&mut self, index: usize, code: ErrorCode, now: u64) {
         let Some(entry) = self.table.get(index) else {
             return;
         };

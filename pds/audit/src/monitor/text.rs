@@ -2,6 +2,7 @@
 
 use super::Monitor;
 use crate::answer::Begun;
+use crate::files::FilesEnd;
 use crate::ledger::model_name;
 use crate::places::Used;
 use crate::sessions::{Limits, Owner, Session};
@@ -21,7 +22,7 @@ use sha2::{Digest, Sha256};
 /// Entries of the log that a request for text can cause: admit, cancel, timeout, its end.
 const REQUEST_ENTRIES: u64 = 4;
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     pub(super) fn infer(
         &mut self,
         client: usize,
@@ -92,8 +93,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             user_defined: self.gate.policy().user_defined == 1,
             parts,
         };
-        // There is room.
-        self.link.send(Some(client), number, &command);
+        self.send_admitted(Some(client), number, &command);
         if let Some(evicted) = self
             .gate
             .sessions
@@ -137,9 +137,13 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
             admitted_us: now,
             deadline_us: now.saturating_add(self.gate.policy().deadline_us),
         };
-        let record = self.record_of(&entry, Kind::Admit, now);
+        let record = Record {
+            value: most,
+            ..self.record_of(&entry, Kind::Admit, now)
+        };
         self.table.enter_with(entry, begun.words);
         self.ledger.record_with(record, text, &mut self.work, now);
+        self.note_admitted(number);
         let stats = &mut self.ledger.stats;
         stats.admitted = stats.admitted.saturating_add(1);
         self.note_busy(now);
@@ -159,6 +163,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let Owner { client, user } = owner;
         self.gate.access.require(user, Permission::Infer)?;
         self.link.require_running(self.gate.policy())?;
+        self.require_log()?;
         self.require_new(client, id)?;
         self.require_place(client)?;
         let extent = parts.check()?;

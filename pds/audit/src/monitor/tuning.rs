@@ -5,6 +5,7 @@
 
 use super::Monitor;
 use super::reports::Breach;
+use crate::files::FilesEnd;
 use crate::link::Phase;
 use crate::places::Adapter;
 use crate::shares::ENTRY;
@@ -30,7 +31,7 @@ const TUNE_ENTRIES: u64 = 5;
 /// Names that are tried for an adapter that its user gives none: that of the data, and that with a number.
 const NAMES: u8 = 9;
 
-impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
+impl<'m, R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'m, R, W, F> {
     /// A user wants an adapter.
     pub(super) fn fine_tune(
         &mut self,
@@ -220,6 +221,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         if self.link.phase != Phase::Serving {
             return Err(Failure::of(ErrorCode::ModelInUse));
         }
+        self.require_log()?;
         let current = self.link.current.map(|current| current.verified.sha256);
         let Some(entry) = self.table.get_mut(index) else {
             return Ok(());
@@ -247,8 +249,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
         let reservation = self.gate.accounts.reserve(user, most, now);
         let reservation =
             reservation.map_err(|left| Failure::over(ErrorCode::QuotaExceeded, most, left))?;
-        // There is room.
-        self.link.send(client, number, &command);
+        self.send_admitted(client, number, &command);
         let deadline_us = now.saturating_add(self.gate.policy().train_deadline_us);
         let Some(entry) = self.table.get_mut(index) else {
             return Ok(());
@@ -267,6 +268,7 @@ impl<'m, R: ReadWords, W: WriteWords> Monitor<'m, R, W> {
                 ..self.record_of(entry, Kind::Tune, now)
             };
             self.record_about(index, record, now);
+            self.note_admitted(number);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Logins, logouts and budgets.
 
 use super::Monitor;
+use crate::files::FilesEnd;
 use crate::ledger::model_name;
 use crate::repeats::Reason;
 use crate::shares::ENTRY;
@@ -10,7 +11,7 @@ use protocol::record::{Kind, Record};
 use protocol::region::{ReadWords, WriteWords};
 use protocol::wire::client::{BudgetChange, Event};
 
-impl<R: ReadWords, W: WriteWords> Monitor<'_, R, W> {
+impl<R: ReadWords, W: WriteWords, F: FilesEnd<R, W>> Monitor<'_, R, W, F> {
     pub(super) fn log_in(
         &mut self,
         client: usize,

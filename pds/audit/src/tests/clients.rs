@@ -189,7 +189,13 @@ fn a_system_without_clients_serves_itself_and_recovers() {
         formats: &[],
         store: &store,
     };
-    let mut audit = crate::Audit::new(heapless::Vec::new(), inference_end, memory, adapters);
+    let mut audit = crate::Audit::<_, _, crate::files::NoFiles>::new(
+        heapless::Vec::new(),
+        inference_end,
+        memory,
+        adapters,
+        None,
+    );
     let mut runtime = Runtime::default();
     audit.start(&mut runtime);
     for _ in 0..2 {

@@ -2,6 +2,7 @@
 
 pub(super) use super::peers::*;
 use crate::access::tests as access;
+use crate::files::{FilesEnd, NoFiles};
 use crate::models::tests as models;
 use crate::work::PAUSE_US;
 use crate::{Audit, ClientEnd, Memory, Texts};
@@ -23,8 +24,9 @@ use std::vec;
 use std::vec::Vec;
 use zerocopy::IntoBytes as _;
 
-pub(super) struct System {
-    pub(super) audit: Audit<'static, TestRegion, TestRegion>,
+pub(super) struct System<F = NoFiles> {
+    /// In a box: it is most of what a thread of the tests has a stack for.
+    pub(super) audit: Box<Audit<'static, TestRegion, TestRegion, F>>,
     pub(super) runtime: Runtime,
     pub(super) shell: TestEndpoint,
     /// A second client, on [`OTHER`].
@@ -73,44 +75,8 @@ impl System {
 
     /// As [`Self::new`], and this is the region of formats.
     pub(super) fn with_formats(policy: &[u8], store: Vec<u8>, formats: Vec<u8>) -> Self {
-        let (ring, shell, shell_region) = endpoints();
-        let (others_ring, other, _) = endpoints();
-        let mut clients = heapless::Vec::new();
-        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
-            let _ = clients.push(ClientEnd { channel, ring });
-        }
-        let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
-        let memory = Memory {
-            log: leak(0, 1 << 18),
-            kdf: Box::leak(access::memory().into_boxed_slice()),
-            texts: Box::leak(Box::new(Texts::new())),
-            policy: Box::leak(policy.to_vec().into_boxed_slice()),
-            formats: Box::leak(formats.into_boxed_slice()),
-            store: Box::leak(store.into_boxed_slice()),
-        };
-        let adapters = TestRegion::with_words(REGION_BYTES / 8);
-        let mut system = Self {
-            audit: Audit::new(clients, inference_end, memory, adapters.clone()),
-            adapters,
-            runtime: Runtime {
-                now: SECOND,
-                takes_us: TAKES_US,
-                ..Runtime::default()
-            },
-            shell,
-            other,
-            inference,
-            inference_region,
-            to_inference_region,
-            shell_region,
-            credit: BTreeMap::new(),
-            used: 0,
-            bound: 0,
-            own_load: 0,
-        };
-        system.audit.start(&mut system.runtime);
-        assert!(system.shell.follow());
-        assert!(system.other.follow());
+        let mut system = Self::build(policy, store, formats, |_| None);
+        system.follow();
         system
     }
 
@@ -168,6 +134,68 @@ impl System {
         let mut system = Self::serving();
         system.log_in("admin", "secret");
         system
+    }
+}
+
+impl<F: FilesEnd<TestRegion, TestRegion>> System<F> {
+    /// Audit has started. `files`: its end towards files, over this store.
+    pub(super) fn build(
+        policy: &[u8],
+        store: Vec<u8>,
+        formats: Vec<u8>,
+        files: impl FnOnce(&'static [u8]) -> Option<F>,
+    ) -> Self {
+        let (ring, shell, shell_region) = endpoints();
+        let (others_ring, other, _) = endpoints();
+        let mut clients = heapless::Vec::new();
+        for (channel, ring) in [(SHELL, ring), (OTHER, others_ring)] {
+            let _ = clients.push(ClientEnd { channel, ring });
+        }
+        let (inference_end, inference, inference_region, to_inference_region) = all_of_endpoints();
+        let store: &'static [u8] = Box::leak(store.into_boxed_slice());
+        let files = files(store);
+        let memory = Memory {
+            log: leak(0, 1 << 18),
+            kdf: Box::leak(access::memory().into_boxed_slice()),
+            texts: Box::leak(Box::new(Texts::new())),
+            policy: Box::leak(policy.to_vec().into_boxed_slice()),
+            formats: Box::leak(formats.into_boxed_slice()),
+            store,
+        };
+        let adapters = TestRegion::with_words(REGION_BYTES / 8);
+        let mut system = Self {
+            audit: Box::new(Audit::new(
+                clients,
+                inference_end,
+                memory,
+                adapters.clone(),
+                files,
+            )),
+            adapters,
+            runtime: Runtime {
+                now: SECOND,
+                takes_us: TAKES_US,
+                ..Runtime::default()
+            },
+            shell,
+            other,
+            inference,
+            inference_region,
+            to_inference_region,
+            shell_region,
+            credit: BTreeMap::new(),
+            used: 0,
+            bound: 0,
+            own_load: 0,
+        };
+        system.audit.start(&mut system.runtime);
+        system
+    }
+
+    /// Clients join their epoch: audit serves.
+    pub(super) fn follow(&mut self) {
+        assert!(self.shell.follow());
+        assert!(self.other.follow());
     }
 
     pub(super) fn log_in(&mut self, user: &str, passphrase: &str) {
@@ -355,6 +383,7 @@ impl System {
                 Event::Exported(exported) => Told::Exported(id, exported),
                 Event::Format(format) => Told::Format(id, format),
                 Event::Examples { count, bytes, .. } => Told::Examples(id, count, bytes),
+                Event::Attested(attestation) => Told::Attested(id, attestation),
             });
         }
         if self.shell.take_owed_signal() {
@@ -512,6 +541,13 @@ impl System {
         assert!(stats.refused_for(failure.code) > 0);
         let after = self.budget();
         assert_eq!((after.used, after.reserved), (budget.used, budget.reserved));
+    }
+
+    /// A request for text that is refused with this failure.
+    pub(super) fn is_refused_for(&mut self, id: u32, failure: Failure) {
+        self.infer(id, 2);
+        assert_eq!(self.told_at_last(), [Told::Failed(id, failure)]);
+        assert_eq!(self.asked(), []);
     }
 
     /// A generation from beginning to end, after whatever has happened.

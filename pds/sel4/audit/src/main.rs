@@ -5,6 +5,9 @@
 #![no_main]
 
 mod child;
+#[cfg_attr(feature = "disk", path = "with_disk.rs")]
+#[cfg_attr(not(feature = "disk"), path = "without_disk.rs")]
+mod disk;
 mod port;
 
 use child::Inference;
@@ -51,7 +54,7 @@ static KDF: ConstStaticCell<[KdfBlock; MAX_KDF_KIB as usize]> =
 /// For text that waits for clients.
 static TEXTS: ConstStaticCell<Texts> = ConstStaticCell::new(Texts::new());
 
-type Component = Audit<'static, ReadOnlyRegion, ReadWriteRegion>;
+type Component = Audit<'static, ReadOnlyRegion, ReadWriteRegion, disk::End>;
 type Client = ClientEnd<ReadOnlyRegion, ReadWriteRegion>;
 
 /// The monitor itself. A value that is returned is copied on the stack, which has no room for several of it.
@@ -158,6 +161,7 @@ fn start() -> Result<Monitor, RingError> {
     let adapters = unsafe { region::written(region(adapters(), adapters_size()))? };
     // SAFETY: `system.xml` maps the board's watchdog there, to this domain alone.
     let timekeeper = unsafe { timekeeper(watchdog()) };
+    let files = disk::end(store)?;
     let memory = Memory {
         log,
         kdf: KDF.take(),
@@ -173,7 +177,7 @@ fn start() -> Result<Monitor, RingError> {
         now_us: 0,
         looked_us: 0,
     };
-    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory, adapters));
+    let audit = AUDIT.init_with(|| Audit::new(clients, inference, memory, adapters, files));
     audit.start(&mut port);
     Ok(Monitor {
         audit,

@@ -50,6 +50,11 @@ impl component::Port for Port {
         self.inference.notify();
     }
 
+    #[cfg(feature = "disk")]
+    fn notify_files(&mut self) {
+        crate::disk::notify();
+    }
+
     fn arm_timer(&mut self, at_us: Option<u64>) {
         // Audit has just read the clock.
         let look_us = self.now_us.saturating_add(LOOK_US);

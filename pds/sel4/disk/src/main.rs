@@ -21,7 +21,7 @@ use virtio_drivers::transport::{DeviceType, Transport as _};
 
 patched! {
     virtio virtio_channel dma dma_size dma_physical files_channel
-    to_files to_files_size from_files from_files_size
+    disk_to_files disk_to_files_size files_to_disk files_to_disk_size
 }
 
 facts! {
@@ -168,8 +168,8 @@ fn init() -> Domain {
 
 fn ring() -> Result<Endpoint<ReadOnlyRegion, ReadWriteRegion>, RingError> {
     let region = |address, bytes| Mapped { address, bytes };
-    let theirs = region(from_files(), from_files_size());
-    let ours = region(to_files(), to_files_size());
+    let theirs = region(files_to_disk(), files_to_disk_size());
+    let ours = region(disk_to_files(), disk_to_files_size());
     // SAFETY: the description maps both to this domain, for the rings alone.
     unsafe { region::endpoint(theirs, ours) }
 }

@@ -14,8 +14,8 @@ use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain}
 use static_cell::StaticCell;
 
 patched! {
-    audit_channel to_audit to_audit_size from_audit from_audit_size
-    disk_channel to_disk to_disk_size from_disk from_disk_size
+    audit_channel files_to_audit files_to_audit_size audit_to_files audit_to_files_size
+    disk_channel files_to_disk files_to_disk_size disk_to_files disk_to_files_size
 }
 
 facts! {
@@ -68,10 +68,13 @@ fn init() -> Domain<impl Future<Output = Infallible>> {
 
 fn links() -> Result<Rings, RingError> {
     let audit = ring(
-        (from_audit(), from_audit_size()),
-        (to_audit(), to_audit_size()),
+        (audit_to_files(), audit_to_files_size()),
+        (files_to_audit(), files_to_audit_size()),
     )?;
-    let disk = ring((from_disk(), from_disk_size()), (to_disk(), to_disk_size()))?;
+    let disk = ring(
+        (disk_to_files(), disk_to_files_size()),
+        (files_to_disk(), files_to_disk_size()),
+    )?;
     Ok(Links::new(audit, disk))
 }
 

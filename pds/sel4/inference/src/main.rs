@@ -23,6 +23,9 @@ patched! {
     arena arena_size model_store model_store_size adapters adapters_size formats formats_size
 }
 
+#[cfg(feature = "disk")]
+patched! { model_slots model_slots_size }
+
 sel4_microkit::_private::declare_init!(init);
 
 #[cfg(not(any(feature = "inject", feature = "measure")))]
@@ -41,6 +44,10 @@ const fn is_silent() -> bool {
 
 /// Where audit keeps adapters that were made on this device. A restart brings it back as it was in the image.
 static ADAPTERS: StaticCell<PartsRegion> = StaticCell::new();
+
+/// Models of the disk that audit has verified.
+#[cfg(feature = "disk")]
+static SLOTS: StaticCell<PartsRegion> = StaticCell::new();
 
 /// What each state of the formats takes in tokens of the model that is loaded.
 static COSTS: ConstStaticCell<FormatCosts> = ConstStaticCell::new([0; _]);
@@ -90,6 +97,14 @@ fn begin() -> Result<&'static mut Engine, RingError> {
     // SAFETY: `system.xml` maps the adapters readable here and writable in audit alone, which names parts by commands and
     // leaves them alone until the answer; the server reads a part while it carries out the command.
     let adapters = unsafe { region::parts(adapters)? };
+    #[cfg(feature = "disk")]
+    let slots = {
+        let slots = region(model_slots(), model_slots_size());
+        // SAFETY: `system.xml` maps the slots readable here and writable in audit alone, which names a part by a command and
+        // writes it again only when the server has been told to load another; the server reads it while it carries out the
+        // command.
+        &*SLOTS.init(unsafe { region::parts(slots)? })
+    };
     let arena = Arena::new(arena).expect("pages are aligned");
     let adapters = ADAPTERS.init(adapters);
     Ok(ENGINE.init_with(|| {
@@ -99,8 +114,11 @@ fn begin() -> Result<&'static mut Engine, RingError> {
         let backend = component::measure::Measurer::new(backend, runtime::counter::now_us);
         #[cfg(feature = "inject")]
         let backend = component::inject::Injector::new(backend, misdeeds::MISDEEDS);
+        let server = Server::new(ring, backend, store, adapters);
+        #[cfg(feature = "disk")]
+        let server = server.with_slots(slots);
         Engine {
-            server: Server::new(ring, backend, store, adapters),
+            server,
             port: Port {
                 audit: Channel::new(audit_channel()),
             },

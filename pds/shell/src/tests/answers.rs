@@ -27,7 +27,7 @@ fn answers_are_shown() {
     system.say(number, &Event::Listed { count: 2 });
     assert_eq!(
         system.output(),
-        "* default (1234 bytes, signature good)\n  tiny (1234 bytes, not signed)\n2 models in the store; * is loaded\n"
+        "* default (1234 bytes, signature good)\n  tiny (1234 bytes, not signed)\n2 models; * is loaded\n"
     );
     let number = system.request("llmctl load tiny");
     let info = ModelInfo {

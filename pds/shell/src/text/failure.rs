@@ -100,6 +100,35 @@ impl Display for FailureText<'_> {
                     " has characters that names may not have: use visible ASCII without quotes and backslashes"
                 )
             }
+            ErrorCode::LogLost => {
+                write!(
+                    f,
+                    "nothing is admitted, because the audit log cannot be written to the disk"
+                )?;
+                let why = u16::try_from(value).ok().and_then(ErrorCode::from_u16);
+                match why.filter(|why| *why != ErrorCode::LogLost) {
+                    Some(why) => {
+                        let (failure, detail) = (Failure::of(why), &[][..]);
+                        write!(f, ": {}", FailureText { failure, detail })
+                    }
+                    None => Ok(()),
+                }
+            }
+            ErrorCode::LogGarbage => write!(
+                f,
+                "AUDIT.LOG holds something that is no log; a new one must be all zeros (see 'llmtool disk')"
+            ),
+            ErrorCode::LogOtherDevice => write!(
+                f,
+                "the log on the disk is that of another device, so this one does not write into it"
+            ),
+            ErrorCode::LogOtherSize => write!(
+                f,
+                "AUDIT.LOG has {limit} sectors, but the log in it was begun in a file of {value}"
+            ),
+            ErrorCode::LogBehind => {
+                write!(f, "entries of the log came faster than the disk takes them")
+            }
             ErrorCode::NoModel => write!(
                 f,
                 "no model is loaded; see 'llmctl models', then 'llmctl load NAME'"
@@ -145,10 +174,7 @@ impl Display for FailureText<'_> {
             ErrorCode::Unsigned => {
                 write!(f, "the file")?;
                 quoted(f, &detail, self.detail)?;
-                write!(
-                    f,
-                    " has no signature in the store; sign it with 'llmtool sign'"
-                )
+                write!(f, " has no signature; sign it with 'llmtool sign'")
             }
             ErrorCode::BadSignature => {
                 write!(f, "the signature of the file")?;
@@ -552,6 +578,99 @@ impl Display for FailureText<'_> {
             ErrorCode::ChoiceLineFeed => write!(
                 f,
                 "choice {value} has a line feed, which no choice can have"
+            ),
+            ErrorCode::NoDisk => write!(
+                f,
+                "there is no disk; 'make run SYSTEM=disk' has one, and makes its image with 'llmtool disk create' if there \
+                 is none"
+            ),
+            ErrorCode::NoFileSystem => {
+                write!(f, "the disk has no file system that can be read")?;
+                if value > 0 {
+                    write!(f, " (it has {value} sectors)")?;
+                }
+                write!(
+                    f,
+                    "; format it as FAT, or make an image with 'llmtool disk create'"
+                )
+            }
+            ErrorCode::DiskDamaged => write!(
+                f,
+                "the disk's file system is damaged (at {value}); have 'llmtool disk check' or 'fsck.fat' look at it"
+            ),
+            ErrorCode::DiskFailed => write!(
+                f,
+                "the disk reports an error at sector {value}; try again, and replace the card if it comes back"
+            ),
+            ErrorCode::NoSuchFile => {
+                write!(f, "the disk has no file")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, "; 'llmctl models' lists those that there are")
+            }
+            ErrorCode::BadPath => {
+                write!(f, "no file can be called")?;
+                quoted(f, &detail, self.detail)?;
+                write!(f, ", or it is a folder; 'llmctl models' lists the files")
+            }
+            ErrorCode::DiskFull => write!(f, "the disk is full; delete files on another computer"),
+            ErrorCode::DiskReadOnly => write!(
+                f,
+                "the disk cannot be written; is its switch on 'lock', or its image read-only?"
+            ),
+            ErrorCode::TooManyFiles => write!(
+                f,
+                "the disk has more than {value} files and folders, which are not all listed; delete some"
+            ),
+            ErrorCode::FilesFailed => write!(
+                f,
+                "the domain 'files' cannot do what it was asked for ({value}); see 'llmtool disk check'"
+            ),
+            ErrorCode::FilesSilent => write!(
+                f,
+                "the domain 'files' has not answered for {}, so the disk is not used any more until the next boot",
+                Seconds(limit)
+            ),
+            ErrorCode::FilesBreach => {
+                write!(
+                    f,
+                    "the domain 'files' has answered what was not asked, {value} times so far"
+                )?;
+                match limit {
+                    0 => write!(f, "; try again"),
+                    _ => write!(f, ", so the disk is not used any more until the next boot"),
+                }
+            }
+            ErrorCode::FileTooLarge => {
+                write!(f, "the file")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " has {value} bytes, and there is room for {limit}; a larger slot in systems/disk/system.xml takes it"
+                )
+            }
+            ErrorCode::FileChanged => {
+                write!(f, "the file")?;
+                quoted(f, &detail, self.detail)?;
+                write!(
+                    f,
+                    " had {limit} bytes when it was opened and {value} when it was read; nothing was loaded, try again"
+                )
+            }
+            ErrorCode::FilesSkipped => {
+                let models = Count(value, "model");
+                write!(
+                    f,
+                    "{models} of the disk cannot be shown; give files names of up to 59 bytes of ASCII without blanks and \
+                     quotes, folders included"
+                )
+            }
+            ErrorCode::LogScattered => write!(
+                f,
+                "the audit log's file lies in several pieces; make it anew with 'llmtool disk create'"
+            ),
+            ErrorCode::LogFileSize => write!(
+                f,
+                "the audit log's file has a size of {value} bytes, which no log has; make it anew with 'llmtool disk create'"
             ),
             ErrorCode::NoLogin => write!(
                 f,

@@ -172,7 +172,7 @@ impl<'m> World<'m> {
             store,
         };
         let (adapters, audits) = adapters(&journal);
-        let audit = Audit::new(ends, inference_end, memory, audits);
+        let audit = Audit::new(ends, inference_end, memory, audits, None);
         let cursor = audit.log().cursor();
         Self {
             audit,

@@ -3,7 +3,7 @@
 use super::{Finding, list};
 use crate::capability::{Object, Place, Private, Subject};
 use crate::graph::{Graph, Node};
-use crate::policy::{Mediation, Policy};
+use crate::policy::{Device, Mediation, Policy};
 use crate::view::{Input, View};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -215,6 +215,35 @@ pub(super) fn writable_or_executable(view: &View, policy: &Policy, finding: &mut
     }
 }
 
+/// A device that reads and writes memory by itself is authority over all of it, so its domain is one that is trusted, and
+/// what it should keep to is that domain's alone.
+fn master(view: &View, policy: &Policy, device: &Device, region: &str, finding: &mut Finding) {
+    let (what, owner) = (&device.name, &device.domain);
+    if !policy.is_trusted(owner) {
+        finding.violation(format!(
+            "the {what} masters the bus, so {owner} has authority over all memory, and mediation.trusted does not name it"
+        ));
+    }
+    let regions = view.regions();
+    let mappings = regions.get(region).map(Vec::as_slice).unwrap_or_default();
+    for mapping in mappings.iter().filter(|it| it.subject.name() != owner) {
+        finding.violation(format!(
+            "region '{region}', which the {what} reads and writes by itself, is mapped in {} ({}), it is {owner}'s",
+            mapping.subject,
+            view.at(mapping.first)
+        ));
+    }
+    if mappings.is_empty() {
+        finding.violation(format!(
+            "nobody maps region '{region}', which the {what} is to read and write"
+        ));
+    }
+    finding.evidence(format!(
+        "the {what} masters the bus: {owner} is trusted to name it no address outside region '{region}', since nothing else \
+         holds it to that"
+    ));
+}
+
 pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut Finding) {
     let regions = view.regions();
     for device in &policy.device {
@@ -282,6 +311,9 @@ pub(super) fn devices(view: &View, policy: &Policy, graph: &Graph, finding: &mut
             device.model(),
             parts.join(" and ")
         ));
+        if let Some(region) = &device.masters {
+            master(view, policy, device, region, finding);
+        }
     }
     // Those who must be apart reach each other's devices, and the mediator's, only through it.
     let Mediation { mediator, .. } = &policy.mediation;

@@ -78,7 +78,12 @@ pub(super) fn complete(view: &View, policy: &Policy, finding: &mut Finding) {
     for (name, (at, _)) in &view.physical {
         let pinned = policy.region.iter().find(|region| region.name == *name);
         let is_pinned = pinned.is_some_and(|region| region.phys_addr == Some(*at));
-        if policy.device_of_region(name).is_none() && !is_pinned {
+        // Its device is told where it lies, so the Microkit tool has chosen a place.
+        let is_mastered = policy
+            .device
+            .iter()
+            .any(|device| device.masters.as_ref() == Some(name));
+        if policy.device_of_region(name).is_none() && !is_pinned && !is_mastered {
             let mappings = regions
                 .get(name.as_str())
                 .map(Vec::as_slice)

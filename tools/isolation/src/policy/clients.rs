@@ -231,6 +231,7 @@ impl Policy {
                 phys_addr: None,
                 address,
                 size: Some(size),
+                physical: None,
                 ring: Some(ClientRing {
                     client: domain.clone(),
                     address: here_address,

@@ -9,6 +9,7 @@
 mod clients;
 mod clients_image;
 mod description;
+mod disk;
 mod harmless;
 mod harness;
 mod image;
@@ -26,10 +27,12 @@ fn main() {
     let mut harmful = description::trials();
     harmful.extend(pins::trials());
     harmful.extend(clients::harmful());
+    harmful.extend(disk::harmful());
     harmful.extend(image::trials());
     harmful.extend(clients_image::trials());
     let mut harmless = harmless::trials();
     harmless.extend(clients::harmless());
+    harmless.extend(disk::harmless());
     let counts = (harmful.len(), harmless.len());
     let mut trials = vec![
         Trial::test("the_unchanged_inputs_violate_nothing", harness::unchanged),

@@ -1,0 +1,592 @@
+//! Models of a disk: what is listed and loaded, and that nothing which is not verified can be read by inference.
+
+use super::harness::*;
+
+use crate::JournalMemory;
+use crate::files::{ANSWER_US, Files};
+use crate::models::tests::{sign, signed};
+use protocol::error::{ErrorCode, Failure};
+
+use protocol::policy::LogFailure;
+use protocol::region::ReadWords as _;
+use protocol::ring::Frame;
+use protocol::testing::{TestEndpoint, TestRegion, endpoints};
+use protocol::wire::client::{Request, Signature};
+use protocol::wire::files::{Answer, Ask, FilesError, Volume};
+use std::boxed::Box;
+use std::collections::BTreeMap;
+use std::format;
+use std::string::{String, ToString as _};
+use std::vec;
+use std::vec::Vec;
+use zerocopy::IntoBytes as _;
+
+const SLOT: usize = 64 << 10;
+
+/// What files does that an honest one does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Misdeed {
+    #[default]
+    None,
+    /// It says nothing any more.
+    Silence,
+    /// It changes a byte of what it reads from there on.
+    OtherBytes(usize),
+    /// A file is shorter when it is read than when it was opened.
+    Shrinks,
+    /// A file is as large as can be.
+    Endless,
+    /// The disk breaks from there on.
+    Breaks(u64),
+    /// It answers with what was not asked.
+    Nonsense,
+    /// There is no disk.
+    NoDisk,
+}
+
+struct World {
+    system: System<Files<TestRegion, TestRegion>>,
+    files: TestEndpoint,
+    staging: TestRegion,
+    slots: TestRegion,
+    disk: BTreeMap<String, Vec<u8>>,
+    open: Option<Vec<u8>>,
+    misdeed: Misdeed,
+    store_bytes: u64,
+    reads: usize,
+}
+
+fn model_bytes(name: &str, bytes: usize) -> Vec<u8> {
+    let mut file = format!("GGUF {name} ").into_bytes();
+    file.extend((file.len()..bytes).map(|n| (n * 7 % 251) as u8));
+    file
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Misdeed::None)
+    }
+
+    /// Files is like that from the beginning.
+    fn with(misdeed: Misdeed) -> Self {
+        let (ring, files, _) = endpoints();
+        let staging = TestRegion::with_words(SLOT / 8);
+        let slots = TestRegion::with_words(2 * SLOT / 8);
+        let store = signed();
+        let store_bytes = store.len() as u64;
+        let (for_audit, into) = (staging.clone(), slots.clone());
+        // The disk has no log.
+        let mut policy = policy();
+        policy.log_on_failure = LogFailure::GoOn as u32;
+        let journal = Box::leak(Box::new(JournalMemory::new()));
+        let system = System::build(policy.as_bytes(), store, Vec::new(), move |store| {
+            Some(Files::new(ring, for_audit, into, store, journal))
+        });
+        let mut world = Self {
+            system,
+            files,
+            staging,
+            slots,
+            disk: BTreeMap::new(),
+            open: None,
+            misdeed,
+            store_bytes,
+            reads: 0,
+        };
+        assert!(world.files.follow());
+        world.put("one.gguf", &model_bytes("one", 20_000), Some(2));
+        world.put("more/two.gguf", &model_bytes("two", SLOT), Some(2));
+        world.put("unsigned.gguf", b"GGUF unsigned", None);
+        world.put("foreign.gguf", b"GGUF foreign", Some(3));
+        world.put("large.gguf", &model_bytes("large", SLOT + 1), Some(2));
+        world.put("adapters/moral.gguf", b"GGUF moral", Some(2));
+        world.put("notes.txt", b"not a model", None);
+        while world.look() {}
+        world.system.follow();
+        world.system.join();
+        world.system.loaded(world.system.own_load);
+        world.system.told();
+        world.system.log_in("admin", "secret");
+        world
+    }
+
+    fn put(&mut self, path: &str, bytes: &[u8], signed_by: Option<u8>) {
+        self.disk.insert(path.to_string(), bytes.to_vec());
+        if let Some(seed) = signed_by {
+            let signature = sign(bytes, seed).to_vec();
+            self.disk.insert(format!("{path}.sig"), signature);
+        }
+    }
+
+    fn say(&mut self, number: u32, answer: &Answer<'_>) {
+        let mut frame = Frame::new();
+        answer.write(number, &mut frame);
+        self.files.send(&frame).unwrap();
+    }
+
+    /// Files answers what it was asked, and audit is woken; whether there was anything.
+    fn look(&mut self) -> bool {
+        let mut frame = Frame::new();
+        if self.misdeed == Misdeed::Silence || self.files.receive(&mut frame) != Ok(true) {
+            return false;
+        }
+        let number = frame.header().request;
+        let missing = Answer::Failed {
+            why: FilesError::NotFound,
+            value: 0,
+        };
+        match Ask::parse(&frame).unwrap() {
+            Ask::Mount if self.misdeed == Misdeed::NoDisk => {
+                let why = FilesError::NoDisk;
+                self.say(number, &Answer::Failed { why, value: 0 });
+            }
+            Ask::Mount => self.say(number, &Answer::Mounted(Volume::default())),
+            Ask::List => {
+                let files: Vec<_> = self
+                    .disk
+                    .iter()
+                    .map(|(p, b)| (p.clone(), b.len()))
+                    .collect();
+                for (path, bytes) in &files {
+                    let (bytes, path) = (*bytes as u64, path.as_bytes());
+                    self.say(number, &Answer::File { bytes, path });
+                    self.system.wake();
+                }
+                let count = files.len() as u32;
+                self.say(number, &Answer::Listed { count, skipped: 0 });
+            }
+            Ask::Open { path } => {
+                let path = core::str::from_utf8(path).unwrap();
+                self.open = self.disk.get(path).cloned();
+                let is_model = path.ends_with(".gguf");
+                let bytes = self.open.as_ref().map(|open| open.len() as u64);
+                match bytes {
+                    None => self.say(number, &missing),
+                    Some(_) if is_model && self.misdeed == Misdeed::Endless => {
+                        self.say(number, &Answer::Opened { bytes: u64::MAX });
+                    }
+                    Some(bytes) => self.say(number, &Answer::Opened { bytes }),
+                }
+            }
+            Ask::Read { offset, bytes } => {
+                self.reads += 1;
+                let mut open = self.open.clone().unwrap();
+                let is_model = open.len() != 64;
+                match self.misdeed {
+                    Misdeed::OtherBytes(at) if is_model => open[at] ^= 1,
+                    Misdeed::Shrinks if is_model => open.truncate(open.len() - 100),
+                    _ => {}
+                }
+                let end = open.len().min(offset as usize + bytes as usize);
+                let part = open.get(offset as usize..end).unwrap_or(&[]);
+                match self.misdeed {
+                    Misdeed::Breaks(from) if is_model && offset >= from => {
+                        let why = FilesError::Device;
+                        self.say(number, &Answer::Failed { why, value: 99 });
+                    }
+                    Misdeed::Nonsense if is_model => self.say(number, &Answer::Done),
+                    _ => self.say(
+                        number,
+                        &Answer::Part {
+                            offset,
+                            bytes: part,
+                        },
+                    ),
+                }
+            }
+            Ask::OpenLog => self.say(number, &missing),
+            other => panic!("{other:?}"),
+        }
+        self.system.wake();
+        true
+    }
+
+    /// Until nothing happens any more; what the shell was told.
+    fn settle(&mut self) -> Vec<Told> {
+        let mut told = Vec::new();
+        loop {
+            let busy = self.look();
+            let now = self.system.told_at_last();
+            if !busy && now.is_empty() {
+                return told;
+            }
+            told.extend(now);
+        }
+    }
+
+    fn load(&mut self, id: u32, name: &str) -> Vec<Told> {
+        self.system.ask(id, &Request::Load { name: model(name) });
+        self.settle()
+    }
+
+    /// Loads a model that must be loaded, into this slot.
+    fn loads(&mut self, id: u32, name: &str, file: &[u8], slot: usize) {
+        let told = self.load(id, name);
+        let offset = self.store_bytes + (slot * SLOT) as u64;
+        let asked = self.system.asked();
+        let [Asked::Load(number, at, bytes)] = asked[..] else {
+            panic!("a load, not {asked:?}, {told:?}");
+        };
+        assert_eq!((at, bytes), (offset, file.len() as u64));
+        assert_eq!(self.slot(slot)[..file.len()], *file);
+        self.system.loaded(number);
+        let told = self.settle();
+        assert!(
+            matches!(told[..], [Told::Loaded(of, _)] if of == id),
+            "{told:?}"
+        );
+    }
+
+    fn slot(&self, slot: usize) -> Vec<u8> {
+        let words = slot * SLOT / 8..(slot + 1) * SLOT / 8;
+        words
+            .flat_map(|word| self.slots.load(word).to_ne_bytes())
+            .collect()
+    }
+
+    /// The load fails with this, and has changed nothing that inference can read.
+    fn fails(&mut self, id: u32, name: &str) -> Failure {
+        let before = [self.slot(0), self.slot(1)];
+        let told = self.load(id, name);
+        self.failed(id, &told, before)
+    }
+
+    fn failed(&mut self, id: u32, told: &[Told], before: [Vec<u8>; 2]) -> Failure {
+        let failed: Vec<_> = told
+            .iter()
+            .filter_map(|told| match told {
+                Told::Failed(of, failure) if *of == id => Some(*failure),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(failed.len(), 1, "{told:?}");
+        assert_eq!(self.system.asked(), [], "inference has not heard of it");
+        assert!([self.slot(0), self.slot(1)] == before);
+        failed[0]
+    }
+}
+
+#[test]
+fn the_models_of_the_disk_are_listed_behind_those_of_the_store() {
+    let mut world = World::new();
+    world.put(&format!("{}.gguf", "x".repeat(60)), b"GGUF", None);
+    world.put("with blank.gguf", b"GGUF", None);
+    world.system.ask(5, &Request::Models);
+    let told = world.settle();
+    let listed: Vec<_> = told
+        .iter()
+        .filter_map(|told| match told {
+            Told::Model(5, entry) => Some((entry.name.as_str().to_string(), entry.signature)),
+            _ => None,
+        })
+        .collect();
+    let on_disk: Vec<_> = listed
+        .iter()
+        .filter(|(name, _)| name.starts_with("disk/"))
+        .map(|(name, signature)| (name.as_str(), *signature))
+        .collect();
+    assert_eq!(listed.len() - on_disk.len(), 4);
+    assert_eq!(
+        on_disk,
+        [
+            ("disk/foreign", Signature::Unchecked),
+            ("disk/large", Signature::Unchecked),
+            ("disk/more/two", Signature::Unchecked),
+            ("disk/one", Signature::Unchecked),
+            ("disk/unsigned", Signature::Missing),
+        ]
+    );
+    let skipped = Failure::over(ErrorCode::FilesSkipped, 2, 0);
+    assert_eq!(told.last(), Some(&Told::Failed(5, skipped)));
+    // What is there is looked for each time.
+    world.disk.clear();
+    world.put("new.gguf", b"GGUF", None);
+    world.system.ask(6, &Request::Models);
+    let told = world.settle();
+    assert_eq!(told.last(), Some(&Told::Listed(6, 5)));
+}
+
+#[test]
+fn a_model_of_the_disk_is_verified_before_inference_can_read_a_byte_of_it() {
+    let mut world = World::new();
+    let file = world.disk["one.gguf"].clone();
+    world.system.ask(
+        5,
+        &Request::Load {
+            name: model("disk/one"),
+        },
+    );
+    // All but the last answer.
+    while world.reads < 1 + file.len().div_ceil(8192) {
+        assert!(world.look());
+        assert_eq!(world.system.asked(), []);
+        assert!(
+            world
+                .slot(0)
+                .iter()
+                .chain(&world.slot(1))
+                .all(|byte| *byte == 0)
+        );
+    }
+    assert_eq!(world.staging.load(0).to_ne_bytes()[..], file[..8]);
+    world.settle();
+    let asked = world.system.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!(world.slot(0)[..file.len()], file[..]);
+}
+
+#[test]
+fn models_take_turns_in_the_slots_and_the_one_in_service_stays_as_it_is() {
+    let mut world = World::new();
+    let (one, two) = (
+        world.disk["one.gguf"].clone(),
+        world.disk["more/two.gguf"].clone(),
+    );
+    world.settle();
+    for round in 0..50 {
+        // The log's share of a user comes back with time.
+        world.system.runtime.now += 600 * SECOND;
+        world.loads(10 + 4 * round, "one", &one, 0);
+        world.loads(11 + 4 * round, "disk/more/two.gguf", &two, 1);
+        assert_eq!(world.slot(0)[..one.len()], one[..]);
+    }
+    // From the store and back.
+    world.system.ask(
+        990,
+        &Request::Load {
+            name: model("default"),
+        },
+    );
+    world.settle();
+    let asked = world.system.asked();
+    let [Asked::Load(number, ..)] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    world.system.loaded(number);
+    world.settle();
+    world.loads(991, "disk/one", &one, 0);
+    // A restart loads it again, from where it lies.
+    world.system.runtime.restarts = 0;
+    world
+        .system
+        .say(77, &protocol::wire::engine::Report::Evicted { session: 3 });
+    let fault = protocol::wire::Fault {
+        kind: protocol::wire::FaultKind::Memory,
+        ip: 0,
+        address: 0,
+    };
+    let System { audit, runtime, .. } = &mut world.system;
+    audit.on_fault(fault, runtime);
+    assert!(world.system.inference.follow());
+    let asked = world.system.asked();
+    let expected = (world.store_bytes, one.len() as u64);
+    assert!(
+        matches!(asked[..], [Asked::Load(_, at, bytes)] if (at, bytes) == expected),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_model_of_the_disk_is_said_and_the_slots_stay_as_they_are() {
+    let mut world = World::new();
+    let one = world.disk["one.gguf"].clone();
+    world.loads(5, "disk/one", &one, 0);
+    for (n, (name, code)) in [
+        ("disk/unsigned", ErrorCode::Unsigned),
+        ("disk/foreign", ErrorCode::BadSignature),
+        ("disk/nothing", ErrorCode::NoSuchFile),
+        ("nothing", ErrorCode::NoSuchFile),
+        ("disk/large", ErrorCode::FileTooLarge),
+        ("disk/adapters/..", ErrorCode::NoSuchFile),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(world.fails(20 + n as u32, name).code, code, "{name}");
+    }
+    world.disk.insert("one.gguf.sig".into(), vec![1; 63]);
+    assert_eq!(world.fails(40, "disk/one").code, ErrorCode::BadSignature);
+    let long = "x".repeat(60);
+    assert_eq!(world.fails(41, &long).code, ErrorCode::NameLength);
+    // The model in service is the same.
+    let current = world.system.audit.monitor_for_tests().current_name();
+    assert_eq!(current, Some(model("disk/one")));
+}
+
+#[test]
+fn whatever_files_does_a_load_ends_with_one_error_and_leaves_the_slots_alone() {
+    for (misdeed, code) in [
+        (Misdeed::OtherBytes(0), ErrorCode::BadSignature),
+        (Misdeed::OtherBytes(19_999), ErrorCode::BadSignature),
+        (Misdeed::Shrinks, ErrorCode::FileChanged),
+        (Misdeed::Endless, ErrorCode::FileTooLarge),
+        (Misdeed::Breaks(0), ErrorCode::DiskFailed),
+        (Misdeed::Breaks(8192), ErrorCode::DiskFailed),
+        (Misdeed::Nonsense, ErrorCode::FilesBreach),
+    ] {
+        let mut world = World::new();
+        world.settle();
+        world.misdeed = misdeed;
+        assert_eq!(world.fails(5, "disk/one").code, code, "{misdeed:?}");
+        // It is no end of everything.
+        world.misdeed = Misdeed::None;
+        let one = world.disk["one.gguf"].clone();
+        world.loads(6, "disk/one", &one, 0);
+    }
+}
+
+#[test]
+fn a_silent_files_is_given_up_and_the_system_serves_on() {
+    let mut world = World::new();
+    world.settle();
+    world.system.ask(
+        5,
+        &Request::Load {
+            name: model("disk/one"),
+        },
+    );
+    assert!(world.look());
+    world.misdeed = Misdeed::Silence;
+    let before = [world.slot(0), world.slot(1)];
+    world.system.runtime.now += ANSWER_US;
+    world.system.wake();
+    let told = world.settle();
+    let failure = world.failed(5, &told, before);
+    assert_eq!(failure.code, ErrorCode::FilesSilent);
+    // For good, and at once.
+    world.misdeed = Misdeed::None;
+    assert_eq!(world.fails(6, "disk/one").code, ErrorCode::FilesSilent);
+    world.system.ask(7, &Request::Models);
+    let told = world.settle();
+    assert!(
+        matches!(told.last(), Some(Told::Failed(7, failure)) if failure.code == ErrorCode::FilesSilent)
+    );
+    assert_eq!(told.len(), 5, "the store's are listed");
+    world.system.infer(8, 5);
+    world.system.admitted();
+}
+
+#[test]
+fn without_a_disk_the_store_is_there_and_a_disk_that_comes_later_is_found() {
+    let mut world = World::with(Misdeed::NoDisk);
+    world.settle();
+    world.system.ask(5, &Request::Models);
+    let told = world.settle();
+    let none = Failure::of(ErrorCode::NoDisk);
+    assert_eq!(told.last(), Some(&Told::Failed(5, none)));
+    assert_eq!(world.fails(6, "disk/one"), none);
+    assert_eq!(world.fails(7, "mistyped").code, ErrorCode::NoSuchModel);
+    world.misdeed = Misdeed::None;
+    let one = world.disk["one.gguf"].clone();
+    world.loads(8, "disk/one", &one, 0);
+}
+
+#[test]
+fn a_load_that_is_cancelled_or_overtaken_by_a_restart_leaves_nothing() {
+    let mut world = World::new();
+    world.settle();
+    let before = [world.slot(0), world.slot(1)];
+    world.system.ask(
+        5,
+        &Request::Load {
+            name: model("disk/one"),
+        },
+    );
+    assert!(world.look() && world.look() && world.look());
+    world.system.ask(5, &Request::Cancel);
+    let told = world.settle();
+    assert_eq!(world.failed(5, &told, before).code, ErrorCode::Cancelled);
+    // The answer of the one that was cancelled is no part of the next.
+    world.system.ask(
+        6,
+        &Request::Load {
+            name: model("disk/one"),
+        },
+    );
+    world.system.ask(6, &Request::Cancel);
+    let two = world.disk["more/two.gguf"].clone();
+    world.loads(7, "disk/more/two", &two, 0);
+    // While a model is read for a client, others generate; but not while inference loads it.
+    world.system.ask(
+        8,
+        &Request::Load {
+            name: model("disk/one"),
+        },
+    );
+    world.look();
+    world.system.infer(9, 5);
+    let number = world.system.admitted();
+    let told = world.settle();
+    let busy = Failure::of(ErrorCode::ModelInUse);
+    assert!(told.contains(&Told::Failed(8, busy)), "{told:?}");
+    world
+        .system
+        .finished(number, protocol::wire::FinishReason::EndOfText, 0);
+}
+
+#[test]
+fn only_who_may_load_has_files_asked_for_a_model() {
+    let mut world = World::new();
+    world.settle();
+    world.system.ask(5, &Request::Logout);
+    world.settle();
+    world.system.ask(
+        6,
+        &Request::Load {
+            name: model("disk/one"),
+        },
+    );
+    assert!(!world.look());
+    let told = world.settle();
+    assert!(
+        matches!(told[..], [Told::Failed(6, failure)] if failure.code == ErrorCode::NotPermitted)
+    );
+}
+
+#[test]
+fn whatever_clients_ask_files_is_asked_for_one_list_and_one_load_at_a_time() {
+    let mut world = World::new();
+    world.settle();
+    for id in 5..8 {
+        world.system.ask(id, &Request::Models);
+        world.system.ask(
+            id + 10,
+            &Request::Load {
+                name: model("disk/one"),
+            },
+        );
+    }
+    let mut frame = Frame::new();
+    let mut asked = Vec::new();
+    while world.files.receive(&mut frame) == Ok(true) {
+        asked.push(matches!(Ask::parse(&frame), Ok(Ask::List)));
+    }
+    assert_eq!(asked, [true, false]);
+}
+
+#[test]
+fn no_more_of_a_file_is_under_way_than_a_wake_up_may_hash() {
+    let mut world = World::new();
+    world.settle();
+    world.system.ask(
+        5,
+        &Request::Load {
+            name: model("disk/more/two"),
+        },
+    );
+    for _ in 0..3 {
+        assert!(world.look());
+    }
+    let mut asked = 0;
+    let mut frame = Frame::new();
+    while world.files.receive(&mut frame) == Ok(true) {
+        match Ask::parse(&frame).unwrap() {
+            Ask::Read { offset, bytes } => {
+                assert_eq!(offset, asked);
+                asked += u64::from(bytes);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(asked as usize, crate::work::WORK_BYTES);
+}

@@ -1,0 +1,114 @@
+//! Images of disks for systems that have one (`systems/disk`), and such a system with one of them.
+//!
+//! `SEL4_LLM_RUN_DISK` starts it; in that command `$DISK` is the image.
+
+use super::{Session, command, finish, printed};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// An image in a file of its own, which goes with it.
+#[derive(Debug)]
+pub struct Image(PathBuf);
+
+impl Image {
+    /// One without a file system: so many zeros.
+    ///
+    /// # Panics
+    /// The file cannot be made.
+    #[must_use]
+    pub fn blank(bytes: u64) -> Self {
+        static IMAGES: AtomicU32 = AtomicU32::new(0);
+        let number = IMAGES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("sel4-llm-disk-{}-{number}.img", std::process::id());
+        let image = Self(std::env::temp_dir().join(name));
+        let file = std::fs::File::create(&image.0).expect("a temporary file");
+        file.set_len(bytes).expect("room for an image");
+        image
+    }
+
+    /// One with a file system and the file of the audit log, made by `llmtool disk create` with these options.
+    ///
+    /// # Panics
+    /// The tool fails.
+    #[must_use]
+    pub fn create(options: &[&str]) -> Self {
+        let image = Self::blank(0);
+        std::fs::remove_file(&image.0).expect("the file that was made");
+        image.tool("create", options);
+        image
+    }
+
+    /// Puts files on it, as `llmtool disk add` has it.
+    ///
+    /// # Panics
+    /// The tool fails.
+    pub fn add(&self, arguments: &[&str]) {
+        self.tool("add", arguments);
+    }
+
+    /// Runs `llmtool disk COMMAND IMAGE ARGUMENTS`; what it says.
+    ///
+    /// # Panics
+    /// The tool fails.
+    pub fn tool(&self, name: &str, arguments: &[&str]) -> String {
+        let mut tool = command("SEL4_LLM_LLMTOOL");
+        tool.args(["disk", name]).arg(&self.0).args(arguments);
+        let output = finish(tool, b"");
+        assert!(output.status.success(), "llmtool disk {name} {arguments:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs `llmtool COMMAND IMAGE OPTIONS`, which may fail.
+    ///
+    /// # Panics
+    /// The tool does not start.
+    #[must_use]
+    pub fn try_tool(&self, command_and_kind: &[&str], options: &[&str]) -> Output {
+        let mut tool = command("SEL4_LLM_LLMTOOL");
+        tool.args(command_and_kind).arg(&self.0).args(options);
+        tool.output().expect("llmtool starts")
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// What starts a system with this disk.
+pub(crate) fn command_with(image: &Image) -> Command {
+    let mut command = command("SEL4_LLM_RUN_DISK");
+    command.env("DISK", image.path());
+    command
+}
+
+/// Types `input` into a system with this disk and lets it end.
+///
+/// # Panics
+/// The system cannot be started.
+#[must_use]
+pub fn session_with(image: &Image, input: impl AsRef<[u8]>) -> Session {
+    let input = input.as_ref();
+    let output = finish(command_with(image), input);
+    Session {
+        output: printed(
+            &String::from_utf8_lossy(&output.stdout),
+            &String::from_utf8_lossy(input),
+        ),
+        status: output.status.code(),
+    }
+}
+
+/// Whether that system runs in QEMU.
+#[must_use]
+pub fn is_emulated() -> bool {
+    std::env::var("SEL4_LLM_RUN_DISK").is_ok_and(|command| command.contains("qemu-system-"))
+}
