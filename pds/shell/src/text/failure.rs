@@ -587,7 +587,7 @@ impl Display for FailureText<'_> {
             ErrorCode::NoFileSystem => {
                 write!(f, "the disk has no file system that can be read")?;
                 if value > 0 {
-                    write!(f, " (it has {value} sectors)")?;
+                    write!(f, " (it has {})", values("sector"))?;
                 }
                 write!(
                     f,
