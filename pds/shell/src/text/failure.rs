@@ -619,7 +619,7 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::TooManyFiles => write!(
                 f,
-                "the disk has more than {value} files and folders, which are not all listed; delete some"
+                "the disk has more files and folders than the {value} that are listed; delete some"
             ),
             ErrorCode::FilesFailed => write!(
                 f,
