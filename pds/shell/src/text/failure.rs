@@ -633,7 +633,8 @@ impl Display for FailureText<'_> {
             ErrorCode::FilesBreach => {
                 write!(
                     f,
-                    "the domain 'files' has answered what was not asked, {value} times so far"
+                    "the domain 'files' has answered what was not asked, {} so far",
+                    values("time")
                 )?;
                 match limit {
                     0 => write!(f, "; try again"),
