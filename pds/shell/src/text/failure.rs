@@ -124,7 +124,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::LogOtherSize => write!(
                 f,
-                "AUDIT.LOG has {limit} sectors, but the log in it was begun in a file of {value}"
+                "AUDIT.LOG has {}, but the log in it was begun in a file of {value}",
+                limits("sector")
             ),
             ErrorCode::LogBehind => {
                 write!(f, "entries of the log came faster than the disk takes them")
@@ -646,7 +647,8 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " has {value} bytes, and there is room for {limit}; a larger slot in systems/disk/system.xml takes it"
+                    " has {}, and there is room for {limit}; a larger slot in systems/disk/system.xml takes it",
+                    values("byte")
                 )
             }
             ErrorCode::FileChanged => {
@@ -654,7 +656,8 @@ impl Display for FailureText<'_> {
                 quoted(f, &detail, self.detail)?;
                 write!(
                     f,
-                    " had {limit} bytes when it was opened and {value} when it was read; nothing was loaded, try again"
+                    " had {} when it was opened and {value} when it was read; nothing was loaded, try again",
+                    limits("byte")
                 )
             }
             ErrorCode::FilesSkipped => {
@@ -671,7 +674,8 @@ impl Display for FailureText<'_> {
             ),
             ErrorCode::LogFileSize => write!(
                 f,
-                "the audit log's file has a size of {value} bytes, which no log has; make it anew with 'llmtool disk create'"
+                "the audit log's file has a size of {}, which no log has; make it anew with 'llmtool disk create'",
+                values("byte")
             ),
             ErrorCode::NoLogin => write!(
                 f,
