@@ -1,8 +1,8 @@
 //! The triple timer counter of Zynq (AMD UG1085, "Triple-timer Counters"). Its three timers are audit's watchdog, alarm
 //! and clock. All are in one register block, so nobody but its owner can stop or set them.
 //!
-//! Zynq UltraScale+ has 32-bit registers; Zynq-7000 and QEMU's model of either have 16 bits. Watchdog and alarm count
-//! by 16 bits, which covers a second: a later alarm is taken in parts. The clock uses the full width and must be read
+//! Zynq UltraScale+ has 32-bit registers; Zynq-7000 and QEMU's model of either have 16 bits. Watchdog and alarm use
+//! only 16 bits, enough for a second: a later alarm is taken in parts. The clock uses the full width and must be read
 //! before it wraps, after 45 minutes with 32 bits or half a minute with 16. The watchdog ensures that.
 //!
 //! The processor's counter, which the kernel leaves readable, is not used because QEMU before 8.2 tests the wrong bit
