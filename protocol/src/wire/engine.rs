@@ -63,7 +63,7 @@ messages! {
             session: u32 where is_session,
         } => ["nothing; `Failed` if a request is at work there"],
         /// Grant the request in the header more tokens: `tokens` in all, counted from its beginning. A smaller number
-        /// than before has no effect. A request without credit pauses, but needs no credit to end.
+        /// than before has no effect. A request without credit rests, but needs no credit to end.
         0x206 Credit [4] {
             /// Total since the beginning of the request.
             tokens: u32,
