@@ -99,7 +99,7 @@ pub enum TokenType {
     UserDefined = 4,
     /// Never used.
     Unused = 5,
-    /// Not used.
+    /// One byte, spelled `<0xNN>`.
     Byte = 6,
 }
 
