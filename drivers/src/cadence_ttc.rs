@@ -5,7 +5,7 @@
 //! only 16 bits, enough for a second: a later alarm is taken in parts. The clock uses the full width and must be read
 //! before it wraps, after 45 minutes with 32 bits or half a minute with 16. The watchdog ensures that.
 //!
-//! The processor's counter, which the kernel leaves readable, is not used because QEMU before 8.2 tests the wrong bit
+//! The processor's counter, which the kernel leaves readable, is not used because QEMU up to 8.2 tests the wrong bit
 //! of `CNTHCTL_EL2` and traps.
 
 use crate::counter::{MICROSECONDS, Rounding, convert};
