@@ -1,10 +1,10 @@
-//! What the documents tell people to type is typed here: every fenced block of commands in the pages at the
-//! root of the repository and in `docs/`.
+//! Runs what the documents tell people to type: every fenced block of commands in the pages at the root of the
+//! repository and in `docs/`.
 //!
-//! A block of commands says what it is: `console` for those of the shell, behind its prompt, which are typed into the
-//! simulation, and `sh` for those of the host, which run one after the other in a folder with the repository's files. A
-//! command that cannot run here says why at the beginning of its comment: `# [minutes] ...`. [`REASONS`] are the reasons
-//! that there are, and [`NOT_RUN`] is how many commands have one: a new one has to be counted.
+//! The language of a block says what it is. `console` blocks have shell commands after a prompt, which are typed into
+//! the simulation. `sh` blocks have host commands, which run one after the other in a folder with the repository's
+//! files. If a command cannot run here, its comment begins with the reason: `# [minutes] ...`. [`REASONS`] lists the
+//! possible reasons, and [`NOT_RUN`] is the number of commands with one, so a new one must be counted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use std::process::Command;
 
 use sel4_llm_tests::session;
 
-/// Why a command is not run.
+/// Reasons why a command is not run.
 const REASONS: &[&str] = &[
-    "[interactive]", // it goes on until somebody ends it
+    "[interactive]", // it runs until somebody ends it
     "[minutes]",     // it takes longer than a test should
     "[yours]",       // it needs a file, a key or a policy of the reader's own
-    "[device]",      // it needs what a device has made
+    "[device]",      // it needs something that a device made
 ];
 
-/// Commands that are not run.
+/// Number of commands that are not run.
 const NOT_RUN: usize = 26;
 
-/// What a line of the host begins with, or a line of a console: such a block must say that it is one.
+/// Beginnings of host commands and of console lines: a block with such a line must be marked as one.
 const COMMANDS: &[&str] = &[
     "make ",
     "llmtool ",
@@ -62,7 +62,7 @@ fn documents() -> Vec<PathBuf> {
     docs
 }
 
-/// A fenced block: where it begins, what language it says, its lines.
+/// A fenced block: its place, its language, its lines.
 struct Block {
     place: String,
     language: String,
@@ -87,7 +87,7 @@ fn blocks(path: &Path) -> Vec<Block> {
     blocks
 }
 
-/// A line without its comment, and the reason that the comment begins with.
+/// A line without its comment, and the reason at the beginning of the comment.
 fn split(line: &str) -> (&str, Option<&str>) {
     let Some((command, comment)) = line.split_once(" # ") else {
         return (line, None);
@@ -97,7 +97,7 @@ fn split(line: &str) -> (&str, Option<&str>) {
     (command.trim_end(), end.map(|end| &comment[..=end]))
 }
 
-/// Commands of the host. A quote that is not closed goes on in the next line.
+/// The host commands of a block. An open quote continues on the next line.
 fn host_commands(block: &Block) -> Vec<(String, Option<String>)> {
     let mut commands: Vec<(String, Option<String>)> = Vec::new();
     let mut open = false;
@@ -117,7 +117,7 @@ fn host_commands(block: &Block) -> Vec<(String, Option<String>)> {
     commands
 }
 
-/// What is typed at a console: commands behind its prompt, and passphrases.
+/// What is typed at a console: commands after the prompt, and passphrases.
 fn typed(line: &str) -> Option<&str> {
     if let Some(passphrase) = line.strip_prefix("passphrase: ") {
         return Some(passphrase);
@@ -126,7 +126,7 @@ fn typed(line: &str) -> Option<&str> {
     (before == "llm" || before.ends_with("@llm")).then_some(typed)
 }
 
-/// A folder with what the host's commands work on, which they may write into.
+/// A folder with the files that the host commands use, which they may write to.
 fn workplace() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("sel4-llm-documents-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
@@ -140,7 +140,7 @@ fn workplace() -> PathBuf {
     }
     let tools = fs::canonicalize(root().join("tools")).expect("tools");
     std::os::unix::fs::symlink(tools, folder.join("tools")).expect("a link");
-    // An export of a log, as somebody captures it.
+    // An export of a log, as a user would capture it.
     let log =
         session("login admin\nsel4\nllminfer \"One day\" -n 4 --temp 0\nllmctl audit --json\n");
     assert_eq!(log.status, Some(0));
