@@ -137,7 +137,6 @@ impl Model {
     ///
     /// # Errors
     /// It does not fit; nothing has changed.
-    /// It does not fit; nothing has changed.
     pub(crate) fn rearrange<T>(
         &mut self,
         arena: &mut Arena<'_>,
