@@ -5,6 +5,8 @@
 //! the simulation. `sh` blocks have host commands, which run one after the other in a folder with the repository's
 //! files. If a command cannot run here, its comment begins with the reason: `# [minutes] ...`. [`REASONS`] lists the
 //! possible reasons, and [`NOT_RUN`] is the number of commands with one, so a new one must be counted.
+//!
+//! Another test keeps out phrases that read like a translation: those of `tests/prose/phrases.txt`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -215,4 +217,92 @@ fn every_command_of_the_documents_runs_or_says_why_not() {
     let _ = fs::remove_dir_all(&folder);
     assert!(ran > 30, "{ran} commands ran");
     assert_eq!(not_run.len(), NOT_RUN, "{not_run:#?}");
+}
+
+const PHRASES: &str = "tests/prose/phrases.txt";
+
+/// The phrases before the section `[later]`, without their comments.
+fn phrases(list: &str) -> Vec<&str> {
+    let now = list.lines().take_while(|line| *line != "[later]");
+    now.filter_map(|line| line.split('#').next())
+        .map(str::trim)
+        .filter(|phrase| !phrase.is_empty())
+        .collect()
+}
+
+/// The number of each line of `text` that has the beginning of a phrase, and the phrase. A phrase may continue on the
+/// next line, behind the marker of a comment, a list or a quotation.
+fn found<'p>(text: &str, phrases: &[&'p str]) -> Vec<(usize, &'p str)> {
+    let mut joined = String::new();
+    let mut starts = Vec::new();
+    for line in text.lines() {
+        starts.push(joined.len());
+        let words = line.trim_start_matches([' ', '\t', '/', '!', '#', '>', '*', '-']);
+        joined += words.trim_end();
+        joined.push(' ');
+    }
+    let line = |at: usize| starts.partition_point(|&start| start <= at);
+    let places = |phrase: &&'p str| {
+        let phrase = *phrase;
+        let places: Vec<_> = joined.match_indices(phrase).collect();
+        places.into_iter().map(move |(at, _)| (at, phrase))
+    };
+    let mut found: Vec<_> = phrases.iter().flat_map(places).collect();
+    found.sort_unstable();
+    found
+        .into_iter()
+        .map(|(at, phrase)| (line(at), phrase))
+        .collect()
+}
+
+/// Tracked texts that people read, apart from the list of phrases.
+fn tracked() -> Vec<String> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--"])
+        .args(["*.rs", "*.md", "*.toml", "*.py", "*Makefile"])
+        .current_dir(root())
+        .output()
+        .expect("git starts");
+    let error = String::from_utf8_lossy(&listed.stderr);
+    assert!(listed.status.success(), "git ls-files: {error}");
+    let names = String::from_utf8(listed.stdout).expect("names in UTF-8");
+    let exists = |name: &&str| !name.is_empty() && root().join(name).is_file();
+    names
+        .split('\0')
+        .filter(exists)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn no_file_has_a_phrase_that_reads_like_a_translation() {
+    let list = fs::read_to_string(root().join(PHRASES)).expect("the list of phrases");
+    let phrases = phrases(&list);
+    assert!(phrases.len() >= 30, "{PHRASES} has {}", phrases.len());
+    let files = tracked();
+    assert!(files.iter().any(|name| name == "tests/documents.rs"));
+    let mut wrong = Vec::new();
+    for name in files {
+        let bytes = fs::read(root().join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (line, phrase) in found(&String::from_utf8_lossy(&bytes), &phrases) {
+            wrong.push(format!("{name}:{line}: {phrase:?}"));
+        }
+    }
+    let wrong = wrong.join("\n");
+    assert!(
+        wrong.is_empty(),
+        "reword these; {PHRASES} says how:\n{wrong}"
+    );
+}
+
+#[test]
+fn a_phrase_is_found_with_its_line_even_if_it_wraps() {
+    let list = "# a comment\none two  # why\n\nthree  # why\n[later]\nfour  # why\n";
+    let phrases = phrases(list);
+    assert_eq!(phrases, ["one two", "three"]);
+    let text = "x\n    /// first one\n    /// two four\n\n- three one  two\n> one\n> two";
+    assert_eq!(
+        found(text, &phrases),
+        [(2, "one two"), (5, "three"), (6, "one two")]
+    );
 }
